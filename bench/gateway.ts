@@ -1,0 +1,107 @@
+// The gateway as the benchmark runs it: a configuration and a state of its own, and the log read afterwards.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import Database from 'better-sqlite3';
+import { isObject } from '../src/core/json.ts';
+import { launch, type Running, runToEnd } from './process.ts';
+
+const READY_LIMIT_MS = 20_000;
+
+/** A server's entry in the configuration. */
+export type Entry = { readonly url: string } | { readonly command: string; readonly args: readonly string[] };
+
+/** A gateway that serves, and the folder that it lives in, which is removed when the gateway is disposed of. */
+export interface Gateway extends Running {
+  readonly folder: string;
+}
+
+/** What the log of a gateway holds after it has stopped. */
+export interface AuditCount {
+  readonly intents: number;
+  readonly outcomes: number;
+  /** Calls that have exactly one intent and one outcome. */
+  readonly whole: number;
+  /** Whether `audit verify` found the chain unbroken. */
+  readonly verified: boolean;
+  /** From SIGTERM to the end of the process, in milliseconds. */
+  readonly stopped: number;
+}
+
+const stateOf = (folder: string): string => join(folder, 'state');
+
+/** Starts the built gateway in a new folder under the system's folder for temporary files. */
+export async function startGateway(bin: string, servers: Readonly<Record<string, Entry>>): Promise<Gateway> {
+  const folder = mkdtempSync(join(tmpdir(), 'mcp-gateway-bench-'));
+  const config = join(folder, 'mcp-gateway.json');
+  writeFileSync(config, JSON.stringify({ mcpServers: servers }));
+  const forget = (): void => rmSync(folder, { recursive: true, force: true });
+  try {
+    const running = await launch([bin, 'serve', '--port', '0', '--config', config, '--state', stateOf(folder)]);
+    return { ...running, folder, [Symbol.asyncDispose]: () => running.stop().finally(forget) };
+  } catch (error) {
+    forget();
+    throw error;
+  }
+}
+
+async function toolNames(url: URL, id: number): Promise<unknown[]> {
+  const meta = {
+    'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+    'io.modelcontextprotocol/clientCapabilities': {},
+  };
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': 'tools/list',
+    },
+    body: JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/list', params: { _meta: meta } }),
+  });
+  const answer: unknown = await response.json();
+  const tools = isObject(answer) && isObject(answer.result) ? answer.result.tools : undefined;
+  if (!Array.isArray(tools)) throw new Error(`tools/list failed: HTTP ${response.status} ${JSON.stringify(answer)}`);
+  return tools.map((tool) => (isObject(tool) ? tool.name : undefined));
+}
+
+/** Waits until the gateway lists that many tools and gives the number of lists that it took, since the log counts them. */
+export async function untilListed({ url }: Gateway, tools: number): Promise<number> {
+  const until = performance.now() + READY_LIMIT_MS;
+  for (let lists = 1; ; lists += 1) {
+    const names = await toolNames(url, lists);
+    if (names.length >= tools) return lists;
+    if (performance.now() > until)
+      throw new Error(`Only ${names.length} of ${tools} tools are listed: ${names.join(', ')}`);
+    await delay(50);
+  }
+}
+
+/** Stops the gateway, counts its log, and verifies it with the gateway's own command. */
+export async function auditOf(bin: string, { folder, stop }: Gateway): Promise<AuditCount> {
+  const before = performance.now();
+  await stop();
+  const stopped = performance.now() - before;
+  const config = join(folder, 'mcp-gateway.json');
+  const { code } = await runToEnd([bin, 'audit', 'verify', '--config', config, '--state', stateOf(folder)]);
+  return { ...countRecords(join(stateOf(folder), 'audit.db')), verified: code === 0, stopped };
+}
+
+function countRecords(file: string): Omit<AuditCount, 'verified' | 'stopped'> {
+  const db = new Database(file, { readonly: true });
+  try {
+    const count = (sql: string): number => Number(db.prepare(sql).pluck().get());
+    return {
+      intents: count(`SELECT count(*) FROM records WHERE kind = 'intent'`),
+      outcomes: count(`SELECT count(*) FROM records WHERE kind = 'outcome'`),
+      whole: count(
+        `SELECT count(*) FROM (SELECT call FROM records WHERE kind IN ('intent', 'outcome')
+           GROUP BY call HAVING count(*) = 2 AND count(DISTINCT kind) = 2)`,
+      ),
+    };
+  } finally {
+    db.close();
+  }
+}

@@ -1,0 +1,115 @@
+// What is measured: the contenders with the same call, and the gateway's other lanes.
+import { type AuditCount, auditOf, type Entry, type Gateway, startGateway, untilListed } from './gateway.ts';
+import { launch, path, type Running } from './process.ts';
+import { compete, type Contender, Load, type Plan, type Series } from './rounds.ts';
+import { type Bound } from './report.ts';
+
+/** What a part of the benchmark found. */
+export interface Found {
+  readonly series: readonly Series[];
+  readonly bounds: readonly Bound[];
+}
+
+const LISTED_SERVERS = 20;
+const LISTED_TOOLS = 25;
+
+/** An idle gateway has no call to wait for: this is generous. */
+const STOP_LIMIT_MS = 5_000;
+
+function afterwards(where: string, calls: number, audit: AuditCount): Bound[] {
+  const { intents, outcomes, whole, verified, stopped } = audit;
+  const chain = verified ? 'the chain verifies' : 'the chain does NOT verify';
+  return [
+    {
+      what: `Audit log of the ${where}: one intent and one outcome for each call made (${calls}), chain unbroken`,
+      figure: `${intents} intents, ${outcomes} outcomes, ${whole} whole, ${chain}`,
+      met: verified && [intents, outcomes, whole].every((count) => count === calls),
+    },
+    {
+      what: `The idle gateway of the ${where} ends on SIGTERM within ${STOP_LIMIT_MS / 1_000} s`,
+      figure: `${stopped.toFixed(0)} ms`,
+      met: stopped <= STOP_LIMIT_MS,
+    },
+  ];
+}
+
+async function countOf(upstream: Running): Promise<number> {
+  return Number(await (await fetch(new URL('/count', upstream.url))).text());
+}
+
+/** Runs with a gateway over the entries, and afterwards compares its log with the calls that were made. */
+async function withGateway(
+  options: { bin: string; where: string; servers: Record<string, Entry>; tools: number },
+  measure: (gateway: Gateway, load: Load) => Promise<Series[]>,
+): Promise<Found> {
+  const { bin, where, servers, tools } = options;
+  await using gateway = await startGateway(bin, servers);
+  using load = new Load();
+  const lists = await untilListed(gateway, tools);
+  const series = await measure(gateway, load);
+  const audit = await auditOf(bin, gateway);
+  return { series, bounds: afterwards(where, lists + load.total(), audit) };
+}
+
+/** The same modern tools/call through the floor, the SDK relay and (if there is a build) the gateway. */
+export async function contest(bin: string | undefined, plan: Plan): Promise<Found> {
+  await using upstream = await launch([path('fixtures/servers/modern-http.ts')]);
+  await using floor = await launch([path('bench/contenders/floor.ts'), upstream.url.href]);
+  await using sdk = await launch([path('bench/contenders/sdk.ts'), upstream.url.href]);
+  const contender = (name: string, { pid, url }: Running, tool: string): Contender => ({
+    name,
+    pid,
+    subject: { kind: 'modern', url: url.href, tool },
+  });
+  const others = [contender('floor', floor, 'echo'), contender('sdk', sdk, 'echo')];
+  if (bin === undefined) {
+    using load = new Load();
+    return { series: await compete(load, others, plan), bounds: [] };
+  }
+  const servers = { bench: { url: upstream.url.href } };
+  return await withGateway({ bin, where: 'contest', servers, tools: 1 }, async (gateway, load) => {
+    const series = await compete(load, [...others, contender('gateway', gateway, 'bench__echo')], plan);
+    const reached = await countOf(upstream);
+    if (reached !== load.total())
+      throw new Error(`${load.total()} calls were answered, ${reached} reached the upstream`);
+    load.forget(...others.map(({ name }) => name));
+    return series;
+  });
+}
+
+/** The gateway's other ways: legacy sessions, a stdio upstream, and a long list. */
+export async function lanes(bin: string, plan: Plan): Promise<Found> {
+  await using upstream = await launch([path('fixtures/servers/modern-http.ts'), '--tools', String(LISTED_TOOLS)]);
+  const two = await twoLanes(bin, upstream, plan);
+  const list = await listLane(bin, upstream, plan);
+  return { series: [...two.series, ...list.series], bounds: [...two.bounds, ...list.bounds] };
+}
+
+function twoLanes(bin: string, upstream: Running, plan: Plan): Promise<Found> {
+  const pipe = { command: process.execPath, args: [path('fixtures/servers/echo-stdio.ts')] };
+  const servers = { bench: { url: upstream.url.href }, pipe };
+  const tools = LISTED_TOOLS + 9;
+  return withGateway({ bin, where: 'lanes', servers, tools }, ({ pid, url }, load) =>
+    compete(
+      load,
+      [
+        { name: 'legacy session', pid, subject: { kind: 'session', url: url.href, tool: 'bench__echo' } },
+        { name: 'stdio upstream', pid, subject: { kind: 'modern', url: url.href, tool: 'pipe__echo' }, alone: true },
+      ],
+      plan,
+    ),
+  );
+}
+
+function listLane(bin: string, upstream: Running, plan: Plan): Promise<Found> {
+  const names = Array.from({ length: LISTED_SERVERS }, (_, index) => `s${index + 1}`);
+  const servers = Object.fromEntries(names.map((name) => [name, { url: `${upstream.url.href}/${name}` }]));
+  const tools = LISTED_SERVERS * LISTED_TOOLS;
+  return withGateway({ bin, where: 'list', servers, tools }, ({ pid, url }, load) =>
+    compete(
+      load,
+      [{ name: `tools/list ${tools}`, pid, subject: { kind: 'list', url: url.href, tool: 's1__echo', tools } }],
+      plan,
+    ),
+  );
+}

@@ -1,0 +1,104 @@
+// `npm run bench`: what a call through the gateway costs, beside the barest relay and the usual one.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { dirname } from 'node:path';
+import { parseArgs } from 'node:util';
+import { contest, lanes } from './lanes.ts';
+import { path } from './process.ts';
+import { type Bound, costBounds, rowsOf, startupBounds, table, verdicts } from './report.ts';
+import { type Plan } from './rounds.ts';
+import { measureStartup } from './startup.ts';
+
+const USAGE = `Usage: npm run bench -- [--quick] [--floor-only] [--json FILE] [--save NAME] [--bin FILE]
+
+  --quick       short rounds, about 15 s in all: for a look, not for a record
+  --floor-only  only the floor and the SDK relay: needs no build
+  --json FILE   write the figures to FILE
+  --save NAME   write the figures to bench/results/NAME.json
+  --bin FILE    the gateway to measure (default dist/cli/bin.js)
+
+Exit code 10: a bound was missed.
+`;
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    'floor-only': { type: 'boolean', default: false },
+    json: { type: 'string' },
+    save: { type: 'string' },
+    bin: { type: 'string', default: path('dist/cli/bin.js') },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+const CONNECTIONS = [1, 16];
+const CONTEST: Plan = options.quick
+  ? { connections: CONNECTIONS, rounds: 3, milliseconds: 300, warmup: 400 }
+  : { connections: CONNECTIONS, rounds: 7, milliseconds: 1_500, warmup: 3_000 };
+const LANES: Plan = options.quick
+  ? { connections: CONNECTIONS, rounds: 1, milliseconds: 300, warmup: 300 }
+  : { connections: CONNECTIONS, rounds: 3, milliseconds: 1_500, warmup: 1_500 };
+const STARTS = options.quick ? 3 : 9;
+
+const out = (text: string): void => void process.stdout.write(`${text}\n`);
+
+/** What git says, or null outside a clone. */
+function git(...args: string[]): string | null {
+  const { status, stdout } = spawnSync('git', args, { cwd: path('.'), encoding: 'utf8' });
+  return status === 0 ? stdout.trim() : null;
+}
+
+/** Where and of what the figures are. */
+function circumstances(): Record<string, unknown> {
+  const processors = cpus();
+  return {
+    date: new Date().toISOString(),
+    node: process.version,
+    cpu: processors[0]?.model ?? 'unknown',
+    cores: processors.length,
+    commit: git('rev-parse', '--verify', 'HEAD'),
+    clean: git('status', '--porcelain') === '',
+  };
+}
+
+function write(file: string, figures: object): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(figures, null, 2)}\n`);
+}
+
+async function measure(bin: string | undefined): Promise<{ report: object; bounds: Bound[] }> {
+  const contested = await contest(bin, CONTEST);
+  const rows = rowsOf(contested.series);
+  const bounds = [...costBounds(contested.series), ...contested.bounds];
+  out(`One modern tools/call\n\n${table(rows)}\n`);
+  if (bin === undefined) return { report: { contest: rows }, bounds };
+
+  const others = await lanes(bin, LANES);
+  const otherRows = rowsOf(others.series);
+  bounds.push(...others.bounds);
+  out(`Other lanes of the gateway (stdio: without the CPU time of the server)\n\n${table(otherRows)}\n`);
+
+  const startup = await measureStartup(bin, STARTS);
+  bounds.push(...startupBounds(startup));
+  return { report: { contest: rows, lanes: otherRows, startup }, bounds };
+}
+
+async function main(): Promise<number> {
+  if (options.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  if (!options['floor-only'] && !existsSync(options.bin)) {
+    process.stderr.write(`${options.bin} does not exist. Run \`npm run build\` first, or measure with --floor-only.\n`);
+    return 2;
+  }
+  const { report, bounds } = await measure(options['floor-only'] ? undefined : options.bin);
+  if (bounds.length > 0) out(`Bounds\n\n${verdicts(bounds)}`);
+  const figures = { ...circumstances(), quick: options.quick, ...report, bounds };
+  if (options.json !== undefined) write(options.json, figures);
+  if (options.save !== undefined) write(path(`bench/results/${options.save}.json`), figures);
+  return bounds.every(({ met }) => met) ? 0 : 10;
+}
+
+process.exitCode = await main();

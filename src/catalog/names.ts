@@ -1,0 +1,96 @@
+// The names under which tools and prompts are offered: `alias__name`, safe for every client, and never changed once given.
+import { createHash } from 'node:crypto';
+import { type OfferKind } from '../core/call.ts';
+import { type NameRow } from './store.ts';
+
+/** With the client key `gw` this fits the limits of Claude, Gemini, Cursor and VS Code. */
+export const MAX_NAME = 54;
+const HASH_LENGTH = 6;
+const SEPARATOR = '__';
+
+export interface NameStore {
+  names(): NameRow[];
+  saveNames(rows: readonly NameRow[]): void;
+}
+
+/** What is to be named. */
+export interface Nameable {
+  readonly kind: OfferKind;
+  readonly server: string;
+  readonly alias: string;
+  readonly original: string;
+}
+
+/** Every name ever given, so that adding a server never renames another's tool. */
+export class NameBook {
+  private readonly store: NameStore;
+  private readonly given = new Map<string, string>();
+  private readonly owners = new Map<string, string>();
+
+  constructor(store: NameStore) {
+    this.store = store;
+    for (const row of store.names()) this.keep(row);
+  }
+
+  /** The names of these things, in their order; new ones are kept before they are shown to anyone. */
+  assign(things: readonly Nameable[]): string[] {
+    const fresh: NameRow[] = [];
+    const names = things.map((thing) => {
+      const kept = this.given.get(keyOf(thing));
+      if (kept?.startsWith(stem(thing.alias))) return kept;
+      const row = { kind: thing.kind, server: thing.server, original: thing.original, exposed: this.free(thing) };
+      this.keep(row);
+      fresh.push(row);
+      return row.exposed;
+    });
+    if (fresh.length > 0) this.store.saveNames(fresh);
+    return names;
+  }
+
+  private keep(row: NameRow): void {
+    const key = keyOf(row);
+    const before = this.given.get(key);
+    if (before !== undefined) this.owners.delete(ownerKey(row.kind, before));
+    this.given.set(key, row.exposed);
+    this.owners.set(ownerKey(row.kind, row.exposed), key);
+  }
+
+  /** The plain name if it is short enough and nobody's, else one with a hash. */
+  private free(thing: Nameable): string {
+    const plain = `${stem(thing.alias)}${sanitize(thing.original)}`;
+    if (plain.length <= MAX_NAME && !this.taken(thing, plain)) return plain;
+    for (let round = 0; ; round++) {
+      const name = `${plain.slice(0, MAX_NAME - HASH_LENGTH - 1)}_${shortHash(`${thing.server}\n${thing.original}\n${round}`)}`;
+      if (!this.taken(thing, name)) return name;
+    }
+  }
+
+  private taken(thing: Nameable, name: string): boolean {
+    const owner = this.owners.get(ownerKey(thing.kind, name));
+    return owner !== undefined && owner !== keyOf(thing);
+  }
+}
+
+function keyOf(thing: Pick<NameRow, 'kind' | 'server' | 'original'>): string {
+  return `${thing.kind}\n${thing.server}\n${thing.original}`;
+}
+
+/** Names that differ in letter case only are one name to some clients. */
+function ownerKey(kind: OfferKind, exposed: string): string {
+  return `${kind}\n${exposed.toLowerCase()}`;
+}
+
+function stem(alias: string): string {
+  return sanitize(alias).slice(0, MAX_NAME - HASH_LENGTH - SEPARATOR.length - 1) + SEPARATOR;
+}
+
+function sanitize(text: string): string {
+  return text.replace(/[^A-Za-z0-9_-]/g, '_');
+}
+
+/** Six characters of base 32: enough to tell a thousand names apart, and the same on every machine. */
+function shortHash(text: string): string {
+  const bytes = createHash('sha256').update(text).digest();
+  const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
+  return Array.from(bytes.subarray(0, HASH_LENGTH), (byte) => alphabet[byte % 32] ?? '').join('');
+}

@@ -1,0 +1,16 @@
+// What one server offers, as it was last read.
+import { type OfferKind, type Peer } from '../core/call.ts';
+import { type JsonObject } from '../core/json.ts';
+
+export interface ServerOffer {
+  readonly capabilities: JsonObject;
+  readonly serverInfo?: Peer;
+  readonly instructions?: string;
+  readonly entries: Readonly<Record<OfferKind, readonly JsonObject[]>>;
+}
+
+/** The offer of a server that was never seen. */
+export const EMPTY_OFFER: ServerOffer = Object.freeze({
+  capabilities: {},
+  entries: Object.freeze({ tool: [], prompt: [], resource: [], resourceTemplate: [] }),
+});

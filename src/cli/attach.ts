@@ -1,0 +1,114 @@
+// Reaching the gateway of a state directory: the one that runs there, or one that is started inside for as long as it is needed.
+import { type Duplex } from 'node:stream';
+import { type IncomingMessage, request as httpRequest } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import { controlSocketPath } from '../storage/control-socket.ts';
+import { StateError } from '../storage/state-error.ts';
+import { STDIO_UPGRADE } from '../downstream/control.ts';
+import { EXIT, ExitError } from './exit-codes.ts';
+import { type Invocation } from './options.ts';
+import { runGateway, type RunningGateway } from './run-gateway.ts';
+import { loadOrExit, openLog, stateDirectoryOf } from './setup.ts';
+
+/** How long an owner that is just starting may take to open its socket. */
+const JOIN_MS = 10_000;
+const RETRY_MS = 50;
+
+export interface Attached {
+  readonly socket: string;
+  /** The gateway, where it runs inside this process. */
+  readonly inside: RunningGateway | undefined;
+  detach(): Promise<void>;
+}
+
+/**
+ * Joins the owner of the state directory, or becomes it. Of two that start together one owns and the other joins: the loser of the lock
+ * tries the socket again. Throws StateError where the directory cannot be used.
+ */
+export async function attach(invocation: Invocation): Promise<Attached> {
+  const stateDirectory = stateDirectoryOf(invocation);
+  const socket = controlSocketPath(stateDirectory);
+  const until = performance.now() + JOIN_MS;
+  for (;;) {
+    if (await answers(socket)) return { socket, inside: undefined, detach: () => Promise.resolve() };
+    try {
+      const inside = await own(invocation, stateDirectory);
+      return { socket, inside, detach: () => inside.stop() };
+    } catch (error) {
+      const taken = error instanceof StateError && error.reason === 'in_use';
+      if (!taken || performance.now() > until) throw error;
+      await delay(RETRY_MS);
+    }
+  }
+}
+
+async function own(invocation: Invocation, stateDirectory: string): Promise<RunningGateway> {
+  const { config, warnings } = loadOrExit(invocation);
+  const logger = await openLog(invocation, 'warn');
+  const running = await runGateway({ config, warnings, logger, env: invocation.env, stateDirectory });
+  running.announce('stdio');
+  running.gateway.start();
+  return running;
+}
+
+async function answers(socket: string): Promise<boolean> {
+  try {
+    return (await ask(socket, { path: '/livez' })).status === 200;
+  } catch {
+    return false; // nobody is there, or nobody answers any more: the lock decides
+  }
+}
+
+export interface Question {
+  readonly path: string;
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** One request over the control socket. */
+export function ask(
+  socket: string,
+  { path, method = 'GET', headers = {}, body }: Question,
+): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(
+      { socketPath: socket, path, method, headers: { host: 'localhost', ...headers } },
+      (response: IncomingMessage) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }),
+        );
+        response.on('error', reject);
+      },
+    );
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+/** Opens a bare stream of MCP lines to the owner. */
+export function joinStdio(socket: string): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({
+      socketPath: socket,
+      path: '/',
+      headers: { host: 'localhost', connection: 'Upgrade', upgrade: STDIO_UPGRADE },
+    });
+    request.on('upgrade', (_response, stream, head) => {
+      if (head.length > 0) stream.unshift(head);
+      resolve(stream);
+    });
+    request.on('response', () =>
+      reject(
+        new ExitError(
+          EXIT.unreachable,
+          'the gateway that runs on this state directory is of another version; restart it.',
+        ),
+      ),
+    );
+    request.on('error', reject);
+    request.end();
+  });
+}

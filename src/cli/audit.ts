@@ -1,0 +1,158 @@
+// `mcp-gateway audit query|verify`: reads the log, with or without a running gateway.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { type AuditFilters, type AuditRow, queryAudit, type RowStatus } from '../audit/query.ts';
+import { STATUSES } from '../audit/record.ts';
+import { verifyAudit } from '../audit/verify.ts';
+import { EXIT, ExitError, UsageError } from './exit-codes.ts';
+import { type Command, type Flags, integer, type Invocation, text } from './options.ts';
+import { print, printJson, say, table } from './output.ts';
+import { stateDirectoryOf } from './setup.ts';
+
+const DEFAULT_LIMIT = 100;
+
+export const auditQuery: Command = {
+  name: 'audit query',
+  summary: 'ask the log who called what',
+  usage: '[filters]',
+  options: Object.fromEntries(
+    ['since', 'until', 'principal', 'server', 'tool', 'method', 'status', 'text', 'kind', 'limit'].map((name) => [
+      name,
+      { type: 'string' as const },
+    ]),
+  ),
+  help: [
+    ['--since TIME', 'from then on: 30m, 1h, 7d, or ISO 8601 (UTC where it says no zone)'],
+    ['--until TIME', 'before then'],
+    ['--principal ID', 'who called'],
+    ['--server NAME', 'the server that was called'],
+    ['--tool NAME', 'the name called, as offered or as the server has it'],
+    ['--method METHOD', 'tools/call, resources/read, …'],
+    ['--status STATUS', [...STATUSES, 'in flight'].join(', ')],
+    ['--text TEXT', 'anywhere in the record'],
+    ['--kind KIND', 'call (default) or event: starts, stops, reloads, failed authentication'],
+    ['--limit N', `most rows, newest first (default ${DEFAULT_LIMIT})`],
+  ],
+  examples: [
+    'mcp-gateway audit query --since 1h --status tool_error',
+    'mcp-gateway audit query --tool echo --json | jq .duration',
+  ],
+  positionals: 0,
+  run: (invocation) => {
+    const rows = queryAudit(fileOf(invocation), filtersOf(invocation.flags));
+    if (invocation.flags.json)
+      for (const row of rows) print(JSON.stringify({ ...row, time: new Date(row.time).toISOString() }));
+    else printRows([...rows]);
+    return Promise.resolve(EXIT.ok);
+  },
+};
+
+export const auditVerify: Command = {
+  name: 'audit verify',
+  summary: 'check that the log is complete and unchanged',
+  usage: '',
+  options: {},
+  help: [],
+  examples: ['mcp-gateway audit verify'],
+  positionals: 0,
+  run: (invocation) => {
+    const result = verifyAudit(fileOf(invocation));
+    if (invocation.flags.json) printJson(result);
+    else if (result.ok)
+      print(`ok: ${result.records} records, the chain is whole${result.last ? `, last hash ${result.last.hash}` : ''}`);
+    else
+      say(
+        `not ok: record ${result.problem?.seq ?? '?'}: ${result.problem?.message ?? ''} (${result.records} records before it are whole)`,
+      );
+    return Promise.resolve(result.ok ? EXIT.ok : EXIT.checkFailed);
+  },
+};
+
+function fileOf(invocation: Invocation): string {
+  const file = join(stateDirectoryOf(invocation), 'audit.db');
+  if (existsSync(file)) return file;
+  throw new ExitError(
+    EXIT.notFound,
+    `there is no log at ${file}; it begins when the gateway first runs. Name another place with --state.`,
+  );
+}
+
+function filtersOf(flags: Flags): AuditFilters {
+  const since = timeOf(flags, 'since');
+  const until = timeOf(flags, 'until');
+  const status = text(flags, 'status');
+  const kind = text(flags, 'kind');
+  if (status !== undefined && status !== 'in flight' && !(STATUSES as readonly string[]).includes(status)) {
+    throw new UsageError(`--status is one of ${[...STATUSES, 'in flight'].join(', ')}, not ${JSON.stringify(status)}.`);
+  }
+  if (kind !== undefined && kind !== 'call' && kind !== 'event')
+    throw new UsageError(`--kind is call or event, not ${JSON.stringify(kind)}.`);
+  const words = Object.fromEntries(
+    ['principal', 'server', 'tool', 'method', 'text'].flatMap((name) =>
+      text(flags, name) === undefined ? [] : [[name, text(flags, name)]],
+    ),
+  );
+  return {
+    ...words,
+    ...(since !== undefined && { since }),
+    ...(until !== undefined && { until }),
+    ...(status !== undefined && { status: status as RowStatus }),
+    ...(kind !== undefined && { kind }),
+    limit: integer(flags, 'limit', { min: 1, max: 1_000_000_000 }) ?? DEFAULT_LIMIT,
+  };
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+
+/** A moment: so long ago, or ISO 8601, which is UTC where it names no zone. Throws UsageError. */
+function timeOf(flags: Flags, name: string): number | undefined {
+  const value = text(flags, name);
+  if (value === undefined) return undefined;
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)([smhdw])$/.exec(value) ?? [];
+  if (amount !== undefined && unit !== undefined) return Date.now() - Number(amount) * (UNITS[unit] ?? 0);
+  const zoned = /^\d{4}-\d{2}-\d{2}T[\d:.]+$/.test(value) ? `${value}Z` : value;
+  const time = /^\d{4}-/.test(value) ? Date.parse(zoned) : NaN;
+  if (Number.isNaN(time))
+    throw new UsageError(
+      `--${name} takes 30m, 1h, 7d or ISO 8601 like 2026-11-22T10:00:00Z, not ${JSON.stringify(value)}.`,
+    );
+  return time;
+}
+
+function printRows(rows: readonly AuditRow[]): void {
+  if (rows.length === 0) {
+    say('nothing in the log fits.');
+    return;
+  }
+  const events = rows.some((row) => row.kind === 'event');
+  print(
+    events
+      ? table(['TIME', 'EVENT', 'DETAIL'], rows.map(eventCells))
+      : table(['TIME', 'PRINCIPAL', 'METHOD', 'SERVER', 'NAME', 'STATUS', 'MS', 'WHY'], rows.map(callCells)),
+  );
+}
+
+function eventCells(row: AuditRow): string[] {
+  return [
+    new Date(row.time).toISOString(),
+    row.kind === 'event' ? row.event : row.kind,
+    row.kind === 'event' ? JSON.stringify(row.detail) : '',
+  ];
+}
+
+function callCells(row: AuditRow): string[] {
+  const time = new Date(row.time).toISOString();
+  if (row.kind !== 'call')
+    return [time, '', `(${row.kind})`, '', '', '', '', `record ${row.seq} is not what was written; see audit verify`];
+  const why = row.decision.allowed ? (row.error ?? '') : `${row.decision.rule}: ${row.decision.reason}`;
+  return [
+    time,
+    row.principal.id,
+    row.method,
+    row.server ?? '',
+    row.exposed ?? '',
+    row.status,
+    row.duration === undefined ? '' : row.duration.toFixed(1),
+    why,
+  ];
+}

@@ -1,0 +1,73 @@
+// What the exit status says, for scripts.
+import { type ErrorCode, GatewayError, reasonOf } from '../core/errors.ts';
+
+export const EXIT = {
+  ok: 0,
+  internal: 1,
+  usage: 2,
+  auth: 3,
+  unreachable: 4,
+  toolFailed: 5,
+  denied: 6,
+  quota: 7,
+  configuration: 8,
+  notFound: 9,
+  checkFailed: 10,
+  interrupted: 130,
+  terminated: 143,
+} as const;
+
+/** A command was called wrongly; the message says how to call it. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** A command ends with this status after it has said why. */
+export class ExitError extends Error {
+  override readonly name = 'ExitError';
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+const BY_CODE: Partial<Record<ErrorCode, number>> = {
+  unauthenticated: EXIT.auth,
+  forbidden_host: EXIT.denied,
+  forbidden_origin: EXIT.denied,
+  unknown_target: EXIT.notFound,
+  resource_not_found: EXIT.notFound,
+  not_found: EXIT.notFound,
+  upstream_unreachable: EXIT.unreachable,
+  upstream_closed: EXIT.unreachable,
+  upstream_timed_out: EXIT.unreachable,
+  upstream_rejected: EXIT.unreachable,
+  upstream_protocol: EXIT.unreachable,
+  upstream_message_too_large: EXIT.unreachable,
+  shutting_down: EXIT.unreachable,
+  audit_unavailable: EXIT.configuration,
+};
+
+/** The status for a code of the error table. */
+export function exitOfCode(code: string): number {
+  return BY_CODE[code as ErrorCode] ?? EXIT.internal;
+}
+
+/** The status that any failure of a command ends with. */
+export function exitOf(error: unknown): number {
+  if (error instanceof ExitError) return error.status;
+  if (error instanceof UsageError) return EXIT.usage;
+  if (error instanceof GatewayError) return exitOfCode(error.code);
+  const name = error instanceof Error ? error.name : '';
+  if (name === 'ConfigError' || name === 'StateError' || name === 'ListenError') return EXIT.configuration;
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' && code.startsWith('ERR_PARSE_ARGS') ? EXIT.usage : EXIT.internal;
+}
+
+/** What a failure says on stderr: our own errors their message, a bug its stack. */
+export function explain(error: unknown): string {
+  const known = exitOf(error) !== EXIT.internal || error instanceof GatewayError || error instanceof ExitError;
+  return known || !(error instanceof Error) ? reasonOf(error) : (error.stack ?? error.message);
+}

@@ -1,0 +1,58 @@
+// A gateway inside this process: state, control socket and reloading around it, and one way to end it all.
+import { type Config } from '../config/config.ts';
+import { type Control, openControl } from '../downstream/control.ts';
+import { Gateway } from '../gateway/gateway.ts';
+import { Reloader } from '../gateway/reload.ts';
+import { controlSocketPath } from '../storage/control-socket.ts';
+import { type Logger } from '../telemetry/logger.ts';
+import { IDENTITY, VERSION } from './version.ts';
+
+export interface RunOptions {
+  readonly config: Config;
+  readonly warnings: readonly string[];
+  readonly stateDirectory: string;
+  readonly logger: Logger;
+  readonly env: NodeJS.ProcessEnv;
+  readonly override?: (config: Config) => Config;
+  readonly exposed?: boolean;
+}
+
+export interface RunningGateway {
+  readonly gateway: Gateway;
+  /** Publishes where the gateway is reached, for whoever finds the state directory taken. */
+  announce(url: string): void;
+  reload(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Takes the state directory and opens the gateway; its servers are started by the caller once it listens. Throws StateError. */
+export async function runGateway(options: RunOptions): Promise<RunningGateway> {
+  const { config, logger, env, stateDirectory } = options;
+  const gateway = await Gateway.open({ config, stateDirectory, logger, env, identity: IDENTITY });
+  let control: Control;
+  try {
+    control = await openControl(gateway, controlSocketPath(stateDirectory));
+  } catch (error) {
+    await gateway.stop();
+    throw error;
+  }
+  for (const warning of options.warnings) logger.warn(warning);
+  const reloader = new Reloader({
+    gateway,
+    env,
+    override: options.override ?? ((same) => same),
+    exposed: options.exposed ?? false,
+  });
+  return {
+    gateway,
+    announce: (url) =>
+      gateway.stateDirectory.writeRunInfo({ pid: process.pid, url, version: VERSION, config: config.file }),
+    reload: () => reloader.now(),
+    stop: async () => {
+      reloader.close();
+      await gateway.drain();
+      await control.close();
+      await gateway.stop();
+    },
+  };
+}

@@ -1,0 +1,83 @@
+// `mcp-gateway serve`: the gateway over HTTP.
+import { type Config } from '../config/config.ts';
+import { createFront } from '../downstream/http.ts';
+import { isLoopbackHost, listen } from '../downstream/listen.ts';
+import { EXIT, ExitError } from './exit-codes.ts';
+import { type Command, integer, type Invocation, text } from './options.ts';
+import { print, printJson } from './output.ts';
+import { runGateway } from './run-gateway.ts';
+import { loadOrExit, openLog, stateDirectoryOf } from './setup.ts';
+import { untilSignal } from './signals.ts';
+
+export const serve: Command = {
+  name: 'serve',
+  summary: 'run the gateway over HTTP',
+  usage: '[--host HOST] [--port PORT]',
+  options: { host: { type: 'string' }, port: { type: 'string' } },
+  help: [
+    ['--host HOST', 'address to bind, else listen.host; others than loopback want auth.tokens'],
+    ['--port PORT', 'port to bind, else listen.port; 0 takes a free one'],
+  ],
+  examples: ['mcp-gateway serve', 'mcp-gateway serve --port 0 --json'],
+  positionals: 0,
+  run,
+};
+
+async function run(invocation: Invocation): Promise<number> {
+  const { flags, env } = invocation;
+  const override = overrideOf(invocation);
+  const { config: loaded, warnings } = loadOrExit(invocation);
+  const config = override(loaded);
+  const { host, port } = config.listen;
+  const exposed = !isLoopbackHost(host);
+  if (exposed && config.auth.tokens.length === 0) {
+    throw new ExitError(
+      EXIT.configuration,
+      `${host} can be reached by others, and no token is configured. Add one under auth.tokens, or bind 127.0.0.1.`,
+    );
+  }
+  const logger = await openLog(invocation, 'info');
+  const ended = untilSignal();
+  const running = await runGateway({
+    config,
+    warnings,
+    override,
+    exposed,
+    logger,
+    env,
+    stateDirectory: stateDirectoryOf(invocation),
+  });
+  const front = createFront({ gateway: running.gateway, network: { loopback: !exposed } });
+  let listening;
+  try {
+    listening = await listen(front.listener, { host, port });
+  } catch (error) {
+    await running.stop();
+    throw error;
+  }
+  const url = `${listening.url}/mcp`;
+  running.announce(url);
+  if (flags.json) printJson({ url, urls: listening.urls.map((one) => `${one}/mcp`), pid: process.pid });
+  else print(url);
+  running.gateway.start();
+  process.on('SIGHUP', () => void running.reload());
+  const status = await ended;
+  logger.info('stopping: no new calls, those in flight may finish within 10 s');
+  const closed = listening.close();
+  await running.gateway.drain();
+  front.close();
+  listening.force();
+  await closed;
+  await running.stop();
+  return status;
+}
+
+/** Flags stand above the file, at the start and at every reload. */
+function overrideOf({ flags }: Invocation): (config: Config) => Config {
+  const host = text(flags, 'host');
+  const port = integer(flags, 'port', { min: 0, max: 65_535 });
+  return (config) => ({
+    ...config,
+    listen: { ...config.listen, ...(host !== undefined && { host }), ...(port !== undefined && { port }) },
+  });
+}

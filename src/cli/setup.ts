@@ -1,0 +1,37 @@
+// What commands that run a gateway have in common: find and load the configuration, open the log, find the state directory.
+import { join, resolve } from 'node:path';
+import { type Config } from '../config/config.ts';
+import { loadConfig, locateConfig } from '../config/load.ts';
+import { formatProblem } from '../config/problems.ts';
+import { type Logger, type LogLevelName, openLogger } from '../telemetry/logger.ts';
+import { EXIT, ExitError, UsageError } from './exit-codes.ts';
+import { type Invocation } from './options.ts';
+import { say } from './output.ts';
+
+const LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+
+/** Loads the configuration or ends the command with everything that is wrong with it. */
+export function loadOrExit({ flags, env, cwd }: Invocation): { config: Config; warnings: readonly string[] } {
+  const file = locateConfig({ flag: flags.config, env, cwd });
+  const loaded = loadConfig(file, env);
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) say(formatProblem(problem));
+    throw new ExitError(EXIT.configuration, `${file} is not a valid configuration; mend what is listed above.`);
+  }
+  return { config: loaded.config, warnings: loaded.warnings.map(formatProblem) };
+}
+
+/** The state directory: flag, environment, or `.mcp-gateway` beside the configuration. */
+export function stateDirectoryOf({ flags, env, cwd }: Invocation): string {
+  const named = flags.state ?? env.MCP_GATEWAY_STATE;
+  if (named !== undefined && named !== '') return resolve(cwd, named);
+  return join(locateConfig({ flag: flags.config, env, cwd }), '..', '.mcp-gateway');
+}
+
+/** Opens the program's log at the level of `--log-level` or MCP_GATEWAY_LOG_LEVEL. Throws UsageError. */
+export function openLog({ flags, env }: Invocation, fallback: LogLevelName): Promise<Logger> {
+  const level = flags['log-level'] ?? env.MCP_GATEWAY_LOG_LEVEL ?? fallback;
+  if (!LEVELS.includes(level))
+    throw new UsageError(`the log level is one of ${LEVELS.join(', ')}, not ${JSON.stringify(level)}.`);
+  return openLogger(level as LogLevelName, process.stderr.isTTY);
+}

@@ -1,0 +1,11 @@
+// The version of the program, from its package.
+import { readFileSync } from 'node:fs';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+export const VERSION = version;
+
+/** Our name and version, towards servers and clients alike. */
+export const IDENTITY = Object.freeze({ name: 'mcp-gateway', version });

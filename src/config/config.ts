@@ -1,0 +1,75 @@
+// What a valid configuration is once loaded: frozen, complete, references resolved, secrets wrapped.
+import { type Secret } from '../core/secret.ts';
+import { type ServerEntry, type Settings } from './schema.ts';
+
+/** Which names are offered: those that match an `allow` pattern and no `deny` pattern. `*` stands for any characters. */
+interface NamePatterns {
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+}
+
+/** TLS settings of a server; `ca`, `cert` and `key` are absolute paths. */
+export interface TlsConfig {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly rejectUnauthorized: boolean;
+  readonly servername?: string;
+}
+
+/** Milliseconds by phase. */
+export type Timeouts = Readonly<Pick<ServerEntry['timeouts'], 'start' | 'connect' | 'firstByte' | 'idle' | 'total'>>;
+
+/** One configured server. */
+export interface ServerConfig {
+  readonly name: string;
+  readonly alias: string;
+  readonly disabled: boolean;
+  readonly transport: 'stdio' | 'streamable-http' | 'sse';
+  readonly command?: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, Secret>>;
+  /** Absolute. */
+  readonly cwd: string;
+  readonly url?: string;
+  readonly headers: Readonly<Record<string, Secret>>;
+  readonly timeouts: Timeouts;
+  readonly tls?: TlsConfig;
+  readonly tools: NamePatterns;
+  readonly prompts: NamePatterns;
+  readonly resources: NamePatterns;
+  readonly source: { readonly file: string; readonly line: number; readonly column: number };
+  /** Command line or URL, safe to show: references as written, credentials and query values taken out. */
+  readonly display: string;
+  /** Values to take out of anything that the server says, longest first. */
+  readonly secrets: readonly string[];
+  /** Why the server cannot be used, although the rest of the configuration can. */
+  readonly problem?: string;
+  /** Changes when the server must be restarted. Made of secrets: compare it, do not show it. */
+  readonly digest: string;
+}
+
+/** A bearer token and who holds it. */
+export interface TokenConfig {
+  readonly id: string;
+  readonly token: Secret;
+  readonly groups: readonly string[];
+}
+
+/** A valid configuration. */
+export interface Config {
+  /** The main file, absolute. */
+  readonly file: string;
+  readonly directory: string;
+  /** SHA-256 of the files as written; references are not expanded, so it tells no secret. */
+  readonly hash: string;
+  readonly listen: Readonly<Settings['listen']>;
+  readonly auth: { readonly tokens: readonly TokenConfig[] };
+  readonly audit: Readonly<Settings['audit']>;
+  /** Sizes in bytes. */
+  readonly limits: Readonly<Settings['limits']>;
+  /** In the order of the main file, then of servers.d. */
+  readonly servers: readonly ServerConfig[];
+  /** Every file that was read, the main file first. */
+  readonly files: readonly string[];
+}

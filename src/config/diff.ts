@@ -1,0 +1,22 @@
+// What changed between two configurations, as far as servers must be started, stopped or restarted.
+import { type ServerConfig } from './config.ts';
+
+/** Servers by what happened to them; all but `removed` are those of the later configuration. */
+export interface ServerDiff {
+  readonly added: readonly ServerConfig[];
+  readonly removed: readonly ServerConfig[];
+  readonly changed: readonly ServerConfig[];
+  readonly unchanged: readonly ServerConfig[];
+}
+
+/** Compares by name and digest: what may differ without a restart, such as name patterns, counts as unchanged. */
+export function diffServers(before: readonly ServerConfig[], after: readonly ServerConfig[]): ServerDiff {
+  const digests = new Map(before.map((server) => [server.name, server.digest]));
+  const names = new Set(after.map((server) => server.name));
+  return {
+    added: after.filter((server) => !digests.has(server.name)),
+    removed: before.filter((server) => !names.has(server.name)),
+    changed: after.filter((server) => digests.has(server.name) && digests.get(server.name) !== server.digest),
+    unchanged: after.filter((server) => digests.get(server.name) === server.digest),
+  };
+}

@@ -1,0 +1,174 @@
+// Rules of a server's entry that concern several of its keys, and the mistakes that people make there.
+import { existsSync } from 'node:fs';
+import { type JsonObject } from '../core/json.ts';
+import { unknownKeys } from './issues.ts';
+import { type Finding } from './positions.ts';
+import { didYouMean, type Path } from './problems.ts';
+import { hasReference } from './references.ts';
+import { serverEntry, TRANSPORTS, URL_KEYS } from './schema.ts';
+
+/** Keys of clients that mean nothing here, and what to use instead where there is something. */
+const CLIENT_KEYS: Readonly<Record<string, string>> = {
+  alwaysAllow: '',
+  autoApprove: '',
+  alwaysLoad: '',
+  description: '',
+  name: '',
+  title: '',
+  icon: '',
+  trust: '',
+  gallery: '',
+  version: '',
+  $schema: '',
+  disabledTools: 'use "tools": { "deny": [...] }',
+  excludeTools: 'use "tools": { "deny": [...] }',
+  includeTools: 'use "tools": { "allow": [...] }',
+  enabledTools: 'use "tools": { "allow": [...] }',
+  envFile: 'the file is not read; use "env" with references such as ${file:path}',
+  headersHelper: 'no program is run for headers; use "headers" with references',
+  oauth: 'use "headers" with references',
+  auth: 'use "headers" with references',
+};
+
+/** Headers that the gateway sets on every request, whatever the entry says. */
+export const OWN_HEADERS: ReadonlySet<string> = new Set([
+  'accept',
+  'connection',
+  'content-length',
+  'content-type',
+  'host',
+  'keep-alive',
+  'mcp-protocol-version',
+  'mcp-session-id',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** Warns of keys that are not known: a client's own, or a slip. */
+export function unknownKeyWarnings(entry: JsonObject, path: Path): Finding[] {
+  return unknownKeys({ schema: serverEntry, value: entry, path }).map(({ path: here, key, known }) => {
+    const advice = Object.hasOwn(CLIENT_KEYS, key) ? CLIENT_KEYS[key] : undefined;
+    const message = advice === undefined ? `unknown key, ignored${didYouMean(key, known)}` : clientKey(advice);
+    return { path: here, message, severity: 'warning', atKey: true };
+  });
+}
+
+/** Checks how a server is reached: exactly one of a command and a URL, and a type that fits it. */
+export function reachFindings(entry: JsonObject, path: Path): Finding[] {
+  const urls = URL_KEYS.filter((key) => entry[key] !== undefined);
+  const second = urls[1];
+  if (entry.command !== undefined && urls[0] !== undefined) {
+    return [
+      {
+        path: [...path, urls[0]],
+        atKey: true,
+        message: 'an entry has either a "command" or a URL, not both; make two entries of it',
+      },
+    ];
+  }
+  if (second !== undefined && urls.some((key) => entry[key] !== entry[urls[0] ?? 'url'])) {
+    return [
+      { path: [...path, second], atKey: true, message: `"${urls.join('" and "')}" mean the same and differ; keep one` },
+    ];
+  }
+  if (entry.command === undefined && urls.length === 0) {
+    const hint =
+      Object.keys(entry)
+        .map((key) => didYouMean(key, ['command', ...URL_KEYS]))
+        .find((text) => text !== '') ?? '';
+    return [{ path, message: `the server needs a "command" to start or a "url" to reach${hint}` }];
+  }
+  return [...typeFindings(entry, path), ...commandFindings(entry, path)];
+}
+
+/** Warns of keys that have no effect on this way to reach a server. */
+export function idleKeyWarnings(entry: JsonObject, path: Path): Finding[] {
+  const idle = entry.command === undefined ? ['args', 'env', 'cwd'] : ['headers', 'tls'];
+  const reason = entry.command === undefined ? 'the server is reached over HTTP' : 'the server is a process';
+  return idle
+    .filter((key) => entry[key] !== undefined)
+    .map((key) => ({ path: [...path, key], atKey: true, severity: 'warning', message: `has no effect: ${reason}` }));
+}
+
+/** Checks names and values that are put into a process or a request as they are; messages tell no values. */
+export function valueFindings(
+  values: { env: Record<string, string>; headers: Record<string, string> },
+  path: Path,
+): Finding[] {
+  const findings: Finding[] = [];
+  for (const [name, value] of Object.entries(values.env)) {
+    const here = [...path, 'env', name];
+    if (!/^[^=\0]+$/.test(name))
+      findings.push({ path: here, atKey: true, message: 'is not a name of an environment variable' });
+    if (value.includes('\0')) findings.push({ path: here, message: 'contains a NUL character' });
+  }
+  const seen = new Map<string, string>();
+  for (const [name, value] of Object.entries(values.headers)) {
+    const here = [...path, 'headers', name];
+    const twin = seen.get(name.toLowerCase());
+    if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name))
+      findings.push({ path: here, atKey: true, message: 'is not a header name' });
+    if (twin !== undefined) findings.push({ path: here, atKey: true, message: `is the same header as "${twin}"` });
+    if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value))
+      findings.push({ path: here, message: 'contains a line break or a character that headers cannot carry' });
+    seen.set(name.toLowerCase(), name);
+  }
+  return findings;
+}
+
+/** Warns of headers that the gateway sets itself. */
+export function ownHeaderWarnings(names: readonly string[], path: Path): Finding[] {
+  return names
+    .filter((name) => OWN_HEADERS.has(name.toLowerCase()))
+    .map((name) => ({
+      path: [...path, 'headers', name],
+      atKey: true,
+      severity: 'warning',
+      message: 'ignored: the gateway sets this header itself',
+    }));
+}
+
+function clientKey(advice: string): string {
+  return advice === '' ? 'ignored: a setting for clients' : `ignored: ${advice}`;
+}
+
+function typeFindings(entry: JsonObject, path: Path): Finding[] {
+  const given = (['type', 'transport'] as const).filter((key) => entry[key] !== undefined);
+  const kinds = given.map((key) => transportOf(entry[key]));
+  const [first, second] = kinds;
+  const key = given[0];
+  if (key === undefined || first === undefined) return [];
+  if (second !== undefined && first !== second) {
+    return [{ path: [...path, 'transport'], message: '"type" and "transport" mean the same and differ; keep one' }];
+  }
+  const isProcess = entry.command !== undefined;
+  if (isProcess === (first === 'stdio')) return [];
+  const message = isProcess
+    ? 'a server with a "command" is of type "stdio"; remove the type'
+    : 'a server of type "stdio" needs a "command", not a URL';
+  return [{ path: [...path, key], message }];
+}
+
+function transportOf(type: unknown): string | undefined {
+  if (typeof type !== 'string' || !Object.hasOwn(TRANSPORTS, type)) return undefined;
+  return TRANSPORTS[type as keyof typeof TRANSPORTS];
+}
+
+/** `"command": "npx -y some-package"` is the most common slip of all; a path with spaces that exists is none. */
+function commandFindings(entry: JsonObject, path: Path): Finding[] {
+  const { command } = entry;
+  if (typeof command !== 'string' || !/\s/.test(command) || hasReference(command)) return [];
+  if (command.trim() !== command) return [{ path: [...path, 'command'], message: 'has white space around it' }];
+  const [program = '', ...args] = command.split(/\s+/);
+  const looksLikePath = /[/\\]/.test(program);
+  if (looksLikePath && (existsSync(command) || !existsSync(program))) return [];
+  const shown = args.length > 3 ? '[...]' : JSON.stringify(args);
+  return [
+    {
+      path: [...path, 'command'],
+      message: `is one program, not a command line; write "command": ${JSON.stringify(program)}, "args": ${shown}`,
+    },
+  ];
+}

@@ -1,0 +1,276 @@
+// The one schema of the configuration: its types, its defaults, the JSON Schema and the reference page come from here.
+import { z } from 'zod';
+import { DURATION_PATTERN, SIZE_PATTERN, toBytes, toMilliseconds } from './units.ts';
+
+/** How clients spell a transport, and what it is here. */
+export const TRANSPORTS = {
+  stdio: 'stdio',
+  http: 'streamable-http',
+  'streamable-http': 'streamable-http',
+  streamableHttp: 'streamable-http',
+  streamable_http: 'streamable-http',
+  remote: 'streamable-http',
+  sse: 'sse',
+} as const;
+
+/** The keys that clients use for the URL of a server; the first is ours. */
+export const URL_KEYS = ['url', 'serverUrl', 'httpUrl'] as const;
+
+/** What a server may be called. */
+export const SERVER_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/;
+
+const DAY = 86_400_000;
+const SIZE = 'must be a number of bytes or a size such as "512KiB" or "4MiB"';
+const DURATION = 'must be a number of milliseconds or a duration such as "500ms", "60s" or "5m"';
+
+function size(least: number, most: number) {
+  const range = `must be from ${least} bytes to ${most / 2 ** 20} MiB`;
+  return z
+    .union([z.int(), z.string().regex(SIZE_PATTERN, { error: SIZE })], { error: SIZE })
+    .transform(toBytes)
+    .refine((bytes) => bytes >= least && bytes <= most, { error: range });
+}
+
+function duration(read: (value: string | number) => number) {
+  return z
+    .union([z.int(), z.string().regex(DURATION_PATTERN, { error: DURATION })], { error: DURATION })
+    .transform(read)
+    .refine((ms) => ms >= 1 && ms <= DAY, { error: 'must be from 1 ms to 24 h' });
+}
+
+const milliseconds = duration(toMilliseconds);
+/** Clients disagree whether `timeout` is in seconds or milliseconds; nobody means less than a second. */
+const clientTimeout = duration((value) =>
+  typeof value === 'number' && value < 1000 ? value * 1000 : toMilliseconds(value),
+);
+
+const scalar = z
+  .union([z.string(), z.number(), z.boolean()], { error: 'must be a string, a number or a boolean' })
+  .transform(String);
+
+function map(example: string) {
+  return z.record(z.string(), scalar, { error: `must be an object such as { ${example} }` });
+}
+
+const patternList = z.array(z.string().min(1, { error: 'must not be empty' }));
+
+function patterns(what: string, action: string) {
+  const full = z.looseObject({
+    allow: patternList
+      .default(['*'])
+      .describe(`Names of ${what} that may be ${action}; \`*\` stands for any characters. An empty list allows none.`),
+    deny: patternList.default([]).describe(`Names of ${what} that may not be ${action}, even if \`allow\` names them.`),
+  });
+  return z
+    .union([patternList.transform((allow) => ({ allow, deny: [] as string[] })), full], {
+      error: 'must be an object { "allow": [...], "deny": [...] } or a list of allowed names',
+    })
+    .prefault({})
+    .describe(
+      `Which ${what} of the server are offered. What is not offered cannot be used. A plain list means \`allow\`.`,
+    );
+}
+
+const url = z.string().refine(isHttpUrl, { error: 'must be a complete http:// or https:// URL' });
+
+const filePath = z.string().min(1, { error: 'must not be empty' });
+
+const tls = z
+  .looseObject({
+    ca: filePath
+      .optional()
+      .describe(
+        'File of PEM certificates that are trusted instead of the system’s. Relative to the file that names it.',
+      ),
+    cert: filePath.optional().describe('File of the PEM client certificate; needs `key`.'),
+    key: filePath.optional().describe('File of the PEM private key of `cert`.'),
+    rejectUnauthorized: z
+      .boolean()
+      .default(true)
+      .describe('Whether a certificate that cannot be verified ends the connection. `false` is for tests only.'),
+    servername: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Name that the server’s certificate must be valid for, if it is not the host of the URL.'),
+  })
+  .describe('TLS settings of a server with a URL.');
+
+const timeouts = z
+  .looseObject({
+    start: milliseconds.prefault('60s').describe('For a process to start and answer the first request.'),
+    connect: milliseconds.prefault('5s').describe('For a connection to be made.'),
+    firstByte: milliseconds.prefault('30s').describe('Until the server sends the first byte of an answer.'),
+    idle: milliseconds.prefault('60s').describe('Between two signs of life while an answer is coming.'),
+    total: milliseconds.prefault('300s').describe('For a whole call; progress extends it, to 15 minutes at most.'),
+  })
+  .prefault({})
+  .describe('Time limits by phase.');
+
+const transport = z.enum(Object.keys(TRANSPORTS) as (keyof typeof TRANSPORTS)[]);
+
+/** One server as clients write it. Unknown keys stay, so that they can be warned about. */
+export const serverEntry = z
+  .looseObject({
+    command: z
+      .string({ error: 'must be a string: the program alone; its arguments go into "args"' })
+      .min(1, { error: 'must not be empty' })
+      .optional()
+      .describe(
+        'Program to start; it speaks MCP on stdin and stdout. No shell is involved. A relative path is relative to `cwd` if that is given, else to the file that names it.',
+      ),
+    args: z
+      .array(scalar, { error: 'must be a list such as ["-y", "some-package"]' })
+      .prefault([])
+      .describe('Arguments of the program.'),
+    env: map('"NAME": "value"')
+      .prefault({})
+      .describe(
+        'Environment variables of the program, beside PATH, HOME, LANG and the proxy settings. Nothing else is inherited.',
+      ),
+    cwd: filePath
+      .optional()
+      .describe(
+        'Working directory of the program. By default the directory of the main configuration file; a relative one is relative to the file that names it.',
+      ),
+    url: url.optional().describe('URL of a server that is reached over HTTP.'),
+    serverUrl: url.optional().describe('Another spelling of `url`.'),
+    httpUrl: url.optional().describe('Another spelling of `url`.'),
+    headers: map('"Authorization": "Bearer ${env:TOKEN}"')
+      .prefault({})
+      .describe('HTTP headers sent with every request to the server.'),
+    type: transport
+      .optional()
+      .describe(
+        'Transport. By default `stdio` with a `command`, `streamable-http` with a `url`; `http`, `streamableHttp`, `streamable_http` and `remote` also mean `streamable-http`.',
+      ),
+    transport: transport.optional().describe('Another spelling of `type`.'),
+    alias: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{1,32}$/, { error: 'must be 1 to 32 characters of A-Z a-z 0-9 _ -' })
+      .optional()
+      .describe('Prefix of the server’s names in the common offer (`alias__tool`). By default the name of the server.'),
+    disabled: z
+      .boolean()
+      .default(false)
+      .describe('A disabled server is listed, but not started, and its references are not read.'),
+    enabled: z.boolean().optional().describe('`false` is another spelling of `disabled: true`.'),
+    timeout: clientTimeout
+      .optional()
+      .describe(
+        'Shorthand for `timeouts.firstByte`, `idle` and `total`. A number below 1000 is read as seconds, others as milliseconds.',
+      ),
+    timeouts,
+    tools: patterns('tools', 'called'),
+    prompts: patterns('prompts', 'used'),
+    resources: patterns('resources (by URI)', 'read'),
+    tls: tls.optional(),
+  })
+  .meta({ id: 'Server', title: 'MCP server' });
+
+const listen = z
+  .strictObject({
+    host: z
+      .string()
+      .regex(/^[^\s/[\]]+$/, { error: 'must be an IP address or a host name, without port or brackets' })
+      .default('127.0.0.1')
+      .describe('Address to listen on. One that is not loopback needs `auth.tokens`.'),
+    port: z.int().min(0).max(65_535).default(7420).describe('Port to listen on; 0 takes a free one.'),
+    allowedHosts: z
+      .array(z.string().regex(/^[^\s/]+$/, { error: 'must be a host, or host:port, as it stands in the Host header' }))
+      .default([])
+      .describe('Host headers that are answered beside those of the bind address: `host` (any port) or `host:port`.'),
+    allowedOrigins: z
+      .array(
+        z.string().regex(/^[a-z][a-z0-9+.-]*:\/\/[^\s/?#*]+$/i, {
+          error: 'must be one origin such as "https://app.example.com", without a path',
+        }),
+      )
+      .default([])
+      .describe('Origins of web pages that may call, beside loopback origins on a loopback bind.'),
+  })
+  .prefault({})
+  .describe('Where the gateway listens.');
+
+const token = z.strictObject({
+  id: z
+    .string()
+    .regex(/^(?!local$)[A-Za-z0-9._@-]{1,64}$/, {
+      error: 'must be 1 to 64 characters of A-Z a-z 0-9 . _ @ - and not "local"',
+    })
+    .describe('Who the holder is: the principal in policy and audit.'),
+  token: z
+    .string()
+    .refine((text) => /^[A-Za-z0-9._~+/-]+=*$/.test(text), {
+      error: 'must be a bearer token: A-Z a-z 0-9 . _ ~ + / - and = at the end',
+    })
+    .describe('The token, as a reference: `${env:NAME}` or `${file:path}`.'),
+  groups: z.array(z.string().min(1)).default([]).describe('Groups of the holder.'),
+});
+
+const auth = z
+  .strictObject({
+    tokens: z.array(token).default([]).describe('Static bearer tokens. With at least one, every request needs one.'),
+  })
+  .prefault({})
+  .describe('Who may call.');
+
+const audit = z
+  .strictObject({
+    on_failure: z
+      .enum(['refuse'])
+      .default('refuse')
+      .describe('What happens to a call whose record cannot be written: it is refused.'),
+    durability: z
+      .enum(['process'])
+      .default('process')
+      .describe('What a record survives before the call goes on: the death of the process.'),
+    level: z
+      .enum(['shape'])
+      .default('shape')
+      .describe('What is kept of arguments and results: their shape, not their values.'),
+  })
+  .prefault({})
+  .describe('The record of every call.');
+
+const limits = z
+  .strictObject({
+    body: size(1024, 2 ** 30)
+      .prefault('4MiB')
+      .describe('Largest request body of a client.'),
+    depth: z.int().min(4).max(1000).default(64).describe('Deepest nesting of a client’s JSON.'),
+    upstreamMessage: size(1024, 2 ** 30)
+      .prefault('16MiB')
+      .describe('Largest message of a server.'),
+    sessions: z.int().min(1).max(1_000_000).default(10_000).describe('Most client sessions at a time.'),
+  })
+  .prefault({})
+  .describe('Bounds.');
+
+/** The main file. References are resolved before it is applied. */
+export const configSchema = z
+  .strictObject({
+    $schema: z.string().optional().describe('Where editors find the JSON Schema of this file.'),
+    listen,
+    mcpServers: z
+      .record(z.string(), serverEntry)
+      .prefault({})
+      .describe(
+        'The servers behind the gateway, by name (1 to 64 characters of `A-Z a-z 0-9 . _ -`). The block of any client can be pasted here.',
+      ),
+    auth,
+    audit,
+    limits,
+  })
+  .meta({ title: 'mcp-gateway.json' });
+
+/** Everything of the main file but the servers, which are checked one by one. */
+export const settingsSchema = configSchema.omit({ mcpServers: true }).extend({ mcpServers: z.unknown().optional() });
+
+export type ServerEntry = z.output<typeof serverEntry>;
+export type Settings = z.output<typeof settingsSchema>;
+
+function isHttpUrl(text: string): boolean {
+  const parsed = URL.parse(text);
+  return parsed !== null && /^https?:$/.test(parsed.protocol) && /^https?:\/\//i.test(text);
+}

@@ -1,0 +1,216 @@
+// Makes a ServerConfig of an entry: paths absolute, spellings unified, secrets wrapped and listed.
+import { createHash } from 'node:crypto';
+import { dirname, isAbsolute, resolve } from 'node:path';
+import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
+import { Secret } from '../core/secret.ts';
+import { type ServerConfig, type Timeouts, type TlsConfig } from './config.ts';
+import { OWN_HEADERS } from './entry-checks.ts';
+import { safeArgs, safeUrl } from './excerpts.ts';
+import { serverEntry, type ServerEntry, SERVER_NAME, TRANSPORTS, URL_KEYS } from './schema.ts';
+
+/** Where an entry stands and what it is called. */
+export interface EntryPlace {
+  readonly name: string;
+  readonly source: ServerConfig['source'];
+  readonly mainDirectory: string;
+  /** The entry as written. */
+  readonly raw: JsonObject;
+}
+
+/** What could be read of an entry that cannot be used. */
+export interface BrokenEntry {
+  readonly entry?: ServerEntry | undefined;
+  readonly resolved?: readonly string[];
+}
+
+const SHORTEST_SECRET = 6;
+const DEFAULTS = serverEntry.parse({});
+
+/** A server that can be used. `resolved` are the values that references gave. */
+export function usableServer(entry: ServerEntry, place: EntryPlace, resolved: readonly string[]): ServerConfig {
+  const { raw } = place;
+  const directory = dirname(place.source.file);
+  const cwd = resolve(entry.cwd === undefined ? place.mainDirectory : directory, entry.cwd ?? '.');
+  const url = urlOf(entry);
+  const headers = Object.entries(entry.headers).filter(([name]) => !OWN_HEADERS.has(name.toLowerCase()));
+  const reach = {
+    transport: transportOf(entry),
+    ...(entry.command === undefined
+      ? {}
+      : { command: programPath(entry.command, entry.cwd === undefined ? directory : cwd) }),
+    args: entry.args,
+    cwd,
+    ...(url === undefined ? {} : { url }),
+    timeouts: timeoutsOf(entry, raw),
+    ...(entry.tls === undefined ? {} : { tls: tlsOf(entry.tls, directory) }),
+  };
+  const texts = { env: entry.env, headers: Object.fromEntries(headers) };
+  return {
+    ...skeleton(place),
+    ...reach,
+    alias: entry.alias ?? place.name,
+    env: wrap(texts.env),
+    headers: wrap(texts.headers),
+    ...offerOf(entry),
+    secrets: secretsOf({ ...texts, url, resolved }),
+    digest: digestOf({ ...reach, ...texts }),
+  };
+}
+
+/** A server that is disabled: shown, never started; its references were not read, so nothing of it is resolved. */
+export function disabledServer(entry: ServerEntry, place: EntryPlace): ServerConfig {
+  return {
+    ...skeleton(place),
+    transport: transportOf(entry),
+    alias: entry.alias ?? place.name,
+    disabled: true,
+    ...offerOf(entry),
+    digest: digestOf({ disabled: true }),
+  };
+}
+
+/** A server that cannot be used, and why; of its entry only the patterns count, as its last known offer may be shown. */
+export function brokenServer(place: EntryPlace, problem: string, known: BrokenEntry = {}): ServerConfig {
+  const { entry, resolved = [] } = known;
+  return {
+    ...skeleton(place),
+    ...(entry === undefined ? {} : offerOf(entry)),
+    problem,
+    secrets: secretsOf({ env: {}, headers: {}, url: undefined, resolved }),
+    digest: digestOf({ problem, raw: place.raw }),
+  };
+}
+
+/** The transport that an entry asks for, by its type or else by its keys. */
+export function transportOf(entry: Pick<ServerEntry, 'type' | 'transport' | 'command'>): ServerConfig['transport'] {
+  const type = entry.type ?? entry.transport;
+  if (type !== undefined) return TRANSPORTS[type];
+  return entry.command === undefined ? 'streamable-http' : 'stdio';
+}
+
+/** Tells whether an entry is switched off, in either spelling. */
+export function isDisabled(raw: JsonObject): boolean {
+  return raw.disabled === true || raw.enabled === false;
+}
+
+function skeleton({ name, source, mainDirectory, raw }: EntryPlace): ServerConfig {
+  const alias = typeof raw.alias === 'string' && SERVER_NAME.test(raw.alias) ? raw.alias : name;
+  return {
+    name,
+    alias,
+    disabled: isDisabled(raw),
+    transport: guessTransport(raw),
+    args: [],
+    env: {},
+    cwd: mainDirectory,
+    headers: {},
+    timeouts: pickTimeouts(DEFAULTS.timeouts),
+    ...offerOf(DEFAULTS),
+    source,
+    display: displayOf(raw),
+    secrets: [],
+    digest: '',
+  };
+}
+
+function guessTransport(raw: JsonObject): ServerConfig['transport'] {
+  const type = raw.type ?? raw.transport;
+  if (typeof type === 'string' && Object.hasOwn(TRANSPORTS, type)) return TRANSPORTS[type as keyof typeof TRANSPORTS];
+  return URL_KEYS.some((key) => raw[key] !== undefined) ? 'streamable-http' : 'stdio';
+}
+
+/** Says how the server is reached, as it is written: no reference is expanded. */
+function displayOf(raw: JsonObject): string {
+  const url = URL_KEYS.map((key) => raw[key]).find((value) => typeof value === 'string');
+  if (url !== undefined) return safeUrl(url);
+  if (typeof raw.command !== 'string') return '';
+  const args = Array.isArray(raw.args) ? raw.args.map(textOf) : [];
+  return [raw.command, ...safeArgs(args)].map(quoted).join(' ');
+}
+
+function textOf(value: JsonValue): string {
+  return typeof value === 'object' ? '…' : String(value);
+}
+
+function quoted(word: string): string {
+  return word === '' || /[\s"']/.test(word) ? JSON.stringify(word) : word;
+}
+
+function urlOf(entry: ServerEntry): string | undefined {
+  return entry.url ?? entry.serverUrl ?? entry.httpUrl;
+}
+
+/** A bare name is looked up in PATH; anything with a slash is a path. */
+function programPath(command: string, directory: string): string {
+  const isPath = command.includes('/') || (process.platform === 'win32' && command.includes('\\'));
+  return isPath && !isAbsolute(command) ? resolve(directory, command) : command;
+}
+
+/** `timeout` speaks for the phases that `timeouts` does not name. */
+function timeoutsOf(entry: ServerEntry, raw: JsonObject): Timeouts {
+  const named = isObject(raw.timeouts) ? raw.timeouts : {};
+  const all = pickTimeouts(entry.timeouts);
+  if (entry.timeout === undefined) return all;
+  const shorthand = (['firstByte', 'idle', 'total'] as const).filter((phase) => named[phase] === undefined);
+  return { ...all, ...Object.fromEntries(shorthand.map((phase) => [phase, entry.timeout])) };
+}
+
+function pickTimeouts({ start, connect, firstByte, idle, total }: ServerEntry['timeouts']): Timeouts {
+  return { start, connect, firstByte, idle, total };
+}
+
+function offerOf({ tools, prompts, resources }: ServerEntry): Pick<ServerConfig, 'tools' | 'prompts' | 'resources'> {
+  const plain = ({ allow, deny }: ServerEntry['tools']) => ({ allow, deny });
+  return { tools: plain(tools), prompts: plain(prompts), resources: plain(resources) };
+}
+
+function tlsOf(tls: NonNullable<ServerEntry['tls']>, directory: string): TlsConfig {
+  const { ca, cert, key, rejectUnauthorized, servername } = tls;
+  const paths = Object.entries({ ca, cert, key }).filter((pair): pair is [string, string] => pair[1] !== undefined);
+  return {
+    ...Object.fromEntries(paths.map(([name, path]) => [name, resolve(directory, path)])),
+    rejectUnauthorized,
+    ...(servername === undefined ? {} : { servername }),
+  };
+}
+
+function wrap(values: Record<string, string>): Record<string, Secret> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, new Secret(value)]));
+}
+
+interface SecretTexts {
+  readonly env: Record<string, string>;
+  readonly headers: Record<string, string>;
+  readonly url: string | undefined;
+  readonly resolved: readonly string[];
+}
+
+/** Everything that must not come back out, also in the forms that it takes inside JSON and URLs. */
+function secretsOf({ env, headers, url, resolved }: SecretTexts): string[] {
+  const credentials = Object.values(headers).flatMap((value) => [value, value.replace(/^[A-Za-z]+\s+/, '')]);
+  const plain = [...resolved, ...Object.values(env), ...credentials, ...urlSecrets(url)];
+  const forms = plain.flatMap((value) => [value, value.trim(), JSON.stringify(value).slice(1, -1), encoded(value)]);
+  const long = forms.filter((value) => value.length >= SHORTEST_SECRET);
+  return [...new Set(long)].sort((a, b) => b.length - a.length);
+}
+
+function urlSecrets(url: string | undefined): string[] {
+  const parsed = url === undefined ? null : URL.parse(url);
+  if (parsed === null) return [];
+  return [parsed.password, decoded(parsed.password), parsed.username, ...parsed.searchParams.values()];
+}
+
+function decoded(text: string): string {
+  return /%(?![0-9A-Fa-f]{2})/.test(text)
+    ? text
+    : (new URLSearchParams(`v=${text.replaceAll('+', '%2B')}`).get('v') ?? text);
+}
+
+/** A lone surrogate cannot be encoded, and cannot be sent either. */
+function encoded(text: string): string {
+  return text.isWellFormed() ? encodeURIComponent(text) : text;
+}
+
+function digestOf(parts: object): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}

@@ -1,0 +1,103 @@
+// Everything of the main file but its servers: checked as a whole, tokens resolved.
+import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
+import { Secret } from '../core/secret.ts';
+import { type TokenConfig } from './config.ts';
+import { findingsOf } from './issues.ts';
+import { type Document, type Finding, problemAt } from './positions.ts';
+import { type Problem } from './problems.ts';
+import { expand, hasReference, pathKey } from './references.ts';
+import { type Settings, settingsSchema } from './schema.ts';
+
+const SHORT_TOKEN = 16;
+
+/** The settings, if their shape is right, and what is wrong with them; any problem makes the file invalid. */
+interface SettingsRead {
+  readonly values?: Settings;
+  readonly tokens: readonly TokenConfig[];
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
+}
+
+/** Reads the settings and resolves the tokens. Never throws. */
+export function readSettings(document: Document, directory: string, env: NodeJS.ProcessEnv): SettingsRead {
+  if (document.root === undefined) return { tokens: [], problems: [], warnings: [] };
+  const raw: JsonObject = isObject(document.value) ? { ...document.value } : {};
+  delete raw.mcpServers;
+  const locate = (findings: readonly Finding[]) => findings.map((finding) => problemAt(document, finding));
+  const secrets = expand(tokenSlots(raw), ['auth', 'tokens'], { directory, env });
+  const parsed = settingsSchema.safeParse(isObject(document.value) ? withTokens(raw, secrets.value) : document.value);
+  const issues = parsed.success
+    ? []
+    : findingsOf(parsed.error.issues, { schema: settingsSchema, value: document.value, path: [] });
+  const broken = new Set([...secrets.unset, ...secrets.malformed].map(({ path }) => pathKey(path)));
+  const tokens = parsed.success ? parsed.data.auth.tokens : [];
+  const problems = locate([
+    ...document.refused.filter(({ path }) => path[0] !== 'mcpServers' || path.length <= 2),
+    ...issues.filter(({ path }) => !broken.has(pathKey(path))),
+    ...secrets.unset,
+    ...secrets.malformed,
+    ...strayReferences(raw, []),
+    ...(broken.size === 0 ? repeatedTokens(tokens) : []),
+  ]);
+  const warnings = locate(broken.size === 0 ? weakTokens(tokens, secrets.referring) : []);
+  const wrapped = tokens.map(({ id, token, groups }) => ({ id, token: new Secret(token), groups }));
+  return { ...(parsed.success ? { values: parsed.data } : {}), tokens: wrapped, problems, warnings };
+}
+
+/** The part of the settings in which references are read: one `{ token }` for each token. */
+function tokenSlots(raw: JsonObject): JsonValue[] {
+  const tokens = isObject(raw.auth) ? raw.auth.tokens : undefined;
+  if (!Array.isArray(tokens)) return [];
+  return tokens.map((entry) => (isObject(entry) && typeof entry.token === 'string' ? { token: entry.token } : {}));
+}
+
+function withTokens(raw: JsonObject, slots: JsonValue): JsonObject {
+  const { auth } = raw;
+  if (!isObject(auth) || !Array.isArray(auth.tokens) || !Array.isArray(slots)) return raw;
+  const tokens = auth.tokens.map((entry, index) => {
+    const slot = slots[index];
+    return isObject(entry) && isObject(slot) ? { ...entry, ...slot } : entry;
+  });
+  return { ...raw, auth: { ...auth, tokens } };
+}
+
+/** References elsewhere would silently stay as they are. */
+function strayReferences(value: JsonValue | undefined, path: readonly (string | number)[]): Finding[] {
+  if (path[0] === 'auth' && path.at(-1) === 'token') return [];
+  if (typeof value === 'string') {
+    const message = 'references are read only inside the entries of servers and in auth.tokens[].token';
+    return hasReference(value) ? [{ path, message }] : [];
+  }
+  if (typeof value !== 'object' || value === null) return [];
+  if (Array.isArray(value)) return value.flatMap((item, index) => strayReferences(item, [...path, index]));
+  return Object.entries(value).flatMap(([key, item]) => strayReferences(item, [...path, key]));
+}
+
+function repeatedTokens(tokens: Settings['auth']['tokens']): Finding[] {
+  return tokens.flatMap(({ id, token }, index) => {
+    const before = tokens.slice(0, index);
+    const path = ['auth', 'tokens', index];
+    const sameId = before.some((other) => other.id === id);
+    const sameToken = before.find((other) => other.token === token);
+    return [
+      ...(sameId ? [{ path: [...path, 'id'], message: 'another token has the same id' }] : []),
+      ...(sameToken ? [{ path: [...path, 'token'], message: `is the same token as that of "${sameToken.id}"` }] : []),
+    ];
+  });
+}
+
+function weakTokens(tokens: Settings['auth']['tokens'], referring: ReadonlySet<string>): Finding[] {
+  return tokens.flatMap(({ token }, index) => {
+    const path = ['auth', 'tokens', index, 'token'];
+    const severity = 'warning' as const;
+    const literal = !referring.has(pathKey(path));
+    return [
+      ...(literal
+        ? [{ path, severity, message: 'the token stands in the file; write a reference: ${env:NAME} or ${file:path}' }]
+        : []),
+      ...(token.length < SHORT_TOKEN
+        ? [{ path, severity, message: `the token is shorter than ${SHORT_TOKEN} characters and can be guessed` }]
+        : []),
+    ];
+  });
+}

@@ -1,0 +1,154 @@
+// Watches the files of a configuration: directories rather than files, so that replaced and re-created files stay watched.
+import { type FSWatcher, realpathSync, statSync, watch } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { DROP_FOLDER } from './dropped.ts';
+
+/** What to watch, and what to do when it changed. */
+export interface WatchOptions {
+  /** The main file; servers.d is looked for beside it. */
+  readonly file: string;
+  readonly onChange: () => void;
+  /** How long it must be quiet before `onChange` is called, in milliseconds. */
+  readonly debounceMs?: number;
+}
+
+/** A running watch. Await `ready`: it rejects when the system lets nothing be watched; a change after it is never missed. */
+export interface ConfigWatch {
+  readonly ready: Promise<void>;
+  close(): void;
+}
+
+interface Watched {
+  readonly watcher: FSWatcher;
+  readonly inode: number;
+}
+
+const DEBOUNCE_MS = 100;
+/** Writing without a pause must not put a change off for ever: this many quiet times at most. */
+const LONGEST_DELAY = 5;
+
+/** Starts to watch; one call of `onChange` for a burst of changes. */
+export function watchConfig({ file, onChange, debounceMs = DEBOUNCE_MS }: WatchOptions): ConfigWatch {
+  const watch = new ConfigWatcher(resolve(file), { onChange, debounceMs });
+  try {
+    watch.arm();
+    return { ready: Promise.resolve(), close: () => watch.close() };
+  } catch (error) {
+    watch.close();
+    const ready = Promise.reject(
+      new Error(`${dirname(file)} cannot be watched, so changes are not seen; reload by hand, or allow more watches`, {
+        cause: error,
+      }),
+    );
+    return { ready, close: () => watch.close() };
+  }
+}
+
+class ConfigWatcher {
+  readonly #file: string;
+  readonly #onChange: () => void;
+  readonly #debounceMs: number;
+  readonly #watched = new Map<string, Watched>();
+  #target: string | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #since = 0;
+
+  constructor(file: string, { onChange, debounceMs }: { onChange: () => void; debounceMs: number }) {
+    this.#file = file;
+    this.#onChange = onChange;
+    this.#debounceMs = debounceMs;
+    this.#target = targetOf(file);
+  }
+
+  /** Watches what exists now of the directories that matter, and lets go of what was replaced. */
+  arm(): void {
+    const wanted = this.#directories();
+    for (const [directory, { watcher, inode }] of this.#watched) {
+      if (wanted.get(directory) === inode) continue;
+      watcher.close();
+      this.#watched.delete(directory);
+    }
+    for (const [directory, inode] of wanted) {
+      if (this.#watched.has(directory)) continue;
+      const watcher = watch(directory, { persistent: false }, (_event, name) => this.#onEvent(directory, name));
+      watcher.on('error', () => this.#onEvent(directory, null));
+      this.#watched.set(directory, { watcher, inode });
+    }
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    for (const { watcher } of this.#watched.values()) watcher.close();
+    this.#watched.clear();
+  }
+
+  /** The main file's directory, or its nearest ancestor that exists; where a link leads; servers.d. */
+  #directories(): Map<string, number> {
+    const home = nearestExisting(dirname(this.#file));
+    const candidates = [home, join(dirname(this.#file), DROP_FOLDER)];
+    if (this.#target !== undefined) candidates.push(dirname(this.#target));
+    const found = candidates.map((directory) => [directory, inodeOf(directory)] as const);
+    return new Map(found.filter((pair): pair is [string, number] => pair[1] !== undefined));
+  }
+
+  #onEvent(directory: string, name: string | null): void {
+    const before = [...this.#watched].map(([path, { inode }]) => `${path}:${inode}`).join('\n');
+    const target = targetOf(this.#file);
+    const moved = target !== this.#target;
+    this.#target = target;
+    this.#rearm();
+    const after = [...this.#watched].map(([path, { inode }]) => `${path}:${inode}`).join('\n');
+    if (moved || before !== after || this.#concerns(directory, name)) this.#schedule();
+  }
+
+  /** What cannot be watched again now is tried at the next event; the change itself is reported in any case. */
+  #rearm(): void {
+    try {
+      this.arm();
+    } catch {
+      this.#schedule();
+    }
+  }
+
+  #concerns(directory: string, name: string | null): boolean {
+    if (name === null) return true;
+    const path = join(directory, name);
+    if (path === this.#file || path === this.#target) return true;
+    const dropped = directory === join(dirname(this.#file), DROP_FOLDER);
+    return dropped ? name.endsWith('.json') && !name.startsWith('.') : path === join(dirname(this.#file), DROP_FOLDER);
+  }
+
+  #schedule(): void {
+    const now = performance.now();
+    if (this.#timer === undefined) this.#since = now;
+    else if (now - this.#since > this.#debounceMs * LONGEST_DELAY) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#fire(), this.#debounceMs);
+  }
+
+  #fire(): void {
+    this.#timer = undefined;
+    this.#rearm();
+    this.#onChange();
+  }
+}
+
+/** The file itself, wherever links lead to. */
+function targetOf(file: string): string | undefined {
+  try {
+    return realpathSync(file);
+  } catch {
+    return undefined;
+  }
+}
+
+function inodeOf(directory: string): number | undefined {
+  const stats = statSync(directory, { throwIfNoEntry: false });
+  return stats?.isDirectory() === true ? stats.ino : undefined;
+}
+
+function nearestExisting(directory: string): string {
+  let current = directory;
+  while (inodeOf(current) === undefined && dirname(current) !== current) current = dirname(current);
+  return current;
+}

@@ -1,0 +1,151 @@
+// The one error of the gateway and the one table that says what each code means on every wire.
+
+/** Whose mistake an error is: decides who should act, and the status in the audit record. */
+export type Fault = 'caller' | 'gateway' | 'upstream';
+
+interface ErrorRow {
+  /** JSON-RPC code. Our own lie outside -32768…-32000 (2026-07-28 basic/index, Error Codes). */
+  readonly jsonRpc: number;
+  /** HTTP status when the error is the whole HTTP response. MCP refusals are 200 (wire.md, Refusals). */
+  readonly http: number;
+  readonly fault: Fault;
+  readonly retryable: boolean;
+  /** One line for the reference page: when it happens and what to do. */
+  readonly help: string;
+}
+
+const row = (jsonRpc: number, http: number, rest: Omit<ErrorRow, 'jsonRpc' | 'http'>): ErrorRow => ({
+  jsonRpc,
+  http,
+  ...rest,
+});
+
+const caller = (help: string) => ({ fault: 'caller', retryable: false, help }) as const;
+const upstream = (help: string, retryable = true) => ({ fault: 'upstream', retryable, help }) as const;
+const gateway = (help: string, retryable = true) => ({ fault: 'gateway', retryable, help }) as const;
+
+/** Every error code there is; docs/reference/errors.md is generated from it. */
+export const ERRORS = {
+  parse_error: row(-32700, 400, caller('The body is not JSON. Send one JSON-RPC message.')),
+  invalid_request: row(
+    -32600,
+    400,
+    caller('The JSON is not a JSON-RPC message that this endpoint takes. The message says which rule it breaks.'),
+  ),
+  invalid_params: row(-32602, 400, caller('A parameter is missing or has the wrong type. The message names it.')),
+  method_not_found: row(
+    -32601,
+    404,
+    caller('The method does not exist here, or the server behind it does not declare it.'),
+  ),
+  unknown_target: row(
+    -32602,
+    200,
+    caller('No tool or prompt of this name is offered to you. List again; the operator can ask `mcp-gateway servers`.'),
+  ),
+  resource_not_found: row(-32602, 200, caller('No server offers this resource to you. List again.')),
+  header_mismatch: row(
+    -32020,
+    400,
+    caller('A required header is missing, malformed, repeated, or differs from the body.'),
+  ),
+  unsupported_version: row(
+    -32022,
+    400,
+    caller('The protocol version is not spoken here. `data.supported` lists those that are.'),
+  ),
+  session_required: row(
+    -32600,
+    400,
+    caller('The request belongs to a session, but names none. Send `initialize` first, then `Mcp-Session-Id`.'),
+  ),
+  session_unknown: row(-33001, 404, caller('The session has ended or never was. Start a new one with `initialize`.')),
+  body_too_large: row(-32600, 413, caller('The request body is over `limits.body`.')),
+  unsupported_media_type: row(-32600, 415, caller('The body must be `application/json`.')),
+  method_not_allowed: row(-32600, 405, caller('The endpoint does not take this HTTP method.')),
+  not_found: row(-32601, 404, caller('There is no endpoint at this path, or no server of this name.')),
+  forbidden_host: row(
+    -33002,
+    403,
+    caller('The Host header is not one that this gateway answers to. Add it to `listen.allowedHosts`.'),
+  ),
+  forbidden_origin: row(-33003, 403, caller('The Origin header is not allowed. Add it to `listen.allowedOrigins`.')),
+  unauthenticated: row(
+    -33004,
+    401,
+    caller('A valid bearer token is required. Tokens are configured under `auth.tokens`.'),
+  ),
+  cancelled: row(-33005, 200, caller('The caller cancelled the call.')),
+  too_many_sessions: row(
+    -33006,
+    503,
+    gateway('Every session slot is taken. Close sessions with DELETE, or wait for idle ones to expire.'),
+  ),
+  overloaded: row(-33007, 503, gateway('A bounded queue is full. Try again shortly.')),
+  audit_unavailable: row(
+    -33008,
+    503,
+    gateway('The record of the call could not be written, so the call was refused. See `/readyz`.'),
+  ),
+  shutting_down: row(-33009, 503, gateway('The gateway is stopping and takes no new calls.')),
+  upstream_unreachable: row(
+    -33010,
+    200,
+    upstream('The server cannot be reached or did not start. `mcp-gateway servers NAME` shows why.'),
+  ),
+  upstream_closed: row(
+    -33011,
+    200,
+    upstream('The server went away during the call. Whether the call took effect is not known.'),
+  ),
+  upstream_timed_out: row(-33012, 200, upstream('The server did not answer within its time limits (`timeouts`).')),
+  upstream_protocol: row(-33013, 200, upstream('The server answered with something that is not MCP.', false)),
+  upstream_message_too_large: row(
+    -33014,
+    200,
+    upstream('The server sent a message over `limits.upstreamMessage`.', false),
+  ),
+  upstream_rejected: row(
+    -33015,
+    200,
+    upstream('The server refused the HTTP request, for example its credentials.', false),
+  ),
+  internal: row(-32603, 500, gateway('A bug in the gateway. The log has the cause under the same call id.', false)),
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** What a GatewayError may carry besides its message. */
+export interface ErrorOptions {
+  readonly cause?: unknown;
+  /** Sent to the caller as `error.data`; never put a secret here. */
+  readonly data?: Record<string, unknown>;
+  /** Goes to the log only. */
+  readonly detail?: string;
+}
+
+/** The error of the gateway: a code of the table, and a message that is safe to show to the caller. */
+export class GatewayError extends Error {
+  override readonly name = 'GatewayError';
+  readonly code: ErrorCode;
+  readonly data: Record<string, unknown> | undefined;
+  readonly detail: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause });
+    this.code = code;
+    this.data = options.data;
+    this.detail = options.detail;
+  }
+}
+
+/** Makes any thrown value a GatewayError; what is not one already is a bug of ours and says nothing to the caller. */
+export function toGatewayError(thrown: unknown): GatewayError {
+  if (thrown instanceof GatewayError) return thrown;
+  return new GatewayError('internal', 'The gateway failed on this request; its log has the cause.', { cause: thrown });
+}
+
+/** The text of any thrown value, for a message that goes on. */
+export function reasonOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

@@ -1,0 +1,42 @@
+// A Reply: what came of a Call.
+import { type Era, type OfferKind, type Transport } from './call.ts';
+import { type JsonObject } from './json.ts';
+
+/** One thing that is offered: the server's own definition under the name that callers see. */
+export interface Offered {
+  readonly kind: OfferKind;
+  readonly server: string;
+  readonly exposed: string;
+  readonly original: string;
+  /** The definition with the exposed name put in; everything else as the server sent it. */
+  readonly definition: JsonObject;
+}
+
+/** The error object of JSON-RPC. */
+export interface RpcError {
+  readonly code: number;
+  readonly message: string;
+  readonly data?: unknown;
+}
+
+/** Where a reply comes from, for the record. */
+export interface Origin {
+  readonly server: string;
+  readonly instance: string;
+  readonly era: Era;
+  readonly transport: Transport;
+  /** Size of the server's message in bytes. */
+  readonly bytes: number;
+}
+
+/** A result, a server's own error (not a failure of the gateway: those are thrown), or entries of the catalog. */
+export type Reply =
+  | { readonly kind: 'result'; readonly result: JsonObject; readonly origin?: Origin }
+  | { readonly kind: 'error'; readonly error: RpcError; readonly origin?: Origin }
+  | {
+      readonly kind: 'list';
+      readonly of: OfferKind;
+      readonly entries: readonly Offered[];
+      readonly nextCursor?: string;
+      readonly origin?: undefined;
+    };

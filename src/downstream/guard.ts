@@ -1,0 +1,93 @@
+// The checks of a request's head before anything of its body is read: Host, Origin, and headers that may stand only once.
+import { GatewayError } from '../core/errors.ts';
+
+export interface GuardOptions {
+  /** Whether every bound address is a loopback one. */
+  readonly loopback: boolean;
+  /** Host names (with or without port) beyond those of the bind. */
+  readonly allowedHosts: readonly string[];
+  /** Origins beyond loopback ones, as `scheme://host[:port]`. */
+  readonly allowedOrigins: readonly string[];
+}
+
+/** A checked head: the one Origin, if there is one. */
+export interface Head {
+  readonly origin: string | undefined;
+}
+
+/** Headers that decide something: two of them would mean two things to two readers. */
+const SINGLE = new Set([
+  'host',
+  'origin',
+  'authorization',
+  'content-type',
+  'content-length',
+  'last-event-id',
+  'traceparent',
+]);
+const LOOPBACK_NAMES = new Set(['localhost', '127.0.0.1', '[::1]']);
+const IP_LITERAL = /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/;
+const HOST = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/;
+
+/** Compiles the checks for one bind. The guard throws `forbidden_host`, `forbidden_origin` or `header_mismatch`. */
+export function compileGuard(options: GuardOptions): (rawHeaders: readonly string[]) => Head {
+  const hosts = new Set(options.allowedHosts.map((host) => host.toLowerCase()));
+  const origins = new Set(options.allowedOrigins.map((origin) => origin.toLowerCase()));
+  const checked = new Map<string, true>();
+
+  const checkHost = (host: string) => {
+    const lower = host.toLowerCase();
+    const name = HOST.exec(lower)?.[1];
+    // an address literal was not resolved by any DNS server, so it cannot be rebound
+    const known =
+      name !== undefined &&
+      (LOOPBACK_NAMES.has(name) || hosts.has(name) || hosts.has(lower) || (!options.loopback && IP_LITERAL.test(name)));
+    if (!known)
+      throw new GatewayError(
+        'forbidden_host',
+        `The gateway does not answer to the Host ${JSON.stringify(host.slice(0, 128))}; add it to listen.allowedHosts if it is yours.`,
+      );
+  };
+
+  const checkOrigin = (origin: string) => {
+    const lower = origin.toLowerCase();
+    const name = /^https?:\/\/([^/]*)$/.exec(lower)?.[1];
+    const loopback = options.loopback && name !== undefined && LOOPBACK_NAMES.has(HOST.exec(name)?.[1] ?? '');
+    if (loopback || origins.has(lower)) return;
+    throw new GatewayError(
+      'forbidden_origin',
+      `Pages of ${JSON.stringify(origin.slice(0, 128))} may not use this gateway; add the origin to listen.allowedOrigins if it is yours.`,
+    );
+  };
+
+  /** Verdicts on the few values that keep coming are kept; bounded, since senders choose them. */
+  const once = (key: string, value: string, check: (value: string) => void) => {
+    const known = key + value;
+    if (checked.has(known)) return;
+    check(value);
+    if (checked.size < 256) checked.set(known, true);
+  };
+
+  return (rawHeaders) => {
+    const { host, origin } = readSingles(rawHeaders);
+    if (host === undefined) throw new GatewayError('forbidden_host', 'The request has no Host header.');
+    once('h', host, checkHost);
+    if (origin !== undefined) once('o', origin, checkOrigin);
+    return { origin };
+  };
+}
+
+function readSingles(rawHeaders: readonly string[]): { host: string | undefined; origin: string | undefined } {
+  const seen = new Set<string>();
+  let host: string | undefined;
+  let origin: string | undefined;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] ?? '').toLowerCase();
+    if (!SINGLE.has(name) && !name.startsWith('mcp-')) continue;
+    if (seen.has(name)) throw new GatewayError('header_mismatch', `The header ${name} stands more than once.`);
+    seen.add(name);
+    if (name === 'host') host = rawHeaders[at + 1];
+    else if (name === 'origin') origin = rawHeaders[at + 1];
+  }
+  return { host, origin };
+}

@@ -1,0 +1,114 @@
+// The HTTP front: checks every head, authenticates, and leads each path to its handler; the hot path goes straight from node:http.
+import { type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import { ERRORS, type GatewayError, toGatewayError } from '../core/errors.ts';
+import { LOCAL, type Principal } from '../core/principal.ts';
+import { type Gateway } from '../gateway/gateway.ts';
+import { errorText } from '../protocol/mcp/frames.ts';
+import { corsHeaders, preflightHeaders } from './cors.ts';
+import { compileGuard, type Head } from './guard.ts';
+import { McpEndpoint } from './mcp/endpoint.ts';
+
+export interface FrontOptions {
+  readonly gateway: Gateway;
+  /** Absent on the control socket, whose file permissions are the check. */
+  readonly network?: { /** Whether every bound address is a loopback one. */ readonly loopback: boolean };
+}
+
+/** A front's listener and the way to end its sessions. */
+export interface Front {
+  readonly listener: RequestListener;
+  close(): void;
+}
+
+const SERVER_PATH = /^\/mcp\/s\/([A-Za-z0-9._-]{1,64})$/;
+
+/** Makes the request listener of one front. */
+export function createFront({ gateway, network }: FrontOptions): Front {
+  const endpoint = new McpEndpoint(gateway);
+  const checkHead = network && guardOf(gateway, network.loopback);
+  let admin: Promise<RequestListener> | undefined; // loaded by the first who asks: it is no part of the hot path
+
+  const authenticate = (request: IncomingMessage): Principal => {
+    if (!checkHead) return LOCAL;
+    try {
+      return gateway.snapshot.authenticate(request.headers.authorization);
+    } catch (error) {
+      gateway.record('authentication_failed', {
+        address: request.socket.remoteAddress ?? '',
+        reason: toGatewayError(error).message,
+      });
+      throw error;
+    }
+  };
+
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const origin = checkHead?.(request.rawHeaders).origin;
+    const path = pathOf(request);
+    if (request.method === 'OPTIONS' && origin !== undefined) {
+      const privateNetwork = request.headers['access-control-request-private-network'] === 'true';
+      response
+        .writeHead(204, preflightHeaders(origin, request.headers['access-control-request-headers'], privateNetwork))
+        .end();
+      return;
+    }
+    const scope = path === '/mcp' ? undefined : SERVER_PATH.exec(path)?.[1];
+    const headers = corsHeaders(origin);
+    if (path === '/mcp' || scope !== undefined) {
+      const principal = authenticate(request);
+      const address = request.socket.remoteAddress;
+      const caller = {
+        principal,
+        transport: 'streamable-http',
+        ...(scope !== undefined && { scope }),
+        ...(address !== undefined && { address }),
+      } as const;
+      await endpoint.handle({ request, response, caller, headers });
+      return;
+    }
+    admin ??= import('./admin/app.ts').then(({ createAdmin }) =>
+      createAdmin(gateway, { control: checkHead === undefined }),
+    );
+    const app = await admin;
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+    app(request, response);
+  };
+
+  return {
+    listener: (request, response) => {
+      handle(request, response).catch((thrown: unknown) => refuse(response, toGatewayError(thrown), gateway));
+    },
+    close: () => endpoint.close(),
+  };
+}
+
+/** The guard of the configuration in force; compiled again when that changed. */
+function guardOf(gateway: Gateway, loopback: boolean): (rawHeaders: readonly string[]) => Head {
+  let { listen } = gateway.snapshot.config;
+  let guard = compileGuard({ loopback, ...listen });
+  return (rawHeaders) => {
+    if (gateway.snapshot.config.listen !== listen) {
+      ({ listen } = gateway.snapshot.config);
+      guard = compileGuard({ loopback, ...listen });
+    }
+    return guard(rawHeaders);
+  };
+}
+
+function pathOf(request: IncomingMessage): string {
+  const url = request.url ?? '/';
+  const query = url.indexOf('?');
+  return query === -1 ? url : url.slice(0, query);
+}
+
+/** Refuses a request before its endpoint saw it: a JSON-RPC error without id, which plain HTTP clients can read too. */
+function refuse(response: ServerResponse, error: GatewayError, gateway: Gateway): void {
+  if (error.code === 'internal') gateway.logger.error({ err: error.cause }, 'a request failed');
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const { http, jsonRpc } = ERRORS[error.code];
+  const challenge = error.code === 'unauthenticated' ? { 'www-authenticate': 'Bearer realm="mcp-gateway"' } : {};
+  response.writeHead(http, { 'content-type': 'application/json', connection: 'close', ...challenge });
+  response.end(errorText(undefined, { code: jsonRpc, message: error.message, data: { reason: error.code } }));
+}

@@ -1,0 +1,114 @@
+// Replies and errors as the JSON that a caller of either era gets.
+import { type Era, type Peer } from '../../core/call.ts';
+import { ERRORS, GatewayError } from '../../core/errors.ts';
+import { type JsonObject } from '../../core/json.ts';
+import { type Offered, type Reply, type RpcError } from '../../core/reply.ts';
+import { toLegacyTool, withServerInfo } from '../../gateway/bridge/results.ts';
+import { errorText, type RequestId, resultText } from '../../protocol/mcp/frames.ts';
+import { META } from '../../protocol/mcp/meta.ts';
+import { LIST_KEYS } from '../../protocol/mcp/methods.ts';
+import { SUPPORTED_VERSIONS } from '../../protocol/mcp/versions.ts';
+
+/** A JSON-RPC response, and the HTTP status that goes with it. */
+export interface Answer {
+  readonly text: string;
+  readonly status: number;
+}
+
+export interface EncodeOptions {
+  readonly id: RequestId;
+  readonly era: Era;
+  readonly server: Peer;
+  readonly privateLists: boolean;
+}
+
+/** Statuses that 2026-07-28 gives to errors, whoever raised them (wire.md, Shapes across eras). */
+const MODERN_STATUS: Readonly<Record<number, number>> = { [-32020]: 400, [-32021]: 400, [-32022]: 400, [-32601]: 404 };
+
+/** Encoded lists are kept as long as the list itself: the same entries are the same bytes. */
+const encodedLists = new WeakMap<readonly Offered[], Partial<Record<Era, string>>>();
+
+/** Writes a reply of the pipeline. */
+export function encodeReply(reply: Reply, options: EncodeOptions): Answer {
+  const { id, era } = options;
+  if (reply.kind === 'error')
+    return {
+      text: errorText(id, reply.error),
+      status: era === 'modern' ? (MODERN_STATUS[reply.error.code] ?? 200) : 200,
+    };
+  if (reply.kind === 'list') return { text: resultText(id, listJson(reply, options)), status: 200 };
+  const result = era === 'modern' ? withServerInfo(reply.result, options.server) : reply.result;
+  return { text: resultText(id, JSON.stringify(result)), status: 200 };
+}
+
+function listJson(reply: Extract<Reply, { kind: 'list' }>, { era, server, privateLists }: EncodeOptions): string {
+  const key = LIST_KEYS[reply.of];
+  const rest: JsonObject = reply.nextCursor === undefined ? {} : { nextCursor: reply.nextCursor };
+  if (era === 'modern') {
+    rest.resultType = 'complete';
+    rest.ttlMs = 0; // a change is heard of by listening, and is in force at once
+    rest.cacheScope = privateLists ? 'private' : 'public';
+    rest._meta = { [META.serverInfo]: { ...server } };
+  }
+  const tail = JSON.stringify(rest);
+  return `{"${key}":${entriesJson(reply, era)}${tail === '{}' ? '}' : `,${tail.slice(1)}`}`;
+}
+
+function entriesJson({ of, entries }: Extract<Reply, { kind: 'list' }>, era: Era): string {
+  let kept = encodedLists.get(entries);
+  if (!kept) encodedLists.set(entries, (kept = {}));
+  const wrap = era === 'legacy' && of === 'tool';
+  return (kept[era] ??= JSON.stringify(
+    entries.map(({ definition }) => (wrap ? toLegacyTool(definition) : definition)),
+  ));
+}
+
+/** Writes a failure. Legacy SDKs take any status but 200 for a broken transport (wire.md, Refusals), so a call's failure is 200 there. */
+export function encodeError(id: RequestId | undefined, error: GatewayError, era: Era): Answer {
+  const { http } = ERRORS[error.code];
+  const transport = http === 401 || http === 403 || http === 413 || http === 415 || http === 405 || http === 503;
+  const malformed =
+    error.code === 'parse_error' ||
+    error.code === 'invalid_request' ||
+    error.code.startsWith('session_') ||
+    error.code === 'not_found';
+  const status = era === 'modern' || transport || malformed || id === undefined ? http : 200;
+  return { text: errorText(id, rpcErrorOf(error, era)), status };
+}
+
+function rpcErrorOf(error: GatewayError, era: Era): RpcError {
+  const { jsonRpc, retryable } = ERRORS[error.code];
+  const own = jsonRpc < -32768 || jsonRpc > -32000;
+  const code = error.code === 'resource_not_found' && era === 'legacy' ? -32002 : jsonRpc;
+  const data = { ...(own && { reason: error.code, retryable }), ...error.data };
+  return { code, message: error.message, ...(Object.keys(data).length > 0 && { data }) };
+}
+
+/** The refusal of a version that we do not speak (versioning, Protocol Version Negotiation). */
+export function unsupportedVersion(requested: string): GatewayError {
+  return new GatewayError(
+    'unsupported_version',
+    `The protocol version ${JSON.stringify(requested.slice(0, 64))} is not spoken here.`,
+    {
+      data: { supported: SUPPORTED_VERSIONS, requested: requested.slice(0, 64) },
+    },
+  );
+}
+
+/** The result of `server/discover`: the versions that -32022 names too, and what is offered here. */
+export function discoverResult(
+  declared: { capabilities: JsonObject; instructions?: string },
+  server: Peer,
+  scope: 'public' | 'private',
+): JsonObject {
+  // logging stays declared: lines do go to callers that ask for a level (server/utilities/logging, Capabilities)
+  return {
+    resultType: 'complete',
+    supportedVersions: [...SUPPORTED_VERSIONS],
+    capabilities: declared.capabilities,
+    ...(declared.instructions !== undefined && { instructions: declared.instructions }),
+    ttlMs: 0,
+    cacheScope: scope,
+    _meta: { [META.serverInfo]: { ...server } },
+  };
+}

@@ -1,0 +1,116 @@
+// Messages of the legacy era, whichever transport brought them.
+import { GatewayError, toGatewayError } from '../../core/errors.ts';
+import { isObject, type JsonObject } from '../../core/json.ts';
+import { type Gateway } from '../../gateway/gateway.ts';
+import { type NotificationFrame, type RequestFrame, resultText } from '../../protocol/mcp/frames.ts';
+import { isLogLevel, LOG_LEVELS, progressTokenOf, readPeer } from '../../protocol/mcp/meta.ts';
+import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
+import { negotiateLegacy } from '../../protocol/mcp/versions.ts';
+import { type Caller, type MessageFacts } from './caller.ts';
+import { type Answer, encodeError, encodeReply } from './encode.ts';
+import { createExchange } from './exchange.ts';
+import { type Session, type SessionOptions } from './session.ts';
+
+export interface LegacyContext {
+  readonly session: Session;
+  readonly facts: MessageFacts;
+  readonly send: (text: string) => void;
+}
+
+/** What `initialize` agrees on. Throws `invalid_params` where it says too little, `not_found` where there is no such server. */
+export function agree(
+  gateway: Gateway,
+  frame: RequestFrame,
+  caller: Caller,
+): { options: Omit<SessionOptions, 'key'>; answer: Answer } {
+  const { protocolVersion, capabilities, clientInfo } = frame.params;
+  if (typeof protocolVersion !== 'string')
+    throw new GatewayError('invalid_params', '`params.protocolVersion` must be a string.');
+  if (!isObject(capabilities)) throw new GatewayError('invalid_params', '`params.capabilities` must be an object.');
+  const declared = gateway.declare(caller.scope);
+  if (!declared) throw new GatewayError('not_found', `There is no server named "${caller.scope ?? ''}" here.`);
+  const version = negotiateLegacy(protocolVersion);
+  const result: JsonObject = {
+    protocolVersion: version,
+    capabilities: declared.capabilities,
+    serverInfo: { ...gateway.identity },
+  };
+  if (declared.instructions !== undefined) result.instructions = declared.instructions;
+  const client = readPeer(clientInfo);
+  return {
+    options: { gateway, caller, version, client },
+    answer: { text: resultText(frame.id, JSON.stringify(result)), status: 200 },
+  };
+}
+
+/** Answers one request of a session; undefined where it was cancelled and nothing may be sent. */
+export async function answerLegacy(
+  gateway: Gateway,
+  frame: RequestFrame,
+  context: LegacyContext,
+): Promise<Answer | undefined> {
+  const { session } = context;
+  let controller: AbortController;
+  try {
+    controller = session.begin(frame.id);
+  } catch (error) {
+    return encodeError(frame.id, toGatewayError(error), 'legacy');
+  }
+  try {
+    const answer = await dispatch(gateway, frame, { ...context, signal: controller.signal });
+    return controller.signal.aborted ? undefined : answer;
+  } catch (thrown) {
+    return controller.signal.aborted ? undefined : encodeError(frame.id, toGatewayError(thrown), 'legacy');
+  } finally {
+    session.finish(frame.id);
+  }
+}
+
+async function dispatch(
+  gateway: Gateway,
+  frame: RequestFrame,
+  context: LegacyContext & { signal: AbortSignal },
+): Promise<Answer> {
+  const { id, method, params } = frame;
+  const { session } = context;
+  if (method === 'ping') return { text: resultText(id, '{}'), status: 200 };
+  if (method === 'logging/setLevel') {
+    if (!isLogLevel(params.level))
+      throw new GatewayError('invalid_params', `\`params.level\` must be one of ${LOG_LEVELS.join(', ')}.`);
+    session.logLevel = params.level;
+    return { text: resultText(id, '{}'), status: 200 };
+  }
+  if (!CALL_METHODS.get(method)?.eras.includes('legacy'))
+    throw new GatewayError('method_not_found', `There is no method ${JSON.stringify(method.slice(0, 64))}.`);
+  const meta = isObject(params._meta) ? params._meta : undefined;
+  const reply = await gateway.call({
+    method,
+    params,
+    ...session.caller,
+    ...context.facts,
+    ...(session.client && { client: session.client }),
+    era: 'legacy',
+    revision: session.version,
+    session: session.key,
+    exchange: createExchange({
+      id,
+      signal: context.signal,
+      send: context.send,
+      progressToken: progressTokenOf(meta),
+      logLevel: session.logLevel,
+    }),
+  });
+  if (method === 'resources/subscribe' || method === 'resources/unsubscribe') remember(gateway, frame, session);
+  return encodeReply(reply, { id, era: 'legacy', server: gateway.identity, privateLists: true });
+}
+
+function remember(gateway: Gateway, { method, params }: RequestFrame, session: Session): void {
+  const uri = params.uri;
+  if (typeof uri !== 'string') return;
+  session.setFollowed(uri, method === 'resources/subscribe' ? gateway.serverOfUri(uri, session.caller) : undefined);
+}
+
+/** Takes a notification of a session's client; those that mean nothing to us are taken all the same. */
+export function takeNotification({ method, params }: NotificationFrame, session: Session): void {
+  if (method === 'notifications/cancelled') session.cancel(params.requestId);
+}

@@ -1,0 +1,122 @@
+// A session of the legacy era: what `initialize` agreed on, the requests in flight, the standing streams.
+import { type OfferKind, type Peer } from '../../core/call.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { type JsonObject } from '../../core/json.ts';
+import { type Gateway } from '../../gateway/gateway.ts';
+import { listChangedMethods } from '../../gateway/listening.ts';
+import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
+import { type LogLevel } from '../../protocol/mcp/meta.ts';
+import { type Caller } from './caller.ts';
+
+/** Most requests of one session at a time. */
+const MAX_IN_FLIGHT = 1_000;
+
+export interface SessionOptions {
+  readonly gateway: Gateway;
+  /** Names the session in records and ledgers; not a secret. */
+  readonly key: string;
+  readonly caller: Caller;
+  readonly version: string;
+  readonly client: Peer | undefined;
+}
+
+export class Session {
+  readonly key: string;
+  readonly caller: Caller;
+  readonly version: string;
+  readonly client: Peer | undefined;
+  /** A session that set none gets `info` (wire.md, Logging). */
+  logLevel: LogLevel = 'info';
+  /** Monotonic ms of the last message. */
+  lastUsed = performance.now();
+  private readonly gateway: Gateway;
+  private readonly inFlight = new Map<RequestId, AbortController>();
+  private readonly streams = new Set<(text: string) => void>();
+  private readonly followed = new Map<string, string>();
+  private readonly unsubscribe: () => void;
+  private ended = false;
+
+  constructor({ gateway, key, caller, version, client }: SessionOptions) {
+    this.gateway = gateway;
+    this.key = key;
+    this.caller = caller;
+    this.version = version;
+    this.client = client;
+    this.unsubscribe = gateway.changes.subscribe({
+      listsChanged: (server, kinds) => this.onListsChanged(server, kinds),
+      resourceUpdated: (server, uri) => {
+        if (this.followed.get(uri) === server) this.tell('notifications/resources/updated', { uri });
+      },
+    });
+  }
+
+  get busy(): boolean {
+    return this.inFlight.size > 0 || this.streams.size > 0;
+  }
+
+  /** Registers a request; the controller is how it is cancelled. Throws `invalid_request` for an id that is in flight already. */
+  begin(id: RequestId): AbortController {
+    this.lastUsed = performance.now();
+    if (this.inFlight.has(id))
+      throw new GatewayError(
+        'invalid_request',
+        `A request with the id ${JSON.stringify(id)} is still in flight in this session.`,
+      );
+    if (this.inFlight.size >= MAX_IN_FLIGHT)
+      throw new GatewayError(
+        'overloaded',
+        `The session has ${MAX_IN_FLIGHT} requests in flight; wait for some to end.`,
+      );
+    const controller = new AbortController();
+    this.inFlight.set(id, controller);
+    return controller;
+  }
+
+  finish(id: RequestId): void {
+    this.lastUsed = performance.now();
+    this.inFlight.delete(id);
+  }
+
+  cancel(id: unknown): void {
+    if (typeof id === 'string' || typeof id === 'number') this.inFlight.get(id)?.abort();
+  }
+
+  /** Adds a standing stream; returns the way to take it out. */
+  addStream(send: (text: string) => void): () => void {
+    this.streams.add(send);
+    return () => {
+      this.streams.delete(send);
+      this.lastUsed = performance.now();
+    };
+  }
+
+  /** Remembers which server's resource is followed, for as long as the session lives. */
+  setFollowed(uri: string, server: string | undefined): void {
+    if (server === undefined) this.followed.delete(uri);
+    else this.followed.set(uri, server);
+  }
+
+  /** Ends the session: its calls are cancelled, what it followed is let go. */
+  end(): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.unsubscribe();
+    for (const controller of this.inFlight.values()) controller.abort();
+    this.gateway.unfollow(
+      this.key,
+      [...this.followed].map(([uri, server]) => ({ uri, server })),
+    );
+    this.streams.clear();
+  }
+
+  private onListsChanged(server: string, kinds: ReadonlySet<OfferKind>): void {
+    if (this.caller.scope !== undefined && this.caller.scope !== server) return;
+    for (const method of listChangedMethods(kinds)) this.tell(method, {});
+  }
+
+  /** One message goes to one stream (2025-11-25 transports, Multiple Connections): the newest. */
+  private tell(method: string, params: JsonObject): void {
+    const send = [...this.streams].at(-1);
+    send?.(notificationText(method, params));
+  }
+}

@@ -1,0 +1,149 @@
+// MCP over a pair of pipes: one client, whose opening request decides its era (wire.md, Which era is a request).
+import { type Readable, type Writable } from 'node:stream';
+import { GatewayError, toGatewayError } from '../../core/errors.ts';
+import { type JsonValue } from '../../core/json.ts';
+import { LOCAL } from '../../core/principal.ts';
+import { type Gateway } from '../../gateway/gateway.ts';
+import { type Frame, idOf, readFrame, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
+import { LineSplitter } from '../../protocol/mcp/line-splitter.ts';
+import { parseStrict } from '../../protocol/mcp/strict-json.ts';
+import { type Caller } from './caller.ts';
+import { encodeError } from './encode.ts';
+import { agree, answerLegacy, takeNotification } from './legacy.ts';
+import { answerModern, isModern } from './modern.ts';
+import { Session } from './session.ts';
+
+/** Most modern requests of one client at a time. */
+const MAX_IN_FLIGHT = 1_000;
+/** What may wait for a client that does not read before it is given up. */
+const MAX_BUFFERED = 64 * 1024 * 1024;
+
+const CALLER: Caller = { principal: LOCAL, transport: 'stdio' };
+
+export interface StdioPipes {
+  readonly input: Readable;
+  readonly output: Writable;
+}
+
+/** Serves one client until its input ends; resolves when what it asked has been answered or cancelled. */
+export class StdioFront {
+  readonly ended: Promise<void>;
+  private readonly gateway: Gateway;
+  private readonly output: Writable;
+  private readonly modern = new Map<RequestId, AbortController>();
+  private readonly running = new Set<Promise<void>>();
+  private session: Session | undefined;
+
+  constructor(gateway: Gateway, { input, output }: StdioPipes) {
+    this.gateway = gateway;
+    this.output = output;
+    const { limits } = gateway.snapshot.config;
+    const oversize = () =>
+      this.send(
+        encodeError(
+          undefined,
+          new GatewayError('body_too_large', `The message is larger than ${limits.body} bytes (limits.body).`),
+          'modern',
+        ).text,
+      );
+    const splitter = new LineSplitter({ line: (text) => this.onLine(text), oversize }, limits.body);
+    output.on('error', () => input.destroy()); // the client is gone: what follows can reach nobody
+    this.ended = new Promise((resolve) => {
+      input.on('data', (chunk: Buffer) => splitter.push(chunk));
+      input.on('close', () => resolve(this.end()));
+      input.on('end', () => resolve(this.end()));
+      input.on('error', () => resolve(this.end()));
+    });
+  }
+
+  /** The end of stdin ends the session: its calls are cancelled (wire.md, Cancellation and disconnects). */
+  private async end(): Promise<void> {
+    this.session?.end();
+    for (const controller of this.modern.values()) controller.abort();
+    await Promise.allSettled(this.running);
+  }
+
+  private readonly send = (text: string): void => {
+    if (this.output.destroyed || this.output.writableEnded) return;
+    this.output.write(`${text}\n`);
+    if (this.output.writableLength > MAX_BUFFERED) this.output.destroy();
+  };
+
+  private onLine(text: string): void {
+    const { limits } = this.gateway.snapshot.config;
+    let value: JsonValue = null;
+    try {
+      value = parseStrict(text, { depth: limits.depth, uniqueKeys: true });
+      const frame = readFrame(value);
+      this.onFrame(frame, text.length);
+    } catch (thrown) {
+      this.refuse(idOf(value), thrown);
+    }
+  }
+
+  private refuse(id: RequestId | undefined, thrown: unknown): void {
+    this.send(encodeError(id, toGatewayError(thrown), this.session ? 'legacy' : 'modern').text);
+  }
+
+  private onFrame(frame: Frame, bytes: number): void {
+    if (frame.kind === 'request')
+      this.track(this.answer(frame, bytes).catch((thrown: unknown) => this.refuse(frame.id, thrown)));
+    else if (frame.kind === 'notification') {
+      if (frame.method === 'notifications/cancelled') this.modern.get(frame.params.requestId as RequestId)?.abort();
+      if (this.session) takeNotification(frame, this.session);
+    }
+  }
+
+  private async answer(frame: RequestFrame, bytes: number): Promise<void> {
+    if (isModern(frame.params)) await this.answerModern(frame, bytes);
+    else if (frame.method === 'initialize') this.initialize(frame);
+    else if (this.session) {
+      const answer = await answerLegacy(this.gateway, frame, {
+        session: this.session,
+        facts: { bytes },
+        send: this.send,
+      });
+      if (answer) this.send(answer.text);
+    } else
+      throw new GatewayError(
+        'session_required',
+        'The first request must be `initialize`, or carry the `_meta` of 2026-07-28.',
+      );
+  }
+
+  private async answerModern(frame: RequestFrame, bytes: number): Promise<void> {
+    if (this.modern.has(frame.id))
+      throw new GatewayError(
+        'invalid_request',
+        `A request with the id ${JSON.stringify(frame.id)} is still in flight.`,
+      );
+    if (this.modern.size >= MAX_IN_FLIGHT)
+      throw new GatewayError('overloaded', `${MAX_IN_FLIGHT} requests are in flight; wait for some to end.`);
+    const controller = new AbortController();
+    this.modern.set(frame.id, controller);
+    try {
+      const answer = await answerModern(this.gateway, frame, {
+        caller: CALLER,
+        facts: { bytes },
+        signal: controller.signal,
+        send: this.send,
+      });
+      if (answer) this.send(answer.text);
+    } finally {
+      this.modern.delete(frame.id);
+    }
+  }
+
+  private initialize(frame: RequestFrame): void {
+    if (this.session) throw new GatewayError('invalid_request', 'The session is initialized already.');
+    const { options, answer } = agree(this.gateway, frame, CALLER);
+    this.session = new Session({ ...options, key: `stdio-${process.pid}` });
+    this.session.addStream(this.send);
+    this.send(answer.text);
+  }
+
+  private track(running: Promise<void>): void {
+    const done: Promise<void> = running.finally(() => this.running.delete(done));
+    this.running.add(done);
+  }
+}

@@ -1,0 +1,80 @@
+// What a downstream adapter hands in, and the Call that is made of it.
+import { type View } from '../catalog/catalog.ts';
+import { type SeenUris } from '../catalog/seen-uris.ts';
+import { type Call, type Era, type Peer, type Target, type Transport } from '../core/call.ts';
+import { GatewayError } from '../core/errors.ts';
+import { type Exchange } from '../core/exchange.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
+import { type Principal } from '../core/principal.ts';
+import { withoutProtocolMeta } from '../protocol/mcp/meta.ts';
+import { CALL_METHODS } from '../protocol/mcp/methods.ts';
+import { randomHex, traceFrom } from '../telemetry/trace.ts';
+
+export interface CallRequest {
+  readonly method: string;
+  /** As the caller sent them. */
+  readonly params: JsonObject;
+  readonly scope?: string;
+  readonly principal: Principal;
+  readonly client?: Peer;
+  readonly address?: string;
+  readonly era: Era;
+  readonly revision: string;
+  readonly transport: Transport;
+  readonly session?: string;
+  readonly bytes: number;
+  readonly traceparent?: unknown;
+  readonly tracestate?: unknown;
+  readonly paramHeaders?: Readonly<Record<string, string>>;
+  readonly exchange: Exchange;
+}
+
+/** Builds the frozen Call: resolves what it names in the view of its endpoint. Throws `invalid_params` where it names nothing. */
+export function buildCall(request: CallRequest, view: View, seen: SeenUris): Call {
+  const { traceparent, tracestate, params, ...rest } = request;
+  const meta = isObject(params._meta) ? params._meta : undefined;
+  const named = resolve(request, view, seen);
+  return Object.freeze({
+    ...rest,
+    id: randomHex(12),
+    params: withoutProtocolMeta(params),
+    ...(named?.requested !== undefined && { requested: named.requested }),
+    ...(named?.target && { target: named.target }),
+    trace: traceFrom(traceparent ?? meta?.traceparent, tracestate ?? meta?.tracestate),
+    startedAt: performance.now(),
+  });
+}
+
+interface Named {
+  readonly requested: string;
+  readonly target: Target | undefined;
+}
+
+function resolve(request: CallRequest, view: View, seen: SeenUris): Named | undefined {
+  const names = CALL_METHODS.get(request.method)?.names;
+  const seenBy = (uri: string) => {
+    const server = seen.serverOf(request.principal.id, uri);
+    return request.scope === undefined || server === request.scope ? server : undefined;
+  };
+  if (names) {
+    const requested = request.params[names.param];
+    if (typeof requested !== 'string' || requested === '')
+      throw new GatewayError('invalid_params', `\`params.${names.param}\` must be a non-empty string.`);
+    const target = names.param === 'uri' ? view.findUri(requested, seenBy) : view.find(names.kind, requested);
+    return { requested, target };
+  }
+  return request.method === 'completion/complete' ? resolveReference(request.params.ref, view, seenBy) : undefined;
+}
+
+/** A completion names a prompt, or the template (or URI) of a resource. */
+function resolveReference(ref: unknown, view: View, seenBy: (uri: string) => string | undefined): Named {
+  const { type, name, uri } = isObject(ref) ? ref : {};
+  if (type === 'ref/prompt' && typeof name === 'string') return { requested: name, target: view.find('prompt', name) };
+  if (type === 'ref/resource' && typeof uri === 'string') {
+    return { requested: uri, target: view.find('resourceTemplate', uri) ?? view.findUri(uri, seenBy) };
+  }
+  throw new GatewayError(
+    'invalid_params',
+    '`params.ref` must be { "type": "ref/prompt", "name" } or { "type": "ref/resource", "uri" }.',
+  );
+}

@@ -1,0 +1,332 @@
+// The gateway: owns every long-lived object, and hands each call to the pipeline of the snapshot in force.
+import { join } from 'node:path';
+import { AuditLog } from '../audit/audit-log.ts';
+import { eventOf } from '../audit/record.ts';
+import { buildCatalog, type Catalog, type View } from '../catalog/catalog.ts';
+import { NameBook } from '../catalog/names.ts';
+import { type ServerOffer } from '../catalog/offer.ts';
+import { SeenUris } from '../catalog/seen-uris.ts';
+import { CatalogStore, type StoredOffer } from '../catalog/store.ts';
+import { type Config } from '../config/config.ts';
+import { type OfferKind, type Peer } from '../core/call.ts';
+import { GatewayError } from '../core/errors.ts';
+import { type JsonObject } from '../core/json.ts';
+import { type Principal } from '../core/principal.ts';
+import { type Reply } from '../core/reply.ts';
+import { compileAuthentication } from '../identity/authenticate.ts';
+import { compilePolicy, isUnrestricted } from '../policy/policy.ts';
+import { CallLedger } from '../quota/count.ts';
+import { type Database, openDatabase } from '../storage/database.ts';
+import { STATE_MIGRATIONS } from '../storage/migrations.ts';
+import { CALL_METHODS } from '../protocol/mcp/methods.ts';
+import { openStateDirectory, type StateDirectory } from '../storage/state-directory.ts';
+import { type Logger } from '../telemetry/logger.ts';
+import { Deadlines } from '../upstream/mcp/deadlines.ts';
+import { EraStore } from '../upstream/mcp/era-store.ts';
+import { type ServerStatus } from '../upstream/mcp/status.ts';
+import { buildCall, type CallRequest } from './call-request.ts';
+import { Changes } from './changes.ts';
+import { createDispatch } from './dispatch.ts';
+import { InFlight } from './in-flight.ts';
+import { declareAll, declareOne, type Declaration } from './offer.ts';
+import { buildPipeline } from './pipeline.ts';
+import { type Snapshot } from './snapshot.ts';
+import { Upstreams } from './upstreams.ts';
+
+export interface GatewayOptions {
+  readonly config: Config;
+  readonly stateDirectory: string;
+  readonly logger: Logger;
+  readonly env: NodeJS.ProcessEnv;
+  /** Our name and version, towards servers and clients alike. */
+  readonly identity: Peer;
+}
+
+/** What `/readyz` tells. */
+export interface Health {
+  readonly ready: boolean;
+  readonly config: string;
+  readonly audit: { readonly writable: boolean; readonly error?: string };
+  /** Why the last edit of the configuration is not in force. */
+  readonly reloadError?: string;
+}
+
+const KINDS: readonly OfferKind[] = ['tool', 'prompt', 'resource', 'resourceTemplate'];
+
+/** How long calls in flight may take to finish when the gateway stops. */
+const STOP_DRAIN_MS = 10_000;
+
+interface Storage {
+  readonly directory: StateDirectory;
+  readonly state: Database;
+  readonly audit: AuditLog;
+}
+
+export class Gateway {
+  readonly identity: Peer;
+  readonly changes = new Changes();
+  readonly logger: Logger;
+  private readonly storage: Storage;
+  private readonly upstreams: Upstreams;
+  private readonly names: NameBook;
+  private readonly store: CatalogStore;
+  private readonly seen = new SeenUris();
+  private readonly ledger = new CallLedger();
+  private readonly inFlight = new InFlight();
+  private readonly stopping = new AbortController();
+  private catalog: Catalog;
+  private reloadError: string | undefined;
+  snapshot: Snapshot;
+
+  /** Takes the state directory and opens the log. Throws StateError; nothing is started yet. */
+  static async open(options: GatewayOptions): Promise<Gateway> {
+    const directory = openStateDirectory(options.stateDirectory);
+    try {
+      const state = openDatabase(join(directory.path, 'state.db'), {
+        migrations: STATE_MIGRATIONS,
+        synchronous: 'NORMAL',
+      });
+      const audit = await AuditLog.open({
+        file: join(directory.path, 'audit.db'),
+        onHealth: ({ writable, error }) => {
+          if (writable) options.logger.info('the audit log can be written again');
+          else options.logger.error({ reason: error }, 'the audit log cannot be written; calls are refused');
+        },
+      });
+      const gateway = new Gateway(options, { directory, state, audit });
+      await audit.append(
+        eventOf('gateway_started', { version: options.identity.version, config: options.config.hash }),
+      );
+      return gateway;
+    } catch (error) {
+      directory.release();
+      throw error;
+    }
+  }
+
+  private constructor(options: GatewayOptions, storage: Storage) {
+    this.identity = options.identity;
+    this.logger = options.logger;
+    this.storage = storage;
+    this.store = new CatalogStore(storage.state);
+    this.names = new NameBook(this.store);
+    this.upstreams = new Upstreams(
+      {
+        client: options.identity,
+        deadlines: new Deadlines(),
+        eras: new EraStore(storage.state),
+        maxMessageBytes: options.config.limits.upstreamMessage,
+        env: options.env,
+        onOffer: (server, stored) => this.onOffer(server, stored),
+        onResourceUpdated: (server, uri) => this.changes.resourceUpdated(server, uri),
+        onEvent: (event, detail) => this.record(event, detail),
+      },
+      this.store,
+    );
+    this.upstreams.apply(options.config);
+    this.catalog = buildCatalog(this.upstreams.sources(), this.names);
+    this.snapshot = this.compile(options.config);
+  }
+
+  /** Begins to connect to the servers; returns at once. */
+  start(): void {
+    this.upstreams.start();
+  }
+
+  get stateDirectory(): StateDirectory {
+    return this.storage.directory;
+  }
+
+  /** Puts a new configuration in force; calls in flight end under the one that they began with. */
+  async apply(config: Config): Promise<void> {
+    const before = this.snapshot;
+    if (isSame(before.config, config)) {
+      this.reloadError = undefined;
+      return;
+    }
+    const next = this.compile(config);
+    await this.storage.audit.append(eventOf('config_reloaded', { before: before.config.hash, config: config.hash }));
+    const { touched } = this.upstreams.apply(config);
+    this.catalog = buildCatalog(this.upstreams.sources(), this.names);
+    this.snapshot = next;
+    this.reloadError = undefined;
+    this.upstreams.start();
+    const repatterned = config.servers.filter((server) => this.patternsDiffer(before.config, server.name));
+    for (const name of new Set([...touched, ...repatterned.map((server) => server.name)]))
+      this.changes.listsChanged(name, KINDS);
+  }
+
+  /** Remembers that an edit was refused, for `/readyz`. */
+  refuseReload(reason: string): void {
+    this.reloadError = reason;
+    this.record('config_refused', { reason });
+  }
+
+  /** Runs a call through the pipeline. Throws GatewayError. */
+  async call(request: CallRequest): Promise<Reply> {
+    if (this.stopping.signal.aborted)
+      throw new GatewayError('shutting_down', 'The gateway is stopping; try again when it is back.');
+    const { scope } = request;
+    const view = this.view(scope);
+    if (scope !== undefined) this.requireDeclared(scope, request.method);
+    let call = buildCall(request, view, this.seen);
+    const unmet = call.requested !== undefined && !call.target ? this.upstreams.firstSight() : undefined;
+    if (unmet) {
+      // a name that nobody offers yet may be that of a server which is just being met
+      await unmet;
+      call = buildCall(request, this.view(scope), this.seen);
+    }
+    return this.inFlight.track(this.snapshot.handle(call));
+  }
+
+  /** What an endpoint shows. Throws `not_found` where there is no such server. */
+  private view(scope: string | undefined): View {
+    const view = scope === undefined ? this.catalog.all : this.catalog.server(scope);
+    if (!view) throw new GatewayError('not_found', `There is no server named "${scope ?? ''}" here.`);
+    return view;
+  }
+
+  /** What an endpoint declares; undefined where there is no such server. Wakes nobody. */
+  declare(scope: string | undefined): Declaration | undefined {
+    const sources = this.upstreams.sources();
+    if (scope === undefined) return declareAll(sources);
+    const source = sources.find(({ server }) => server === scope);
+    return source && this.usable(scope) ? declareOne(source) : undefined;
+  }
+
+  /** The catalog in force: for header checks, and for the cursors of lists. */
+  get offer(): Catalog {
+    return this.catalog;
+  }
+
+  /** The server that a URI leads to, for this caller. */
+  serverOfUri(uri: string, caller: { principal: Principal; scope?: string }): string | undefined {
+    const view = caller.scope === undefined ? this.catalog.all : this.catalog.server(caller.scope);
+    return view?.findUri(uri, (seen) => this.seen.serverOf(caller.principal.id, seen))?.server;
+  }
+
+  /** Lets go of everything that a session or listener followed. */
+  unfollow(holder: string, followed: Iterable<{ readonly server: string; readonly uri: string }>): void {
+    for (const { server, uri } of followed) this.upstreams.get(server)?.unfollow(uri, holder);
+  }
+
+  servers(): ServerStatus[] {
+    return this.upstreams
+      .all()
+      .map((upstream) => upstream.status(this.catalog.warnings.get(upstream.config.name) ?? []));
+  }
+
+  /** Resolves when every server has been tried once. */
+  async attempted(): Promise<void> {
+    await Promise.all(this.upstreams.all().map((upstream) => upstream.attempted));
+  }
+
+  health(): Health {
+    const { writable, error } = this.storage.audit.health();
+    return {
+      ready: writable && !this.stopping.signal.aborted,
+      config: this.snapshot.config.hash,
+      audit: { writable, ...(error !== undefined && { error }) },
+      ...(this.reloadError !== undefined && { reloadError: this.reloadError }),
+    };
+  }
+
+  /** Writes an event into the log; that it could not be written shows in the program's log and in `/readyz`. */
+  record(event: string, detail: JsonObject): void {
+    this.logger.info(detail, event);
+    this.storage.audit
+      .append(eventOf(event, detail))
+      .catch((error: unknown) => this.logger.error({ err: error, event }, 'an event is missing from the audit log'));
+  }
+
+  /** Takes no new calls; resolves when those in flight have ended, or after 10 s. Standing calls are ended at once. */
+  async drain(): Promise<void> {
+    this.stopping.abort();
+    await this.inFlight.settled(STOP_DRAIN_MS);
+  }
+
+  /** Ends everything: the servers, the log, the ownership of the state directory. */
+  async stop(): Promise<void> {
+    await this.drain();
+    await this.upstreams.stop();
+    this.changes.close();
+    await this.storage.audit.append(eventOf('gateway_stopped')).catch(() => undefined);
+    await this.storage.audit.close();
+    this.storage.state.close();
+    this.storage.directory.release();
+  }
+
+  private compile(config: Config): Snapshot {
+    const policy = compilePolicy(config.servers);
+    const dispatch = createDispatch({
+      catalog: () => this.catalog,
+      upstream: (name) => this.upstreams.get(name),
+      seen: this.seen,
+      changes: this.changes,
+      permits: (target) => policy.decide(target).allowed,
+      firstSight: () => this.upstreams.firstSight(),
+      stopping: this.stopping.signal,
+    });
+    const { logger, ledger } = this;
+    const handle = buildPipeline({
+      logger,
+      ledger,
+      policy,
+      dispatch,
+      audit: this.storage.audit,
+      configHash: config.hash,
+    });
+    const patterns = config.servers.some(({ tools, prompts, resources }) =>
+      [tools, prompts, resources].some((names) => !isUnrestricted(names)),
+    );
+    return Object.freeze({
+      config,
+      policy,
+      authenticate: compileAuthentication(config.auth.tokens),
+      handle,
+      privateLists: patterns || config.auth.tokens.length > 0,
+    });
+  }
+
+  /** An undeclared method of a single server is -32601 (wire.md, What the gateway offers). */
+  private requireDeclared(scope: string, method: string): void {
+    const capability = CALL_METHODS.get(method)?.capability;
+    if (capability === undefined || this.declare(scope)?.capabilities[capability] !== undefined) return;
+    throw new GatewayError('method_not_found', `The server "${scope}" does not declare ${capability}.`);
+  }
+
+  private usable(name: string): boolean {
+    const config = this.upstreams.get(name)?.config;
+    return config !== undefined && !config.disabled && config.problem === undefined;
+  }
+
+  private patternsDiffer(before: Config, name: string): boolean {
+    const shape = (config: Config) => {
+      const server = config.servers.find((entry) => entry.name === name);
+      return server && JSON.stringify([server.tools, server.prompts, server.resources]);
+    };
+    return shape(before) !== shape(this.snapshot.config);
+  }
+
+  private onOffer(server: string, stored: StoredOffer): void {
+    const upstream = this.upstreams.get(server);
+    if (!upstream) return;
+    const before = this.catalog.server(server)?.lists;
+    this.store.saveOffer(server, upstream.config.digest, stored);
+    this.catalog = buildCatalog(this.upstreams.sources(), this.names);
+    this.changes.listsChanged(
+      server,
+      KINDS.filter((kind) => !sameEntries(before?.[kind].map((entry) => entry.definition) ?? [], stored.offer, kind)),
+    );
+  }
+}
+
+function sameEntries(before: readonly JsonObject[], after: ServerOffer, kind: OfferKind): boolean {
+  return JSON.stringify(before) === JSON.stringify(after.entries[kind]);
+}
+
+/** Nothing to do: the same text, and references that resolve to the same values. */
+function isSame(before: Config, after: Config): boolean {
+  const digests = (config: Config) => config.servers.map((server) => server.digest).join();
+  return before.hash === after.hash && digests(before) === digests(after);
+}

@@ -1,0 +1,27 @@
+// The calls that are running: counted, so that a stop can wait for them.
+import { setTimeout as delay } from 'node:timers/promises';
+
+export class InFlight {
+  private count = 0;
+  private readonly waiting = new Set<() => void>();
+
+  /** Counts a call until it ends, however it ends. */
+  async track<T>(running: Promise<T>): Promise<T> {
+    this.count++;
+    try {
+      return await running;
+    } finally {
+      if (--this.count === 0) for (const resolve of this.waiting) resolve();
+    }
+  }
+
+  /** Resolves when nothing runs, or after `limitMs`. */
+  async settled(limitMs: number): Promise<void> {
+    if (this.count === 0) return;
+    const limit = new AbortController();
+    const idle = new Promise<void>((resolve) => this.waiting.add(resolve));
+    await Promise.race([idle, delay(limitMs, undefined, { signal: limit.signal }).catch(() => undefined)]);
+    limit.abort();
+    this.waiting.clear();
+  }
+}

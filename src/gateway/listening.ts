@@ -1,0 +1,80 @@
+// `subscriptions/listen`: a call that stays open and tells what changed (patterns/subscriptions).
+import { type Call, type OfferKind, type Target } from '../core/call.ts';
+import { GatewayError } from '../core/errors.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
+import { type Reply } from '../core/reply.ts';
+import { type DispatchParts } from './dispatch.ts';
+
+/** Most resources that one listener may follow. */
+const MAX_URIS = 1_000;
+
+const LIST_FILTERS: readonly { filter: string; method: string; kinds: readonly OfferKind[] }[] = [
+  { filter: 'toolsListChanged', method: 'notifications/tools/list_changed', kinds: ['tool'] },
+  { filter: 'promptsListChanged', method: 'notifications/prompts/list_changed', kinds: ['prompt'] },
+  {
+    filter: 'resourcesListChanged',
+    method: 'notifications/resources/list_changed',
+    kinds: ['resource', 'resourceTemplate'],
+  },
+];
+
+/** The notification that tells of a change to lists of these kinds. */
+export function listChangedMethods(kinds: ReadonlySet<OfferKind>): string[] {
+  return LIST_FILTERS.filter((entry) => entry.kinds.some((kind) => kinds.has(kind))).map((entry) => entry.method);
+}
+
+/** Acknowledges what is honoured, tells of it until the caller leaves, and ends well when the gateway stops. */
+export async function listen(call: Call, parts: DispatchParts): Promise<Reply> {
+  const wanted = isObject(call.params.notifications) ? call.params.notifications : {};
+  const lists = LIST_FILTERS.filter((entry) => wanted[entry.filter] === true);
+  const targets = resourcesOf(call, wanted.resourceSubscriptions, parts);
+  const uris = new Map(targets.map((target) => [`${target.server}\n${target.original}`, target.exposed]));
+  const { exchange, scope } = call;
+  const end = Promise.withResolvers<'left' | 'stopping'>();
+  const leave = () => end.resolve('left');
+  const stop = () => end.resolve('stopping');
+  // nothing can be told between here and the acknowledgement, which must come first: there is no await in between
+  const unsubscribe = parts.changes.subscribe({
+    listsChanged: (server, kinds) => {
+      if (scope !== undefined && scope !== server) return;
+      for (const entry of lists) if (entry.kinds.some((kind) => kinds.has(kind))) exchange.notify(entry.method, {});
+    },
+    resourceUpdated: (server, uri) => {
+      const exposed = uris.get(`${server}\n${uri}`);
+      if (exposed !== undefined) exchange.notify('notifications/resources/updated', { uri: exposed });
+    },
+  });
+  exchange.notify('notifications/subscriptions/acknowledged', { notifications: honoured(lists, targets) });
+  exchange.signal.addEventListener('abort', leave, { once: true });
+  parts.stopping.addEventListener('abort', stop, { once: true });
+  if (exchange.signal.aborted) leave();
+  if (parts.stopping.aborted) stop();
+  try {
+    await Promise.all(targets.map(async (target) => parts.upstream(target.server)?.follow(target.original, call.id)));
+    if ((await end.promise) === 'left') throw new GatewayError('cancelled', 'The caller stopped listening.');
+    return { kind: 'result', result: { resultType: 'complete' } };
+  } finally {
+    unsubscribe();
+    parts.stopping.removeEventListener('abort', stop);
+    for (const target of targets) parts.upstream(target.server)?.unfollow(target.original, call.id);
+  }
+}
+
+function honoured(lists: readonly { filter: string }[], targets: readonly Target[]): JsonObject {
+  return {
+    ...Object.fromEntries(lists.map((entry) => [entry.filter, true])),
+    ...(targets.length > 0 && { resourceSubscriptions: targets.map((target) => target.exposed) }),
+  };
+}
+
+/** The resources that exist and that the caller may see; the others are left out of the acknowledgement. */
+function resourcesOf(call: Call, uris: unknown, parts: DispatchParts): Target[] {
+  if (!Array.isArray(uris)) return [];
+  const catalog = parts.catalog();
+  const view = call.scope === undefined ? catalog.all : catalog.server(call.scope);
+  const seen = (uri: string) => parts.seen.serverOf(call.principal.id, uri);
+  return [...new Set(uris)]
+    .slice(0, MAX_URIS)
+    .map((uri) => (typeof uri === 'string' ? view?.findUri(uri, seen) : undefined))
+    .filter((target): target is Target => target !== undefined && parts.permits(target));
+}

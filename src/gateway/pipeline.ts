@@ -1,0 +1,31 @@
+// The order of the stages, written once.
+import { type AuditLog } from '../audit/audit-log.ts';
+import { auditStage } from '../audit/stage.ts';
+import { compose, type Handler } from '../core/stage.ts';
+import { authorizeStage, decideCall } from '../policy/authorize.ts';
+import { type Policy } from '../policy/policy.ts';
+import { type CallLedger, quotaStage } from '../quota/count.ts';
+import { type Logger } from '../telemetry/logger.ts';
+import { traceStage } from '../telemetry/trace.ts';
+
+export interface PipelineParts {
+  readonly logger: Logger;
+  readonly audit: AuditLog;
+  readonly policy: Policy;
+  readonly ledger: CallLedger;
+  readonly configHash: string;
+  readonly dispatch: Handler;
+}
+
+/** Builds the one way of a call, outermost stage first. Audit stands outside authorize and quota, so that a refusal is recorded too. */
+export function buildPipeline({ logger, audit, policy, ledger, configHash, dispatch }: PipelineParts): Handler {
+  return compose(
+    [
+      /* trace     */ traceStage(logger),
+      /* audit     */ auditStage(audit, { decide: (call) => decideCall(policy, call), configHash }),
+      /* authorize */ authorizeStage(policy),
+      /* quota     */ quotaStage(ledger),
+    ],
+    /* dispatch  */ dispatch,
+  );
+}

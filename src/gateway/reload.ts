@@ -1,0 +1,86 @@
+// Reloading: an edit that is valid is put in force, one that is not leaves everything as it was and says so.
+import { loadConfig } from '../config/load.ts';
+import { formatProblem } from '../config/problems.ts';
+import { type ConfigWatch, watchConfig } from '../config/watch.ts';
+import { type Config } from '../config/config.ts';
+import { reasonOf } from '../core/errors.ts';
+import { type Gateway } from './gateway.ts';
+
+export interface ReloadOptions {
+  readonly gateway: Gateway;
+  readonly env: NodeJS.ProcessEnv;
+  /** Flags of the command line, which stand above the file at every reload. */
+  readonly override: (config: Config) => Config;
+  /** Whether others than this machine can reach the gateway: then it may not lose its tokens. */
+  readonly exposed: boolean;
+}
+
+/** Watches the configuration; `now` reloads at once (SIGHUP). One reload at a time, in the order of the edits. */
+export class Reloader {
+  private readonly options: ReloadOptions;
+  private readonly watch: ConfigWatch;
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(options: ReloadOptions) {
+    this.options = options;
+    this.watch = watchConfig({ file: options.gateway.snapshot.config.file, onChange: () => void this.now() });
+    this.watch.ready.catch((error: unknown) =>
+      options.gateway.logger.warn({ err: error }, 'the configuration is not watched; send SIGHUP after an edit'),
+    );
+  }
+
+  /** Reloads; resolves when the edit is in force or refused. */
+  now(): Promise<void> {
+    this.running = this.running.then(() => this.reload());
+    return this.running;
+  }
+
+  close(): void {
+    this.watch.close();
+  }
+
+  private async reload(): Promise<void> {
+    const { gateway, env, override, exposed } = this.options;
+    const { logger } = gateway;
+    const loaded = loadConfig(gateway.snapshot.config.file, env);
+    if (!loaded.ok) {
+      this.refuse(loaded.problems.map(formatProblem));
+      return;
+    }
+    const config = override(loaded.config);
+    if (exposed && config.auth.tokens.length === 0) {
+      this.refuse(['auth.tokens is empty, but the gateway is bound to an address that others can reach']);
+      return;
+    }
+    for (const problem of loaded.warnings) logger.warn(formatProblem(problem));
+    this.nameFixed(gateway.snapshot.config, config);
+    try {
+      await gateway.apply(config);
+    } catch (error) {
+      this.refuse([reasonOf(error)]);
+    }
+  }
+
+  private refuse(problems: readonly string[]): void {
+    const { gateway } = this.options;
+    for (const problem of problems) gateway.logger.error(problem);
+    gateway.logger.error('the edit is not in force; the gateway keeps the last good configuration');
+    gateway.refuseReload(
+      problems
+        .map((problem) => problem.split('\n', 1)[0])
+        .join('; ')
+        .slice(0, 2_000),
+    );
+  }
+
+  /** What cannot change while the gateway runs is named; the rest is applied. */
+  private nameFixed(before: Config, after: Config): void {
+    const moved = before.listen.host !== after.listen.host || before.listen.port !== after.listen.port;
+    if (moved) this.options.gateway.logger.warn('listen.host and listen.port take effect at the next start');
+    const resized =
+      before.limits.sessions !== after.limits.sessions ||
+      before.limits.upstreamMessage !== after.limits.upstreamMessage;
+    if (resized)
+      this.options.gateway.logger.warn('limits.sessions and limits.upstreamMessage take effect at the next start');
+  }
+}

@@ -1,0 +1,98 @@
+// The configured servers as running things: started, compared with a new configuration, drained, stopped.
+import { setTimeout as delay } from 'node:timers/promises';
+import { type CatalogSource } from '../catalog/catalog.ts';
+import { type CatalogStore } from '../catalog/store.ts';
+import { type Config, type ServerConfig } from '../config/config.ts';
+import { diffServers } from '../config/diff.ts';
+import { Upstream, type UpstreamContext } from '../upstream/mcp/upstream.ts';
+
+/** How long a replaced server may finish its calls. */
+const DRAIN_MS = 10_000;
+
+/** How long a list waits for servers that were never seen (wire.md, What the gateway offers). */
+const FIRST_SIGHT_MS = 2_000;
+
+/** Which servers a new configuration touches. */
+export interface Applied {
+  readonly touched: readonly string[];
+}
+
+export class Upstreams {
+  private readonly context: UpstreamContext;
+  private readonly store: CatalogStore;
+  private current = new Map<string, Upstream>();
+  private readonly draining = new Set<Promise<void>>();
+  private startedAt = 0;
+
+  constructor(context: UpstreamContext, store: CatalogStore) {
+    this.context = context;
+    this.store = store;
+  }
+
+  get(name: string): Upstream | undefined {
+    return this.current.get(name);
+  }
+
+  all(): Upstream[] {
+    return [...this.current.values()];
+  }
+
+  /** What the catalog is built of, in configured order. */
+  sources(): CatalogSource[] {
+    return this.all().map((upstream) => ({
+      server: upstream.config.name,
+      alias: upstream.config.alias,
+      offer: upstream.offer,
+    }));
+  }
+
+  /** Makes the running servers those of `config`; only what changed is restarted, and what is replaced may finish its calls. */
+  apply(config: Config): Applied {
+    const before = this.all().map((upstream) => upstream.config);
+    const { added, removed, changed } = diffServers(before, config.servers);
+    const kept = new Map(this.current);
+    for (const { name } of [...removed, ...changed]) {
+      const gone = kept.get(name);
+      kept.delete(name);
+      if (gone) this.drain(gone);
+    }
+    const next = new Map<string, Upstream>();
+    for (const server of config.servers)
+      next.set(server.name, kept.get(server.name)?.reconfigured(server) ?? this.create(server));
+    this.current = next;
+    this.startedAt = performance.now();
+    return { touched: [...added, ...removed, ...changed].map((server) => server.name) };
+  }
+
+  /** Starts what is not running yet. */
+  start(): void {
+    this.startedAt = performance.now();
+    for (const upstream of this.current.values()) upstream.start();
+  }
+
+  /** A promise if there is a server that was never seen and is still being met for the first time; resolves in at most 2 s. */
+  firstSight(): Promise<void> | undefined {
+    const left = this.startedAt + FIRST_SIGHT_MS - performance.now();
+    if (left <= 0) return undefined;
+    const unseen = this.all().filter((upstream) => !upstream.seen);
+    if (unseen.length === 0) return undefined;
+    return Promise.race([
+      Promise.all(unseen.map((upstream) => upstream.attempted)).then(() => undefined),
+      delay(left, undefined, { ref: false }),
+    ]);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.all().map((upstream) => upstream.stop()), ...this.draining]);
+  }
+
+  private create(server: ServerConfig): Upstream {
+    const usable = !server.disabled && server.problem === undefined;
+    return new Upstream(server, this.context, usable ? this.store.offer(server.name, server.digest) : undefined);
+  }
+
+  private drain(upstream: Upstream): void {
+    const done = upstream.drain(DRAIN_MS).finally(() => this.draining.delete(done));
+    this.draining.add(done);
+  }
+}

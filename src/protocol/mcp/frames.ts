@@ -1,0 +1,95 @@
+// JSON-RPC frames: what a parsed value is, and how one is written.
+import { GatewayError } from '../../core/errors.ts';
+import { isObject, type JsonObject, type JsonValue } from '../../core/json.ts';
+import { type RpcError } from '../../core/reply.ts';
+
+export type RequestId = string | number;
+
+export interface RequestFrame {
+  readonly kind: 'request';
+  readonly id: RequestId;
+  readonly method: string;
+  readonly params: JsonObject;
+}
+
+export interface NotificationFrame {
+  readonly kind: 'notification';
+  readonly method: string;
+  readonly params: JsonObject;
+}
+
+export interface ResponseFrame {
+  readonly kind: 'response';
+  /** Absent where the peer could not read the id of what it answers. */
+  readonly id: RequestId | undefined;
+  readonly result?: JsonObject;
+  readonly error?: RpcError;
+}
+
+export type Frame = RequestFrame | NotificationFrame | ResponseFrame;
+
+/** Longest id that is carried; an id is a handle, not a payload. */
+const MAX_ID = 1024;
+
+/** Tells whether a value can be a request id: a string, or an integer that survives JSON. Null is none (basic/index, Requests). */
+export function isRequestId(value: unknown): value is RequestId {
+  return typeof value === 'string' ? value.length <= MAX_ID : Number.isSafeInteger(value);
+}
+
+/** The id of a message that is otherwise refused, so that the error can be matched to it. */
+export function idOf(value: JsonValue): RequestId | undefined {
+  return isObject(value) && isRequestId(value.id) ? value.id : undefined;
+}
+
+const invalid = (why: string) => new GatewayError('invalid_request', why);
+
+/** Reads one JSON-RPC message. Throws `invalid_request` naming the rule that it breaks. */
+export function readFrame(value: JsonValue): Frame {
+  if (Array.isArray(value)) throw invalid('Batches are not taken here; send one message at a time.');
+  if (!isObject(value)) throw invalid('A JSON-RPC message is an object.');
+  if (value.jsonrpc !== '2.0') throw invalid('`jsonrpc` must be "2.0".');
+  const { id, method, params } = value;
+  if (method === undefined) return readResponse(value);
+  if (typeof method !== 'string' || method.length > 256)
+    throw invalid('`method` must be a string of at most 256 characters.');
+  if (params !== undefined && !isObject(params)) throw invalid('`params` must be an object.');
+  if (!('id' in value)) return { kind: 'notification', method, params: params ?? {} };
+  if (!isRequestId(id)) throw invalid('`id` must be a string or an integer, not null.');
+  return { kind: 'request', id, method, params: params ?? {} };
+}
+
+function readResponse(value: JsonObject): ResponseFrame {
+  const { id, result, error } = value;
+  if (id !== undefined && id !== null && !isRequestId(id)) throw invalid('`id` must be a string or an integer.');
+  const known = isRequestId(id) ? id : undefined;
+  if (isObject(result) && error === undefined) return { kind: 'response', id: known, result };
+  if (isRpcError(error) && result === undefined) return { kind: 'response', id: known, error };
+  throw invalid(
+    'A message has a `method`, or exactly one of `result` (an object) and `error` (with integer `code` and `message`).',
+  );
+}
+
+function isRpcError(value: unknown): value is RpcError {
+  return isObject(value) && Number.isInteger(value.code) && typeof value.message === 'string';
+}
+
+/** Writes a request. */
+export function requestText(id: RequestId, method: string, params: JsonObject): string {
+  return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"method":${JSON.stringify(method)},"params":${JSON.stringify(params)}}`;
+}
+
+/** Writes a notification. */
+export function notificationText(method: string, params: JsonObject): string {
+  return `{"jsonrpc":"2.0","method":${JSON.stringify(method)},"params":${JSON.stringify(params)}}`;
+}
+
+/** Writes a result whose JSON is known already. */
+export function resultText(id: RequestId, resultJson: string): string {
+  return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${resultJson}}`;
+}
+
+/** Writes an error; an id that could not be read is null (legacy) or absent (modern), both of which `undefined` means here. */
+export function errorText(id: RequestId | undefined, error: RpcError): string {
+  const head = id === undefined ? '{"jsonrpc":"2.0"' : `{"jsonrpc":"2.0","id":${JSON.stringify(id)}`;
+  return `${head},"error":${JSON.stringify(error)}}`;
+}

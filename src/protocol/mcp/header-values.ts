@@ -1,0 +1,18 @@
+// Header values of the modern Streamable HTTP transport: the Base64 sentinel, and what a legal value is.
+
+const SENTINEL = /^=\?base64\?(.*)\?=$/s;
+const UNSAFE = /[^ -~\t]|^[ \t]|[ \t]$|^$/;
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+/** Writes a value so that a header can carry it (streamable-http, Value Encoding). */
+export function encodeHeaderValue(value: string): string {
+  if (!UNSAFE.test(value) && !SENTINEL.test(value)) return value;
+  return `=?base64?${Buffer.from(value, 'utf8').toString('base64')}?=`;
+}
+
+/** Reads a value back; undefined where it is not a legal one. */
+export function decodeHeaderValue(value: string): string | undefined {
+  const encoded = SENTINEL.exec(value)?.[1];
+  if (encoded === undefined) return value === '' || !UNSAFE.test(value) ? value : undefined;
+  return BASE64.test(encoded) ? Buffer.from(encoded, 'base64').toString('utf8') : undefined;
+}

@@ -1,0 +1,127 @@
+// Cuts a stream of bytes into lines of text, with a limit on how long a line may be.
+
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+const NOTHING = Buffer.alloc(0);
+/** A buffer for the unfinished line up to this size is kept between lines; a larger one is given back. */
+const KEPT_CAPACITY = 64 * 1024;
+const DEFAULT_MAX_BYTES = 16 * 1024 * 1024;
+
+/** Receives what a LineSplitter finds, in the order of the stream. */
+export interface LineHandlers {
+  /** One line without its ending; never empty. */
+  line(text: string): void;
+  /** A line passed the limit and is dropped to its end. `bytes` is what had arrived of it by then. */
+  oversize(bytes: number): void;
+}
+
+/**
+ * Splits at `\n` and `\r\n`, wherever the chunks are cut, and holds at most one line.
+ * Text is decoded only in whole lines, so a character cut between chunks arrives whole; bytes that are not UTF-8 become U+FFFD.
+ */
+export class LineSplitter {
+  readonly #handlers: LineHandlers;
+  readonly #maxBytes: number;
+  #pending: Buffer = NOTHING;
+  #length = 0;
+  #dropping = false;
+
+  constructor(handlers: LineHandlers, maxBytes = DEFAULT_MAX_BYTES) {
+    this.#handlers = handlers;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Takes the next bytes and hands out every line that they complete. */
+  push(chunk: Buffer): void {
+    const first = chunk.indexOf(NEWLINE);
+    if (first === -1) {
+      this.#keep(chunk);
+      return;
+    }
+    let start = 0;
+    if (this.#length > 0 || this.#dropping) {
+      this.#keep(chunk.subarray(0, first));
+      this.#finish();
+      start = first + 1;
+    }
+    const last = chunk[chunk.length - 1] === NEWLINE ? chunk.length - 1 : chunk.lastIndexOf(NEWLINE);
+    if (last >= start) this.#whole(chunk, start, last);
+    if (last + 1 < chunk.length) this.#keep(chunk.subarray(last + 1));
+  }
+
+  /** Ends the stream: a last line without an ending is handed out too. */
+  end(): void {
+    this.#finish();
+  }
+
+  /** Complete lines that begin and end in one chunk; decoding them all at once is several times cheaper than one by one. */
+  #whole(chunk: Buffer, from: number, to: number): void {
+    if (to - from > this.#maxBytes) {
+      this.#oneByOne(chunk.subarray(from, to));
+      return;
+    }
+    const text = chunk.toString('utf8', from, to);
+    let start = 0;
+    for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', start)) {
+      this.#emit(text.slice(start, end));
+      start = end + 1;
+    }
+    this.#emit(start === 0 ? text : text.slice(start));
+  }
+
+  #oneByOne(bytes: Buffer): void {
+    let start = 0;
+    while (start <= bytes.length) {
+      const found = bytes.indexOf(NEWLINE, start);
+      const end = found === -1 ? bytes.length : found;
+      this.#keep(bytes.subarray(start, end));
+      this.#finish();
+      start = end + 1;
+    }
+  }
+
+  /** Adds to the unfinished line. The buffer doubles, so a line that comes byte by byte costs no more than linear time and memory. */
+  #keep(bytes: Buffer): void {
+    if (this.#dropping || bytes.length === 0) return;
+    const length = this.#length + bytes.length;
+    // One byte more may be the \r of a line that just fits.
+    if (length > this.#maxBytes + 1 || (length > this.#maxBytes && bytes[bytes.length - 1] !== RETURN)) {
+      this.#drop(length);
+      return;
+    }
+    if (length > this.#pending.length) {
+      const grown = Buffer.allocUnsafe(Math.max(length, 2 * this.#pending.length, 1024));
+      this.#pending.copy(grown, 0, 0, this.#length);
+      this.#pending = grown;
+    }
+    bytes.copy(this.#pending, this.#length);
+    this.#length = length;
+  }
+
+  #drop(bytes: number): void {
+    this.#dropping = true;
+    this.#clear();
+    this.#handlers.oversize(bytes);
+  }
+
+  #finish(): void {
+    if (this.#dropping) {
+      this.#dropping = false;
+      return;
+    }
+    if (this.#length === 0) return;
+    const text = this.#pending.toString('utf8', 0, this.#length);
+    this.#clear();
+    this.#emit(text);
+  }
+
+  #clear(): void {
+    this.#length = 0;
+    if (this.#pending.length > KEPT_CAPACITY) this.#pending = NOTHING;
+  }
+
+  #emit(text: string): void {
+    const line = text.charCodeAt(text.length - 1) === RETURN ? text.slice(0, -1) : text;
+    if (line !== '') this.#handlers.line(line);
+  }
+}

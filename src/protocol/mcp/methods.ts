@@ -1,0 +1,51 @@
+// The methods of a client, and what each says about itself: is it a Call, what does it name, which era has it.
+import { type OfferKind } from '../../core/call.ts';
+import { type Era } from '../../core/call.ts';
+
+export interface CallMethod {
+  /** Which eras have it. */
+  readonly eras: readonly Era[];
+  /** The capability that a server declares for it. */
+  readonly capability: 'tools' | 'prompts' | 'resources' | 'completions' | undefined;
+  /** The kind of thing that it lists. */
+  readonly lists?: OfferKind;
+  /** The parameter that names its target, and the target's kind. */
+  readonly names?: { readonly param: 'name' | 'uri'; readonly kind: OfferKind };
+  /** Its results carry `ttlMs` and `cacheScope` (server/utilities/caching). */
+  readonly cacheable?: true;
+}
+
+const both = ['legacy', 'modern'] as const;
+
+/** Every method that goes through the pipeline. */
+export const CALL_METHODS: ReadonlyMap<string, CallMethod> = new Map<string, CallMethod>([
+  ['tools/list', { eras: both, capability: 'tools', lists: 'tool', cacheable: true }],
+  ['tools/call', { eras: both, capability: 'tools', names: { param: 'name', kind: 'tool' } }],
+  ['prompts/list', { eras: both, capability: 'prompts', lists: 'prompt', cacheable: true }],
+  ['prompts/get', { eras: both, capability: 'prompts', names: { param: 'name', kind: 'prompt' } }],
+  ['resources/list', { eras: both, capability: 'resources', lists: 'resource', cacheable: true }],
+  ['resources/templates/list', { eras: both, capability: 'resources', lists: 'resourceTemplate', cacheable: true }],
+  [
+    'resources/read',
+    { eras: both, capability: 'resources', names: { param: 'uri', kind: 'resource' }, cacheable: true },
+  ],
+  ['resources/subscribe', { eras: ['legacy'], capability: 'resources', names: { param: 'uri', kind: 'resource' } }],
+  ['resources/unsubscribe', { eras: ['legacy'], capability: 'resources', names: { param: 'uri', kind: 'resource' } }],
+  ['completion/complete', { eras: both, capability: 'completions' }],
+  ['subscriptions/listen', { eras: ['modern'], capability: undefined }],
+]);
+
+/** The key under which a list result has its entries. */
+export const LIST_KEYS: Readonly<Record<OfferKind, string>> = {
+  tool: 'tools',
+  prompt: 'prompts',
+  resource: 'resources',
+  resourceTemplate: 'resourceTemplates',
+};
+
+/** The methods that need `Mcp-Name`, and the parameter it mirrors (streamable-http, Standard Request Headers). */
+export const NAMED_METHODS: Readonly<Record<string, 'name' | 'uri'>> = {
+  'tools/call': 'name',
+  'prompts/get': 'name',
+  'resources/read': 'uri',
+};

@@ -1,0 +1,106 @@
+// `x-mcp-header`: tool parameters that are mirrored into `Mcp-Param-*` headers (streamable-http, Custom Headers from Tool Parameters).
+import { isObject, type JsonObject, type JsonValue } from '../../core/json.ts';
+import { decodeHeaderValue, encodeHeaderValue } from './header-values.ts';
+
+/** One mirrored parameter: where it stands in the arguments, and the lower-case header that carries it. */
+export interface MirroredParam {
+  readonly header: string;
+  readonly path: readonly string[];
+  readonly type: 'string' | 'integer' | 'boolean';
+}
+
+export type MirroredParams =
+  { readonly ok: true; readonly params: readonly MirroredParam[] } | { readonly ok: false; readonly reason: string };
+
+export const PARAM_PREFIX = 'mcp-param-';
+const TCHAR = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const MAX_SCHEMA_NODES = 10_000;
+
+/** Reads the annotations of a tool's input schema; one that breaks a rule makes the whole tool invalid. */
+export function readMirroredParams(schema: unknown): MirroredParams {
+  const params: MirroredParam[] = [];
+  const seen = new Set<string>();
+  let nodes = 0;
+
+  const visit = (node: JsonValue | undefined, path: readonly string[], reachable: boolean): string | undefined => {
+    if (++nodes > MAX_SCHEMA_NODES) return `the schema has more than ${MAX_SCHEMA_NODES} nodes`;
+    if (Array.isArray(node)) return firstOf(node, (item) => visit(item, path, false));
+    if (!isObject(node)) return undefined;
+    if ('x-mcp-header' in node) {
+      const problem = reachable
+        ? accept(node, path)
+        : 'an x-mcp-header stands where arguments cannot be reached by properties alone';
+      if (problem) return problem;
+    }
+    return firstOf(Object.keys(node), (key) => {
+      const child = node[key];
+      if (key !== 'properties' || !isObject(child) || !reachable) return visit(child, path, false);
+      return firstOf(Object.keys(child), (name) => visit(child[name], [...path, name], true));
+    });
+  };
+
+  const accept = (node: JsonObject, path: readonly string[]): string | undefined => {
+    const name = node['x-mcp-header'];
+    const type = node.type;
+    if (typeof name !== 'string' || !TCHAR.test(name))
+      return `x-mcp-header ${JSON.stringify(name)} is not a header name`;
+    const header = PARAM_PREFIX + name.toLowerCase();
+    if (seen.has(header)) return `x-mcp-header "${name}" stands twice`;
+    if (type !== 'string' && type !== 'integer' && type !== 'boolean')
+      return `x-mcp-header "${name}" is on a parameter that is not a string, integer or boolean`;
+    seen.add(header);
+    params.push({ header, path, type });
+    return undefined;
+  };
+
+  const problem = visit(isObject(schema) ? schema : {}, [], true);
+  return problem === undefined ? { ok: true, params } : { ok: false, reason: problem };
+}
+
+function firstOf<T>(items: readonly T[], test: (item: T) => string | undefined): string | undefined {
+  for (const item of items) {
+    const found = test(item);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function valueAt(args: JsonObject, path: readonly string[]): JsonValue | undefined {
+  let value: JsonValue | undefined = args;
+  for (const key of path) value = isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
+  return value;
+}
+
+/** The headers that mirror these arguments; null and absent values have none. */
+export function mirrorArguments(params: readonly MirroredParam[], args: JsonObject): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const { header, path } of params) {
+    const value = valueAt(args, path);
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+      headers[header] = encodeHeaderValue(String(value));
+  }
+  return headers;
+}
+
+/** Compares the headers of a request with its arguments; returns what is wrong, or undefined. */
+export function checkMirrored(
+  params: readonly MirroredParam[],
+  args: JsonObject,
+  headers: Readonly<Record<string, unknown>>,
+): string | undefined {
+  return firstOf(params, ({ header, path, type }) => {
+    const value = valueAt(args, path);
+    const sent = headers[header];
+    if (value === undefined || value === null)
+      return sent === undefined ? undefined : `${header} is present, but the argument is not`;
+    if (typeof sent !== 'string') return `${header} is missing`;
+    const decoded = decodeHeaderValue(sent);
+    if (decoded === undefined) return `${header} has characters that a header cannot carry`;
+    return same(type, value, decoded) ? undefined : `${header} differs from the argument`;
+  });
+}
+
+function same(type: MirroredParam['type'], value: JsonValue, sent: string): boolean {
+  if (type === 'integer') return sent.trim() !== '' && Number(sent) === value; // 42.0 equals 42
+  return (typeof value === 'string' || typeof value === 'boolean') && String(value) === sent;
+}

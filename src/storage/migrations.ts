@@ -1,0 +1,94 @@
+// The schemas of the databases as append-only steps, and the walk from the version of a file to the newest.
+import { closeSync, openSync, renameSync, rmSync } from 'node:fs';
+import { type Database } from './database.ts';
+import { StateError } from './state-error.ts';
+
+/** SQL that takes a database one version further. A published step is never changed, only followed by another. */
+export type Migration = string;
+
+/** `state.db`: what may be forgotten at the price of learning it again, except the names given to tools. */
+export const STATE_MIGRATIONS: readonly Migration[] = [
+  `
+  CREATE TABLE names (
+    kind TEXT NOT NULL, server TEXT NOT NULL, original TEXT NOT NULL, exposed TEXT NOT NULL COLLATE NOCASE,
+    PRIMARY KEY (kind, server, original),
+    UNIQUE (kind, exposed)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE offers (
+    server TEXT PRIMARY KEY, digest TEXT NOT NULL, fetched_at INTEGER NOT NULL, body TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE eras (
+    server TEXT PRIMARY KEY, digest TEXT NOT NULL, era TEXT NOT NULL, version TEXT NOT NULL, learned_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
+];
+
+/**
+ * `audit.db`: the records, one row each. No index and no AUTOINCREMENT: each would touch one more page on every commit.
+ * The other two are derived and only save time: `marks` has the range of times of every run of records, and `pending` the calls
+ * that were open after record `seq`, so that neither a search by time nor a start after a crash reads the whole log.
+ */
+export const AUDIT_MIGRATIONS: readonly Migration[] = [
+  `
+  CREATE TABLE records (
+    seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL, call TEXT, body TEXT NOT NULL, hash TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE marks (
+    seq INTEGER PRIMARY KEY, earliest INTEGER NOT NULL, latest INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE pending (
+    id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL, calls TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO pending VALUES (1, 0, '[]');
+  CREATE TRIGGER records_are_never_changed BEFORE UPDATE ON records
+    BEGIN SELECT RAISE(ABORT, 'audit records are append-only'); END;
+  CREATE TRIGGER records_are_never_deleted BEFORE DELETE ON records
+    BEGIN SELECT RAISE(ABORT, 'audit records are append-only'); END;
+  `,
+];
+
+/** Refuses a newer file, backs an older one up, and applies the steps that it lacks, each in a transaction of its own. */
+export function migrate(db: Database, file: string, steps: readonly Migration[]): void {
+  const found = versionOf(db);
+  refuseNewer(found, file, steps);
+  if (found === steps.length) return;
+  if (found > 0) backUp(db, `${file}.v${found}.bak`);
+  steps.slice(found).forEach((sql, index) => {
+    db.transaction(() => {
+      db.exec(sql);
+      db.pragma(`user_version = ${found + index + 1}`);
+    }).immediate();
+  });
+}
+
+/** Checks the version of a file that is only read: it must be exactly the newest. Throws StateError. */
+export function requireCurrent(db: Database, file: string, steps: readonly Migration[]): void {
+  const found = versionOf(db);
+  refuseNewer(found, file, steps);
+  if (found === steps.length) return;
+  throw new StateError(
+    `${file} has version ${found}, this program reads version ${steps.length}. Start the gateway once: it backs the file up and migrates it.`,
+  );
+}
+
+function versionOf(db: Database): number {
+  return db.pragma('user_version', { simple: true }) as number;
+}
+
+function refuseNewer(found: number, file: string, steps: readonly Migration[]): void {
+  if (found <= steps.length) return;
+  throw new StateError(
+    `${file} has version ${found}, this program knows version ${steps.length} at most: a newer one wrote it. ` +
+      `Run that newer version, or use another state directory.`,
+    { reason: 'newer' },
+  );
+}
+
+/** Written beside and renamed, so that a backup is whole or absent. */
+function backUp(db: Database, backup: string): void {
+  const partial = `${backup}.partial`;
+  rmSync(partial, { force: true });
+  closeSync(openSync(partial, 'wx', 0o600));
+  db.prepare('VACUUM INTO ?').run(partial);
+  renameSync(partial, backup);
+}

@@ -1,0 +1,68 @@
+// W3C Trace Context in and out, ids, and the stage that gives each call its span.
+import { randomFillSync } from 'node:crypto';
+import { type TraceContext } from '../core/call.ts';
+import { GatewayError } from '../core/errors.ts';
+import { type Stage } from '../core/stage.ts';
+import { type Logger } from './logger.ts';
+
+const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+const ZERO_TRACE = '0'.repeat(32);
+const ZERO_SPAN = '0'.repeat(16);
+
+const pool = Buffer.allocUnsafe(4096);
+let used = pool.length;
+
+/** Random lower-case hex of `bytes` bytes, drawn from a pool: one system call serves many ids. */
+export function randomHex(bytes: number): string {
+  if (used + bytes > pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  used += bytes;
+  return pool.toString('hex', used - bytes, used);
+}
+
+/** Continues the caller's trace where its `traceparent` is valid (W3C Trace Context, section 3.2), else starts one. */
+export function traceFrom(traceparent: unknown, tracestate: unknown): TraceContext {
+  const spanId = randomHex(8);
+  const match = typeof traceparent === 'string' && traceparent.length <= 128 ? TRACEPARENT.exec(traceparent) : null;
+  const [, version, traceId, parentId, flags, rest] = match ?? [];
+  const valid = traceId !== undefined && version !== 'ff' && traceId !== ZERO_TRACE && parentId !== ZERO_SPAN;
+  if (!valid || (version === '00' && rest !== undefined)) return { traceId: randomHex(16), spanId, flags: '01' };
+  const state =
+    typeof tracestate === 'string' && tracestate !== '' && tracestate.length <= 512 ? tracestate : undefined;
+  return { traceId, spanId, flags: flags ?? '01', ...(state !== undefined && { state }) };
+}
+
+/** The `traceparent` that the next hop gets: our span is its parent. */
+export function traceparentOf(trace: TraceContext): string {
+  return `00-${trace.traceId}-${trace.spanId}-${trace.flags}`;
+}
+
+/** The outermost stage: one line in the log as each call ends, under the call's and the trace's id. */
+export function traceStage(logger: Logger): Stage {
+  return async (call, next) => {
+    try {
+      const reply = await next(call);
+      if (logger.isLevelEnabled('debug')) logger.debug(spanOf(call, reply.kind), 'call');
+      return reply;
+    } catch (error) {
+      const internal = !(error instanceof GatewayError) || error.code === 'internal';
+      if (internal) logger.error({ ...spanOf(call, 'failed'), err: error }, 'call failed');
+      else if (logger.isLevelEnabled('debug'))
+        logger.debug({ ...spanOf(call, error.code), reason: error.message, detail: error.detail }, 'call');
+      throw error;
+    }
+  };
+}
+
+function spanOf(call: Parameters<Stage>[0], outcome: string): Record<string, unknown> {
+  return {
+    call: call.id,
+    trace: call.trace.traceId,
+    method: call.method,
+    server: call.target?.server,
+    outcome,
+    ms: Math.round((performance.now() - call.startedAt) * 100) / 100,
+  };
+}

@@ -1,0 +1,58 @@
+// What a server process gets to see of the gateway's environment: a short list, and what its entry declares.
+
+const EVERYWHERE = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TMPDIR', 'NODE_EXTRA_CA_CERTS'];
+
+const PROXIES = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'ALL_PROXY'];
+
+/** Without these many programs do not even start on Windows. */
+const WINDOWS = [
+  'SYSTEMROOT',
+  'SYSTEMDRIVE',
+  'WINDIR',
+  'COMSPEC',
+  'PATHEXT',
+  'APPDATA',
+  'LOCALAPPDATA',
+  'PROGRAMDATA',
+  'PROGRAMFILES',
+  'USERPROFILE',
+  'USERNAME',
+  'HOMEDRIVE',
+  'HOMEPATH',
+  'TEMP',
+  'TMP',
+  'PROCESSOR_ARCHITECTURE',
+];
+
+/** The whole environment of a server process: the inherited names that are set, then what the entry declares on top. */
+export function childEnvironment(
+  declared: Readonly<Record<string, string>>,
+  env: NodeJS.ProcessEnv,
+  platform: NodeJS.Platform = process.platform,
+): Record<string, string> {
+  return platform === 'win32' ? windowsEnvironment(declared, env) : posixEnvironment(declared, env);
+}
+
+function posixEnvironment(declared: Readonly<Record<string, string>>, env: NodeJS.ProcessEnv): Record<string, string> {
+  const inherited: Record<string, string> = {};
+  for (const name of [...EVERYWHERE, ...PROXIES, ...PROXIES.map((proxy) => proxy.toLowerCase())]) {
+    const value = env[name];
+    if (value !== undefined) inherited[name] = value;
+  }
+  return { ...inherited, ...declared };
+}
+
+/** Names have no case on Windows, so a declared `PATH` must replace an inherited `Path` rather than stand beside it. */
+function windowsEnvironment(
+  declared: Readonly<Record<string, string>>,
+  env: NodeJS.ProcessEnv,
+): Record<string, string> {
+  const allowed = new Set([...EVERYWHERE, ...PROXIES, ...WINDOWS]);
+  const kept = new Map<string, [string, string]>();
+  for (const [name, value] of Object.entries(env)) {
+    const upper = name.toUpperCase();
+    if (value !== undefined && allowed.has(upper)) kept.set(upper, [name, value]);
+  }
+  for (const entry of Object.entries(declared)) kept.set(entry[0].toUpperCase(), entry);
+  return Object.fromEntries(kept.values());
+}

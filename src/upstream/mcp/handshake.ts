@@ -1,0 +1,155 @@
+// Finding out what a server speaks: `server/discover` first, `initialize` where that fails (wire.md, Probing an upstream).
+import { type Era, type Peer } from '../../core/call.ts';
+import { GatewayError, reasonOf } from '../../core/errors.ts';
+import { isObject, type JsonObject } from '../../core/json.ts';
+import { META, readPeer } from '../../protocol/mcp/meta.ts';
+import { isLegacyVersion, LEGACY_VERSIONS, MODERN_VERSION, NEWEST_LEGACY } from '../../protocol/mcp/versions.ts';
+import { type Handshake, SHARED_CAPABILITIES } from './connection.ts';
+import { transportError } from './http-errors.ts';
+import { HttpRejection, type Timeouts, type Wire, type WireReply } from './wire.ts';
+
+export interface HandshakeOptions {
+  readonly server: string;
+  readonly client: Peer;
+  readonly timeouts: Timeouts;
+  /** What an earlier handshake found: a legacy server is not asked for `server/discover` again. */
+  readonly remembered?: Era;
+}
+
+/** Silence after which a process counts as legacy; it may also just be slow to start, so both answers are waited for. */
+const PROBE_SILENCE_MS = 2_000;
+
+const UNSUPPORTED_VERSION = -32022;
+
+type Verdict = { readonly kind: 'modern'; readonly handshake: Handshake } | { readonly kind: 'legacy' };
+
+/** Asks a server who it is. Throws GatewayError; an inconclusive answer is an error, never a verdict about the era. */
+export async function shakeHands(wire: Wire, options: HandshakeOptions): Promise<Handshake> {
+  const found = options.remembered === 'legacy' ? await initialize(wire, options) : await probe(wire, options);
+  wire.adopt(found);
+  if (found.era === 'legacy') await wire.notify('notifications/initialized', {});
+  return found;
+}
+
+async function probe(wire: Wire, options: HandshakeOptions): Promise<Handshake> {
+  const discovery = discover(wire, options);
+  if (wire.transport !== 'stdio') {
+    const verdict = await discovery;
+    return verdict.kind === 'modern' ? verdict.handshake : initialize(wire, options);
+  }
+  const verdict = await Promise.race([discovery, silence(PROBE_SILENCE_MS)]);
+  if (verdict?.kind === 'modern') return verdict.handshake;
+  if (verdict?.kind === 'legacy') return initialize(wire, options);
+  return firstConclusive(discovery, initialize(wire, options));
+}
+
+/** After silence both questions are out: a modern server refuses `initialize`, a legacy one `server/discover`. */
+async function firstConclusive(discovery: Promise<Verdict>, initialized: Promise<Handshake>): Promise<Handshake> {
+  const modern = discovery.then((verdict) => {
+    if (verdict.kind === 'modern') return verdict.handshake;
+    throw new Error('the server is not modern');
+  });
+  try {
+    return await Promise.any([initialized, modern]);
+  } catch {
+    return initialized; // both failed: the answer to `initialize` is the one that explains it
+  }
+}
+
+function silence(ms: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(() => resolve(undefined), ms).unref());
+}
+
+async function discover(wire: Wire, options: HandshakeOptions): Promise<Verdict> {
+  const meta = {
+    [META.version]: MODERN_VERSION,
+    [META.clientInfo]: { ...options.client },
+    [META.clientCapabilities]: SHARED_CAPABILITIES,
+  };
+  let reply: WireReply;
+  try {
+    reply = await wire.request({ method: 'server/discover', params: { _meta: meta }, totalMs: options.timeouts.start });
+  } catch (error) {
+    if (error instanceof HttpRejection && saysLegacy(error.status)) return { kind: 'legacy' };
+    if (wire.transport === 'stdio') throw error;
+    throw transportError(options.server, error, options.timeouts);
+  }
+  if (reply.result) return readDiscovery(reply.result, options.server);
+  return readRefusal(reply.error, options.server);
+}
+
+/** Credentials, overload and failures say nothing about the era. */
+function saysLegacy(status: number): boolean {
+  return status >= 400 && status < 500 && ![401, 403, 407, 408, 429].includes(status);
+}
+
+function readDiscovery(result: JsonObject, server: string): Verdict {
+  const versions = result.supportedVersions;
+  if (!Array.isArray(versions)) return { kind: 'legacy' };
+  if (!versions.includes(MODERN_VERSION)) return legacyOf(versions, server);
+  return {
+    kind: 'modern',
+    handshake: { era: 'modern', version: MODERN_VERSION, ...readIdentity(result, serverInfoOf(result)) },
+  };
+}
+
+function serverInfoOf(result: JsonObject): unknown {
+  const meta = result._meta;
+  return isObject(meta) ? meta[META.serverInfo] : undefined;
+}
+
+function readRefusal(error: WireReply['error'], server: string): Verdict {
+  if (error?.code !== UNSUPPORTED_VERSION || !isObject(error.data)) return { kind: 'legacy' };
+  const supported = error.data.supported;
+  return Array.isArray(supported) ? legacyOf(supported, server) : { kind: 'legacy' };
+}
+
+/** A modern server without our revision: usable only if it also speaks a legacy one that we know. */
+function legacyOf(versions: readonly unknown[], server: string): Verdict {
+  if (versions.some((version) => typeof version === 'string' && isLegacyVersion(version))) return { kind: 'legacy' };
+  const message = `The server "${server}" speaks ${versions.join(', ')}; the gateway speaks ${MODERN_VERSION} and ${LEGACY_VERSIONS.join(', ')}.`;
+  throw new GatewayError('upstream_protocol', message);
+}
+
+async function initialize(wire: Wire, options: HandshakeOptions): Promise<Handshake> {
+  const { server, timeouts } = options;
+  const params = {
+    protocolVersion: NEWEST_LEGACY,
+    capabilities: SHARED_CAPABILITIES,
+    clientInfo: { ...options.client },
+  };
+  let reply: WireReply;
+  try {
+    reply = await wire.request({ method: 'initialize', params, totalMs: timeouts.start });
+  } catch (error) {
+    if (error instanceof HttpRejection && [400, 404, 405].includes(error.status)) {
+      const message = `The server "${server}" answered HTTP ${error.status} to both server/discover and initialize: its URL is not a Streamable HTTP endpoint of MCP.`;
+      throw new GatewayError('upstream_rejected', message, { detail: error.body.slice(0, 500) });
+    }
+    throw transportError(server, error, timeouts);
+  }
+  if (!reply.result) {
+    throw new GatewayError(
+      'upstream_protocol',
+      `The server "${server}" refused initialize: ${reasonOf(reply.error?.message).slice(0, 300)}`,
+    );
+  }
+  const version = reply.result.protocolVersion;
+  if (typeof version !== 'string' || !isLegacyVersion(version)) {
+    throw new GatewayError(
+      'upstream_protocol',
+      `The server "${server}" answered initialize with the version ${JSON.stringify(version)}, which the gateway does not speak.`,
+    );
+  }
+  return { era: 'legacy', version, ...readIdentity(reply.result, reply.result.serverInfo) };
+}
+
+function readIdentity(result: JsonObject, info: unknown): Omit<Handshake, 'era' | 'version'> {
+  const { capabilities, instructions } = result;
+  const serverInfo = readPeer(info);
+  return {
+    capabilities: isObject(capabilities) ? capabilities : {},
+    ...(serverInfo && { serverInfo }),
+    ...(typeof instructions === 'string' && { instructions }),
+  };
+}

@@ -1,0 +1,77 @@
+// What the failures of HTTP mean for a call.
+import { GatewayError, reasonOf } from '../../core/errors.ts';
+import { HttpRejection, type Timeouts } from './wire.ts';
+
+const TIMED_OUT: Readonly<Record<string, [setting: keyof Timeouts, what: string]>> = {
+  UND_ERR_CONNECT_TIMEOUT: ['connect', 'did not accept a connection'],
+  UND_ERR_HEADERS_TIMEOUT: ['firstByte', 'did not begin to answer'],
+  UND_ERR_BODY_TIMEOUT: ['idle', 'fell silent in the middle of its answer'],
+};
+
+/** Failures of the connection itself: the request never reached the server. */
+const UNREACHABLE = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+/** Makes a failure of the transport an error of ours that names the server and the setting to look at. */
+export function transportError(server: string, error: unknown, timeouts: Timeouts): GatewayError {
+  if (error instanceof GatewayError) return error;
+  if (error instanceof HttpRejection) return rejectionError(server, error);
+  const code = codeOf(error);
+  const timedOut = TIMED_OUT[code];
+  if (timedOut) {
+    const [setting, what] = timedOut;
+    const message = `The server "${server}" ${what} within ${timeouts[setting] / 1000} s (timeouts.${setting}).`;
+    return new GatewayError('upstream_timed_out', message, { cause: error });
+  }
+  const tls = code.startsWith('ERR_TLS') || code.includes('CERT') || code.startsWith('ERR_SSL');
+  if (UNREACHABLE.has(code) || tls) {
+    return new GatewayError('upstream_unreachable', `The server "${server}" cannot be reached: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+  return new GatewayError(
+    'upstream_closed',
+    `The server "${server}" closed the connection during the call: ${reasonOf(error)}`,
+    { cause: error },
+  );
+}
+
+/** Tells whether a failure says that the server is not there at all. */
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === 'upstream_unreachable';
+}
+
+function rejectionError(server: string, rejection: HttpRejection): GatewayError {
+  const { status } = rejection;
+  const detail = rejection.body.slice(0, 500);
+  if (status === 401 || status === 403 || status === 407) {
+    return new GatewayError(
+      'upstream_rejected',
+      `The server "${server}" refused the gateway's credentials (HTTP ${status}); check its \`headers\`.`,
+      { detail },
+    );
+  }
+  if (status >= 300 && status < 400) {
+    return new GatewayError(
+      'upstream_rejected',
+      `The server "${server}" answered with a redirect (HTTP ${status}), which is not followed; put the final URL in its \`url\`.`,
+      { detail },
+    );
+  }
+  const code = status >= 500 || status === 408 || status === 429 ? 'upstream_unreachable' : 'upstream_rejected';
+  return new GatewayError(code, `The server "${server}" answered HTTP ${status} without a JSON-RPC message.`, {
+    detail,
+  });
+}
+
+function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : '';
+}

@@ -1,0 +1,270 @@
+// JSON-RPC over Streamable HTTP, both eras: each request is a POST of its own.
+import { type Dispatcher } from 'undici';
+import { GatewayError } from '../../core/errors.ts';
+import { type JsonObject } from '../../core/json.ts';
+import { type Secret } from '../../core/secret.ts';
+import { encodeHeaderValue } from '../../protocol/mcp/header-values.ts';
+import { type Frame, notificationText, requestText } from '../../protocol/mcp/frames.ts';
+import { NAMED_METHODS } from '../../protocol/mcp/methods.ts';
+import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
+import { type Deadlines } from './deadlines.ts';
+import { transportError } from './http-errors.ts';
+import { HttpExchange } from './http-exchange.ts';
+import { answerTo } from './inbound.ts';
+import { Pending } from './pending.ts';
+import {
+  HttpRejection,
+  SessionLost,
+  type Timeouts,
+  type Wire,
+  type WireEvents,
+  type WireReply,
+  type WireRequest,
+} from './wire.ts';
+
+export interface HttpWireOptions {
+  readonly server: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, Secret>>;
+  readonly dispatcher: Dispatcher;
+  readonly timeouts: Timeouts;
+  readonly maxMessageBytes: number;
+  readonly deadlines: Deadlines;
+  readonly events: WireEvents;
+}
+
+/** Most requests of one server at a time; beyond it a call is refused rather than queued without end. */
+const MAX_IN_FLIGHT = 4096;
+
+/** Waits before the standing stream of a legacy session is opened again, in ms. */
+const STREAM_BACKOFF = [1_000, 5_000, 30_000];
+
+/** The HTTP side of one connection: URL, credentials, session. */
+export class HttpWire implements Wire {
+  readonly transport = 'streamable-http';
+  private readonly options: HttpWireOptions;
+  private readonly origin: string;
+  private readonly path: string;
+  private readonly fixedHeaders: Readonly<Record<string, string>>;
+  private readonly open = new Set<HttpExchange>();
+  private nextId = 1;
+  private era: 'legacy' | 'modern' | undefined;
+  private version: string | undefined;
+  private session: string | undefined;
+  private closed = false;
+  private streamTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: HttpWireOptions) {
+    this.options = options;
+    const url = new URL(options.url);
+    this.origin = url.origin;
+    this.path = url.pathname + url.search;
+    this.fixedHeaders = {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      ...Object.fromEntries(
+        Object.entries(options.headers).map(([name, secret]) => [name.toLowerCase(), secret.reveal()]),
+      ),
+    };
+  }
+
+  request(request: WireRequest): Promise<WireReply> {
+    const { server, deadlines } = this.options;
+    if (this.closed) throw new GatewayError('upstream_closed', `The connection to "${server}" is closed.`);
+    if (this.open.size >= MAX_IN_FLIGHT)
+      throw new GatewayError(
+        'overloaded',
+        `The server "${server}" has ${MAX_IN_FLIGHT} requests in flight; try again shortly.`,
+      );
+    const id = this.nextId++;
+    const hadSession = this.session !== undefined;
+    const pending = new Pending(request, {
+      server,
+      deadlines,
+      onAbandon: (reason) => {
+        exchange.abort(new GatewayError('cancelled', reason));
+        this.cancel(id, request.method, reason);
+      },
+    });
+    const exchange = this.exchangeFor(pending, id, hadSession);
+    this.open.add(exchange);
+    const body = requestText(id, request.method, pending.paramsFor(id));
+    const quiet = request.totalMs === Infinity; // a listening stream may say nothing for hours
+    this.dispatch(exchange, {
+      method: 'POST',
+      headers: this.requestHeaders(request),
+      body,
+      ...(quiet && { bodyTimeout: 0 }),
+    });
+    return pending.promise;
+  }
+
+  private exchangeFor(pending: Pending, id: number, hadSession: boolean): HttpExchange {
+    const { server, timeouts, maxMessageBytes } = this.options;
+    const exchange: HttpExchange = new HttpExchange({
+      server,
+      maxMessageBytes,
+      headers: (headers) => this.readSession(pending.request.method, headers['mcp-session-id']),
+      frame: (frame, bytes) => this.onFrame(frame, pending, { id, bytes }),
+      end: (error) => {
+        this.open.delete(exchange);
+        if (pending.done) return;
+        const lost = hadSession && error instanceof HttpRejection && error.status === 404;
+        if (lost) pending.fail(new SessionLost(`The server "${server}" no longer knows the session.`));
+        else if (error instanceof HttpRejection && pending.request.exchange === undefined) pending.fail(error);
+        else pending.fail(error ? transportError(server, error, timeouts) : unanswered(server, pending.request.method));
+      },
+    });
+    return exchange;
+  }
+
+  async notify(method: string, params: JsonObject): Promise<void> {
+    await this.post(notificationText(method, params), method);
+  }
+
+  adopt(session: { era: 'legacy' | 'modern'; version: string }): void {
+    this.era = session.era;
+    this.version = session.version;
+    if (session.era === 'legacy') this.openStream(0);
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    clearTimeout(this.streamTimer);
+    const reason = new GatewayError('upstream_closed', `The connection to "${this.options.server}" was closed.`);
+    for (const exchange of this.open) exchange.abort(reason);
+    if (this.session !== undefined) await this.endSession();
+    await this.options.dispatcher.close();
+  }
+
+  /** Answers of the server to this POST, and what belongs to it. */
+  private onFrame(frame: Frame, pending: Pending, { id, bytes }: { id: number; bytes: number }): void {
+    if (frame.kind === 'notification') pending.notify(frame.method, frame.params);
+    else if (frame.kind === 'request') this.reply(answerTo(frame));
+    else if (frame.id === id || (frame.id === undefined && frame.error)) {
+      pending.succeed({
+        ...(frame.result && { result: frame.result }),
+        ...(frame.error && { error: frame.error }),
+        bytes,
+      });
+    } else this.options.events.noise('an answer to another request on this stream');
+  }
+
+  private requestHeaders(request: WireRequest): Record<string, string> {
+    const headers: Record<string, string> = { ...this.fixedHeaders, ...request.headers };
+    if (this.era === 'legacy' || request.method === 'initialize') {
+      this.addSession(headers);
+      return headers;
+    }
+    headers['mcp-protocol-version'] = this.version ?? MODERN_VERSION;
+    headers['mcp-method'] = request.method;
+    const named = NAMED_METHODS[request.method];
+    const name = named && request.params[named];
+    if (typeof name === 'string') headers['mcp-name'] = encodeHeaderValue(name);
+    return headers;
+  }
+
+  private addSession(headers: Record<string, string>): void {
+    if (this.session !== undefined) headers['mcp-session-id'] = this.session;
+    // the header came with 2025-06-18; older servers never saw it
+    if (this.version !== undefined && this.version >= '2025-06-18') headers['mcp-protocol-version'] = this.version;
+  }
+
+  private readSession(method: string, session: string | string[] | undefined): void {
+    if (method === 'initialize' && typeof session === 'string' && /^[\x21-\x7e]{1,1024}$/.test(session))
+      this.session = session;
+  }
+
+  /** Over modern HTTP the closed stream has said it all; a legacy server wants the notification (wire.md, Cancellation). */
+  private cancel(id: number, method: string, reason: string): void {
+    if (this.era !== 'legacy' || method === 'initialize') return;
+    this.reply(notificationText('notifications/cancelled', { requestId: id, reason }));
+  }
+
+  private reply(text: string): void {
+    this.post(text, 'answer').catch((error: unknown) =>
+      this.options.events.noise(`a message could not be delivered: ${String(error)}`),
+    );
+  }
+
+  private post(text: string, method: string): Promise<void> {
+    const { server, timeouts, maxMessageBytes } = this.options;
+    const headers = { ...this.fixedHeaders };
+    if (this.era === 'modern') Object.assign(headers, { 'mcp-protocol-version': this.version, 'mcp-method': method });
+    else this.addSession(headers);
+    return new Promise((resolve, reject) => {
+      const exchange: HttpExchange = new HttpExchange({
+        server,
+        maxMessageBytes,
+        headers: () => undefined,
+        frame: () => undefined,
+        end: (error) => {
+          this.open.delete(exchange);
+          if (error) reject(transportError(server, error, timeouts));
+          else resolve();
+        },
+      });
+      this.open.add(exchange);
+      this.dispatch(exchange, { method: 'POST', headers, body: text });
+    });
+  }
+
+  /** The standing stream of a legacy session: list changes and the like. Servers without one answer 405. */
+  private openStream(attempt: number): void {
+    if (this.closed) return;
+    const headers: Record<string, string> = { ...this.fixedHeaders, accept: 'text/event-stream' };
+    delete headers['content-type'];
+    this.addSession(headers);
+    let live = false;
+    const exchange: HttpExchange = new HttpExchange({
+      server: this.options.server,
+      maxMessageBytes: this.options.maxMessageBytes,
+      headers: () => {
+        live = true;
+      },
+      frame: (frame) => {
+        if (frame.kind === 'notification') this.options.events.notification(frame.method, frame.params);
+        else if (frame.kind === 'request') this.reply(answerTo(frame));
+      },
+      end: (error) => {
+        this.open.delete(exchange);
+        if (this.closed || (error instanceof HttpRejection && error.status < 500)) return;
+        const next = live ? 0 : attempt + 1;
+        this.streamTimer = setTimeout(
+          () => this.openStream(next),
+          STREAM_BACKOFF[Math.min(next, STREAM_BACKOFF.length - 1)],
+        ).unref();
+      },
+    });
+    this.open.add(exchange);
+    this.dispatch(exchange, { method: 'GET', headers, bodyTimeout: 0 });
+  }
+
+  private dispatch(
+    exchange: HttpExchange,
+    request: Pick<Dispatcher.DispatchOptions, 'method' | 'headers' | 'body' | 'bodyTimeout'>,
+  ): void {
+    this.options.dispatcher.dispatch({ origin: this.origin, path: this.path, ...request }, exchange);
+  }
+
+  private endSession(): Promise<void> {
+    const headers: Record<string, string> = { ...this.fixedHeaders };
+    this.addSession(headers);
+    return new Promise((resolve) => {
+      const exchange = new HttpExchange({
+        server: this.options.server,
+        maxMessageBytes: this.options.maxMessageBytes,
+        headers: () => undefined,
+        frame: () => undefined,
+        end: () => resolve(), // a server may refuse DELETE (405) or be gone: the session is over for us either way
+      });
+      setTimeout(() => exchange.abort(new Error('DELETE took too long')), 2_000).unref();
+      this.dispatch(exchange, { method: 'DELETE', headers });
+    });
+  }
+}
+
+function unanswered(server: string, method: string): GatewayError {
+  return new GatewayError('upstream_closed', `The server "${server}" ended its answer to ${method} without a result.`);
+}

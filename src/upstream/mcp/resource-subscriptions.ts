@@ -1,0 +1,84 @@
+// Subscriptions to resources of one server: counted by holder, made once upstream, made again after a reconnect.
+import { GatewayError } from '../../core/errors.ts';
+import { isObject } from '../../core/json.ts';
+import { type Connection } from './connection.ts';
+import { type OfferWatch } from './offer-watch.ts';
+
+/** Most resources that are followed at one server. */
+const MAX_URIS = 10_000;
+
+/** A connection and the watch that listens on it. */
+export interface Live {
+  readonly connection: Connection;
+  readonly watch: OfferWatch;
+}
+
+/** Who follows what; survives the connection. */
+export class ResourceSubscriptions {
+  private readonly holders = new Map<string, Set<string>>();
+  private readonly server: string;
+  private readonly totalMs: number;
+
+  constructor(server: string, totalMs: number) {
+    this.server = server;
+    this.totalMs = totalMs;
+  }
+
+  /** Follows a resource for a holder; the first holder makes the server's subscription. Throws GatewayError. */
+  async add(uri: string, holder: string, live: Live | undefined): Promise<void> {
+    const known = this.holders.get(uri);
+    if (known) {
+      known.add(holder);
+      return;
+    }
+    if (this.holders.size >= MAX_URIS)
+      throw new GatewayError('overloaded', `The server "${this.server}" has ${MAX_URIS} followed resources already.`);
+    this.holders.set(uri, new Set([holder]));
+    try {
+      if (live) await this.subscribe(uri, live);
+    } catch (error) {
+      this.holders.delete(uri);
+      throw error;
+    }
+  }
+
+  /** The last holder that lets go ends the server's subscription. */
+  remove(uri: string, holder: string, live: Live | undefined): void {
+    const known = this.holders.get(uri);
+    if (!known?.delete(holder) || known.size > 0) return;
+    this.holders.delete(uri);
+    if (!live) return;
+    if (live.connection.era === 'modern') live.watch.follow(uri, false);
+    // nobody waits for it: an unsubscribe that fails only means news that nobody is told
+    else
+      live.connection
+        .request({ method: 'resources/unsubscribe', params: { uri }, totalMs: this.totalMs })
+        .catch(() => undefined);
+  }
+
+  /** Subscribes anew on a new connection. */
+  async resume(live: Live): Promise<void> {
+    await Promise.allSettled([...this.holders.keys()].map((uri) => this.subscribe(uri, live)));
+  }
+
+  private async subscribe(uri: string, { connection, watch }: Live): Promise<void> {
+    const declared = connection.handshake.capabilities.resources;
+    if (!isObject(declared) || declared.subscribe !== true) {
+      throw new GatewayError(
+        'method_not_found',
+        `The server "${this.server}" does not tell of changes to its resources.`,
+      );
+    }
+    if (connection.era === 'modern') {
+      watch.follow(uri, true);
+      return;
+    }
+    const reply = await connection.request({ method: 'resources/subscribe', params: { uri }, totalMs: this.totalMs });
+    if (reply.error) {
+      throw new GatewayError(
+        'upstream_protocol',
+        `The server "${this.server}" refused the subscription: ${reply.error.message.slice(0, 200)}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,96 @@
+// What can be told about a server: for `mcp-gateway servers` and the admin API.
+import { type ServerOffer } from '../../catalog/offer.ts';
+import { type StoredOffer } from '../../catalog/store.ts';
+import { type ServerConfig } from '../../config/config.ts';
+import { type Era } from '../../core/call.ts';
+import { type Connection } from './connection.ts';
+import { type StdioProcess } from './stdio-process.ts';
+
+/**
+ * `disabled` by configuration, `invalid` by a mistake in it, `connecting`, `ready`, `waiting` to be tried again after a failure,
+ * `stopped` with the gateway.
+ */
+export type UpstreamState = 'disabled' | 'invalid' | 'connecting' | 'ready' | 'waiting' | 'stopped';
+
+export interface ServerStatus {
+  readonly name: string;
+  readonly alias: string;
+  readonly state: UpstreamState;
+  readonly transport: string;
+  /** Command line or URL, safe to show. */
+  readonly display: string;
+  readonly source: string;
+  readonly era?: Era;
+  readonly version?: string;
+  readonly serverInfo?: string;
+  readonly instance?: string;
+  readonly pid?: number;
+  /** How the process tree is kept from outliving the gateway. */
+  readonly containment?: string;
+  readonly tools: number;
+  readonly prompts: number;
+  readonly resources: number;
+  readonly resourceTemplates: number;
+  /** The offer shown is from an earlier connection. */
+  readonly stale: boolean;
+  readonly offerReadAt?: string;
+  readonly inFlight: number;
+  readonly restarts: number;
+  readonly lastError?: string;
+  readonly lastErrorAt?: string;
+  readonly nextAttemptAt?: string;
+  /** Tools that are not offered, and why. */
+  readonly warnings: readonly string[];
+  /** The end of what a process wrote to stderr, and what was said outside MCP. */
+  readonly tail: readonly string[];
+}
+
+/** What a server's upstream knows of itself. */
+export interface ServerFacts extends Pick<ServerStatus, 'state' | 'inFlight' | 'restarts' | 'warnings' | 'tail'> {
+  readonly connection: Connection | undefined;
+  readonly stored: StoredOffer | undefined;
+  readonly offer: ServerOffer;
+  readonly process: StdioProcess | undefined;
+  readonly lastError: { readonly message: string; readonly at: number } | undefined;
+  readonly nextAttemptAt: number | undefined;
+}
+
+/** Puts configuration and facts together; times are UTC. */
+export function describeServer(config: ServerConfig, facts: ServerFacts): ServerStatus {
+  const { state, inFlight, restarts, warnings, tail, stored, offer } = facts;
+  return {
+    name: config.name,
+    alias: config.alias,
+    state,
+    transport: config.transport,
+    display: config.display,
+    source: `${config.source.file}:${config.source.line}`,
+    ...identityOf(facts),
+    tools: offer.entries.tool.length,
+    prompts: offer.entries.prompt.length,
+    resources: offer.entries.resource.length,
+    resourceTemplates: offer.entries.resourceTemplate.length,
+    stale: stored !== undefined && state !== 'ready',
+    ...(stored && { offerReadAt: utc(stored.fetchedAt) }),
+    inFlight,
+    restarts,
+    ...(facts.lastError && { lastError: facts.lastError.message, lastErrorAt: utc(facts.lastError.at) }),
+    ...(facts.nextAttemptAt !== undefined && { nextAttemptAt: utc(facts.nextAttemptAt) }),
+    warnings,
+    tail,
+  };
+}
+
+function identityOf({ connection, stored, process }: ServerFacts): Partial<ServerStatus> {
+  const info = connection?.handshake.serverInfo ?? stored?.offer.serverInfo;
+  return {
+    ...(connection && { era: connection.era, version: connection.handshake.version, instance: connection.instance }),
+    ...(info && { serverInfo: `${info.name} ${info.version}`.trim() }),
+    ...(process?.pid !== undefined && { pid: process.pid }),
+    ...(process?.containment && { containment: process.containment.name }),
+  };
+}
+
+function utc(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,181 @@
+// JSON-RPC over the pipes of a process: one channel for every caller, so ids and progress tokens are the gateway's own.
+import { GatewayError, reasonOf } from '../../core/errors.ts';
+import { type JsonObject } from '../../core/json.ts';
+import { META } from '../../protocol/mcp/meta.ts';
+import { notificationText, requestText, type ResponseFrame } from '../../protocol/mcp/frames.ts';
+import { type Deadlines } from './deadlines.ts';
+import { answerTo, readInbound, tokenOf } from './inbound.ts';
+import { Pending } from './pending.ts';
+import { StdioProcess, type StdioProcessOptions } from './stdio-process.ts';
+import { type Wire, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
+
+export interface StdioWireOptions {
+  readonly server: string;
+  readonly process: StdioProcessOptions;
+  readonly deadlines: Deadlines;
+  readonly events: WireEvents;
+}
+
+/** Unreadable lines in a row after which the process is given up. */
+const MAX_GARBAGE = 100;
+
+/** A started process and the requests that wait on it. */
+export class StdioWire implements Wire {
+  readonly transport = 'stdio';
+  readonly process: StdioProcess;
+  private readonly server: string;
+  private readonly deadlines: Deadlines;
+  private readonly events: WireEvents;
+  private readonly pending = new Map<number, Pending>();
+  private readonly listeners = new Map<number, Pending>();
+  private nextId = 1;
+  private garbage = 0;
+  private gone: string | undefined;
+
+  constructor(options: StdioWireOptions) {
+    this.server = options.server;
+    this.deadlines = options.deadlines;
+    this.events = options.events;
+    this.process = new StdioProcess(options.process, {
+      line: (text) => this.onLine(text),
+      oversize: (bytes) => this.onOversize(bytes, options.process.maxMessageBytes),
+      exit: (info) => this.onExit(info.message),
+    });
+  }
+
+  start(): Promise<void> {
+    return this.process.start();
+  }
+
+  request(request: WireRequest): Promise<WireReply> {
+    if (this.gone !== undefined)
+      throw new GatewayError('upstream_closed', `The server "${this.server}" is gone: ${this.gone}`);
+    const id = this.nextId++;
+    const pending = new Pending(request, {
+      server: this.server,
+      deadlines: this.deadlines,
+      onAbandon: (reason) => this.abandon(id, reason),
+    });
+    const listens = request.method === 'subscriptions/listen';
+    this.pending.set(id, pending);
+    if (listens) this.listeners.set(id, pending);
+    try {
+      this.process.send(requestText(id, request.method, pending.paramsFor(id)));
+    } catch (error) {
+      this.pending.delete(id);
+      this.listeners.delete(id);
+      pending.fail(error);
+    }
+    return pending.promise;
+  }
+
+  notify(method: string, params: JsonObject): Promise<void> {
+    if (this.gone === undefined) this.process.send(notificationText(method, params));
+    return Promise.resolve();
+  }
+
+  adopt(): void {
+    // a pipe has nothing to remember: version and capabilities travel in the messages
+  }
+
+  close(): Promise<void> {
+    return this.process.stop();
+  }
+
+  /** Cancels by notification (2026-07-28 stdio, Cancellation; legacy the same). `initialize` may never be cancelled. */
+  private abandon(id: number, reason: string): void {
+    const method = this.pending.get(id)?.request.method;
+    this.pending.delete(id);
+    this.listeners.delete(id);
+    if (this.gone === undefined && method !== 'initialize') {
+      this.process.send(notificationText('notifications/cancelled', { requestId: id, reason }));
+    }
+  }
+
+  private onLine(text: string): void {
+    let frame;
+    try {
+      frame = readInbound(text);
+      this.garbage = 0;
+    } catch (error) {
+      this.onGarbage(text, reasonOf(error));
+      return;
+    }
+    if (frame.kind === 'response') this.onResponse(frame, text.length);
+    else if (frame.kind === 'request') this.process.send(answerTo(frame));
+    else this.onNotification(frame.method, frame.params);
+  }
+
+  private onResponse(frame: ResponseFrame, bytes: number): void {
+    const id = typeof frame.id === 'number' ? frame.id : undefined;
+    const pending = id === undefined ? undefined : this.pending.get(id);
+    if (!pending || id === undefined) {
+      this.events.noise('an answer to a request that was not asked, or was given up');
+      return;
+    }
+    this.pending.delete(id);
+    this.listeners.delete(id);
+    pending.succeed({
+      ...(frame.result && { result: frame.result }),
+      ...(frame.error && { error: frame.error }),
+      bytes,
+    });
+  }
+
+  /**
+   * Finds whose notification it is. A log line on a shared pipe does not say (design, Instances): with one request in
+   * flight it is that caller's; with more it goes to the server's own log, and nothing is guessed.
+   */
+  private onNotification(method: string, params: JsonObject): void {
+    if (method === 'notifications/progress') {
+      this.pending.get(tokenOf(params) ?? 0)?.notify(method, params);
+      return;
+    }
+    if (method === 'notifications/message') {
+      const calls = [...this.pending.values()].filter((pending) => pending.request.exchange);
+      const [only] = calls;
+      if (only && calls.length === 1) only.notify(method, params);
+      else this.events.noise(`log line: ${JSON.stringify(params.data ?? null).slice(0, 500)}`);
+      return;
+    }
+    const listener = this.listenerOf(params);
+    if (listener) listener.notify(method, params);
+    else this.events.notification(method, params);
+  }
+
+  private listenerOf(params: JsonObject): Pending | undefined {
+    if (this.listeners.size === 0) return undefined;
+    const meta = params._meta as JsonObject | undefined;
+    const id = meta?.[META.subscriptionId];
+    return typeof id === 'number' ? this.listeners.get(id) : undefined;
+  }
+
+  private onGarbage(text: string, why: string): void {
+    this.garbage++;
+    this.events.noise(`stdout is not MCP (${why}): ${text.slice(0, 200)}`);
+    if (this.garbage < MAX_GARBAGE) return;
+    this.onExit(`it wrote ${MAX_GARBAGE} lines in a row that are not MCP`);
+    void this.process.stop();
+  }
+
+  /** The line is gone, and with it the id of the request that it answered: with one in flight that one failed, else all did. */
+  private onOversize(bytes: number, limit: number): void {
+    const message = `The server "${this.server}" sent a message of more than ${limit} bytes (limits.upstreamMessage); ${bytes} bytes were dropped.`;
+    this.failAll(new GatewayError('upstream_message_too_large', message));
+  }
+
+  private onExit(reason: string): void {
+    if (this.gone !== undefined) return;
+    this.gone = reason;
+    this.failAll(
+      new GatewayError('upstream_closed', `The server "${this.server}" went away during the call: ${reason}`),
+    );
+    this.events.closed(reason);
+  }
+
+  private failAll(error: GatewayError): void {
+    for (const pending of this.pending.values()) pending.fail(error);
+    this.pending.clear();
+    this.listeners.clear();
+  }
+}

@@ -1,0 +1,77 @@
+// The border between a transport and the protocol above it: one JSON-RPC channel to one server.
+import { type Exchange } from '../../core/exchange.ts';
+import { type JsonObject } from '../../core/json.ts';
+import { type RpcError } from '../../core/reply.ts';
+
+/** Time limits of a server in milliseconds. */
+export interface Timeouts {
+  /** From starting a process until it has answered the handshake. */
+  readonly start: number;
+  readonly connect: number;
+  readonly firstByte: number;
+  readonly idle: number;
+  /** Of one call; progress restarts it, up to `HARD_LIMIT_MS`. */
+  readonly total: number;
+}
+
+/** No call runs longer than this, however much progress it reports. */
+export const HARD_LIMIT_MS = 15 * 60_000;
+
+export interface WireRequest {
+  readonly method: string;
+  /** Complete params, `_meta` included, but for the progress token, which is the wire's. */
+  readonly params: JsonObject;
+  /** HTTP headers beyond the transport's own; ignored by stdio. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The caller; absent on the gateway's own requests. */
+  readonly exchange?: Exchange;
+  /** Total limit in ms; `Infinity` for a stream that stays open. */
+  readonly totalMs: number;
+  /** Gets the notifications that belong to this request and are neither progress nor log lines. */
+  readonly onNotification?: (method: string, params: JsonObject) => void;
+}
+
+/** What the server answered. A JSON-RPC error is an answer, not a failure. */
+export interface WireReply {
+  readonly result?: JsonObject;
+  readonly error?: RpcError;
+  readonly bytes: number;
+}
+
+/** What a wire reports without being asked. */
+export interface WireEvents {
+  /** A notification that belongs to no request. */
+  notification(method: string, params: JsonObject): void;
+  /** The channel is gone; every pending request has failed already. */
+  closed(reason: string): void;
+  /** Something that is not MCP arrived, or a line that fits no caller; told for the server's own log. */
+  noise(what: string): void;
+}
+
+export interface Wire {
+  readonly transport: 'stdio' | 'streamable-http';
+  /** Sends a request and waits for its answer. Throws GatewayError (`upstream_*`, `cancelled`) or SessionLost. */
+  request(request: WireRequest): Promise<WireReply>;
+  notify(method: string, params: JsonObject): Promise<void>;
+  /** Tells the wire what the handshake found. */
+  adopt(session: { era: 'legacy' | 'modern'; version: string }): void;
+  close(): Promise<void>;
+}
+
+/** The server no longer knows our session: the request was not processed and may be sent again (wire.md, Retrying). */
+export class SessionLost extends Error {
+  override readonly name = 'SessionLost';
+}
+
+/** The HTTP exchange ended without a JSON-RPC answer; the handshake reads the status, everyone else the GatewayError made of it. */
+export class HttpRejection extends Error {
+  override readonly name = 'HttpRejection';
+  readonly status: number;
+  readonly body: string;
+
+  constructor(status: number, body: string) {
+    super(`HTTP ${status}`);
+    this.status = status;
+    this.body = body;
+  }
+}

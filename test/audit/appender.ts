@@ -1,0 +1,21 @@
+// Appends calls without end and prints the id of each record once it is committed: the victim of the kill -9 test.
+import { writeSync } from 'node:fs';
+import { AuditLog } from '../../src/audit/audit-log.ts';
+import { failureOf, intentOf } from '../../src/audit/record.ts';
+import { GatewayError } from '../../src/core/errors.ts';
+import { ALLOWED, makeCall } from './bare-call.ts';
+
+const CALLERS = 8;
+
+const log = await AuditLog.open({ file: process.argv[2] ?? '' });
+await Promise.all(Array.from({ length: CALLERS }, callForEver));
+
+async function callForEver(): Promise<never> {
+  for (;;) {
+    const call = makeCall();
+    await log.append(intentOf(call, ALLOWED, 'c'));
+    writeSync(1, `intent ${call.id}\n`);
+    await log.append(failureOf(call, new GatewayError('upstream_unreachable', 'x')));
+    writeSync(1, `outcome ${call.id}\n`);
+  }
+}

@@ -1,0 +1,25 @@
+// Replies and a log for tests of the record.
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { AuditLog, type AuditLogOptions } from '../../src/audit/audit-log.ts';
+import { type Reply } from '../../src/core/reply.ts';
+import { temporaryFolder } from '../storage/temporary.ts';
+
+export { ALLOWED, makeCall } from './bare-call.ts';
+
+/** An answer of the server `everything`. */
+export function makeReply(result = {}): Reply {
+  return {
+    kind: 'result',
+    result,
+    origin: { server: 'everything', instance: 'everything#1', era: 'legacy', transport: 'stdio', bytes: 45 },
+  };
+}
+
+/** Opens a log in a folder of its own, closed when the test is over. */
+export async function openLog(options: Partial<AuditLogOptions> = {}): Promise<{ log: AuditLog; file: string }> {
+  const file = options.file ?? join(temporaryFolder(), 'audit.db');
+  const log = await AuditLog.open({ ...options, file });
+  onTestFinished(() => log.close());
+  return { log, file };
+}

@@ -1,0 +1,378 @@
+// One server's entry: spellings, references, paths, secrets, what is shown.
+import { chmodSync } from 'node:fs';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { formatProblem } from '../../src/config/problems.ts';
+import { loadEntry, problemsOf, told, valid, workspace } from './workspace.ts';
+
+const reveal = (values: Readonly<Record<string, { reveal(): string }>>) =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, value.reveal()]));
+
+function toldOf(entry: unknown, env: NodeJS.ProcessEnv = {}): string[] {
+  return told(workspace({ 'mcp-gateway.json': { mcpServers: { one: entry } } }).load(env));
+}
+
+test.each(['http', 'streamable-http', 'streamableHttp', 'streamable_http', 'remote'])(
+  '%s is streamable-http, as type and as transport',
+  (type) => {
+    expect(loadEntry({ type, url: 'http://h/mcp' }).transport).toBe('streamable-http');
+    expect(loadEntry({ transport: type, serverUrl: 'http://h/mcp' })).toMatchObject({
+      transport: 'streamable-http',
+      url: 'http://h/mcp',
+    });
+  },
+);
+
+test('without a type a command is stdio and a URL is streamable-http', () => {
+  expect(loadEntry({ command: 'x' }).transport).toBe('stdio');
+  expect(loadEntry({ httpUrl: 'http://h/' }).transport).toBe('streamable-http');
+});
+
+test('an HTTP+SSE server is kept, with the reason why it cannot be used', () => {
+  expect(loadEntry({ type: 'sse', url: 'http://h/sse' }).problem).toContain(
+    "HTTP+SSE upstreams are not supported yet; use the server's Streamable HTTP URL",
+  );
+});
+
+test('numbers and booleans become strings in env and args', () => {
+  const server = loadEntry({ command: 'x', args: ['--port', 3000, true], env: { PORT: 3000, DEBUG: true } });
+
+  expect(reveal(server.env)).toEqual({ PORT: '3000', DEBUG: 'true' });
+  expect(server.args).toEqual(['--port', '3000', 'true']);
+});
+
+test('references are resolved in every string of an entry', () => {
+  const env = { CMD: 'node', ARG: 'a', VAL: 'v', DIR: '/srv', ALIAS: 'al', MS: '7s', DENY: 'd_*' };
+  const server = loadEntry(
+    {
+      command: '${CMD}',
+      args: ['${env:ARG}'],
+      env: { X: '<${VAL}>' },
+      cwd: '${DIR}',
+      alias: '${ALIAS}',
+      timeout: '${MS}',
+      tools: { deny: ['${DENY}'] },
+    },
+    env,
+  );
+
+  expect(server).toMatchObject({
+    command: 'node',
+    args: ['a'],
+    cwd: '/srv',
+    alias: 'al',
+    tools: { allow: ['*'], deny: ['d_*'] },
+  });
+  expect(server.timeouts.total).toBe(7000);
+  expect(reveal(server.env)).toEqual({ X: '<v>' });
+});
+
+test('an unset reference takes out that server alone, naming variable and place', () => {
+  const { load, path } = workspace({
+    'mcp-gateway.json':
+      '{ "mcpServers": {\n  "a": { "url": "http://h/", "headers": { "X": "Bearer ${env:NOT_SET}" }, "tools": ["t"] },\n  "b": { "command": "x" } } }',
+  });
+
+  const result = load();
+  const [a, b] = valid(result).servers;
+
+  expect(a?.problem).toBe(
+    `${path('mcp-gateway.json')}:2:56 the environment variable NOT_SET is not set; set it, or give a default: \${env:NOT_SET:-default}`,
+  );
+  expect(b?.problem).toBeUndefined();
+  expect(a?.headers).toEqual({});
+  expect(a?.tools).toEqual({ allow: ['t'], deny: [] });
+  expect(result).toMatchObject({
+    warnings: [{ severity: 'error', server: 'a', path: 'mcpServers.a.headers.X', line: 2, column: 56 }],
+  });
+});
+
+test('a value that a reference made wrong takes out that server alone, and is not shown', () => {
+  const { load } = workspace({
+    'mcp-gateway.json': { mcpServers: { a: { url: '${URL}' }, b: { url: 'http://h/', headers: { X: '${H}' } } } },
+  });
+
+  const result = load({ URL: 'canary', H: 'canary\r\nX: y' });
+
+  expect(valid(result).servers.map(({ problem }) => problem)).toEqual([
+    expect.stringContaining('must be a complete http:// or https:// URL (the value comes from a reference)'),
+    expect.stringContaining('contains a line break'),
+  ]);
+  expect(problemsOf(result).map(formatProblem).join('\n')).not.toContain('canary');
+});
+
+test('references of a disabled server are not read, in either spelling', () => {
+  for (const off of [{ disabled: true }, { enabled: false }]) {
+    const entry = { ...off, url: '${NOT_SET}', headers: { A: '${file:/nonexistent}', B: '${env:SET}' } };
+    const server = loadEntry(entry, { SET: 'secret-value' });
+
+    expect(server).toMatchObject({ disabled: true, display: '${NOT_SET}', secrets: [] });
+    expect(server.problem).toBeUndefined();
+    expect(toldOf(entry)).toEqual([]);
+  }
+});
+
+test('the shape of a disabled server is still checked', () => {
+  expect(toldOf({ disabled: true, command: 5 })).toEqual([expect.stringContaining('must be a string')]);
+});
+
+test('timeout sets the phases that are not named, and small numbers are seconds', () => {
+  const plain = { start: 60_000, connect: 5000, firstByte: 30_000, idle: 60_000, total: 300_000 };
+
+  expect(loadEntry({ command: 'x' }).timeouts).toEqual(plain);
+  expect(loadEntry({ command: 'x', timeout: 20 }).timeouts).toEqual({
+    ...plain,
+    firstByte: 20_000,
+    idle: 20_000,
+    total: 20_000,
+  });
+  expect(loadEntry({ command: 'x', timeout: 1000 }).timeouts.total).toBe(1000);
+  expect(loadEntry({ command: 'x', timeout: '500ms' }).timeouts.total).toBe(500);
+  expect(loadEntry({ command: 'x', timeout: 20, timeouts: { total: '60s', connect: 900 } }).timeouts).toEqual({
+    ...plain,
+    connect: 900,
+    firstByte: 20_000,
+    idle: 20_000,
+    total: 60_000,
+  });
+});
+
+test.each([0, -5, '25h', 90_000_000])('a timeout of %j is refused', (timeout) => {
+  expect(toldOf({ command: 'x', timeout })).toEqual(['mcpServers.one.timeout: must be from 1 ms to 24 h']);
+});
+
+test('paths are relative to the file that names them; the working directory is that of the main file', () => {
+  const { directory, load, path } = workspace({
+    'mcp-gateway.json': {},
+    'servers.d/a.json': { command: './bin/a', args: ['./x'] },
+    'servers.d/b.json': { command: 'node', cwd: '../data' },
+    'servers.d/c.json': { command: './run', cwd: 'c' },
+    'servers.d/d.json': { url: 'https://h/', tls: { ca: 'ca.pem', cert: '/abs/cert.pem', key: '../key.pem' } },
+  });
+  const [a, b, c, d] = valid(load()).servers;
+
+  expect(a).toMatchObject({
+    command: path('servers.d/bin/a'),
+    cwd: directory,
+    args: ['./x'],
+  });
+  expect(b).toMatchObject({ command: 'node', cwd: path('data') });
+  expect(c).toMatchObject({ command: path('servers.d/c/run'), cwd: path('servers.d/c') });
+  expect(d?.tls).toMatchObject({ ca: path('servers.d/ca.pem'), cert: '/abs/cert.pem', key: path('key.pem') });
+});
+
+test.each([
+  [
+    { command: 'npx', args: ['-y', 'a b', '--api-key', 'sk-1', '--token=abc', 'plain'] },
+    'npx -y "a b" --api-key *** --token=*** plain',
+  ],
+  [
+    { command: '${CMD}', args: ['--key', '${A}', '--token', '${B}', 'Authorization: x'] },
+    '${CMD} --key ${A} --token ${B} "Authorization: x"',
+  ],
+  [
+    { command: 'npx', args: ['mcp-remote', 'https://u:p@h/?k=v', '--header', 'Authorization: Bearer abc'] },
+    'npx mcp-remote https://h/?k=*** --header "Authorization: ***"',
+  ],
+  [{ command: 'docker', args: ['-e', 'API_KEY=abc', '-e', 'MODE=fast'] }, 'docker -e API_KEY=*** -e MODE=fast'],
+  [{ url: 'https://user:pass@h.example.com/mcp?key=abc&x=${Y}#frag' }, 'https://h.example.com/mcp?key=***&x=***'],
+  [{ url: 'https://h/${PATH_PART}/mcp?bare' }, 'https://h/${PATH_PART}/mcp?***'],
+])('%j is shown as %s', (entry, display) => {
+  const env = { CMD: 'node', A: 'canary1', B: 'canary2', Y: 'canary3', PATH_PART: 'p' };
+
+  expect(loadEntry(entry, env).display).toBe(display);
+});
+
+test('the list of secrets has everything that must not come back, longest first', () => {
+  const { secrets } = loadEntry(
+    {
+      url: 'https://u:url%2Dpassword@h/?key=query-value',
+      headers: { Authorization: 'Bearer ${T}', 'X-Short': 'abc', 'X-Literal': 'literal-value' },
+    },
+    { T: 'token/value"1' },
+  );
+
+  expect(secrets).toEqual(
+    expect.arrayContaining([
+      'Bearer token/value"1',
+      'token/value"1',
+      'literal-value',
+      'query-value',
+      'url-password',
+      'url%2Dpassword',
+    ]),
+  );
+  expect(secrets).toEqual(expect.arrayContaining(['token/value\\"1', 'token%2Fvalue%221']));
+  expect(secrets).not.toContain('abc');
+  expect(secrets.map(({ length }) => length)).toEqual(secrets.map(({ length }) => length).sort((a, b) => b - a));
+});
+
+test('a credential counts without its scheme too', () => {
+  const { secrets } = loadEntry({ url: 'http://h/', headers: { Authorization: 'Bearer literal-token' } });
+
+  expect(secrets).toEqual(expect.arrayContaining(['Bearer literal-token', 'literal-token']));
+});
+
+test('secrets of a process are its environment and the values of its references', () => {
+  const { secrets } = loadEntry(
+    { command: 'x', args: ['${A}', '${B:-default-value}'], env: { K: 'in-env-1' } },
+    { A: 'argument-1' },
+  );
+
+  expect([...secrets].sort()).toEqual(['argument-1', 'in-env-1']);
+});
+
+test('patterns have defaults, and a plain list means allow', () => {
+  expect(loadEntry({ command: 'x', tools: ['a_*'], prompts: { deny: ['p'] } })).toMatchObject({
+    tools: { allow: ['a_*'], deny: [] },
+    prompts: { allow: ['*'], deny: ['p'] },
+    resources: { allow: ['*'], deny: [] },
+  });
+  expect(loadEntry({ command: 'x', tools: { allow: [] } }).tools).toEqual({ allow: [], deny: [] });
+});
+
+test('unknown keys inside an entry warn, at any depth', () => {
+  const result = toldOf({
+    command: 'x',
+    alwaysAllow: [],
+    comand: 1,
+    envFile: '.env',
+    timeouts: { totl: 5 },
+    tools: { alow: [] },
+  });
+
+  expect(result).toEqual([
+    'mcpServers.one.alwaysAllow: ignored: a setting for clients',
+    'mcpServers.one.comand: unknown key, ignored; did you mean "command"?',
+    'mcpServers.one.envFile: ignored: the file is not read; use "env" with references such as ${file:path}',
+    'mcpServers.one.timeouts.totl: unknown key, ignored; did you mean "total"?',
+    'mcpServers.one.tools.alow: unknown key, ignored; did you mean "allow"?',
+  ]);
+});
+
+test('keys without effect warn', () => {
+  expect(toldOf({ command: 'x', headers: {} })).toEqual([
+    'mcpServers.one.headers: has no effect: the server is a process',
+  ]);
+  expect(toldOf({ url: 'http://h/', env: {} })).toEqual([
+    'mcpServers.one.env: has no effect: the server is reached over HTTP',
+  ]);
+});
+
+test('headers that the gateway sets itself are left out with a warning', () => {
+  const entry = { url: 'http://h/', headers: { Accept: 'application/json', 'X-A': 'b' } };
+
+  expect(reveal(loadEntry(entry).headers)).toEqual({ 'X-A': 'b' });
+  expect(toldOf(entry)).toEqual(['mcpServers.one.headers.Accept: ignored: the gateway sets this header itself']);
+});
+
+test.each([
+  [{ command: ['npx', '-y'] }, 'must be a string: the program alone; its arguments go into "args"'],
+  [{ command: '' }, 'must not be empty'],
+  [{ command: ' npx' }, 'has white space around it'],
+  [{ command: 'node server.js' }, 'write "command": "node", "args": ["server.js"]'],
+  [{ command: '~/bin/x' }, '~ is not expanded in paths; write ${HOME}'],
+  [{ command: 'x', cwd: '~/x' }, '~ is not expanded in paths; write ${HOME}'],
+  [{ url: 'https://h/', tls: { ca: '~/ca.pem' } }, '~ is not expanded in paths; write ${HOME}'],
+  [{ command: 'x', env: 'A=b' }, 'must be an object such as { "NAME": "value" }'],
+  [{ command: 'x', env: { A: null } }, 'must be a string, a number or a boolean'],
+  [{ command: 'x', env: { 'A=B': 'c' } }, 'is not a name of an environment variable'],
+  [{ command: 'x', env: { A: 'b\0c' } }, 'contains a NUL character'],
+  [{ command: 'x', type: 'http' }, 'a server with a "command" is of type "stdio"'],
+  [{ url: 'http://h/', type: 'stdio' }, 'a server of type "stdio" needs a "command"'],
+  [{ url: 'http://h/', type: 'http', transport: 'sse' }, '"type" and "transport" mean the same and differ'],
+  [{ url: 'http://h/', serverUrl: 'http://i/' }, 'mean the same and differ'],
+  [{ url: 'h/mcp' }, 'must be a complete http:// or https:// URL'],
+  [{ url: 'ftp://h/mcp' }, 'must be a complete http:// or https:// URL'],
+  [{ url: 'http://h/', headers: { 'a b': 'c' } }, 'is not a header name'],
+  [{ url: 'http://h/', headers: { a: 'c', A: 'd' } }, 'is the same header as "a"'],
+  [{ url: 'http://h/', headers: { a: 'c\nd' } }, 'contains a line break'],
+  [{ url: 'https://h/', tls: { cert: 'c.pem' } }, '"cert" and "key" go together'],
+  [{ command: 'x', alias: 'a b' }, 'must be 1 to 32 characters'],
+  [{ command: 'x', tools: 'a' }, 'must be an object { "allow": [...], "deny": [...] } or a list'],
+  [{ command: 'x', tools: { allow: 'a' } }, 'must be a list, not a string'],
+  [{ command: 'x', args: ['${open'] }, 'the reference is not closed'],
+  [{ command: 'x', disabled: 'yes' }, 'must be a boolean, not a string'],
+  [{}, 'the server needs a "command" to start or a "url" to reach'],
+])('%j makes the main file invalid: %s', (entry, reason) => {
+  const result = workspace({ 'mcp-gateway.json': { mcpServers: { one: entry } } }).load();
+
+  expect(result.ok).toBe(false);
+  expect(told(result).join('\n')).toContain(reason);
+});
+
+test('a program whose path has spaces is no command line', () => {
+  const { load, write, path } = workspace({ 'my tools/run server': '#!/bin/sh\n' });
+  chmodSync(path('my tools/run server'), 0o755);
+  write('mcp-gateway.json', { mcpServers: { a: { command: path('my tools/run server') } } });
+
+  expect(valid(load()).servers[0]?.command).toBe(path('my tools/run server'));
+});
+
+test('the same URL under two spellings is no fault', () => {
+  expect(loadEntry({ url: 'http://h/', httpUrl: 'http://h/' }).url).toBe('http://h/');
+});
+
+test('a referenced file is looked for beside the file that names it', () => {
+  const { load } = workspace({
+    'mcp-gateway.json': { mcpServers: { a: { command: 'x', args: ['${file:t}'] } } },
+    'servers.d/b.json': { command: 'x', args: ['${file:t}'] },
+    t: 'main\n',
+    'servers.d/t': 'dropped\n',
+  });
+
+  expect(valid(load()).servers.map(({ args }) => args)).toEqual([['main'], ['dropped']]);
+});
+
+test('whatever an entry holds, loading tells it and does not throw', () => {
+  const { load, write } = workspace({ 'mcp-gateway.json': {} });
+  const text = fc.constantFrom(
+    '',
+    'x',
+    '${A}',
+    '${NO}',
+    '${',
+    '~/x',
+    'a b',
+    'http://h/?k=v',
+    '__proto__',
+    'sse',
+    'stdio',
+    '5s',
+    '\0',
+  );
+  const value = fc.oneof(text, fc.jsonValue({ maxDepth: 2 }), fc.array(text), fc.dictionary(text, text));
+  const keys = [
+    'command',
+    'args',
+    'env',
+    'cwd',
+    'url',
+    'httpUrl',
+    'headers',
+    'type',
+    'transport',
+    'alias',
+    'disabled',
+    'enabled',
+    'timeout',
+    'timeouts',
+    'tools',
+    'tls',
+    'unknown',
+  ];
+  const entry = fc.dictionary(fc.constantFrom(...keys), value);
+
+  fc.assert(
+    fc.property(fc.oneof(entry, fc.jsonValue()), (one) => {
+      write('mcp-gateway.json', { mcpServers: { one } });
+      write('servers.d/two.json', { two: one });
+      const result = load({ A: 'resolved' });
+      expect(problemsOf(result).map(formatProblem).join('')).not.toContain('resolved');
+      const server = result.ok ? result.config.servers.find(({ name }) => name === 'two') : undefined;
+      if (server?.problem === undefined && server?.disabled === false)
+        expect(server.url ?? server.command).toBeTruthy();
+    }),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,91 @@
+// What the tests of processes share: servers that end with the test, and the processes that a marker in the environment betrays.
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+import { type ProcessExit, StdioProcess, type StdioProcessOptions } from '../../../src/upstream/mcp/stdio-process.ts';
+
+/** The path of a program of fixtures/processes. */
+export const fixture = (name: string) => fileURLToPath(new URL(`../../../fixtures/processes/${name}`, import.meta.url));
+
+/** What a process did, and ways to wait for it. */
+export interface Observed {
+  readonly server: StdioProcess;
+  readonly lines: string[];
+  readonly oversizes: number[];
+  readonly exits: ProcessExit[];
+  readonly exited: Promise<ProcessExit>;
+  drains: number;
+  /** Resolves when a line that passes has come. */
+  readonly line: (passes: (text: string) => boolean) => Promise<string>;
+}
+
+/** A server that records what it does and is stopped when the test ends. */
+export function observe(options: Partial<StdioProcessOptions> & { command: string }): Observed {
+  const waiting: { passes: (text: string) => boolean; resolve: (text: string) => void }[] = [];
+  const exit = Promise.withResolvers<ProcessExit>();
+  const server = new StdioProcess(
+    { args: [], env: { PATH: process.env.PATH! }, cwd: '/', maxMessageBytes: 1024 * 1024, redact: [], ...options },
+    {
+      line: (text) => {
+        observed.lines.push(text);
+        for (const { passes, resolve } of waiting) if (passes(text)) resolve(text);
+      },
+      oversize: (bytes) => observed.oversizes.push(bytes),
+      exit: (info) => {
+        observed.exits.push(info);
+        exit.resolve(info);
+      },
+      drain: () => observed.drains++,
+    },
+  );
+  const observed: Observed = {
+    server,
+    lines: [],
+    oversizes: [],
+    exits: [],
+    exited: exit.promise,
+    drains: 0,
+    line: (passes) => {
+      const early = observed.lines.find(passes);
+      return early !== undefined ? Promise.resolve(early) : new Promise((resolve) => waiting.push({ passes, resolve }));
+    },
+  };
+  onTestFinished(() => server.stop());
+  return observed;
+}
+
+/** The ids of all processes, in whatever namespace, group or session, that inherited MARKER=marker. */
+export function marked(marker: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/u.test(name))
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(`MARKER=${marker}`);
+      } catch {
+        return false; // gone meanwhile, or another user's
+      }
+    })
+    .map(Number);
+}
+
+/** The ids of the processes below one, as far as nobody in between has ended. */
+export function descendants(pid: number): number[] {
+  let children: number[];
+  try {
+    children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return []; // gone meanwhile
+  }
+  return children.flatMap((child) => [child, ...descendants(child)]);
+}
+
+/** Those of some processes that still run; one that only waits to be reaped by init does not. */
+export function alive(pids: readonly number[]): number[] {
+  return pids.filter((pid) => {
+    try {
+      return !/^State:\s+Z/mu.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+    } catch {
+      return false;
+    }
+  });
+}

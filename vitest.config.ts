@@ -1,0 +1,19 @@
+// Test projects: unit and integration run on every check; chaos, conformance and long have scripts of their own.
+import { defineConfig } from 'vitest/config';
+
+const project = (name: string, include: string[], extra: object = {}) => ({
+  test: { name, include, testTimeout: 30_000, hookTimeout: 30_000, ...extra },
+});
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    projects: [
+      project('unit', ['test/**/*.test.ts'], { exclude: ['test/{integration,chaos,long,conformance}/**'] }),
+      project('integration', ['test/integration/**/*.test.ts']),
+      project('chaos', ['test/chaos/**/*.test.ts'], { testTimeout: 300_000, fileParallelism: false }),
+      project('long', ['test/long/**/*.test.ts'], { testTimeout: 1_800_000, fileParallelism: false }),
+    ],
+  },
+});
