@@ -29,19 +29,28 @@ export interface AuditCount {
   readonly stopped: number;
 }
 
+/** What must be gone when this process ends, however it ends. */
+const folders = new Set<string>();
+process.once('exit', () => folders.forEach(remove));
+
+function remove(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
+  folders.delete(folder);
+}
+
 const stateOf = (folder: string): string => join(folder, 'state');
 
 /** Starts the built gateway in a new folder under the system's folder for temporary files. */
 export async function startGateway(bin: string, servers: Readonly<Record<string, Entry>>): Promise<Gateway> {
   const folder = mkdtempSync(join(tmpdir(), 'mcp-gateway-bench-'));
+  folders.add(folder);
   const config = join(folder, 'mcp-gateway.json');
   writeFileSync(config, JSON.stringify({ mcpServers: servers }));
-  const forget = (): void => rmSync(folder, { recursive: true, force: true });
   try {
     const running = await launch([bin, 'serve', '--port', '0', '--config', config, '--state', stateOf(folder)]);
-    return { ...running, folder, [Symbol.asyncDispose]: () => running.stop().finally(forget) };
+    return { ...running, folder, [Symbol.asyncDispose]: () => running.stop().finally(() => remove(folder)) };
   } catch (error) {
-    forget();
+    remove(folder);
     throw error;
   }
 }

@@ -4,6 +4,7 @@ import { GatewayError, reasonOf } from '../core/errors.ts';
 import { StateError } from '../storage/state-error.ts';
 import { encodeRecord } from './encode.ts';
 import { eventOf, type AuditRecord } from './record.ts';
+import { Pace } from './pace.ts';
 import { monotonicNow, type FromWriter } from './writer-messages.ts';
 
 /** Whether records can be written, as `/readyz` shows it. */
@@ -31,6 +32,8 @@ const MAX_QUEUED = 10_000;
 const MAX_QUEUED_CHARACTERS = 64 * 1024 * 1024;
 const DEADLINE_MS = 10_000;
 const PROBE_EVERY_MS = 1_000;
+/** The longest that a batch waits for company; the shortest that a timer can be set to. */
+const HOLD_MS = 1;
 
 /** Records that are committed together, and what all who appended them wait for. */
 interface Batch {
@@ -60,6 +63,8 @@ export class AuditLog {
   #closing: Promise<void> | undefined;
   #watch: NodeJS.Timeout | undefined;
   #probe: NodeJS.Timeout | undefined;
+  #hold: NodeJS.Timeout | undefined;
+  readonly #pace = new Pace();
 
   private constructor(worker: Worker, options: AuditLogOptions) {
     this.#worker = worker;
@@ -96,10 +101,13 @@ export class AuditLog {
     if (batch === undefined) {
       batch = emptyBatch();
       this.#gathering = batch;
-      if (this.#writing === undefined) setImmediate(this.#send);
+      if (this.#writing === undefined) setImmediate(this.#turn);
     }
     batch.text += `\n${encodeRecord(record)}`;
     batch.count += 1;
+    this.#pace.note(record);
+    // what held it back has come: it goes at the end of this turn, with whatever else this turn brings
+    if (this.#hold !== undefined && batch.count === this.#pace.target) setImmediate(this.#turn);
     return batch.committed;
   }
 
@@ -129,7 +137,17 @@ export class AuditLog {
       : undefined;
   }
 
+  /** Sends what was gathered, or holds it for a moment when more is about to come. */
+  readonly #turn = (): void => {
+    const waiting = this.#gathering;
+    if (waiting === undefined || this.#writing !== undefined) return;
+    if (waiting.count >= this.#pace.target) this.#send();
+    else this.#hold ??= setTimeout(this.#send, HOLD_MS);
+  };
+
   readonly #send = (): void => {
+    clearTimeout(this.#hold);
+    this.#hold = undefined;
     const batch = this.#gathering;
     if (batch === undefined || this.#writing !== undefined || this.#ended !== undefined) return;
     this.#gathering = undefined;
@@ -143,7 +161,7 @@ export class AuditLog {
     const batch = this.#writing;
     this.#writing = undefined;
     this.#isStuck = false;
-    this.#send();
+    this.#turn();
     this.#setError(failure ?? undefined);
     if (failure === null) batch?.resolve();
     else batch?.reject(unavailable(failure));

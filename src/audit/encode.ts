@@ -12,7 +12,7 @@ const MAX_DETAIL = 16_384;
 
 /**
  * The JSON of a record after its opening brace: the writer puts number, version and link before it. Every record begins with time
- * and kind, those of calls go on with the call's id; the writer and `verify` rely on that order. Never contains a line break.
+ * and kind, those of calls go on with the call's id, which is hexadecimal like the trace and so needs no escapes; the writer and `verify` rely on that order. Never contains a line break.
  */
 export function encodeRecord(record: AuditRecord): string {
   if (record.kind === 'intent') return encodeIntent(record);
@@ -22,7 +22,7 @@ export function encodeRecord(record: AuditRecord): string {
 function encodeIntent(record: IntentRecord): string {
   const { decision } = record;
   return (
-    `"time":${record.time},"kind":"intent","call":${JSON.stringify(record.call)},"trace":${JSON.stringify(record.trace)}` +
+    `"time":${record.time},"kind":"intent","call":"${record.call}","trace":"${record.trace}"` +
     `,"principal":${encodePrincipal(record.principal)}` +
     (record.client === undefined ? '' : `,"client":${encodePeer(record.client)}`) +
     text('address', record.address, MAX_PEER) +
@@ -40,7 +40,7 @@ function encodeIntent(record: IntentRecord): string {
 
 function encodeOutcome(record: OutcomeRecord): string {
   return (
-    `"time":${record.time},"kind":"outcome","call":${JSON.stringify(record.call)}` +
+    `"time":${record.time},"kind":"outcome","call":"${record.call}"` +
     (record.duration === undefined ? '' : `,"duration":${Math.round(record.duration * 1000) / 1000}`) +
     `,"status":"${record.status}"` +
     text('error', record.error, MAX_PEER) +

@@ -1,4 +1,4 @@
-// The one who writes: numbers records, links them, and commits them a batch at a time. Runs in the writer thread.
+// The one who writes: numbers records, links them, and commits them a batch at a time, in the writer thread.
 import { openDatabase, type Database } from '../storage/database.ts';
 import { AUDIT_MIGRATIONS } from '../storage/migrations.ts';
 import { GENESIS, hashOf, headOf, prefixOf, type Head, type Link } from './chain.ts';

@@ -4,6 +4,7 @@ import { type OfferKind, type Target } from '../core/call.ts';
 import { type JsonObject } from '../core/json.ts';
 import { type Offered } from '../core/reply.ts';
 import { type MirroredParam, readMirroredParams } from '../protocol/mcp/param-headers.ts';
+import { findFault } from './definitions.ts';
 import { type NameBook } from './names.ts';
 import { type ServerOffer } from './offer.ts';
 import { compileTemplate, type UriTemplate } from './uri-templates.ts';
@@ -17,14 +18,31 @@ export interface CatalogSource {
 
 const KINDS: readonly OfferKind[] = ['tool', 'prompt', 'resource', 'resourceTemplate'];
 
+const THINGS: Readonly<Record<OfferKind, string>> = {
+  tool: 'tool',
+  prompt: 'prompt',
+  resource: 'resource',
+  resourceTemplate: 'resource template',
+};
+
+/** Things of one server that are told about; a server may have as many faults as it likes. */
+const MAX_WARNINGS = 100;
+
 type Lists = Readonly<Record<OfferKind, readonly Offered[]>>;
+
+export interface UriOptions {
+  /** The server that showed the URI to this caller in a result. */
+  seen(uri: string): string | undefined;
+  /** Whether the caller may use the thing: of servers with the same URI, the first that may be used is meant. */
+  permits(target: Target): boolean;
+}
 
 /** What one endpoint shows: everything, or one server under its own names. */
 export interface View {
   readonly lists: Lists;
   find(kind: OfferKind, exposed: string): Target | undefined;
   /** Routes a URI that is listed, or else that a template matches; `seen` is asked in between (wire.md, Resources). */
-  findUri(uri: string, seen: (uri: string) => string | undefined): Target | undefined;
+  findUri(uri: string, options: UriOptions): Target | undefined;
 }
 
 export interface Catalog {
@@ -34,7 +52,7 @@ export interface Catalog {
   server(name: string): View | undefined;
   /** The parameters of a tool that travel in headers as well. */
   mirrored(target: Target): readonly MirroredParam[];
-  /** Tools that are left out, by server, and why. */
+  /** What is left out, by server, and why. */
   readonly warnings: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -42,7 +60,7 @@ export interface Catalog {
 export function buildCatalog(sources: readonly CatalogSource[], names: NameBook): Catalog {
   const warnings = new Map<string, string[]>();
   const mirrored = new Map<string, readonly MirroredParam[]>();
-  const parts = sources.map((source) => ({ source, offer: withoutInvalidTools(source, { warnings, mirrored }) }));
+  const parts = sources.map((source) => ({ source, offer: withoutInvalid(source, { warnings, mirrored }) }));
   const own = new Map(parts.map(({ source, offer }) => [source.server, ownView(source.server, offer)]));
   return Object.freeze({
     version: randomBytes(9).toString('base64url'),
@@ -53,28 +71,36 @@ export function buildCatalog(sources: readonly CatalogSource[], names: NameBook)
   });
 }
 
-/** Drops tools whose `x-mcp-header` breaks the rules, each alone (streamable-http, Schema Extension), and doubles of a name. */
-function withoutInvalidTools(
+/** Drops what breaks the rules, each thing alone: one malformed entry makes clients refuse the whole list, with everybody's tools in it. */
+function withoutInvalid(
   source: CatalogSource,
   found: { warnings: Map<string, string[]>; mirrored: Map<string, readonly MirroredParam[]> },
 ): ServerOffer['entries'] {
-  const seen = new Set<string>();
-  const warn = (name: string, why: string) => {
-    const list = found.warnings.get(source.server) ?? [];
-    if (list.length < 100) list.push(`the tool ${JSON.stringify(name.slice(0, 100))} is not offered: ${why}`);
-    found.warnings.set(source.server, list);
-    return false;
+  const { server, offer } = source;
+  const warnings: string[] = [];
+  const valid = (kind: OfferKind) => {
+    const seen = new Set<string>();
+    return offer.entries[kind].filter((definition) => {
+      const key = keyOf(kind, definition);
+      const fault = seen.has(key) ? 'it stands twice in the list' : findFault(kind, definition);
+      seen.add(key);
+      if (fault !== undefined && warnings.length < MAX_WARNINGS)
+        warnings.push(`the ${THINGS[kind]} ${JSON.stringify(key.slice(0, 100))} is not offered: ${fault}`);
+      return fault === undefined;
+    });
   };
-  const tool = source.offer.entries.tool.filter((definition) => {
-    const name = keyOf('tool', definition);
-    if (seen.has(name)) return warn(name, 'its name stands twice in the list');
-    seen.add(name);
-    const params = readMirroredParams(definition.inputSchema);
-    if (!params.ok) return warn(name, params.reason);
-    if (params.params.length > 0) found.mirrored.set(`${source.server}\n${name}`, params.params);
-    return true;
-  });
-  return { ...source.offer.entries, tool };
+  const entries = {
+    tool: valid('tool'),
+    prompt: valid('prompt'),
+    resource: valid('resource'),
+    resourceTemplate: valid('resourceTemplate'),
+  };
+  for (const tool of entries.tool) {
+    const read = readMirroredParams(tool.inputSchema);
+    if (read.ok && read.params.length > 0) found.mirrored.set(`${server}\n${keyOf('tool', tool)}`, read.params);
+  }
+  if (warnings.length > 0) found.warnings.set(server, warnings);
+  return entries;
 }
 
 function keyOf(kind: OfferKind, definition: JsonObject): string {
@@ -128,10 +154,13 @@ function byKind(list: (kind: OfferKind) => readonly Offered[]): Lists {
 
 function viewOf(lists: Lists): View {
   const targets = new Map<string, Target>();
+  const others = new Map<string, Target[]>();
   for (const kind of KINDS) {
     for (const { server, exposed, original } of lists[kind]) {
       const key = `${kind}\n${exposed}`;
-      if (!targets.has(key)) targets.set(key, Object.freeze({ kind, server, exposed, original }));
+      const target = Object.freeze({ kind, server, exposed, original });
+      if (!targets.has(key)) targets.set(key, target);
+      else if (kind === 'resource') others.set(exposed, [...(others.get(exposed) ?? []), target]);
     }
   }
   const templates = lists.resourceTemplate
@@ -141,8 +170,11 @@ function viewOf(lists: Lists): View {
   return Object.freeze({
     lists,
     find,
-    findUri: (uri: string, seen: (uri: string) => string | undefined) =>
-      find('resource', uri) ?? routeUri(uri, seen(uri) ?? matching(templates, uri)),
+    findUri: (uri: string, { seen, permits }: UriOptions) => {
+      const first = find('resource', uri);
+      if (!first) return routeUri(uri, seen(uri) ?? matching(templates, uri));
+      return permits(first) ? first : (others.get(uri)?.find(permits) ?? first);
+    },
   });
 }
 

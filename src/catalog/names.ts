@@ -37,7 +37,7 @@ export class NameBook {
     const fresh: NameRow[] = [];
     const names = things.map((thing) => {
       const kept = this.given.get(keyOf(thing));
-      if (kept?.startsWith(stem(thing.alias))) return kept;
+      if (kept !== undefined && isNameOf(thing, kept)) return kept;
       const row = { kind: thing.kind, server: thing.server, original: thing.original, exposed: this.free(thing) };
       this.keep(row);
       fresh.push(row);
@@ -57,10 +57,10 @@ export class NameBook {
 
   /** The plain name if it is short enough and nobody's, else one with a hash. */
   private free(thing: Nameable): string {
-    const plain = `${stem(thing.alias)}${sanitize(thing.original)}`;
+    const plain = plainName(thing);
     if (plain.length <= MAX_NAME && !this.taken(thing, plain)) return plain;
     for (let round = 0; ; round++) {
-      const name = `${plain.slice(0, MAX_NAME - HASH_LENGTH - 1)}_${shortHash(`${thing.server}\n${thing.original}\n${round}`)}`;
+      const name = `${beforeHash(plain)}_${shortHash(`${thing.server}\n${thing.original}\n${round}`)}`;
       if (!this.taken(thing, name)) return name;
     }
   }
@@ -69,6 +69,21 @@ export class NameBook {
     const owner = this.owners.get(ownerKey(thing.kind, name));
     return owner !== undefined && owner !== keyOf(thing);
   }
+}
+
+function plainName(thing: Nameable): string {
+  return stem(thing.alias) + sanitize(thing.original);
+}
+
+/** As much of a plain name as stands in front of a hash. */
+function beforeHash(plain: string): string {
+  return plain.slice(0, MAX_NAME - HASH_LENGTH - 1);
+}
+
+/** Whether a kept name is one that the thing would get under its present alias. */
+function isNameOf(thing: Nameable, kept: string): boolean {
+  const plain = plainName(thing);
+  return kept === plain || kept.slice(0, -HASH_LENGTH - 1) === beforeHash(plain);
 }
 
 function keyOf(thing: Pick<NameRow, 'kind' | 'server' | 'original'>): string {

@@ -1,4 +1,4 @@
-// Matching URIs against resource templates (RFC 6570), in time linear in the URI.
+// Matching URIs against resource templates (RFC 6570), in time linear in the URI for each part of the template.
 
 export interface UriTemplate {
   /** Characters that are fixed: the more, the more specific. */
@@ -6,30 +6,57 @@ export interface UriTemplate {
   matches(uri: string): boolean;
 }
 
+/** Bounds of the work that one template can make; what is larger matches nothing. */
+const MAX_EXPRESSIONS = 64;
+const MAX_URI = 8_192;
+
 /** Compiles a template. A plain `{name}` does not cross a slash; `{+name}`, `{#…}`, `{/…}`, `{?…}`, `{&…}` and `{name*}` may. */
 export function compileTemplate(template: string): UriTemplate {
   const literals = template.split(/\{[^{}]*\}/);
-  const expressions = [...template.matchAll(/\{([^{}]*)\}/g)].map((match) => crossesSlash(match[1] ?? ''));
+  const crossing = [...template.matchAll(/\{([^{}]*)\}/g)].map((match) => crossesSlash(match[1] ?? ''));
   const fixed = literals.reduce((sum, part) => sum + part.length, 0);
-  return { literals: fixed, matches: (uri) => matchParts(uri, literals, expressions) };
+  return {
+    literals: fixed,
+    matches: (uri) =>
+      crossing.length <= MAX_EXPRESSIONS && uri.length <= MAX_URI && matchParts(uri, literals, crossing),
+  };
 }
 
 function crossesSlash(expression: string): boolean {
   return /^[+#/?&;.]/.test(expression) || expression.endsWith('*');
 }
 
-function matchParts(uri: string, literals: readonly string[], crosses: readonly boolean[]): boolean {
-  const [first = ''] = literals;
+/**
+ * Follows every way to match at once: the places where the part before may have ended. Taking the first alone would miss
+ * `{+path}/x{id}` in `p/xq/r/xs`.
+ */
+function matchParts(uri: string, [first = '', ...literals]: readonly string[], crossing: readonly boolean[]): boolean {
   if (!uri.startsWith(first)) return false;
-  if (crosses.length === 0) return uri === first;
-  let at = first.length;
-  for (const [index, mayCross] of crosses.entries()) {
-    const literal = literals[index + 1] ?? '';
-    const last = index === crosses.length - 1;
-    const end = last ? uri.length - literal.length : literal === '' ? at : uri.indexOf(literal, at);
-    if (end < at || (last && !uri.endsWith(literal))) return false;
-    if (!mayCross && uri.slice(at, end).includes('/')) return false;
-    at = end + literal.length;
+  let ends = [first.length];
+  for (const [index, mayCross] of crossing.entries()) {
+    ends = nextEnds(uri, ends, { literal: literals[index] ?? '', mayCross });
+    if (ends.length === 0) return false;
   }
-  return true;
+  return ends.at(-1) === uri.length;
+}
+
+/** Where `literal` ends when any text from one of `starts` stands before it; in ascending order, as `starts` are. */
+function nextEnds(
+  uri: string,
+  starts: readonly number[],
+  { literal, mayCross }: { literal: string; mayCross: boolean },
+): number[] {
+  const ends: number[] = [];
+  let slash = -1;
+  let looked = 0;
+  let next = 0;
+  let latest = -1;
+  const [earliest = 0] = starts;
+  for (let at = uri.indexOf(literal, earliest); at !== -1; at = uri.indexOf(literal, at + 1)) {
+    for (; next < starts.length && (starts[next] ?? at) <= at; next++) latest = starts[next] ?? latest;
+    for (; looked < at; looked++) if (uri[looked] === '/') slash = looked;
+    if (mayCross || latest > slash) ends.push(at + literal.length);
+    if (at === uri.length) break; // an empty literal stands at the very end too, and there for ever
+  }
+  return ends;
 }

@@ -3,16 +3,20 @@ import { type Duplex } from 'node:stream';
 import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { controlSocketPath } from '../storage/control-socket.ts';
+import { reasonOf } from '../core/errors.ts';
 import { StateError } from '../storage/state-error.ts';
 import { STDIO_UPGRADE } from '../downstream/control.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
 import { type Invocation } from './options.ts';
 import { runGateway, type RunningGateway } from './run-gateway.ts';
 import { loadOrExit, openLog, stateDirectoryOf } from './setup.ts';
+import { untilSignal } from './signals.ts';
 
 /** How long an owner that is just starting may take to open its socket. */
 const JOIN_MS = 10_000;
 const RETRY_MS = 50;
+/** An owner that does not even say that it lives is stuck: then the lock says who it is. */
+const PROBE_MS = 3_000;
 
 export interface Attached {
   readonly socket: string;
@@ -42,6 +46,24 @@ export async function attach(invocation: Invocation): Promise<Attached> {
   }
 }
 
+/** Does the work of a command on a gateway, and leaves it; a signal ends the work with the status of that signal. */
+export async function withGateway(
+  invocation: Invocation,
+  work: (gateway: { readonly socket: string; readonly signal: AbortSignal }) => Promise<number>,
+): Promise<number> {
+  const left = new AbortController();
+  const ended = untilSignal();
+  const { socket, inside, detach } = await attach(invocation);
+  try {
+    // a gateway that was started for this command has yet to meet its servers
+    const done = Promise.resolve(inside?.gateway.attempted()).then(() => work({ socket, signal: left.signal }));
+    return await Promise.race([ended, done]);
+  } finally {
+    left.abort();
+    await detach();
+  }
+}
+
 async function own(invocation: Invocation, stateDirectory: string): Promise<RunningGateway> {
   const { config, warnings } = loadOrExit(invocation);
   const logger = await openLog(invocation, 'warn');
@@ -53,7 +75,7 @@ async function own(invocation: Invocation, stateDirectory: string): Promise<Runn
 
 async function answers(socket: string): Promise<boolean> {
   try {
-    return (await ask(socket, { path: '/livez' })).status === 200;
+    return (await ask(socket, { path: '/livez', signal: AbortSignal.timeout(PROBE_MS) })).status === 200;
   } catch {
     return false; // nobody is there, or nobody answers any more: the lock decides
   }
@@ -64,26 +86,29 @@ export interface Question {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
+  readonly signal?: AbortSignal;
 }
 
-/** One request over the control socket. */
+/** One request over the control socket. Throws ExitError where the gateway goes away or the signal aborts. */
 export function ask(
   socket: string,
-  { path, method = 'GET', headers = {}, body }: Question,
+  { path, method = 'GET', headers = {}, body, signal }: Question,
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
+    const fail = (error: unknown) =>
+      reject(new ExitError(EXIT.unreachable, `the gateway did not answer: ${reasonOf(error)}. Try again.`));
     const request = httpRequest(
-      { socketPath: socket, path, method, headers: { host: 'localhost', ...headers } },
+      { socketPath: socket, path, method, headers: { host: 'localhost', ...headers }, ...(signal && { signal }) },
       (response: IncomingMessage) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
         response.on('end', () =>
           resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }),
         );
-        response.on('error', reject);
+        response.on('error', fail);
       },
     );
-    request.on('error', reject);
+    request.on('error', fail);
     request.end(body);
   });
 }

@@ -6,14 +6,14 @@ import { STATUSES } from '../audit/record.ts';
 import { verifyAudit } from '../audit/verify.ts';
 import { EXIT, ExitError, UsageError } from './exit-codes.ts';
 import { type Command, type Flags, integer, type Invocation, text } from './options.ts';
-import { print, printJson, say, table } from './output.ts';
+import { print, printJson, printJsonLine, say, table, terminalWidth } from './output.ts';
 import { stateDirectoryOf } from './setup.ts';
 
 const DEFAULT_LIMIT = 100;
+/** Columns of a terminal that hold every column of the table. */
+const ROOMY = 100;
 
 export const auditQuery: Command = {
-  name: 'audit query',
-  summary: 'ask the log who called what',
   usage: '[filters]',
   options: Object.fromEntries(
     ['since', 'until', 'principal', 'server', 'tool', 'method', 'status', 'text', 'kind', 'limit'].map((name) => [
@@ -32,6 +32,7 @@ export const auditQuery: Command = {
     ['--text TEXT', 'anywhere in the record'],
     ['--kind KIND', 'call (default) or event: starts, stops, reloads, failed authentication'],
     ['--limit N', `most rows, newest first (default ${DEFAULT_LIMIT})`],
+    ['--json', 'one JSON document a line'],
   ],
   examples: [
     'mcp-gateway audit query --since 1h --status tool_error',
@@ -39,17 +40,16 @@ export const auditQuery: Command = {
   ],
   positionals: 0,
   run: (invocation) => {
-    const rows = queryAudit(fileOf(invocation), filtersOf(invocation.flags));
+    const filters = filtersOf(invocation.flags);
+    const rows = queryAudit(fileOf(invocation), filters);
     if (invocation.flags.json)
-      for (const row of rows) print(JSON.stringify({ ...row, time: new Date(row.time).toISOString() }));
+      for (const row of rows) printJsonLine({ ...row, time: new Date(row.time).toISOString() });
     else printRows([...rows]);
     return Promise.resolve(EXIT.ok);
   },
 };
 
 export const auditVerify: Command = {
-  name: 'audit verify',
-  summary: 'check that the log is complete and unchanged',
   usage: '',
   options: {},
   help: [],
@@ -125,23 +125,35 @@ function printRows(rows: readonly AuditRow[]): void {
     return;
   }
   const events = rows.some((row) => row.kind === 'event');
-  print(
-    events
-      ? table(['TIME', 'EVENT', 'DETAIL'], rows.map(eventCells))
-      : table(['TIME', 'PRINCIPAL', 'METHOD', 'SERVER', 'NAME', 'STATUS', 'MS', 'WHY'], rows.map(callCells)),
+  print(events ? table(['TIME', 'EVENT', 'DETAIL'], rows.map(eventCells)) : callTable(rows));
+}
+
+/** Where there is little room the server is left out, since most names begin with it. */
+function callTable(rows: readonly AuditRow[]): string {
+  const header = ['TIME', 'WHO', 'METHOD', 'SERVER', 'NAME', 'STATUS', 'MS', 'WHY'];
+  const wide = terminalWidth() >= ROOMY;
+  const shown = (cells: readonly string[]) => cells.filter((_, column) => wide || header[column] !== 'SERVER');
+  return table(
+    shown(header),
+    rows.map((row) => shown(callCells(row))),
   );
 }
 
 function eventCells(row: AuditRow): string[] {
   return [
-    new Date(row.time).toISOString(),
+    timeCell(row.time),
     row.kind === 'event' ? row.event : row.kind,
     row.kind === 'event' ? JSON.stringify(row.detail) : '',
   ];
 }
 
+/** UTC, to the second; JSON has the milliseconds. */
+function timeCell(time: number): string {
+  return `${new Date(time).toISOString().slice(0, 19).replace('T', ' ')}Z`;
+}
+
 function callCells(row: AuditRow): string[] {
-  const time = new Date(row.time).toISOString();
+  const time = timeCell(row.time);
   if (row.kind !== 'call')
     return [time, '', `(${row.kind})`, '', '', '', '', `record ${row.seq} is not what was written; see audit verify`];
   const why = row.decision.allowed ? (row.error ?? '') : `${row.decision.rule}: ${row.decision.reason}`;

@@ -7,8 +7,6 @@ import { type Command } from './options.ts';
 import { print, printJson, say } from './output.ts';
 
 export const configValidate: Command = {
-  name: 'config validate',
-  summary: 'check the configuration without connecting anything',
   usage: '',
   options: {},
   help: [],
@@ -31,8 +29,6 @@ export const configValidate: Command = {
 };
 
 export const configSchema: Command = {
-  name: 'config schema',
-  summary: 'print the JSON Schema of the configuration',
   usage: '',
   options: {},
   help: [],

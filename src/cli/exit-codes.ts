@@ -17,6 +17,23 @@ export const EXIT = {
   terminated: 143,
 } as const;
 
+/** What each status means, for help and the reference page. */
+export const EXIT_MEANINGS: readonly (readonly [status: number, meaning: string])[] = [
+  [EXIT.ok, 'ok'],
+  [EXIT.internal, 'internal error: a bug in the gateway'],
+  [EXIT.usage, 'the command was called wrongly, or Node is too old'],
+  [EXIT.auth, 'a credential was missing or refused'],
+  [EXIT.unreachable, 'a server or the gateway could not be reached, or timed out'],
+  [EXIT.toolFailed, 'the tool failed'],
+  [EXIT.denied, 'denied'],
+  [EXIT.quota, 'a quota is used up'],
+  [EXIT.configuration, 'the configuration or the state directory cannot be used, or the address is taken'],
+  [EXIT.notFound, 'no such tool, server or log'],
+  [EXIT.checkFailed, 'a check found something'],
+  [EXIT.interrupted, 'ended by SIGINT'],
+  [EXIT.terminated, 'ended by SIGTERM'],
+];
+
 /** A command was called wrongly; the message says how to call it. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
@@ -62,8 +79,7 @@ export function exitOf(error: unknown): number {
   if (error instanceof GatewayError) return exitOfCode(error.code);
   const name = error instanceof Error ? error.name : '';
   if (name === 'ConfigError' || name === 'StateError' || name === 'ListenError') return EXIT.configuration;
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' && code.startsWith('ERR_PARSE_ARGS') ? EXIT.usage : EXIT.internal;
+  return EXIT.internal;
 }
 
 /** What a failure says on stderr: our own errors their message, a bug its stack. */

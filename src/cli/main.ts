@@ -1,49 +1,10 @@
-// From words to a command: the table of commands, help, and how each failure ends.
+// From words to a command: which one is meant, with which flags, and how each failure ends.
+import { COMMANDS, familyOf, findCommand, meantCommand } from './commands.ts';
 import { EXIT, exitOf, explain, UsageError } from './exit-codes.ts';
-import { type Command, COMMON_HELP, readArguments } from './options.ts';
+import { commandHelp, familyHelp, topHelp } from './help.ts';
+import { isCommonFlag, readArguments, splitLeadingFlags } from './options.ts';
 import { print, printJson, say } from './output.ts';
 import { VERSION } from './version.ts';
-
-/** Each command is loaded when it is called: help and version load nothing. */
-const COMMANDS: readonly { name: string; summary: string; load: () => Promise<Command> }[] = [
-  { name: 'serve', summary: 'run the gateway over HTTP', load: async () => (await import('./serve.ts')).serve },
-  {
-    name: 'stdio',
-    summary: 'run as one MCP server over stdin and stdout, for a client to start',
-    load: async () => (await import('./stdio.ts')).stdio,
-  },
-  {
-    name: 'config validate',
-    summary: 'check the configuration without connecting anything',
-    load: async () => (await import('./config.ts')).configValidate,
-  },
-  {
-    name: 'config schema',
-    summary: 'print the JSON Schema of the configuration',
-    load: async () => (await import('./config.ts')).configSchema,
-  },
-  {
-    name: 'servers',
-    summary: 'show the servers and how they are',
-    load: async () => (await import('./servers.ts')).servers,
-  },
-  {
-    name: 'tools list',
-    summary: 'list the tools that are offered',
-    load: async () => (await import('./tools.ts')).toolsList,
-  },
-  { name: 'tools call', summary: 'call a tool', load: async () => (await import('./tools.ts')).toolsCall },
-  {
-    name: 'audit query',
-    summary: 'ask the log who called what',
-    load: async () => (await import('./audit.ts')).auditQuery,
-  },
-  {
-    name: 'audit verify',
-    summary: 'check that the log is complete and unchanged',
-    load: async () => (await import('./audit.ts')).auditVerify,
-  },
-];
 
 /** Runs the command that the arguments name and sets the exit status. */
 export async function main(args: readonly string[]): Promise<void> {
@@ -51,6 +12,8 @@ export async function main(args: readonly string[]): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) =>
     process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.internal),
   );
+  // words that nobody can read any more are lost; the status and the data stand
+  process.stderr.on('error', () => undefined);
   try {
     process.exitCode = await run(args);
   } catch (error) {
@@ -60,65 +23,64 @@ export async function main(args: readonly string[]): Promise<void> {
 }
 
 async function run(args: readonly string[]): Promise<number> {
-  const [first = '', second = ''] = args;
-  const entry =
-    COMMANDS.find(({ name }) => name === `${first} ${second}`) ?? COMMANDS.find(({ name }) => name === first);
-  if (!entry) return top(args);
+  const { flags: leading, rest } = splitLeadingFlags(args);
+  const helped = rest[0] === 'help';
+  const words = helped ? rest.slice(1) : rest;
+  const entry = findCommand(words);
+  if (!entry) return top({ words, helped, leading });
   const command = await entry.load();
-  const { flags, positionals } = readArguments(command, args.slice(entry.name.split(' ').length));
-  if (flags.help) {
-    print(helpOf(command));
+  if (helped) {
+    print(commandHelp(entry, command));
     return EXIT.ok;
   }
-  return command.run({ flags, positionals, env: process.env, cwd: process.cwd() });
+  // flags may stand before the command too; those behind it win
+  const own = words.slice(entry.name.split(' ').length);
+  const { flags, positionals } = readArguments(entry.name, command, [...leading, ...own]);
+  if (flags.help) print(commandHelp(entry, command));
+  else if (flags.version) printVersion(flags.json === true);
+  else return command.run({ flags, positionals, env: process.env, cwd: process.cwd() });
+  return EXIT.ok;
 }
 
-function top(args: readonly string[]): number {
-  if (args.includes('--version')) {
-    if (args.includes('--json')) printJson({ version: VERSION, node: process.versions.node });
-    else print(VERSION);
+function printVersion(json: boolean): void {
+  if (json) printJson({ version: VERSION, node: process.versions.node });
+  else print(VERSION);
+}
+
+interface Unnamed {
+  readonly words: readonly string[];
+  /** Whether they stood behind `help`. */
+  readonly helped: boolean;
+  /** The flags before them. */
+  readonly leading: readonly string[];
+}
+
+/** What is said where the words name no command. */
+function top({ words, helped, leading }: Unnamed): number {
+  const [first] = words;
+  const flags = [...leading, ...words];
+  const family = first === undefined ? [] : familyOf(first);
+  if (helped || words[1] === 'help' || flags.includes('--help') || flags.includes('-h')) {
+    print(family.length > 0 ? familyHelp(family) : topHelp());
     return EXIT.ok;
   }
-  const [first] = args;
-  if (args.includes('--help') || args.includes('-h') || first === 'help') {
-    print(topHelp());
+  if (flags.includes('--version') || flags.includes('-v')) {
+    printVersion(flags.includes('--json'));
     return EXIT.ok;
   }
+  const stray = leading.find((flag) => flag.startsWith('-') && !isCommonFlag(flag));
+  if (stray !== undefined)
+    throw new UsageError(
+      `${JSON.stringify(stray)} is no option of every command; put it behind the command that it is for.`,
+    );
   if (first === undefined) throw new UsageError(`say what to do.\n\n${topHelp()}`);
-  const family = COMMANDS.filter(({ name }) => name.startsWith(`${first} `)).map(({ name }) => `\`${name}\``);
-  if (family.length > 0) throw new UsageError(`\`${first}\` is ${family.join(' or ')}.`);
-  throw new UsageError(`there is no command ${JSON.stringify(first)}. See \`mcp-gateway --help\`.`);
-}
-
-function topHelp(): string {
-  const width = Math.max(...COMMANDS.map(({ name }) => name.length));
-  return [
-    `mcp-gateway ${VERSION}: many MCP servers behind one endpoint, every call recorded`,
-    '',
-    'Usage: mcp-gateway COMMAND [options]',
-    '',
-    ...COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
-    '',
-    'On every command:',
-    ...flagLines(COMMON_HELP),
-    '',
-    'Exit status: 0 ok, 1 internal, 2 usage, 3 authentication, 4 unreachable or timed out, 5 tool failed, 6 denied, 7 quota,',
-    '             8 configuration or state, 9 not found, 10 a check found something, 130 and 143 ended by a signal.',
-  ].join('\n');
-}
-
-function helpOf(command: Command): string {
-  return [
-    `mcp-gateway ${command.name}: ${command.summary}`,
-    '',
-    `Usage: mcp-gateway ${command.name} ${command.usage}`.trimEnd(),
-    '',
-    ...flagLines([...command.help, ...COMMON_HELP]),
-    ...(command.examples.length > 0 ? ['', 'Examples:', ...command.examples.map((example) => `  ${example}`)] : []),
-  ].join('\n');
-}
-
-function flagLines(help: Command['help']): string[] {
-  const width = Math.max(...help.map(([flag]) => flag.length));
-  return help.map(([flag, words]) => `  ${flag.padEnd(width)}  ${words}`.trimEnd());
+  const meant = meantCommand(words);
+  const hint = meant === undefined ? '' : ` Did you mean \`mcp-gateway ${meant}\`?`;
+  if (family.length > 0) {
+    const names = family.map(({ name }) => `\`${name}\``).join(' or ');
+    throw new UsageError(`after \`${first}\` another word is needed: ${names}.${hint}`);
+  }
+  if (hint !== '') throw new UsageError(`there is no command ${JSON.stringify(first)}.${hint}`);
+  const all = COMMANDS.map(({ name }) => name).join(', ');
+  throw new UsageError(`there is no command ${JSON.stringify(first)}; there are ${all}.`);
 }

@@ -1,5 +1,6 @@
 // The flags of the command line: those that every command has, and how a command declares its own.
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { didYouMean } from '../config/problems.ts';
 import { UsageError } from './exit-codes.ts';
 
 type OptionsConfig = NonNullable<ParseArgsConfig['options']>;
@@ -9,7 +10,7 @@ const COMMON = {
   state: { type: 'string' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
-  version: { type: 'boolean' },
+  version: { type: 'boolean', short: 'v' },
   'log-level': { type: 'string' },
 } as const satisfies OptionsConfig;
 
@@ -37,10 +38,6 @@ export interface Invocation extends Arguments {
 }
 
 export interface Command {
-  /** As it is typed, without the program: `audit query`. */
-  readonly name: string;
-  /** One line. */
-  readonly summary: string;
   /** After the name in the usage line. */
   readonly usage: string;
   readonly options: OptionsConfig;
@@ -57,22 +54,74 @@ export const COMMON_HELP: Command['help'] = [
   ['--state DIR', 'state directory (else MCP_GATEWAY_STATE, .mcp-gateway/ beside the configuration)'],
   ['--json', 'data as JSON'],
   ['--log-level LEVEL', 'trace, debug, info, warn, error or silent'],
-  ['--version, -h, --help', ''],
+  ['-h, --help', 'say how the command is used'],
+  ['-v, --version', 'print the version'],
 ];
 
-/** Reads what stands behind a command's name. Throws UsageError or the parser's own error. */
-export function readArguments(command: Command, args: readonly string[]): Arguments {
-  const { values, positionals } = parseArgs({
+/** Tells whether a word is a flag that every command has. */
+export function isCommonFlag(word: string): boolean {
+  const [name] = word.split('=', 1);
+  return Object.entries(COMMON).some(
+    ([long, option]) => name === `--${long}` || ('short' in option && name === `-${option.short}`),
+  );
+}
+
+/** Parts the flags that stand before the command from what follows; the value of a common flag goes with it. */
+export function splitLeadingFlags(args: readonly string[]): { flags: readonly string[]; rest: readonly string[] } {
+  let count = 0;
+  for (let next = args[count]; next?.startsWith('-'); next = args[count]) {
+    const common = Object.entries(COMMON).find(([name]) => next === `--${name}`);
+    count += common?.[1].type === 'string' ? 2 : 1;
+  }
+  return { flags: args.slice(0, count), rest: args.slice(count) };
+}
+
+/** Reads the flags and arguments of a command. Throws UsageError. */
+export function readArguments(name: string, command: Command, args: readonly string[]): Arguments {
+  const options: OptionsConfig = { ...COMMON, ...command.options };
+  // lenient, because the parser's own words are for programmers; every token is checked here
+  const { values, positionals, tokens } = parseArgs({
     args: [...args],
-    options: { ...COMMON, ...command.options },
+    options,
     allowPositionals: true,
+    strict: false,
+    tokens: true,
   });
-  if (positionals.length > command.positionals && !values.help) {
+  for (const token of tokens) if (token.kind === 'option') checkFlag(token, name, options);
+  const extra = positionals[command.positionals];
+  if (extra !== undefined && values.help !== true)
+    throw new UsageError(`\`${name}\` takes no argument ${JSON.stringify(extra)}. ${seeHelp(name)}`);
+  return { flags: values, positionals };
+}
+
+interface FlagToken {
+  readonly name: string;
+  readonly rawName: string;
+  readonly value?: string | undefined;
+  readonly inlineValue?: boolean | undefined;
+}
+
+function checkFlag(token: FlagToken, command: string, options: OptionsConfig): void {
+  const { name, rawName, value, inlineValue } = token;
+  const option = Object.hasOwn(options, name) ? options[name] : undefined;
+  if (!option) {
+    const hint = didYouMean(
+      rawName,
+      Object.keys(options).map((known) => `--${known}`),
+    );
     throw new UsageError(
-      `\`${command.name}\` takes no argument ${JSON.stringify(positionals[command.positionals])}. See \`mcp-gateway ${command.name} --help\`.`,
+      `\`${command}\` has no option ${JSON.stringify(rawName)}${hint === '' ? '.' : hint} ${seeHelp(command)}`,
     );
   }
-  return { flags: values, positionals };
+  if (option.type === 'boolean' && value !== undefined) throw new UsageError(`${rawName} takes no value.`);
+  if (option.type !== 'string') return;
+  if (value === undefined) throw new UsageError(`${rawName} needs a value. ${seeHelp(command)}`);
+  if (value.startsWith('-') && inlineValue !== true)
+    throw new UsageError(`${rawName} needs a value; one that begins with a dash is written ${rawName}=${value}.`);
+}
+
+function seeHelp(command: string): string {
+  return `See \`mcp-gateway ${command} --help\`.`;
 }
 
 /** The value of a text flag. */

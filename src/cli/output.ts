@@ -1,38 +1,117 @@
 // Words and data of the command line: data on stdout, words on stderr, nothing that could steer a terminal.
 
-// control and format characters: escapes, and the marks that reorder or hide text; line breaks and tabs are kept
+// control and format characters: escapes, and the marks that reorder or hide text
 const UNSAFE = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
-/** Text of servers and clients as a terminal may show it. */
+/** Text of servers and clients as a terminal may show it; line breaks and tabs are kept. */
 export function printable(text: string): string {
-  return text.replace(UNSAFE, (character) => (character === '\n' || character === '\t' ? character : '\ufffd'));
+  return text
+    .replaceAll('\r\n', '\n')
+    .replace(UNSAFE, (character) => (character === '\n' || character === '\t' ? character : '\ufffd'));
+}
+
+/** The same for text that must not pretend to be a line of its own. */
+export function oneLine(text: string): string {
+  return printable(text).replaceAll(/[\n\t]+/g, ' ');
+}
+
+/** JSON that a terminal may show too: what `printable` replaces is escaped, so that nothing is lost. */
+export function jsonText(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replace(UNSAFE, (character) =>
+    character === '\n'
+      ? character
+      : Array.from({ length: character.length }, (_, at) => escapeUnit(character, at)).join(''),
+  );
+}
+
+function escapeUnit(text: string, at: number): string {
+  return `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`;
 }
 
 /** Writes data. */
 export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${printable(text)}\n`);
 }
 
 /** Writes data as one JSON document. */
 export function printJson(value: unknown): void {
-  print(JSON.stringify(value, null, process.stdout.isTTY ? 2 : undefined));
+  print(jsonText(value, process.stdout.isTTY ? 2 : undefined));
+}
+
+/** Writes data as one line of JSON. */
+export function printJsonLine(value: unknown): void {
+  print(jsonText(value));
 }
 
 /** Writes words for a person. */
 export function say(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${printable(text)}\n`);
 }
 
-/** Lines up columns; the last one is not padded. Cells are one line each. */
-export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const lines = [header, ...rows.map((row) => row.map((cell) => printable(cell).replaceAll('\n', ' ')))];
-  const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
+/** Columns of the terminal; a file or a pipe takes any width. */
+export function terminalWidth(): number {
+  return process.stdout.isTTY ? process.stdout.columns : Infinity;
+}
+
+const GAP = 2;
+/** A column that is cut keeps at least so much. */
+const NARROWEST = 6;
+
+/**
+ * Lines up columns, cells being one line each; columns without any text are left out. Where the terminal is narrower than the
+ * table, the widest columns are cut, but never the first: it has what is copied from it.
+ */
+export function table(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  limit = terminalWidth(),
+): string {
+  const cells = rows.map((row) => row.map(oneLine));
+  const used = header.map((_, column) => cells.length === 0 || cells.some((row) => row[column] !== ''));
+  const lines = [[...header], ...cells].map((line) => line.filter((_, column) => used[column]));
+  const widths = lines.reduce<number[]>(
+    (all, line) => line.map((cell, at) => Math.max(all[at] ?? 0, widthOf(cell))),
+    [],
+  );
+  narrow(widths, limit);
   return lines
     .map((line) =>
       line
-        .map((cell, column) => (column === line.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
-        .join('  ')
+        .map((cell, at) => fit(cell, widths[at] ?? 0))
+        .join(' '.repeat(GAP))
         .trimEnd(),
     )
     .join('\n');
+}
+
+function narrow(widths: number[], limit: number): void {
+  const total = () => widths.reduce((sum, width) => sum + width + GAP, -GAP);
+  for (let over = total() - limit; over > 0; over = total() - limit) {
+    const widest = Math.max(...widths.slice(1));
+    if (widest <= NARROWEST) return;
+    widths[widths.indexOf(widest, 1)] = widest - 1;
+  }
+}
+
+function fit(cell: string, width: number): string {
+  let left = width;
+  const own = widthOf(cell);
+  if (own <= width) return cell + ' '.repeat(width - own);
+  let shown = '';
+  for (const character of cell) {
+    left -= widthOf(character);
+    if (left < 1) break;
+    shown += character;
+  }
+  return `${shown}…${' '.repeat(Math.max(0, width - widthOf(shown) - 1))}`;
+}
+
+const WIDE = /[\p{Emoji_Presentation}\p{sc=Han}\p{sc=Hangul}\p{sc=Hiragana}\p{sc=Katakana}\uff01-\uff60]/u;
+const MARK = /\p{M}/u;
+
+/** How many places of a terminal a text takes. */
+function widthOf(text: string): number {
+  let width = 0;
+  for (const character of text) width += MARK.test(character) ? 0 : WIDE.test(character) ? 2 : 1;
+  return width;
 }

@@ -1,4 +1,5 @@
 // `mcp-gateway serve`: the gateway over HTTP.
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Config } from '../config/config.ts';
 import { createFront } from '../downstream/http.ts';
 import { isLoopbackHost, listen } from '../downstream/listen.ts';
@@ -9,9 +10,10 @@ import { runGateway } from './run-gateway.ts';
 import { loadOrExit, openLog, stateDirectoryOf } from './setup.ts';
 import { untilSignal } from './signals.ts';
 
+/** How long answers that are written already may take to leave, once no call runs any more. */
+const LAST_BYTES_MS = 1_000;
+
 export const serve: Command = {
-  name: 'serve',
-  summary: 'run the gateway over HTTP',
   usage: '[--host HOST] [--port PORT]',
   options: { host: { type: 'string' }, port: { type: 'string' } },
   help: [
@@ -66,6 +68,8 @@ async function run(invocation: Invocation): Promise<number> {
   const closed = listening.close();
   await running.gateway.drain();
   front.close();
+  // the calls have ended, their answers are on the way: cutting the connections now would lose them
+  await Promise.race([closed, delay(LAST_BYTES_MS, undefined, { ref: false })]);
   listening.force();
   await closed;
   await running.stop();

@@ -1,13 +1,12 @@
 // `mcp-gateway servers [NAME]`: the servers and how they are.
+import { didYouMean } from '../config/problems.ts';
 import { type ServerStatus } from '../upstream/mcp/status.ts';
-import { ask, attach } from './attach.ts';
+import { ask, withGateway } from './attach.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
 import { type Command, type Invocation } from './options.ts';
-import { print, printable, printJson, table } from './output.ts';
+import { oneLine, print, printJson, table } from './output.ts';
 
 export const servers: Command = {
-  name: 'servers',
-  summary: 'show the servers and how they are',
   usage: '[NAME]',
   options: {},
   help: [],
@@ -16,26 +15,23 @@ export const servers: Command = {
   run,
 };
 
-async function run(invocation: Invocation): Promise<number> {
+function run(invocation: Invocation): Promise<number> {
   const [name] = invocation.positionals;
-  const attached = await attach(invocation);
-  try {
-    if (attached.inside) await attached.inside.gateway.attempted();
-    const { text } = await ask(attached.socket, { path: '/api/servers' });
+  return withGateway(invocation, async ({ socket, signal }) => {
+    const { text } = await ask(socket, { path: '/api/servers', signal });
     const all = (JSON.parse(text) as { servers: ServerStatus[] }).servers;
     const one = all.find((server) => server.name === name);
-    if (name !== undefined && !one) {
-      throw new ExitError(
-        EXIT.notFound,
-        `there is no server ${JSON.stringify(name)}; there are ${all.map((server) => server.name).join(', ') || 'none'}.`,
-      );
-    }
+    if (name !== undefined && !one) throw unknownServer(name, all);
     if (invocation.flags.json) printJson(one ?? all);
     else print(one ? detail(one) : overview(all));
     return EXIT.ok;
-  } finally {
-    await attached.detach();
-  }
+  });
+}
+
+function unknownServer(name: string, all: readonly ServerStatus[]): ExitError {
+  const names = all.map((server) => server.name);
+  const hint = didYouMean(name, names) || `; there are ${names.join(', ') || 'none'}.`;
+  return new ExitError(EXIT.notFound, `there is no server ${JSON.stringify(name)}${hint}`);
 }
 
 function overview(all: readonly ServerStatus[]): string {
@@ -81,12 +77,8 @@ function detail(server: ServerStatus): string {
     ...server.warnings.map((warning): [string, string] => ['warning', warning]),
   ];
   const width = 14;
-  const shown = lines.flatMap(([key, value]) =>
-    value === undefined ? [] : [`${key.padEnd(width)}${printable(value)}`],
-  );
+  const shown = lines.flatMap(([key, value]) => (value === undefined ? [] : [`${key.padEnd(width)}${oneLine(value)}`]));
   const tail =
-    server.tail.length === 0
-      ? []
-      : ['', 'stderr, the end of it:', ...server.tail.map((line) => `  ${printable(line)}`)];
+    server.tail.length === 0 ? [] : ['', 'stderr, the end of it:', ...server.tail.map((line) => `  ${oneLine(line)}`)];
   return [...shown, ...tail].join('\n');
 }

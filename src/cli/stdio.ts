@@ -1,5 +1,4 @@
 // `mcp-gateway stdio`: the gateway as the one MCP server that a client starts; joins a running one, or runs inside.
-import { once } from 'node:events';
 import { pipeline } from 'node:stream/promises';
 import { StdioFront } from '../downstream/mcp/stdio.ts';
 import { type Attached, attach, joinStdio } from './attach.ts';
@@ -9,8 +8,6 @@ import { say } from './output.ts';
 import { untilSignal } from './signals.ts';
 
 export const stdio: Command = {
-  name: 'stdio',
-  summary: 'run as one MCP server over stdin and stdout, for a client to start',
   usage: '',
   options: {},
   help: [],
@@ -20,8 +17,8 @@ export const stdio: Command = {
 };
 
 async function run(invocation: Invocation): Promise<number> {
-  const attached = await attach(invocation);
   const ended = untilSignal();
+  const attached = await attach(invocation);
   const { inside } = attached;
   if (inside) process.on('SIGHUP', () => void inside.reload());
   const status = await Promise.race([ended, inside ? serveInside(attached) : relay(attached.socket)]);
@@ -42,10 +39,7 @@ async function relay(socket: string): Promise<number> {
   const input = { over: false };
   process.stdin.once('end', () => (input.over = true));
   const up = pipeline(process.stdin, stream).catch(() => undefined);
-  const down = once(
-    stream.on('data', (chunk: Buffer) => process.stdout.write(chunk)),
-    'close',
-  ).catch(() => undefined);
+  const down = pipeline(stream, process.stdout, { end: false }).catch(() => undefined);
   await Promise.race([down, up.then(() => down)]);
   if (input.over) return EXIT.ok;
   say('mcp-gateway: the gateway that this process had joined has ended; start again.');

@@ -4,23 +4,22 @@ import { encodeHeaderValue } from '../protocol/mcp/header-values.ts';
 import { META } from '../protocol/mcp/meta.ts';
 import { MODERN_VERSION } from '../protocol/mcp/versions.ts';
 import { mirrorArguments, readMirroredParams } from '../protocol/mcp/param-headers.ts';
-import { ask, attach, type Attached } from './attach.ts';
+import { didYouMean } from '../config/problems.ts';
+import { ask, withGateway } from './attach.ts';
 import { EXIT, ExitError, exitOfCode, UsageError } from './exit-codes.ts';
-import { type Command, type Invocation, text } from './options.ts';
+import { type Command, text } from './options.ts';
 import { print, printable, printJson, table } from './output.ts';
 import { VERSION } from './version.ts';
 
 export const toolsList: Command = {
-  name: 'tools list',
-  summary: 'list the tools that are offered',
   usage: '',
   options: {},
   help: [],
   examples: ['mcp-gateway tools list', 'mcp-gateway tools list --json | jq -r .[].name'],
   positionals: 0,
   run: (invocation) =>
-    attachedTo(invocation, async (attached) => {
-      const tools = await listTools(attached);
+    withGateway(invocation, async (way) => {
+      const tools = await listTools(way);
       if (invocation.flags.json) printJson(tools);
       else
         print(
@@ -33,8 +32,6 @@ export const toolsList: Command = {
 };
 
 export const toolsCall: Command = {
-  name: 'tools call',
-  summary: 'call a tool',
   usage: 'NAME [--args \'{"key": "value"}\']',
   options: { args: { type: 'string' } },
   help: [['--args JSON', 'the arguments, a JSON object']],
@@ -44,26 +41,21 @@ export const toolsCall: Command = {
     const [name] = invocation.positionals;
     if (name === undefined) throw new UsageError('say which tool. `mcp-gateway tools list` names them.');
     const args = readArgs(text(invocation.flags, 'args') ?? '{}');
-    return attachedTo(invocation, (attached) => call(attached, { name, args, json: invocation.flags.json === true }));
+    return withGateway(invocation, (way) => call(way, { name, args, json: invocation.flags.json === true }));
   },
 };
 
-async function attachedTo(invocation: Invocation, work: (attached: Attached) => Promise<number>): Promise<number> {
-  const attached = await attach(invocation);
-  try {
-    // a gateway that was started for this command has yet to meet its servers
-    if (attached.inside) await attached.inside.gateway.attempted();
-    return await work(attached);
-  } finally {
-    await attached.detach();
-  }
+/** The way to the gateway, and what ends waiting for it. */
+interface Way {
+  readonly socket: string;
+  readonly signal: AbortSignal;
 }
 
-async function listTools(attached: Attached): Promise<JsonObject[]> {
+async function listTools(way: Way): Promise<JsonObject[]> {
   const tools: JsonObject[] = [];
   let cursor: JsonValue | undefined;
   do {
-    const page = await send(attached, { method: 'tools/list', params: cursor === undefined ? {} : { cursor } });
+    const page = await send(way, { method: 'tools/list', params: cursor === undefined ? {} : { cursor } });
     if (Array.isArray(page.tools)) tools.push(...page.tools.filter(isObject));
     cursor = page.nextCursor;
   } while (typeof cursor === 'string');
@@ -71,16 +63,19 @@ async function listTools(attached: Attached): Promise<JsonObject[]> {
 }
 
 async function call(
-  attached: Attached,
+  way: Way,
   { name, args, json }: { name: string; args: JsonObject; json: boolean },
 ): Promise<number> {
-  const tool = (await listTools(attached)).find((one) => one.name === name);
+  const tools = await listTools(way);
+  const tool = tools.find((one) => one.name === name);
   const mirrored = readMirroredParams(tool?.inputSchema);
   const headers = mirrored.ok ? mirrorArguments(mirrored.params, args) : {};
-  const result = await send(attached, {
+  const result = await send(way, {
     method: 'tools/call',
     params: { name, arguments: args },
     headers: { 'mcp-name': encodeHeaderValue(name), ...headers },
+  }).catch((error: unknown) => {
+    throw withHint(error, didYouMean(name, tools.map(nameOf)));
   });
   if (json) printJson(result);
   else print(textOf(result));
@@ -88,7 +83,7 @@ async function call(
 }
 
 async function send(
-  attached: Attached,
+  way: Way,
   { method, params, headers }: { method: string; params: JsonObject; headers?: Record<string, string> },
 ): Promise<JsonObject> {
   const meta = {
@@ -96,7 +91,8 @@ async function send(
     [META.clientInfo]: { name: 'mcp-gateway-cli', version: VERSION },
     [META.clientCapabilities]: {},
   };
-  const { text: body } = await ask(attached.socket, {
+  const { text: body } = await ask(way.socket, {
+    signal: way.signal,
     path: '/mcp',
     method: 'POST',
     headers: {
@@ -108,16 +104,31 @@ async function send(
     },
     body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: { ...params, _meta: meta } }),
   });
-  const answer = JSON.parse(body) as JsonObject;
-  if (isObject(answer.result)) return answer.result;
-  throw failureOf(answer.error);
+  const answer: unknown = JSON.parse(body);
+  if (isObject(answer) && isObject(answer.result)) return answer.result;
+  throw failureOf(isObject(answer) ? answer.error : undefined);
 }
+
+function withHint(error: unknown, hint: string): unknown {
+  const unknown = error instanceof ExitError && error.status === EXIT.notFound;
+  return unknown ? new ExitError(error.status, error.message + hint) : error;
+}
+
+/** A server behind the gateway that refuses our credentials, or what they may do. */
+const EXIT_BY_UPSTREAM_STATUS: ReadonlyMap<unknown, number> = new Map([
+  [401, EXIT.auth],
+  [407, EXIT.auth],
+  [403, EXIT.denied],
+]);
 
 function failureOf(error: JsonValue | undefined): ExitError {
   const { message, code, data } = isObject(error) ? error : {};
   const reason = isObject(data) && typeof data.reason === 'string' ? data.reason : '';
   const unknownName = code === -32602 && reason === '' && typeof message === 'string' && message.startsWith('Unknown ');
-  const status = unknownName ? EXIT.notFound : reason === '' ? EXIT.toolFailed : exitOfCode(reason);
+  const upstreamStatus = isObject(data) ? data.status : undefined;
+  const status = unknownName
+    ? EXIT.notFound
+    : (EXIT_BY_UPSTREAM_STATUS.get(upstreamStatus) ?? (reason === '' ? EXIT.toolFailed : exitOfCode(reason)));
   return new ExitError(status, printable(typeof message === 'string' ? message : 'the gateway gave no answer'));
 }
 

@@ -76,6 +76,11 @@ class ConfigWatcher {
     }
   }
 
+  #release(directory: string): void {
+    this.#watched.get(directory)?.watcher.close();
+    this.#watched.delete(directory);
+  }
+
   close(): void {
     clearTimeout(this.#timer);
     for (const { watcher } of this.#watched.values()) watcher.close();
@@ -92,6 +97,8 @@ class ConfigWatcher {
   }
 
   #onEvent(directory: string, name: string | null): void {
+    // inode numbers are used again: a folder removed and made anew at once may have the one that it had before
+    if (name === DROP_FOLDER && directory === dirname(this.#file)) this.#release(join(directory, name));
     const before = [...this.#watched].map(([path, { inode }]) => `${path}:${inode}`).join('\n');
     const target = targetOf(this.#file);
     const moved = target !== this.#target;

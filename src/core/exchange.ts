@@ -1,10 +1,11 @@
 // The way back to the caller while a call runs.
+import { type CancelSignal } from './cancellation.ts';
 import { type JsonObject } from './json.ts';
 
 /** What a downstream adapter provides with each call. Nothing may be sent after the call has ended. */
 export interface Exchange {
   /** Aborted when the caller cancels, or when its era reads a lost connection as a cancellation. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** Whether the caller asked for progress of this call. */
   readonly wantsProgress: boolean;
   /** The least severe log line that the caller wants; absent where it wants none. */

@@ -2,12 +2,17 @@
 import { createServer } from 'node:http';
 import { rmSync } from 'node:fs';
 import { type Duplex } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Gateway } from '../gateway/gateway.ts';
 import { createFront } from './http.ts';
 import { StdioFront } from './mcp/stdio.ts';
 
 /** The `Upgrade` token with which a stdio client asks for a bare stream of MCP lines. */
 export const STDIO_UPGRADE = 'mcp-stdio';
+
+/** How long answers that are written already may take to leave, and how often it is looked whether they have. */
+const LAST_BYTES_MS = 1_000;
+const IDLE_CHECK_MS = 20;
 
 export interface Control {
   close(): Promise<void>;
@@ -43,9 +48,15 @@ export async function openControl(gateway: Gateway, path: string): Promise<Contr
   return {
     close: async () => {
       front.close();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      // the calls have ended, their answers may still be on the way: cutting the connections now would lose them
+      for (const socket of joined) socket.end();
+      const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
+      await Promise.race([closed, delay(LAST_BYTES_MS, undefined, { ref: false })]);
+      clearInterval(idle);
       for (const socket of joined) socket.destroy();
       server.closeAllConnections();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
+      await closed;
     },
   };
 }

@@ -1,4 +1,4 @@
-// The checks of a request's head before anything of its body is read: Host, Origin, and headers that may stand only once.
+// The checks of a request's head before anything of its body is read: target, Host, Origin, and headers that may stand only once.
 import { GatewayError } from '../core/errors.ts';
 
 export interface GuardOptions {
@@ -10,9 +10,16 @@ export interface GuardOptions {
   readonly allowedOrigins: readonly string[];
 }
 
-/** A checked head: the one Origin, if there is one. */
+/** A checked head: the one Origin, if there is one, and the path that is asked for, without its query. */
 export interface Head {
   readonly origin: string | undefined;
+  readonly path: string;
+}
+
+/** What the guard looks at; an IncomingMessage is one. */
+export interface RawHead {
+  readonly url?: string | undefined;
+  readonly rawHeaders: readonly string[];
 }
 
 /** Headers that decide something: two of them would mean two things to two readers. */
@@ -22,15 +29,17 @@ const SINGLE = new Set([
   'authorization',
   'content-type',
   'content-length',
+  'content-encoding',
   'last-event-id',
   'traceparent',
 ]);
-const LOOPBACK_NAMES = new Set(['localhost', '127.0.0.1', '[::1]']);
+const LOOPBACK_NAME = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 const IP_LITERAL = /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/;
 const HOST = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/;
+const ABSOLUTE_TARGET = /^https?:\/\/([^/?#]*)([^?#]*)/i;
 
 /** Compiles the checks for one bind. The guard throws `forbidden_host`, `forbidden_origin` or `header_mismatch`. */
-export function compileGuard(options: GuardOptions): (rawHeaders: readonly string[]) => Head {
+export function compileGuard(options: GuardOptions): (head: RawHead) => Head {
   const hosts = new Set(options.allowedHosts.map((host) => host.toLowerCase()));
   const origins = new Set(options.allowedOrigins.map((origin) => origin.toLowerCase()));
   const checked = new Map<string, true>();
@@ -41,7 +50,7 @@ export function compileGuard(options: GuardOptions): (rawHeaders: readonly strin
     // an address literal was not resolved by any DNS server, so it cannot be rebound
     const known =
       name !== undefined &&
-      (LOOPBACK_NAMES.has(name) || hosts.has(name) || hosts.has(lower) || (!options.loopback && IP_LITERAL.test(name)));
+      (LOOPBACK_NAME.test(name) || hosts.has(name) || hosts.has(lower) || (!options.loopback && IP_LITERAL.test(name)));
     if (!known)
       throw new GatewayError(
         'forbidden_host',
@@ -52,7 +61,7 @@ export function compileGuard(options: GuardOptions): (rawHeaders: readonly strin
   const checkOrigin = (origin: string) => {
     const lower = origin.toLowerCase();
     const name = /^https?:\/\/([^/]*)$/.exec(lower)?.[1];
-    const loopback = options.loopback && name !== undefined && LOOPBACK_NAMES.has(HOST.exec(name)?.[1] ?? '');
+    const loopback = options.loopback && name !== undefined && LOOPBACK_NAME.test(HOST.exec(name)?.[1] ?? '');
     if (loopback || origins.has(lower)) return;
     throw new GatewayError(
       'forbidden_origin',
@@ -68,13 +77,24 @@ export function compileGuard(options: GuardOptions): (rawHeaders: readonly strin
     if (checked.size < 256) checked.set(known, true);
   };
 
-  return (rawHeaders) => {
+  return ({ url = '/', rawHeaders }) => {
     const { host, origin } = readSingles(rawHeaders);
     if (host === undefined) throw new GatewayError('forbidden_host', 'The request has no Host header.');
     once('h', host, checkHost);
+    const { authority, path } = readTarget(url);
+    // an absolute target names the host anew, and outranks the header (RFC 9112 section 3.2.2)
+    if (authority !== undefined) once('h', authority, checkHost);
     if (origin !== undefined) once('o', origin, checkOrigin);
-    return { origin };
+    return { origin, path };
   };
+}
+
+/** Takes a request target apart: `/path?query`, or `http://authority/path?query`. */
+export function readTarget(url: string): { authority?: string; path: string } {
+  const absolute = ABSOLUTE_TARGET.exec(url);
+  if (absolute) return { authority: absolute[1] ?? '', path: absolute[2] === '' ? '/' : (absolute[2] ?? '/') };
+  const query = url.indexOf('?');
+  return { path: query === -1 ? url : url.slice(0, query) };
 }
 
 function readSingles(rawHeaders: readonly string[]): { host: string | undefined; origin: string | undefined } {

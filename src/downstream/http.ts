@@ -4,8 +4,9 @@ import { ERRORS, type GatewayError, toGatewayError } from '../core/errors.ts';
 import { LOCAL, type Principal } from '../core/principal.ts';
 import { type Gateway } from '../gateway/gateway.ts';
 import { errorText } from '../protocol/mcp/frames.ts';
+import { refuseBody } from './body.ts';
 import { corsHeaders, preflightHeaders } from './cors.ts';
-import { compileGuard, type Head } from './guard.ts';
+import { compileGuard, type Head, type RawHead, readTarget } from './guard.ts';
 import { McpEndpoint } from './mcp/endpoint.ts';
 
 export interface FrontOptions {
@@ -14,10 +15,17 @@ export interface FrontOptions {
   readonly network?: { /** Whether every bound address is a loopback one. */ readonly loopback: boolean };
 }
 
-/** A front's listener and the way to end its sessions. */
+/** A front's listener, and the way to end its sessions and their streams. */
 export interface Front {
   readonly listener: RequestListener;
   close(): void;
+}
+
+/** One request and its response, with the headers that every answer to it carries. */
+interface HttpVisit {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 const SERVER_PATH = /^\/mcp\/s\/([A-Za-z0-9._-]{1,64})$/;
@@ -41,9 +49,8 @@ export function createFront({ gateway, network }: FrontOptions): Front {
     }
   };
 
-  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const origin = checkHead?.(request.rawHeaders).origin;
-    const path = pathOf(request);
+  const handle = async (visit: HttpVisit, { origin, path }: Head): Promise<void> => {
+    const { request, response, headers } = visit;
     if (request.method === 'OPTIONS' && origin !== undefined) {
       const privateNetwork = request.headers['access-control-request-private-network'] === 'true';
       response
@@ -52,7 +59,6 @@ export function createFront({ gateway, network }: FrontOptions): Front {
       return;
     }
     const scope = path === '/mcp' ? undefined : SERVER_PATH.exec(path)?.[1];
-    const headers = corsHeaders(origin);
     if (path === '/mcp' || scope !== undefined) {
       const principal = authenticate(request);
       const address = request.socket.remoteAddress;
@@ -73,35 +79,39 @@ export function createFront({ gateway, network }: FrontOptions): Front {
     app(request, response);
   };
 
+  /** Headers for browsers stand on refusals too: a page that may not read a 401 cannot sign in. */
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    let headers = corsHeaders(undefined);
+    try {
+      const head = checkHead ? checkHead(request) : { origin: undefined, path: readTarget(request.url ?? '/').path };
+      headers = corsHeaders(head.origin);
+      await handle({ request, response, headers }, head);
+    } catch (thrown) {
+      refuse({ request, response, headers }, toGatewayError(thrown), gateway);
+    }
+  };
+
   return {
-    listener: (request, response) => {
-      handle(request, response).catch((thrown: unknown) => refuse(response, toGatewayError(thrown), gateway));
-    },
+    listener: (request, response) => void serve(request, response),
     close: () => endpoint.close(),
   };
 }
 
 /** The guard of the configuration in force; compiled again when that changed. */
-function guardOf(gateway: Gateway, loopback: boolean): (rawHeaders: readonly string[]) => Head {
+function guardOf(gateway: Gateway, loopback: boolean): (head: RawHead) => Head {
   let { listen } = gateway.snapshot.config;
   let guard = compileGuard({ loopback, ...listen });
-  return (rawHeaders) => {
+  return (head) => {
     if (gateway.snapshot.config.listen !== listen) {
       ({ listen } = gateway.snapshot.config);
       guard = compileGuard({ loopback, ...listen });
     }
-    return guard(rawHeaders);
+    return guard(head);
   };
 }
 
-function pathOf(request: IncomingMessage): string {
-  const url = request.url ?? '/';
-  const query = url.indexOf('?');
-  return query === -1 ? url : url.slice(0, query);
-}
-
 /** Refuses a request before its endpoint saw it: a JSON-RPC error without id, which plain HTTP clients can read too. */
-function refuse(response: ServerResponse, error: GatewayError, gateway: Gateway): void {
+function refuse({ request, response, headers }: HttpVisit, error: GatewayError, gateway: Gateway): void {
   if (error.code === 'internal') gateway.logger.error({ err: error.cause }, 'a request failed');
   if (response.headersSent) {
     response.destroy();
@@ -109,6 +119,9 @@ function refuse(response: ServerResponse, error: GatewayError, gateway: Gateway)
   }
   const { http, jsonRpc } = ERRORS[error.code];
   const challenge = error.code === 'unauthenticated' ? { 'www-authenticate': 'Bearer realm="mcp-gateway"' } : {};
-  response.writeHead(http, { 'content-type': 'application/json', connection: 'close', ...challenge });
-  response.end(errorText(undefined, { code: jsonRpc, message: error.message, data: { reason: error.code } }));
+  refuseBody(request, response, {
+    status: http,
+    headers: { ...headers, 'content-type': 'application/json', ...challenge },
+    text: errorText(undefined, { code: jsonRpc, message: error.message, data: { reason: error.code } }),
+  });
 }

@@ -1,5 +1,5 @@
 // What a downstream adapter hands in, and the Call that is made of it.
-import { type View } from '../catalog/catalog.ts';
+import { type UriOptions, type View } from '../catalog/catalog.ts';
 import { type SeenUris } from '../catalog/seen-uris.ts';
 import { type Call, type Era, type Peer, type Target, type Transport } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
@@ -29,11 +29,17 @@ export interface CallRequest {
   readonly exchange: Exchange;
 }
 
+/** What tells where a URI leads. */
+export interface Known {
+  readonly seen: SeenUris;
+  permits(target: Target): boolean;
+}
+
 /** Builds the frozen Call: resolves what it names in the view of its endpoint. Throws `invalid_params` where it names nothing. */
-export function buildCall(request: CallRequest, view: View, seen: SeenUris): Call {
+export function buildCall(request: CallRequest, view: View, known: Known): Call {
   const { traceparent, tracestate, params, ...rest } = request;
   const meta = isObject(params._meta) ? params._meta : undefined;
-  const named = resolve(request, view, seen);
+  const named = resolve(request, view, known);
   return Object.freeze({
     ...rest,
     id: randomHex(12),
@@ -50,28 +56,29 @@ interface Named {
   readonly target: Target | undefined;
 }
 
-function resolve(request: CallRequest, view: View, seen: SeenUris): Named | undefined {
+function resolve(request: CallRequest, view: View, { seen, permits }: Known): Named | undefined {
   const names = CALL_METHODS.get(request.method)?.names;
   const seenBy = (uri: string) => {
     const server = seen.serverOf(request.principal.id, uri);
     return request.scope === undefined || server === request.scope ? server : undefined;
   };
+  const routing = { seen: seenBy, permits };
   if (names) {
     const requested = request.params[names.param];
     if (typeof requested !== 'string' || requested === '')
       throw new GatewayError('invalid_params', `\`params.${names.param}\` must be a non-empty string.`);
-    const target = names.param === 'uri' ? view.findUri(requested, seenBy) : view.find(names.kind, requested);
+    const target = names.param === 'uri' ? view.findUri(requested, routing) : view.find(names.kind, requested);
     return { requested, target };
   }
-  return request.method === 'completion/complete' ? resolveReference(request.params.ref, view, seenBy) : undefined;
+  return request.method === 'completion/complete' ? resolveReference(request.params.ref, view, routing) : undefined;
 }
 
 /** A completion names a prompt, or the template (or URI) of a resource. */
-function resolveReference(ref: unknown, view: View, seenBy: (uri: string) => string | undefined): Named {
+function resolveReference(ref: unknown, view: View, routing: UriOptions): Named {
   const { type, name, uri } = isObject(ref) ? ref : {};
   if (type === 'ref/prompt' && typeof name === 'string') return { requested: name, target: view.find('prompt', name) };
   if (type === 'ref/resource' && typeof uri === 'string') {
-    return { requested: uri, target: view.find('resourceTemplate', uri) ?? view.findUri(uri, seenBy) };
+    return { requested: uri, target: view.find('resourceTemplate', uri) ?? view.findUri(uri, routing) };
   }
   throw new GatewayError(
     'invalid_params',

@@ -1,6 +1,4 @@
 // The end of the pipeline: lists come from the catalog, everything else goes to the server that has it.
-import { type Catalog } from '../catalog/catalog.ts';
-import { type SeenUris } from '../catalog/seen-uris.ts';
 import { type Call, type Target } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
@@ -12,21 +10,8 @@ import { traceparentOf } from '../telemetry/trace.ts';
 import { type Upstream } from '../upstream/mcp/upstream.ts';
 import { bridgeError, bridgeResult } from './bridge/results.ts';
 import { listen } from './listening.ts';
-import { type Changes } from './changes.ts';
+import { type DispatchParts } from './dispatch-parts.ts';
 import { pageOf } from './paging.ts';
-
-export interface DispatchParts {
-  readonly catalog: () => Catalog;
-  readonly upstream: (name: string) => Upstream | undefined;
-  readonly seen: SeenUris;
-  readonly changes: Changes;
-  /** Whether the thing may be used: what a listener may hear of. */
-  readonly permits: (target: Target) => boolean;
-  /** Resolves when servers that were never seen have had their chance to be (wire.md: at most 2 s). */
-  readonly firstSight: () => Promise<void> | undefined;
-  /** Aborted when the gateway stops: standing calls end well then. */
-  readonly stopping: AbortSignal;
-}
 
 /** Makes the last handler of a pipeline. */
 export function createDispatch(parts: DispatchParts): Handler {

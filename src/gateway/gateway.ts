@@ -1,6 +1,5 @@
 // The gateway: owns every long-lived object, and hands each call to the pipeline of the snapshot in force.
-import { join } from 'node:path';
-import { AuditLog } from '../audit/audit-log.ts';
+import { Cancellation } from '../core/cancellation.ts';
 import { eventOf } from '../audit/record.ts';
 import { buildCatalog, type Catalog, type View } from '../catalog/catalog.ts';
 import { NameBook } from '../catalog/names.ts';
@@ -13,24 +12,19 @@ import { GatewayError } from '../core/errors.ts';
 import { type JsonObject } from '../core/json.ts';
 import { type Principal } from '../core/principal.ts';
 import { type Reply } from '../core/reply.ts';
-import { compileAuthentication } from '../identity/authenticate.ts';
-import { compilePolicy, isUnrestricted } from '../policy/policy.ts';
 import { CallLedger } from '../quota/count.ts';
-import { type Database, openDatabase } from '../storage/database.ts';
-import { STATE_MIGRATIONS } from '../storage/migrations.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
-import { openStateDirectory, type StateDirectory } from '../storage/state-directory.ts';
+import { type StateDirectory } from '../storage/state-directory.ts';
 import { type Logger } from '../telemetry/logger.ts';
 import { Deadlines } from '../upstream/mcp/deadlines.ts';
 import { EraStore } from '../upstream/mcp/era-store.ts';
 import { type ServerStatus } from '../upstream/mcp/status.ts';
-import { buildCall, type CallRequest } from './call-request.ts';
+import { buildCall, type CallRequest, type Known } from './call-request.ts';
 import { Changes } from './changes.ts';
-import { createDispatch } from './dispatch.ts';
 import { InFlight } from './in-flight.ts';
 import { declareAll, declareOne, type Declaration } from './offer.ts';
-import { buildPipeline } from './pipeline.ts';
-import { type Snapshot } from './snapshot.ts';
+import { compileSnapshot, type Snapshot } from './snapshot.ts';
+import { closeStorage, openStorage, type Storage } from './storage.ts';
 import { Upstreams } from './upstreams.ts';
 
 export interface GatewayOptions {
@@ -56,12 +50,6 @@ const KINDS: readonly OfferKind[] = ['tool', 'prompt', 'resource', 'resourceTemp
 /** How long calls in flight may take to finish when the gateway stops. */
 const STOP_DRAIN_MS = 10_000;
 
-interface Storage {
-  readonly directory: StateDirectory;
-  readonly state: Database;
-  readonly audit: AuditLog;
-}
-
 export class Gateway {
   readonly identity: Peer;
   readonly changes = new Changes();
@@ -73,33 +61,26 @@ export class Gateway {
   private readonly seen = new SeenUris();
   private readonly ledger = new CallLedger();
   private readonly inFlight = new InFlight();
-  private readonly stopping = new AbortController();
+  private readonly stopping = new Cancellation();
+  /** Where URIs lead, under the policy in force. */
+  private readonly known: Known = {
+    seen: this.seen,
+    permits: (target) => this.snapshot.policy.decide(target).allowed,
+  };
   private catalog: Catalog;
   private reloadError: string | undefined;
   snapshot: Snapshot;
 
   /** Takes the state directory and opens the log. Throws StateError; nothing is started yet. */
   static async open(options: GatewayOptions): Promise<Gateway> {
-    const directory = openStateDirectory(options.stateDirectory);
+    const storage = await openStorage(options.stateDirectory, options.logger);
     try {
-      const state = openDatabase(join(directory.path, 'state.db'), {
-        migrations: STATE_MIGRATIONS,
-        synchronous: 'NORMAL',
-      });
-      const audit = await AuditLog.open({
-        file: join(directory.path, 'audit.db'),
-        onHealth: ({ writable, error }) => {
-          if (writable) options.logger.info('the audit log can be written again');
-          else options.logger.error({ reason: error }, 'the audit log cannot be written; calls are refused');
-        },
-      });
-      const gateway = new Gateway(options, { directory, state, audit });
-      await audit.append(
-        eventOf('gateway_started', { version: options.identity.version, config: options.config.hash }),
-      );
+      const gateway = new Gateway(options, storage);
+      const { version } = options.identity;
+      await storage.audit.append(eventOf('gateway_started', { version, config: options.config.hash }));
       return gateway;
     } catch (error) {
-      directory.release();
+      await closeStorage(storage);
       throw error;
     }
   }
@@ -169,12 +150,12 @@ export class Gateway {
     const { scope } = request;
     const view = this.view(scope);
     if (scope !== undefined) this.requireDeclared(scope, request.method);
-    let call = buildCall(request, view, this.seen);
+    let call = buildCall(request, view, this.known);
     const unmet = call.requested !== undefined && !call.target ? this.upstreams.firstSight() : undefined;
     if (unmet) {
       // a name that nobody offers yet may be that of a server which is just being met
       await unmet;
-      call = buildCall(request, this.view(scope), this.seen);
+      call = buildCall(request, this.view(scope), this.known);
     }
     return this.inFlight.track(this.snapshot.handle(call));
   }
@@ -202,7 +183,8 @@ export class Gateway {
   /** The server that a URI leads to, for this caller. */
   serverOfUri(uri: string, caller: { principal: Principal; scope?: string }): string | undefined {
     const view = caller.scope === undefined ? this.catalog.all : this.catalog.server(caller.scope);
-    return view?.findUri(uri, (seen) => this.seen.serverOf(caller.principal.id, seen))?.server;
+    const { permits } = this.known;
+    return view?.findUri(uri, { seen: (seen) => this.seen.serverOf(caller.principal.id, seen), permits })?.server;
   }
 
   /** Lets go of everything that a session or listener followed. */
@@ -250,41 +232,23 @@ export class Gateway {
     await this.drain();
     await this.upstreams.stop();
     this.changes.close();
-    await this.storage.audit.append(eventOf('gateway_stopped')).catch(() => undefined);
-    await this.storage.audit.close();
-    this.storage.state.close();
-    this.storage.directory.release();
+    await this.storage.audit
+      .append(eventOf('gateway_stopped'))
+      .catch((error: unknown) => this.logger.error({ err: error }, 'the stop is missing from the audit log'));
+    await closeStorage(this.storage);
   }
 
   private compile(config: Config): Snapshot {
-    const policy = compilePolicy(config.servers);
-    const dispatch = createDispatch({
+    return compileSnapshot(config, {
       catalog: () => this.catalog,
       upstream: (name) => this.upstreams.get(name),
       seen: this.seen,
       changes: this.changes,
-      permits: (target) => policy.decide(target).allowed,
       firstSight: () => this.upstreams.firstSight(),
       stopping: this.stopping.signal,
-    });
-    const { logger, ledger } = this;
-    const handle = buildPipeline({
-      logger,
-      ledger,
-      policy,
-      dispatch,
+      logger: this.logger,
+      ledger: this.ledger,
       audit: this.storage.audit,
-      configHash: config.hash,
-    });
-    const patterns = config.servers.some(({ tools, prompts, resources }) =>
-      [tools, prompts, resources].some((names) => !isUnrestricted(names)),
-    );
-    return Object.freeze({
-      config,
-      policy,
-      authenticate: compileAuthentication(config.auth.tokens),
-      handle,
-      privateLists: patterns || config.auth.tokens.length > 0,
     });
   }
 
@@ -303,7 +267,7 @@ export class Gateway {
   private patternsDiffer(before: Config, name: string): boolean {
     const shape = (config: Config) => {
       const server = config.servers.find((entry) => entry.name === name);
-      return server && JSON.stringify([server.tools, server.prompts, server.resources]);
+      return server && JSON.stringify([server.alias, server.tools, server.prompts, server.resources]);
     };
     return shape(before) !== shape(this.snapshot.config);
   }

@@ -1,5 +1,5 @@
 // The calls that are running: counted, so that a stop can wait for them.
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 
 export class InFlight {
   private count = 0;
@@ -23,5 +23,6 @@ export class InFlight {
     await Promise.race([idle, delay(limitMs, undefined, { signal: limit.signal }).catch(() => undefined)]);
     limit.abort();
     this.waiting.clear();
+    await turn(); // the answers that have just been made are written in this turn
   }
 }

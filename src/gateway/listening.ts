@@ -1,9 +1,13 @@
 // `subscriptions/listen`: a call that stays open and tells what changed (patterns/subscriptions).
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Call, type OfferKind, type Target } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { type Reply } from '../core/reply.ts';
-import { type DispatchParts } from './dispatch.ts';
+import { type DispatchParts } from './dispatch-parts.ts';
+
+/** How long the acknowledgement waits for servers to take subscriptions. */
+const ACKNOWLEDGE_MS = 2_000;
 
 /** Most resources that one listener may follow. */
 const MAX_URIS = 1_000;
@@ -28,12 +32,14 @@ export async function listen(call: Call, parts: DispatchParts): Promise<Reply> {
   const wanted = isObject(call.params.notifications) ? call.params.notifications : {};
   const lists = LIST_FILTERS.filter((entry) => wanted[entry.filter] === true);
   const targets = resourcesOf(call, wanted.resourceSubscriptions, parts);
-  const uris = new Map(targets.map((target) => [`${target.server}\n${target.original}`, target.exposed]));
   const { exchange, scope } = call;
   const end = Promise.withResolvers<'left' | 'stopping'>();
   const leave = () => end.resolve('left');
   const stop = () => end.resolve('stopping');
-  // nothing can be told between here and the acknowledgement, which must come first: there is no await in between
+  const takeBack = [exchange.signal.onAbort(leave), parts.stopping.onAbort(stop)];
+  const kept = await followed(targets, call.id, parts);
+  const uris = new Map(kept.map((target) => [`${target.server}\n${target.original}`, target.exposed]));
+  exchange.notify('notifications/subscriptions/acknowledged', { notifications: honoured(lists, kept) });
   const unsubscribe = parts.changes.subscribe({
     listsChanged: (server, kinds) => {
       if (scope !== undefined && scope !== server) return;
@@ -44,20 +50,32 @@ export async function listen(call: Call, parts: DispatchParts): Promise<Reply> {
       if (exposed !== undefined) exchange.notify('notifications/resources/updated', { uri: exposed });
     },
   });
-  exchange.notify('notifications/subscriptions/acknowledged', { notifications: honoured(lists, targets) });
-  exchange.signal.addEventListener('abort', leave, { once: true });
-  parts.stopping.addEventListener('abort', stop, { once: true });
-  if (exchange.signal.aborted) leave();
-  if (parts.stopping.aborted) stop();
   try {
-    await Promise.all(targets.map(async (target) => parts.upstream(target.server)?.follow(target.original, call.id)));
     if ((await end.promise) === 'left') throw new GatewayError('cancelled', 'The caller stopped listening.');
     return { kind: 'result', result: { resultType: 'complete' } };
   } finally {
     unsubscribe();
-    parts.stopping.removeEventListener('abort', stop);
+    for (const back of takeBack) back();
     for (const target of targets) parts.upstream(target.server)?.unfollow(target.original, call.id);
   }
+}
+
+/**
+ * Follows resources and returns those that are: what a server refuses is left out of the acknowledgement. One that is slow to answer is
+ * not waited for; its subscription stands, and is made again whenever it is connected.
+ */
+async function followed(targets: readonly Target[], holder: string, parts: DispatchParts): Promise<Target[]> {
+  if (targets.length === 0) return [];
+  const refused = new Set<Target>();
+  const asked = targets.map(async (target) => {
+    try {
+      await parts.upstream(target.server)?.follow(target.original, holder);
+    } catch {
+      refused.add(target);
+    }
+  });
+  await Promise.race([Promise.all(asked), delay(ACKNOWLEDGE_MS, undefined, { ref: false })]);
+  return targets.filter((target) => !refused.has(target));
 }
 
 function honoured(lists: readonly { filter: string }[], targets: readonly Target[]): JsonObject {
@@ -75,6 +93,6 @@ function resourcesOf(call: Call, uris: unknown, parts: DispatchParts): Target[] 
   const seen = (uri: string) => parts.seen.serverOf(call.principal.id, uri);
   return [...new Set(uris)]
     .slice(0, MAX_URIS)
-    .map((uri) => (typeof uri === 'string' ? view?.findUri(uri, seen) : undefined))
+    .map((uri) => (typeof uri === 'string' ? view?.findUri(uri, { seen, permits: parts.permits }) : undefined))
     .filter((target): target is Target => target !== undefined && parts.permits(target));
 }

@@ -52,7 +52,7 @@ export function isUnrestricted({ allow, deny }: NamePatterns): boolean {
 export function compilePolicy(servers: readonly PolicyEntry[]): Policy {
   const rules = new Map(servers.map((server) => [server.name, compileServer(server)]));
   return {
-    decide: (target) => rules.get(target.server)?.(SETTING[target.kind], target.original) ?? ALLOWED,
+    decide: (target) => rules.get(target.server)?.(SETTING[target.kind], target.original) ?? UNKNOWN,
   };
 }
 

@@ -6,6 +6,8 @@ import { type Stage } from '../core/stage.ts';
 import { type Logger } from './logger.ts';
 
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+/** It goes on as a header, so it must be one. */
+const TRACESTATE = /^[!-~](?:[ -~]{0,510}[!-~])?$/;
 const ZERO_TRACE = '0'.repeat(32);
 const ZERO_SPAN = '0'.repeat(16);
 
@@ -29,8 +31,7 @@ export function traceFrom(traceparent: unknown, tracestate: unknown): TraceConte
   const [, version, traceId, parentId, flags, rest] = match ?? [];
   const valid = traceId !== undefined && version !== 'ff' && traceId !== ZERO_TRACE && parentId !== ZERO_SPAN;
   if (!valid || (version === '00' && rest !== undefined)) return { traceId: randomHex(16), spanId, flags: '01' };
-  const state =
-    typeof tracestate === 'string' && tracestate !== '' && tracestate.length <= 512 ? tracestate : undefined;
+  const state = typeof tracestate === 'string' && TRACESTATE.test(tracestate) ? tracestate : undefined;
   return { traceId, spanId, flags: flags ?? '01', ...(state !== undefined && { state }) };
 }
 

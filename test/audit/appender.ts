@@ -1,5 +1,4 @@
 // Appends calls without end and prints the id of each record once it is committed: the victim of the kill -9 test.
-import { writeSync } from 'node:fs';
 import { AuditLog } from '../../src/audit/audit-log.ts';
 import { failureOf, intentOf } from '../../src/audit/record.ts';
 import { GatewayError } from '../../src/core/errors.ts';
@@ -14,8 +13,8 @@ async function callForEver(): Promise<never> {
   for (;;) {
     const call = makeCall();
     await log.append(intentOf(call, ALLOWED, 'c'));
-    writeSync(1, `intent ${call.id}\n`);
+    process.stdout.write(`intent ${call.id}\n`);
     await log.append(failureOf(call, new GatewayError('upstream_unreachable', 'x')));
-    writeSync(1, `outcome ${call.id}\n`);
+    process.stdout.write(`outcome ${call.id}\n`);
   }
 }

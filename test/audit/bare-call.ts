@@ -1,4 +1,5 @@
 // A call as tests and the processes that they start make it.
+import { Cancellation } from '../../src/core/cancellation.ts';
 import { randomUUID } from 'node:crypto';
 import { type Call } from '../../src/core/call.ts';
 import { type Decision } from '../../src/core/decision.ts';
@@ -24,7 +25,7 @@ export function makeCall(changes: Partial<Call> = {}): Call {
     startedAt: performance.now(),
     bytes: 123,
     exchange: {
-      signal: new AbortController().signal,
+      signal: new Cancellation().signal,
       wantsProgress: false,
       progress: () => undefined,
       log: () => undefined,

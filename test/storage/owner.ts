@@ -7,6 +7,8 @@ try {
   directory.writeRunInfo({ pid: process.pid, url, version: '1.2.3', config: '/etc/gateway.json' });
   process.stdout.write('held\n');
   process.stdin.resume();
+  // without a reference the lock would be collected, and so released
+  process.once('exit', () => directory.release());
 } catch (thrown) {
   process.stdout.write(`${String(thrown)}\n`);
 }

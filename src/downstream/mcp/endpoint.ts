@@ -1,13 +1,15 @@
 // The MCP endpoint over Streamable HTTP: one path for both eras, told apart message by message.
+import { Cancellation } from '../../core/cancellation.ts';
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import { isObject, type JsonValue } from '../../core/json.ts';
 import { type Gateway } from '../../gateway/gateway.ts';
 import { type Frame, idOf, readFrame, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import { META } from '../../protocol/mcp/meta.ts';
-import { eraOf, isLegacyVersion } from '../../protocol/mcp/versions.ts';
+import { isLegacyVersion, MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import { parseStrict } from '../../protocol/mcp/strict-json.ts';
-import { readBody } from '../body.ts';
+import { readBody, refuseBody } from '../body.ts';
+import { answerBatch, readBatch } from './batch.ts';
 import { type Caller, type MessageFacts } from './caller.ts';
 import { encodeError, unsupportedVersion } from './encode.ts';
 import { HttpResponse } from './http-response.ts';
@@ -26,6 +28,7 @@ export interface Visit {
 }
 
 const SESSION_HEADER = 'mcp-session-id';
+const VERSION_HEADER = 'mcp-protocol-version';
 
 export class McpEndpoint {
   private readonly gateway: Gateway;
@@ -39,7 +42,7 @@ export class McpEndpoint {
   /** Answers one HTTP request, whatever comes of it. */
   async handle(visit: Visit): Promise<void> {
     let id: RequestId | undefined;
-    let modern = modernHeader(visit.request);
+    let modern = isModern({}, header(visit.request, VERSION_HEADER));
     try {
       switch (visit.request.method) {
         case 'POST': {
@@ -47,17 +50,21 @@ export class McpEndpoint {
           id = idOf(value);
           modern = isModern(
             isObject(value) && isObject(value.params) ? value.params : {},
-            header(visit.request, 'mcp-protocol-version'),
+            header(visit.request, VERSION_HEADER),
           );
+          if (Array.isArray(value) && !modern && visit.request.headers[SESSION_HEADER] !== undefined) {
+            await this.batch(visit, value, bytes);
+            return;
+          }
           const frame = readFrame(value);
           await (modern ? this.modern(visit, frame, bytes) : this.legacy(visit, frame, bytes));
           return;
         }
         case 'GET':
-          this.openStream(visit, modern);
+          this.openStream(visit);
           return;
         case 'DELETE':
-          this.endSession(visit, modern);
+          this.endSession(visit);
           return;
         default:
           throw notAllowed();
@@ -76,8 +83,11 @@ export class McpEndpoint {
     const type = request.headers['content-type'] ?? '';
     if (!/^application\/json *(;|$)/i.test(type))
       throw new GatewayError('unsupported_media_type', 'The Content-Type must be application/json.');
-    const text = await readBody(request, limits.body);
-    return { value: parseStrict(text, { depth: limits.depth, uniqueKeys: true }), bytes: text.length };
+    const coding = request.headers['content-encoding'] ?? 'identity';
+    if (coding.toLowerCase() !== 'identity')
+      throw new GatewayError('unsupported_media_type', 'The body must be sent without a Content-Encoding.');
+    const { text, bytes } = await readBody(request, limits.body);
+    return { value: parseStrict(text, { depth: limits.depth, uniqueKeys: true }), bytes };
   }
 
   private async modern(visit: Visit, frame: Frame, bytes: number): Promise<void> {
@@ -95,9 +105,15 @@ export class McpEndpoint {
     checkHeaders(frame, request.headers);
     const paramHeaders = readParamHeaders(frame, request.headers, {
       catalog: this.gateway.offer,
+      permits: (target) => this.gateway.snapshot.policy.decide(target).allowed,
       ...(caller.scope !== undefined && { scope: caller.scope }),
     });
-    const left = new AbortController();
+    if (frame.method === 'subscriptions/listen' && !takesStreams(request))
+      throw new GatewayError(
+        'invalid_request',
+        'A listener is told of changes on an event stream; accept text/event-stream.',
+      );
+    const left = new Cancellation();
     const reply = new HttpResponse(response, { headers, streams: takesStreams(request) });
     // a closed stream is how a modern client cancels (patterns/cancellation)
     response.on('close', () => {
@@ -113,12 +129,12 @@ export class McpEndpoint {
     else reply.close();
   }
 
-  /** A version that both header and body name and that we do not speak is said first: the rest may mean something else there. */
+  /** A version that we do not speak is said first, unless header and body differ on it: the rest may mean something else there. */
   private checkVersion(frame: RequestFrame, request: IncomingMessage): void {
     const meta = frame.params._meta;
-    const version = isObject(meta) ? meta[META.version] : undefined;
-    const sent = header(request, 'mcp-protocol-version');
-    if (sent !== undefined && sent === version && eraOf(sent) === 'modern' && sent !== '2026-07-28')
+    const sent = header(request, VERSION_HEADER);
+    const version = (isObject(meta) ? meta[META.version] : undefined) ?? sent;
+    if (sent !== undefined && sent === version && !isLegacyVersion(sent) && sent !== MODERN_VERSION)
       throw unsupportedVersion(sent);
   }
 
@@ -147,9 +163,26 @@ export class McpEndpoint {
     else reply.close();
   }
 
+  /** Several messages at once, which 2025-03-26 alone has. */
+  private async batch(visit: Visit, values: readonly JsonValue[], bytes: number): Promise<void> {
+    const { request, response, caller, headers } = visit;
+    const session = this.sessions.find(header(request, SESSION_HEADER), caller);
+    requireLegacyVersion(request);
+    const items = readBatch(values, session);
+    const awaited = items.some(({ kind }) => kind === 'request' || kind === 'fault');
+    const reply = new HttpResponse(response, { headers, streams: awaited && takesStreams(request) });
+    const answer = await answerBatch(this.gateway, items, {
+      session,
+      facts: factsOf(request, bytes),
+      send: reply.message,
+    });
+    if (answer) reply.end(answer);
+    else reply.close();
+  }
+
   /** The standing stream of a session; a modern client has none (streamable-http, Earlier Streamable HTTP Revisions). */
-  private openStream({ request, response, caller, headers }: Visit, modern: boolean): void {
-    if (modern) throw notAllowed();
+  private openStream({ request, response, caller, headers }: Visit): void {
+    if (header(request, VERSION_HEADER) === MODERN_VERSION) throw notAllowed();
     const session = this.sessions.find(header(request, SESSION_HEADER), caller);
     requireLegacyVersion(request);
     if (!takesStreams(request))
@@ -157,17 +190,18 @@ export class McpEndpoint {
     const reply = new HttpResponse(response, { headers, streams: true });
     reply.openStream();
     response.flushHeaders();
-    const remove = session.addStream(reply.message);
+    const remove = session.addStream({ send: reply.message, close: () => reply.close() });
     response.on('close', () => {
       remove();
       reply.close();
     });
   }
 
-  private endSession({ request, response, caller, headers }: Visit, modern: boolean): void {
-    if (modern) throw notAllowed();
+  private endSession({ request, response, caller, headers }: Visit): void {
+    if (header(request, VERSION_HEADER) === MODERN_VERSION) throw notAllowed();
     const id = header(request, SESSION_HEADER);
     this.sessions.find(id, caller);
+    requireLegacyVersion(request);
     this.sessions.end(id ?? '');
     response.writeHead(204, headers).end();
   }
@@ -186,9 +220,7 @@ export class McpEndpoint {
     const extra: Record<string, string> = { 'content-type': 'application/json' };
     if (error.code === 'method_not_allowed')
       extra.allow = era === 'modern' ? 'POST, OPTIONS' : 'GET, POST, DELETE, OPTIONS';
-    // what was not read of the body cannot be told from a next request
-    if (!request.complete) extra.connection = 'close';
-    response.writeHead(status, { ...headers, ...extra }).end(text);
+    refuseBody(request, response, { status, headers: { ...headers, ...extra }, text });
   }
 }
 
@@ -197,13 +229,8 @@ function header(request: IncomingMessage, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-function modernHeader(request: IncomingMessage): boolean {
-  const version = header(request, 'mcp-protocol-version');
-  return version !== undefined && !isLegacyVersion(version);
-}
-
 function requireLegacyVersion(request: IncomingMessage): void {
-  const version = header(request, 'mcp-protocol-version');
+  const version = header(request, VERSION_HEADER);
   if (version !== undefined && !isLegacyVersion(version)) throw unsupportedVersion(version);
 }
 

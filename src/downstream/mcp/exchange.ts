@@ -1,11 +1,12 @@
 // The way back to one caller: its own progress token, its log level, its subscription id.
+import { type CancelSignal } from '../../core/cancellation.ts';
 import { type Exchange } from '../../core/exchange.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
 import { type LogLevel, META, passesLevel, type ProgressToken } from '../../protocol/mcp/meta.ts';
 
 export interface ExchangeOptions {
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   /** Sends one message to the caller, ahead of the answer. */
   readonly send: (text: string) => void;
   readonly progressToken?: ProgressToken | undefined;
@@ -15,7 +16,11 @@ export interface ExchangeOptions {
 }
 
 /** Makes the exchange of one request. */
-export function createExchange({ signal, send, progressToken, logLevel, id }: ExchangeOptions): Exchange {
+export function createExchange({ signal, progressToken, logLevel, id, ...options }: ExchangeOptions): Exchange {
+  // nothing is sent for a cancelled call, though its server may go on talking (wire.md, Cancellation)
+  const send = (text: string) => {
+    if (!signal.aborted) options.send(text);
+  };
   return {
     signal,
     wantsProgress: progressToken !== undefined,

@@ -1,4 +1,5 @@
 // Messages of the legacy era, whichever transport brought them.
+import { type Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { type Gateway } from '../../gateway/gateway.ts';
@@ -22,7 +23,7 @@ export function agree(
   gateway: Gateway,
   frame: RequestFrame,
   caller: Caller,
-): { options: Omit<SessionOptions, 'key'>; answer: Answer } {
+): { options: SessionOptions; answer: Answer } {
   const { protocolVersion, capabilities, clientInfo } = frame.params;
   if (typeof protocolVersion !== 'string')
     throw new GatewayError('invalid_params', '`params.protocolVersion` must be a string.');
@@ -50,7 +51,7 @@ export async function answerLegacy(
   context: LegacyContext,
 ): Promise<Answer | undefined> {
   const { session } = context;
-  let controller: AbortController;
+  let controller: Cancellation;
   try {
     controller = session.begin(frame.id);
   } catch (error) {
@@ -69,12 +70,12 @@ export async function answerLegacy(
 async function dispatch(
   gateway: Gateway,
   frame: RequestFrame,
-  context: LegacyContext & { signal: AbortSignal },
+  context: LegacyContext & { signal: CancelSignal },
 ): Promise<Answer> {
   const { id, method, params } = frame;
   const { session } = context;
   if (method === 'ping') return { text: resultText(id, '{}'), status: 200 };
-  if (method === 'logging/setLevel') {
+  if (method === 'logging/setLevel' && declaresLogging(gateway, session)) {
     if (!isLogLevel(params.level))
       throw new GatewayError('invalid_params', `\`params.level\` must be one of ${LOG_LEVELS.join(', ')}.`);
     session.logLevel = params.level;
@@ -82,6 +83,7 @@ async function dispatch(
   }
   if (!CALL_METHODS.get(method)?.eras.includes('legacy'))
     throw new GatewayError('method_not_found', `There is no method ${JSON.stringify(method.slice(0, 64))}.`);
+  if (method === 'resources/subscribe' && typeof params.uri === 'string') session.requireRoomToFollow(params.uri);
   const meta = isObject(params._meta) ? params._meta : undefined;
   const reply = await gateway.call({
     method,
@@ -102,6 +104,10 @@ async function dispatch(
   });
   if (method === 'resources/subscribe' || method === 'resources/unsubscribe') remember(gateway, frame, session);
   return encodeReply(reply, { id, era: 'legacy', server: gateway.identity, privateLists: true });
+}
+
+function declaresLogging(gateway: Gateway, { caller }: Session): boolean {
+  return gateway.declare(caller.scope)?.capabilities.logging !== undefined;
 }
 
 function remember(gateway: Gateway, { method, params }: RequestFrame, session: Session): void {

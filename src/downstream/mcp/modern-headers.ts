@@ -1,5 +1,6 @@
 // The headers of a modern HTTP request must say what its body says (streamable-http, Server Validation).
 import { type IncomingHttpHeaders } from 'node:http';
+import { type Target } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject } from '../../core/json.ts';
 import { type Catalog } from '../../catalog/catalog.ts';
@@ -37,6 +38,14 @@ export function checkHeaders(frame: RequestFrame, headers: IncomingHttpHeaders):
   if (decoded !== name) throw mismatch(`Mcp-Name does not match \`params.${named}\` of the body.`);
 }
 
+/** What a caller of one endpoint can see of the offer. */
+export interface HeaderView {
+  readonly catalog: Catalog;
+  /** A tool that may not be called has no schema to check against: its answer is that of a tool that does not exist. */
+  readonly permits: (target: Target) => boolean;
+  readonly scope?: string;
+}
+
 /**
  * Checks the `Mcp-Param-*` headers that the tool's schema names, and returns those that it does not: an intermediary forwards what it
  * does not recognize (streamable-http, Server Behavior for Custom Headers).
@@ -44,20 +53,24 @@ export function checkHeaders(frame: RequestFrame, headers: IncomingHttpHeaders):
 export function readParamHeaders(
   frame: RequestFrame,
   headers: IncomingHttpHeaders,
-  view: { catalog: Catalog; scope?: string },
+  view: HeaderView,
 ): Record<string, string> | undefined {
   if (frame.method !== 'tools/call') return undefined;
-  const { catalog, scope } = view;
+  const { catalog, permits, scope } = view;
   const name = frame.params.name;
   const offer = scope === undefined ? catalog.all : catalog.server(scope);
   const target = typeof name === 'string' ? offer?.find('tool', name) : undefined;
-  const mirrored = target ? catalog.mirrored(target) : [];
+  const annotated = target ? catalog.mirrored(target) : [];
+  const mirrored = target && annotated.length > 0 && permits(target) ? annotated : [];
   if (mirrored.length > 0) {
     const args = frame.params.arguments;
     const problem = checkMirrored(mirrored, isObject(args) ? args : {}, headers);
     if (problem !== undefined) throw mismatch(problem);
   }
-  const known = new Set(mirrored.map(({ header }) => header));
+  return readForwarded(headers, new Set(mirrored.map(({ header }) => header)));
+}
+
+function readForwarded(headers: IncomingHttpHeaders, known: ReadonlySet<string>): Record<string, string> | undefined {
   let forwarded: Record<string, string> | undefined;
   let count = 0;
   for (const header in headers) {

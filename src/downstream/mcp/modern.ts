@@ -1,4 +1,5 @@
 // Requests of the modern era: each says by itself who sends it and what it can do.
+import { type CancelSignal } from '../../core/cancellation.ts';
 import { toGatewayError, GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { type Gateway } from '../../gateway/gateway.ts';
@@ -13,15 +14,17 @@ import { createExchange } from './exchange.ts';
 export interface ModernContext {
   readonly caller: Caller;
   readonly facts: MessageFacts;
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
   readonly send: (text: string) => void;
 }
 
-/** Tells whether a message names a version that is not a legacy one (wire.md, Which era is a request). */
+/** Tells whether `_meta` or header name a version that is not a legacy one (wire.md, Which era is a request). */
 export function isModern(params: JsonObject, headerVersion?: string): boolean {
   const meta = params._meta;
-  const version = (isObject(meta) ? meta[META.version] : undefined) ?? headerVersion;
-  return typeof version === 'string' && !isLegacyVersion(version);
+  const named = isObject(meta) ? meta[META.version] : undefined;
+  return [named, headerVersion].some(
+    (version) => version !== undefined && !(typeof version === 'string' && isLegacyVersion(version)),
+  );
 }
 
 /** Answers one modern request; undefined where the caller cancelled it and nothing may be sent. */
@@ -31,7 +34,8 @@ export async function answerModern(
   context: ModernContext,
 ): Promise<Answer | undefined> {
   try {
-    return await answer(gateway, frame, context);
+    const answered = await answer(gateway, frame, context);
+    return context.signal.aborted ? undefined : answered;
   } catch (thrown) {
     if (context.signal.aborted) return undefined;
     return encodeError(frame.id, toGatewayError(thrown), 'modern');

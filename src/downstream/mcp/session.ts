@@ -1,4 +1,5 @@
 // A session of the legacy era: what `initialize` agreed on, the requests in flight, the standing streams.
+import { Cancellation } from '../../core/cancellation.ts';
 import { type OfferKind, type Peer } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { type JsonObject } from '../../core/json.ts';
@@ -6,22 +7,32 @@ import { type Gateway } from '../../gateway/gateway.ts';
 import { listChangedMethods } from '../../gateway/listening.ts';
 import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
 import { type LogLevel } from '../../protocol/mcp/meta.ts';
+import { randomHex } from '../../telemetry/trace.ts';
 import { type Caller } from './caller.ts';
 
 /** Most requests of one session at a time. */
 const MAX_IN_FLIGHT = 1_000;
+/** Most standing streams of one session: clients open a new one when they believe the old one lost. */
+const MAX_STREAMS = 8;
+/** Most resources that one session follows. */
+const MAX_FOLLOWED = 1_000;
 
 export interface SessionOptions {
   readonly gateway: Gateway;
-  /** Names the session in records and ledgers; not a secret. */
-  readonly key: string;
   readonly caller: Caller;
   readonly version: string;
   readonly client: Peer | undefined;
 }
 
+/** A way to the client that stands open for messages of no request. */
+export interface StandingStream {
+  send(text: string): void;
+  close(): void;
+}
+
 export class Session {
-  readonly key: string;
+  /** Names the session in records and ledgers, alone in this process; not a secret, and tells nothing of the one that clients send. */
+  readonly key = `session-${randomHex(8)}`;
   readonly caller: Caller;
   readonly version: string;
   readonly client: Peer | undefined;
@@ -30,15 +41,14 @@ export class Session {
   /** Monotonic ms of the last message. */
   lastUsed = performance.now();
   private readonly gateway: Gateway;
-  private readonly inFlight = new Map<RequestId, AbortController>();
-  private readonly streams = new Set<(text: string) => void>();
+  private readonly inFlight = new Map<RequestId, Cancellation>();
+  private readonly streams = new Set<StandingStream>();
   private readonly followed = new Map<string, string>();
   private readonly unsubscribe: () => void;
   private ended = false;
 
-  constructor({ gateway, key, caller, version, client }: SessionOptions) {
+  constructor({ gateway, caller, version, client }: SessionOptions) {
     this.gateway = gateway;
-    this.key = key;
     this.caller = caller;
     this.version = version;
     this.client = client;
@@ -55,7 +65,7 @@ export class Session {
   }
 
   /** Registers a request; the controller is how it is cancelled. Throws `invalid_request` for an id that is in flight already. */
-  begin(id: RequestId): AbortController {
+  begin(id: RequestId): Cancellation {
     this.lastUsed = performance.now();
     if (this.inFlight.has(id))
       throw new GatewayError(
@@ -67,7 +77,7 @@ export class Session {
         'overloaded',
         `The session has ${MAX_IN_FLIGHT} requests in flight; wait for some to end.`,
       );
-    const controller = new AbortController();
+    const controller = new Cancellation();
     this.inFlight.set(id, controller);
     return controller;
   }
@@ -81,22 +91,34 @@ export class Session {
     if (typeof id === 'string' || typeof id === 'number') this.inFlight.get(id)?.abort();
   }
 
-  /** Adds a standing stream; returns the way to take it out. */
-  addStream(send: (text: string) => void): () => void {
-    this.streams.add(send);
+  /** Adds a standing stream, at the price of the oldest where there are too many; returns the way to take it out. */
+  addStream(stream: StandingStream): () => void {
+    const [oldest] = this.streams;
+    if (oldest && this.streams.size >= MAX_STREAMS) {
+      this.streams.delete(oldest);
+      oldest.close();
+    }
+    this.streams.add(stream);
     return () => {
-      this.streams.delete(send);
+      this.streams.delete(stream);
       this.lastUsed = performance.now();
     };
+  }
+
+  /** Throws `overloaded` where the session follows as many resources as it may. */
+  requireRoomToFollow(uri: string): void {
+    if (this.followed.size >= MAX_FOLLOWED && !this.followed.has(uri))
+      throw new GatewayError('overloaded', `The session follows ${MAX_FOLLOWED} resources; unsubscribe from some.`);
   }
 
   /** Remembers which server's resource is followed, for as long as the session lives. */
   setFollowed(uri: string, server: string | undefined): void {
     if (server === undefined) this.followed.delete(uri);
+    else if (this.ended) this.gateway.unfollow(this.key, [{ uri, server }]);
     else this.followed.set(uri, server);
   }
 
-  /** Ends the session: its calls are cancelled, what it followed is let go. */
+  /** Ends the session: its calls are cancelled, its streams end, what it followed is let go. */
   end(): void {
     if (this.ended) return;
     this.ended = true;
@@ -106,6 +128,7 @@ export class Session {
       this.key,
       [...this.followed].map(([uri, server]) => ({ uri, server })),
     );
+    for (const stream of this.streams) stream.close();
     this.streams.clear();
   }
 
@@ -116,7 +139,7 @@ export class Session {
 
   /** One message goes to one stream (2025-11-25 transports, Multiple Connections): the newest. */
   private tell(method: string, params: JsonObject): void {
-    const send = [...this.streams].at(-1);
-    send?.(notificationText(method, params));
+    const newest = [...this.streams].at(-1);
+    newest?.send(notificationText(method, params));
   }
 }

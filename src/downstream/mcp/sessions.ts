@@ -12,7 +12,6 @@ export class Sessions {
   private readonly sessions = new Map<string, Session>();
   private readonly limit: number;
   private readonly sweeper: NodeJS.Timeout;
-  private count = 0;
 
   constructor(limit: number) {
     this.limit = limit;
@@ -20,12 +19,12 @@ export class Sessions {
   }
 
   /** Opens a session; the id is the secret that names it. Throws `too_many_sessions`. */
-  open(options: Omit<SessionOptions, 'key'>): { id: string; session: Session } {
+  open(options: SessionOptions): { id: string; session: Session } {
     if (this.sessions.size >= this.limit) this.sweep();
     if (this.sessions.size >= this.limit)
       throw new GatewayError('too_many_sessions', `All ${this.limit} sessions are in use (limits.sessions).`);
     const id = randomBytes(24).toString('base64url');
-    const session = new Session({ ...options, key: `session-${++this.count}` });
+    const session = new Session(options);
     this.sessions.set(id, session);
     return { id, session };
   }

@@ -1,12 +1,14 @@
 // MCP over a pair of pipes: one client, whose opening request decides its era (wire.md, Which era is a request).
+import { Cancellation } from '../../core/cancellation.ts';
 import { type Readable, type Writable } from 'node:stream';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import { type JsonValue } from '../../core/json.ts';
 import { LOCAL } from '../../core/principal.ts';
 import { type Gateway } from '../../gateway/gateway.ts';
-import { type Frame, idOf, readFrame, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
+import { type Frame, idOf, oneLine, readFrame, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import { LineSplitter } from '../../protocol/mcp/line-splitter.ts';
 import { parseStrict } from '../../protocol/mcp/strict-json.ts';
+import { answerBatch, readBatch } from './batch.ts';
 import { type Caller } from './caller.ts';
 import { encodeError } from './encode.ts';
 import { agree, answerLegacy, takeNotification } from './legacy.ts';
@@ -30,7 +32,7 @@ export class StdioFront {
   readonly ended: Promise<void>;
   private readonly gateway: Gateway;
   private readonly output: Writable;
-  private readonly modern = new Map<RequestId, AbortController>();
+  private readonly modern = new Map<RequestId, Cancellation>();
   private readonly running = new Set<Promise<void>>();
   private session: Session | undefined;
 
@@ -65,7 +67,7 @@ export class StdioFront {
 
   private readonly send = (text: string): void => {
     if (this.output.destroyed || this.output.writableEnded) return;
-    this.output.write(`${text}\n`);
+    this.output.write(`${oneLine(text)}\n`);
     if (this.output.writableLength > MAX_BUFFERED) this.output.destroy();
   };
 
@@ -74,8 +76,9 @@ export class StdioFront {
     let value: JsonValue = null;
     try {
       value = parseStrict(text, { depth: limits.depth, uniqueKeys: true });
-      const frame = readFrame(value);
-      this.onFrame(frame, text.length);
+      const bytes = Buffer.byteLength(text);
+      if (Array.isArray(value)) this.onBatch(value, bytes);
+      else this.onFrame(readFrame(value), bytes);
     } catch (thrown) {
       this.refuse(idOf(value), thrown);
     }
@@ -92,6 +95,18 @@ export class StdioFront {
       if (frame.method === 'notifications/cancelled') this.modern.get(frame.params.requestId as RequestId)?.abort();
       if (this.session) takeNotification(frame, this.session);
     }
+  }
+
+  private onBatch(values: readonly JsonValue[], bytes: number): void {
+    const items = readBatch(values, this.session);
+    if (!this.session) return;
+    const answered = answerBatch(this.gateway, items, { session: this.session, facts: { bytes }, send: this.send });
+    this.track(
+      answered.then(
+        (answer) => answer && this.send(answer.text),
+        (thrown: unknown) => this.refuse(undefined, thrown),
+      ),
+    );
   }
 
   private async answer(frame: RequestFrame, bytes: number): Promise<void> {
@@ -119,7 +134,7 @@ export class StdioFront {
       );
     if (this.modern.size >= MAX_IN_FLIGHT)
       throw new GatewayError('overloaded', `${MAX_IN_FLIGHT} requests are in flight; wait for some to end.`);
-    const controller = new AbortController();
+    const controller = new Cancellation();
     this.modern.set(frame.id, controller);
     try {
       const answer = await answerModern(this.gateway, frame, {
@@ -137,8 +152,8 @@ export class StdioFront {
   private initialize(frame: RequestFrame): void {
     if (this.session) throw new GatewayError('invalid_request', 'The session is initialized already.');
     const { options, answer } = agree(this.gateway, frame, CALLER);
-    this.session = new Session({ ...options, key: `stdio-${process.pid}` });
-    this.session.addStream(this.send);
+    this.session = new Session(options);
+    this.session.addStream({ send: this.send, close: () => undefined }); // the pipe ends with its client
     this.send(answer.text);
   }
 

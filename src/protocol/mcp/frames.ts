@@ -28,6 +28,8 @@ export interface ResponseFrame {
 
 export type Frame = RequestFrame | NotificationFrame | ResponseFrame;
 
+const LINE_SEPARATORS = /[\u2028\u2029]/;
+
 /** Longest id that is carried; an id is a handle, not a payload. */
 const MAX_ID = 1024;
 
@@ -71,6 +73,11 @@ function readResponse(value: JsonObject): ResponseFrame {
 
 function isRpcError(value: unknown): value is RpcError {
   return isObject(value) && Number.isInteger(value.code) && typeof value.message === 'string';
+}
+
+/** A message as one line for every reader: some split at the line separators that JSON leaves as they are. */
+export function oneLine(text: string): string {
+  return LINE_SEPARATORS.test(text) ? text.replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029') : text;
 }
 
 /** Writes a request. */

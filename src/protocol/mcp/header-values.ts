@@ -1,4 +1,5 @@
 // Header values of the modern Streamable HTTP transport: the Base64 sentinel, and what a legal value is.
+import { isUtf8 } from 'node:buffer';
 
 const SENTINEL = /^=\?base64\?(.*)\?=$/s;
 const UNSAFE = /[^ -~\t]|^[ \t]|[ \t]$|^$/;
@@ -14,5 +15,7 @@ export function encodeHeaderValue(value: string): string {
 export function decodeHeaderValue(value: string): string | undefined {
   const encoded = SENTINEL.exec(value)?.[1];
   if (encoded === undefined) return value === '' || !UNSAFE.test(value) ? value : undefined;
-  return BASE64.test(encoded) ? Buffer.from(encoded, 'base64').toString('utf8') : undefined;
+  if (!BASE64.test(encoded)) return undefined;
+  const bytes = Buffer.from(encoded, 'base64');
+  return isUtf8(bytes) ? bytes.toString('utf8') : undefined;
 }

@@ -7,12 +7,37 @@ const NOTHING = Buffer.alloc(0);
 const KEPT_CAPACITY = 64 * 1024;
 const DEFAULT_MAX_BYTES = 16 * 1024 * 1024;
 
+/** As much of a dropped line as is kept at either end. */
+const KEPT_OF_DROPPED = 256;
+/** A line that is this many times as long as the limit is reported although it has not ended. */
+const ENDLESS = 4;
+
+/** What is left of a line that was too long. */
+export interface DroppedLine {
+  /** What has arrived of it. */
+  readonly bytes: number;
+  readonly head: string;
+  /** The last characters of what has arrived. */
+  readonly tail: string;
+  /** False where the line is over four times the limit and still goes on; it is reported only once. */
+  readonly ended: boolean;
+}
+
 /** Receives what a LineSplitter finds, in the order of the stream. */
 export interface LineHandlers {
   /** One line without its ending; never empty. */
   line(text: string): void;
   /** A line passed the limit and is dropped to its end. `bytes` is what had arrived of it by then. */
   oversize(bytes: number): void;
+  /** The dropped line has ended, or is not going to. */
+  dropped?(line: DroppedLine): void;
+}
+
+interface Dropping {
+  bytes: number;
+  readonly head: string;
+  tail: Buffer;
+  reported: boolean;
 }
 
 /**
@@ -24,7 +49,7 @@ export class LineSplitter {
   readonly #maxBytes: number;
   #pending: Buffer = NOTHING;
   #length = 0;
-  #dropping = false;
+  #dropping: Dropping | undefined;
 
   constructor(handlers: LineHandlers, maxBytes = DEFAULT_MAX_BYTES) {
     this.#handlers = handlers;
@@ -39,7 +64,7 @@ export class LineSplitter {
       return;
     }
     let start = 0;
-    if (this.#length > 0 || this.#dropping) {
+    if (this.#length > 0 || this.#dropping !== undefined) {
       this.#keep(chunk.subarray(0, first));
       this.#finish();
       start = first + 1;
@@ -82,11 +107,15 @@ export class LineSplitter {
 
   /** Adds to the unfinished line. The buffer doubles, so a line that comes byte by byte costs no more than linear time and memory. */
   #keep(bytes: Buffer): void {
-    if (this.#dropping || bytes.length === 0) return;
+    if (bytes.length === 0) return;
+    if (this.#dropping !== undefined) {
+      this.#dropMore(this.#dropping, bytes);
+      return;
+    }
     const length = this.#length + bytes.length;
     // One byte more may be the \r of a line that just fits.
     if (length > this.#maxBytes + 1 || (length > this.#maxBytes && bytes[bytes.length - 1] !== RETURN)) {
-      this.#drop(length);
+      this.#drop(bytes);
       return;
     }
     if (length > this.#pending.length) {
@@ -98,15 +127,36 @@ export class LineSplitter {
     this.#length = length;
   }
 
-  #drop(bytes: number): void {
-    this.#dropping = true;
+  #drop(bytes: Buffer): void {
+    const kept = this.#pending.subarray(0, this.#length);
+    const head = Buffer.concat([kept.subarray(0, KEPT_OF_DROPPED), bytes.subarray(0, KEPT_OF_DROPPED)]);
+    this.#dropping = {
+      bytes: kept.length + bytes.length,
+      head: head.toString('utf8', 0, KEPT_OF_DROPPED),
+      tail: lastOf(kept, bytes),
+      reported: false,
+    };
     this.#clear();
-    this.#handlers.oversize(bytes);
+    this.#handlers.oversize(this.#dropping.bytes);
+  }
+
+  #dropMore(line: Dropping, bytes: Buffer): void {
+    line.bytes += bytes.length;
+    line.tail = lastOf(line.tail, bytes);
+    if (!line.reported && line.bytes > ENDLESS * this.#maxBytes) this.#report(line, false);
+  }
+
+  #report(line: Dropping, ended: boolean): void {
+    line.reported = true;
+    const { bytes, head, tail } = line;
+    this.#handlers.dropped?.({ bytes, head, tail: tail.toString('utf8'), ended });
   }
 
   #finish(): void {
-    if (this.#dropping) {
-      this.#dropping = false;
+    if (this.#dropping !== undefined) {
+      const line = this.#dropping;
+      this.#dropping = undefined;
+      if (!line.reported) this.#report(line, true);
       return;
     }
     if (this.#length === 0) return;
@@ -124,4 +174,10 @@ export class LineSplitter {
     const line = text.charCodeAt(text.length - 1) === RETURN ? text.slice(0, -1) : text;
     if (line !== '') this.#handlers.line(line);
   }
+}
+
+/** The last bytes of two stretches, copied so that the stretches can be let go. */
+function lastOf(before: Buffer, after: Buffer): Buffer {
+  const both = Buffer.concat([before.subarray(-KEPT_OF_DROPPED), after.subarray(-KEPT_OF_DROPPED)]);
+  return both.subarray(-KEPT_OF_DROPPED);
 }

@@ -14,6 +14,7 @@ export type MirroredParams =
 
 export const PARAM_PREFIX = 'mcp-param-';
 const TCHAR = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const DECIMAL = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i;
 const MAX_SCHEMA_NODES = 10_000;
 
 /** Reads the annotations of a tool's input schema; one that breaks a rule makes the whole tool invalid. */
@@ -27,9 +28,10 @@ export function readMirroredParams(schema: unknown): MirroredParams {
     if (Array.isArray(node)) return firstOf(node, (item) => visit(item, path, false));
     if (!isObject(node)) return undefined;
     if ('x-mcp-header' in node) {
-      const problem = reachable
-        ? accept(node, path)
-        : 'an x-mcp-header stands where arguments cannot be reached by properties alone';
+      const problem =
+        reachable && path.length > 0
+          ? accept(node, path)
+          : 'an x-mcp-header stands where arguments cannot be reached by properties alone';
       if (problem) return problem;
     }
     return firstOf(Object.keys(node), (key) => {
@@ -88,7 +90,7 @@ export function checkMirrored(
   args: JsonObject,
   headers: Readonly<Record<string, unknown>>,
 ): string | undefined {
-  return firstOf(params, ({ header, path, type }) => {
+  return firstOf(params, ({ header, path }) => {
     const value = valueAt(args, path);
     const sent = headers[header];
     if (value === undefined || value === null)
@@ -96,11 +98,12 @@ export function checkMirrored(
     if (typeof sent !== 'string') return `${header} is missing`;
     const decoded = decodeHeaderValue(sent);
     if (decoded === undefined) return `${header} has characters that a header cannot carry`;
-    return same(type, value, decoded) ? undefined : `${header} differs from the argument`;
+    return same(value, decoded) ? undefined : `${header} differs from the argument`;
   });
 }
 
-function same(type: MirroredParam['type'], value: JsonValue, sent: string): boolean {
-  if (type === 'integer') return sent.trim() !== '' && Number(sent) === value; // 42.0 equals 42
+/** Whether an argument is right for its schema is the server's business; here it only counts whether header and body say the same. */
+function same(value: JsonValue, sent: string): boolean {
+  if (typeof value === 'number') return DECIMAL.test(sent) && Number(sent) === value; // 42.0 equals 42
   return (typeof value === 'string' || typeof value === 'boolean') && String(value) === sent;
 }

@@ -9,42 +9,60 @@ export function sseMessage(json: string, id?: string): string {
 /** A comment: keeps a quiet stream open, and means nothing. */
 export const SSE_HEARTBEAT = ':\n\n';
 
+/** Most bytes of one UTF-16 unit in UTF-8. */
+const BYTES_PER_UNIT = 3;
+
 export interface SseEvent {
   readonly event?: string | undefined;
   readonly id?: string | undefined;
   readonly data: string;
 }
 
-/** Reads events from the bytes of a stream. An event of more than `maxBytes` ends it through `onOversize`. */
+export interface SseReaderOptions {
+  readonly maxBytes: number;
+  onEvent(event: SseEvent): void;
+  onOversize(): void;
+  onRetry?(ms: number): void;
+}
+
+/** Reads events from the bytes of a stream. One whose data is over `maxBytes` ends it through `onOversize`, which is told once. */
 export class SseReader {
   private readonly decoder = new TextDecoder();
+  private readonly options: SseReaderOptions;
   private readonly parser;
-  private readonly maxBytes: number;
-  private readonly onOversize: () => void;
-  private pending = 0;
+  private over = false;
 
-  constructor(options: {
-    maxBytes: number;
-    onEvent(event: SseEvent): void;
-    onOversize(): void;
-    onRetry?(ms: number): void;
-  }) {
-    this.maxBytes = options.maxBytes;
-    this.onOversize = options.onOversize;
+  constructor(options: SseReaderOptions) {
+    this.options = options;
     this.parser = createParser({
+      // in UTF-16 units, of which no text has more than bytes; an unfinished line has its field name too
+      maxBufferSize: options.maxBytes + 'data: '.length,
       onEvent: (event) => {
-        this.pending = 0;
-        options.onEvent(event);
+        if (this.fits(event.data)) options.onEvent(event);
       },
       onRetry: (ms) => options.onRetry?.(ms),
+      onError: ({ type }) => {
+        if (type === 'max-buffer-size-exceeded') this.end();
+      },
     });
   }
 
+  /** Takes the next bytes and hands out every event that they complete; nothing any more once an event was too large. */
   push(chunk: Uint8Array): void {
-    this.pending += chunk.byteLength;
-    const before = this.pending;
-    this.parser.feed(this.decoder.decode(chunk, { stream: true }));
-    // the count restarts with each event, so only what is still open counts
-    if (this.pending === before && this.pending > this.maxBytes) this.onOversize();
+    if (!this.over) this.parser.feed(this.decoder.decode(chunk, { stream: true }));
+  }
+
+  private fits(data: string): boolean {
+    if (this.over) return false;
+    const { maxBytes } = this.options;
+    if (data.length * BYTES_PER_UNIT <= maxBytes || Buffer.byteLength(data) <= maxBytes) return true;
+    this.end();
+    return false;
+  }
+
+  private end(): void {
+    if (this.over) return;
+    this.over = true;
+    this.options.onOversize();
   }
 }

@@ -19,9 +19,12 @@ interface Structure {
   readonly duplicate?: string;
 }
 
+const FLAT: Structure = { tooDeep: false };
+
 /** Parses JSON text. Throws `parse_error` where it is not JSON, `invalid_request` where it is too deep or repeats a key. */
 export function parseStrict(text: string, options: StrictOptions): JsonValue {
-  const structure = walk(text, options);
+  // each level takes two characters, so a short text cannot be too deep
+  const structure = options.uniqueKeys || text.length > 2 * options.depth ? walk(text, options) : FLAT;
   if (structure.tooDeep) {
     throw new GatewayError('invalid_request', `The JSON is nested deeper than ${options.depth} levels (limits.depth).`);
   }
@@ -70,7 +73,8 @@ function walk(text: string, { depth: limit, uniqueKeys }: StrictOptions): Struct
       end = at = closingQuote(text, start);
     } else if (code === COLON && uniqueKeys) {
       const set = (keys[depth] ??= new KeySet());
-      if (!set.add(text.slice(start, end))) duplicate ??= text.slice(start, end);
+      const key = unescape(text.slice(start, end));
+      if (!set.add(key)) duplicate ??= key;
     } else if (code === 123 || code === 91) {
       if (++depth > limit) return { tooDeep: true };
       keys[depth]?.clear();
@@ -86,9 +90,8 @@ class KeySet {
   private few: string[] = [];
   private many: Set<string> | undefined;
 
-  /** Returns false if the key was there already; escapes are resolved first, since `"a"` and `"\u0061"` are one key. */
-  add(raw: string): boolean {
-    const key = raw.includes('\\') ? unescape(raw) : raw;
+  /** Returns false if the key was there already. */
+  add(key: string): boolean {
     if (this.many) return this.many.size !== this.many.add(key).size;
     if (this.few.includes(key)) return false;
     if (this.few.push(key) > 16) this.many = new Set(this.few);
@@ -101,7 +104,9 @@ class KeySet {
   }
 }
 
+/** Resolves escapes, since `"a"` and `"\u0061"` are one key. */
 function unescape(raw: string): string {
+  if (!raw.includes('\\')) return raw;
   try {
     return JSON.parse(`"${raw}"`) as string;
   } catch {

@@ -1,6 +1,4 @@
 // Protocol revisions, and which era each belongs to.
-import { type Era } from '../../core/call.ts';
-
 export const MODERN_VERSION = '2026-07-28';
 
 /** Newest first. */
@@ -16,11 +14,6 @@ const legacy: ReadonlySet<string> = new Set(LEGACY_VERSIONS);
 /** Tells whether a revision has `initialize` and sessions. */
 export function isLegacyVersion(version: string): boolean {
   return legacy.has(version);
-}
-
-/** The era of a revision; every revision that is not a known legacy one is read as modern (wire.md, Which era is a request). */
-export function eraOf(version: string): Era {
-  return legacy.has(version) ? 'legacy' : 'modern';
 }
 
 /** The revision to answer an `initialize` with: the asked one, else our newest legacy one. */

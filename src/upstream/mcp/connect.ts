@@ -7,7 +7,7 @@ import { type Deadlines } from './deadlines.ts';
 import { openDispatcher } from './dispatcher.ts';
 import { childEnvironment } from './environment.ts';
 import { type EraStore } from './era-store.ts';
-import { shakeHands } from './handshake.ts';
+import { shakeHands, SlowModern } from './handshake.ts';
 import { HttpWire } from './http-wire.ts';
 import { StdioWire } from './stdio-wire.ts';
 import { type Wire, type WireEvents } from './wire.ts';
@@ -25,6 +25,10 @@ export interface ConnectOptions extends ConnectContext {
   readonly server: ServerConfig;
   readonly instance: string;
   readonly events: WireEvents;
+  /** Aborted when the server is being stopped: then nothing is started a second time. */
+  readonly signal: AbortSignal;
+  /** Takes secrets out of what the server says. */
+  clean(text: string): string;
   /** Told as soon as there is a process or socket to watch, before the handshake is done. */
   onWire(wire: Wire): void;
 }
@@ -36,19 +40,34 @@ export interface ConnectOptions extends ConnectContext {
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const { server, eras } = options;
   const remembered = eras.recall(server.name, server.digest);
-  try {
-    return await open(options, remembered);
-  } catch (error) {
-    const died = error instanceof GatewayError && error.code === 'upstream_closed' && server.transport === 'stdio';
+  const opened = await openAs(options, remembered).catch((error: unknown) => {
     if (remembered !== undefined) eras.forget(server.name); // what we believed failed: ask again next time
-    if (!died || remembered === 'legacy') throw error;
-    return open(options, 'legacy');
-  }
+    const era = eraAfter(error, options, remembered);
+    if (era === undefined) throw error;
+    return openAs(options, era);
+  });
+  if (remembered !== opened.era) eras.learn(server.name, server.digest, opened.handshake);
+  return opened;
 }
 
-async function open(options: ConnectOptions, remembered: Era | undefined): Promise<Connection> {
-  const { server, client, instance } = options;
-  const wire = await openWire(options);
+/** The era to try at once after a failure that suggests one. */
+function eraAfter(error: unknown, { server, signal }: ConnectOptions, remembered: Era | undefined): Era | undefined {
+  if (signal.aborted) return undefined;
+  if (error instanceof SlowModern) return 'modern';
+  const died = error instanceof GatewayError && error.code === 'upstream_closed' && server.transport === 'stdio';
+  return died && remembered !== 'legacy' ? 'legacy' : undefined;
+}
+
+async function openAs(options: ConnectOptions, remembered: Era | undefined): Promise<Connection> {
+  const { server, client, instance, events } = options;
+  let opened = false;
+  let ended: string | undefined;
+  // what ends before it is a connection fails the handshake, and nothing else
+  const closed = (reason: string) => {
+    ended = reason;
+    if (opened) events.closed(reason);
+  };
+  const wire = await openWire({ ...options, events: { ...events, closed } });
   try {
     options.onWire(wire);
     const handshake = await shakeHands(wire, {
@@ -57,7 +76,9 @@ async function open(options: ConnectOptions, remembered: Era | undefined): Promi
       timeouts: server.timeouts,
       ...(remembered && { remembered }),
     });
-    if (remembered !== handshake.era) options.eras.learn(server.name, server.digest, handshake);
+    if (ended !== undefined)
+      throw new GatewayError('upstream_closed', `The server "${server.name}" went away: ${ended}`);
+    opened = true;
     return new Connection(wire, handshake, { instance, client });
   } catch (error) {
     await wire.close();
@@ -106,5 +127,6 @@ async function openWire(options: ConnectOptions): Promise<Wire> {
     maxMessageBytes,
     deadlines,
     events,
+    clean: options.clean,
   });
 }

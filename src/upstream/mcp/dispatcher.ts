@@ -44,7 +44,8 @@ export function openDispatcher(options: DispatcherOptions): Dispatcher {
     ...(httpProxy && { httpProxy }),
     ...(httpsProxy && { httpsProxy }),
     ...(noProxy !== undefined && { noProxy }),
-    ...(options.tls && { requestTls: readTls(options.tls) }),
+    requestTls: shared.connect,
+    proxyTls: { timeout: options.connectMs },
   });
 }
 

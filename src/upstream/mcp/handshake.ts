@@ -5,7 +5,7 @@ import { isObject, type JsonObject } from '../../core/json.ts';
 import { META, readPeer } from '../../protocol/mcp/meta.ts';
 import { isLegacyVersion, LEGACY_VERSIONS, MODERN_VERSION, NEWEST_LEGACY } from '../../protocol/mcp/versions.ts';
 import { type Handshake, SHARED_CAPABILITIES } from './connection.ts';
-import { transportError } from './http-errors.ts';
+import { concludesNothing, transportError } from './http-errors.ts';
 import { HttpRejection, type Timeouts, type Wire, type WireReply } from './wire.ts';
 
 export interface HandshakeOptions {
@@ -21,6 +21,11 @@ const PROBE_SILENCE_MS = 2_000;
 
 const UNSUPPORTED_VERSION = -32022;
 
+/** The server is modern, but was greeted as legacy before that showed; on a new connection it need not be. */
+export class SlowModern extends Error {
+  override readonly name = 'SlowModern';
+}
+
 type Verdict = { readonly kind: 'modern'; readonly handshake: Handshake } | { readonly kind: 'legacy' };
 
 /** Asks a server who it is. Throws GatewayError; an inconclusive answer is an error, never a verdict about the era. */
@@ -33,27 +38,40 @@ export async function shakeHands(wire: Wire, options: HandshakeOptions): Promise
 
 async function probe(wire: Wire, options: HandshakeOptions): Promise<Handshake> {
   const discovery = discover(wire, options);
-  if (wire.transport !== 'stdio') {
-    const verdict = await discovery;
-    return verdict.kind === 'modern' ? verdict.handshake : initialize(wire, options);
-  }
-  const verdict = await Promise.race([discovery, silence(PROBE_SILENCE_MS)]);
+  // one that is known to be modern may take its time: a slow start is no silence
+  const patient = wire.transport !== 'stdio' || options.remembered === 'modern';
+  const verdict = await (patient ? discovery : Promise.race([discovery, silence(PROBE_SILENCE_MS)]));
   if (verdict?.kind === 'modern') return verdict.handshake;
   if (verdict?.kind === 'legacy') return initialize(wire, options);
   return firstConclusive(discovery, initialize(wire, options));
 }
 
-/** After silence both questions are out: a modern server refuses `initialize`, a legacy one `server/discover`. */
+/**
+ * After silence both questions are out: a modern server refuses `initialize`, a legacy one `server/discover`. One that takes
+ * both was only slow to start, and by `initialize` it may have settled for legacy: throws `SlowModern`.
+ */
 async function firstConclusive(discovery: Promise<Verdict>, initialized: Promise<Handshake>): Promise<Handshake> {
   const modern = discovery.then((verdict) => {
     if (verdict.kind === 'modern') return verdict.handshake;
     throw new Error('the server is not modern');
   });
-  try {
-    return await Promise.any([initialized, modern]);
-  } catch {
-    return initialized; // both failed: the answer to `initialize` is the one that explains it
+  const found = await Promise.any([initialized, modern]).catch(() => undefined);
+  if (!found) return initialized; // both failed: the answer to `initialize` is the one that explains it
+  if (found.era === 'legacy') {
+    // answers come in the order of the questions: one to the first that came with this one has been read by now
+    if (await Promise.race([modern.catch(() => undefined), immediate()])) throw new SlowModern();
+    return found;
   }
+  const accepted = initialized.then(
+    () => true,
+    () => false,
+  );
+  if (await Promise.race([accepted, silence(PROBE_SILENCE_MS)])) throw new SlowModern();
+  return found;
+}
+
+function immediate(): Promise<undefined> {
+  return new Promise((resolve) => setImmediate(() => resolve(undefined)));
 }
 
 function silence(ms: number): Promise<undefined> {
@@ -70,17 +88,13 @@ async function discover(wire: Wire, options: HandshakeOptions): Promise<Verdict>
   try {
     reply = await wire.request({ method: 'server/discover', params: { _meta: meta }, totalMs: options.timeouts.start });
   } catch (error) {
-    if (error instanceof HttpRejection && saysLegacy(error.status)) return { kind: 'legacy' };
+    if (error instanceof HttpRejection && error.status >= 400 && !concludesNothing(error.status))
+      return { kind: 'legacy' };
     if (wire.transport === 'stdio') throw error;
     throw transportError(options.server, error, options.timeouts);
   }
   if (reply.result) return readDiscovery(reply.result, options.server);
   return readRefusal(reply.error, options.server);
-}
-
-/** Credentials, overload and failures say nothing about the era. */
-function saysLegacy(status: number): boolean {
-  return status >= 400 && status < 500 && ![401, 403, 407, 408, 429].includes(status);
 }
 
 function readDiscovery(result: JsonObject, server: string): Verdict {

@@ -43,9 +43,20 @@ export function transportError(server: string, error: unknown, timeouts: Timeout
   );
 }
 
-/** Tells whether a failure says that the server is not there at all. */
+/** Tells whether no connection could be made: nothing was sent, and nothing is to be expected of the next request either. */
 export function isUnreachable(error: unknown): boolean {
-  return error instanceof GatewayError && error.code === 'upstream_unreachable';
+  return error instanceof GatewayError && error.code === 'upstream_unreachable' && UNREACHABLE.has(codeOf(error.cause));
+}
+
+/** Statuses about credentials, load and failures: they say nothing about what a server speaks (wire.md, Probing an upstream). */
+export function concludesNothing(status: number): boolean {
+  return status >= 500 || [401, 403, 407, 408, 429].includes(status);
+}
+
+/** Tells whether a refusal says that our session is unknown: 404 by the rules, 400 by the examples that many servers were made of. */
+export function isSessionUnknown({ status, body, answer }: HttpRejection): boolean {
+  if (status === 404) return true;
+  return status === 400 && answer?.id === undefined && /session/i.test(answer?.error?.message ?? body);
 }
 
 function rejectionError(server: string, rejection: HttpRejection): GatewayError {
@@ -55,7 +66,7 @@ function rejectionError(server: string, rejection: HttpRejection): GatewayError 
     return new GatewayError(
       'upstream_rejected',
       `The server "${server}" refused the gateway's credentials (HTTP ${status}); check its \`headers\`.`,
-      { detail },
+      { detail, data: { status } },
     );
   }
   if (status >= 300 && status < 400) {

@@ -1,7 +1,7 @@
 // One HTTP request to a server, from headers to the JSON-RPC answer in its body or stream.
 import { type Dispatcher } from 'undici';
 import { GatewayError, reasonOf } from '../../core/errors.ts';
-import { type Frame } from '../../protocol/mcp/frames.ts';
+import { type Frame, type ResponseFrame } from '../../protocol/mcp/frames.ts';
 import { SseReader } from '../../protocol/mcp/sse.ts';
 import { readInbound } from './inbound.ts';
 import { HttpRejection } from './wire.ts';
@@ -19,6 +19,9 @@ export interface HttpExchangeHandlers {
 
 /** How much of a rejection's body is kept to explain it. */
 const REJECTION_BYTES = 4096;
+
+/** What the fields of an event may add to its message. */
+const SSE_FRAME_BYTES = 4096;
 
 type Headers = Record<string, string | string[] | undefined>;
 
@@ -55,7 +58,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.on.headers(headers);
     if (!String(headers['content-type'] ?? '').startsWith('text/event-stream')) return;
     this.sse = new SseReader({
-      maxBytes: this.on.maxMessageBytes,
+      maxBytes: this.on.maxMessageBytes + SSE_FRAME_BYTES,
       onEvent: (event) => {
         if (event.data !== '' && (event.event === undefined || event.event === 'message')) this.readFrame(event.data);
       },
@@ -80,7 +83,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
       this.reject();
       return;
     }
-    if (!this.sse && this.size > 0) this.readFrame(this.text());
+    if (!this.sse && this.size > 0) this.readFrame(this.text(), this.size);
     this.finish();
   }
 
@@ -93,28 +96,23 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     return (only && this.chunks.length === 1 ? only : Buffer.concat(this.chunks)).toString('utf8');
   }
 
-  /** A refusal may hold a JSON-RPC error, which is then the answer (modern servers use 400 and 404 so). */
+  /** A refusal may hold a JSON-RPC error, which may be the answer (modern servers use 400 and 404 so). */
   private reject(): void {
     const text = this.text();
-    const rejection = new HttpRejection(this.status, text.slice(0, REJECTION_BYTES));
-    if (text.startsWith('{')) {
-      try {
-        const frame = readInbound(text);
-        if (frame.kind === 'response' && frame.error) this.on.frame(frame, this.size);
-      } catch {
-        // not JSON-RPC: the rejection itself is the answer
-      }
-    }
-    this.finish(rejection);
+    this.finish(new HttpRejection(this.status, text.slice(0, REJECTION_BYTES), readRefusal(text)));
   }
 
-  private readFrame(text: string): void {
+  private readFrame(text: string, size = Buffer.byteLength(text)): void {
     if (this.ended) return;
+    if (size > this.on.maxMessageBytes) {
+      this.abort(tooLarge(this.on));
+      return;
+    }
     try {
-      this.on.frame(readInbound(text), text.length);
+      this.on.frame(readInbound(text), size);
     } catch (error) {
       const why = `The server "${this.on.server}" answered with something that is not MCP: ${reasonOf(error)}`;
-      this.abort(new GatewayError('upstream_protocol', why, { detail: text.slice(0, 200) }));
+      this.abort(new GatewayError('upstream_protocol', why));
     }
   }
 
@@ -123,6 +121,16 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.ended = true;
     this.chunks = [];
     this.on.end(error);
+  }
+}
+
+function readRefusal(text: string): ResponseFrame | undefined {
+  if (!text.startsWith('{')) return undefined;
+  try {
+    const frame = readInbound(text);
+    return frame.kind === 'response' && frame.error ? frame : undefined;
+  } catch {
+    return undefined; // not JSON-RPC: the status is all there is
   }
 }
 

@@ -4,11 +4,11 @@ import { GatewayError } from '../../core/errors.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { type Secret } from '../../core/secret.ts';
 import { encodeHeaderValue } from '../../protocol/mcp/header-values.ts';
-import { type Frame, notificationText, requestText } from '../../protocol/mcp/frames.ts';
+import { type Frame, notificationText, type NotificationFrame, requestText } from '../../protocol/mcp/frames.ts';
 import { NAMED_METHODS } from '../../protocol/mcp/methods.ts';
 import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import { type Deadlines } from './deadlines.ts';
-import { transportError } from './http-errors.ts';
+import { concludesNothing, isSessionUnknown, transportError } from './http-errors.ts';
 import { HttpExchange } from './http-exchange.ts';
 import { answerTo } from './inbound.ts';
 import { Pending } from './pending.ts';
@@ -31,6 +31,8 @@ export interface HttpWireOptions {
   readonly maxMessageBytes: number;
   readonly deadlines: Deadlines;
   readonly events: WireEvents;
+  /** Takes secrets out of what the server says. */
+  clean(text: string): string;
 }
 
 /** Most requests of one server at a time; beyond it a call is refused rather than queued without end. */
@@ -52,6 +54,8 @@ export class HttpWire implements Wire {
   private version: string | undefined;
   private session: string | undefined;
   private closed = false;
+  private ended = false;
+  private stream: HttpExchange | undefined;
   private streamTimer: NodeJS.Timeout | undefined;
 
   constructor(options: HttpWireOptions) {
@@ -70,12 +74,8 @@ export class HttpWire implements Wire {
 
   request(request: WireRequest): Promise<WireReply> {
     const { server, deadlines } = this.options;
-    if (this.closed) throw new GatewayError('upstream_closed', `The connection to "${server}" is closed.`);
-    if (this.open.size >= MAX_IN_FLIGHT)
-      throw new GatewayError(
-        'overloaded',
-        `The server "${server}" has ${MAX_IN_FLIGHT} requests in flight; try again shortly.`,
-      );
+    const refusal = this.refusal();
+    if (refusal) return Promise.reject(refusal);
     const id = this.nextId++;
     const hadSession = this.session !== undefined;
     const pending = new Pending(request, {
@@ -86,6 +86,7 @@ export class HttpWire implements Wire {
         this.cancel(id, request.method, reason);
       },
     });
+    if (pending.done) return pending.promise; // cancelled before it was sent
     const exchange = this.exchangeFor(pending, id, hadSession);
     this.open.add(exchange);
     const body = requestText(id, request.method, pending.paramsFor(id));
@@ -99,6 +100,15 @@ export class HttpWire implements Wire {
     return pending.promise;
   }
 
+  /** Why no request can be sent now. */
+  private refusal(): GatewayError | undefined {
+    const { server } = this.options;
+    if (this.closed) return new GatewayError('upstream_closed', `The connection to "${server}" is closed.`);
+    if (this.open.size < MAX_IN_FLIGHT) return undefined;
+    const message = `The server "${server}" has ${MAX_IN_FLIGHT} requests in flight; try again shortly.`;
+    return new GatewayError('overloaded', message);
+  }
+
   private exchangeFor(pending: Pending, id: number, hadSession: boolean): HttpExchange {
     const { server, timeouts, maxMessageBytes } = this.options;
     const exchange: HttpExchange = new HttpExchange({
@@ -109,13 +119,33 @@ export class HttpWire implements Wire {
       end: (error) => {
         this.open.delete(exchange);
         if (pending.done) return;
-        const lost = hadSession && error instanceof HttpRejection && error.status === 404;
-        if (lost) pending.fail(new SessionLost(`The server "${server}" no longer knows the session.`));
-        else if (error instanceof HttpRejection && pending.request.exchange === undefined) pending.fail(error);
+        if (error instanceof HttpRejection) this.onRejection(error, pending, { id, hadSession });
         else pending.fail(error ? transportError(server, error, timeouts) : unanswered(server, pending.request.method));
       },
     });
     return exchange;
+  }
+
+  /** A refusal by status: the session is gone, or its body is the answer, or it says something about the server. */
+  private onRejection(
+    rejection: HttpRejection,
+    pending: Pending,
+    { id, hadSession }: { id: number; hadSession: boolean },
+  ): void {
+    const { server, timeouts } = this.options;
+    const { status, answer } = rejection;
+    if (hadSession && this.era === 'legacy' && isSessionUnknown(rejection)) {
+      pending.fail(new SessionLost(`The server "${server}" no longer knows the session.`));
+      return;
+    }
+    const handshake = pending.request.method === 'server/discover' || pending.request.method === 'initialize';
+    const ours = answer?.id === id || (answer !== undefined && answer.id === undefined && !concludesNothing(status));
+    const judged = concludesNothing(status) && (handshake || status < 408); // credentials are the gateway's own affair
+    if (answer?.error && ours && !judged) pending.succeed({ error: answer.error, bytes: rejection.body.length });
+    else {
+      const shown = new HttpRejection(status, this.options.clean(rejection.body), answer);
+      pending.fail(handshake ? shown : transportError(server, shown, timeouts));
+    }
   }
 
   async notify(method: string, params: JsonObject): Promise<void> {
@@ -125,22 +155,31 @@ export class HttpWire implements Wire {
   adopt(session: { era: 'legacy' | 'modern'; version: string }): void {
     this.era = session.era;
     this.version = session.version;
-    if (session.era === 'legacy') this.openStream(0);
+    if (session.era === 'legacy') this.openStream(0, false);
+  }
+
+  async retire(): Promise<void> {
+    this.closed = true;
+    clearTimeout(this.streamTimer);
+    this.stream?.abort(new GatewayError('upstream_closed', 'The session is over.'));
+    await this.options.dispatcher.close();
   }
 
   async close(): Promise<void> {
-    if (this.closed) return;
+    if (this.ended) return;
+    const retired = this.closed;
+    this.ended = true;
     this.closed = true;
     clearTimeout(this.streamTimer);
     const reason = new GatewayError('upstream_closed', `The connection to "${this.options.server}" was closed.`);
     for (const exchange of this.open) exchange.abort(reason);
-    if (this.session !== undefined) await this.endSession();
-    await this.options.dispatcher.close();
+    if (this.session !== undefined && !retired) await this.endSession();
+    await this.options.dispatcher.destroy();
   }
 
   /** Answers of the server to this POST, and what belongs to it. */
   private onFrame(frame: Frame, pending: Pending, { id, bytes }: { id: number; bytes: number }): void {
-    if (frame.kind === 'notification') pending.notify(frame.method, frame.params);
+    if (frame.kind === 'notification') this.onNotification(frame, pending);
     else if (frame.kind === 'request') this.reply(answerTo(frame));
     else if (frame.id === id || (frame.id === undefined && frame.error)) {
       pending.succeed({
@@ -149,6 +188,13 @@ export class HttpWire implements Wire {
         bytes,
       });
     } else this.options.events.noise('an answer to another request on this stream');
+  }
+
+  /** News of the offer may come on the stream of any call; everything else on it belongs to that call. */
+  private onNotification({ method, params }: NotificationFrame, pending: Pending): void {
+    const news = method.endsWith('/list_changed') || method === 'notifications/resources/updated';
+    if (news && !pending.request.onNotification) this.options.events.notification(method, params);
+    else pending.notify(method, params);
   }
 
   private requestHeaders(request: WireRequest): Record<string, string> {
@@ -211,34 +257,43 @@ export class HttpWire implements Wire {
   }
 
   /** The standing stream of a legacy session: list changes and the like. Servers without one answer 405. */
-  private openStream(attempt: number): void {
+  private openStream(attempt: number, reopened: boolean): void {
     if (this.closed) return;
+    const { server, maxMessageBytes, events } = this.options;
     const headers: Record<string, string> = { ...this.fixedHeaders, accept: 'text/event-stream' };
     delete headers['content-type'];
     this.addSession(headers);
     let live = false;
     const exchange: HttpExchange = new HttpExchange({
-      server: this.options.server,
-      maxMessageBytes: this.options.maxMessageBytes,
+      server,
+      maxMessageBytes,
       headers: () => {
         live = true;
+        if (reopened) events.missed();
       },
       frame: (frame) => {
-        if (frame.kind === 'notification') this.options.events.notification(frame.method, frame.params);
+        if (frame.kind === 'notification') events.notification(frame.method, frame.params);
         else if (frame.kind === 'request') this.reply(answerTo(frame));
       },
       end: (error) => {
         this.open.delete(exchange);
-        if (this.closed || (error instanceof HttpRejection && error.status < 500)) return;
-        const next = live ? 0 : attempt + 1;
-        this.streamTimer = setTimeout(
-          () => this.openStream(next),
-          STREAM_BACKOFF[Math.min(next, STREAM_BACKOFF.length - 1)],
-        ).unref();
+        if (this.closed) return;
+        if (error instanceof HttpRejection && !concludesNothing(error.status)) {
+          // a server that never had the stream says 405, or whatever; one that had it has forgotten the session
+          if (reopened && isSessionUnknown(error)) events.closed('the server no longer knows the session');
+          return;
+        }
+        this.reopenStream(live ? 0 : attempt + 1, reopened || live);
       },
     });
+    this.stream = exchange;
     this.open.add(exchange);
     this.dispatch(exchange, { method: 'GET', headers, bodyTimeout: 0 });
+  }
+
+  private reopenStream(attempt: number, reopened: boolean): void {
+    const wait = STREAM_BACKOFF[Math.min(attempt, STREAM_BACKOFF.length - 1)];
+    this.streamTimer = setTimeout(() => this.openStream(attempt, reopened), wait).unref();
   }
 
   private dispatch(

@@ -1,5 +1,5 @@
 // What a server sends: parsed once, sorted into answers, notifications and questions.
-import { type JsonObject } from '../../core/json.ts';
+import { isObject, type JsonObject } from '../../core/json.ts';
 import { errorText, type Frame, readFrame, type RequestFrame, resultText } from '../../protocol/mcp/frames.ts';
 import { parseStrict } from '../../protocol/mcp/strict-json.ts';
 
@@ -9,6 +9,17 @@ const UPSTREAM_DEPTH = 512;
 /** Reads one message of a server. Throws GatewayError where it is not one. */
 export function readInbound(text: string): Frame {
   return readFrame(parseStrict(text, { depth: UPSTREAM_DEPTH, uniqueKeys: false }));
+}
+
+/** The request that a message answers although it breaks the rules of an answer; undefined where that is not sure. */
+export function brokenAnswerId(text: string): number | undefined {
+  try {
+    const value = parseStrict(text, { depth: UPSTREAM_DEPTH, uniqueKeys: false });
+    if (!isObject(value) || value.method !== undefined) return undefined;
+    return typeof value.id === 'number' ? value.id : undefined;
+  } catch {
+    return undefined; // not JSON: nobody's answer
+  }
 }
 
 /** Our answer to a server's own request: ping is answered, everything else is not declared and so refused. */

@@ -1,10 +1,15 @@
 // Hearing of changes: a legacy server says so unasked, a modern one is asked with `subscriptions/listen`.
+import { Cancellation } from '../../core/cancellation.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { backoffMs } from './backoff.ts';
 import { type Connection } from './connection.ts';
 
 /** Changes within this time are read together. */
 const COALESCE_MS = 50;
+/** Resources that are followed within this time are asked for together. */
+const RENEW_MS = 5;
+/** How long a follower waits for the server to acknowledge. */
+const ACKNOWLEDGE_MS = 2_000;
 
 export interface OfferWatchHandlers {
   /** Something in the offer changed; read it again. */
@@ -19,7 +24,9 @@ export class OfferWatch {
   private readonly uris = new Set<string>();
   private timer: NodeJS.Timeout | undefined;
   private listenTimer: NodeJS.Timeout | undefined;
-  private abort: AbortController | undefined;
+  /** The listening in force, and while it is being renewed the one before it. */
+  private readonly open = new Set<Cancellation>();
+  private renewal: Promise<void> | undefined;
   private reading = false;
   private again = false;
   private stopped = false;
@@ -30,14 +37,14 @@ export class OfferWatch {
   }
 
   start(): void {
-    if (this.connection.era === 'modern') this.listen(0);
+    if (this.connection.era === 'modern') this.listen(0, nothing);
   }
 
   stop(): void {
     this.stopped = true;
     clearTimeout(this.timer);
     clearTimeout(this.listenTimer);
-    this.abort?.abort();
+    for (const abort of this.open) abort.abort();
   }
 
   /** A change was signalled. */
@@ -47,13 +54,19 @@ export class OfferWatch {
     if (!this.reading) this.timer ??= setTimeout(() => void this.read(), COALESCE_MS).unref();
   }
 
-  /** Wants (or no longer wants) to hear of updates to a resource; over a modern connection the listening is renewed. */
-  follow(uri: string, wanted: boolean): void {
+  /** Wants (or no longer wants) to hear of updates to a resource; resolves when the listening that says so is in force. */
+  follow(uri: string, wanted: boolean): Promise<void> {
     const changed = wanted ? this.uris.size !== this.uris.add(uri).size : this.uris.delete(uri);
-    if (!changed || this.connection.era !== 'modern' || this.stopped) return;
-    clearTimeout(this.listenTimer);
-    this.abort?.abort();
-    this.listen(0);
+    if (!changed || this.connection.era !== 'modern' || this.stopped) return Promise.resolve();
+    this.renewal ??= new Promise((resolve) => {
+      setTimeout(resolve, ACKNOWLEDGE_MS).unref();
+      clearTimeout(this.listenTimer);
+      this.listenTimer = setTimeout(() => {
+        this.renewal = undefined;
+        this.listen(0, resolve);
+      }, RENEW_MS);
+    });
+    return this.renewal;
   }
 
   private async read(): Promise<void> {
@@ -65,20 +78,34 @@ export class OfferWatch {
     if (this.again as boolean) this.changed();
   }
 
-  private listen(attempt: number): void {
+  /** Listens anew. The listening before it ends only when this one is in force, so that nothing is missed in between. */
+  private listen(attempt: number, inForce: () => void): void {
     const notifications = this.filter();
-    if (this.stopped || Object.keys(notifications).length === 0) return;
-    const abort = new AbortController();
-    this.abort = abort;
+    const before = [...this.open];
+    const settle = () => {
+      for (const abort of before) abort.abort();
+      inForce();
+    };
+    if (this.stopped || Object.keys(notifications).length === 0) {
+      settle();
+      return;
+    }
+    const abort = new Cancellation();
+    this.open.add(abort);
+    abort.onAbort(() => this.open.delete(abort));
+    let heard = false;
     const restart = () => {
+      settle();
       if (this.stopped || abort.signal.aborted) return;
+      this.open.delete(abort);
+      const next = heard ? 0 : attempt + 1;
       // what changed while nobody listened is only found by reading again (wire.md, Subscriptions)
       this.listenTimer = setTimeout(
         () => {
-          this.listen(attempt + 1);
+          this.listen(next, nothing);
           this.changed();
         },
-        backoffMs(attempt + 1),
+        backoffMs(next + 1),
       ).unref();
     };
     this.connection
@@ -86,15 +113,17 @@ export class OfferWatch {
         method: 'subscriptions/listen',
         params: { notifications },
         totalMs: Infinity,
-        exchange: { signal: abort.signal, wantsProgress: false, progress: ignore, log: ignore, notify: ignore },
+        exchange: { signal: abort.signal, wantsProgress: false, progress: nothing, log: nothing, notify: nothing },
         onNotification: (method, params) => {
-          attempt = 0;
+          heard = true;
+          settle();
           this.onNotification(method, params);
         },
       })
       .then((reply) => {
         // refused outright: the server has no such method, and asking again would not change that
-        if (!reply.error) restart();
+        if (reply.error) settle();
+        else restart();
       }, restart);
   }
 
@@ -119,6 +148,6 @@ export class OfferWatch {
   }
 }
 
-function ignore(): void {
+function nothing(): void {
   // the gateway's own listening has no caller to tell
 }

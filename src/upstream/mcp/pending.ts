@@ -16,7 +16,6 @@ export class Pending {
   readonly promise: Promise<WireReply>;
   readonly request: WireRequest;
   private readonly deadline: Deadline | undefined;
-  private readonly onAbort: (() => void) | undefined;
   private resolve!: (reply: WireReply) => void;
   private reject!: (error: unknown) => void;
   private settled = false;
@@ -41,9 +40,10 @@ export class Pending {
       );
     }
     const signal = request.exchange?.signal;
-    if (signal) {
-      this.onAbort = () => abandon(new GatewayError('cancelled', 'The caller cancelled the call.'));
-      signal.addEventListener('abort', this.onAbort, { once: true });
+    if (signal?.aborted === true) this.fail(new GatewayError('cancelled', 'The caller cancelled the call.'));
+    else if (signal) {
+      // never taken back: the signal is this call's own and dies with it
+      signal.onAbort(() => abandon(new GatewayError('cancelled', 'The caller cancelled the call.')));
     }
   }
 
@@ -87,7 +87,6 @@ export class Pending {
     if (this.settled) return false;
     this.settled = true;
     this.deadline?.clear();
-    if (this.onAbort) this.request.exchange?.signal.removeEventListener('abort', this.onAbort);
     return true;
   }
 }

@@ -11,6 +11,9 @@ const MAX_PAGES = 1_000;
 const MAX_ENTRIES = 10_000;
 const MAX_BYTES = 64 * 1024 * 1024;
 
+/** Failures of one list, which say nothing against the others. */
+const OF_THE_LIST = new Set<string>(['upstream_protocol', 'upstream_message_too_large']);
+
 const LISTS: readonly { kind: OfferKind; method: string; capability: string }[] = [
   { kind: 'tool', method: 'tools/list', capability: 'tools' },
   { kind: 'prompt', method: 'prompts/list', capability: 'prompts' },
@@ -18,19 +21,42 @@ const LISTS: readonly { kind: OfferKind; method: string; capability: string }[] 
   { kind: 'resourceTemplate', method: 'resources/templates/list', capability: 'resources' },
 ];
 
-/** Reads the whole offer of a connected server. Throws GatewayError where a declared list cannot be read. */
-export async function readOffer(connection: Connection, totalMs: number): Promise<ServerOffer> {
+/** What was read, and what could not be. */
+export interface OfferReading {
+  readonly offer: ServerOffer;
+  readonly problems: readonly string[];
+}
+
+/**
+ * Reads the whole offer of a connected server. A declared list that breaks the rules keeps its entries of `last` and is told
+ * among the problems. Throws GatewayError where the server cannot be talked with.
+ */
+export async function readOffer(
+  connection: Connection,
+  totalMs: number,
+  last: ServerOffer | undefined,
+): Promise<OfferReading> {
   const { capabilities, serverInfo, instructions } = connection.handshake;
   const lists = LISTS.filter((list) => isObject(capabilities[list.capability]));
+  const problems: string[] = [];
   const read = await Promise.all(
-    lists.map(async (list) => [list.kind, await readList(connection, list, totalMs)] as const),
+    lists.map(async (list) => {
+      try {
+        return [list.kind, await readList(connection, list, totalMs)] as const;
+      } catch (error) {
+        if (!(error instanceof GatewayError) || !OF_THE_LIST.has(error.code)) throw error;
+        problems.push(error.message);
+        return [list.kind, last?.entries[list.kind] ?? []] as const;
+      }
+    }),
   );
-  return {
+  const offer = {
     capabilities,
     ...(serverInfo && { serverInfo }),
     ...(instructions !== undefined && { instructions }),
     entries: { ...EMPTY_OFFER.entries, ...Object.fromEntries(read) },
   };
+  return { offer, problems };
 }
 
 async function readList(connection: Connection, list: (typeof LISTS)[number], totalMs: number): Promise<JsonObject[]> {
@@ -47,28 +73,34 @@ async function readList(connection: Connection, list: (typeof LISTS)[number], to
     if (reply.error?.code === -32601) return []; // declared, but without templates or the like
     if (!reply.result) throw unreadable(connection, list.method, reply.error?.message ?? 'no result');
     bytes += reply.bytes;
-    entries.push(...entriesOf(reply.result, LIST_KEYS[list.kind]));
-    const next = reply.result.nextCursor;
-    if (typeof next !== 'string') return entries;
-    if (cursors.has(next)) throw unreadable(connection, list.method, 'its pages run in a circle');
+    for (const entry of entriesOf(reply.result, list.kind)) entries.push(entry);
     if (entries.length > MAX_ENTRIES || bytes > MAX_BYTES)
       throw unreadable(connection, list.method, `it has more than ${MAX_ENTRIES} entries or ${MAX_BYTES} bytes`);
+    const next = reply.result.nextCursor;
+    if (typeof next !== 'string' || next === '') return entries; // some servers say the end with an empty cursor
+    if (cursors.has(next)) throw unreadable(connection, list.method, 'its pages run in a circle');
     cursors.add(next);
     cursor = next;
   }
   throw unreadable(connection, list.method, `it has more than ${MAX_PAGES} pages`);
 }
 
+const NAME_KEYS: Readonly<Record<OfferKind, string>> = {
+  tool: 'name',
+  prompt: 'name',
+  resource: 'uri',
+  resourceTemplate: 'uriTemplate',
+};
+
 /** Entries that are objects with a usable name; what else stands in the list cannot be offered to anyone. */
-function entriesOf(result: JsonObject, key: string): JsonObject[] {
-  const list = result[key];
+function entriesOf(result: JsonObject, kind: OfferKind): JsonObject[] {
+  const list = result[LIST_KEYS[kind]];
   if (!Array.isArray(list)) return [];
-  return list.filter((entry): entry is JsonObject => isObject(entry) && nameOf(entry) !== undefined);
+  return list.filter((entry): entry is JsonObject => isObject(entry) && isName(entry[NAME_KEYS[kind]]));
 }
 
-function nameOf(entry: JsonObject): string | undefined {
-  const name = entry.uri ?? entry.uriTemplate ?? entry.name;
-  return typeof name === 'string' && name !== '' && name.length <= 4096 ? name : undefined;
+function isName(value: unknown): boolean {
+  return typeof value === 'string' && value !== '' && value.length <= 4096;
 }
 
 function unreadable(connection: Connection, method: string, why: string): GatewayError {

@@ -13,9 +13,15 @@ export interface Live {
   readonly watch: OfferWatch;
 }
 
+interface Followed {
+  readonly holders: Set<string>;
+  /** Settles with the server's subscription. */
+  readonly ready: Promise<void>;
+}
+
 /** Who follows what; survives the connection. */
 export class ResourceSubscriptions {
-  private readonly holders = new Map<string, Set<string>>();
+  private readonly followed = new Map<string, Followed>();
   private readonly server: string;
   private readonly totalMs: number;
 
@@ -24,32 +30,34 @@ export class ResourceSubscriptions {
     this.totalMs = totalMs;
   }
 
-  /** Follows a resource for a holder; the first holder makes the server's subscription. Throws GatewayError. */
+  /** Follows a resource for a holder; the first holder makes the server's subscription, the others wait for it. Throws GatewayError. */
   async add(uri: string, holder: string, live: Live | undefined): Promise<void> {
-    const known = this.holders.get(uri);
+    const known = this.followed.get(uri);
     if (known) {
-      known.add(holder);
-      return;
+      known.holders.add(holder);
+      return known.ready;
     }
-    if (this.holders.size >= MAX_URIS)
+    if (this.followed.size >= MAX_URIS)
       throw new GatewayError('overloaded', `The server "${this.server}" has ${MAX_URIS} followed resources already.`);
-    this.holders.set(uri, new Set([holder]));
+    const ready = live ? this.subscribe(uri, live) : Promise.resolve();
+    const entry = { holders: new Set([holder]), ready };
+    this.followed.set(uri, entry);
     try {
-      if (live) await this.subscribe(uri, live);
+      await ready;
     } catch (error) {
-      this.holders.delete(uri);
+      if (this.followed.get(uri) === entry) this.followed.delete(uri);
       throw error;
     }
   }
 
   /** The last holder that lets go ends the server's subscription. */
   remove(uri: string, holder: string, live: Live | undefined): void {
-    const known = this.holders.get(uri);
-    if (!known?.delete(holder) || known.size > 0) return;
-    this.holders.delete(uri);
+    const known = this.followed.get(uri);
+    if (!known?.holders.delete(holder) || known.holders.size > 0) return;
+    this.followed.delete(uri);
     if (!live) return;
-    if (live.connection.era === 'modern') live.watch.follow(uri, false);
     // nobody waits for it: an unsubscribe that fails only means news that nobody is told
+    if (live.connection.era === 'modern') void live.watch.follow(uri, false);
     else
       live.connection
         .request({ method: 'resources/unsubscribe', params: { uri }, totalMs: this.totalMs })
@@ -58,7 +66,7 @@ export class ResourceSubscriptions {
 
   /** Subscribes anew on a new connection. */
   async resume(live: Live): Promise<void> {
-    await Promise.allSettled([...this.holders.keys()].map((uri) => this.subscribe(uri, live)));
+    await Promise.allSettled([...this.followed.keys()].map((uri) => this.subscribe(uri, live)));
   }
 
   private async subscribe(uri: string, { connection, watch }: Live): Promise<void> {
@@ -70,7 +78,7 @@ export class ResourceSubscriptions {
       );
     }
     if (connection.era === 'modern') {
-      watch.follow(uri, true);
+      await watch.follow(uri, true);
       return;
     }
     const reply = await connection.request({ method: 'resources/subscribe', params: { uri }, totalMs: this.totalMs });

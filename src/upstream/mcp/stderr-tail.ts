@@ -13,7 +13,7 @@ export class StderrTail {
   #total = 0;
 
   constructor(secrets: readonly string[]) {
-    this.#secrets = [...new Set(secrets.flatMap(spellingsOf))].sort((a, b) => b.length - a.length);
+    this.#secrets = allSpellings(secrets);
   }
 
   push(chunk: Buffer): void {
@@ -41,6 +41,16 @@ export class StderrTail {
     const lineEnd = text.indexOf('\n');
     return text.slice(lineEnd === -1 ? (this.#secrets[0]?.length ?? 0) : lineEnd + 1);
   }
+}
+
+/** Cleans single texts of a server as `StderrTail` cleans its stderr: no escapes, no secrets. */
+export function textCleaner(secrets: readonly string[]): (text: string) => string {
+  const spellings = allSpellings(secrets);
+  return (text) => redact(clean(text), spellings);
+}
+
+function allSpellings(secrets: readonly string[]): string[] {
+  return [...new Set(secrets.flatMap(spellingsOf))].sort((a, b) => b.length - a.length);
 }
 
 /** Terminal escapes: CSI, strings such as OSC (to their end, or that of the line), and the short ones. */

@@ -7,7 +7,7 @@ import { type Readable, type Writable } from 'node:stream';
 import { GatewayError, reasonOf } from '../../core/errors.ts';
 import { resolveCommand } from './command.ts';
 import { detectContainment, type Containment, type Enclosure } from './containment.ts';
-import { LineSplitter } from '../../protocol/mcp/line-splitter.ts';
+import { type DroppedLine, LineSplitter } from '../../protocol/mcp/line-splitter.ts';
 import { StderrTail } from './stderr-tail.ts';
 
 const DEFAULT_STOP_GRACE_MS = 2_000;
@@ -48,6 +48,8 @@ export interface ProcessExit {
 export interface StdioProcessHandlers {
   line(text: string): void;
   oversize(bytes: number): void;
+  /** A line that was too long has ended, or does not end. */
+  dropped?(line: DroppedLine): void;
   /** Called once, after the last line. Not called for a process that did not start. */
   exit(exit: ProcessExit): void;
   /** What was queued after `send` returned false has been written. */

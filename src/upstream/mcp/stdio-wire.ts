@@ -2,9 +2,11 @@
 import { GatewayError, reasonOf } from '../../core/errors.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { META } from '../../protocol/mcp/meta.ts';
+import { type DroppedLine } from '../../protocol/mcp/line-splitter.ts';
 import { notificationText, requestText, type ResponseFrame } from '../../protocol/mcp/frames.ts';
 import { type Deadlines } from './deadlines.ts';
-import { answerTo, readInbound, tokenOf } from './inbound.ts';
+import { readDropped } from './dropped-answer.ts';
+import { answerTo, brokenAnswerId, readInbound, tokenOf } from './inbound.ts';
 import { Pending } from './pending.ts';
 import { StdioProcess, type StdioProcessOptions } from './stdio-process.ts';
 import { type Wire, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
@@ -38,7 +40,8 @@ export class StdioWire implements Wire {
     this.events = options.events;
     this.process = new StdioProcess(options.process, {
       line: (text) => this.onLine(text),
-      oversize: (bytes) => this.onOversize(bytes, options.process.maxMessageBytes),
+      oversize: () => undefined, // what it was shows when it ends
+      dropped: (line) => this.onDropped(line, options.process.maxMessageBytes),
       exit: (info) => this.onExit(info.message),
     });
   }
@@ -48,14 +51,17 @@ export class StdioWire implements Wire {
   }
 
   request(request: WireRequest): Promise<WireReply> {
-    if (this.gone !== undefined)
-      throw new GatewayError('upstream_closed', `The server "${this.server}" is gone: ${this.gone}`);
+    if (this.gone !== undefined) {
+      const message = `The server "${this.server}" is gone: ${this.gone}`;
+      return Promise.reject(new GatewayError('upstream_closed', message));
+    }
     const id = this.nextId++;
     const pending = new Pending(request, {
       server: this.server,
       deadlines: this.deadlines,
       onAbandon: (reason) => this.abandon(id, reason),
     });
+    if (pending.done) return pending.promise; // cancelled before it was sent
     const listens = request.method === 'subscriptions/listen';
     this.pending.set(id, pending);
     if (listens) this.listeners.set(id, pending);
@@ -78,6 +84,10 @@ export class StdioWire implements Wire {
     // a pipe has nothing to remember: version and capabilities travel in the messages
   }
 
+  retire(): Promise<void> {
+    return this.process.stop();
+  }
+
   close(): Promise<void> {
     return this.process.stop();
   }
@@ -87,8 +97,12 @@ export class StdioWire implements Wire {
     const method = this.pending.get(id)?.request.method;
     this.pending.delete(id);
     this.listeners.delete(id);
-    if (this.gone === undefined && method !== 'initialize') {
+    if (this.gone !== undefined || method === 'initialize') return;
+    try {
       this.process.send(notificationText('notifications/cancelled', { requestId: id, reason }));
+    } catch (error) {
+      // nobody waits for the request any more, and whoever ended it (a clock, a caller) is not to blame for a full pipe
+      this.events.noise(`a cancellation could not be delivered: ${reasonOf(error)}`);
     }
   }
 
@@ -101,7 +115,7 @@ export class StdioWire implements Wire {
       this.onGarbage(text, reasonOf(error));
       return;
     }
-    if (frame.kind === 'response') this.onResponse(frame, text.length);
+    if (frame.kind === 'response') this.onResponse(frame, Buffer.byteLength(text));
     else if (frame.kind === 'request') this.process.send(answerTo(frame));
     else this.onNotification(frame.method, frame.params);
   }
@@ -153,15 +167,30 @@ export class StdioWire implements Wire {
   private onGarbage(text: string, why: string): void {
     this.garbage++;
     this.events.noise(`stdout is not MCP (${why}): ${text.slice(0, 200)}`);
+    const id = brokenAnswerId(text);
+    if (id !== undefined && this.pending.has(id)) {
+      const message = `The server "${this.server}" answered with something that is not MCP: ${why}`;
+      this.failOne(id, new GatewayError('upstream_protocol', message));
+    }
     if (this.garbage < MAX_GARBAGE) return;
-    this.onExit(`it wrote ${MAX_GARBAGE} lines in a row that are not MCP`);
-    void this.process.stop();
+    this.giveUp(`it wrote ${MAX_GARBAGE} lines in a row that are not MCP`);
   }
 
-  /** The line is gone, and with it the id of the request that it answered: with one in flight that one failed, else all did. */
-  private onOversize(bytes: number, limit: number): void {
-    const message = `The server "${this.server}" sent a message of more than ${limit} bytes (limits.upstreamMessage); ${bytes} bytes were dropped.`;
-    this.failAll(new GatewayError('upstream_message_too_large', message));
+  /** A message over the limit harms the call that it answered; all of them only where it cannot be known which. */
+  private onDropped(line: DroppedLine, limit: number): void {
+    const message = `The server "${this.server}" sent a message of more than ${limit} bytes (limits.upstreamMessage); ${line.bytes} bytes were dropped.`;
+    const error = new GatewayError('upstream_message_too_large', message);
+    const found = readDropped(line);
+    if (found.kind === 'answer' && this.pending.has(found.id)) this.failOne(found.id, error);
+    else if (found.kind === 'unknown') this.failAll(error);
+    else this.events.noise(message);
+    if (!line.ended) this.giveUp(`it wrote a line of more than ${line.bytes} bytes without an end`);
+  }
+
+  /** Ends a process that cannot be talked with. */
+  private giveUp(reason: string): void {
+    this.onExit(reason);
+    void this.process.stop();
   }
 
   private onExit(reason: string): void {
@@ -171,6 +200,13 @@ export class StdioWire implements Wire {
       new GatewayError('upstream_closed', `The server "${this.server}" went away during the call: ${reason}`),
     );
     this.events.closed(reason);
+  }
+
+  private failOne(id: number, error: GatewayError): void {
+    const pending = this.pending.get(id);
+    this.pending.delete(id);
+    this.listeners.delete(id);
+    pending?.fail(error);
   }
 
   private failAll(error: GatewayError): void {

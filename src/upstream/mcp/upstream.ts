@@ -1,4 +1,5 @@
 // A configured server: keeps one connection to it alive, its offer fresh, and runs calls on it.
+import { type CancelSignal } from '../../core/cancellation.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EMPTY_OFFER, type ServerOffer } from '../../catalog/offer.ts';
 import { type StoredOffer } from '../../catalog/store.ts';
@@ -13,6 +14,7 @@ import { OfferWatch } from './offer-watch.ts';
 import { type Live, ResourceSubscriptions } from './resource-subscriptions.ts';
 import { readOffer } from './read-offer.ts';
 import { describeServer, type ServerStatus, type UpstreamState } from './status.ts';
+import { textCleaner } from './stderr-tail.ts';
 import { StdioWire } from './stdio-wire.ts';
 import { SessionLost, type Wire, type WireReply } from './wire.ts';
 
@@ -34,7 +36,11 @@ export interface UpstreamReply {
 interface Loss {
   readonly reason: string;
   readonly again: boolean;
+  /** Whether calls in flight may still get their answers. */
+  readonly gentle: boolean;
 }
+
+const UNSUPPORTED_VERSION = -32022;
 
 /** Lines of noise that are kept beside stderr. */
 const MAX_NOISE = 20;
@@ -60,12 +66,17 @@ export class Upstream {
   private lastError: { message: string; at: number } | undefined;
   private nextAttemptAt: number | undefined;
   private noise: string[] = [];
+  private problems: readonly string[] = [];
+  private readonly retired = new Set<Wire>();
+  /** Takes secrets out of what the server says. */
+  private readonly clean: (text: string) => string;
   private readonly subscriptions: ResourceSubscriptions;
 
   constructor(config: ServerConfig, context: UpstreamContext, known: StoredOffer | undefined) {
     this.config = config;
     this.context = context;
     this.stored = known;
+    this.clean = textCleaner(config.secrets);
     this.subscriptions = new ResourceSubscriptions(config.name, config.timeouts.total);
     this.state = config.disabled ? 'disabled' : config.problem === undefined ? 'connecting' : 'invalid';
     if (config.problem !== undefined) this.lastError = { message: config.problem, at: Date.now() };
@@ -101,17 +112,21 @@ export class Upstream {
     if (this.state === 'connecting') this.running ??= this.run();
   }
 
-  /** Runs a request on the server. Throws GatewayError; a lost session is opened again once (wire.md, Retrying). */
+  /** Runs a request on the server. Throws GatewayError; what was not processed is sent again once (wire.md, Retrying). */
   async request(request: ConnectionRequest): Promise<UpstreamReply> {
-    let connection = this.connection ?? (await this.acquire());
     this.inFlight++;
     try {
-      return { connection, reply: await connection.request(request) };
+      const connection = this.connection ?? (await this.acquire(request.exchange?.signal));
+      try {
+        const reply = await connection.request(request);
+        if (!this.isOutdated(reply, connection)) return { connection, reply };
+      } catch (error) {
+        if (!this.mayRepeat(error, connection)) throw error;
+      }
+      const next = await this.acquire(request.exchange?.signal);
+      return { connection: next, reply: await next.request(request) };
     } catch (error) {
-      if (!(error instanceof SessionLost)) throw this.noticed(error, connection);
-      this.drop(connection, { reason: error.message, again: true });
-      connection = await this.acquire();
-      return { connection, reply: await connection.request(request) };
+      throw error instanceof SessionLost ? lostAgain(error) : error;
     } finally {
       if (--this.inFlight === 0) this.idle?.();
     }
@@ -141,7 +156,10 @@ export class Upstream {
   async stop(): Promise<void> {
     this.stopping.abort();
     if (this.state !== 'disabled' && this.state !== 'invalid') this.state = 'stopped';
-    await this.wire?.close();
+    this.settled.resolve();
+    this.firstAttempt.resolve();
+    await Promise.all([this.wire?.close(), ...[...this.retired].map((wire) => wire.close())]);
+    this.lost?.({ reason: 'it was stopped', again: false, gentle: false }); // a connection over HTTP does not end by itself
     await this.running;
   }
 
@@ -157,7 +175,7 @@ export class Upstream {
       restarts: Math.max(0, this.starts - 1),
       lastError: this.lastError,
       nextAttemptAt: this.nextAttemptAt,
-      warnings,
+      warnings: [...this.problems, ...warnings],
       tail: [...(process?.stderrTail() ?? []), ...this.noise],
     });
   }
@@ -188,11 +206,11 @@ export class Upstream {
     try {
       this.connection = await this.open(instance);
     } catch (error) {
-      const reason = toGatewayError(error).message;
+      const reason = this.clean(toGatewayError(error instanceof SessionLost ? lostAgain(error) : error).message);
       // the same failure at every attempt is one piece of news
       if (reason !== this.lastError?.message)
         this.context.onEvent('server_failed', { server: this.config.name, instance, reason });
-      return { reason, again: false };
+      return { reason, again: false, gentle: false };
     }
     this.failures = 0;
     this.enter('ready');
@@ -206,7 +224,8 @@ export class Upstream {
     const ended = await loss.promise;
     this.watch.stop();
     this.connection = undefined;
-    await this.wire?.close();
+    if (ended.gentle) this.retire();
+    else await this.wire?.close();
     this.context.onEvent('server_ended', { server: this.config.name, instance, reason: ended.reason });
     return ended;
   }
@@ -216,24 +235,34 @@ export class Upstream {
       ...this.context,
       server: this.config,
       instance,
+      clean: this.clean,
+      signal: this.stopping.signal,
       onWire: (wire) => {
         if (this.isStopping()) throw this.unavailable();
         this.wire = wire;
         this.context.onEvent('server_started', { server: this.config.name, instance, run: this.config.display });
       },
       events: {
-        closed: (reason) => this.lost?.({ reason, again: false }),
+        closed: (reason) => this.lost?.({ reason: this.clean(reason), again: false, gentle: false }),
         noise: (what) => this.note(what),
+        missed: () => this.watch?.changed(),
         notification: (method, params) => this.onNotification(method, params),
       },
     });
-    await this.read(connection);
-    return connection;
+    try {
+      await this.read(connection);
+      return connection;
+    } catch (error) {
+      await connection.wire.close();
+      throw error;
+    }
   }
 
+  /** Reads the offer; a list that cannot be read keeps its last good entries, and takes down nothing beside itself. */
   private async read(connection: Connection): Promise<void> {
-    const offer = await readOffer(connection, this.config.timeouts.total);
+    const { offer, problems } = await readOffer(connection, this.config.timeouts.total, this.stored?.offer);
     this.stored = { fetchedAt: Date.now(), offer };
+    this.problems = problems.map(this.clean);
     this.context.onOffer(this.config.name, this.stored);
   }
 
@@ -244,8 +273,9 @@ export class Upstream {
     try {
       await this.read(connection);
     } catch (error) {
-      this.lastError = { message: `Its lists changed, but reading them failed: ${reasonOf(error)}`, at: Date.now() };
-      this.noticed(error, connection);
+      const reason = this.clean(reasonOf(error));
+      this.lastError = { message: `Its lists changed, but reading them failed: ${reason}`, at: Date.now() };
+      this.mayRepeat(error, connection);
     }
   }
 
@@ -257,10 +287,23 @@ export class Upstream {
   }
 
   /** The connection, waiting for one that is being opened; fails at once while the server is down. */
-  private async acquire(): Promise<Connection> {
-    if (this.state === 'connecting') await this.settled.promise;
+  private async acquire(signal: CancelSignal | undefined): Promise<Connection> {
+    if (this.state === 'connecting') await this.untilSettled(signal);
+    if (signal?.aborted === true) throw new GatewayError('cancelled', 'The caller cancelled the call.');
     if (this.connection) return this.connection;
     throw this.unavailable();
+  }
+
+  /** A first start may take its time; one that follows failures is not waited for longer than a connection may take. */
+  private async untilSettled(signal: CancelSignal | undefined): Promise<void> {
+    const { connect, total } = this.config.timeouts;
+    const limit = new AbortController();
+    const leave = () => limit.abort();
+    const stay = signal?.onAbort(leave);
+    const late = delay(this.failures > 0 ? connect : total, undefined, { signal: limit.signal, ref: false });
+    await Promise.race([this.settled.promise, late.catch(() => undefined)]);
+    stay?.();
+    leave();
   }
 
   private unavailable(): GatewayError {
@@ -274,10 +317,19 @@ export class Upstream {
     return new GatewayError('upstream_unreachable', `The server "${name}" is not available: ${why}${next}`);
   }
 
-  /** A failure that says the server is gone ends the connection, so that it is probed and opened again. */
-  private noticed(error: unknown, connection: Connection): unknown {
-    if (isUnreachable(error)) this.drop(connection, { reason: reasonOf(error), again: false });
-    return error;
+  /** Whether a failure shows that the server saw nothing of the request; then the connection is opened anew. */
+  private mayRepeat(error: unknown, connection: Connection): boolean {
+    if (!(error instanceof SessionLost) && !isUnreachable(error)) return false;
+    this.drop(connection, { reason: reasonOf(error), again: true, gentle: true });
+    return true;
+  }
+
+  /** A server that no longer speaks the version that it agreed to was replaced: it is asked anew. */
+  private isOutdated({ error }: WireReply, connection: Connection): boolean {
+    if (connection.era !== 'modern' || error?.code !== UNSUPPORTED_VERSION) return false;
+    this.context.eras.forget(this.config.name);
+    this.drop(connection, { reason: 'it no longer speaks the version that it spoke', again: true, gentle: true });
+    return true;
   }
 
   private drop(connection: Connection, loss: Loss): void {
@@ -285,6 +337,15 @@ export class Upstream {
     this.connection = undefined;
     this.enter('connecting');
     this.lost?.(loss);
+  }
+
+  /** Lets go of a connection whose calls in flight may still end well. */
+  private retire(): void {
+    const { wire } = this;
+    if (!wire) return;
+    this.wire = undefined;
+    this.retired.add(wire);
+    void wire.retire().finally(() => this.retired.delete(wire));
   }
 
   private live(): Live | undefined {
@@ -303,7 +364,11 @@ export class Upstream {
   }
 
   private note(what: string): void {
-    this.noise.push(what);
+    this.noise.push(this.clean(what));
     if (this.noise.length > MAX_NOISE) this.noise.shift();
   }
+}
+
+function lostAgain(error: SessionLost): GatewayError {
+  return new GatewayError('upstream_closed', error.message);
 }

@@ -2,6 +2,7 @@
 import { type Exchange } from '../../core/exchange.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { type RpcError } from '../../core/reply.ts';
+import { type ResponseFrame } from '../../protocol/mcp/frames.ts';
 
 /** Time limits of a server in milliseconds. */
 export interface Timeouts {
@@ -44,6 +45,8 @@ export interface WireEvents {
   notification(method: string, params: JsonObject): void;
   /** The channel is gone; every pending request has failed already. */
   closed(reason: string): void;
+  /** Notifications may have been missed: what they would have told of has to be read again. */
+  missed(): void;
   /** Something that is not MCP arrived, or a line that fits no caller; told for the server's own log. */
   noise(what: string): void;
 }
@@ -55,6 +58,8 @@ export interface Wire {
   notify(method: string, params: JsonObject): Promise<void>;
   /** Tells the wire what the handshake found. */
   adopt(session: { era: 'legacy' | 'modern'; version: string }): void;
+  /** Takes no new requests; those in flight may still get their answers. For a channel that is lost, not broken. */
+  retire(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -63,15 +68,18 @@ export class SessionLost extends Error {
   override readonly name = 'SessionLost';
 }
 
-/** The HTTP exchange ended without a JSON-RPC answer; the handshake reads the status, everyone else the GatewayError made of it. */
+/** The server refused with an HTTP status; the handshake reads it, everyone else the GatewayError or the JSON-RPC error made of it. */
 export class HttpRejection extends Error {
   override readonly name = 'HttpRejection';
   readonly status: number;
   readonly body: string;
+  /** The JSON-RPC error that the body holds, if it holds one. */
+  readonly answer: ResponseFrame | undefined;
 
-  constructor(status: number, body: string) {
+  constructor(status: number, body: string, answer?: ResponseFrame) {
     super(`HTTP ${status}`);
     this.status = status;
     this.body = body;
+    this.answer = answer;
   }
 }

@@ -1,0 +1,57 @@
+// Several messages in one array: what revision 2025-03-26 has, and no other (2025-03-26 basic/index, Batching).
+import { GatewayError, toGatewayError } from '../../core/errors.ts';
+import { type JsonValue } from '../../core/json.ts';
+import { type Gateway } from '../../gateway/gateway.ts';
+import { type Frame, idOf, readFrame } from '../../protocol/mcp/frames.ts';
+import { type Answer, encodeError } from './encode.ts';
+import { answerLegacy, type LegacyContext, takeNotification } from './legacy.ts';
+import { type Session } from './session.ts';
+
+const BATCH_REVISION = '2025-03-26';
+/** Most messages of one batch. */
+const MAX_BATCH = 100;
+
+/** A message of a batch, or the answer to one that is none. */
+type BatchItem = Frame | { readonly kind: 'fault'; readonly answer: Answer };
+
+/** Reads a batch. Throws `invalid_request` where the session's revision has none, or where it is empty, too long, or initializes. */
+export function readBatch(values: readonly JsonValue[], session: Session | undefined): BatchItem[] {
+  if (session?.version !== BATCH_REVISION)
+    throw new GatewayError('invalid_request', 'Batches are not taken here; send one message at a time.');
+  if (values.length === 0 || values.length > MAX_BATCH)
+    throw new GatewayError(
+      'invalid_request',
+      `A batch holds 1 to ${MAX_BATCH} messages; this one holds ${values.length}.`,
+    );
+  const items = values.map(readItem);
+  if (items.some((item) => item.kind === 'request' && item.method === 'initialize'))
+    throw new GatewayError('invalid_request', '`initialize` must not stand in a batch; send it alone.');
+  return items;
+}
+
+function readItem(value: JsonValue): BatchItem {
+  try {
+    return readFrame(value);
+  } catch (error) {
+    return { kind: 'fault', answer: encodeError(idOf(value), toGatewayError(error), 'legacy') };
+  }
+}
+
+/** Answers all of a batch at once, in one array; undefined where there is nothing to answer. */
+export async function answerBatch(
+  gateway: Gateway,
+  items: readonly BatchItem[],
+  context: LegacyContext,
+): Promise<Answer | undefined> {
+  const { session } = context;
+  const answers = await Promise.all(
+    items.map(async (item) => {
+      if (item.kind === 'fault') return item.answer;
+      if (item.kind === 'request') return answerLegacy(gateway, item, context);
+      if (item.kind === 'notification') takeNotification(item, session);
+      return undefined;
+    }),
+  );
+  const texts = answers.filter((answer) => answer !== undefined).map((answer) => answer.text);
+  return texts.length === 0 ? undefined : { text: `[${texts.join(',')}]`, status: 200 };
+}

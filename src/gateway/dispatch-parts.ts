@@ -1,0 +1,20 @@
+// What the end of the pipeline needs of the gateway, and nothing more of it.
+import { type Catalog } from '../catalog/catalog.ts';
+import { type SeenUris } from '../catalog/seen-uris.ts';
+import { type Target } from '../core/call.ts';
+import { type CancelSignal } from '../core/cancellation.ts';
+import { type Upstream } from '../upstream/mcp/upstream.ts';
+import { type Changes } from './changes.ts';
+
+export interface DispatchParts {
+  readonly catalog: () => Catalog;
+  readonly upstream: (name: string) => Upstream | undefined;
+  readonly seen: SeenUris;
+  readonly changes: Changes;
+  /** Whether the thing may be used: what a listener may hear of. */
+  readonly permits: (target: Target) => boolean;
+  /** Resolves when servers that were never seen have had their chance to be (wire.md: at most 2 s). */
+  readonly firstSight: () => Promise<void> | undefined;
+  /** Aborted when the gateway stops: standing calls end well then. */
+  readonly stopping: CancelSignal;
+}

@@ -1,0 +1,85 @@
+// The committed reference pages of the command line and of the errors are those of the sources. UPDATE_GENERATED=1 rewrites them.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { EXIT, EXIT_MEANINGS } from '../../src/cli/exit-codes.ts';
+import { commandReference } from '../../src/cli/help.ts';
+import { ERRORS } from '../../src/core/errors.ts';
+import { errorReference } from './error-reference.ts';
+
+const reference = join(import.meta.dirname, '../../docs/reference');
+
+test.each([
+  ['cli.md', commandReference],
+  ['errors.md', () => Promise.resolve(errorReference())],
+])('%s is up to date', async (name, generate) => {
+  const file = join(reference, name);
+  const text = await generate();
+  if (process.env.UPDATE_GENERATED === '1') writeFileSync(file, text);
+
+  expect(readFileSync(file, 'utf8')).toBe(text);
+});
+
+test('the page of errors has a heading for every code, and no other', () => {
+  const page = readFileSync(join(reference, 'errors.md'), 'utf8');
+
+  expect([...page.matchAll(/^## (\w+)$/gm)].map(([, code]) => code)).toEqual(Object.keys(ERRORS).sort());
+});
+
+test('every exit status has a meaning', () => {
+  expect(EXIT_MEANINGS.map(([status]) => status)).toEqual(Object.values(EXIT));
+});
+
+test('exit statuses are a contract with scripts', () => {
+  expect(EXIT).toEqual({
+    ok: 0,
+    internal: 1,
+    usage: 2,
+    auth: 3,
+    unreachable: 4,
+    toolFailed: 5,
+    denied: 6,
+    quota: 7,
+    configuration: 8,
+    notFound: 9,
+    checkFailed: 10,
+    interrupted: 130,
+    terminated: 143,
+  });
+});
+
+test('codes are a contract with clients', () => {
+  expect(
+    Object.fromEntries(Object.entries(ERRORS).map(([code, { jsonRpc, http }]) => [code, [jsonRpc, http]])),
+  ).toEqual({
+    parse_error: [-32700, 400],
+    invalid_request: [-32600, 400],
+    invalid_params: [-32602, 400],
+    method_not_found: [-32601, 404],
+    unknown_target: [-32602, 200],
+    resource_not_found: [-32602, 200],
+    header_mismatch: [-32020, 400],
+    unsupported_version: [-32022, 400],
+    session_required: [-32600, 400],
+    session_unknown: [-33001, 404],
+    body_too_large: [-32600, 413],
+    unsupported_media_type: [-32600, 415],
+    method_not_allowed: [-32600, 405],
+    not_found: [-32601, 404],
+    forbidden_host: [-33002, 403],
+    forbidden_origin: [-33003, 403],
+    unauthenticated: [-33004, 401],
+    cancelled: [-33005, 200],
+    too_many_sessions: [-33006, 503],
+    overloaded: [-33007, 503],
+    audit_unavailable: [-33008, 503],
+    shutting_down: [-33009, 503],
+    upstream_unreachable: [-33010, 200],
+    upstream_closed: [-33011, 200],
+    upstream_timed_out: [-33012, 200],
+    upstream_protocol: [-33013, 200],
+    upstream_message_too_large: [-33014, 200],
+    upstream_rejected: [-33015, 200],
+    internal: [-32603, 500],
+  });
+});

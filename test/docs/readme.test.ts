@@ -1,0 +1,88 @@
+// What the README tells people to type works, and what it shows is valid.
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import { formatProblem } from '../../src/config/problems.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+
+const blocks = [...readme.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language = '', text = '']) => ({
+  language,
+  text,
+}));
+const lines = blocks.flatMap(({ language, text }) => (language === 'sh' ? text.trim().split('\n') : []));
+const configurations = blocks
+  .filter(({ language }) => language === 'json' || language === 'jsonc')
+  .map(({ text }) => text);
+
+/** The shipped configuration in a place of its own, with a free port. */
+const place = mkdtempSync(join(tmpdir(), 'gateway-readme-'));
+const env = { ...process.env, MCP_GATEWAY_CONFIG: join(place, 'mcp-gateway.json') };
+let gateway: ChildProcess;
+let url: string;
+
+beforeAll(async () => {
+  cpSync(join(ROOT, 'servers.d'), join(place, 'servers.d'), { recursive: true });
+  symlinkSync(join(ROOT, 'node_modules'), join(place, 'node_modules'));
+  const config = readFileSync(join(ROOT, 'mcp-gateway.json'), 'utf8');
+  writeFileSync(join(place, 'mcp-gateway.json'), config.replace('{', '{ "listen": { "port": 0 },'));
+  // a group of its own: npm stands between us and the gateway
+  gateway = spawn('npm', ['start'], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+  for await (const line of createInterface(gateway.stdout!)) {
+    if (!line.startsWith('http')) continue;
+    url = line;
+    break;
+  }
+});
+
+afterAll(async () => {
+  const exited = once(gateway, 'exit');
+  process.kill(-gateway.pid!, 'SIGTERM');
+  await exited;
+  rmSync(place, { recursive: true, force: true });
+});
+
+test('it says how to start, and the gateway says where it is', () => {
+  expect(lines.slice(0, 2)).toEqual(['npm ci', 'npm start']);
+  expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/mcp$/);
+  expect(readme).toContain('http://127.0.0.1:7420/mcp');
+});
+
+test('every command that it shows works', async () => {
+  const commands = lines.filter((line) => line !== 'npm ci' && line !== 'npm start');
+  expect(commands.length).toBeGreaterThan(3);
+  for (const command of commands) {
+    const { stdout } = await promisify(execFile)('sh', ['-c', command], { cwd: ROOT, env });
+    expect(stdout, command).toMatch(/\S/);
+  }
+}, 60_000);
+
+test.each(configurations.map((text) => [text]))('the configuration is valid: %s', (text) => {
+  const file = join(place, 'shown.json');
+  writeFileSync(file, text);
+
+  const loaded = loadConfig(file, { GITHUB_TOKEN: 'a-token' });
+
+  const problems = loaded.ok ? loaded.warnings : loaded.problems;
+  // servers.d of the place is loaded too, and only the block is judged
+  expect(problems.filter((problem) => problem.file === file).map(formatProblem)).toEqual([]);
+  expect(loaded.ok).toBe(true);
+});
+
+test.each(['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'AGENTS.md'])(
+  'every file that %s links to is there',
+  (name) => {
+    const links = [...readFileSync(join(ROOT, name), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(
+      ([, link]) => link!,
+    );
+
+    expect(links.filter((link) => !existsSync(join(ROOT, link)))).toEqual([]);
+  },
+);

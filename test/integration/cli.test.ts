@@ -1,0 +1,437 @@
+// The command line as a new user in a hurry types it: every command, every mistake, every exit status.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { text as textOf } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { loadSqlite } from '../../src/storage/database.ts';
+import { connectClient } from './harness/clients.ts';
+import {
+  BIN,
+  type CliResult,
+  fixture,
+  ROOT,
+  runCli,
+  type RunningGateway,
+  startGateway,
+  workspace,
+} from './harness/gateway.ts';
+
+const COMMANDS = [
+  'serve',
+  'stdio',
+  'config validate',
+  'config schema',
+  'servers',
+  'tools list',
+  'tools call',
+  'audit query',
+  'audit verify',
+];
+const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+const hostile = { command: process.execPath, args: [join(ROOT, 'test/integration/harness/hostile-server.ts')] };
+const STEERING = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
+
+/** A configuration of its own, without a running gateway. */
+function place(config: object = { mcpServers: { echo: fixture('echo-stdio.ts') } }) {
+  const space = workspace(config);
+  onTestFinished(() => space.remove());
+  const where = ['--config', space.config, '--state', space.state];
+  return { ...space, where, cli: (...args: string[]) => runCli([...args, ...where]) };
+}
+
+describe('help and version', () => {
+  test.each(COMMANDS)('%s says how it is used, and loads no configuration for it', async (name) => {
+    const help = await runCli([...name.split(' '), '--help'], { cwd: '/' });
+
+    expect(help).toMatchObject({ status: 0, stderr: '' });
+    expect(help.stdout).toContain(`Usage: mcp-gateway ${name}`);
+    for (const flag of ['--config', '--state', '--json', '--help', '--version']) expect(help.stdout).toContain(flag);
+    expect(help.stdout).toMatch(/Examples:\n {2}mcp-gateway/);
+    for (const line of help.stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(120);
+  });
+
+  test.each(COMMANDS)('%s tells the version instead of running', async (name) => {
+    expect(await runCli([...name.split(' '), '--version'], { cwd: '/' })).toEqual({
+      status: 0,
+      stdout: `${version}\n`,
+      stderr: '',
+    });
+  });
+
+  test('the program has help and a version by every usual spelling', async () => {
+    const [help, short, word, ofCommand, ofFamily, json] = await Promise.all([
+      runCli(['--help']),
+      runCli(['-h']),
+      runCli(['help']),
+      runCli(['help', 'tools', 'call']),
+      runCli(['audit', '--help']),
+      runCli(['--version', '--json']),
+    ]);
+
+    for (const name of COMMANDS) expect(help.stdout).toContain(`  ${name}`);
+    expect(short).toEqual(help);
+    expect(word).toEqual(help);
+    expect(ofCommand.stdout).toContain('Usage: mcp-gateway tools call');
+    expect(ofFamily.stdout).toContain('audit verify');
+    expect(JSON.parse(json.stdout)).toEqual({ version, node: process.versions.node });
+  });
+});
+
+describe('wrong words end with 2, say what was probably meant, and print no data', () => {
+  test.each([
+    [[], 'say what to do'],
+    [['servr'], 'Did you mean `mcp-gateway serve`?'],
+    [['tool', 'list'], 'Did you mean `mcp-gateway tools list`?'],
+    [['audit', 'qurey'], 'Did you mean `mcp-gateway audit query`?'],
+    [['audit'], '`audit query` or `audit verify`'],
+    [['frobnicate'], 'there are serve, stdio,'],
+    [['serve', '--prot', '1'], 'did you mean "--port"?'],
+    [['serve', '--port'], '--port needs a value'],
+    [['serve', '--port', 'http'], '--port takes a whole number from 0 to 65535'],
+    [['serve', '--port', '70000'], '--port takes a whole number'],
+    [['serve', 'now'], '`serve` takes no argument "now"'],
+    [['tools', 'call'], 'say which tool'],
+    [['tools', 'call', 'x', '--args', '{'], '--args is not JSON'],
+    [['tools', 'call', 'x', '--args', '[]'], '--args must be a JSON object'],
+    [['audit', 'query', '--state', '/tmp', '--status', 'good'], '--status is one of ok,'],
+    [['--prot', '1'], '"--prot"'],
+  ])('%j', async (args, words) => {
+    const result = await runCli(args, { cwd: '/' });
+
+    expect(result.status).toBe(2);
+    expect(result.stdout).toBe('');
+    expect(result.stderr).toContain(words);
+  });
+
+  test('a time or a log level that is none', async () => {
+    const { cli } = place();
+    await cli('tools', 'list');
+
+    const [since, level] = await Promise.all([
+      cli('audit', 'query', '--since', 'yesterday'),
+      cli('servers', '--log-level', 'loud'),
+    ]);
+
+    expect(since).toMatchObject({ status: 2, stdout: '' });
+    expect(since.stderr).toContain('--since takes 30m, 1h, 7d or ISO 8601');
+    expect(level).toMatchObject({ status: 2, stdout: '' });
+    expect(level.stderr).toContain('the log level is one of');
+  });
+});
+
+describe('a configuration that is missing or wrong ends with 8', () => {
+  test.each(['serve', 'stdio', 'servers', 'tools list', 'tools call x', 'config validate'])('%s', async (words) => {
+    const { directory } = place();
+
+    const missing = await runCli([...words.split(' '), '--config', join(directory, 'none.json')]);
+
+    expect(missing).toMatchObject({ status: 8, stdout: '' });
+    expect(missing.stderr).toMatch(/none\.json, which is not a file/);
+  });
+
+  test('all mistakes are told at once, with line and caret', async () => {
+    const { write, cli } = place();
+    write('mcp-gateway.json', '{\n  "lissten": {},\n  "limits": { "depth": "deep" }\n}\n');
+
+    const [validate, serve] = await Promise.all([cli('config', 'validate', '--json'), cli('serve')]);
+
+    expect(validate.status).toBe(8);
+    const found = JSON.parse(validate.stdout) as { valid: boolean; problems: { line: number }[] };
+    expect(found).toMatchObject({ valid: false });
+    expect(found.problems.map(({ line }) => line)).toEqual([2, 3]);
+    expect(serve).toMatchObject({ status: 8, stdout: '' });
+    expect(serve.stderr).toMatch(/did you mean "listen"/);
+    expect(serve.stderr).toMatch(/\n +\^/);
+  });
+});
+
+describe('with a running gateway', () => {
+  let gateway: RunningGateway;
+  beforeAll(async () => {
+    gateway = await startGateway({
+      config: { mcpServers: { echo: fixture('echo-stdio.ts'), hostile, dead: { command: '/no/such/program' } } },
+    });
+    await gateway.attempted();
+  }, 30_000);
+  afterAll(() => gateway.stop());
+
+  test('flags may stand before the command', async () => {
+    const { stdout } = await runCli([
+      '--config',
+      gateway.config,
+      '--state',
+      gateway.state,
+      '--json',
+      'servers',
+      'echo',
+    ]);
+
+    expect(JSON.parse(stdout)).toMatchObject({ name: 'echo', state: 'ready' });
+  });
+
+  test('every kind of --json parses', async () => {
+    await gateway.cli('tools', 'call', 'echo__echo', '--args', '{"text": "x"}');
+    const servers = JSON.parse((await gateway.cli('servers', '--json')).stdout) as { name: string }[];
+    const tools = JSON.parse((await gateway.cli('tools', 'list', '--json')).stdout) as { name: string }[];
+    const call = JSON.parse((await gateway.cli('tools', 'call', 'hostile__ok', '--json')).stdout) as object;
+    const query = await gateway.cli('audit', 'query', '--json', '--limit', '3');
+    const verify = JSON.parse((await gateway.cli('audit', 'verify', '--json')).stdout) as object;
+    const schema = JSON.parse((await gateway.cli('config', 'schema', '--json')).stdout) as object;
+
+    expect(servers.map(({ name }) => name)).toEqual(['echo', 'hostile', 'dead']);
+    expect(tools.map(({ name }) => name)).toContain('echo__echo');
+    expect(call).toMatchObject({ content: [{ type: 'text' }] });
+    const rows = query.stdout.trim().split('\n');
+    expect(rows).toHaveLength(3);
+    for (const row of rows) expect((JSON.parse(row) as { time: string }).time).toMatch(/^\d{4}-\d\d-\d\dT.*Z$/);
+    expect(verify).toMatchObject({ ok: true });
+    expect(schema).toHaveProperty('properties');
+  });
+
+  test.each([
+    ['servers'],
+    ['servers hostile'],
+    ['servers --json'],
+    ['tools list'],
+    ['tools list --json'],
+    ['tools call hostile__ok'],
+    ['tools call hostile__ok --json'],
+    ['tools call hostile__fail'],
+    ['tools call hostile__refuse'],
+    ['audit query'],
+    ['audit query --json'],
+    ['audit query --kind event'],
+  ])('nothing that a server says steers the terminal in: %s', async (words) => {
+    const { stdout, stderr } = await gateway.cli(...words.split(' '));
+
+    expect(`${stdout}${stderr}`).toMatch(/\S/);
+    expect(`${stdout}${stderr}`.replaceAll('\n', '')).not.toMatch(STEERING);
+  });
+
+  test('the statuses of a call: it worked, the tool failed, nobody offers it', async () => {
+    const worked = await gateway.cli('tools', 'call', 'echo__echo', '--args', '{"text": "hello"}');
+    const failed = await gateway.cli('tools', 'call', 'hostile__fail');
+    const refused = await gateway.cli('tools', 'call', 'hostile__refuse');
+    const unknown = await gateway.cli('tools', 'call', 'echo__ehco');
+    const server = await gateway.cli('servers', 'ehco');
+
+    expect(worked).toEqual({ status: 0, stdout: 'hello\n', stderr: '' });
+    expect(failed).toMatchObject({ status: 5, stderr: '' });
+    expect(refused).toMatchObject({ status: 5, stdout: '' });
+    expect(unknown).toMatchObject({ status: 9, stdout: '' });
+    expect(unknown.stderr).toContain('did you mean "echo__echo"?');
+    expect(server).toMatchObject({ status: 9, stdout: '' });
+    expect(server.stderr).toContain('did you mean "echo"?');
+  });
+
+  test('the commands use the gateway that runs, and leave it running', async () => {
+    const before = (await gateway.cli('tools', 'call', 'echo__pid')).stdout;
+    const after = (await gateway.cli('tools', 'call', 'echo__pid')).stdout;
+
+    expect(after).toBe(before);
+    expect(gateway.process.exitCode).toBeNull();
+  });
+
+  test('a reader that stops reading is no failure', async () => {
+    const child = start(['config', 'schema', '--config', gateway.config]);
+    child.stdout!.destroy();
+    const [status] = (await once(child, 'exit')) as [number];
+
+    expect(status).toBe(0);
+    expect(await textOf(child.stderr!)).toBe('');
+  });
+});
+
+describe('without a running gateway', () => {
+  test('tools and servers work on their own, and leave the state directory free', async () => {
+    const { cli, state } = place();
+
+    const list = await cli('tools', 'list');
+    const call = await cli('tools', 'call', 'echo__echo', '--args', '{"text": "alone"}');
+    const servers = await cli('servers');
+
+    expect(list.stdout).toMatch(/^TOOL +DESCRIPTION\necho__echo +Gives the text back\./);
+    expect(call).toMatchObject({ status: 0, stdout: 'alone\n' });
+    expect(servers.stdout).toMatch(/^echo +ready/m);
+    expect(existsSync(join(state, 'run.json'))).toBe(false);
+  });
+
+  test('a server that is gone ends with 4, one that refuses the credentials with 3, what they may do with 6', async () => {
+    const answers: Record<string, object> = {
+      initialize: {
+        protocolVersion: '2025-06-18',
+        capabilities: { tools: {} },
+        serverInfo: { name: 'fickle', version: '1' },
+      },
+      'tools/list': { tools: [{ name: 'use', inputSchema: { type: 'object' } }] },
+    };
+    let refusal = 401;
+    const server = createServer((request, response) => {
+      void textOf(request).then((body) => {
+        const { id, method = '' } = JSON.parse(body || '{}') as { id?: number; method?: string };
+        const result = answers[method];
+        if (method === 'tools/call') response.writeHead(refusal).end();
+        else if (id === undefined) response.writeHead(202).end();
+        else if (result)
+          response
+            .writeHead(200, { 'content-type': 'application/json' })
+            .end(JSON.stringify({ jsonrpc: '2.0', id, result }));
+        else response.writeHead(400).end();
+      });
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { cli } = place({
+      mcpServers: { web: { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp` } },
+    });
+
+    const unauthenticated = await cli('tools', 'call', 'web__use');
+    refusal = 403;
+    const denied = await cli('tools', 'call', 'web__use');
+    server.close();
+    server.closeAllConnections();
+    const gone = await cli('tools', 'call', 'web__use');
+
+    expect([unauthenticated.status, denied.status, gone.status]).toEqual([3, 6, 4]);
+    expect(unauthenticated.stderr).toContain("refused the gateway's credentials (HTTP 401)");
+  });
+
+  test('the log: none is 9, a changed one is 10', async () => {
+    const { cli, state } = place();
+    const none = await cli('audit', 'verify');
+    await cli('tools', 'list');
+    const whole = await cli('audit', 'verify');
+    const db = new (loadSqlite())(join(state, 'audit.db'));
+    db.exec('DROP TRIGGER records_are_never_changed');
+    db.exec(`UPDATE records SET body = replace(body, 'local', 'other') WHERE kind = 'intent'`);
+    db.close();
+    const changed = await cli('audit', 'verify');
+
+    expect(none).toMatchObject({ status: 9, stdout: '' });
+    expect(none.stderr).toContain('there is no log at');
+    expect(whole).toMatchObject({ status: 0, stderr: '' });
+    expect(changed).toMatchObject({ status: 10, stdout: '' });
+    expect(changed.stderr).toMatch(/not ok: record \d+/);
+  });
+
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('%s ends a command with %i and frees the state directory', async (signal, status) => {
+    const { where, state, cli } = place();
+    const child = start(['tools', 'call', 'echo__slow', '--args', '{"ms": 60000}', ...where]);
+    await untilFileHas(join(state, 'run.json'));
+    await untilInFlight(cli);
+
+    child.kill(signal);
+
+    expect(await once(child, 'exit')).toEqual([status, null]);
+    expect(existsSync(join(state, 'run.json'))).toBe(false);
+  });
+});
+
+describe('stdio', () => {
+  test('two that start together on one state directory both work: one owns it, the other joins', async () => {
+    const space = place();
+
+    const clients = await Promise.all([
+      connectClient('SDK v2 legacy', space),
+      connectClient('SDK v2 modern', space),
+      connectClient('SDK v1', space),
+    ]);
+    const answers = await Promise.all(clients.map((client) => client.callTool({ name: 'echo__pid', arguments: {} })));
+
+    expect(new Set(answers.map((answer) => JSON.stringify(answer.content))).size).toBe(1);
+    await Promise.all(clients.map((client) => client.close()));
+  });
+
+  test('nothing but frames is on stdout, whatever goes wrong', async () => {
+    const { where, write, state } = place({
+      mcpServers: { hostile, dead: { command: '/no/such/program' }, echo: fixture('echo-stdio.ts') },
+    });
+    const child = start(['stdio', ...where, '--log-level', 'trace']);
+    const out = textOf(child.stdout!);
+    const lines = [
+      'this is no JSON',
+      '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}',
+      '{"jsonrpc":"2.0","method":"notifications/initialized"}',
+      '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo__garbage","arguments":{}}}',
+      '[]',
+    ];
+    child.stdin!.write(`${lines.join('\n')}\n`);
+    await untilFileHas(join(state, 'run.json'));
+    write('mcp-gateway.json', '{ broken');
+    let seen = '';
+    for await (const chunk of child.stderr!) if ((seen += String(chunk)).includes('last good configuration')) break;
+    child.stdin!.end();
+    await once(child, 'exit');
+
+    const frames = (await out).split('\n').filter((line) => line !== '');
+    expect(frames.length).toBeGreaterThanOrEqual(3);
+    for (const frame of frames) expect(JSON.parse(frame)).toMatchObject({ jsonrpc: '2.0' });
+  });
+
+  test('the end of its input ends it with 0', async () => {
+    const { where, state } = place();
+    const child = start(['stdio', ...where]);
+    await untilFileHas(join(state, 'run.json'));
+    child.stdin!.end();
+
+    expect(await once(child, 'exit')).toEqual([0, null]);
+  });
+
+  test('one that has joined says so when the gateway that it joined ends, and ends with 4', async () => {
+    const gateway = await startGateway({});
+    const child = start(['stdio', '--config', gateway.config, '--state', gateway.state]);
+    child.stdin!.write('{"jsonrpc":"2.0","id":1,"method":"ping"}\n');
+    await once(child.stdout!, 'data');
+    const words = textOf(child.stderr!);
+    const exited = once(child, 'exit');
+    await gateway.stop();
+
+    expect(await exited).toEqual([4, null]);
+    expect(await words).toContain('the gateway that this process had joined has ended');
+  });
+
+  test('a signal ends it with its own status', async () => {
+    const { where, state } = place();
+    const child = start(['stdio', ...where]);
+    await untilFileHas(join(state, 'run.json'));
+    child.kill('SIGTERM');
+
+    expect(await once(child, 'exit')).toEqual([143, null]);
+  });
+});
+
+describe('an old Node', () => {
+  test('is refused in one line before anything else is loaded', async () => {
+    const fake = 'data:text/javascript,Object.defineProperty(process.versions,"node",{value:"22.18.0"});';
+    const spy = `${fake}import {registerHooks} from "node:module";registerHooks({load(url,c,n){process.stderr.write("");if(!url.endsWith("bin.js")&&url.startsWith("file:"))process.exit(99);return n(url,c)}});`;
+    const child = spawn(process.execPath, ['--import', spy, BIN, 'serve'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const [out, err, ended] = await Promise.all([textOf(child.stdout), textOf(child.stderr), once(child, 'exit')]);
+
+    expect(ended).toEqual([2, null]);
+    expect(out).toBe('');
+    expect(err).toBe('mcp-gateway needs Node 22.19 or newer; this is Node 22.18.0.\n');
+  });
+});
+
+function start(args: readonly string[]): ChildProcess {
+  const child = spawn(process.execPath, [BIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  return child;
+}
+
+async function untilFileHas(file: string): Promise<void> {
+  await expect.poll(() => existsSync(file), { timeout: 20_000, interval: 20 }).toBe(true);
+}
+
+async function untilInFlight(cli: (...args: string[]) => Promise<CliResult>): Promise<void> {
+  for (;;) {
+    const { stdout } = await cli('servers', 'echo', '--json');
+    if ((JSON.parse(stdout) as { inFlight: number }).inFlight > 0) return;
+  }
+}

@@ -1,0 +1,43 @@
+// What a running gateway says about its servers, asked where the command line asks.
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { join } from 'node:path';
+import { type ServerStatus } from '../../../src/upstream/mcp/status.ts';
+import { type RunningGateway } from './gateway.ts';
+
+/** The state of every server. */
+export async function statusesOf(gateway: RunningGateway): Promise<ServerStatus[]> {
+  const request = get({ socketPath: join(gateway.state, 'control.sock'), path: '/api/servers' });
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  let text = '';
+  for await (const chunk of response) text += String(chunk);
+  return (JSON.parse(text) as { servers: ServerStatus[] }).servers;
+}
+
+/** The state of one server. */
+export async function statusOf(gateway: RunningGateway, name: string): Promise<ServerStatus> {
+  const status = (await statusesOf(gateway)).find((server) => server.name === name);
+  if (!status) throw new Error(`there is no server ${name}`);
+  return status;
+}
+
+const PATIENCE_MS = 20_000;
+
+/** Asks until the answer is as wanted; each question is a round trip, so that nothing spins. */
+export async function until<T>(question: () => Promise<T>, wanted: (value: T) => boolean): Promise<T> {
+  const limit = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const value = await question();
+    if (wanted(value)) return value;
+    if (performance.now() > limit) throw new Error(`it stayed ${JSON.stringify(value)}`);
+  }
+}
+
+/** The state of one server, as soon as it is as wanted. */
+export function statusUntil(
+  gateway: RunningGateway,
+  name: string,
+  wanted: (status: ServerStatus) => boolean,
+): Promise<ServerStatus> {
+  return until(() => statusOf(gateway, name), wanted);
+}

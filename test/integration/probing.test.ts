@@ -1,0 +1,155 @@
+// Finding out what a server speaks: every kind of server that is deployed, and those that answer with anything but an answer.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { afterAll, expect, test } from 'vitest';
+import { fixture, startGateway, workspace } from './harness/gateway.ts';
+import { callText, legacy, modern, refuse, said, startScripted, tool, type Visit } from './harness/scripted.ts';
+import { startServer } from './harness/servers.ts';
+import { statusesOf, statusOf, statusUntil } from './harness/status.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'probing-'));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+const starts = (name: string) => readFileSync(join(directory, name), 'utf8').trim().split('\n').length;
+const moody = (name: string, ...args: string[]) =>
+  fixture('moody-stdio.ts', '--starts', join(directory, name), ...args);
+
+function eras(state: string): { server: string; era: string; learned_at: number }[] {
+  const db = new Database(join(state, 'state.db'), { readonly: true });
+  try {
+    return db.prepare<[], { server: string; era: string; learned_at: number }>('SELECT * FROM eras').all();
+  } finally {
+    db.close();
+  }
+}
+
+test('every kind of stdio server is met in its era, whatever it does with the probe, and is remembered', async () => {
+  const space = workspace({
+    mcpServers: {
+      modern: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'modern'),
+      legacy: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'legacy'),
+      dual: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'both'),
+      v1: fixture('sdk-v1-server.ts', '--transport', 'stdio'),
+      exits: moody('exits', '--unknown', 'exit'),
+      silent: moody('silent', '--unknown', 'silent'),
+      slow: moody('slow', '--era', 'dual', '--late', '2500'),
+    },
+  });
+  const before = Date.now();
+  const first = await startGateway({ space });
+  await first.attempted();
+  const found = await statusesOf(first);
+  const answers = await Promise.all(
+    found.map(({ name }) => callText(first.url, `${name}__echo`, { text: `hello ${name}` })),
+  );
+  await first.stop();
+  const again = await startGateway({ space });
+  await again.attempted();
+  const found2 = await statusesOf(again);
+  await again.stop();
+  const remembered = eras(space.state);
+  space.remove();
+
+  const expected = {
+    modern: 'modern',
+    legacy: 'legacy',
+    dual: 'modern',
+    v1: 'legacy',
+    exits: 'legacy',
+    silent: 'legacy',
+    slow: 'modern',
+  };
+  for (const all of [found, found2])
+    expect(Object.fromEntries(all.map(({ name, state, era }) => [name, `${state} ${era ?? ''}`]))).toEqual(
+      Object.fromEntries(Object.entries(expected).map(([name, era]) => [name, `ready ${era}`])),
+    );
+  expect(answers).toEqual(found.map(({ name }) => `hello ${name}`));
+  expect(Object.fromEntries(remembered.map(({ server, era }) => [server, era]))).toEqual(expected);
+  for (const { learned_at } of remembered) expect(learned_at).toBeGreaterThanOrEqual(before);
+  // the probe cost a process, once: the second gateway knew
+  expect([starts('exits'), starts('silent'), starts('slow')]).toEqual([3, 2, 3]);
+}, 60_000);
+
+test.each([401, 403, 429, 503])('HTTP %i concludes nothing about the era', async (status) => {
+  let refusals = 2;
+  const sessions = new Set<string>();
+  const asModern = modern(
+    () => [tool('echo')],
+    (visit) => (visit.rpc === 'tools/call' ? said('modern') : undefined),
+  );
+  const asLegacy = legacy(
+    () => [tool('echo')],
+    sessions,
+    () => undefined,
+  );
+  const server = await startScripted((visit: Visit) => {
+    if (visit.rpc === 'server/discover' && refusals-- > 0) {
+      refuse(visit, status, { named: refusals === 0 });
+      return;
+    }
+    return visit.rpc === 'initialize' || visit.headers['mcp-session-id'] !== undefined
+      ? asLegacy(visit)
+      : asModern(visit);
+  });
+  const gateway = await startGateway({ config: { mcpServers: { s: { url: server.url } } } });
+  await gateway.attempted();
+  const refused = await statusOf(gateway, 's');
+  await server.visited((visit) => visit.rpc === 'tools/list');
+  const text = await callText(gateway.url, 's__echo');
+  await gateway.stop();
+  await server.stop();
+
+  expect(server.count('initialize')).toBe(0);
+  expect(text).toBe('modern');
+  expect(refused.lastError ?? '').toMatch(new RegExp(`HTTP ${status}|^$`));
+});
+
+test('HTTP silence concludes nothing either', async () => {
+  let silent = true;
+  const script = modern(
+    () => [tool('echo')],
+    () => undefined,
+  );
+  const server = await startScripted((visit) => {
+    if (visit.rpc === 'initialize') {
+      refuse(visit, 400);
+      return;
+    }
+    if (!silent) return script(visit);
+    silent = false;
+    return undefined;
+  });
+  const gateway = await startGateway({
+    config: { mcpServers: { s: { url: server.url, timeouts: { firstByte: '300ms' } } } },
+  });
+  await gateway.attempted();
+  await server.visited((visit) => visit.rpc === 'tools/list');
+  await gateway.stop();
+  await server.stop();
+
+  expect(server.count('initialize')).toBe(0);
+});
+
+test('what is remembered of a server is asked again as soon as it fails', async () => {
+  const old = await startServer('sdk-server.ts', '--era', 'legacy');
+  const port = new URL(old.url).port;
+  const space = workspace({ mcpServers: { s: { url: old.url } } });
+  const first = await startGateway({ space });
+  await first.attempted();
+  const before = await statusOf(first, 's');
+  await first.stop();
+  await old.stop();
+  const upgraded = await startServer('sdk-server.ts', '--era', 'modern', '--port', port);
+  const second = await startGateway({ space });
+  await second.attempted();
+  const after = await statusUntil(second, 's', ({ state }) => state === 'ready');
+  await second.stop();
+  await upgraded.stop();
+  const remembered = eras(space.state);
+  space.remove();
+
+  expect([before.era, after.era]).toEqual(['legacy', 'modern']);
+  expect(remembered.map(({ era }) => era)).toEqual(['modern']);
+});

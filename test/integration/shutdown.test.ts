@@ -1,0 +1,131 @@
+// How the gateway ends: in order on the first signal, at once on the second, and nothing outlives it.
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { Agent } from 'node:http';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { reasonOf } from '../../src/core/errors.ts';
+import { alive } from '../upstream/mcp/processes.ts';
+import { connectClient } from './harness/clients.ts';
+import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { callTool } from './harness/modern-call.ts';
+
+const SLOW = 'echo__slow';
+
+async function startSlow(): Promise<RunningGateway> {
+  const gateway = await startGateway({ config: { mcpServers: { echo: fixture('echo-stdio.ts') } } });
+  await gateway.attempted();
+  return gateway;
+}
+
+/** Resolves when so many calls have reached the server: each has a record of intent, and none of them an outcome. */
+async function untilInFlight(gateway: RunningGateway, count: number): Promise<void> {
+  for (;;) {
+    const { stdout } = await gateway.cli('servers', 'echo', '--json');
+    if ((JSON.parse(stdout) as { inFlight: number }).inFlight >= count) return;
+  }
+}
+
+test.each([
+  ['SIGTERM', 143],
+  ['SIGINT', 130],
+] as const)('on %s every call in flight is answered, then the gateway exits with %i', async (signal, status) => {
+  const gateway = await startSlow();
+  const agent = new Agent({ keepAlive: true });
+  const calls = Array.from({ length: 10 }, (_, id) =>
+    callTool(gateway.url, SLOW, { id, agent, args: { ms: 1_500, label: 'last' } }),
+  );
+  await untilInFlight(gateway, 10);
+
+  const exit = gateway.stop(signal);
+  const answers = await Promise.all(calls);
+
+  expect(answers.map((answer) => answer.result?.content[0]?.text)).toEqual(
+    Array.from({ length: 10 }, () => 'slow last done after 1 steps'),
+  );
+  expect(await exit).toBe(status);
+  agent.destroy();
+});
+
+test('clients on stdio that joined the gateway get their last answers too', async () => {
+  const gateway = await startSlow();
+  const client = await connectClient('SDK v2 legacy', gateway);
+  const call = client.callTool({ name: SLOW, arguments: { ms: 1_500, label: 'joined' } });
+  await untilInFlight(gateway, 1);
+
+  const exit = gateway.stop();
+
+  expect((await call).content).toEqual([{ type: 'text', text: 'slow joined done after 1 steps' }]);
+  expect(await exit).toBe(143);
+  await client.close();
+});
+
+test('a gateway that stops takes no new connections', async () => {
+  const gateway = await startSlow();
+  const running = callTool(gateway.url, SLOW, { args: { ms: 1_500, label: 'x' } });
+  await untilInFlight(gateway, 1);
+  const stopping = untilLogged(gateway, 'stopping');
+
+  const exit = gateway.stop();
+  await stopping;
+
+  await expect(callTool(gateway.url, SLOW)).rejects.toThrow('ECONNREFUSED');
+  await running;
+  await exit;
+});
+
+test('a second signal ends the gateway at once, and its servers with it', async () => {
+  const gateway = await startSlow();
+  const { result } = await callTool(gateway.url, 'echo__pid');
+  const lost = callTool(gateway.url, SLOW, { args: { ms: 60_000 } }).catch(reasonOf);
+  await untilInFlight(gateway, 1);
+  const server = await serverPid(gateway);
+  const stopping = untilLogged(gateway, 'stopping');
+
+  gateway.process.kill('SIGTERM');
+  await stopping;
+  const exit = gateway.stop('SIGTERM');
+
+  expect(await exit).toBe(143);
+  expect(await lost).toMatch(/hang up|ECONNRESET|aborted/);
+  expect(result).toBeDefined();
+  await expect.poll(() => alive([server]), { timeout: 1_000, interval: 20 }).toEqual([]);
+});
+
+test('a call that does not end holds the gateway up for 10 s at most, and is told so', async () => {
+  const gateway = await startSlow();
+  const cut = callTool(gateway.url, SLOW, { args: { ms: 60_000 } }).then(
+    (answer) => answer.error?.data?.reason ?? 'answered',
+    reasonOf,
+  );
+  await untilInFlight(gateway, 1);
+  const server = await serverPid(gateway);
+  const began = performance.now();
+
+  const status = await gateway.stop();
+
+  expect(performance.now() - began).toBeLessThan(15_000);
+  expect(status).toBe(143);
+  expect(await cut).not.toBe('answered');
+  expect(alive([server])).toEqual([]);
+}, 40_000);
+
+test('the end of the gateway leaves neither run.json nor a socket that answers, and the state can be used again', async () => {
+  const gateway = await startSlow();
+  const run = join(gateway.state, 'run.json');
+  expect(JSON.parse(readFileSync(run, 'utf8'))).toMatchObject({ pid: gateway.process.pid, url: gateway.url });
+  gateway.process.kill('SIGTERM');
+  await once(gateway.process, 'exit');
+
+  expect(existsSync(run)).toBe(false);
+  expect((await gateway.cli('servers', '--json')).status).toBe(0);
+  await gateway.stop();
+});
+
+async function serverPid(gateway: RunningGateway): Promise<number> {
+  return (JSON.parse((await gateway.cli('servers', 'echo', '--json')).stdout) as { pid: number }).pid;
+}
+
+async function untilLogged(gateway: RunningGateway, words: string): Promise<void> {
+  while (!gateway.log().includes(words)) await once(gateway.process.stderr!, 'data');
+}

@@ -1,0 +1,180 @@
+// Header values and mirrored parameters: what is written is read back, and a check fails exactly where the two differ.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type JsonObject, type JsonValue } from '../../../src/core/json.ts';
+import { decodeHeaderValue, encodeHeaderValue } from '../../../src/protocol/mcp/header-values.ts';
+import {
+  checkMirrored,
+  mirrorArguments,
+  type MirroredParam,
+  readMirroredParams,
+} from '../../../src/protocol/mcp/param-headers.ts';
+
+const wellFormed = fc.oneof(
+  fc.string({ unit: 'grapheme' }),
+  fc.string({ unit: 'grapheme-ascii' }),
+  fc.string({ unit: fc.constantFrom(' ', '\t', 'a', '=', '?', '\n', '\r', '\0') }),
+);
+
+describe('A header value', () => {
+  test('comes back as it was, and is always one that a header can carry', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          wellFormed,
+          wellFormed.map((text) => `=?base64?${text}?=`),
+        ),
+        (value) => {
+          const written = encodeHeaderValue(value);
+
+          expect(decodeHeaderValue(written)).toBe(value);
+          expect(written).toMatch(/^[!-~]([ -~\t]*[!-~])?$/);
+        },
+      ),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test('is written plain where it can be', () => {
+    for (const value of ['us-west1', 'a b', 'a\tb', '=?base64?', '?=', '=?BASE64?YQ==?='])
+      expect(encodeHeaderValue(value)).toBe(value);
+  });
+
+  test.each([
+    ['Hello, \u4e16\u754c', '=?base64?SGVsbG8sIOS4lueVjA==?='],
+    [' padded ', '=?base64?IHBhZGRlZCA=?='],
+    ['line1\nline2', '=?base64?bGluZTEKbGluZTI=?='],
+    ['=?base64?literal?=', '=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?='],
+  ])('is written as the specification does: %j', (value, written) => {
+    expect(encodeHeaderValue(value)).toBe(written);
+  });
+
+  test.each([
+    '=?base64?YQ=?=',
+    '=?base64?Y?=',
+    '=?base64?YQ==\n?=',
+    '=?base64?Y Q==?=',
+    '=?base64?YQ-_?=',
+    '=?base64?/w==?=',
+    '=?base64?7aCA?=',
+    '\u00e9',
+    'a\u0000',
+    '\u007f',
+  ])('is none: %j', (value) => {
+    expect(decodeHeaderValue(value)).toBeUndefined();
+  });
+});
+
+const NESTED: readonly MirroredParam[] = [
+  { header: 'mcp-param-text', path: ['text'], type: 'string' },
+  { header: 'mcp-param-count', path: ['inner', 'count'], type: 'integer' },
+  { header: 'mcp-param-flag', path: ['flag'], type: 'boolean' },
+];
+const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(fc.option(value, { nil: null }), { nil: undefined });
+const values = fc.record({ text: maybe(wellFormed), count: maybe(fc.maxSafeInteger()), flag: maybe(fc.boolean()) });
+const argsOf = ({
+  text,
+  count,
+  flag,
+}: {
+  text?: JsonValue | undefined;
+  count?: JsonValue | undefined;
+  flag?: JsonValue | undefined;
+}): JsonObject => ({ text, flag, inner: { count } });
+
+describe('Mirrored parameters', () => {
+  test('that we write ourselves always pass', () => {
+    fc.assert(
+      fc.property(values, (given) => {
+        expect(checkMirrored(NESTED, argsOf(given), mirrorArguments(NESTED, argsOf(given)))).toBeUndefined();
+      }),
+    );
+  });
+
+  test('of other arguments pass only where these are written alike', () => {
+    const same = (a: unknown, b: unknown) => (a ?? undefined) === (b ?? undefined) || (a === 0 && b === 0);
+    fc.assert(
+      fc.property(values, values, (one, other) => {
+        const alike = same(one.text, other.text) && same(one.count, other.count) && same(one.flag, other.flag);
+
+        expect(checkMirrored(NESTED, argsOf(one), mirrorArguments(NESTED, argsOf(other))) === undefined).toBe(alike);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  const integer: readonly MirroredParam[] = [{ header: 'mcp-param-n', path: ['n'], type: 'integer' }];
+  test.each<[JsonValue | undefined, string | undefined, boolean]>([
+    [42, '42', true],
+    [42, '42.0', true],
+    [42, '4.2e1', true],
+    [42, '43', false],
+    [42, '0x2a', false],
+    [42, '42 ', false],
+    [42, '', false],
+    [42, '+42', false],
+    [42, undefined, false],
+    [0, '', false],
+    [-7, '-7', true],
+    [null, undefined, true],
+    [null, 'null', false],
+    [undefined, undefined, true],
+    [undefined, 'undefined', false],
+    ['42', '42', true],
+    [{}, '[object Object]', false],
+    [[42], '42', false],
+  ])('the argument %j and the header %j: alike is %j', (value, header, alike) => {
+    expect(checkMirrored(integer, { n: value }, { 'mcp-param-n': header }) === undefined).toBe(alike);
+  });
+
+  test('are read from own properties only', () => {
+    const inherited: readonly MirroredParam[] = [
+      { header: 'mcp-param-x', path: ['constructor', 'name'], type: 'string' },
+    ];
+
+    expect(mirrorArguments(inherited, {})).toEqual({});
+    expect(checkMirrored(inherited, {}, {})).toBeUndefined();
+  });
+});
+
+describe('The annotations of a schema', () => {
+  const property = (node: object) => ({ type: 'object', properties: { p: node } });
+
+  test('are found at the properties that lead to them', () => {
+    const schema = {
+      properties: {
+        a: { type: 'string', 'x-mcp-header': 'One' },
+        b: { properties: { c: { type: 'integer', 'x-mcp-header': 'two' } } },
+        'x-mcp-header': { type: 'string' },
+      },
+    };
+
+    expect(readMirroredParams(schema)).toEqual({
+      ok: true,
+      params: [
+        { header: 'mcp-param-one', path: ['a'], type: 'string' },
+        { header: 'mcp-param-two', path: ['b', 'c'], type: 'integer' },
+      ],
+    });
+  });
+
+  test.each([
+    ['an empty name', property({ type: 'string', 'x-mcp-header': '' })],
+    ['a name with a space', property({ type: 'string', 'x-mcp-header': 'a b' })],
+    ['a name with a line break', property({ type: 'string', 'x-mcp-header': 'a\r\nb' })],
+    ['a name that is no string', property({ type: 'string', 'x-mcp-header': 5 })],
+    ['a number', property({ type: 'number', 'x-mcp-header': 'N' })],
+    ['an object', property({ type: 'object', 'x-mcp-header': 'N' })],
+    ['no type', property({ 'x-mcp-header': 'N' })],
+    ['the root', { type: 'string', 'x-mcp-header': 'N' }],
+    ['items', property({ type: 'array', items: { type: 'string', 'x-mcp-header': 'N' } })],
+    ['a composition', { anyOf: [property({ type: 'string', 'x-mcp-header': 'N' })] }],
+    ['a definition', { $defs: { x: property({ type: 'string', 'x-mcp-header': 'N' }) } }],
+    [
+      'the same name in another letter case',
+      { properties: { a: { type: 'string', 'x-mcp-header': 'N' }, b: { type: 'string', 'x-mcp-header': 'n' } } },
+    ],
+  ])('make the tool invalid: %s', (_what, schema) => {
+    expect(readMirroredParams(schema)).toMatchObject({ ok: false });
+  });
+});
