@@ -33,6 +33,8 @@ const SINGLE = new Set([
   'last-event-id',
   'traceparent',
 ]);
+/** Most headers that are looked at one by one: the standard ones, and the mirrored parameters of a tool. */
+const MAX_SINGLES = 256;
 const LOOPBACK_NAME = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 const IP_LITERAL = /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/;
 const HOST = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/;
@@ -98,14 +100,15 @@ export function readTarget(url: string): { authority?: string; path: string } {
 }
 
 function readSingles(rawHeaders: readonly string[]): { host: string | undefined; origin: string | undefined } {
-  const seen = new Set<string>();
+  const seen: string[] = []; // a handful: cheaper than a set on every request
   let host: string | undefined;
   let origin: string | undefined;
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] ?? '').toLowerCase();
     if (!SINGLE.has(name) && !name.startsWith('mcp-')) continue;
-    if (seen.has(name)) throw new GatewayError('header_mismatch', `The header ${name} stands more than once.`);
-    seen.add(name);
+    if (seen.includes(name)) throw new GatewayError('header_mismatch', `The header ${name} stands more than once.`);
+    if (seen.push(name) > MAX_SINGLES)
+      throw new GatewayError('header_mismatch', `The request has more than ${MAX_SINGLES} headers of MCP.`);
     if (name === 'host') host = rawHeaders[at + 1];
     else if (name === 'origin') origin = rawHeaders[at + 1];
   }

@@ -1,32 +1,17 @@
 // What a downstream adapter hands in, and the Call that is made of it.
 import { type UriOptions, type View } from '../catalog/catalog.ts';
 import { type SeenUris } from '../catalog/seen-uris.ts';
-import { type Call, type Era, type Peer, type Target, type Transport } from '../core/call.ts';
+import { type Call, type Target } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
-import { type Exchange } from '../core/exchange.ts';
-import { isObject, type JsonObject } from '../core/json.ts';
-import { type Principal } from '../core/principal.ts';
+import { isObject } from '../core/json.ts';
 import { withoutProtocolMeta } from '../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
 import { randomHex, traceFrom } from '../telemetry/trace.ts';
 
-export interface CallRequest {
-  readonly method: string;
-  /** As the caller sent them. */
-  readonly params: JsonObject;
-  readonly scope?: string;
-  readonly principal: Principal;
-  readonly client?: Peer;
-  readonly address?: string;
-  readonly era: Era;
-  readonly revision: string;
-  readonly transport: Transport;
-  readonly session?: string;
-  readonly bytes: number;
+/** A Call before it is one: `params` are as the caller sent them, and what they name is not resolved yet. */
+export interface CallRequest extends Omit<Call, 'id' | 'target' | 'requested' | 'trace' | 'startedAt'> {
   readonly traceparent?: unknown;
   readonly tracestate?: unknown;
-  readonly paramHeaders?: Readonly<Record<string, string>>;
-  readonly exchange: Exchange;
 }
 
 /** What tells where a URI leads. */

@@ -19,10 +19,11 @@ export class InFlight {
   async settled(limitMs: number): Promise<void> {
     if (this.count === 0) return;
     const limit = new AbortController();
-    const idle = new Promise<void>((resolve) => this.waiting.add(resolve));
+    const { promise: idle, resolve } = Promise.withResolvers<void>();
+    this.waiting.add(resolve);
     await Promise.race([idle, delay(limitMs, undefined, { signal: limit.signal }).catch(() => undefined)]);
     limit.abort();
-    this.waiting.clear();
+    this.waiting.delete(resolve);
     await turn(); // the answers that have just been made are written in this turn
   }
 }

@@ -3,7 +3,7 @@ import { type Era, type Peer } from '../../core/call.ts';
 import { ERRORS, GatewayError } from '../../core/errors.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { type Offered, type Reply, type RpcError } from '../../core/reply.ts';
-import { toLegacyTool, withServerInfo } from '../../gateway/bridge/results.ts';
+import { toLegacyTool } from '../../gateway/bridge/results.ts';
 import { errorText, type RequestId, resultText } from '../../protocol/mcp/frames.ts';
 import { META } from '../../protocol/mcp/meta.ts';
 import { LIST_KEYS } from '../../protocol/mcp/methods.ts';
@@ -28,6 +28,9 @@ const MODERN_STATUS: Readonly<Record<number, number>> = { [-32020]: 400, [-32021
 /** Encoded lists are kept as long as the list itself: the same entries are the same bytes. */
 const encodedLists = new WeakMap<readonly Offered[], Partial<Record<Era, string>>>();
 
+/** The end of a result without `_meta` of its own; our identity is one object for as long as we run. */
+const serverInfoSuffixes = new WeakMap<Peer, string>();
+
 /** Writes a reply of the pipeline. */
 export function encodeReply(reply: Reply, options: EncodeOptions): Answer {
   const { id, era } = options;
@@ -37,8 +40,20 @@ export function encodeReply(reply: Reply, options: EncodeOptions): Answer {
       status: era === 'modern' ? (MODERN_STATUS[reply.error.code] ?? 200) : 200,
     };
   if (reply.kind === 'list') return { text: resultText(id, listJson(reply, options)), status: 200 };
-  const result = era === 'modern' ? withServerInfo(reply.result, options.server) : reply.result;
-  return { text: resultText(id, JSON.stringify(result)), status: 200 };
+  return {
+    text: resultText(id, era === 'modern' ? modernJson(reply.result, options.server) : JSON.stringify(reply.result)),
+    status: 200,
+  };
+}
+
+/** A modern result names us as its server (basic/index, Per-response protocol fields). It has a `resultType`, so it is never empty. */
+function modernJson(result: JsonObject, server: Peer): string {
+  if (result._meta !== undefined)
+    return JSON.stringify({ ...result, _meta: { ...(result._meta as JsonObject), [META.serverInfo]: { ...server } } });
+  let suffix = serverInfoSuffixes.get(server);
+  if (suffix === undefined)
+    serverInfoSuffixes.set(server, (suffix = `,"_meta":${JSON.stringify({ [META.serverInfo]: server })}}`));
+  return JSON.stringify(result).slice(0, -1) + suffix;
 }
 
 function listJson(reply: Extract<Reply, { kind: 'list' }>, { era, server, privateLists }: EncodeOptions): string {

@@ -8,7 +8,7 @@ import { type RequestFrame } from '../../protocol/mcp/frames.ts';
 import { decodeHeaderValue } from '../../protocol/mcp/header-values.ts';
 import { META } from '../../protocol/mcp/meta.ts';
 import { NAMED_METHODS } from '../../protocol/mcp/methods.ts';
-import { checkMirrored, PARAM_PREFIX } from '../../protocol/mcp/param-headers.ts';
+import { checkMirrored, type MirroredParam, PARAM_PREFIX } from '../../protocol/mcp/param-headers.ts';
 
 /** Bounds of what is forwarded of `Mcp-Param-*` that no schema names. */
 const MAX_FORWARDED = 32;
@@ -67,14 +67,17 @@ export function readParamHeaders(
     const problem = checkMirrored(mirrored, isObject(args) ? args : {}, headers);
     if (problem !== undefined) throw mismatch(problem);
   }
-  return readForwarded(headers, new Set(mirrored.map(({ header }) => header)));
+  return readForwarded(headers, mirrored);
 }
 
-function readForwarded(headers: IncomingHttpHeaders, known: ReadonlySet<string>): Record<string, string> | undefined {
+function readForwarded(
+  headers: IncomingHttpHeaders,
+  known: readonly MirroredParam[],
+): Record<string, string> | undefined {
   let forwarded: Record<string, string> | undefined;
   let count = 0;
   for (const header in headers) {
-    if (!header.startsWith(PARAM_PREFIX) || known.has(header)) continue;
+    if (!header.startsWith(PARAM_PREFIX) || known.some((param) => param.header === header)) continue;
     const value = headers[header];
     if (typeof value !== 'string' || value.length > MAX_FORWARDED_VALUE || ++count > MAX_FORWARDED)
       throw mismatch(`${header} is more than is forwarded.`);

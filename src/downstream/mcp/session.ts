@@ -1,5 +1,5 @@
 // A session of the legacy era: what `initialize` agreed on, the requests in flight, the standing streams.
-import { Cancellation } from '../../core/cancellation.ts';
+import { type Cancellation } from '../../core/cancellation.ts';
 import { type OfferKind, type Peer } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { type JsonObject } from '../../core/json.ts';
@@ -9,9 +9,8 @@ import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
 import { type LogLevel } from '../../protocol/mcp/meta.ts';
 import { randomHex } from '../../telemetry/trace.ts';
 import { type Caller } from './caller.ts';
+import { OpenRequests } from './open-requests.ts';
 
-/** Most requests of one session at a time. */
-const MAX_IN_FLIGHT = 1_000;
 /** Most standing streams of one session: clients open a new one when they believe the old one lost. */
 const MAX_STREAMS = 8;
 /** Most resources that one session follows. */
@@ -41,7 +40,7 @@ export class Session {
   /** Monotonic ms of the last message. */
   lastUsed = performance.now();
   private readonly gateway: Gateway;
-  private readonly inFlight = new Map<RequestId, Cancellation>();
+  private readonly requests = new OpenRequests();
   private readonly streams = new Set<StandingStream>();
   private readonly followed = new Map<string, string>();
   private readonly unsubscribe: () => void;
@@ -61,34 +60,22 @@ export class Session {
   }
 
   get busy(): boolean {
-    return this.inFlight.size > 0 || this.streams.size > 0;
+    return this.requests.size > 0 || this.streams.size > 0;
   }
 
-  /** Registers a request; the controller is how it is cancelled. Throws `invalid_request` for an id that is in flight already. */
+  /** Registers a request. Throws as `OpenRequests.begin` does. */
   begin(id: RequestId): Cancellation {
     this.lastUsed = performance.now();
-    if (this.inFlight.has(id))
-      throw new GatewayError(
-        'invalid_request',
-        `A request with the id ${JSON.stringify(id)} is still in flight in this session.`,
-      );
-    if (this.inFlight.size >= MAX_IN_FLIGHT)
-      throw new GatewayError(
-        'overloaded',
-        `The session has ${MAX_IN_FLIGHT} requests in flight; wait for some to end.`,
-      );
-    const controller = new Cancellation();
-    this.inFlight.set(id, controller);
-    return controller;
+    return this.requests.begin(id);
   }
 
   finish(id: RequestId): void {
     this.lastUsed = performance.now();
-    this.inFlight.delete(id);
+    this.requests.finish(id);
   }
 
   cancel(id: unknown): void {
-    if (typeof id === 'string' || typeof id === 'number') this.inFlight.get(id)?.abort();
+    this.requests.cancel(id);
   }
 
   /** Adds a standing stream, at the price of the oldest where there are too many; returns the way to take it out. */
@@ -123,7 +110,7 @@ export class Session {
     if (this.ended) return;
     this.ended = true;
     this.unsubscribe();
-    for (const controller of this.inFlight.values()) controller.abort();
+    this.requests.cancelAll();
     this.gateway.unfollow(
       this.key,
       [...this.followed].map(([uri, server]) => ({ uri, server })),

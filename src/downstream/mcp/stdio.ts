@@ -1,10 +1,10 @@
 // MCP over a pair of pipes: one client, whose opening request decides its era (wire.md, Which era is a request).
-import { Cancellation } from '../../core/cancellation.ts';
 import { type Readable, type Writable } from 'node:stream';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import { type JsonValue } from '../../core/json.ts';
 import { LOCAL } from '../../core/principal.ts';
 import { type Gateway } from '../../gateway/gateway.ts';
+import { InFlight } from '../../gateway/in-flight.ts';
 import { type Frame, idOf, oneLine, readFrame, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import { LineSplitter } from '../../protocol/mcp/line-splitter.ts';
 import { parseStrict } from '../../protocol/mcp/strict-json.ts';
@@ -13,10 +13,11 @@ import { type Caller } from './caller.ts';
 import { encodeError } from './encode.ts';
 import { agree, answerLegacy, takeNotification } from './legacy.ts';
 import { answerModern, isModern } from './modern.ts';
+import { OpenRequests } from './open-requests.ts';
 import { Session } from './session.ts';
 
-/** Most modern requests of one client at a time. */
-const MAX_IN_FLIGHT = 1_000;
+/** How long what was asked may take to be answered or cancelled once the client is gone. */
+const LAST_ANSWERS_MS = 15_000;
 /** What may wait for a client that does not read before it is given up. */
 const MAX_BUFFERED = 64 * 1024 * 1024;
 
@@ -32,8 +33,8 @@ export class StdioFront {
   readonly ended: Promise<void>;
   private readonly gateway: Gateway;
   private readonly output: Writable;
-  private readonly modern = new Map<RequestId, Cancellation>();
-  private readonly running = new Set<Promise<void>>();
+  private readonly modern = new OpenRequests();
+  private readonly running = new InFlight();
   private session: Session | undefined;
 
   constructor(gateway: Gateway, { input, output }: StdioPipes) {
@@ -61,8 +62,8 @@ export class StdioFront {
   /** The end of stdin ends the session: its calls are cancelled (wire.md, Cancellation and disconnects). */
   private async end(): Promise<void> {
     this.session?.end();
-    for (const controller of this.modern.values()) controller.abort();
-    await Promise.allSettled(this.running);
+    this.modern.cancelAll();
+    await this.running.settled(LAST_ANSWERS_MS);
   }
 
   private readonly send = (text: string): void => {
@@ -92,7 +93,7 @@ export class StdioFront {
     if (frame.kind === 'request')
       this.track(this.answer(frame, bytes).catch((thrown: unknown) => this.refuse(frame.id, thrown)));
     else if (frame.kind === 'notification') {
-      if (frame.method === 'notifications/cancelled') this.modern.get(frame.params.requestId as RequestId)?.abort();
+      if (frame.method === 'notifications/cancelled') this.modern.cancel(frame.params.requestId);
       if (this.session) takeNotification(frame, this.session);
     }
   }
@@ -127,25 +128,17 @@ export class StdioFront {
   }
 
   private async answerModern(frame: RequestFrame, bytes: number): Promise<void> {
-    if (this.modern.has(frame.id))
-      throw new GatewayError(
-        'invalid_request',
-        `A request with the id ${JSON.stringify(frame.id)} is still in flight.`,
-      );
-    if (this.modern.size >= MAX_IN_FLIGHT)
-      throw new GatewayError('overloaded', `${MAX_IN_FLIGHT} requests are in flight; wait for some to end.`);
-    const controller = new Cancellation();
-    this.modern.set(frame.id, controller);
+    const { signal } = this.modern.begin(frame.id);
     try {
       const answer = await answerModern(this.gateway, frame, {
         caller: CALLER,
         facts: { bytes },
-        signal: controller.signal,
+        signal,
         send: this.send,
       });
       if (answer) this.send(answer.text);
     } finally {
-      this.modern.delete(frame.id);
+      this.modern.finish(frame.id);
     }
   }
 
@@ -158,7 +151,6 @@ export class StdioFront {
   }
 
   private track(running: Promise<void>): void {
-    const done: Promise<void> = running.finally(() => this.running.delete(done));
-    this.running.add(done);
+    void this.running.track(running); // it handles its own failure
   }
 }

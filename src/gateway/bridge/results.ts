@@ -1,8 +1,8 @@
 // Results and errors across eras: what each side may see, and in which shape (wire.md, Shapes across eras).
-import { type Call, type Era, type Peer } from '../../core/call.ts';
+import { type Call, type Era } from '../../core/call.ts';
 import { isObject, type JsonObject, type JsonValue } from '../../core/json.ts';
 import { type RpcError } from '../../core/reply.ts';
-import { foreignMeta, META } from '../../protocol/mcp/meta.ts';
+import { foreignMeta } from '../../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
 
 const RESOURCE_NOT_FOUND_LEGACY = -32002;
@@ -16,13 +16,9 @@ export function bridgeResult(call: Pick<Call, 'era' | 'method'>, from: Era, resu
 
 /** Modern results carry `resultType`, and caching hints where the method has them; what an older server cannot know is private and stale at once. */
 function toModern(method: string, from: Era, result: JsonObject): JsonObject {
-  const meta = foreignMeta(result._meta);
-  const { _meta, ...rest } = result;
-  const complete: JsonObject = {
-    ...rest,
-    resultType: from === 'modern' ? (result.resultType ?? 'complete') : 'complete',
-  };
-  if (meta) complete._meta = meta;
+  const resultType = from === 'modern' ? (result.resultType ?? 'complete') : 'complete';
+  const complete: JsonObject = { ...result, resultType };
+  if (result._meta !== undefined) complete._meta = foreignMeta(result._meta);
   if (CALL_METHODS.get(method)?.cacheable) {
     const ttl = result.ttlMs;
     complete.ttlMs = from === 'modern' && typeof ttl === 'number' && ttl >= 0 ? ttl : 0;
@@ -74,9 +70,4 @@ export function bridgeError(call: Pick<Call, 'era' | 'method' | 'requested'>, er
     return { ...error, code: RESOURCE_NOT_FOUND_LEGACY };
   }
   return error;
-}
-
-/** The `_meta` that names us as the server, on every modern result (basic/index, Per-response protocol fields). */
-export function withServerInfo(result: JsonObject, info: Peer): JsonObject {
-  return { ...result, _meta: { ...(result._meta as JsonObject | undefined), [META.serverInfo]: { ...info } } };
 }

@@ -1,4 +1,5 @@
 // The total time limit of running requests: one coarse clock for all, so that a request costs no timer of its own.
+import { Slots } from '../../core/slots.ts';
 
 /** How often the clock looks; a request ends at most this much after its limit. */
 const TICK_MS = 100;
@@ -11,6 +12,7 @@ export interface Deadline {
 
 interface Entry {
   endsAt: number;
+  key: number;
   readonly hardEnd: number;
   readonly totalMs: number;
   readonly onExpire: () => void;
@@ -18,28 +20,29 @@ interface Entry {
 
 /** Watches every deadline that it gave out; ticks only while there is one. */
 export class Deadlines {
-  private readonly entries = new Set<Entry>();
+  private readonly entries = new Slots<Entry>();
   private timer: NodeJS.Timeout | undefined;
 
   /** Calls `onExpire` once `totalMs` have passed without `extend`, and at the latest after `hardMs`. */
   start(totalMs: number, hardMs: number, onExpire: () => void): Deadline {
     const now = performance.now();
-    const entry: Entry = { endsAt: now + totalMs, hardEnd: now + Math.max(hardMs, totalMs), totalMs, onExpire };
-    this.entries.add(entry);
+    const entry: Entry = { key: 0, endsAt: now + totalMs, hardEnd: now + Math.max(hardMs, totalMs), totalMs, onExpire };
+    const key = this.entries.add(entry);
+    entry.key = key;
     this.timer ??= setInterval(() => this.tick(), TICK_MS).unref();
     return {
       extend: () => {
         entry.endsAt = Math.min(performance.now() + entry.totalMs, entry.hardEnd);
       },
-      clear: () => this.entries.delete(entry),
+      clear: () => void this.entries.take(key),
     };
   }
 
   private tick(): void {
     const now = performance.now();
-    for (const entry of this.entries) {
+    for (const entry of this.entries.all()) {
       if (entry.endsAt > now) continue;
-      this.entries.delete(entry);
+      this.entries.take(entry.key);
       entry.onExpire();
     }
     if (this.entries.size > 0) return;

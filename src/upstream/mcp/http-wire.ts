@@ -2,6 +2,7 @@
 import { type Dispatcher } from 'undici';
 import { GatewayError } from '../../core/errors.ts';
 import { type JsonObject } from '../../core/json.ts';
+import { Slots } from '../../core/slots.ts';
 import { type Secret } from '../../core/secret.ts';
 import { encodeHeaderValue } from '../../protocol/mcp/header-values.ts';
 import { type Frame, notificationText, type NotificationFrame, requestText } from '../../protocol/mcp/frames.ts';
@@ -48,7 +49,7 @@ export class HttpWire implements Wire {
   private readonly origin: string;
   private readonly path: string;
   private readonly fixedHeaders: Readonly<Record<string, string>>;
-  private readonly open = new Set<HttpExchange>();
+  private readonly open = new Slots<HttpExchange>();
   private nextId = 1;
   private era: 'legacy' | 'modern' | undefined;
   private version: string | undefined;
@@ -88,7 +89,7 @@ export class HttpWire implements Wire {
     });
     if (pending.done) return pending.promise; // cancelled before it was sent
     const exchange = this.exchangeFor(pending, id, hadSession);
-    this.open.add(exchange);
+    exchange.slot = this.open.add(exchange);
     const body = requestText(id, request.method, pending.paramsFor(id));
     const quiet = request.totalMs === Infinity; // a listening stream may say nothing for hours
     this.dispatch(exchange, {
@@ -117,7 +118,7 @@ export class HttpWire implements Wire {
       headers: (headers) => this.readSession(pending.request.method, headers['mcp-session-id']),
       frame: (frame, bytes) => this.onFrame(frame, pending, { id, bytes }),
       end: (error) => {
-        this.open.delete(exchange);
+        this.open.take(exchange.slot);
         if (pending.done) return;
         if (error instanceof HttpRejection) this.onRejection(error, pending, { id, hadSession });
         else pending.fail(error ? transportError(server, error, timeouts) : unanswered(server, pending.request.method));
@@ -172,7 +173,7 @@ export class HttpWire implements Wire {
     this.closed = true;
     clearTimeout(this.streamTimer);
     const reason = new GatewayError('upstream_closed', `The connection to "${this.options.server}" was closed.`);
-    for (const exchange of this.open) exchange.abort(reason);
+    for (const exchange of this.open.all()) exchange.abort(reason);
     if (this.session !== undefined && !retired) await this.endSession();
     await this.options.dispatcher.destroy();
   }
@@ -246,12 +247,12 @@ export class HttpWire implements Wire {
         headers: () => undefined,
         frame: () => undefined,
         end: (error) => {
-          this.open.delete(exchange);
+          this.open.take(exchange.slot);
           if (error) reject(transportError(server, error, timeouts));
           else resolve();
         },
       });
-      this.open.add(exchange);
+      exchange.slot = this.open.add(exchange);
       this.dispatch(exchange, { method: 'POST', headers, body: text });
     });
   }
@@ -276,7 +277,7 @@ export class HttpWire implements Wire {
         else if (frame.kind === 'request') this.reply(answerTo(frame));
       },
       end: (error) => {
-        this.open.delete(exchange);
+        this.open.take(exchange.slot);
         if (this.closed) return;
         if (error instanceof HttpRejection && !concludesNothing(error.status)) {
           // a server that never had the stream says 405, or whatever; one that had it has forgotten the session
@@ -287,7 +288,7 @@ export class HttpWire implements Wire {
       },
     });
     this.stream = exchange;
-    this.open.add(exchange);
+    exchange.slot = this.open.add(exchange);
     this.dispatch(exchange, { method: 'GET', headers, bodyTimeout: 0 });
   }
 

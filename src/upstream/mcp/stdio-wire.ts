@@ -1,9 +1,10 @@
 // JSON-RPC over the pipes of a process: one channel for every caller, so ids and progress tokens are the gateway's own.
 import { GatewayError, reasonOf } from '../../core/errors.ts';
 import { type JsonObject } from '../../core/json.ts';
+import { Slots } from '../../core/slots.ts';
 import { META } from '../../protocol/mcp/meta.ts';
 import { type DroppedLine } from '../../protocol/mcp/line-splitter.ts';
-import { notificationText, requestText, type ResponseFrame } from '../../protocol/mcp/frames.ts';
+import { notificationText, oneLine, requestText, type ResponseFrame } from '../../protocol/mcp/frames.ts';
 import { type Deadlines } from './deadlines.ts';
 import { readDropped } from './dropped-answer.ts';
 import { answerTo, brokenAnswerId, readInbound, tokenOf } from './inbound.ts';
@@ -28,9 +29,8 @@ export class StdioWire implements Wire {
   private readonly server: string;
   private readonly deadlines: Deadlines;
   private readonly events: WireEvents;
-  private readonly pending = new Map<number, Pending>();
+  private readonly pending = new Slots<Pending>();
   private readonly listeners = new Map<number, Pending>();
-  private nextId = 1;
   private garbage = 0;
   private gone: string | undefined;
 
@@ -55,20 +55,20 @@ export class StdioWire implements Wire {
       const message = `The server "${this.server}" is gone: ${this.gone}`;
       return Promise.reject(new GatewayError('upstream_closed', message));
     }
-    const id = this.nextId++;
-    const pending = new Pending(request, {
+    let id = 0;
+    const pending: Pending = new Pending(request, {
       server: this.server,
       deadlines: this.deadlines,
       onAbandon: (reason) => this.abandon(id, reason),
     });
     if (pending.done) return pending.promise; // cancelled before it was sent
     const listens = request.method === 'subscriptions/listen';
-    this.pending.set(id, pending);
+    id = this.pending.add(pending);
     if (listens) this.listeners.set(id, pending);
     try {
-      this.process.send(requestText(id, request.method, pending.paramsFor(id)));
+      this.send(requestText(id, request.method, pending.paramsFor(id)));
     } catch (error) {
-      this.pending.delete(id);
+      this.pending.take(id);
       this.listeners.delete(id);
       pending.fail(error);
     }
@@ -76,7 +76,7 @@ export class StdioWire implements Wire {
   }
 
   notify(method: string, params: JsonObject): Promise<void> {
-    if (this.gone === undefined) this.process.send(notificationText(method, params));
+    if (this.gone === undefined) this.send(notificationText(method, params));
     return Promise.resolve();
   }
 
@@ -95,15 +95,20 @@ export class StdioWire implements Wire {
   /** Cancels by notification (2026-07-28 stdio, Cancellation; legacy the same). `initialize` may never be cancelled. */
   private abandon(id: number, reason: string): void {
     const method = this.pending.get(id)?.request.method;
-    this.pending.delete(id);
+    this.pending.take(id);
     this.listeners.delete(id);
     if (this.gone !== undefined || method === 'initialize') return;
     try {
-      this.process.send(notificationText('notifications/cancelled', { requestId: id, reason }));
+      this.send(notificationText('notifications/cancelled', { requestId: id, reason }));
     } catch (error) {
       // nobody waits for the request any more, and whoever ended it (a clock, a caller) is not to blame for a full pipe
       this.events.noise(`a cancellation could not be delivered: ${reasonOf(error)}`);
     }
+  }
+
+  /** Some servers split at every Unicode line separator, so none leaves as it is: one caller's text may not break another's pipe. */
+  private send(text: string): void {
+    this.process.send(oneLine(text));
   }
 
   private onLine(text: string): void {
@@ -116,7 +121,7 @@ export class StdioWire implements Wire {
       return;
     }
     if (frame.kind === 'response') this.onResponse(frame, Buffer.byteLength(text));
-    else if (frame.kind === 'request') this.process.send(answerTo(frame));
+    else if (frame.kind === 'request') this.send(answerTo(frame));
     else this.onNotification(frame.method, frame.params);
   }
 
@@ -127,7 +132,7 @@ export class StdioWire implements Wire {
       this.events.noise('an answer to a request that was not asked, or was given up');
       return;
     }
-    this.pending.delete(id);
+    this.pending.take(id);
     this.listeners.delete(id);
     pending.succeed({
       ...(frame.result && { result: frame.result }),
@@ -146,7 +151,7 @@ export class StdioWire implements Wire {
       return;
     }
     if (method === 'notifications/message') {
-      const calls = [...this.pending.values()].filter((pending) => pending.request.exchange);
+      const calls = this.pending.all().filter((pending) => pending.request.exchange);
       const [only] = calls;
       if (only && calls.length === 1) only.notify(method, params);
       else this.events.noise(`log line: ${JSON.stringify(params.data ?? null).slice(0, 500)}`);
@@ -168,7 +173,7 @@ export class StdioWire implements Wire {
     this.garbage++;
     this.events.noise(`stdout is not MCP (${why}): ${text.slice(0, 200)}`);
     const id = brokenAnswerId(text);
-    if (id !== undefined && this.pending.has(id)) {
+    if (id !== undefined && this.pending.get(id) !== undefined) {
       const message = `The server "${this.server}" answered with something that is not MCP: ${why}`;
       this.failOne(id, new GatewayError('upstream_protocol', message));
     }
@@ -181,7 +186,7 @@ export class StdioWire implements Wire {
     const message = `The server "${this.server}" sent a message of more than ${limit} bytes (limits.upstreamMessage); ${line.bytes} bytes were dropped.`;
     const error = new GatewayError('upstream_message_too_large', message);
     const found = readDropped(line);
-    if (found.kind === 'answer' && this.pending.has(found.id)) this.failOne(found.id, error);
+    if (found.kind === 'answer' && this.pending.get(found.id) !== undefined) this.failOne(found.id, error);
     else if (found.kind === 'unknown') this.failAll(error);
     else this.events.noise(message);
     if (!line.ended) this.giveUp(`it wrote a line of more than ${line.bytes} bytes without an end`);
@@ -203,15 +208,12 @@ export class StdioWire implements Wire {
   }
 
   private failOne(id: number, error: GatewayError): void {
-    const pending = this.pending.get(id);
-    this.pending.delete(id);
     this.listeners.delete(id);
-    pending?.fail(error);
+    this.pending.take(id)?.fail(error);
   }
 
   private failAll(error: GatewayError): void {
-    for (const pending of this.pending.values()) pending.fail(error);
-    this.pending.clear();
+    for (const pending of this.pending.clear()) pending.fail(error);
     this.listeners.clear();
   }
 }
