@@ -8,6 +8,7 @@ import { StateError } from '../storage/state-error.ts';
 import { STDIO_UPGRADE } from '../downstream/control.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
 import { type Invocation } from './options.ts';
+import { say } from './output.ts';
 import { runGateway, type RunningGateway } from './run-gateway.ts';
 import { loadOrExit, openLog, stateDirectoryOf } from './setup.ts';
 import { untilSignal } from './signals.ts';
@@ -54,6 +55,7 @@ export async function withGateway(
   const left = new AbortController();
   const ended = untilSignal();
   const { socket, inside, detach } = await attach(invocation);
+  if (inside) say('no gateway runs on this state; the servers are started for this command alone');
   try {
     // a gateway that was started for this command has yet to meet its servers
     const done = Promise.resolve(inside?.gateway.attempted()).then(() => work({ socket, signal: left.signal }));

@@ -1,5 +1,6 @@
 // `mcp-gateway config validate|schema`.
 import { configJsonSchema } from '../config/json-schema.ts';
+import { exposure } from '../config/exposure.ts';
 import { loadConfig, locateConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problems.ts';
 import { EXIT } from './exit-codes.ts';
@@ -9,7 +10,7 @@ import { print, printJson, say } from './output.ts';
 export const configValidate: Command = {
   usage: '',
   options: {},
-  help: [],
+  help: [['', 'exits 8 where the configuration cannot be used, 10 where only single servers cannot']],
   examples: ['mcp-gateway config validate', 'mcp-gateway config validate --config ./mcp-gateway.json --json'],
   positionals: 0,
   run: ({ flags, env, cwd }) => {
@@ -17,14 +18,19 @@ export const configValidate: Command = {
     const loaded = loadConfig(file, env);
     const problems = loaded.ok ? loaded.warnings : loaded.problems;
     const errors = problems.filter(({ severity }) => severity === 'error');
-    const valid = loaded.ok && errors.length === 0;
-    if (flags.json) printJson({ valid, file, problems, ...(loaded.ok && { servers: loaded.config.servers.length }) });
+    const out = loaded.ok ? loaded.config.servers.filter(({ problem }) => problem !== undefined).length : 0;
+    const exposed = loaded.ok && exposure(loaded.config);
+    const valid = loaded.ok && exposed === undefined;
+    if (flags.json)
+      printJson({ valid, file, problems, ...(loaded.ok && { servers: loaded.config.servers.length, unusable: out }) });
     else {
       for (const problem of problems) say(formatProblem(problem));
-      if (loaded.ok) print(`${file}: ${describe(loaded.config.servers.length, problems.length)}`);
+      if (typeof exposed === 'string') say(`${file}: not valid: ${exposed}`);
+      else if (loaded.ok) print(`${file}: ${describe(loaded.config.servers.length, out)}`);
       else say(`${file}: not valid, ${plural(errors.length, 'error')}`);
     }
-    return Promise.resolve(valid ? EXIT.ok : EXIT.configuration);
+    if (!valid) return Promise.resolve(EXIT.configuration);
+    return Promise.resolve(errors.length === 0 ? EXIT.ok : EXIT.checkFailed);
   },
 };
 
@@ -40,10 +46,9 @@ export const configSchema: Command = {
   },
 };
 
-function describe(servers: number, problems: number): string {
-  return problems === 0
-    ? `valid, ${plural(servers, 'server')}`
-    : `${plural(servers, 'server')}, ${plural(problems, 'problem')} listed above`;
+function describe(servers: number, unusable: number): string {
+  if (unusable === 0) return `valid, ${plural(servers, 'server')}`;
+  return `usable, ${plural(servers, 'server')}, of which ${unusable} cannot be used for the reasons above`;
 }
 
 function plural(count: number, noun: string): string {

@@ -59,6 +59,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   not_found: EXIT.notFound,
   upstream_unreachable: EXIT.unreachable,
   upstream_closed: EXIT.unreachable,
+  upstream_failed: EXIT.unreachable,
   upstream_timed_out: EXIT.unreachable,
   upstream_rejected: EXIT.unreachable,
   upstream_protocol: EXIT.unreachable,

@@ -1,8 +1,9 @@
 // `mcp-gateway serve`: the gateway over HTTP.
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Config } from '../config/config.ts';
+import { exposure, isLoopbackHost } from '../config/exposure.ts';
 import { createFront } from '../downstream/http.ts';
-import { isLoopbackHost, listen } from '../downstream/listen.ts';
+import { listen } from '../downstream/listen.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
 import { type Command, integer, type Invocation, text } from './options.ts';
 import { print, printJson } from './output.ts';
@@ -32,12 +33,8 @@ async function run(invocation: Invocation): Promise<number> {
   const config = override(loaded);
   const { host, port } = config.listen;
   const exposed = !isLoopbackHost(host);
-  if (exposed && config.auth.tokens.length === 0) {
-    throw new ExitError(
-      EXIT.configuration,
-      `${host} can be reached by others, and no token is configured. Add one under auth.tokens, or bind 127.0.0.1.`,
-    );
-  }
+  const refusal = exposure(config);
+  if (refusal !== undefined) throw new ExitError(EXIT.configuration, refusal);
   const logger = await openLog(invocation, 'info');
   const ended = untilSignal();
   const running = await runGateway({

@@ -4,7 +4,7 @@ import { type ServerStatus } from '../upstream/mcp/status.ts';
 import { ask, withGateway } from './attach.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
 import { type Command, type Invocation } from './options.ts';
-import { oneLine, print, printJson, table } from './output.ts';
+import { oneLine, print, printJson, say, table } from './output.ts';
 
 export const servers: Command = {
   usage: '[NAME]',
@@ -19,7 +19,8 @@ function run(invocation: Invocation): Promise<number> {
   const [name] = invocation.positionals;
   return withGateway(invocation, async ({ socket, signal }) => {
     const { text } = await ask(socket, { path: '/api/servers', signal });
-    const all = (JSON.parse(text) as { servers: ServerStatus[] }).servers;
+    const { servers: all, reloadError } = JSON.parse(text) as { servers: ServerStatus[]; reloadError?: string };
+    if (reloadError !== undefined) say(`the last edit of the configuration is not in force: ${oneLine(reloadError)}`);
     const one = all.find((server) => server.name === name);
     if (name !== undefined && !one) throw unknownServer(name, all);
     if (invocation.flags.json) printJson(one ?? all);

@@ -11,7 +11,10 @@ export const stdio: Command = {
   usage: '',
   options: {},
   help: [],
-  examples: ['mcp-gateway stdio', 'claude mcp add gw -- npx mcp-gateway stdio --config ~/mcp-gateway.json'],
+  examples: [
+    'mcp-gateway stdio',
+    'claude mcp add gw -- /path/to/mcp-gateway/node_modules/.bin/node /path/to/mcp-gateway/dist/cli/bin.js stdio',
+  ],
   positionals: 0,
   run,
 };

@@ -12,7 +12,7 @@ import { findingsOf } from './issues.ts';
 import { type Document, type Finding, positionAt, problemAt } from './positions.ts';
 import { type Path, type Problem } from './problems.ts';
 import { type Expansion, expand, findReferences, pathKey } from './references.ts';
-import { serverEntry, type ServerEntry } from './schema.ts';
+import { serverEntry, type ServerEntry, URL_KEYS } from './schema.ts';
 import { brokenServer, disabledServer, isDisabled, type EntryPlace, transportOf, usableServer } from './server.ts';
 
 /** An entry to read: its place in a file, and what it is resolved against. */
@@ -40,12 +40,13 @@ interface Findings {
   warnings: Finding[];
 }
 
+const EMPTY_MEANS_NONE = new Set(['command', ...URL_KEYS]);
 const NO_SSE = "HTTP+SSE upstreams are not supported yet; use the server's Streamable HTTP URL";
 
 /** Reads an entry. Never throws: what is wrong with it is in the outcome. */
 export function readEntry(request: EntryRequest, value: unknown): EntryOutcome {
   const findings: Findings = { faults: [], absences: [], warnings: [] };
-  const raw: JsonObject = isObject(value) ? value : {};
+  const raw: JsonObject = isObject(value) ? withoutEmpty(value) : {};
   const place: EntryPlace = {
     name: request.name,
     mainDirectory: request.mainDirectory,
@@ -62,6 +63,12 @@ export function readEntry(request: EntryRequest, value: unknown): EntryOutcome {
   return outcome({ request, place, findings, entry, resolved: expansion?.resolved ?? [] });
 }
 
+/** Clients write null, and an empty address, for what an entry does not have. */
+function withoutEmpty(entry: JsonObject): JsonObject {
+  const empty = (key: string) => entry[key] === null || (entry[key] === '' && EMPTY_MEANS_NONE.has(key));
+  return Object.fromEntries(Object.entries(entry).filter(([key]) => !empty(key)));
+}
+
 function resolveReferences({ path, directory, env }: EntryRequest, raw: JsonObject): Expansion {
   return isDisabled(raw) ? findReferences(raw, path) : expand(raw, path, { directory, env });
 }
@@ -75,9 +82,10 @@ function check(
   const { path } = request;
   const parsed = serverEntry.safeParse(expansion.value);
   sortByOrigin(parsed, expansion, context);
-  findings.faults.push(...expansion.malformed, ...refusedKeys(request), ...reachFindings(raw, path));
+  findings.faults.push(...refusedKeys(request), ...reachFindings(raw, path));
   findings.faults.push(...tlsFindings(raw, path));
-  findings.absences.push(...expansion.unset);
+  // another client's kinds of references are no mistake of the file: they take out this server alone, like an unset one
+  findings.absences.push(...expansion.unset, ...expansion.malformed);
   findings.warnings.push(...unknownKeyWarnings(raw, path), ...idleKeyWarnings(raw, path));
   if (isObject(raw.headers)) findings.warnings.push(...ownHeaderWarnings(Object.keys(raw.headers), path));
   if (!parsed.success) return isDisabled(raw) ? serverEntry.parse({}) : undefined;

@@ -25,6 +25,8 @@ export interface Expansion {
 }
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** Variables of editors that a pasted block may bring along. */
+const EDITORS_OWN = new Set(['workspaceFolder', 'workspaceFolderBasename', 'userHome', 'pathSeparator']);
 const REFERENCE = /\$\$\{|\$\{([^}]*)\}|\$\{/g;
 
 interface Collected {
@@ -105,6 +107,8 @@ function resolveReference(body: string, source: ReferenceSource): Outcome {
   const value = Object.hasOwn(source.env, name) ? source.env[name] : undefined;
   if (fallback !== undefined && (value === undefined || value === '')) return { value: fallback, secret: false };
   if (value !== undefined) return { value, secret: true };
+  if (EDITORS_OWN.has(name))
+    return { unset: `\${${name}} is a variable of an editor, which is not known here; write the path` };
   return { unset: `the environment variable ${name} is not set; set it, or give a default: \${env:${name}:-default}` };
 }
 

@@ -96,9 +96,16 @@ export const ERRORS = {
   upstream_closed: row(
     -33011,
     200,
-    upstream('The server went away during the call. Whether the call took effect is not known.'),
+    upstream('The server went away during the call. Whether the call took effect is not known.', false),
   ),
-  upstream_timed_out: row(-33012, 200, upstream('The server did not answer within its time limits (`timeouts`).')),
+  upstream_timed_out: row(
+    -33012,
+    200,
+    upstream(
+      'The server did not answer within its time limits (`timeouts`). Whether the call took effect is not known.',
+      false,
+    ),
+  ),
   upstream_protocol: row(-33013, 200, upstream('The server answered with something that is not MCP.', false)),
   upstream_message_too_large: row(
     -33014,
@@ -109,6 +116,14 @@ export const ERRORS = {
     -33015,
     200,
     upstream('The server refused the HTTP request, for example its credentials.', false),
+  ),
+  upstream_failed: row(
+    -33016,
+    200,
+    upstream(
+      'The server answered with a failure of its own (HTTP 5xx). Whether the call took effect is not known.',
+      false,
+    ),
   ),
   internal: row(-32603, 500, gateway('A bug in the gateway. The log has the cause under the same call id.', false)),
 } as const satisfies Record<string, ErrorRow>;

@@ -1,5 +1,5 @@
 // A table of what is in flight, for the hot path: keys that are never given twice, and no garbage that holds on to other garbage.
-//
+
 // A Map or Set that is filled and emptied with every call makes a new inner table every few calls, and each old table points to the next:
 // once one of them is old enough, everything that was in flight at such a moment is kept until the next full collection.
 

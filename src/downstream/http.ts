@@ -5,6 +5,7 @@ import { LOCAL, type Principal } from '../core/principal.ts';
 import { type Gateway } from '../gateway/gateway.ts';
 import { errorText } from '../protocol/mcp/frames.ts';
 import { refuseBody } from './body.ts';
+import { FailedAttempts } from './failed-attempts.ts';
 import { corsHeaders, preflightHeaders } from './cors.ts';
 import { compileGuard, type Head, type RawHead, readTarget } from './guard.ts';
 import { McpEndpoint } from './mcp/endpoint.ts';
@@ -36,15 +37,14 @@ export function createFront({ gateway, network }: FrontOptions): Front {
   const checkHead = network && guardOf(gateway, network.loopback);
   let admin: Promise<RequestListener> | undefined; // loaded by the first who asks: it is no part of the hot path
 
+  const failed = new FailedAttempts((attempt) => gateway.record('authentication_failed', { ...attempt }));
+
   const authenticate = (request: IncomingMessage): Principal => {
     if (!checkHead) return LOCAL;
     try {
       return gateway.snapshot.authenticate(request.headers.authorization);
     } catch (error) {
-      gateway.record('authentication_failed', {
-        address: request.socket.remoteAddress ?? '',
-        reason: toGatewayError(error).message,
-      });
+      failed.add(request.socket.remoteAddress ?? '', toGatewayError(error).message);
       throw error;
     }
   };
@@ -72,7 +72,7 @@ export function createFront({ gateway, network }: FrontOptions): Front {
       return;
     }
     admin ??= import('./admin/app.ts').then(({ createAdmin }) =>
-      createAdmin(gateway, { control: checkHead === undefined }),
+      createAdmin(gateway, { control: network === undefined, detailed: network?.loopback ?? true }),
     );
     const app = await admin;
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);

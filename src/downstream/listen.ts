@@ -42,11 +42,6 @@ function addressesOf(host: string): readonly string[] {
   return host === '127.0.0.1' || host === 'localhost' ? ['127.0.0.1', '::1'] : [host];
 }
 
-/** Tells whether a host setting binds loopback addresses only. */
-export function isLoopbackHost(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
-}
-
 /** Binds every address of `host`; with port 0 they share one free port. Throws ListenError. */
 export async function listen(
   listener: RequestListener,

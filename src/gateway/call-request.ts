@@ -24,6 +24,9 @@ export interface Known {
 export function buildCall(request: CallRequest, view: View, known: Known): Call {
   const { traceparent, tracestate, params, ...rest } = request;
   const meta = isObject(params._meta) ? params._meta : undefined;
+  const args = params.arguments;
+  if (args !== undefined && !isObject(args))
+    throw new GatewayError('invalid_params', '`params.arguments` must be an object.');
   const named = resolve(request, view, known);
   return Object.freeze({
     ...rest,

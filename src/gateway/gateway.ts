@@ -193,9 +193,19 @@ export class Gateway {
   }
 
   servers(): ServerStatus[] {
-    return this.upstreams
-      .all()
-      .map((upstream) => upstream.status(this.catalog.warnings.get(upstream.config.name) ?? []));
+    const { policy } = this.snapshot;
+    return this.upstreams.all().map((upstream) => {
+      const { name } = upstream.config;
+      const lists = this.catalog.server(name)?.lists;
+      const count = (kind: OfferKind) => lists?.[kind].filter((entry) => policy.decide(entry).allowed).length ?? 0;
+      const offered = {
+        tools: count('tool'),
+        prompts: count('prompt'),
+        resources: count('resource'),
+        resourceTemplates: count('resourceTemplate'),
+      };
+      return upstream.status({ warnings: this.catalog.warnings.get(name) ?? [], ...offered });
+    });
   }
 
   /** Resolves when every server has been tried once. */

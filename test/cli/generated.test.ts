@@ -80,6 +80,7 @@ test('codes are a contract with clients', () => {
     upstream_protocol: [-33013, 200],
     upstream_message_too_large: [-33014, 200],
     upstream_rejected: [-33015, 200],
+    upstream_failed: [-33016, 200],
     internal: [-32603, 500],
   });
 });

@@ -67,6 +67,32 @@ test('references are resolved in every string of an entry', () => {
   expect(reveal(server.env)).toEqual({ X: '<v>' });
 });
 
+test.each([
+  ['${open', 'the reference is not closed'],
+  ['${input:token}', 'references of the kind "input:" are not read here'],
+  ['${workspaceFolder}/x', 'is a variable of an editor'],
+])('another client’s reference %s takes out that server alone', (reference, message) => {
+  const files = {
+    'mcp-gateway.json': { mcpServers: { odd: { command: 'x', args: [reference] }, good: { command: 'y' } } },
+  };
+
+  const { servers } = valid(workspace(files).load());
+
+  expect(servers.map((server) => [server.name, server.problem === undefined])).toEqual([
+    ['odd', false],
+    ['good', true],
+  ]);
+  expect(servers[0]?.problem).toContain(message);
+});
+
+test('null, and an empty address, stand for what an entry does not have', () => {
+  const one = loadEntry({ command: 'x', url: '', env: null, disabled: null });
+  const two = loadEntry({ url: 'http://127.0.0.1:1/mcp', command: null, args: null });
+
+  expect([one.transport, one.problem]).toEqual(['stdio', undefined]);
+  expect([two.transport, two.problem]).toEqual(['streamable-http', undefined]);
+});
+
 test('an unset reference takes out that server alone, naming variable and place', () => {
   const { load, path } = workspace({
     'mcp-gateway.json':
@@ -268,7 +294,7 @@ test('headers that the gateway sets itself are left out with a warning', () => {
 
 test.each([
   [{ command: ['npx', '-y'] }, 'must be a string: the program alone; its arguments go into "args"'],
-  [{ command: '' }, 'must not be empty'],
+  [{ command: '' }, 'the server needs a "command" to start'],
   [{ command: ' npx' }, 'has white space around it'],
   [{ command: 'node server.js' }, 'write "command": "node", "args": ["server.js"]'],
   [{ command: '~/bin/x' }, '~ is not expanded in paths; write ${HOME}'],
@@ -291,7 +317,6 @@ test.each([
   [{ command: 'x', alias: 'a b' }, 'must be 1 to 32 characters'],
   [{ command: 'x', tools: 'a' }, 'must be an object { "allow": [...], "deny": [...] } or a list'],
   [{ command: 'x', tools: { allow: 'a' } }, 'must be a list, not a string'],
-  [{ command: 'x', args: ['${open'] }, 'the reference is not closed'],
   [{ command: 'x', disabled: 'yes' }, 'must be a boolean, not a string'],
   [{}, 'the server needs a "command" to start or a "url" to reach'],
 ])('%j makes the main file invalid: %s', (entry, reason) => {

@@ -2,8 +2,15 @@
 import express, { type Express } from 'express';
 import { type Gateway } from '../../gateway/gateway.ts';
 
+export interface AdminOptions {
+  /** Whether the admin API is part of it. */
+  readonly control: boolean;
+  /** Whether whoever asks may know what is wrong, beyond that something is. */
+  readonly detailed: boolean;
+}
+
 /** The app of a front; the control socket's has the admin API, which the network's has not. */
-export function createAdmin(gateway: Gateway, { control }: { control: boolean }): Express {
+export function createAdmin(gateway: Gateway, { control, detailed }: AdminOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.set('etag', false);
@@ -12,11 +19,14 @@ export function createAdmin(gateway: Gateway, { control }: { control: boolean })
   });
   app.get('/readyz', (_request, response) => {
     const health = gateway.health();
-    response.status(health.ready ? 200 : 503).json({ status: health.ready ? 'ok' : 'unavailable', ...health });
+    const status = health.ready ? 'ok' : 'unavailable';
+    // what is wrong names files and servers: not for strangers, who need no token to ask
+    response.status(health.ready ? 200 : 503).json(detailed ? { status, ...health } : { status, ready: health.ready });
   });
   if (control) {
     app.get('/api/servers', (_request, response) => {
-      response.json({ servers: gateway.servers() });
+      const { reloadError } = gateway.health();
+      response.json({ servers: gateway.servers(), ...(reloadError !== undefined && { reloadError }) });
     });
     app.get('/api/attempted', async (_request, response) => {
       await gateway.attempted();

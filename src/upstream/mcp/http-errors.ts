@@ -76,7 +76,9 @@ function rejectionError(server: string, rejection: HttpRejection): GatewayError 
       { detail },
     );
   }
-  const code = status >= 500 || status === 408 || status === 429 ? 'upstream_unreachable' : 'upstream_rejected';
+  // 408, 429 and 503 say that the request was not worked on; after any other 5xx nobody knows
+  const unserved = status === 408 || status === 429 || status === 503;
+  const code = unserved ? 'upstream_unreachable' : status >= 500 ? 'upstream_failed' : 'upstream_rejected';
   return new GatewayError(code, `The server "${server}" answered HTTP ${status} without a JSON-RPC message.`, {
     detail,
   });

@@ -1,5 +1,4 @@
 // What can be told about a server: for `mcp-gateway servers` and the admin API.
-import { type ServerOffer } from '../../catalog/offer.ts';
 import { type StoredOffer } from '../../catalog/store.ts';
 import { type ServerConfig } from '../../config/config.ts';
 import { type Era } from '../../core/call.ts';
@@ -45,11 +44,14 @@ export interface ServerStatus {
   readonly tail: readonly string[];
 }
 
+/** What callers get of the server: counted through the policy, and what is left out of it. */
+export type OfferedStatus = Pick<ServerStatus, 'tools' | 'prompts' | 'resources' | 'resourceTemplates' | 'warnings'>;
+
 /** What a server's upstream knows of itself. */
-export interface ServerFacts extends Pick<ServerStatus, 'state' | 'inFlight' | 'restarts' | 'warnings' | 'tail'> {
+export interface ServerFacts extends Pick<ServerStatus, 'state' | 'inFlight' | 'restarts' | 'tail'> {
+  readonly offered: OfferedStatus;
   readonly connection: Connection | undefined;
   readonly stored: StoredOffer | undefined;
-  readonly offer: ServerOffer;
   readonly process: StdioProcess | undefined;
   readonly lastError: { readonly message: string; readonly at: number } | undefined;
   readonly nextAttemptAt: number | undefined;
@@ -57,7 +59,7 @@ export interface ServerFacts extends Pick<ServerStatus, 'state' | 'inFlight' | '
 
 /** Puts configuration and facts together; times are UTC. */
 export function describeServer(config: ServerConfig, facts: ServerFacts): ServerStatus {
-  const { state, inFlight, restarts, warnings, tail, stored, offer } = facts;
+  const { state, inFlight, restarts, tail, stored } = facts;
   return {
     name: config.name,
     alias: config.alias,
@@ -66,17 +68,13 @@ export function describeServer(config: ServerConfig, facts: ServerFacts): Server
     display: config.display,
     source: `${config.source.file}:${config.source.line}`,
     ...identityOf(facts),
-    tools: offer.entries.tool.length,
-    prompts: offer.entries.prompt.length,
-    resources: offer.entries.resource.length,
-    resourceTemplates: offer.entries.resourceTemplate.length,
+    ...facts.offered,
     stale: stored !== undefined && state !== 'ready',
     ...(stored && { offerReadAt: utc(stored.fetchedAt) }),
     inFlight,
     restarts,
     ...(facts.lastError && { lastError: facts.lastError.message, lastErrorAt: utc(facts.lastError.at) }),
     ...(facts.nextAttemptAt !== undefined && { nextAttemptAt: utc(facts.nextAttemptAt) }),
-    warnings,
     tail,
   };
 }

@@ -13,7 +13,7 @@ import { isUnreachable } from './http-errors.ts';
 import { OfferWatch } from './offer-watch.ts';
 import { type Live, ResourceSubscriptions } from './resource-subscriptions.ts';
 import { readOffer } from './read-offer.ts';
-import { describeServer, type ServerStatus, type UpstreamState } from './status.ts';
+import { describeServer, type OfferedStatus, type ServerStatus, type UpstreamState } from './status.ts';
 import { textCleaner } from './stderr-tail.ts';
 import { StdioWire } from './stdio-wire.ts';
 import { SessionLost, type Wire, type WireReply } from './wire.ts';
@@ -163,19 +163,18 @@ export class Upstream {
     await this.running;
   }
 
-  status(warnings: readonly string[]): ServerStatus {
+  status(offered: OfferedStatus): ServerStatus {
     const process = this.wire instanceof StdioWire ? this.wire.process : undefined;
     return describeServer(this.config, {
       state: this.state,
       connection: this.connection,
       stored: this.stored,
-      offer: this.offer,
       process,
       inFlight: this.inFlight,
       restarts: Math.max(0, this.starts - 1),
       lastError: this.lastError,
       nextAttemptAt: this.nextAttemptAt,
-      warnings: [...this.problems, ...warnings],
+      offered: { ...offered, warnings: [...this.problems, ...offered.warnings] },
       tail: [...(process?.stderrTail() ?? []), ...this.noise],
     });
   }
@@ -240,7 +239,9 @@ export class Upstream {
       onWire: (wire) => {
         if (this.isStopping()) throw this.unavailable();
         this.wire = wire;
-        this.context.onEvent('server_started', { server: this.config.name, instance, run: this.config.display });
+        // a process is an event each time; a URL that is tried again and again is one
+        if (this.config.transport === 'stdio' || this.failures === 0)
+          this.context.onEvent('server_started', { server: this.config.name, instance, run: this.config.display });
       },
       events: {
         closed: (reason) => this.lost?.({ reason: this.clean(reason), again: false, gentle: false }),

@@ -1,0 +1,105 @@
+// What a new user meets: the shipped configuration, a client that starts the gateway from anywhere, and mistakes in the first calls.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from '@modelcontextprotocol/client';
+import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BIN, fixture, ROOT, runCli, startGateway } from './harness/gateway.ts';
+
+const CONFIG = join(ROOT, 'mcp-gateway.json');
+let home: string;
+
+beforeAll(() => {
+  home = mkdtempSync(join(tmpdir(), 'gateway-home-'));
+});
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+test('every shipped server works, and the memory one remembers', async () => {
+  const place = ['--config', CONFIG, '--state', join(home, 'state')];
+  const entities = { entities: [{ name: 'a', entityType: 'b', observations: [] }] };
+
+  const write = await runCli(
+    ['tools', 'call', 'memory__create_entities', '--args', JSON.stringify(entities), ...place],
+    { env: { HOME: home } },
+  );
+  const read = await runCli(['tools', 'call', 'memory__read_graph', ...place], { env: { HOME: home } });
+  const servers = await runCli(['servers', '--json', ...place], { env: { HOME: home } });
+
+  expect(write.stderr).toContain('no gateway runs on this state');
+  expect(write.status).toBe(0);
+  expect(read.stdout).toContain('"entityType": "b"');
+  const states = (JSON.parse(servers.stdout) as { name: string; state: string }[]).map(({ name, state }) => [
+    name,
+    state,
+  ]);
+  expect(states).toEqual(['everything', 'files', 'memory', 'thinking'].map((name) => [name, 'ready']));
+}, 60_000);
+
+test('a client starts the gateway from another folder, as the README says', async () => {
+  const client = new Client({ name: 'elsewhere', version: '1' });
+  await client.connect(
+    new StdioClientTransport({
+      command: join(ROOT, 'node_modules/.bin/node'),
+      args: [BIN, 'stdio', '--config', CONFIG, '--state', join(home, 'stdio')],
+      cwd: '/',
+      env: { HOME: home, PATH: process.env.PATH ?? '' },
+    }),
+  );
+
+  const { tools } = await client.listTools();
+  await client.close();
+
+  expect(tools.map(({ name }) => name)).toContain('thinking__sequentialthinking');
+}, 60_000);
+
+test('arguments that are no object are refused before any server sees them', async () => {
+  const gateway = await startGateway({ config: { mcpServers: { echo: fixture('echo-stdio.ts') } } });
+  await gateway.attempted();
+  const meta = {
+    'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+    'io.modelcontextprotocol/clientCapabilities': {},
+  };
+
+  const answers = await Promise.all(
+    [[], 'text', 1].map(async (args) => {
+      const response = await fetch(gateway.url, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          accept: 'application/json, text/event-stream',
+          'mcp-protocol-version': '2026-07-28',
+          'mcp-method': 'tools/call',
+          'mcp-name': 'echo__echo',
+        },
+        body: JSON.stringify({
+          jsonrpc: '2.0',
+          id: 1,
+          method: 'tools/call',
+          params: { name: 'echo__echo', arguments: args, _meta: meta },
+        }),
+      });
+      return (await response.json()) as { error: { code: number; message: string } };
+    }),
+  );
+  await gateway.stop();
+
+  expect(answers.map(({ error }) => [error.code, error.message])).toEqual(
+    Array.from({ length: 3 }, () => [-32602, '`params.arguments` must be an object.']),
+  );
+});
+
+test('an edit that cannot be used is told by `servers`, and what is offered is counted as callers see it', async () => {
+  const server = { ...fixture('echo-stdio.ts'), tools: ['echo'] };
+  const gateway = await startGateway({ config: { mcpServers: { echo: server } } });
+  await gateway.attempted();
+  const before = await gateway.cli('servers', '--json');
+  writeFileSync(gateway.config, '{bad');
+
+  await expect
+    .poll(async () => (await gateway.cli('servers')).stderr, { timeout: 10_000 })
+    .toContain('is not in force');
+
+  await gateway.stop();
+  expect(JSON.parse(before.stdout)).toMatchObject([{ name: 'echo', tools: 1 }]);
+});
