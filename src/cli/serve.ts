@@ -61,8 +61,8 @@ async function run(invocation: Invocation): Promise<number> {
   running.gateway.start();
   process.on('SIGHUP', () => void running.reload());
   const status = await ended;
-  logger.info('stopping: no new calls, those in flight may finish within 10 s');
   const closed = listening.close();
+  logger.info('stopping: no new calls, those in flight may finish within 10 s');
   await running.gateway.drain();
   front.close();
   // the calls have ended, their answers are on the way: cutting the connections now would lose them
