@@ -11,7 +11,9 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       project('unit', ['test/**/*.test.ts'], { exclude: ['test/{integration,chaos,long,conformance}/**'] }),
-      project('integration', ['test/integration/**/*.test.ts']),
+      project('integration', ['test/integration/**/*.test.ts'], { exclude: ['test/integration/startup.test.ts'] }),
+      // compares times of one run, so nothing else may run beside it
+      project('startup', ['test/integration/startup.test.ts'], { sequence: { groupOrder: 1 } }),
       project('chaos', ['test/chaos/**/*.test.ts'], { testTimeout: 300_000, fileParallelism: false }),
       project('long', ['test/long/**/*.test.ts'], { testTimeout: 1_800_000, fileParallelism: false }),
     ],
