@@ -272,6 +272,8 @@ function smallDisk(): string | undefined {
 test('a full disk refuses records, loses none that was acknowledged, and space brings the log back', async (context) => {
   const disk = smallDisk();
   if (disk === undefined) {
+    // an ordinary user's run goes on without it; where checks run as root, mounting must work
+    if (process.getuid?.() === 0) throw new Error('a small file system cannot be mounted');
     context.skip('this user may not mount a small file system');
     return;
   }
