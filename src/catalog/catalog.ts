@@ -153,20 +153,22 @@ function byKind(list: (kind: OfferKind) => readonly Offered[]): Lists {
 }
 
 function viewOf(lists: Lists): View {
-  const targets = new Map<string, Target>();
+  const targets = Object.fromEntries(KINDS.map((kind) => [kind, new Map<string, Target>()])) as Record<
+    OfferKind,
+    Map<string, Target>
+  >;
   const others = new Map<string, Target[]>();
   for (const kind of KINDS) {
     for (const { server, exposed, original } of lists[kind]) {
-      const key = `${kind}\n${exposed}`;
       const target = Object.freeze({ kind, server, exposed, original });
-      if (!targets.has(key)) targets.set(key, target);
+      if (!targets[kind].has(exposed)) targets[kind].set(exposed, target);
       else if (kind === 'resource') others.set(exposed, [...(others.get(exposed) ?? []), target]);
     }
   }
   const templates = lists.resourceTemplate
     .map(({ server, original }) => ({ server, template: compileTemplate(original) }))
     .sort((a, b) => b.template.literals - a.template.literals);
-  const find = (kind: OfferKind, exposed: string) => targets.get(`${kind}\n${exposed}`);
+  const find = (kind: OfferKind, exposed: string) => targets[kind].get(exposed);
   return Object.freeze({
     lists,
     find,

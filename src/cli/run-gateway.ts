@@ -14,7 +14,8 @@ export interface RunOptions {
   readonly logger: Logger;
   readonly env: NodeJS.ProcessEnv;
   readonly override?: (config: Config) => Config;
-  readonly exposed?: boolean;
+  /** Where it will be bound; absent where it listens on its control socket alone. */
+  readonly bound?: Config['listen'];
 }
 
 export interface RunningGateway {
@@ -41,7 +42,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     gateway,
     env,
     override: options.override ?? ((same) => same),
-    exposed: options.exposed ?? false,
+    bound: options.bound,
   });
   return {
     gateway,

@@ -1,5 +1,4 @@
 // `mcp-gateway serve`: the gateway over HTTP.
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Config } from '../config/config.ts';
 import { exposure, isLoopbackHost } from '../config/exposure.ts';
 import { createFront } from '../downstream/http.ts';
@@ -10,9 +9,6 @@ import { print, printJson } from './output.ts';
 import { runGateway } from './run-gateway.ts';
 import { loadOrExit, openLog, stateDirectoryOf } from './setup.ts';
 import { untilSignal } from './signals.ts';
-
-/** How long answers that are written already may take to leave, once no call runs any more. */
-const LAST_BYTES_MS = 1_000;
 
 export const serve: Command = {
   usage: '[--host HOST] [--port PORT]',
@@ -32,7 +28,6 @@ async function run(invocation: Invocation): Promise<number> {
   const { config: loaded, warnings } = loadOrExit(invocation);
   const config = override(loaded);
   const { host, port } = config.listen;
-  const exposed = !isLoopbackHost(host);
   const refusal = exposure(config);
   if (refusal !== undefined) throw new ExitError(EXIT.configuration, refusal);
   const logger = await openLog(invocation, 'info');
@@ -41,12 +36,12 @@ async function run(invocation: Invocation): Promise<number> {
     config,
     warnings,
     override,
-    exposed,
+    bound: config.listen,
     logger,
     env,
     stateDirectory: stateDirectoryOf(invocation),
   });
-  const front = createFront({ gateway: running.gateway, network: { loopback: !exposed } });
+  const front = createFront({ gateway: running.gateway, network: { loopback: isLoopbackHost(host) } });
   let listening;
   try {
     listening = await listen(front.listener, { host, port });
@@ -61,14 +56,11 @@ async function run(invocation: Invocation): Promise<number> {
   running.gateway.start();
   process.on('SIGHUP', () => void running.reload());
   const status = await ended;
-  const closed = listening.close();
+  listening.stop();
   logger.info('stopping: no new calls, those in flight may finish within 10 s');
   await running.gateway.drain();
   front.close();
-  // the calls have ended, their answers are on the way: cutting the connections now would lose them
-  await Promise.race([closed, delay(LAST_BYTES_MS, undefined, { ref: false })]);
-  listening.force();
-  await closed;
+  await listening.finish();
   await running.stop();
   return status;
 }

@@ -8,6 +8,8 @@ interface ErrorRow {
   readonly jsonRpc: number;
   /** HTTP status when the error is the whole HTTP response. MCP refusals are 200 (wire.md, Refusals). */
   readonly http: number;
+  /** What a legacy session gets instead: its SDKs take any status but 200 for a broken transport (wire.md, Refusals). */
+  readonly legacyHttp?: 200;
   readonly fault: Fault;
   readonly retryable: boolean;
   /** One line for the reference page: when it happens and what to do. */
@@ -19,6 +21,9 @@ const row = (jsonRpc: number, http: number, rest: Omit<ErrorRow, 'jsonRpc' | 'ht
   http,
   ...rest,
 });
+
+/** A row about a call rather than about the HTTP exchange that carried it. */
+const callRow = (...columns: Parameters<typeof row>): ErrorRow => ({ ...row(...columns), legacyHttp: 200 });
 
 const caller = (help: string) => ({ fault: 'caller', retryable: false, help }) as const;
 const upstream = (help: string, retryable = true) => ({ fault: 'upstream', retryable, help }) as const;
@@ -32,8 +37,8 @@ export const ERRORS = {
     400,
     caller('The JSON is not a JSON-RPC message that this endpoint takes. The message says which rule it breaks.'),
   ),
-  invalid_params: row(-32602, 400, caller('A parameter is missing or has the wrong type. The message names it.')),
-  method_not_found: row(
+  invalid_params: callRow(-32602, 400, caller('A parameter is missing or has the wrong type. The message names it.')),
+  method_not_found: callRow(
     -32601,
     404,
     caller('The method does not exist here, or the server behind it does not declare it.'),
@@ -44,12 +49,12 @@ export const ERRORS = {
     caller('No tool or prompt of this name is offered to you. List again; the operator can ask `mcp-gateway servers`.'),
   ),
   resource_not_found: row(-32602, 200, caller('No server offers this resource to you. List again.')),
-  header_mismatch: row(
+  header_mismatch: callRow(
     -32020,
     400,
     caller('A required header is missing, malformed, repeated, or differs from the body.'),
   ),
-  unsupported_version: row(
+  unsupported_version: callRow(
     -32022,
     400,
     caller('The protocol version is not spoken here. `data.supported` lists those that are.'),
@@ -125,7 +130,7 @@ export const ERRORS = {
       false,
     ),
   ),
-  internal: row(-32603, 500, gateway('A bug in the gateway. The log has the cause under the same call id.', false)),
+  internal: callRow(-32603, 500, gateway('A bug in the gateway. The log has the cause under the same call id.', false)),
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -1,7 +1,8 @@
-// Binding a front to addresses: both loopback ones at once, limits on slow senders, an orderly end.
+// Binding a front to addresses: both loopback ones at once, and limits on slow senders.
 import { createServer, type RequestListener, type Server } from 'node:http';
-import { type AddressInfo, type Socket } from 'node:net';
+import { type AddressInfo } from 'node:net';
 import { reasonOf } from '../core/errors.ts';
+import { type Ending, prepareEnding } from './ending.ts';
 
 /** Node's defaults let half-sent requests stand for minutes; these close slow headers within 7 s and slow bodies within 15 s. */
 const LIMITS = {
@@ -13,28 +14,19 @@ const LIMITS = {
   noDelay: true,
 };
 
-/** How long a reader may take for what was written before the end. */
-const FLUSH_MS = 1_000;
-
 /** Most open connections of one address. */
 const MAX_CONNECTIONS = 10_000;
 const PORT_ATTEMPTS = 10;
-/** How often a listener that is closing looks for connections that have had their last answer. */
-const IDLE_CHECK_MS = 20;
 
 /** The address cannot be bound; the message says why and what to do. */
 export class ListenError extends Error {
   override readonly name = 'ListenError';
 }
 
-export interface Listening {
+export interface Listening extends Ending {
   /** `http://HOST:PORT` of the first address. */
   readonly url: string;
   readonly urls: readonly string[];
-  /** Takes no more connections, and ends idle ones. Resolves when all are gone. */
-  close(): Promise<void>;
-  /** Ends each connection when its answer has left, and after 1 s those whose reader does not take it. */
-  force(): void;
 }
 
 /** The addresses that a host setting stands for: IPv4 loopback brings the IPv6 one along where the machine has it. */
@@ -93,29 +85,9 @@ function codeOf(error: unknown): string {
 }
 
 function listening(servers: readonly Server[]): Listening {
-  const sockets = new Set<Socket>();
-  for (const server of servers)
-    server.on('connection', (socket: Socket) => {
-      sockets.add(socket);
-      socket.once('close', () => sockets.delete(socket));
-    });
   const urls = servers.map((server) => {
     const { address, port, family } = server.address() as AddressInfo;
     return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
   });
-  return {
-    url: urls[0] ?? '',
-    urls,
-    close: async () => {
-      // Node ends connections that are idle now; one that becomes idle later, after its last answer, would be kept alive
-      const idle = setInterval(() => servers.forEach((server) => server.closeIdleConnections()), IDLE_CHECK_MS);
-      await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
-      clearInterval(idle);
-    },
-    force: () => {
-      // an answer that was given may still be on its way to a slow reader
-      for (const socket of sockets) socket.destroySoon();
-      setTimeout(() => sockets.forEach((socket) => socket.destroy()), FLUSH_MS).unref();
-    },
-  };
+  return { url: urls[0] ?? '', urls, ...prepareEnding(servers) };
 }

@@ -21,7 +21,7 @@ import { EraStore } from '../upstream/mcp/era-store.ts';
 import { type ServerStatus } from '../upstream/mcp/status.ts';
 import { buildCall, type CallRequest, type Known } from './call-request.ts';
 import { Changes } from './changes.ts';
-import { InFlight } from './in-flight.ts';
+import { InFlight } from '../core/in-flight.ts';
 import { declareAll, declareOne, type Declaration } from './offer.ts';
 import { compileSnapshot, type Snapshot } from './snapshot.ts';
 import { closeStorage, openStorage, type Storage } from './storage.ts';
@@ -169,10 +169,9 @@ export class Gateway {
 
   /** What an endpoint declares; undefined where there is no such server. Wakes nobody. */
   declare(scope: string | undefined): Declaration | undefined {
-    const sources = this.upstreams.sources();
-    if (scope === undefined) return declareAll(sources);
-    const source = sources.find(({ server }) => server === scope);
-    return source && this.usable(scope) ? declareOne(source) : undefined;
+    if (scope === undefined) return declareAll(this.upstreams.sources());
+    const source = this.upstreams.usableSource(scope);
+    return source && declareOne(source);
   }
 
   /** The catalog in force: for header checks, and for the cursors of lists. */
@@ -267,11 +266,6 @@ export class Gateway {
     const capability = CALL_METHODS.get(method)?.capability;
     if (capability === undefined || this.declare(scope)?.capabilities[capability] !== undefined) return;
     throw new GatewayError('method_not_found', `The server "${scope}" does not declare ${capability}.`);
-  }
-
-  private usable(name: string): boolean {
-    const config = this.upstreams.get(name)?.config;
-    return config !== undefined && !config.disabled && config.problem === undefined;
   }
 
   private patternsDiffer(before: Config, name: string): boolean {

@@ -1,4 +1,5 @@
 // Reloading: an edit that is valid is put in force, one that is not leaves everything as it was and says so.
+import { exposure } from '../config/exposure.ts';
 import { loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problems.ts';
 import { type ConfigWatch, watchConfig } from '../config/watch.ts';
@@ -11,8 +12,8 @@ export interface ReloadOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Flags of the command line, which stand above the file at every reload. */
   readonly override: (config: Config) => Config;
-  /** Whether others than this machine can reach the gateway: then it may not lose its tokens. */
-  readonly exposed: boolean;
+  /** Where the gateway is bound, if it is: where others can reach it, it may not lose its tokens. */
+  readonly bound: Config['listen'] | undefined;
 }
 
 /** Watches the configuration; `now` reloads at once (SIGHUP). One reload at a time, in the order of the edits. */
@@ -40,7 +41,7 @@ export class Reloader {
   }
 
   private async reload(): Promise<void> {
-    const { gateway, env, override, exposed } = this.options;
+    const { gateway, env, override, bound } = this.options;
     const { logger } = gateway;
     const loaded = loadConfig(gateway.snapshot.config.file, env);
     if (!loaded.ok) {
@@ -48,8 +49,9 @@ export class Reloader {
       return;
     }
     const config = override(loaded.config);
-    if (exposed && config.auth.tokens.length === 0) {
-      this.refuse(['auth.tokens is empty, but the gateway is bound to an address that others can reach']);
+    const refusal = bound && exposure({ listen: bound, auth: config.auth });
+    if (refusal !== undefined) {
+      this.refuse([refusal]);
       return;
     }
     for (const problem of loaded.warnings) logger.warn(formatProblem(problem));

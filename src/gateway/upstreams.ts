@@ -39,11 +39,15 @@ export class Upstreams {
 
   /** What the catalog is built of, in configured order. */
   sources(): CatalogSource[] {
-    return this.all().map((upstream) => ({
-      server: upstream.config.name,
-      alias: upstream.config.alias,
-      offer: upstream.offer,
-    }));
+    return this.all().map(sourceOf);
+  }
+
+  /** One server's part of the catalog, if it can be used. */
+  usableSource(name: string): CatalogSource | undefined {
+    const upstream = this.current.get(name);
+    return upstream && !upstream.config.disabled && upstream.config.problem === undefined
+      ? sourceOf(upstream)
+      : undefined;
   }
 
   /** Makes the running servers those of `config`; only what changed is restarted, and what is replaced may finish its calls. */
@@ -95,4 +99,8 @@ export class Upstreams {
     const done = upstream.drain(DRAIN_MS).finally(() => this.draining.delete(done));
     this.draining.add(done);
   }
+}
+
+function sourceOf({ config, offer }: Upstream): CatalogSource {
+  return { server: config.name, alias: config.alias, offer };
 }

@@ -78,16 +78,10 @@ function entriesJson({ of, entries }: Extract<Reply, { kind: 'list' }>, era: Era
   ));
 }
 
-/** Writes a failure. Legacy SDKs take any status but 200 for a broken transport (wire.md, Refusals), so a call's failure is 200 there. */
+/** Writes a failure; one without an id is no call's, and keeps its HTTP status in both eras. */
 export function encodeError(id: RequestId | undefined, error: GatewayError, era: Era): Answer {
-  const { http } = ERRORS[error.code];
-  const transport = http === 401 || http === 403 || http === 413 || http === 415 || http === 405 || http === 503;
-  const malformed =
-    error.code === 'parse_error' ||
-    error.code === 'invalid_request' ||
-    error.code.startsWith('session_') ||
-    error.code === 'not_found';
-  const status = era === 'modern' || transport || malformed || id === undefined ? http : 200;
+  const { http, legacyHttp } = ERRORS[error.code];
+  const status = era === 'legacy' && id !== undefined ? (legacyHttp ?? http) : http;
   return { text: errorText(id, rpcErrorOf(error, era)), status };
 }
 

@@ -4,7 +4,7 @@ import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import { type JsonValue } from '../../core/json.ts';
 import { LOCAL } from '../../core/principal.ts';
 import { type Gateway } from '../../gateway/gateway.ts';
-import { InFlight } from '../../gateway/in-flight.ts';
+import { InFlight } from '../../core/in-flight.ts';
 import { type Frame, idOf, oneLine, readFrame, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import { LineSplitter } from '../../protocol/mcp/line-splitter.ts';
 import { parseStrict } from '../../protocol/mcp/strict-json.ts';

@@ -27,8 +27,6 @@ type Headers = Record<string, string | string[] | undefined>;
 
 /** The undici handler of one POST or GET; reads a JSON body or an event stream, bounded, each message once. */
 export class HttpExchange implements Dispatcher.DispatchHandler {
-  /** Where its wire keeps it while it is open. */
-  slot = 0;
   private readonly on: HttpExchangeHandlers;
   private controller: Dispatcher.DispatchController | undefined;
   private status = 0;

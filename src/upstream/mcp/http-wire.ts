@@ -10,7 +10,7 @@ import { NAMED_METHODS } from '../../protocol/mcp/methods.ts';
 import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import { type Deadlines } from './deadlines.ts';
 import { concludesNothing, isSessionUnknown, transportError } from './http-errors.ts';
-import { HttpExchange } from './http-exchange.ts';
+import { HttpExchange, type HttpExchangeHandlers } from './http-exchange.ts';
 import { answerTo } from './inbound.ts';
 import { Pending } from './pending.ts';
 import {
@@ -35,6 +35,11 @@ export interface HttpWireOptions {
   /** Takes secrets out of what the server says. */
   clean(text: string): string;
 }
+
+type HttpRequest = Pick<Dispatcher.DispatchOptions, 'method' | 'headers' | 'body' | 'bodyTimeout'>;
+
+/** What an exchange is looked at for; its end always, the rest where it matters. */
+type ExchangeHandlers = Partial<HttpExchangeHandlers> & Pick<HttpExchangeHandlers, 'end'>;
 
 /** Most requests of one server at a time; beyond it a call is refused rather than queued without end. */
 const MAX_IN_FLIGHT = 4096;
@@ -74,7 +79,7 @@ export class HttpWire implements Wire {
   }
 
   request(request: WireRequest): Promise<WireReply> {
-    const { server, deadlines } = this.options;
+    const { server, deadlines, timeouts } = this.options;
     const refusal = this.refusal();
     if (refusal) return Promise.reject(refusal);
     const id = this.nextId++;
@@ -88,15 +93,22 @@ export class HttpWire implements Wire {
       },
     });
     if (pending.done) return pending.promise; // cancelled before it was sent
-    const exchange = this.exchangeFor(pending, id, hadSession);
-    exchange.slot = this.open.add(exchange);
     const body = requestText(id, request.method, pending.paramsFor(id));
     const quiet = request.totalMs === Infinity; // a listening stream may say nothing for hours
-    this.dispatch(exchange, {
+    const post = {
       method: 'POST',
       headers: this.requestHeaders(request),
       body,
       ...(quiet && { bodyTimeout: 0 }),
+    } as const;
+    const exchange = this.send(post, {
+      headers: (headers) => this.readSession(request.method, headers['mcp-session-id']),
+      frame: (frame, bytes) => this.onFrame(frame, pending, { id, bytes }),
+      end: (error) => {
+        if (pending.done) return;
+        if (error instanceof HttpRejection) this.onRejection(error, pending, { id, hadSession });
+        else pending.fail(error ? transportError(server, error, timeouts) : unanswered(server, request.method));
+      },
     });
     return pending.promise;
   }
@@ -108,23 +120,6 @@ export class HttpWire implements Wire {
     if (this.open.size < MAX_IN_FLIGHT) return undefined;
     const message = `The server "${server}" has ${MAX_IN_FLIGHT} requests in flight; try again shortly.`;
     return new GatewayError('overloaded', message);
-  }
-
-  private exchangeFor(pending: Pending, id: number, hadSession: boolean): HttpExchange {
-    const { server, timeouts, maxMessageBytes } = this.options;
-    const exchange: HttpExchange = new HttpExchange({
-      server,
-      maxMessageBytes,
-      headers: (headers) => this.readSession(pending.request.method, headers['mcp-session-id']),
-      frame: (frame, bytes) => this.onFrame(frame, pending, { id, bytes }),
-      end: (error) => {
-        this.open.take(exchange.slot);
-        if (pending.done) return;
-        if (error instanceof HttpRejection) this.onRejection(error, pending, { id, hadSession });
-        else pending.fail(error ? transportError(server, error, timeouts) : unanswered(server, pending.request.method));
-      },
-    });
-    return exchange;
   }
 
   /** A refusal by status: the session is gone, or its body is the answer, or it says something about the server. */
@@ -236,60 +231,48 @@ export class HttpWire implements Wire {
   }
 
   private post(text: string, method: string): Promise<void> {
-    const { server, timeouts, maxMessageBytes } = this.options;
+    const { server, timeouts } = this.options;
     const headers = { ...this.fixedHeaders };
     if (this.era === 'modern') Object.assign(headers, { 'mcp-protocol-version': this.version, 'mcp-method': method });
     else this.addSession(headers);
     return new Promise((resolve, reject) => {
-      const exchange: HttpExchange = new HttpExchange({
-        server,
-        maxMessageBytes,
-        headers: () => undefined,
-        frame: () => undefined,
-        end: (error) => {
-          this.open.take(exchange.slot);
-          if (error) reject(transportError(server, error, timeouts));
-          else resolve();
-        },
-      });
-      exchange.slot = this.open.add(exchange);
-      this.dispatch(exchange, { method: 'POST', headers, body: text });
+      this.send(
+        { method: 'POST', headers, body: text },
+        { end: (error) => (error ? reject(transportError(server, error, timeouts)) : resolve()) },
+      );
     });
   }
 
   /** The standing stream of a legacy session: list changes and the like. Servers without one answer 405. */
   private openStream(attempt: number, reopened: boolean): void {
     if (this.closed) return;
-    const { server, maxMessageBytes, events } = this.options;
+    const { events } = this.options;
     const headers: Record<string, string> = { ...this.fixedHeaders, accept: 'text/event-stream' };
     delete headers['content-type'];
     this.addSession(headers);
     let live = false;
-    const exchange: HttpExchange = new HttpExchange({
-      server,
-      maxMessageBytes,
-      headers: () => {
-        live = true;
-        if (reopened) events.missed();
+    this.stream = this.send(
+      { method: 'GET', headers, bodyTimeout: 0 },
+      {
+        headers: () => {
+          live = true;
+          if (reopened) events.missed();
+        },
+        frame: (frame) => {
+          if (frame.kind === 'notification') events.notification(frame.method, frame.params);
+          else if (frame.kind === 'request') this.reply(answerTo(frame));
+        },
+        end: (error) => {
+          if (this.closed) return;
+          if (error instanceof HttpRejection && !concludesNothing(error.status)) {
+            // a server that never had the stream says 405, or whatever; one that had it has forgotten the session
+            if (reopened && isSessionUnknown(error)) events.closed('the server no longer knows the session');
+            return;
+          }
+          this.reopenStream(live ? 0 : attempt + 1, reopened || live);
+        },
       },
-      frame: (frame) => {
-        if (frame.kind === 'notification') events.notification(frame.method, frame.params);
-        else if (frame.kind === 'request') this.reply(answerTo(frame));
-      },
-      end: (error) => {
-        this.open.take(exchange.slot);
-        if (this.closed) return;
-        if (error instanceof HttpRejection && !concludesNothing(error.status)) {
-          // a server that never had the stream says 405, or whatever; one that had it has forgotten the session
-          if (reopened && isSessionUnknown(error)) events.closed('the server no longer knows the session');
-          return;
-        }
-        this.reopenStream(live ? 0 : attempt + 1, reopened || live);
-      },
-    });
-    this.stream = exchange;
-    exchange.slot = this.open.add(exchange);
-    this.dispatch(exchange, { method: 'GET', headers, bodyTimeout: 0 });
+    );
   }
 
   private reopenStream(attempt: number, reopened: boolean): void {
@@ -297,28 +280,37 @@ export class HttpWire implements Wire {
     this.streamTimer = setTimeout(() => this.openStream(attempt, reopened), wait).unref();
   }
 
-  private dispatch(
-    exchange: HttpExchange,
-    request: Pick<Dispatcher.DispatchOptions, 'method' | 'headers' | 'body' | 'bodyTimeout'>,
-  ): void {
-    this.options.dispatcher.dispatch({ origin: this.origin, path: this.path, ...request }, exchange);
+  /** Begins one HTTP exchange, which is open until its `end`. */
+  private send(request: HttpRequest, on: ExchangeHandlers): HttpExchange {
+    const { server, maxMessageBytes, dispatcher } = this.options;
+    const exchange: HttpExchange = new HttpExchange({
+      server,
+      maxMessageBytes,
+      headers: on.headers ?? ignore,
+      frame: on.frame ?? ignore,
+      end: (error) => {
+        this.open.take(slot);
+        on.end(error);
+      },
+    });
+    const slot = this.open.add(exchange);
+    dispatcher.dispatch({ origin: this.origin, path: this.path, ...request }, exchange);
+    return exchange;
   }
 
   private endSession(): Promise<void> {
     const headers: Record<string, string> = { ...this.fixedHeaders };
     this.addSession(headers);
     return new Promise((resolve) => {
-      const exchange = new HttpExchange({
-        server: this.options.server,
-        maxMessageBytes: this.options.maxMessageBytes,
-        headers: () => undefined,
-        frame: () => undefined,
-        end: () => resolve(), // a server may refuse DELETE (405) or be gone: the session is over for us either way
-      });
+      // a server may refuse DELETE (405) or be gone: the session is over for us either way
+      const exchange = this.send({ method: 'DELETE', headers }, { end: () => resolve() });
       setTimeout(() => exchange.abort(new Error('DELETE took too long')), 2_000).unref();
-      this.dispatch(exchange, { method: 'DELETE', headers });
     });
   }
+}
+
+function ignore(): void {
+  // what this exchange is sent besides its end means nothing
 }
 
 function unanswered(server: string, method: string): GatewayError {

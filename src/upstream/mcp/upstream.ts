@@ -5,6 +5,7 @@ import { EMPTY_OFFER, type ServerOffer } from '../../catalog/offer.ts';
 import { type StoredOffer } from '../../catalog/store.ts';
 import { type ServerConfig } from '../../config/config.ts';
 import { GatewayError, reasonOf, toGatewayError } from '../../core/errors.ts';
+import { InFlight } from '../../core/in-flight.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { backoffMs, STABLE_MS } from './backoff.ts';
 import { connect, type ConnectContext } from './connect.ts';
@@ -55,14 +56,13 @@ export class Upstream {
   private wire: Wire | undefined;
   private lost: ((loss: Loss) => void) | undefined;
   private watch: OfferWatch | undefined;
-  private idle: (() => void) | undefined;
   private settled = Promise.withResolvers<void>();
   private firstAttempt = Promise.withResolvers<void>();
   private running: Promise<void> | undefined;
   private stored: StoredOffer | undefined;
   private starts = 0;
   private failures = 0;
-  private inFlight = 0;
+  private readonly inFlight = new InFlight();
   private lastError: { message: string; at: number } | undefined;
   private nextAttemptAt: number | undefined;
   private noise: string[] = [];
@@ -88,10 +88,6 @@ export class Upstream {
     return this.state === 'disabled' || this.state === 'invalid' ? EMPTY_OFFER : (this.stored?.offer ?? EMPTY_OFFER);
   }
 
-  get connected(): boolean {
-    return this.state === 'ready';
-  }
-
   /** Whether anything was ever read from it. */
   get seen(): boolean {
     return this.stored !== undefined;
@@ -113,8 +109,11 @@ export class Upstream {
   }
 
   /** Runs a request on the server. Throws GatewayError; what was not processed is sent again once (wire.md, Retrying). */
-  async request(request: ConnectionRequest): Promise<UpstreamReply> {
-    this.inFlight++;
+  request(request: ConnectionRequest): Promise<UpstreamReply> {
+    return this.inFlight.track(this.perform(request));
+  }
+
+  private async perform(request: ConnectionRequest): Promise<UpstreamReply> {
     try {
       const connection = this.connection ?? (await this.acquire(request.exchange?.signal));
       try {
@@ -127,8 +126,6 @@ export class Upstream {
       return { connection: next, reply: await next.request(request) };
     } catch (error) {
       throw error instanceof SessionLost ? lostAgain(error) : error;
-    } finally {
-      if (--this.inFlight === 0) this.idle?.();
     }
   }
 
@@ -143,12 +140,7 @@ export class Upstream {
 
   /** Lets calls in flight finish, for at most `limitMs`, then stops. New calls are not sent here any more by then. */
   async drain(limitMs: number): Promise<void> {
-    if (this.inFlight > 0) {
-      const limit = new AbortController();
-      const idle = new Promise<void>((resolve) => (this.idle = resolve));
-      await Promise.race([idle, delay(limitMs, undefined, { signal: limit.signal }).catch(() => undefined)]);
-      limit.abort();
-    }
+    await this.inFlight.settled(limitMs);
     await this.stop();
   }
 
@@ -170,7 +162,7 @@ export class Upstream {
       connection: this.connection,
       stored: this.stored,
       process,
-      inFlight: this.inFlight,
+      inFlight: this.inFlight.size,
       restarts: Math.max(0, this.starts - 1),
       lastError: this.lastError,
       nextAttemptAt: this.nextAttemptAt,

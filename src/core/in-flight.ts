@@ -1,11 +1,15 @@
-// The calls that are running: counted, so that a stop can wait for them.
+// Work that is running: counted, so that whoever stops can wait for it.
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 
 export class InFlight {
   private count = 0;
   private readonly waiting = new Set<() => void>();
 
-  /** Counts a call until it ends, however it ends. */
+  get size(): number {
+    return this.count;
+  }
+
+  /** Counts a piece of work until it ends, however it ends. */
   async track<T>(running: Promise<T>): Promise<T> {
     this.count++;
     try {
