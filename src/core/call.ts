@@ -1,5 +1,5 @@
 // A Call: one unit of work on its way through the pipeline, complete and frozen at birth.
-import { type Exchange } from './exchange.ts';
+import { type ClientSession, type Exchange } from './exchange.ts';
 import { type JsonObject } from './json.ts';
 import { type Principal } from './principal.ts';
 
@@ -52,8 +52,8 @@ export interface Call {
   /** The protocol revision that the caller speaks. */
   readonly revision: string;
   readonly transport: Transport;
-  /** Names the legacy session that the call belongs to; not the session id, which is a secret. */
-  readonly session?: string;
+  /** The legacy session that the call belongs to. */
+  readonly session?: ClientSession;
   readonly trace: TraceContext;
   /** Milliseconds on the monotonic clock. */
   readonly startedAt: number;

@@ -130,6 +130,18 @@ export const ERRORS = {
       false,
     ),
   ),
+  question_undeclared: row(
+    -32601,
+    200,
+    caller('The server asked something that the caller did not declare that it can answer.'),
+  ),
+  question_unattributable: row(
+    -33017,
+    200,
+    gateway(
+      'The server asked while several calls were running, and did not say for which: it gets this error instead of an answer.',
+    ),
+  ),
   internal: callRow(-32603, 500, gateway('A bug in the gateway. The log has the cause under the same call id.', false)),
 } as const satisfies Record<string, ErrorRow>;
 

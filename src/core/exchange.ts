@@ -1,6 +1,20 @@
 // The way back to the caller while a call runs.
 import { type CancelSignal } from './cancellation.ts';
+import { GatewayError } from './errors.ts';
 import { type JsonObject } from './json.ts';
+import { type RpcError } from './reply.ts';
+
+/** What a server asks of a caller: elicitation, sampling, roots. */
+export interface Question {
+  readonly method: string;
+  /** As the server sent them, without protocol keys of its hop. */
+  readonly params: JsonObject;
+  /** Aborted when the server withdraws the question, or when nobody waits for the answer any more. */
+  readonly signal: CancelSignal;
+}
+
+/** What the caller said. An error is an answer too: it goes to the server as it is. */
+export type QuestionAnswer = { readonly result: JsonObject } | { readonly error: RpcError };
 
 /** What a downstream adapter provides with each call. Nothing may be sent after the call has ended. */
 export interface Exchange {
@@ -10,10 +24,49 @@ export interface Exchange {
   readonly wantsProgress: boolean;
   /** The least severe log line that the caller wants; absent where it wants none. */
   readonly logLevel?: string | undefined;
+  /** The capabilities that the caller declared (`initialize`, or `_meta` of the request). */
+  readonly capabilities: JsonObject;
   /** Sends `notifications/progress`; the adapter puts in the caller's own token. */
   progress(params: JsonObject): void;
   /** Sends `notifications/message` if the caller's log level lets it pass. */
   log(params: JsonObject): void;
   /** Sends any other notification that belongs to this call (`subscriptions/listen`). */
   notify(method: string, params: JsonObject): void;
+  /**
+   * Puts a question to the caller, on the stream of this call. Throws GatewayError: `question_undeclared` where the caller cannot be
+   * asked this, `cancelled` when the call ended or the question was withdrawn before there was an answer.
+   */
+  ask(question: Question): Promise<QuestionAnswer>;
+}
+
+/** A legacy session, as something that a server's instance can belong to. */
+export interface ClientSession {
+  /** Names the session in records and ledgers; not a secret. */
+  readonly key: string;
+  /** The way to the client outside any call; its signal is aborted when the session ends. */
+  readonly standing: Exchange;
+  /** Calls the listener when the client says that its roots changed. Returns the way to stop listening. */
+  onRootsChanged(listener: () => void): () => void;
+}
+
+/** Refuses every question: for whoever has nobody to ask. */
+export function cannotAsk({ method }: Pick<Question, 'method'>): Promise<never> {
+  return Promise.reject(new GatewayError('question_undeclared', `Nobody here can answer ${method.slice(0, 64)}.`));
+}
+
+/** The exchange of a request that the gateway makes for itself. */
+export function ownExchange(signal: CancelSignal): Exchange {
+  return {
+    signal,
+    wantsProgress: false,
+    capabilities: {},
+    progress: silent,
+    log: silent,
+    notify: silent,
+    ask: cannotAsk,
+  };
+}
+
+function silent(): void {
+  // nobody listens
 }

@@ -36,7 +36,7 @@ export function createDispatch(parts: DispatchParts): Handler {
 
 async function follow(call: Call, upstream: Upstream, wanted: boolean): Promise<Reply> {
   const uri = call.requested ?? '';
-  const holder = call.session ?? call.id;
+  const holder = call.session?.key ?? call.id;
   if (wanted) await upstream.follow(uri, holder);
   else upstream.unfollow(uri, holder);
   return { kind: 'result', result: {} };

@@ -1,5 +1,6 @@
 // A call as tests and the processes that they start make it.
 import { Cancellation } from '../../src/core/cancellation.ts';
+import { ownExchange } from '../../src/core/exchange.ts';
 import { randomUUID } from 'node:crypto';
 import { type Call } from '../../src/core/call.ts';
 import { type Decision } from '../../src/core/decision.ts';
@@ -24,13 +25,7 @@ export function makeCall(changes: Partial<Call> = {}): Call {
     trace: { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7', flags: '01' },
     startedAt: performance.now(),
     bytes: 123,
-    exchange: {
-      signal: new Cancellation().signal,
-      wantsProgress: false,
-      progress: () => undefined,
-      log: () => undefined,
-      notify: () => undefined,
-    },
+    exchange: ownExchange(new Cancellation().signal),
   };
   return { ...call, ...changes };
 }

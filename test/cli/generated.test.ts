@@ -81,6 +81,8 @@ test('codes are a contract with clients', () => {
     upstream_message_too_large: [-33014, 200],
     upstream_rejected: [-33015, 200],
     upstream_failed: [-33016, 200],
+    question_undeclared: [-32601, 200],
+    question_unattributable: [-33017, 200],
     internal: [-32603, 500],
   });
 });

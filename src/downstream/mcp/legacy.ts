@@ -39,7 +39,7 @@ export function agree(
   if (declared.instructions !== undefined) result.instructions = declared.instructions;
   const client = readPeer(clientInfo);
   return {
-    options: { gateway, caller, version, client },
+    options: { gateway, caller, version, client, capabilities },
     answer: { text: resultText(frame.id, JSON.stringify(result)), status: 200 },
   };
 }
@@ -93,13 +93,14 @@ async function dispatch(
     ...(session.client && { client: session.client }),
     era: 'legacy',
     revision: session.version,
-    session: session.key,
+    session: session.link,
     exchange: createExchange({
       id,
       signal: context.signal,
       send: context.send,
       progressToken: progressTokenOf(meta),
       logLevel: session.logLevel,
+      capabilities: session.capabilities,
     }),
   });
   if (method === 'resources/subscribe' || method === 'resources/unsubscribe') remember(gateway, frame, session);

@@ -70,6 +70,7 @@ async function answer(
     send,
     progressToken: progressTokenOf(params._meta as JsonObject),
     logLevel: meta.logLevel,
+    capabilities: meta.capabilities,
   });
   const reply = await gateway.call({
     method,

@@ -1,7 +1,8 @@
 // A session of the legacy era: what `initialize` agreed on, the requests in flight, the standing streams.
-import { type Cancellation } from '../../core/cancellation.ts';
+import { Cancellation } from '../../core/cancellation.ts';
 import { type OfferKind, type Peer } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
+import { type ClientSession } from '../../core/exchange.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { type Gateway } from '../../gateway/gateway.ts';
 import { listChangedMethods } from '../../gateway/listening.ts';
@@ -9,6 +10,7 @@ import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
 import { type LogLevel } from '../../protocol/mcp/meta.ts';
 import { randomHex } from '../../telemetry/trace.ts';
 import { type Caller } from './caller.ts';
+import { createExchange } from './exchange.ts';
 import { OpenRequests } from './open-requests.ts';
 
 /** Most standing streams of one session: clients open a new one when they believe the old one lost. */
@@ -21,6 +23,8 @@ export interface SessionOptions {
   readonly caller: Caller;
   readonly version: string;
   readonly client: Peer | undefined;
+  /** What the client declared in `initialize`. */
+  readonly capabilities: JsonObject;
 }
 
 /** A way to the client that stands open for messages of no request. */
@@ -35,6 +39,9 @@ export class Session {
   readonly caller: Caller;
   readonly version: string;
   readonly client: Peer | undefined;
+  readonly capabilities: JsonObject;
+  /** The session as upstream instances know it. */
+  readonly link: ClientSession;
   /** A session that set none gets `info` (wire.md, Logging). */
   logLevel: LogLevel = 'info';
   /** Monotonic ms of the last message. */
@@ -44,13 +51,19 @@ export class Session {
   private readonly streams = new Set<StandingStream>();
   private readonly followed = new Map<string, string>();
   private readonly unsubscribe: () => void;
-  private ended = false;
+  private readonly over = new Cancellation();
 
-  constructor({ gateway, caller, version, client }: SessionOptions) {
+  constructor({ gateway, caller, version, client, capabilities }: SessionOptions) {
     this.gateway = gateway;
     this.caller = caller;
     this.version = version;
     this.client = client;
+    this.capabilities = capabilities;
+    this.link = {
+      key: this.key,
+      standing: createExchange({ id: this.key, signal: this.over.signal, send: () => undefined, capabilities }),
+      onRootsChanged: () => () => undefined,
+    };
     this.unsubscribe = gateway.changes.subscribe({
       listsChanged: (server, kinds) => this.onListsChanged(server, kinds),
       resourceUpdated: (server, uri) => {
@@ -101,14 +114,14 @@ export class Session {
   /** Remembers which server's resource is followed, for as long as the session lives. */
   setFollowed(uri: string, server: string | undefined): void {
     if (server === undefined) this.followed.delete(uri);
-    else if (this.ended) this.gateway.unfollow(this.key, [{ uri, server }]);
+    else if (this.over.aborted) this.gateway.unfollow(this.key, [{ uri, server }]);
     else this.followed.set(uri, server);
   }
 
   /** Ends the session: its calls are cancelled, its streams end, what it followed is let go. */
   end(): void {
-    if (this.ended) return;
-    this.ended = true;
+    if (this.over.aborted) return;
+    this.over.abort();
     this.unsubscribe();
     this.requests.cancelAll();
     this.gateway.unfollow(

@@ -1,5 +1,6 @@
 // Hearing of changes: a legacy server says so unasked, a modern one is asked with `subscriptions/listen`.
 import { Cancellation } from '../../core/cancellation.ts';
+import { ownExchange } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { backoffMs } from './backoff.ts';
 import { type Connection } from './connection.ts';
@@ -113,7 +114,7 @@ export class OfferWatch {
         method: 'subscriptions/listen',
         params: { notifications },
         totalMs: Infinity,
-        exchange: { signal: abort.signal, wantsProgress: false, progress: nothing, log: nothing, notify: nothing },
+        exchange: ownExchange(abort.signal),
         onNotification: (method, params) => {
           heard = true;
           settle();

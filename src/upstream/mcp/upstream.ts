@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { EMPTY_OFFER, type ServerOffer } from '../../catalog/offer.ts';
 import { type StoredOffer } from '../../catalog/store.ts';
 import { type ServerConfig } from '../../config/config.ts';
+import { cannotAsk } from '../../core/exchange.ts';
 import { GatewayError, reasonOf, toGatewayError } from '../../core/errors.ts';
 import { InFlight } from '../../core/in-flight.ts';
 import { type JsonObject } from '../../core/json.ts';
@@ -239,6 +240,7 @@ export class Upstream {
         closed: (reason) => this.lost?.({ reason: this.clean(reason), again: false, gentle: false }),
         noise: (what) => this.note(what),
         missed: () => this.watch?.changed(),
+        question: cannotAsk,
         notification: (method, params) => this.onNotification(method, params),
       },
     });

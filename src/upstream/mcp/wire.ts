@@ -1,5 +1,6 @@
 // The border between a transport and the protocol above it: one JSON-RPC channel to one server.
-import { type Exchange } from '../../core/exchange.ts';
+import { type Exchange, type Question, type QuestionAnswer } from '../../core/exchange.ts';
+import { type Transport } from '../../core/call.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { type RpcError } from '../../core/reply.ts';
 import { type ResponseFrame } from '../../protocol/mcp/frames.ts';
@@ -39,6 +40,14 @@ export interface WireReply {
   readonly bytes: number;
 }
 
+/** A server's question, and what the wire knows of whose it is. */
+export interface AskedQuestion extends Question {
+  /** The call that it came with, or the only one in flight; absent where that cannot be told. */
+  readonly exchange: Exchange | undefined;
+  /** Calls in flight when it was asked. */
+  readonly inFlight: number;
+}
+
 /** What a wire reports without being asked. */
 export interface WireEvents {
   /** A notification that belongs to no request. */
@@ -47,12 +56,14 @@ export interface WireEvents {
   closed(reason: string): void;
   /** Notifications may have been missed: what they would have told of has to be read again. */
   missed(): void;
+  /** The server asks something other than `ping`. Throws GatewayError, which the server gets as an error. */
+  question(asked: AskedQuestion): Promise<QuestionAnswer>;
   /** Something that is not MCP arrived, or a line that fits no caller; told for the server's own log. */
   noise(what: string): void;
 }
 
 export interface Wire {
-  readonly transport: 'stdio' | 'streamable-http';
+  readonly transport: Transport;
   /** Sends a request and waits for its answer. Throws GatewayError (`upstream_*`, `cancelled`) or SessionLost. */
   request(request: WireRequest): Promise<WireReply>;
   notify(method: string, params: JsonObject): Promise<void>;
