@@ -79,6 +79,7 @@ async function dispatch(
     if (!isLogLevel(params.level))
       throw new GatewayError('invalid_params', `\`params.level\` must be one of ${LOG_LEVELS.join(', ')}.`);
     session.logLevel = params.level;
+    gateway.wantLogLevel(params.level, session.facts);
     return { text: resultText(id, '{}'), status: 200 };
   }
   if (!CALL_METHODS.get(method)?.eras.includes('legacy'))
@@ -114,7 +115,7 @@ function declaresLogging(gateway: Gateway, { caller }: Session): boolean {
 function remember(gateway: Gateway, { method, params }: RequestFrame, session: Session): void {
   const uri = params.uri;
   if (typeof uri !== 'string') return;
-  session.setFollowed(uri, method === 'resources/subscribe' ? gateway.serverOfUri(uri, session.caller) : undefined);
+  session.setFollowed(uri, method === 'resources/subscribe' ? gateway.serverOfUri(uri, session.facts) : undefined);
 }
 
 /** Takes a notification of a session's client; those that mean nothing to us are taken all the same. */

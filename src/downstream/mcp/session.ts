@@ -5,6 +5,8 @@ import { GatewayError } from '../../core/errors.ts';
 import { type ClientSession } from '../../core/exchange.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { type Gateway } from '../../gateway/gateway.ts';
+import { type ChangeListener } from '../../gateway/changes.ts';
+import { type CallerFacts } from '../../gateway/upstreams.ts';
 import { listChangedMethods } from '../../gateway/listening.ts';
 import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
 import { type LogLevel } from '../../protocol/mcp/meta.ts';
@@ -64,12 +66,19 @@ export class Session {
       standing: createExchange({ id: this.key, signal: this.over.signal, send: () => undefined, capabilities }),
       onRootsChanged: () => () => undefined,
     };
-    this.unsubscribe = gateway.changes.subscribe({
+    const listener: ChangeListener = {
       listsChanged: (server, kinds) => this.onListsChanged(server, kinds),
       resourceUpdated: (server, uri) => {
         if (this.followed.get(uri) === server) this.tell('notifications/resources/updated', { uri });
       },
-    });
+    };
+    this.unsubscribe = gateway.hear(listener, this.facts);
+  }
+
+  /** Who the session is, as far as servers' instances are concerned. */
+  get facts(): CallerFacts {
+    const { caller, link } = this;
+    return { ...caller, session: link, exchange: link.standing };
   }
 
   get busy(): boolean {

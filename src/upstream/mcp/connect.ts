@@ -1,6 +1,7 @@
 // Opening a connection: the transport that the entry names, the handshake, and what the handshake teaches.
 import { type Era, type Peer } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
+import { type JsonObject } from '../../core/json.ts';
 import { type ServerConfig } from '../../config/config.ts';
 import { Connection } from './connection.ts';
 import { type Deadlines } from './deadlines.ts';
@@ -25,6 +26,8 @@ export interface ConnectOptions extends ConnectContext {
   readonly server: ServerConfig;
   readonly instance: string;
   readonly events: WireEvents;
+  /** What is declared to a legacy server; a modern one is told with every request. */
+  readonly capabilities: JsonObject;
   /** Aborted when the server is being stopped: then nothing is started a second time. */
   readonly signal: AbortSignal;
   /** Takes secrets out of what the server says. */
@@ -59,7 +62,7 @@ function eraAfter(error: unknown, { server, signal }: ConnectOptions, remembered
 }
 
 async function openAs(options: ConnectOptions, remembered: Era | undefined): Promise<Connection> {
-  const { server, client, instance, events } = options;
+  const { server, client, instance, events, capabilities } = options;
   let opened = false;
   let ended: string | undefined;
   // what ends before it is a connection fails the handshake, and nothing else
@@ -74,6 +77,7 @@ async function openAs(options: ConnectOptions, remembered: Era | undefined): Pro
       server: server.name,
       client,
       timeouts: server.timeouts,
+      capabilities,
       ...(remembered && { remembered }),
     });
     if (ended !== undefined)

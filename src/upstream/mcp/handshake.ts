@@ -4,7 +4,7 @@ import { GatewayError, reasonOf } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { META, readPeer } from '../../protocol/mcp/meta.ts';
 import { isLegacyVersion, LEGACY_VERSIONS, MODERN_VERSION, NEWEST_LEGACY } from '../../protocol/mcp/versions.ts';
-import { type Handshake, SHARED_CAPABILITIES } from './connection.ts';
+import { type Handshake } from './connection.ts';
 import { concludesNothing, transportError } from './http-errors.ts';
 import { HttpRejection, type Timeouts, type Wire, type WireReply } from './wire.ts';
 
@@ -12,6 +12,8 @@ export interface HandshakeOptions {
   readonly server: string;
   readonly client: Peer;
   readonly timeouts: Timeouts;
+  /** What is declared to a legacy server. */
+  readonly capabilities: JsonObject;
   /** What an earlier handshake found: a legacy server is not asked for `server/discover` again. */
   readonly remembered?: Era;
 }
@@ -82,7 +84,7 @@ async function discover(wire: Wire, options: HandshakeOptions): Promise<Verdict>
   const meta = {
     [META.version]: MODERN_VERSION,
     [META.clientInfo]: { ...options.client },
-    [META.clientCapabilities]: SHARED_CAPABILITIES,
+    [META.clientCapabilities]: {},
   };
   let reply: WireReply;
   try {
@@ -129,7 +131,7 @@ async function initialize(wire: Wire, options: HandshakeOptions): Promise<Handsh
   const { server, timeouts } = options;
   const params = {
     protocolVersion: NEWEST_LEGACY,
-    capabilities: SHARED_CAPABILITIES,
+    capabilities: options.capabilities,
     clientInfo: { ...options.client },
   };
   let reply: WireReply;

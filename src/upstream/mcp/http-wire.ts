@@ -78,6 +78,10 @@ export class HttpWire implements Wire {
     };
   }
 
+  get stateful(): boolean {
+    return this.session !== undefined;
+  }
+
   request(request: WireRequest): Promise<WireReply> {
     const { server, deadlines, timeouts } = this.options;
     const refusal = this.refusal();

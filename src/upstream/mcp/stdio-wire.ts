@@ -25,6 +25,7 @@ const MAX_GARBAGE = 100;
 /** A started process and the requests that wait on it. */
 export class StdioWire implements Wire {
   readonly transport = 'stdio';
+  readonly stateful = false;
   readonly process: StdioProcess;
   private readonly server: string;
   private readonly deadlines: Deadlines;

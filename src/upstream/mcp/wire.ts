@@ -64,6 +64,8 @@ export interface WireEvents {
 
 export interface Wire {
   readonly transport: Transport;
+  /** Whether the server assigned a session id. */
+  readonly stateful: boolean;
   /** Sends a request and waits for its answer. Throws GatewayError (`upstream_*`, `cancelled`) or SessionLost. */
   request(request: WireRequest): Promise<WireReply>;
   notify(method: string, params: JsonObject): Promise<void>;
