@@ -239,6 +239,7 @@ export class Upstream {
       events: {
         closed: (reason) => this.lost?.({ reason: this.clean(reason), again: false, gentle: false }),
         noise: (what) => this.note(what),
+        log: (params) => this.note(`log line: ${JSON.stringify(params.data ?? null).slice(0, 500)}`),
         missed: () => this.watch?.changed(),
         question: cannotAsk,
         notification: (method, params) => this.onNotification(method, params),
