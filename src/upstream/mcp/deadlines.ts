@@ -87,10 +87,9 @@ class Entry implements Deadline {
   /** Ends the request if one of its limits has passed. */
   check(now: number): void {
     if (this.holds > 0) return;
-    const total = this.endsAt <= now;
-    if (!total && this.silentUntil > now) return;
+    if (Math.min(this.endsAt, this.silentUntil) > now) return;
     this.clear();
-    if (total || this.silence === undefined) this.onExpire('total', this.totalMs);
+    if (this.silence === undefined || this.endsAt < this.silentUntil) this.onExpire('total', this.totalMs);
     else this.onExpire(this.silence, this.silenceMs);
   }
 
