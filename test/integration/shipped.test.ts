@@ -6,6 +6,7 @@ import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BIN, fixture, ROOT, runCli, startGateway } from './harness/gateway.ts';
+import { until } from './harness/status.ts';
 
 const CONFIG = join(ROOT, 'mcp-gateway.json');
 let home: string;

@@ -22,6 +22,8 @@ export interface SseReaderOptions {
   readonly maxBytes: number;
   onEvent(event: SseEvent): void;
   onOversize(): void;
+  /** The id of an event, before the event itself; also of one without data. Empty where the server takes back the last one. */
+  onId?(id: string): void;
   onRetry?(ms: number): void;
 }
 
@@ -40,6 +42,7 @@ export class SseReader {
       onEvent: (event) => {
         if (this.fits(event.data)) options.onEvent(event);
       },
+      onId: (id) => options.onId?.(id),
       onRetry: (ms) => options.onRetry?.(ms),
       onError: ({ type }) => {
         if (type === 'max-buffer-size-exceeded') this.end();

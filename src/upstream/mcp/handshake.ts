@@ -32,7 +32,9 @@ type Verdict = { readonly kind: 'modern'; readonly handshake: Handshake } | { re
 
 /** Asks a server who it is. Throws GatewayError; an inconclusive answer is an error, never a verdict about the era. */
 export async function shakeHands(wire: Wire, options: HandshakeOptions): Promise<Handshake> {
-  const found = options.remembered === 'legacy' ? await initialize(wire, options) : await probe(wire, options);
+  // HTTP+SSE is older than the probe, and what speaks it is legacy
+  const legacy = options.remembered === 'legacy' || wire.transport === 'sse';
+  const found = legacy ? await initialize(wire, options) : await probe(wire, options);
   wire.adopt(found);
   if (found.era === 'legacy') await wire.notify('notifications/initialized', {});
   return found;
@@ -140,7 +142,10 @@ async function initialize(wire: Wire, options: HandshakeOptions): Promise<Handsh
   } catch (error) {
     if (error instanceof HttpRejection && [400, 404, 405].includes(error.status)) {
       const message = `The server "${server}" answered HTTP ${error.status} to both server/discover and initialize: its URL is not a Streamable HTTP endpoint of MCP.`;
-      throw new GatewayError('upstream_rejected', message, { detail: error.body.slice(0, 500) });
+      throw new GatewayError('upstream_rejected', message, {
+        detail: error.body.slice(0, 500),
+        cause: error,
+      });
     }
     throw transportError(server, error, timeouts);
   }

@@ -101,6 +101,7 @@ export class Instance {
           missed: () => instance?.watch.changed(),
           notification: (method, params) => instance?.onNotification(method, params),
           question: (asked) => ask(options, asked),
+          log: (params) => tellOwner(options, params),
           noise: (what) => on.noise(what),
         },
       });
@@ -222,6 +223,12 @@ async function ask({ owner, server, on }: InstanceOptions, asked: AskedQuestion)
 /** Who answers a question that belongs to no call: the session whose instance it is. Roots are the session's in any case (wire.md, Questions 8). */
 function outsideOf(owner: Owner | undefined, { method, inFlight }: AskedQuestion): Exchange | undefined {
   return method === 'roots/list' || inFlight === 0 ? owner?.session?.standing : undefined;
+}
+
+/** A log line of no single call: on the instance of a session it is the session's, else it goes to the server's own log. */
+function tellOwner({ owner, on }: InstanceOptions, params: JsonObject): void {
+  if (owner?.session) owner.session.standing.log(params);
+  else on.noise(`log line: ${JSON.stringify(params.data ?? null).slice(0, 500)}`);
 }
 
 function whose({ owner }: InstanceOptions): JsonObject {

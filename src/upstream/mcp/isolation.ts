@@ -9,7 +9,8 @@ export class Isolation {
   private readonly server: string;
   private readonly digest: string;
   private readonly store: TraitStore;
-  private readonly transport: ServerConfig['transport'];
+  /** The transport in use, which may turn out to be another than the configured one. */
+  transport: ServerConfig['transport'];
   private readonly learned = new Map<Trait, LearnedTrait>();
 
   constructor({ name, digest, isolation, transport }: ServerConfig, store: TraitStore) {

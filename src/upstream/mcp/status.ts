@@ -93,7 +93,7 @@ export function describeServer(config: ServerConfig, facts: ServerFacts): Server
     name: config.name,
     alias: config.alias,
     state,
-    transport: config.transport,
+    transport: facts.connection?.wire.transport ?? config.transport,
     display: config.display,
     source: `${config.source.file}:${config.source.line}`,
     ...identityOf(facts),

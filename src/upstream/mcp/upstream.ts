@@ -278,6 +278,7 @@ export class Upstream {
           },
         }),
       });
+      this.isolation.transport = instance.connection.wire.transport;
       if (instance.connection.wire.stateful && instance.connection.era === 'legacy')
         this.learn('stateful', 'it assigned a session id');
       return instance;
