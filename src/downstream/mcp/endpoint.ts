@@ -13,7 +13,7 @@ import { answerBatch, readBatch } from './batch.ts';
 import { type Caller, type MessageFacts } from './caller.ts';
 import { encodeError, unsupportedVersion } from './encode.ts';
 import { HttpResponse } from './http-response.ts';
-import { agree, answerLegacy, takeNotification } from './legacy.ts';
+import { agree, answerLegacy, takeMessage } from './legacy.ts';
 import { answerModern, isModern } from './modern.ts';
 import { checkHeaders, readParamHeaders } from './modern-headers.ts';
 import { Sessions } from './sessions.ts';
@@ -149,7 +149,7 @@ export class McpEndpoint {
     const session = this.sessions.find(header(request, SESSION_HEADER), caller);
     requireLegacyVersion(request);
     if (frame.kind !== 'request') {
-      if (frame.kind === 'notification') takeNotification(frame, session);
+      takeMessage(frame, session);
       response.writeHead(202, headers).end();
       return;
     }

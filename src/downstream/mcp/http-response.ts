@@ -24,12 +24,13 @@ export class HttpResponse {
     this.timer = setTimeout(() => this.beat(), STREAM_AFTER_MS);
   }
 
-  /** Sends a message ahead of the answer. */
-  readonly message = (text: string): void => {
-    if (this.timer === undefined || this.response.writableEnded || this.response.destroyed) return;
+  /** Sends a message ahead of the answer; tells whether it can reach the caller. */
+  readonly message = (text: string): boolean => {
+    if (this.timer === undefined || this.response.writableEnded || this.response.destroyed) return false;
     this.openStream();
     this.response.write(sseMessage(text));
     if (this.response.writableLength > MAX_BUFFERED) this.response.destroy();
+    return !this.response.destroyed;
   };
 
   /** Opens the stream before there is anything to send. */

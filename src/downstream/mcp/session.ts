@@ -10,7 +10,8 @@ import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
 import { type LogLevel } from '../../protocol/mcp/meta.ts';
 import { randomHex } from '../../telemetry/trace.ts';
 import { type Caller } from './caller.ts';
-import { createExchange } from './exchange.ts';
+import { CallerExchange, type Send } from './exchange.ts';
+import { OpenQuestions } from './open-questions.ts';
 import { OpenRequests } from './open-requests.ts';
 
 /** Most standing streams of one session: clients open a new one when they believe the old one lost. */
@@ -29,7 +30,7 @@ export interface SessionOptions {
 
 /** A way to the client that stands open for messages of no request. */
 export interface StandingStream {
-  send(text: string): void;
+  readonly send: Send;
   close(): void;
 }
 
@@ -40,6 +41,8 @@ export class Session {
   readonly version: string;
   readonly client: Peer | undefined;
   readonly capabilities: JsonObject;
+  /** What its client was asked and has not answered. */
+  readonly questions: OpenQuestions;
   /** The session as upstream instances know it. */
   readonly link: ClientSession;
   /** A session that set none gets `info` (wire.md, Logging). */
@@ -50,6 +53,7 @@ export class Session {
   private readonly requests = new OpenRequests();
   private readonly streams = new Set<StandingStream>();
   private readonly followed = new Map<string, string>();
+  private readonly rootsListeners = new Set<() => void>();
   private readonly unsubscribe: () => void;
   private readonly over = new Cancellation();
 
@@ -59,10 +63,14 @@ export class Session {
     this.version = version;
     this.client = client;
     this.capabilities = capabilities;
+    this.questions = new OpenQuestions({ capabilities, version });
     this.link = {
       key: this.key,
-      standing: createExchange({ id: this.key, signal: this.over.signal, send: () => undefined, capabilities }),
-      onRootsChanged: () => () => undefined,
+      standing: this.standingExchange(),
+      onRootsChanged: (listener) => {
+        this.rootsListeners.add(listener);
+        return () => this.rootsListeners.delete(listener);
+      },
     };
     this.unsubscribe = gateway.changes.subscribe({
       listsChanged: (server, kinds) => this.onListsChanged(server, kinds),
@@ -89,6 +97,11 @@ export class Session {
 
   cancel(id: unknown): void {
     this.requests.cancel(id);
+  }
+
+  /** The client says that its roots are others now. */
+  rootsChanged(): void {
+    for (const listener of [...this.rootsListeners]) listener();
   }
 
   /** Adds a standing stream, at the price of the oldest where there are too many; returns the way to take it out. */
@@ -130,6 +143,21 @@ export class Session {
     );
     for (const stream of this.streams) stream.close();
     this.streams.clear();
+    this.rootsListeners.clear();
+  }
+
+  /** The exchange outside any call, whose log level is the session's at each moment. */
+  private standingExchange(): CallerExchange {
+    const level = () => this.logLevel;
+    return new CallerExchange({
+      signal: this.over.signal,
+      send: (text) => this.toNewest(text),
+      get logLevel() {
+        return level();
+      },
+      capabilities: this.capabilities,
+      questions: this.questions,
+    });
   }
 
   private onListsChanged(server: string, kinds: ReadonlySet<OfferKind>): void {
@@ -137,9 +165,12 @@ export class Session {
     for (const method of listChangedMethods(kinds)) this.tell(method, {});
   }
 
-  /** One message goes to one stream (2025-11-25 transports, Multiple Connections): the newest. */
   private tell(method: string, params: JsonObject): void {
-    const newest = [...this.streams].at(-1);
-    newest?.send(notificationText(method, params));
+    this.toNewest(notificationText(method, params));
+  }
+
+  /** One message goes to one stream (2025-11-25 transports, Multiple Connections): the newest. */
+  private toNewest(text: string): boolean {
+    return [...this.streams].at(-1)?.send(text) ?? false;
   }
 }

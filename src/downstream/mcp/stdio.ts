@@ -11,7 +11,7 @@ import { parseStrict } from '../../protocol/mcp/strict-json.ts';
 import { answerBatch, readBatch } from './batch.ts';
 import { type Caller } from './caller.ts';
 import { encodeError } from './encode.ts';
-import { agree, answerLegacy, takeNotification } from './legacy.ts';
+import { agree, answerLegacy, takeMessage } from './legacy.ts';
 import { answerModern, isModern } from './modern.ts';
 import { OpenRequests } from './open-requests.ts';
 import { Session } from './session.ts';
@@ -66,10 +66,11 @@ export class StdioFront {
     await this.running.settled(LAST_ANSWERS_MS);
   }
 
-  private readonly send = (text: string): void => {
-    if (this.output.destroyed || this.output.writableEnded) return;
+  private readonly send = (text: string): boolean => {
+    if (this.output.destroyed || this.output.writableEnded) return false;
     this.output.write(`${oneLine(text)}\n`);
     if (this.output.writableLength > MAX_BUFFERED) this.output.destroy();
+    return !this.output.destroyed;
   };
 
   private onLine(text: string): void {
@@ -92,9 +93,10 @@ export class StdioFront {
   private onFrame(frame: Frame, bytes: number): void {
     if (frame.kind === 'request')
       this.track(this.answer(frame, bytes).catch((thrown: unknown) => this.refuse(frame.id, thrown)));
-    else if (frame.kind === 'notification') {
-      if (frame.method === 'notifications/cancelled') this.modern.cancel(frame.params.requestId);
-      if (this.session) takeNotification(frame, this.session);
+    else {
+      if (frame.kind === 'notification' && frame.method === 'notifications/cancelled')
+        this.modern.cancel(frame.params.requestId);
+      if (this.session) takeMessage(frame, this.session);
     }
   }
 
@@ -104,7 +106,9 @@ export class StdioFront {
     const answered = answerBatch(this.gateway, items, { session: this.session, facts: { bytes }, send: this.send });
     this.track(
       answered.then(
-        (answer) => answer && this.send(answer.text),
+        (answer) => {
+          if (answer) this.send(answer.text);
+        },
         (thrown: unknown) => this.refuse(undefined, thrown),
       ),
     );
