@@ -14,6 +14,8 @@ export interface ExchangeOptions {
   readonly signal: CancelSignal;
   /** Sends one message to the caller, ahead of the answer. */
   readonly send: Send;
+  /** Whether a question would be read now; absent where one may wait for a client that comes back. */
+  readonly reachable?: () => boolean;
   readonly progressToken?: ProgressToken | undefined;
   readonly logLevel?: LogLevel | undefined;
   readonly capabilities: JsonObject;

@@ -15,6 +15,8 @@ export interface QuestionWay {
   readonly signal: CancelSignal;
   /** Whether what is sent can still reach the client. */
   readonly send: (text: string) => boolean;
+  /** Whether somebody is there now; absent where what is sent waits for whoever comes back. */
+  readonly reachable?: () => boolean;
 }
 
 interface OpenQuestion {
@@ -62,7 +64,7 @@ export class OpenQuestions {
     this.open.set(id, { way, settle: resolve, withdraw });
     const backs: (() => void)[] = [];
     try {
-      if (!way.send(requestText(id, method, paramsFor(method, params, this.client))))
+      if (way.reachable?.() === false || !way.send(requestText(id, method, paramsFor(method, params, this.client))))
         throw new GatewayError(
           'client_unreachable',
           'The client has no event stream open on which it could be asked; it opens one with GET, or takes one as the answer to its call.',

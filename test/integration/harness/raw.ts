@@ -80,7 +80,7 @@ export function messageOf({ headers, text }: Answer): JsonObject {
 
 function eventsOf(text: string): string[] {
   const events: string[] = [];
-  createParser({ onEvent: ({ data }) => events.push(data) }).feed(text);
+  createParser({ onEvent: ({ data }) => data !== '' && events.push(data) }).feed(text);
   return events;
 }
 
@@ -246,7 +246,7 @@ export async function stream(origin: string, sent: Sent): Promise<EventStream> {
   const request = open(origin, sent);
   const [response] = (await once(request, 'response')) as [IncomingMessage];
   const inbox = new Inbox();
-  const parser = createParser({ onEvent: ({ data }) => inbox.add(data) });
+  const parser = createParser({ onEvent: ({ data }) => data !== '' && inbox.add(data) });
   let raw = '';
   response.setEncoding('utf8');
   response.on('data', (text: string) => {
