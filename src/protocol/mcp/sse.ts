@@ -6,6 +6,16 @@ export function sseMessage(json: string, id?: string): string {
   return id === undefined ? `event: message\ndata: ${json}\n\n` : `event: message\nid: ${id}\ndata: ${json}\n\n`;
 }
 
+/** An event without data, which tells a client where it is and when to come back (2025-11-25 transports, Sending Messages). */
+export function ssePriming(id: string, retryMs: number): string {
+  return `id: ${id}\nretry: ${retryMs}\ndata: \n\n`;
+}
+
+/** The first event of HTTP+SSE: where messages go (2024-11-05 transports, HTTP with SSE). */
+export function sseEndpoint(url: string): string {
+  return `event: endpoint\ndata: ${url}\n\n`;
+}
+
 /** A comment: keeps a quiet stream open, and means nothing. */
 export const SSE_HEARTBEAT = ':\n\n';
 
