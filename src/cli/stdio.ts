@@ -11,7 +11,7 @@ import { untilSignal } from './signals.ts';
 export const stdio: Command = {
   usage: '',
   options: {},
-  help: [],
+  help: [['', 'joins the gateway that runs on the state directory, or runs one itself; takes over when that one ends']],
   examples: [
     'mcp-gateway stdio',
     'claude mcp add gw -- /path/to/mcp-gateway/node_modules/.bin/node /path/to/mcp-gateway/dist/cli/bin.js stdio',
@@ -66,6 +66,9 @@ class Place {
     if ((await this.found)?.inside)
       throw new ExitError(EXIT.unreachable, 'the client does not read what it is sent; it is given up.');
     const { inside, stream } = await this.find();
+    say(
+      `mcp-gateway: the gateway that this process had joined has ended; ${inside ? 'it took over' : 'it joined the next one'}.`,
+    );
     if (!inside) return stream;
     const [near, far] = duplexPair();
     const front = new StdioFront(inside.gateway, { input: far, output: far });

@@ -308,12 +308,18 @@ test('an owner that agrees on another revision is not gone on with', async () =>
   expect(await stage.done).toMatchObject({ status: 4, message: expect.stringContaining('2025-11-25') as unknown });
 });
 
-test.each([
-  ['there is an owner', (stage: Stage) => Promise.resolve(stage.client.send(CALL))],
-  ['another one is looked for', (stage: Stage) => (stage.first.die(), stage.looking)],
-])('the end of the input ends it while %s', async (_, before) => {
+test('the end of the input ends it while there is an owner', async () => {
   const stage = play();
-  await before(stage);
+  stage.client.send(CALL);
+  stage.input.end();
+
+  expect(await stage.done).toBe('ended');
+});
+
+test('the end of the input ends it while another owner is looked for', async () => {
+  const stage = play();
+  stage.first.die();
+  await stage.looking;
   stage.input.end();
 
   expect(await stage.done).toBe('ended');

@@ -11,6 +11,7 @@ import { alive } from '../upstream/mcp/processes.ts';
 import { connectClient } from './harness/clients.ts';
 import { attempted, fixture, ROOT, runCli, startGateway, type Workspace, workspace } from './harness/gateway.ts';
 import { ask, call, openSession, openSessions, outcomeOf, ownerPid, split } from './harness/joined.ts';
+import { killOwners } from './harness/takeovers.ts';
 import { MODERN, modernMeta, openPipe, type RawPipe } from './harness/raw.ts';
 
 const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
@@ -275,3 +276,9 @@ test('a joined client is told nothing but errors where nobody can take over, and
   rmSync(space.state, { recursive: true, force: true });
   expect((await runCli(['stdio', '--config', space.config, '--state', space.state])).status).toBe(8);
 });
+
+test(
+  'owners killed one after the other: every request has one answer, and the clients that joined go on',
+  () => killOwners(3),
+  90_000,
+);
