@@ -57,10 +57,10 @@ export async function page(all: readonly Judged[], suite: string, file: string):
 
 <!-- Written by \`npm run conformance\`. -->
 
-What \`@modelcontextprotocol/conformance\` ${suite} finds when it speaks with a server through the gateway, at
-\`/mcp/s/NAME\`. A column is a server behind it: legacy ones are held to what 2025-11-25 requires, modern ones to what 2026-07-28
-does, and each to what the suite runs beside that and we require as well. A scenario passes if something was checked, nothing failed
-and nothing was warned of.
+What \`@modelcontextprotocol/conformance\` ${suite} finds when it speaks with a server through the gateway. A column is a server
+behind it: at \`/mcp/s/NAME\`, or at \`/mcp\` as an aggregate, where something takes the prefix off the names for the suite. Legacy ones
+are held to what 2025-11-25 requires, modern ones to what 2026-07-28 does, and each to what the suite runs beside that and we require
+as well. A scenario passes if something was checked, nothing failed and nothing was warned of.
 
 ${line(heads)}
 ${line(heads.map(() => '---'))}

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BIN, fixture, ROOT, startGateway } from '../integration/harness/gateway.ts';
 import { startServer } from '../integration/harness/servers.ts';
+import { startRenaming } from './renaming.ts';
 import { failures, type Judged, page, table, total } from './report.ts';
 import { REQUIRED_BESIDES, type Run, RUNS } from './runs.ts';
 import { examine, type Findings, requiredScenarios, version } from './suite.ts';
@@ -37,7 +38,9 @@ async function through(run: Run, server: object): Promise<Findings> {
   const gateway = await startGateway({ config: { mcpServers: { [NAME]: server } } });
   try {
     await gateway.attempted();
-    return await examine(`${gateway.origin}/mcp/s/${NAME}`, run.revision);
+    if (!run.aggregate) return await examine(`${gateway.origin}/mcp/s/${NAME}`, run.revision);
+    await using renaming = await startRenaming({ target: gateway.url, prefix: `${NAME}__` });
+    return await examine(renaming.url, run.revision);
   } finally {
     await gateway.stop();
   }
@@ -72,7 +75,8 @@ async function judgeRuns(runs: readonly Run[]): Promise<Judged[]> {
 
 async function main(): Promise<number> {
   const runs = RUNS.filter(
-    ({ name, transport }) => (options.only ?? name) === name && !(options.direct && transport !== 'http'),
+    ({ name, transport, aggregate }) =>
+      (options.only ?? name) === name && !(options.direct && (transport !== 'http' || aggregate)),
   );
   if (options.help || runs.length === 0) {
     process.stderr.write(USAGE);

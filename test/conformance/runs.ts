@@ -11,6 +11,8 @@ export interface Run {
   readonly server: 'conformance-legacy.ts' | 'conformance-modern.ts';
   /** How the gateway speaks with the fixture server. */
   readonly transport: 'http' | 'sse' | 'stdio';
+  /** Whether the suite speaks with the aggregate of all servers instead of the URL of this one. */
+  readonly aggregate?: boolean;
 }
 
 export const RUNS: readonly Run[] = [
@@ -18,6 +20,20 @@ export const RUNS: readonly Run[] = [
   { name: 'legacy stdio', revision: '2025-11-25', server: 'conformance-legacy.ts', transport: 'stdio' },
   { name: 'modern HTTP', revision: '2026-07-28', server: 'conformance-modern.ts', transport: 'http' },
   { name: 'modern stdio', revision: '2026-07-28', server: 'conformance-modern.ts', transport: 'stdio' },
+  {
+    name: 'aggregate legacy',
+    revision: '2025-11-25',
+    server: 'conformance-legacy.ts',
+    transport: 'http',
+    aggregate: true,
+  },
+  {
+    name: 'aggregate modern',
+    revision: '2026-07-28',
+    server: 'conformance-modern.ts',
+    transport: 'http',
+    aggregate: true,
+  },
 ];
 
 /** Scenarios that the suite runs and does not require, and that we do. */
