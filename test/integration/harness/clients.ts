@@ -48,7 +48,7 @@ export async function connectClient(kind: ClientKind, place: Place): Promise<Cli
 export function transportV1(place: Place): TransportV1 {
   // eslint-disable-next-line @typescript-eslint/no-deprecated -- what is deprecated is still deployed
   if ('sse' in place) return new SseV1(new URL(place.sse));
-  if ('url' in place) return new HttpV1(new URL(place.url), httpOptions(place)) as TransportV1;
+  if ('url' in place) return new HttpV1(new URL(place.url), httpOptions(place));
   return new StdioV1(commandOf(place));
 }
 

@@ -57,6 +57,7 @@ export class MatrixClient {
   /** Wants log lines of this level and worse from now on. */
   async setLogLevel(level: Level): Promise<void> {
     this.logLevel = level;
+    // eslint-disable-next-line @typescript-eslint/no-deprecated -- what is deprecated is still deployed
     if (!this.modern) await this.sdk.setLoggingLevel(level);
   }
 
@@ -69,7 +70,9 @@ export class MatrixClient {
   async follow(uri: string): Promise<() => Promise<void>> {
     if (this.modern) return await this.listen({ resourceSubscriptions: [uri] });
     await this.sdk.subscribeResource({ uri });
-    return async () => void (await this.sdk.unsubscribeResource({ uri }));
+    return async () => {
+      await this.sdk.unsubscribeResource({ uri });
+    };
   }
 
   /** What it answers to a question; a form whose message says so is declined. */
@@ -78,7 +81,10 @@ export class MatrixClient {
     const asked = JSON.stringify(params);
     if (method === 'elicitation/create') {
       if (asked.includes('decline')) return { action: 'decline' };
-      return { action: 'accept', content: { color: `red ${String(params.message)}` } };
+      return {
+        action: 'accept',
+        content: { color: `red ${typeof params.message === 'string' ? params.message : ''}` },
+      };
     }
     const label = /"text":"([^"]*)"/.exec(asked)?.[1] ?? '';
     return { model: 'a model', role: 'assistant', content: { type: 'text', text: `sampled ${label}` } };

@@ -19,9 +19,7 @@ export const progress: Feature = async (client, { exposed }) => {
   ];
 
   expect(result.content).toEqual([{ type: 'text', text: 'done after 3 steps' }]);
-  expect(steps).toEqual(
-    [1, 2, 3].map((step) => expect.objectContaining({ progressToken: token, progress: step, total: 3 })),
-  );
+  expect(steps).toMatchObject([1, 2, 3].map((step) => ({ progressToken: token, progress: step, total: 3 })));
 };
 
 export const cancel: Feature = async (client, { exposed }) => {

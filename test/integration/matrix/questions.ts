@@ -33,7 +33,7 @@ export const sampling: Feature = async (client, { exposed }) => {
 export const roots: Feature = async (client, { exposed }) => {
   for (const root of ['file:///one', 'file:///two']) {
     client.root = root;
-    if (!client.modern) await client.sdk.sendRootsListChanged();
+    if (!client.modern) await client.sdk.notification({ method: 'notifications/roots/list_changed' });
     expect(await answered(client, exposed('ask_roots'), '')).toMatchObject({ roots: [{ uri: root, name: 'root' }] });
   }
 };

@@ -31,7 +31,7 @@ export async function runMatrix(): Promise<Cell[]> {
     }),
   );
   await gateway.stop();
-  await Promise.all(servers.map(({ running }) => running?.stop()));
+  await Promise.all(servers.flatMap(({ running }) => (running ? [running.stop()] : [])));
   return cells.flat();
 }
 
