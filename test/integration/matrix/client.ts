@@ -28,6 +28,8 @@ export class MatrixClient {
   readonly sdk: ClientV2;
   readonly modern: boolean;
   readonly heard = new Heard();
+  /** The questions that it was asked, as JSON. */
+  readonly asked: string[] = [];
   /** The one root that it has. */
   root = 'file:///first';
   private logLevel: Level | undefined;
@@ -77,8 +79,9 @@ export class MatrixClient {
 
   /** What it answers to a question; a form whose message says so is declined. */
   answer(method: string, params: JsonObject): JsonObject {
-    if (method === 'roots/list') return { roots: [{ uri: this.root, name: 'root' }] };
     const asked = JSON.stringify(params);
+    this.asked.push(asked);
+    if (method === 'roots/list') return { roots: [{ uri: this.root, name: 'root' }] };
     if (method === 'elicitation/create') {
       if (asked.includes('decline')) return { action: 'decline' };
       return {
