@@ -68,7 +68,7 @@ export class HttpWire implements Wire {
   }
 
   get stateful(): boolean {
-    return this.session !== undefined;
+    return this.session.assigned;
   }
 
   request(request: WireRequest): Promise<WireReply> {
