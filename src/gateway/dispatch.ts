@@ -4,11 +4,13 @@ import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { type Reply } from '../core/reply.ts';
 import { type Handler } from '../core/stage.ts';
+import { withoutProtocolMeta } from '../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
 import { mirrorArguments } from '../protocol/mcp/param-headers.ts';
 import { traceparentOf } from '../telemetry/trace.ts';
 import { type Upstream } from '../upstream/mcp/upstream.ts';
 import { bridgeError, bridgeResult } from './bridge/results.ts';
+import { INPUT_REQUIRED } from './bridge/request-state.ts';
 import { listen } from './listening.ts';
 import { type DispatchParts } from './dispatch-parts.ts';
 import { pageOf } from './paging.ts';
@@ -53,7 +55,7 @@ async function forward(call: Call, to: { target: Target; upstream: Upstream }, p
   const { connection, reply } = await upstream.request(
     {
       method: call.method,
-      params: paramsFor(call, target),
+      params: parts.states.unwrap(call, target, paramsFor(call, target)),
       totalMs: upstream.config.timeouts.total,
       exchange: call.exchange,
       traceparent: traceparentOf(call.trace),
@@ -74,11 +76,13 @@ async function forward(call: Call, to: { target: Target; upstream: Upstream }, p
   } as const;
   if (reply.error) return { kind: 'error', error: bridgeError(call, reply.error), origin };
   const result = reply.result ?? {};
+  if (connection.era === 'modern' && result.resultType === INPUT_REQUIRED && call.era === 'modern')
+    return { kind: 'result', result: withoutProtocolMeta(parts.states.wrap(call, target, result)), origin };
   if (connection.era === 'modern' && result.resultType !== undefined && result.resultType !== 'complete') {
     const what = JSON.stringify(result.resultType).slice(0, 64);
     throw new GatewayError(
       'upstream_protocol',
-      `The server "${target.server}" answered with the result type ${what}, for which the gateway declared no support.`,
+      `The server "${target.server}" answered with the result type ${what}, which the gateway does not carry to this client.`,
     );
   }
   parts.seen.learn(call.principal.id, target.server, result);

@@ -21,6 +21,7 @@ import { EraStore } from '../upstream/mcp/era-store.ts';
 import { type CallerFacts, ownerKeys } from '../upstream/mcp/affinity.ts';
 import { TraitStore } from '../upstream/mcp/trait-store.ts';
 import { type ServerStatus } from '../upstream/mcp/status.ts';
+import { RequestStates } from './bridge/request-state.ts';
 import { buildCall, type CallRequest, type Known } from './call-request.ts';
 import { type ChangeListener, Changes } from './changes.ts';
 import { InFlight } from '../core/in-flight.ts';
@@ -61,6 +62,7 @@ export class Gateway {
   private readonly names: NameBook;
   private readonly store: CatalogStore;
   private readonly seen = new SeenUris();
+  private readonly states: RequestStates;
   private readonly ledger = new CallLedger();
   private readonly inFlight = new InFlight();
   private readonly stopping = new Cancellation();
@@ -95,6 +97,7 @@ export class Gateway {
     this.logger = options.logger;
     this.storage = storage;
     this.store = new CatalogStore(storage.state);
+    this.states = new RequestStates(storage.keyring);
     this.names = new NameBook(this.store);
     this.upstreams = new Upstreams(
       {
@@ -272,6 +275,7 @@ export class Gateway {
       catalog: (caller) => this.catalogFor(caller),
       upstream: (name) => this.upstreams.get(name),
       seen: this.seen,
+      states: this.states,
       changes: this.changes,
       firstSight: () => this.upstreams.firstSight(),
       stopping: this.stopping.signal,
