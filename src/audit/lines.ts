@@ -1,5 +1,6 @@
 // Reads the lines of a segment in either direction through one buffer, beside the process that appends to it.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { reasonOf } from '../core/errors.ts';
 import { StateError } from '../storage/state-error.ts';
 
 /** Bytes that are read at a time. */
@@ -13,7 +14,7 @@ const LINE_BREAK = 10;
  * how many bytes follow the last line break, which are a line that is being written or never was finished. Throws StateError.
  */
 export function* linesForward(path: string): Generator<Buffer, number, undefined> {
-  const file = openSync(path, 'r');
+  const file = openToRead(path);
   try {
     const { size } = fstatSync(file);
     let window: Buffer = Buffer.allocUnsafe(WINDOW);
@@ -45,7 +46,7 @@ export function* linesForward(path: string): Generator<Buffer, number, undefined
  * follows the last line break is left out. Throws StateError.
  */
 export function* linesBackward(path: string): Generator<Buffer, void, undefined> {
-  const file = openSync(path, 'r');
+  const file = openToRead(path);
   try {
     let position = fstatSync(file).size;
     let window: Buffer = Buffer.allocUnsafe(WINDOW);
@@ -79,7 +80,7 @@ export function* linesBackward(path: string): Generator<Buffer, void, undefined>
 
 /** How long a file is, and how much of that are whole lines. */
 export function extentOf(path: string): { readonly size: number; readonly whole: number } {
-  const file = openSync(path, 'r');
+  const file = openToRead(path);
   try {
     const { size } = fstatSync(file);
     const window = Buffer.allocUnsafe(WINDOW);
@@ -94,6 +95,14 @@ export function extentOf(path: string): { readonly size: number; readonly whole:
     return { size, whole: 0 };
   } finally {
     closeSync(file);
+  }
+}
+
+function openToRead(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (thrown) {
+    throw new StateError(`Cannot read ${path}: ${reasonOf(thrown)}.`, { cause: thrown });
   }
 }
 

@@ -68,8 +68,8 @@ export function* queryAudit(folder: string, filters: AuditFilters = {}): Generat
 function* matches(segments: readonly Segment[], filters: AuditFilters): Generator<AuditRow> {
   const accepts = compile(filters);
   const outcomes = new Map<string, string>();
-  // a damaged line is placed by the one after it
-  let after = { seq: 0, time: 0 };
+  // a damaged line is placed by the one after it, the last one by its segment
+  let after = { seq: (segments.at(-1)?.first ?? 0) + 1, time: Date.now() };
   for (const line of newestFirst(segments, filters.since)) {
     const head = headOf(line);
     if (head === undefined) {

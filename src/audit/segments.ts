@@ -1,6 +1,7 @@
 // The files of the log: where they are, how they are named, and what the first record of each says about all before it.
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { reasonOf } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { newerState, StateError } from '../storage/state-error.ts';
 import { numberOf, RECORD_VERSION } from './chain.ts';
@@ -21,10 +22,18 @@ export function segmentAt(folder: string, first: number): Segment {
   return { name, path: join(folder, name), first };
 }
 
-/** The segments of a log, oldest first. */
+/** The segments of a log, oldest first. Throws StateError. */
 export function segmentsIn(folder: string): Segment[] {
-  const names = readdirSync(folder).filter((name) => /^\d{20}\.jsonl$/.test(name));
+  const names = namesIn(folder).filter((name) => /^\d{20}\.jsonl$/.test(name));
   return names.sort().map((name) => ({ name, path: join(folder, name), first: Number(name.slice(0, 20)) }));
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (thrown) {
+    throw new StateError(`Cannot read ${folder}: ${reasonOf(thrown)}.`, { cause: thrown });
+  }
 }
 
 /** The segments of a log that is only read. Throws StateError when there is no log, or a newer program wrote it. */

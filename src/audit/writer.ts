@@ -40,7 +40,13 @@ export class AuditWriter {
     this.#file = file;
     this.#notes = [...repairs];
     calls.loseAll();
-    if (calls.owed.size > 0 || repairs.length > 0) this.write(NONE, []);
+    if (calls.owed.size === 0 && repairs.length === 0) return;
+    try {
+      this.write(NONE, []);
+    } catch (thrown) {
+      this.close();
+      throw thrown;
+    }
   }
 
   /**
