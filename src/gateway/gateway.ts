@@ -80,14 +80,14 @@ export class Gateway {
 
   /** Takes the state directory and opens the log. Throws StateError; nothing is started yet. */
   static async open(options: GatewayOptions): Promise<Gateway> {
-    const storage = await openStorage(options.stateDirectory, options.logger);
+    const storage = openStorage(options.stateDirectory, options.logger);
     try {
       const gateway = new Gateway(options, storage);
       const { version } = options.identity;
       await storage.audit.append(eventOf('gateway_started', { version, config: options.config.hash }));
       return gateway;
     } catch (error) {
-      await closeStorage(storage);
+      closeStorage(storage);
       throw error;
     }
   }
@@ -267,7 +267,7 @@ export class Gateway {
     await this.storage.audit
       .append(eventOf('gateway_stopped'))
       .catch((error: unknown) => this.logger.error({ err: error }, 'the stop is missing from the audit log'));
-    await closeStorage(this.storage);
+    closeStorage(this.storage);
   }
 
   private compile(config: Config): Snapshot {
