@@ -20,7 +20,7 @@ export interface Check {
 export type Findings = ReadonlyMap<string, readonly Check[]>;
 
 const SCENARIO_LIMIT_MS = 15_000;
-const RUN_LIMIT_MS = 100_000;
+const RUN_LIMIT_MS = 70_000;
 
 const manifest = fileURLToPath(import.meta.resolve('@modelcontextprotocol/conformance/package.json'));
 const program = join(dirname(manifest), 'dist/index.js');
@@ -49,7 +49,7 @@ function read(directory: string): Findings {
   return findings;
 }
 
-/** Runs everything that the suite has for servers of a revision against `url`; what takes longer than 100 s in all is missing. */
+/** Runs everything that the suite has for servers of a revision against `url`; what takes longer than 70 s in all is missing. */
 export async function examine(url: string, revision: Revision): Promise<Findings> {
   const directory = mkdtempSync(join(tmpdir(), 'conformance-'));
   try {
