@@ -18,6 +18,7 @@ export interface Run {
 export const RUNS: readonly Run[] = [
   { name: 'legacy HTTP', revision: '2025-11-25', server: 'conformance-legacy.ts', transport: 'http' },
   { name: 'legacy stdio', revision: '2025-11-25', server: 'conformance-legacy.ts', transport: 'stdio' },
+  { name: 'HTTP+SSE', revision: '2025-11-25', server: 'conformance-legacy.ts', transport: 'sse' },
   { name: 'modern HTTP', revision: '2026-07-28', server: 'conformance-modern.ts', transport: 'http' },
   { name: 'modern stdio', revision: '2026-07-28', server: 'conformance-modern.ts', transport: 'stdio' },
   {
