@@ -143,6 +143,13 @@ export const ERRORS = {
     200,
     caller('The server asked something that the caller did not declare that it can answer.'),
   ),
+  capability_required: row(
+    -32021,
+    400,
+    caller(
+      'The server asks its callers something that this client does not declare support for. `data.requiredCapabilities` names it.',
+    ),
+  ),
   question_unattributable: row(
     -33017,
     200,

@@ -21,6 +21,7 @@ import { EraStore } from '../upstream/mcp/era-store.ts';
 import { type CallerFacts, ownerKeys } from '../upstream/mcp/affinity.ts';
 import { TraitStore } from '../upstream/mcp/trait-store.ts';
 import { type ServerStatus } from '../upstream/mcp/status.ts';
+import { ParkedCalls } from './bridge/parked-calls.ts';
 import { RequestStates } from './bridge/request-state.ts';
 import { buildCall, type CallRequest, type Known } from './call-request.ts';
 import { type ChangeListener, Changes } from './changes.ts';
@@ -63,6 +64,7 @@ export class Gateway {
   private readonly store: CatalogStore;
   private readonly seen = new SeenUris();
   private readonly states: RequestStates;
+  private readonly parked: ParkedCalls;
   private readonly ledger = new CallLedger();
   private readonly inFlight = new InFlight();
   private readonly stopping = new Cancellation();
@@ -98,6 +100,7 @@ export class Gateway {
     this.storage = storage;
     this.store = new CatalogStore(storage.state);
     this.states = new RequestStates(storage.keyring);
+    this.parked = new ParkedCalls({ states: this.states, stopping: this.stopping.signal });
     this.names = new NameBook(this.store);
     this.upstreams = new Upstreams(
       {
@@ -276,6 +279,7 @@ export class Gateway {
       upstream: (name) => this.upstreams.get(name),
       seen: this.seen,
       states: this.states,
+      parked: this.parked,
       changes: this.changes,
       firstSight: () => this.upstreams.firstSight(),
       stopping: this.stopping.signal,

@@ -83,6 +83,7 @@ test('codes are a contract with clients', () => {
     upstream_rejected: [-33015, 200],
     upstream_failed: [-33016, 200],
     question_undeclared: [-32601, 200],
+    capability_required: [-32021, 400],
     question_unattributable: [-33017, 200],
     client_unreachable: [-33020, 200],
     internal: [-32603, 500],
