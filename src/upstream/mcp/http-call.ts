@@ -192,8 +192,9 @@ export class HttpCall implements ExchangeHandlers {
     }
     const { method } = this.pending.request;
     const handshake = method === 'server/discover' || method === 'initialize';
-    const ours =
-      answer?.id === this.id || (answer !== undefined && answer.id === undefined && !concludesNothing(status));
+    // without an id it may also speak of the URL; what does not take `initialize` may be HTTP+SSE (transports, Backwards Compatibility)
+    const unnamed = answer !== undefined && answer.id === undefined && method !== 'initialize';
+    const ours = answer?.id === this.id || (unnamed && !concludesNothing(status));
     const judged = concludesNothing(status) && (handshake || status < 408); // credentials are the gateway's own affair
     if (answer?.error && ours && !judged) {
       this.answer({ error: answer.error }, { bytes: rejection.body.length, own: true });
