@@ -11,10 +11,11 @@ import { type Invocation } from './options.ts';
 import { say } from './output.ts';
 import { runGateway, type RunningGateway } from './run-gateway.ts';
 import { loadOrExit, openLog, stateDirectoryOf } from './setup.ts';
-import { untilSignal } from './signals.ts';
+import { LONGEST_END_MS, untilSignal } from './signals.ts';
 
-/** How long an owner that is just starting may take to open its socket. */
-const JOIN_MS = 10_000;
+/** How long an owner that is just starting may take to open its socket, and one that is ending to let go of the state directory. */
+const PATIENCE_MS = LONGEST_END_MS;
+
 const RETRY_MS = 50;
 /** An owner that does not even say that it lives is stuck: then the lock says who it is. */
 const PROBE_MS = 3_000;
@@ -28,13 +29,14 @@ export interface Attached {
 
 /**
  * Joins the owner of the state directory, or becomes it. Of two that start together one owns and the other joins: the loser of the lock
- * tries the socket again. Throws StateError where the directory cannot be used.
+ * tries the socket again. Throws StateError where the directory cannot be used, AbortError when the signal aborts.
  */
-export async function attach(invocation: Invocation): Promise<Attached> {
+export async function attach(invocation: Invocation, signal?: AbortSignal): Promise<Attached> {
   const stateDirectory = stateDirectoryOf(invocation);
   const socket = controlSocketPath(stateDirectory);
-  const until = performance.now() + JOIN_MS;
+  const until = performance.now() + PATIENCE_MS;
   for (;;) {
+    signal?.throwIfAborted();
     if (await answers(socket)) return { socket, inside: undefined, detach: () => Promise.resolve() };
     try {
       const inside = await own(invocation, stateDirectory);
@@ -42,7 +44,7 @@ export async function attach(invocation: Invocation): Promise<Attached> {
     } catch (error) {
       const taken = error instanceof StateError && error.reason === 'in_use';
       if (!taken || performance.now() > until) throw error;
-      await delay(RETRY_MS);
+      await delay(RETRY_MS, undefined, { ...(signal && { signal }) });
     }
   }
 }
@@ -115,8 +117,30 @@ export function ask(
   });
 }
 
-/** Opens a bare stream of MCP lines to the owner. */
-export function joinStdio(socket: string): Promise<Duplex> {
+/** A bare stream of MCP lines to the owner of the state directory, or the gateway where this process has become the owner. */
+export type Joined =
+  | { readonly stream: Duplex; readonly inside?: undefined }
+  | { readonly inside: RunningGateway; readonly stream?: undefined };
+
+/** As `attach`, for a stdio client. Throws ExitError too, where the owner is ending and does not end, or is of another version. */
+export async function joinStdio(invocation: Invocation, signal: AbortSignal): Promise<Joined> {
+  const until = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const { inside, socket } = await attach(invocation, signal);
+    if (inside) return { inside };
+    const stream = await openStream(socket);
+    if (stream) return { stream };
+    if (performance.now() > until)
+      throw new ExitError(
+        EXIT.unreachable,
+        'the gateway that runs on this state directory is ending, but does not end.',
+      );
+    await delay(RETRY_MS, undefined, { signal });
+  }
+}
+
+/** Opens the stream; undefined where the owner is ending or has ended. */
+function openStream(socket: string): Promise<Duplex | undefined> {
   return new Promise((resolve, reject) => {
     const request = httpRequest({
       socketPath: socket,
@@ -127,15 +151,18 @@ export function joinStdio(socket: string): Promise<Duplex> {
       if (head.length > 0) stream.unshift(head);
       resolve(stream);
     });
-    request.on('response', () =>
-      reject(
-        new ExitError(
-          EXIT.unreachable,
-          'the gateway that runs on this state directory is of another version; restart it.',
-        ),
-      ),
-    );
-    request.on('error', reject);
+    request.on('response', (response) => {
+      response.resume();
+      if (response.statusCode === 503) resolve(undefined);
+      else
+        reject(
+          new ExitError(
+            EXIT.unreachable,
+            'the gateway that runs on this state directory is of another version; restart it.',
+          ),
+        );
+    });
+    request.on('error', () => resolve(undefined));
     request.end();
   });
 }

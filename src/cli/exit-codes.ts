@@ -65,6 +65,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   upstream_protocol: EXIT.unreachable,
   upstream_message_too_large: EXIT.unreachable,
   shutting_down: EXIT.unreachable,
+  gateway_closed: EXIT.unreachable,
   audit_unavailable: EXIT.configuration,
 };
 

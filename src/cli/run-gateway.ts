@@ -23,6 +23,8 @@ export interface RunningGateway {
   /** Publishes where the gateway is reached, for whoever finds the state directory taken. */
   announce(url: string): void;
   reload(): Promise<void>;
+  /** Takes no new calls and nobody new; resolves when those in flight have ended, or after 10 s. */
+  drain(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -44,14 +46,19 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     override: options.override ?? ((same) => same),
     bound: options.bound,
   });
+  const drain = async () => {
+    control.stop();
+    await gateway.drain();
+  };
   return {
     gateway,
     announce: (url) =>
       gateway.stateDirectory.writeRunInfo({ pid: process.pid, url, version: VERSION, config: config.file }),
     reload: () => reloader.now(),
+    drain,
     stop: async () => {
       reloader.close();
-      await gateway.drain();
+      await drain();
       await control.close();
       await gateway.stop();
     },

@@ -58,7 +58,7 @@ async function run(invocation: Invocation): Promise<number> {
   const status = await ended;
   listening.stop();
   logger.info('stopping: no new calls, those in flight may finish within 10 s');
-  await running.gateway.drain();
+  await running.drain();
   front.close();
   await listening.finish();
   await running.stop();

@@ -3,7 +3,7 @@ import { EXIT } from './exit-codes.ts';
 import { say } from './output.ts';
 
 /** Calls have 10 s to finish and servers a few more to close; whatever holds up the end longer than this is stuck. */
-const LONGEST_END_MS = 20_000;
+export const LONGEST_END_MS = 20_000;
 
 const STATUS = { SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated } as const;
 

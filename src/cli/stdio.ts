@@ -1,16 +1,17 @@
 // `mcp-gateway stdio`: the gateway as the one MCP server that a client starts; joins a running one, or runs inside.
-import { pipeline } from 'node:stream/promises';
+import { type Duplex, duplexPair } from 'node:stream';
 import { StdioFront } from '../downstream/mcp/stdio.ts';
-import { type Attached, attach, joinStdio } from './attach.ts';
-import { EXIT } from './exit-codes.ts';
+import { type Joined, joinStdio } from './attach.ts';
+import { EXIT, ExitError } from './exit-codes.ts';
 import { type Command, type Invocation } from './options.ts';
 import { say } from './output.ts';
+import { Relay } from './relay.ts';
 import { untilSignal } from './signals.ts';
 
 export const stdio: Command = {
   usage: '',
   options: {},
-  help: [],
+  help: [['', 'joins the gateway that runs on the state directory, or runs one itself; takes over when that one ends']],
   examples: [
     'mcp-gateway stdio',
     'claude mcp add gw -- /path/to/mcp-gateway/node_modules/.bin/node /path/to/mcp-gateway/dist/cli/bin.js stdio',
@@ -21,30 +22,65 @@ export const stdio: Command = {
 
 async function run(invocation: Invocation): Promise<number> {
   const ended = untilSignal();
-  const attached = await attach(invocation);
-  const { inside } = attached;
-  if (inside) process.on('SIGHUP', () => void inside.reload());
-  const status = await Promise.race([ended, inside ? serveInside(attached) : relay(attached.socket)]);
-  await attached.detach();
-  process.stdin.destroy();
-  return status;
+  const place = new Place(invocation);
+  const pipes = { input: process.stdin, output: process.stdout };
+  let relay: Relay | undefined;
+  const serve = async () => {
+    const { inside, stream } = await place.find();
+    if (inside) await new StdioFront(inside.gateway, pipes).ended;
+    else {
+      relay = new Relay({ ...pipes, join: () => place.next(), warn: (words) => say(`mcp-gateway: ${words}`) });
+      await relay.run(stream);
+    }
+    return EXIT.ok;
+  };
+  try {
+    return await Promise.race([ended, serve()]);
+  } finally {
+    relay?.close();
+    await place.leave();
+    process.stdin.destroy();
+  }
 }
 
-async function serveInside({ inside }: Attached): Promise<number> {
-  if (!inside) return EXIT.internal;
-  await new StdioFront(inside.gateway, { input: process.stdin, output: process.stdout }).ended;
-  return EXIT.ok;
-}
+/** Where the client is served: by the owner of the state directory, which from some time on may be this process. */
+class Place {
+  private readonly invocation: Invocation;
+  private readonly left = new AbortController();
+  private found: Promise<Joined> | undefined;
 
-/** Passes bytes both ways. The end of our input is the end of the session; the end of the owner is the end of us. */
-async function relay(socket: string): Promise<number> {
-  const stream = await joinStdio(socket);
-  const input = { over: false };
-  process.stdin.once('end', () => (input.over = true));
-  const up = pipeline(process.stdin, stream).catch(() => undefined);
-  const down = pipeline(stream, process.stdout, { end: false }).catch(() => undefined);
-  await Promise.race([down, up.then(() => down)]);
-  if (input.over) return EXIT.ok;
-  say('mcp-gateway: the gateway that this process had joined has ended; start again.');
-  return EXIT.unreachable;
+  constructor(invocation: Invocation) {
+    this.invocation = invocation;
+  }
+
+  async find(): Promise<Joined> {
+    this.found = joinStdio(this.invocation, this.left.signal);
+    const found = await this.found;
+    const { inside } = found;
+    if (inside) process.on('SIGHUP', () => void inside.reload());
+    return found;
+  }
+
+  /** The way to the next owner. Throws ExitError where this process is the owner: then it is the client that does not go on. */
+  async next(): Promise<Duplex> {
+    if ((await this.found)?.inside)
+      throw new ExitError(EXIT.unreachable, 'the client does not read what it is sent; it is given up.');
+    const { inside, stream } = await this.find();
+    say(
+      `mcp-gateway: the gateway that this process had joined has ended; ${inside ? 'it took over' : 'it joined the next one'}.`,
+    );
+    if (!inside) return stream;
+    const [near, far] = duplexPair();
+    const front = new StdioFront(inside.gateway, { input: far, output: far });
+    void front.ended.then(() => far.end());
+    return near;
+  }
+
+  /** Ends the gateway where it runs in this process: those that have joined it get their last answers and take over. */
+  async leave(): Promise<void> {
+    this.left.abort();
+    const found = await this.found?.catch(() => undefined); // whoever waits for it has been told
+    if (found?.inside) await found.inside.stop();
+    else found?.stream.destroy();
+  }
 }

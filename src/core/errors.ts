@@ -93,6 +93,14 @@ export const ERRORS = {
     gateway('The record of the call could not be written, so the call was refused. See `/readyz`.'),
   ),
   shutting_down: row(-33009, 503, gateway('The gateway is stopping and takes no new calls.')),
+  gateway_closed: row(
+    -33020,
+    503,
+    gateway(
+      'The gateway that was serving the call ended; another one took over. Whether the call took effect is not known.',
+      false,
+    ),
+  ),
   upstream_unreachable: row(
     -33010,
     200,
@@ -141,6 +149,11 @@ export const ERRORS = {
     gateway(
       'The server asked while several calls were running, and did not say for which: it gets this error instead of an answer.',
     ),
+  ),
+  client_unreachable: row(
+    -33020,
+    200,
+    caller('The server asked something of a client that has no event stream open on which it could be asked.'),
   ),
   internal: callRow(-32603, 500, gateway('A bug in the gateway. The log has the cause under the same call id.', false)),
 } as const satisfies Record<string, ErrorRow>;

@@ -1,6 +1,7 @@
 // The control socket: how the command line and joining stdio clients reach the owner of a state directory, never over TCP.
-import { createServer } from 'node:http';
 import { rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { type Duplex } from 'node:stream';
 import { type Gateway } from '../gateway/gateway.ts';
 import { prepareEnding } from './ending.ts';
 import { createFront } from './http.ts';
@@ -9,7 +10,12 @@ import { StdioFront } from './mcp/stdio.ts';
 /** The `Upgrade` token with which a stdio client asks for a bare stream of MCP lines. */
 export const STDIO_UPGRADE = 'mcp-stdio';
 
+/** The line that tells who joined that the owner is ending: it goes on answering, but takes no new calls. */
+export const ENDING = '{"jsonrpc":"2.0","method":"notifications/mcp-gateway/ending"}';
+
 export interface Control {
+  /** Takes no more stdio clients, and tells those that joined to keep new calls for the next owner. */
+  stop(): void;
   close(): Promise<void>;
 }
 
@@ -18,12 +24,20 @@ export async function openControl(gateway: Gateway, path: string): Promise<Contr
   const front = createFront({ gateway });
   const server = createServer(front.listener);
   const ending = prepareEnding([server]);
+  const joined = new Set<Duplex>();
+  let stopped = false;
   server.on('upgrade', (request, socket) => {
     if (request.headers.upgrade !== STDIO_UPGRADE) {
       socket.destroy();
       return;
     }
     socket.on('error', () => socket.destroy());
+    if (stopped) {
+      socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+      return;
+    }
+    joined.add(socket);
+    socket.once('close', () => joined.delete(socket));
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${STDIO_UPGRADE}\r\n\r\n`);
     const stdio = new StdioFront(gateway, { input: socket, output: socket });
     void stdio.ended.then(() => socket.end());
@@ -38,8 +52,15 @@ export async function openControl(gateway: Gateway, path: string): Promise<Contr
   } finally {
     process.umask(mask);
   }
+  const stop = () => {
+    if (stopped) return;
+    stopped = true;
+    for (const socket of joined) if (socket.writable) socket.write(`${ENDING}\n`);
+  };
   return {
+    stop,
     close: async () => {
+      stop();
       front.close();
       await ending.finish();
     },

@@ -19,7 +19,7 @@ export function createDispatch(parts: DispatchParts): Handler {
     const lists = CALL_METHODS.get(call.method)?.lists;
     if (lists) {
       await parts.firstSight();
-      const { all, server, version } = parts.catalog();
+      const { all, server, version } = parts.catalog(call);
       const view = call.scope === undefined ? all : server(call.scope);
       return { kind: 'list', of: lists, ...pageOf(call, view?.lists[lists] ?? [], version) };
     }
@@ -37,7 +37,7 @@ export function createDispatch(parts: DispatchParts): Handler {
 async function follow(call: Call, upstream: Upstream, wanted: boolean): Promise<Reply> {
   const uri = call.requested ?? '';
   const holder = call.session?.key ?? call.id;
-  if (wanted) await upstream.follow(uri, holder);
+  if (wanted) await upstream.follow(uri, holder, call);
   else upstream.unfollow(uri, holder);
   return { kind: 'result', result: {} };
 }
@@ -45,21 +45,26 @@ async function follow(call: Call, upstream: Upstream, wanted: boolean): Promise<
 async function forward(call: Call, to: { target: Target; upstream: Upstream }, parts: DispatchParts): Promise<Reply> {
   const { target, upstream } = to;
   const args = call.params.arguments;
-  const mirrored = parts.catalog().mirrored(target);
+  const mirrored = parts.catalog(call).mirrored(target);
   const headers =
     mirrored.length > 0 && isObject(args)
       ? { ...call.paramHeaders, ...mirrorArguments(mirrored, args) }
       : call.paramHeaders;
-  const { connection, reply } = await upstream.request({
-    method: call.method,
-    params: paramsFor(call, target),
-    totalMs: upstream.config.timeouts.total,
-    exchange: call.exchange,
-    traceparent: traceparentOf(call.trace),
-    ...(call.trace.state !== undefined && { tracestate: call.trace.state }),
-    ...(call.exchange.logLevel !== undefined && { logLevel: call.exchange.logLevel }),
-    ...(headers && { headers }),
-  });
+  const { connection, reply } = await upstream.request(
+    {
+      method: call.method,
+      params: paramsFor(call, target),
+      totalMs: upstream.config.timeouts.total,
+      exchange: call.exchange,
+      traceparent: traceparentOf(call.trace),
+      ...(call.trace.state !== undefined && { tracestate: call.trace.state }),
+      ...(call.exchange.logLevel !== undefined && { logLevel: call.exchange.logLevel }),
+      // what a legacy client can answer cannot be put to it by a modern server yet
+      ...(call.era === 'modern' && { capabilities: call.exchange.capabilities }),
+      ...(headers && { headers }),
+    },
+    call,
+  );
   const origin = {
     server: target.server,
     instance: connection.instance,

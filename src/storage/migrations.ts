@@ -21,6 +21,12 @@ export const STATE_MIGRATIONS: readonly Migration[] = [
     server TEXT PRIMARY KEY, digest TEXT NOT NULL, era TEXT NOT NULL, version TEXT NOT NULL, learned_at INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE traits (
+    server TEXT NOT NULL, trait TEXT NOT NULL, digest TEXT NOT NULL, why TEXT NOT NULL, learned_at INTEGER NOT NULL,
+    PRIMARY KEY (server, trait)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /**

@@ -383,19 +383,6 @@ describe('stdio', () => {
     expect(await once(child, 'exit')).toEqual([0, null]);
   });
 
-  test('one that has joined says so when the gateway that it joined ends, and ends with 4', async () => {
-    const gateway = await startGateway({});
-    const child = start(['stdio', '--config', gateway.config, '--state', gateway.state]);
-    child.stdin!.write('{"jsonrpc":"2.0","id":1,"method":"ping"}\n');
-    await once(child.stdout!, 'data');
-    const words = textOf(child.stderr!);
-    const exited = once(child, 'exit');
-    await gateway.stop();
-
-    expect(await exited).toEqual([4, null]);
-    expect(await words).toContain('the gateway that this process had joined has ended');
-  });
-
   test('a signal ends it with its own status', async () => {
     const { where, state } = place();
     const child = start(['stdio', ...where]);

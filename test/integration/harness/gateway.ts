@@ -102,12 +102,7 @@ export async function startGateway({
     url,
     origin: new URL(url).origin,
     log: () => stderr,
-    attempted: async () => {
-      const request = get({ socketPath: join(place.state, 'control.sock'), path: '/api/attempted' });
-      const [response] = (await once(request, 'response')) as [IncomingMessage];
-      response.resume();
-      await once(response, 'end');
-    },
+    attempted: () => attempted(place),
     cli: (...rest) => runCli([...rest, '--config', place.config, '--state', place.state]),
     stop: async (signal = 'SIGTERM') => {
       if (child.exitCode === null && child.signalCode === null) child.kill(signal);
@@ -116,6 +111,14 @@ export async function startGateway({
       return child.exitCode;
     },
   };
+}
+
+/** Resolves when every server of the gateway that owns the state directory has been tried once. */
+export async function attempted({ state }: { readonly state: string }): Promise<void> {
+  const request = get({ socketPath: join(state, 'control.sock'), path: '/api/attempted' });
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  response.resume();
+  await once(response, 'end');
 }
 
 /** Runs a command of the built CLI to its end. */

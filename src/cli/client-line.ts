@@ -1,0 +1,55 @@
+// One line of a client as a relay must understand it: what is asked, answered or cancelled; the rest is the owner's business.
+import { type JsonValue } from '../core/json.ts';
+import { type Frame, idOf, readFrame, type RequestId } from '../protocol/mcp/frames.ts';
+import { parseStrict } from '../protocol/mcp/strict-json.ts';
+
+/** A message that the owner will refuse, with the id that it will name. */
+interface Unreadable {
+  readonly kind: 'unreadable';
+  readonly id: RequestId | undefined;
+}
+
+interface Part {
+  readonly frame: Frame | Unreadable;
+  readonly text: string;
+}
+
+export interface ClientLine {
+  readonly text: string;
+  readonly batch: boolean;
+  /** Its messages; none where it is not JSON, or an array without any. */
+  readonly parts: readonly Part[];
+}
+
+/** Reads a line. What is wrong with it is said by the owner, which knows its limits. */
+export function readClientLine(text: string): ClientLine {
+  let value: JsonValue;
+  try {
+    value = parseStrict(text, { depth: Infinity, uniqueKeys: true });
+  } catch {
+    return { text, batch: false, parts: [] };
+  }
+  if (!Array.isArray(value)) return { text, batch: false, parts: [{ frame: read(value), text }] };
+  return { text, batch: true, parts: value.map((one) => ({ frame: read(one), text: JSON.stringify(one) })) };
+}
+
+function read(value: JsonValue): Frame | Unreadable {
+  try {
+    return readFrame(value);
+  } catch {
+    return { kind: 'unreadable', id: idOf(value) };
+  }
+}
+
+/** The ids under which the line will be answered. */
+export function idsOf({ parts }: ClientLine): RequestId[] {
+  return parts.flatMap(({ frame }) =>
+    (frame.kind === 'request' || frame.kind === 'unreadable') && frame.id !== undefined ? [frame.id] : [],
+  );
+}
+
+/** The id of the request that the line cancels. */
+export function cancelledBy({ parts: [part], batch }: ClientLine): unknown {
+  if (batch || part?.frame.kind !== 'notification' || part.frame.method !== 'notifications/cancelled') return undefined;
+  return part.frame.params.requestId;
+}
