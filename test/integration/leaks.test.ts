@@ -59,6 +59,12 @@ const VISITS: Readonly<Record<string, () => Promise<void>>> = {
     await dropped.ended;
     await send(gateway.origin, session.delete());
   },
+  'an HTTP+SSE stream that is dropped': async () => {
+    const dropped = new RawConnection(new URL(gateway.origin));
+    await dropped.write('GET /sse HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\n\r\n');
+    expect((await dropped.head()).status).toBe(200);
+    dropped.close();
+  },
   'a subscription that is dropped': async () => {
     const notifications = { toolsListChanged: true, resourceSubscriptions: ['fixture://text'] };
     const dropped = await stream(gateway.origin, modern('subscriptions/listen', { notifications }));
