@@ -111,7 +111,7 @@ export class Gateway {
         maxMessageBytes: options.config.limits.upstreamMessage,
         env: options.env,
         onOffer: (server, stored) => this.onOffer(server, stored),
-        onOwnOffer: (server, owner) => this.onOwnOffer(server, owner),
+        onOwnOffer: (server, owner, kinds) => this.onOwnOffer(server, owner, kinds),
         onResourceUpdated: (server, uri, owner) => this.changes.resourceUpdated(server, uri, owner),
         onEvent: (event, detail) => this.record(event, detail),
       },
@@ -312,15 +312,15 @@ export class Gateway {
   private catalogFor(caller: CallerFacts): Catalog {
     const own = this.hasOwnOffers ? this.upstreams.ownSources(caller) : undefined;
     if (!own) return this.catalog;
-    const known = this.ownCatalogs.get(own.key) ?? buildCatalog(own.sources, this.names);
+    const known = this.ownCatalogs.get(own.key) ?? buildCatalog(own.sources(), this.names);
     this.ownCatalogs.set(own.key, known);
     return known;
   }
 
-  private onOwnOffer(server: string, owner: string): void {
+  private onOwnOffer(server: string, owner: string, kinds: readonly OfferKind[]): void {
     this.ownCatalogs.clear();
     this.hasOwnOffers = this.upstreams.all().some((upstream) => upstream.hasOwnOffers);
-    this.changes.listsChanged(server, KINDS, owner);
+    this.changes.listsChanged(server, kinds, owner);
   }
 
   private onOffer(server: string, stored: StoredOffer): void {

@@ -5,8 +5,8 @@ import { type ServerOffer } from '../catalog/offer.ts';
 import { type CatalogStore } from '../catalog/store.ts';
 import { type Config, type ServerConfig } from '../config/config.ts';
 import { diffServers } from '../config/diff.ts';
-import { type CallerFacts, ownerKeys } from '../upstream/mcp/affinity.ts';
-import { Upstream, type UpstreamContext } from '../upstream/mcp/upstream.ts';
+import { type CallerFacts } from '../upstream/mcp/affinity.ts';
+import { type OwnOffer, Upstream, type UpstreamContext } from '../upstream/mcp/upstream.ts';
 
 export type { CallerFacts };
 
@@ -46,13 +46,17 @@ export class Upstreams {
     return this.all().map((upstream) => sourceOf(upstream));
   }
 
-  /** What one caller's catalog is built of, where servers offer it something else than everybody. */
-  ownSources(caller: CallerFacts): { sources: CatalogSource[]; key: string } | undefined {
-    const own = this.all().map((upstream) => upstream.ownOffer(caller));
-    if (own.every((offer) => offer === undefined)) return undefined;
+  /** What one caller's catalog is built of, where servers offer it something else than everybody; `key` names exactly that. */
+  ownSources(caller: CallerFacts): { sources: () => CatalogSource[]; key: string } | undefined {
+    const own = new Map<Upstream, OwnOffer>();
+    for (const upstream of this.current.values()) {
+      const offer = upstream.hasOwnOffers ? upstream.ownOffer(caller) : undefined;
+      if (offer) own.set(upstream, offer);
+    }
+    if (own.size === 0) return undefined;
     return {
-      sources: this.all().map((upstream, index) => sourceOf(upstream, own[index])),
-      key: [...ownerKeys(caller)].join('\n'),
+      sources: () => this.all().map((upstream) => sourceOf(upstream, own.get(upstream)?.offer)),
+      key: [...own].map(([{ config }, { owner }]) => `${config.name}\n${owner}`).join('\n'),
     };
   }
 

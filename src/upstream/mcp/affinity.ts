@@ -11,8 +11,8 @@ export interface CallerFacts {
   readonly principal: Principal;
   /** Absent for modern clients, which have none. */
   readonly session?: ClientSession;
-  /** What the caller declared that it can do. */
-  readonly exchange: Pick<Exchange, 'capabilities'>;
+  /** What the caller declared that it can do, and when it is gone. */
+  readonly exchange: Pick<Exchange, 'capabilities' | 'signal'>;
 }
 
 /** A session or principal that instances belong to. */

@@ -29,7 +29,7 @@ export interface ConnectOptions extends ConnectContext {
   readonly events: WireEvents;
   /** What is declared to a legacy server; a modern one is told with every request. */
   readonly capabilities: JsonObject;
-  /** Aborted when the server is being stopped: then nothing is started a second time. */
+  /** Aborted when nobody needs it any more: what is open is closed, and nothing is started a second time. */
   readonly signal: AbortSignal;
   /** Takes secrets out of what the server says. */
   clean(text: string): string;
@@ -86,7 +86,7 @@ function attemptAfter(
 }
 
 async function openAs(options: ConnectOptions, { era: remembered, sse }: Attempt): Promise<Connection> {
-  const { server, client, instance, events, capabilities } = options;
+  const { server, client, instance, events, capabilities, signal } = options;
   let opened = false;
   let ended: string | undefined;
   // what ends before it is a connection fails the handshake, and nothing else
@@ -95,7 +95,10 @@ async function openAs(options: ConnectOptions, { era: remembered, sse }: Attempt
     if (opened) events.closed(reason);
   };
   const wire = await openWire({ ...options, events: { ...events, closed } }, sse === true);
+  const leave = () => void wire.close();
+  signal.addEventListener('abort', leave);
   try {
+    if (signal.aborted) throw new GatewayError('upstream_closed', `The server "${server.name}" is not needed any more.`);
     options.onWire(wire);
     const handshake = await shakeHands(wire, {
       server: server.name,
@@ -111,6 +114,8 @@ async function openAs(options: ConnectOptions, { era: remembered, sse }: Attempt
   } catch (error) {
     await wire.close();
     throw error;
+  } finally {
+    signal.removeEventListener('abort', leave);
   }
 }
 

@@ -8,7 +8,7 @@ import { type Owner, SHARED_CAPABILITIES } from './affinity.ts';
 import { connect, type ConnectContext } from './connect.ts';
 import { type Connection, type ConnectionRequest } from './connection.ts';
 import { OfferWatch } from './offer-watch.ts';
-import { type InstanceStatus } from './status.ts';
+import { type InstanceStatus, utc } from './status.ts';
 import { StdioWire } from './stdio-wire.ts';
 import { type AskedQuestion, SessionLost, type Wire, type WireReply } from './wire.ts';
 
@@ -44,7 +44,7 @@ export interface InstanceOptions {
   readonly announced: boolean;
   /** What must have succeeded before it counts as started: reading its offer. */
   ready?(connection: Connection): Promise<void>;
-  /** Told as soon as there is something to stop. */
+  /** Told as soon as there is something to look at. */
   onWire?(wire: Wire): void;
 }
 
@@ -80,6 +80,7 @@ export class Instance {
     const { id, server, on } = options;
     let instance: Instance | undefined;
     let early: string | undefined;
+    let changedEarly = false;
     try {
       const connection = await connect({
         ...options.context,
@@ -99,7 +100,10 @@ export class Instance {
             instance?.drop({ reason: options.clean(reason), kind: 'failed' });
           },
           missed: () => instance?.watch.changed(),
-          notification: (method, params) => instance?.onNotification(method, params),
+          notification: (method, params) => {
+            if (instance) instance.onNotification(method, params);
+            else changedEarly ||= method.endsWith('/list_changed');
+          },
           question: (asked) => ask(options, asked),
           log: (params) => tellOwner(options, params),
           noise: (what) => on.noise(what),
@@ -109,8 +113,10 @@ export class Instance {
         await connection.wire.close();
         throw error;
       });
+      if (early !== undefined) throw new GatewayError('upstream_closed', `The server "${server.name}" went away: ${early}`);
       instance = new Instance(options, connection);
-      if (early !== undefined) instance.drop({ reason: options.clean(early), kind: 'failed' });
+      // what was read by then may be older than the change
+      if (changedEarly) instance.watch.changed();
       return instance;
     } catch (error) {
       const failure = toGatewayError(error instanceof SessionLost ? lostAgain(error) : error);
@@ -130,6 +136,8 @@ export class Instance {
     });
     this.watch.start();
     this.stopHearing = owner?.session?.onRootsChanged(() => this.tellRootsChanged());
+    const wanted = owner?.session?.standing.logLevel;
+    if (wanted !== undefined) this.raiseLevel(wanted as LogLevel);
     this.lost = this.loss.promise;
     this.ended = this.lost.then((loss) => this.letGo(loss));
   }
@@ -141,11 +149,21 @@ export class Instance {
     return this.connection.request(request);
   }
 
-  /** Makes a legacy server send lines of this level; on a shared instance only ever more of them (wire.md, Logging). */
+  /** Whether it is out of use. */
+  get isLost(): boolean {
+    return this.dropped;
+  }
+
+  /** The level that its server was told. */
+  get logLevel(): LogLevel | undefined {
+    return this.level;
+  }
+
+  /** Makes a legacy server send lines of this level; where several sessions use it only ever more of them (wire.md, Logging). */
   raiseLevel(wanted: LogLevel): void {
     const { connection, level, owner } = this;
     if (connection.era !== 'legacy' || !isObject(connection.handshake.capabilities.logging)) return;
-    if (!owner && level !== undefined && LOG_LEVELS.indexOf(wanted) >= LOG_LEVELS.indexOf(level)) return;
+    if (!owner?.session && level !== undefined && LOG_LEVELS.indexOf(wanted) >= LOG_LEVELS.indexOf(level)) return;
     this.level = wanted;
     connection
       .request({ method: 'logging/setLevel', params: { level: wanted }, totalMs: this.options.server.timeouts.total })
@@ -170,7 +188,8 @@ export class Instance {
       id: this.id,
       ...(this.owner && { owner: this.owner.label }),
       inFlight: this.calls,
-      startedAt: new Date(this.startedAt).toISOString(),
+      startedAt: utc(this.startedAt),
+      ...(this.owner && this.calls === 0 && { unusedSince: utc(Date.now() - (performance.now() - this.lastUsed)) }),
       ...(process?.pid !== undefined && { pid: process.pid }),
       ...(this.level !== undefined && { logLevel: this.level }),
     };
@@ -181,8 +200,8 @@ export class Instance {
     this.stopHearing?.();
     const { wire } = this.connection;
     // a session that the server forgot may still answer what it had begun
-    if (loss.kind === 'replaced') await wire.retire();
-    else await wire.close();
+    const letGo = loss.kind === 'replaced' ? wire.retire() : wire.close();
+    await letGo.catch((error: unknown) => this.options.on.noise(`its connection did not end well: ${reasonOf(error)}`));
     this.options.on.event('server_ended', {
       server: this.options.server.name,
       instance: this.id,
@@ -208,16 +227,26 @@ export class Instance {
 
 /** Passes a question on to whoever it belongs to, and never to anybody else. Throws GatewayError, which the server gets. */
 async function ask({ owner, server, on }: InstanceOptions, asked: AskedQuestion): Promise<QuestionAnswer> {
-  on.asked(asked.method);
   const { method, params, signal } = asked;
+  // whose the roots are is plain on an instance with an owner, however many calls it runs
+  const isOwnersRoots = method === 'roots/list' && owner !== undefined;
+  if (!isOwnersRoots) on.asked(method);
   const exchange = asked.exchange ?? outsideOf(owner, asked);
   if (exchange) return await exchange.ask({ method, params, signal });
-  if (asked.inFlight > 1)
-    throw new GatewayError(
-      'question_unattributable',
-      `${asked.inFlight} calls are running here, and the question does not say which of them it belongs to. From now on calls run one at a time.`,
-    );
+  if (isOwnersRoots) return { result: { roots: [] } };
+  if (asked.inFlight > 1) throw unattributable(server, asked);
   throw new GatewayError('question_undeclared', `No caller of "${server.name}" is there to answer ${method}.`);
+}
+
+function unattributable({ name, isolation }: ServerConfig, { inFlight }: AskedQuestion): GatewayError {
+  const next =
+    isolation === 'shared'
+      ? `It is shared because the configuration says so (isolation of "${name}").`
+      : 'From now on calls run one at a time.';
+  return new GatewayError(
+    'question_unattributable',
+    `${inFlight} calls are running here, and the question does not say which of them it belongs to. ${next}`,
+  );
 }
 
 /** Who answers a question that belongs to no call: the session whose instance it is. Roots are the session's in any case (wire.md, Questions 8). */
@@ -233,6 +262,12 @@ function tellOwner({ owner, on }: InstanceOptions, params: JsonObject): void {
 
 function whose({ owner }: InstanceOptions): JsonObject {
   return owner ? { owner: owner.label } : {};
+}
+
+/** Counts one more call on an instance. */
+export function occupy(instance: Instance): Instance {
+  instance.calls++;
+  return instance;
 }
 
 export function lostAgain(error: SessionLost): GatewayError {

@@ -1,5 +1,6 @@
 // How the instances of one server are shared: as configured, or as its behaviour has taught.
 import { type ServerConfig } from '../../config/config.ts';
+import { type Era } from '../../core/call.ts';
 import { type Sharing } from './affinity.ts';
 import { type IsolationStatus } from './status.ts';
 import { type LearnedTrait, type Trait, type TraitStore } from './trait-store.ts';
@@ -9,8 +10,9 @@ export class Isolation {
   private readonly server: string;
   private readonly digest: string;
   private readonly store: TraitStore;
-  /** The transport in use, which may turn out to be another than the configured one. */
-  transport: ServerConfig['transport'];
+  /** What is in use: the transport may turn out to be another than the configured one; the era is not known at first. */
+  private transport: ServerConfig['transport'];
+  private era: Era | undefined;
   private readonly learned = new Map<Trait, LearnedTrait>();
 
   constructor({ name, digest, isolation, transport }: ServerConfig, store: TraitStore) {
@@ -22,10 +24,19 @@ export class Isolation {
     for (const known of store.recall(name, digest)) this.learned.set(known.trait, known);
   }
 
-  /** What is shared by whom, `auto` decided. */
+  /** Notes what a handshake found. */
+  connected({ transport, era }: { transport: ServerConfig['transport']; era: Era }): void {
+    this.transport = transport;
+    this.era = era;
+  }
+
+  /**
+   * What is shared by whom, `auto` decided. A modern server has no sessions and says with each question whose it is, whatever it was
+   * like before.
+   */
   get sharing(): Sharing {
     if (this.configured !== 'auto') return this.configured;
-    return this.learned.size === 0 ? 'shared' : 'session';
+    return this.learned.size === 0 || this.era === 'modern' ? 'shared' : 'session';
   }
 
   /**
@@ -33,7 +44,7 @@ export class Isolation {
    * stream says it.
    */
   get asksAnonymously(): boolean {
-    return this.transport !== 'streamable-http' && this.learned.has('asks');
+    return this.transport !== 'streamable-http' && this.era !== 'modern' && this.learned.has('asks');
   }
 
   /** Remembers how the server behaves; returns whether that was news. */

@@ -3,102 +3,98 @@ import { type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { type Owner } from './affinity.ts';
 import { backoffMs } from './backoff.ts';
-import { type Instance } from './instance.ts';
-import { ResourceSubscriptions } from './resource-subscriptions.ts';
+import { Holding } from './holding.ts';
+import { type Instance, type Loss, occupy } from './instance.ts';
 import { type InstanceStatus } from './status.ts';
-
-/** Most callers that wait for an instance. */
-const MAX_WAITING = 1_000;
+import { type Claim, InstanceQueue } from './instance-queue.ts';
 
 /** How often unused instances are looked for, at most. */
 const SWEEP_MS = 30_000;
 
 export interface OwnedOptions {
   readonly server: string;
-  /** Read at each use: they may change while instances live. */
+  /** Read at each use: they may change while instances live. Milliseconds, but for `max`. */
   readonly limits: () => { readonly max: number; readonly idle: number; readonly total: number };
   /** Whether an instance runs one call at a time, because it would not say which of them asks. */
   readonly exclusive: () => boolean;
-  readonly open: (owner: Owner) => Promise<Instance>;
-  /** Nothing of the owner is left. */
+  /** Opens an instance; gives up and leaves nothing behind when the signal is aborted. */
+  readonly open: (owner: Owner, signal: AbortSignal) => Promise<Instance>;
+  /** The owner has no instance any more. */
   readonly released: (owner: Owner) => void;
-}
-
-/** What belongs to one owner; subscriptions outlive the instance that they were made on. */
-interface Holding {
-  readonly owner: Owner;
-  readonly instances: Set<Instance>;
-  readonly subscriptions: ResourceSubscriptions;
-  opening: Promise<Instance> | undefined;
-  failures: number;
-  reopening: NodeJS.Timeout | undefined;
 }
 
 export class OwnedInstances {
   private readonly options: OwnedOptions;
   private readonly holdings = new Map<string, Holding>();
-  private readonly waiting = new Set<() => void>();
+  /** Every instance that is open, of whomever. */
+  private readonly live = new Set<Instance>();
   /** Instances that are open or being opened. */
   private count = 0;
+  private readonly queue: InstanceQueue;
   private sweeper: NodeJS.Timeout | undefined;
   private stopped = false;
 
   constructor(options: OwnedOptions) {
     this.options = options;
+    this.queue = new InstanceQueue(options, (holding) => this.claim(holding));
   }
 
-  get size(): number {
-    return this.count;
+  /** Callers that wait for an instance. */
+  get waiting(): number {
+    return this.queue.size;
   }
 
   /** An instance of the owner's for one call; give it back with `release`. Throws GatewayError. */
   async acquire(owner: Owner, signal: CancelSignal | undefined): Promise<Instance> {
-    const { limits, exclusive } = this.options;
-    const giveUpAt = performance.now() + limits().total;
-    for (;;) {
-      this.requireOpen(owner, signal);
-      const holding = this.holdingOf(owner);
-      const free = [...holding.instances].find((instance) => !exclusive() || instance.calls === 0);
-      if (free) return occupy(free);
-      if (holding.opening && !exclusive()) {
-        await holding.opening;
-        continue;
-      }
-      if (this.count < limits().max || this.evict()) return occupy(await this.open(holding));
-      await this.untilFreed(giveUpAt, signal);
+    this.requireOpen(owner, signal);
+    const holding = this.holdingOf(owner);
+    holding.users++;
+    try {
+      const claim = this.claim(holding) ?? (await this.queue.wait(holding, signal));
+      if ('instance' in claim) return claim.instance;
+      if ('opening' in claim) return occupy(await claim.opening);
+      return await this.open(holding, claim.after);
+    } finally {
+      holding.users--;
+      this.forgetEmpty(holding);
     }
   }
 
   release(instance: Instance): void {
     instance.calls--;
     instance.lastUsed = performance.now();
-    if (instance.calls === 0) this.wakeOne();
+    if (instance.calls === 0) this.queue.serve();
   }
 
   /** Forgets an instance that is out of use; its end is awaited elsewhere. */
   remove(instance: Instance): void {
     const holding = instance.owner && this.holdings.get(instance.owner.key);
     if (!holding?.instances.delete(instance)) return;
-    this.count--;
-    this.wakeOne();
-    if (holding.subscriptions.size > 0) this.reopenLater(holding);
-    else this.forgetEmpty(holding);
+    this.discount(instance);
+    if (holding.instances.size === 0) this.options.released(holding.owner);
+    if (holding.carrier === instance) holding.carrier = undefined;
+    if (holding.instances.size === 0 && holding.subscriptions.size > 0) this.reopenLater(holding);
+    else void holding.carry();
+    this.forgetEmpty(holding);
+    this.queue.serve();
   }
 
   /** Follows a resource on an instance of the owner's. Throws GatewayError. */
-  async follow(owner: Owner, uri: string, holder: string): Promise<void> {
-    const instance = await this.acquire(owner, undefined);
+  async follow(owner: Owner, followed: { uri: string; holder: string }, signal: CancelSignal): Promise<void> {
+    const carrier = this.holdings.get(owner.key)?.carrier;
+    const instance = carrier ? occupy(carrier) : await this.acquire(owner, signal);
     try {
-      await this.holdingOf(owner).subscriptions.add(uri, holder, instance);
+      this.requireOpen(owner, signal);
+      await this.holdingOf(owner).follow(followed, instance);
     } finally {
       this.release(instance);
     }
   }
 
   unfollow(uri: string, holder: string): void {
-    for (const { subscriptions, instances } of this.holdings.values()) {
-      const [first] = instances;
-      subscriptions.remove(uri, holder, first);
+    for (const holding of [...this.holdings.values()]) {
+      holding.subscriptions.remove(uri, holder, holding.carrier);
+      this.forgetEmpty(holding);
     }
   }
 
@@ -106,162 +102,173 @@ export class OwnedInstances {
     return [...(this.holdings.get(owner.key)?.instances ?? [])];
   }
 
-  /** What belongs to a session ends with it. */
-  end(owner: Owner): void {
-    const holding = this.holdings.get(owner.key);
-    if (!holding) return;
-    clearTimeout(holding.reopening);
-    this.holdings.delete(owner.key);
-    for (const instance of holding.instances) {
-      this.count--;
-      instance.drop({ reason: 'its session ended', kind: 'unused' });
-    }
-    this.options.released(owner);
-    this.wakeOne();
-  }
-
   /** Ends every instance; resolves when none is being opened any more. */
   async stop(): Promise<void> {
     this.stopped = true;
     clearInterval(this.sweeper);
-    for (const wake of this.waiting) wake();
     const holdings = [...this.holdings.values()];
-    const instances = holdings.flatMap((holding) => [...holding.instances]);
-    for (const instance of instances) instance.drop({ reason: 'it was stopped', kind: 'unused' });
-    for (const { reopening } of holdings) clearTimeout(reopening);
-    await Promise.allSettled(holdings.map(({ opening }) => opening ?? Promise.resolve()));
     this.holdings.clear();
+    for (const holding of holdings)
+      this.close(holding, { reason: 'it was stopped', refusal: this.stopping() });
+    await Promise.allSettled(holdings.flatMap(({ openings }) => [...openings]));
   }
 
   status(): InstanceStatus[] {
-    return [...this.holdings.values()].flatMap(({ instances }) => [...instances].map((instance) => instance.status()));
+    return [...this.live].map((instance) => instance.status());
   }
 
-  private requireOpen(owner: Owner, signal: CancelSignal | undefined): void {
+  /** What belongs to a session ends with it. */
+  private end(holding: Holding): void {
+    if (this.holdings.get(holding.owner.key) !== holding) return;
+    this.holdings.delete(holding.owner.key);
+    this.close(holding, { reason: 'its session ended', refusal: sessionEnded() });
+    this.options.released(holding.owner);
+    this.queue.serve();
+  }
+
+  private close(holding: Holding, { reason, refusal }: { reason: string; refusal: GatewayError }): void {
+    clearTimeout(holding.reopening);
+    holding.ending.abort();
+    this.queue.refuse(holding, refusal);
+    for (const instance of holding.instances) {
+      this.discount(instance);
+      instance.drop({ reason, kind: 'unused' });
+    }
+  }
+
+  private discount(instance: Instance): void {
+    this.live.delete(instance);
+    this.count--;
+  }
+
+  private requireOpen({ session }: Owner, signal: CancelSignal | undefined): void {
     if (signal?.aborted === true) throw new GatewayError('cancelled', 'The caller cancelled the call.');
-    if (this.stopped) throw new GatewayError('shutting_down', `The server "${this.options.server}" is being stopped.`);
-    if (owner.session?.standing.signal.aborted === true)
-      throw new GatewayError('cancelled', 'The session of the call has ended.');
+    if (this.stopped) throw this.stopping();
+    if (session?.standing.signal.aborted === true) throw sessionEnded();
+  }
+
+  private stopping(): GatewayError {
+    return new GatewayError('shutting_down', `The server "${this.options.server}" is being stopped.`);
   }
 
   private holdingOf(owner: Owner): Holding {
     const known = this.holdings.get(owner.key);
     if (known) return known;
     const { server, limits } = this.options;
-    const holding: Holding = {
-      owner,
-      instances: new Set(),
-      subscriptions: new ResourceSubscriptions(server, limits().total),
-      opening: undefined,
-      failures: 0,
-      reopening: undefined,
-    };
+    const holding = new Holding(owner, server, limits().total);
     this.holdings.set(owner.key, holding);
-    owner.session?.standing.signal.onAbort(() => this.end(owner));
+    owner.session?.standing.signal.onAbort(() => this.end(holding));
     this.sweeper ??= setInterval(() => this.sweep(), Math.min(SWEEP_MS, Math.max(50, limits().idle / 4))).unref();
     return holding;
   }
 
-  private async open(holding: Holding): Promise<Instance> {
-    this.count++;
-    const opening = this.options.open(holding.owner);
-    holding.opening = opening;
+  /** What a caller can have without waiting. Throws GatewayError where the owner's instances fail again and again. */
+  private claim(holding: Holding): Claim | undefined {
+    const exclusive = this.options.exclusive();
+    for (const instance of holding.instances)
+      if (!exclusive || instance.calls === 0) return { instance: occupy(instance) };
+    const [opening] = holding.openings;
+    if (opening && !exclusive) return { opening };
+    holding.requireTryable();
+    if (this.count < this.options.limits().max) {
+      this.count++;
+      return { after: undefined };
+    }
+    const after = this.evict();
+    if (after) this.count++;
+    return after && { after };
+  }
+
+  private open(holding: Holding, after: Promise<Loss> | undefined): Promise<Instance> {
+    const opening = this.begin(holding, after).finally(() => holding.openings.delete(opening));
+    holding.openings.add(opening);
+    return opening;
+  }
+
+  /** Takes the place that was claimed, and gives it back if nothing comes of it. */
+  private async begin(holding: Holding, after: Promise<Loss> | undefined): Promise<Instance> {
+    const { signal } = holding.ending;
     try {
-      const instance = await opening;
-      if (this.stopped || this.holdings.get(holding.owner.key) !== holding) {
-        instance.drop({ reason: 'its session ended', kind: 'unused' });
-        throw new GatewayError('cancelled', 'The session of the call has ended.');
-      }
-      holding.failures = 0;
+      await after;
+      if (signal.aborted) throw this.stopped ? this.stopping() : sessionEnded();
+      const instance = await this.options.open(holding.owner, signal);
+      if (signal.aborted) instance.drop({ reason: 'its session ended', kind: 'unused' });
+      if (instance.isLost) throw new GatewayError('upstream_closed', `The server "${this.options.server}" went away.`);
+      this.live.add(occupy(instance));
       holding.instances.add(instance);
-      await holding.subscriptions.resume(instance);
+      holding.succeeded();
+      this.queue.serve();
+      await holding.carry();
       return instance;
     } catch (error) {
-      holding.failures++;
       this.count--;
-      this.wakeOne();
-      this.forgetEmpty(holding);
-      throw error;
-    } finally {
-      if (holding.opening === opening) holding.opening = undefined;
+      const refusal = signal.aborted ? (this.stopped ? this.stopping() : sessionEnded()) : undefined;
+      if (!refusal) holding.failed(error);
+      this.queue.serve();
+      throw refusal ?? error;
     }
   }
 
   /** What is followed must be heard of, so the owner's instance comes back without being used. */
   private reopenLater(holding: Holding): void {
-    if (this.stopped || holding.reopening !== undefined) return;
-    holding.reopening = setTimeout(
-      () => {
-        holding.reopening = undefined;
-        if (holding.instances.size > 0 || holding.subscriptions.size === 0) return;
-        this.acquire(holding.owner, undefined).then(
-          (instance) => this.release(instance),
-          () => this.reopenLater(holding), // why is among the server's errors already
-        );
-      },
-      backoffMs(holding.failures + 1),
-    ).unref();
+    if (holding.ending.signal.aborted || holding.reopening !== undefined) return;
+    holding.reopening = setTimeout(() => {
+      holding.reopening = undefined;
+      if (holding.instances.size > 0 || holding.subscriptions.size === 0) return;
+      this.acquire(holding.owner, undefined).then(
+        (instance) => this.release(instance),
+        () => this.reopenLater(holding), // why is among the server's errors already
+      );
+    }, backoffMs(holding.failures + 1)).unref();
   }
 
-  /** Stops the instance that was unused for longest, to make room for another owner's. */
-  private evict(): boolean {
-    const idle = [...this.holdings.values()]
-      .filter(({ subscriptions }) => subscriptions.size === 0)
-      .flatMap(({ instances }) => [...instances].filter((instance) => instance.calls === 0))
-      .sort((a, b) => a.lastUsed - b.lastUsed);
-    const [oldest] = idle;
-    if (!oldest) return false;
-    oldest.drop({ reason: 'another session needed its place', kind: 'unused' });
-    return true;
+  /** Stops the instance that was unused for longest, to make room for another owner's; resolves when it is gone. */
+  private evict(): Promise<Loss> | undefined {
+    let oldest: Instance | undefined;
+    for (const instance of this.live)
+      if (this.isSpare(instance) && instance.lastUsed < (oldest?.lastUsed ?? Infinity)) oldest = instance;
+    if (!oldest) return undefined;
+    this.retire(oldest, 'another session needed its place');
+    return oldest.ended;
   }
 
   private sweep(): void {
     const oldest = performance.now() - this.options.limits().idle;
-    for (const { instances, subscriptions } of [...this.holdings.values()]) {
-      if (subscriptions.size > 0) continue;
-      for (const instance of [...instances])
-        if (instance.calls === 0 && instance.lastUsed < oldest)
-          instance.drop({ reason: 'it was not used', kind: 'unused' });
-    }
-    if (this.holdings.size === 0) {
-      clearInterval(this.sweeper);
-      this.sweeper = undefined;
-    }
+    for (const instance of [...this.live])
+      if (this.isSpare(instance) && instance.lastUsed < oldest) {
+        this.retire(instance, 'it was not used');
+        this.queue.serve();
+      }
+    for (const holding of [...this.holdings.values()]) this.forgetEmpty(holding);
+    if (this.holdings.size > 0) return;
+    clearInterval(this.sweeper);
+    this.sweeper = undefined;
   }
 
+  /** Whether an instance may be stopped: it runs nothing, and nothing is followed on it. */
+  private isSpare(instance: Instance): boolean {
+    const holding = instance.owner && this.holdings.get(instance.owner.key);
+    return instance.calls === 0 && !(holding?.carrier === instance && holding.subscriptions.size > 0);
+  }
+
+  /** Stops a spare instance, without giving its place to whoever waits. */
+  private retire(instance: Instance, reason: string): void {
+    const holding = instance.owner && this.holdings.get(instance.owner.key);
+    this.discount(instance);
+    holding?.instances.delete(instance);
+    if (holding?.carrier === instance) holding.carrier = undefined;
+    instance.drop({ reason, kind: 'unused' });
+    if (holding?.instances.size === 0) this.options.released(holding.owner);
+    if (holding) this.forgetEmpty(holding);
+  }
+
+  /** A session's holding is kept until it ends, a principal's only while there is something to it. */
   private forgetEmpty(holding: Holding): void {
-    if (holding.instances.size > 0 || holding.opening !== undefined || holding.subscriptions.size > 0) return;
-    if (this.holdings.get(holding.owner.key) !== holding || holding.owner.session) return;
-    this.holdings.delete(holding.owner.key);
-    this.options.released(holding.owner);
-  }
-
-  private async untilFreed(giveUpAt: number, signal: CancelSignal | undefined): Promise<void> {
-    const { server, limits } = this.options;
-    const busy = `All ${limits().max} instances of the server "${server}" are in use (instances.max)`;
-    if (this.waiting.size >= MAX_WAITING)
-      throw new GatewayError('overloaded', `${busy}, and ${MAX_WAITING} calls wait for one.`);
-    const freed = Promise.withResolvers<boolean>();
-    const wake = () => freed.resolve(true);
-    this.waiting.add(wake);
-    const leave = signal?.onAbort(wake);
-    const timer = setTimeout(() => freed.resolve(false), giveUpAt - performance.now());
-    const inTime = await freed.promise;
-    clearTimeout(timer);
-    leave?.();
-    this.waiting.delete(wake);
-    if (!inTime) throw new GatewayError('overloaded', `${busy}; none became free in time.`);
-  }
-
-  private wakeOne(): void {
-    const [first] = this.waiting;
-    if (!first) return;
-    this.waiting.delete(first);
-    first();
+    if (!holding.owner.session && holding.isEmpty && this.holdings.get(holding.owner.key) === holding)
+      this.holdings.delete(holding.owner.key);
   }
 }
 
-function occupy(instance: Instance): Instance {
-  instance.calls++;
-  return instance;
+function sessionEnded(): GatewayError {
+  return new GatewayError('cancelled', 'The session of the call has ended.');
 }

@@ -5,6 +5,7 @@ import { type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError, reasonOf } from '../../core/errors.ts';
 import { backoffMs, STABLE_MS } from './backoff.ts';
 import { type Instance, type Loss } from './instance.ts';
+import { type RecentErrors } from './recent-errors.ts';
 import { type UpstreamState } from './status.ts';
 
 /** How often it is looked whether a process is still used, at most. */
@@ -20,14 +21,16 @@ export interface SharedOptions {
   readonly ready: (instance: Instance) => Promise<void>;
   /** Whether anything needs the process although no call has used it lately. */
   readonly isNeeded: () => boolean;
+  readonly errors: RecentErrors;
 }
 
 export class SharedInstance {
   /** The instance while it can be used. */
   current: Instance | undefined;
-  lastError: { message: string; at: number } | undefined;
   nextAttemptAt: number | undefined;
   failures = 0;
+  /** How often it was opened again after a failure or a loss. */
+  restarts = 0;
   private readonly options: SharedOptions;
   private readonly stopping = new AbortController();
   private readonly firstAttempt = Promise.withResolvers<void>();
@@ -47,7 +50,7 @@ export class SharedInstance {
         : options.startsIdle
           ? 'idle'
           : 'connecting';
-    if (problem !== undefined) this.noteError(problem);
+    if (problem !== undefined) options.errors.note(problem);
     if (this.entered !== 'connecting') this.firstAttempt.resolve();
   }
 
@@ -79,14 +82,17 @@ export class SharedInstance {
 
   /** The instance, waiting for one that is being opened; fails at once while the server is down. Throws GatewayError. */
   async acquire(signal: CancelSignal | undefined): Promise<Instance> {
-    if (this.entered === 'idle') {
-      this.enter('connecting');
-      this.wake.resolve();
+    for (;;) {
+      if (this.entered === 'idle') {
+        this.enter('connecting');
+        this.wake.resolve();
+      }
+      const inTime = this.entered !== 'connecting' || (await this.untilSettled(signal));
+      if (signal?.aborted === true) throw new GatewayError('cancelled', 'The caller cancelled the call.');
+      if (this.current) return this.current;
+      // one that has just been put to rest is woken again
+      if (!inTime || !this.isComing()) throw this.unavailable();
     }
-    if (this.entered === 'connecting') await this.untilSettled(signal);
-    if (signal?.aborted === true) throw new GatewayError('cancelled', 'The caller cancelled the call.');
-    if (this.current) return this.current;
-    throw this.unavailable();
   }
 
   /** Notes that a call came: what is used is not put to rest. */
@@ -99,10 +105,6 @@ export class SharedInstance {
     if (this.current !== instance) return;
     this.current = undefined;
     this.enter('connecting');
-  }
-
-  noteError(message: string): void {
-    this.lastError = { message, at: Date.now() };
   }
 
   /** Opens nothing any more and lets go of what is open; `ended` resolves when the last attempt is over. */
@@ -120,7 +122,7 @@ export class SharedInstance {
   unavailable(): GatewayError {
     const { name } = this.options.config();
     if (this.entered === 'stopped') return new GatewayError('shutting_down', `The server "${name}" is being stopped.`);
-    const why = this.lastError?.message ?? 'it has not been reached yet';
+    const why = this.options.errors.last?.message ?? 'it has not been reached yet';
     const wait = this.nextAttemptAt === undefined ? undefined : this.nextAttemptAt - Date.now();
     const next = wait === undefined ? '' : ` It is tried again in ${Math.max(1, Math.ceil(wait / 1000))} s.`;
     return new GatewayError('upstream_unreachable', `The server "${name}" is not available: ${why}${next}`);
@@ -128,9 +130,11 @@ export class SharedInstance {
 
   private async run(): Promise<void> {
     if (this.entered === 'idle') await this.untilWoken();
-    while (!this.isStopping()) {
+    for (let again = false; !this.isStopping();) {
+      if (again) this.restarts++;
       const since = performance.now();
       const { reason, kind } = await this.runOnce();
+      again = kind !== 'unused';
       if (kind === 'failed') await this.backOff(reason, performance.now() - since > STABLE_MS);
       else if (kind === 'unused') {
         this.enter('idle');
@@ -143,7 +147,7 @@ export class SharedInstance {
     if (this.isStopping()) return;
     this.failures = wasStable ? 1 : this.failures + 1;
     const wait = backoffMs(this.failures);
-    this.noteError(reason);
+    this.options.errors.note(reason);
     this.nextAttemptAt = Date.now() + wait;
     this.enter('waiting');
     this.firstAttempt.resolve();
@@ -168,7 +172,7 @@ export class SharedInstance {
       return { reason: reasonOf(error), kind: 'failed' };
     }
     if (this.isStopping()) instance.drop({ reason: 'it was stopped', kind: 'unused' });
-    else {
+    else if (!instance.isLost) {
       this.failures = 0;
       this.current = instance;
       this.enter('ready');
@@ -189,27 +193,38 @@ export class SharedInstance {
     const look = () => {
       if (this.usedLately || this.options.isNeeded()) idleSince = performance.now();
       this.usedLately = false;
-      if (performance.now() - idleSince > instances.idle) instance.drop({ reason: 'it was not used', kind: 'unused' });
+      const { idle } = this.options.config().instances;
+      if (performance.now() - idleSince > idle) instance.drop({ reason: 'it was not used', kind: 'unused' });
     };
     return setInterval(look, Math.min(SWEEP_MS, Math.max(50, instances.idle / 4))).unref();
   }
 
-  /** A first start may take its time; one that follows failures is not waited for longer than a connection may take. */
-  private async untilSettled(signal: CancelSignal | undefined): Promise<void> {
+  private isComing(): boolean {
+    return this.entered === 'idle' || this.entered === 'connecting';
+  }
+
+  /**
+   * Resolves with whether it was in time. A first start may take its time; one that follows failures is not waited for longer than a
+   * connection may take.
+   */
+  private async untilSettled(signal: CancelSignal | undefined): Promise<boolean> {
     const { connect, total } = this.options.config().timeouts;
     const limit = new AbortController();
     const leave = () => limit.abort();
     const stay = signal?.onAbort(leave);
     const late = delay(this.failures > 0 ? connect : total, undefined, { signal: limit.signal, ref: false });
-    await Promise.race([this.settled.promise, late.catch(() => undefined)]);
+    const inTime = this.settled.promise.then(() => true);
+    const isInTime = await Promise.race([inTime, late.then(() => false).catch(() => false)]);
     stay?.();
     leave();
+    return isInTime;
   }
 
   private enter(state: UpstreamState): void {
     if (this.isStopping()) return;
+    const before = this.entered;
     this.entered = state;
-    if (state === 'connecting') this.settled = Promise.withResolvers();
-    else this.settled.resolve();
+    if (state !== 'connecting') this.settled.resolve();
+    else if (before !== 'connecting') this.settled = Promise.withResolvers();
   }
 }

@@ -5,6 +5,7 @@ import { type Era } from '../../core/call.ts';
 import { type Sharing } from './affinity.ts';
 import { type CircuitState } from './circuit.ts';
 import { type Connection } from './connection.ts';
+import { type RecentError } from './recent-errors.ts';
 import { type StdioProcess } from './stdio-process.ts';
 import { type Trait } from './trait-store.ts';
 
@@ -16,6 +17,8 @@ export interface InstanceStatus {
   readonly owner?: string;
   readonly inFlight: number;
   readonly startedAt: string;
+  /** Since when it runs nothing; absent while it does, and where everybody shares it. */
+  readonly unusedSince?: string;
   readonly pid?: number;
   readonly logLevel?: string;
 }
@@ -25,6 +28,21 @@ export interface IsolationStatus {
   readonly configured: ServerConfig['isolation'];
   readonly sharing: Sharing;
   readonly learned: readonly { readonly trait: Trait; readonly why: string; readonly learnedAt: string }[];
+}
+
+/** How many instances of sessions and principals there may be, and who waits for one. */
+export interface PoolStatus {
+  readonly max: number;
+  readonly idleMs: number;
+  readonly lazy: boolean;
+  readonly waiting: number;
+}
+
+/** Something that went wrong: when it did last, and how often in a row. */
+export interface ErrorStatus {
+  readonly at: string;
+  readonly message: string;
+  readonly times: number;
 }
 
 /**
@@ -56,11 +74,17 @@ export interface ServerStatus {
   readonly stale: boolean;
   readonly offerReadAt?: string;
   readonly inFlight: number;
+  /** How often an instance was opened again after a failure or the loss of its session. */
   readonly restarts: number;
   /** `open`: calls fail at once, because the last ones failed; `half-open`: one is let through to see. */
   readonly circuit: CircuitState;
+  /** When an open circuit lets a call through to see. */
+  readonly circuitRetryAt?: string;
   readonly isolation: IsolationStatus;
   readonly instances: readonly InstanceStatus[];
+  readonly pool: PoolStatus;
+  /** The last errors, the oldest first. */
+  readonly errors: readonly ErrorStatus[];
   readonly lastError?: string;
   readonly lastErrorAt?: string;
   readonly nextAttemptAt?: string;
@@ -76,19 +100,22 @@ export type OfferedStatus = Pick<ServerStatus, 'tools' | 'prompts' | 'resources'
 /** What a server's upstream knows of itself. */
 export interface ServerFacts extends Pick<
   ServerStatus,
-  'state' | 'inFlight' | 'restarts' | 'circuit' | 'isolation' | 'instances' | 'tail'
+  'state' | 'inFlight' | 'restarts' | 'circuit' | 'isolation' | 'instances' | 'pool' | 'tail'
 > {
   readonly offered: OfferedStatus;
   readonly connection: Connection | undefined;
   readonly stored: StoredOffer | undefined;
   readonly process: StdioProcess | undefined;
-  readonly lastError: { readonly message: string; readonly at: number } | undefined;
+  readonly errors: readonly RecentError[];
+  /** Milliseconds until an open circuit lets a call through. */
+  readonly circuitRetryMs: number;
   readonly nextAttemptAt: number | undefined;
 }
 
 /** Puts configuration and facts together; times are UTC. */
 export function describeServer(config: ServerConfig, facts: ServerFacts): ServerStatus {
-  const { state, inFlight, restarts, circuit, isolation, instances, tail, stored } = facts;
+  const { state, inFlight, restarts, circuit, isolation, instances, pool, tail, stored } = facts;
+  const last = facts.errors.at(-1);
   return {
     name: config.name,
     alias: config.alias,
@@ -103,9 +130,12 @@ export function describeServer(config: ServerConfig, facts: ServerFacts): Server
     inFlight,
     restarts,
     circuit,
+    ...(circuit === 'open' && { circuitRetryAt: utc(Date.now() + facts.circuitRetryMs) }),
     isolation,
     instances,
-    ...(facts.lastError && { lastError: facts.lastError.message, lastErrorAt: utc(facts.lastError.at) }),
+    pool,
+    errors: facts.errors.map(({ at, message, times }) => ({ at: utc(at), message, times })),
+    ...(last && { lastError: last.message, lastErrorAt: utc(last.at) }),
     ...(facts.nextAttemptAt !== undefined && { nextAttemptAt: utc(facts.nextAttemptAt) }),
     tail,
   };
@@ -121,6 +151,6 @@ function identityOf({ connection, stored, process }: ServerFacts): Partial<Serve
   };
 }
 
-function utc(ms: number): string {
+export function utc(ms: number): string {
   return new Date(ms).toISOString();
 }

@@ -2,7 +2,7 @@
 import { EMPTY_OFFER, type ServerOffer } from '../../catalog/offer.ts';
 import { type StoredOffer } from '../../catalog/store.ts';
 import { type ServerConfig } from '../../config/config.ts';
-import { type Era } from '../../core/call.ts';
+import { type Era, type OfferKind } from '../../core/call.ts';
 import { type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError, reasonOf } from '../../core/errors.ts';
 import { InFlight } from '../../core/in-flight.ts';
@@ -13,11 +13,13 @@ import { Circuit } from './circuit.ts';
 import { type ConnectContext } from './connect.ts';
 import { type Connection, type ConnectionRequest } from './connection.ts';
 import { isUnreachable } from './http-errors.ts';
-import { Instance, type InstanceEvent, type InstanceHandlers, lostAgain } from './instance.ts';
+import { Instance, type InstanceEvent, type InstanceHandlers, lostAgain, occupy } from './instance.ts';
 import { Isolation } from './isolation.ts';
+import { OwnOffers } from './own-offers.ts';
 import { OwnedInstances } from './owned-instances.ts';
-import { ResourceSubscriptions } from './resource-subscriptions.ts';
 import { readOffer } from './read-offer.ts';
+import { RecentErrors } from './recent-errors.ts';
+import { ResourceSubscriptions } from './resource-subscriptions.ts';
 import { SharedInstance } from './shared-instance.ts';
 import { describeServer, type OfferedStatus, type ServerStatus } from './status.ts';
 import { textCleaner } from './stderr-tail.ts';
@@ -30,10 +32,16 @@ export interface UpstreamContext extends ConnectContext {
   /** The offer was read, or changed. */
   onOffer(server: string, stored: StoredOffer): void;
   /** What one owner's instances offer differs from now on, or no longer differs, from what everybody else is offered. */
-  onOwnOffer(server: string, owner: string): void;
+  onOwnOffer(server: string, owner: string, kinds: readonly OfferKind[]): void;
   onResourceUpdated(server: string, uri: string, owner: string | undefined): void;
   /** Something for the record. */
   onEvent(event: InstanceEvent | 'server_isolated' | 'circuit_opened', detail: JsonObject): void;
+}
+
+/** What one owner is offered. */
+export interface OwnOffer {
+  readonly owner: string;
+  readonly offer: ServerOffer;
 }
 
 /** An answer, and the connection that gave it. */
@@ -52,14 +60,19 @@ export class Upstream {
   private readonly context: UpstreamContext;
   /** What everybody shares, and what the offer is read from. */
   private readonly shared: SharedInstance;
+  /** Its channel, live or the last one: what a process said before it ended is of interest. */
   private wire: Wire | undefined;
+  /** The most verbose level that a shared instance was told, for the next one. */
+  private sharedLevel: LogLevel | undefined;
   private readonly owned: OwnedInstances;
   private readonly isolation: Isolation;
   private readonly circuit = new Circuit();
   private stored: StoredOffer | undefined;
-  /** Offers of owners whose instances announced that they differ. */
-  private readonly ownOffers = new Map<string, ServerOffer>();
+  private readonly ownOffers: OwnOffers;
+  private readonly errors = new RecentErrors();
   private starts = 0;
+  /** How often an instance of an owner was lost, or its session. */
+  private ownedLosses = 0;
   private readonly inFlight = new InFlight();
   private noise: string[] = [];
   private problems: readonly string[] = [];
@@ -76,22 +89,25 @@ export class Upstream {
     this.clean = textCleaner(config.secrets);
     this.subscriptions = new ResourceSubscriptions(config.name, config.timeouts.total);
     this.isolation = new Isolation(config, context.traits);
+    this.ownOffers = new OwnOffers((owner, kinds) => context.onOwnOffer(config.name, owner, kinds));
     this.owned = new OwnedInstances({
       server: config.name,
       limits: () => ({ ...this.config.instances, total: this.config.timeouts.total }),
       exclusive: () => this.isolation.asksAnonymously,
-      open: (owner) => this.openOwned(owner),
-      released: (owner) => this.forgetOwnOffer(owner),
+      open: (owner, signal) => this.openOwned(owner, signal),
+      released: (owner) => this.ownOffers.forget(owner.key, this.offer),
     });
     this.shared = new SharedInstance({
       config: () => this.config,
       startsIdle: config.instances.lazy && config.transport === 'stdio' && known !== undefined,
-      open: () => this.open(undefined),
+      open: () => this.open(undefined, this.shared.signal),
       ready: (instance) => {
         this.circuit.succeeded();
+        if (this.sharedLevel !== undefined) instance.raiseLevel(this.sharedLevel);
         return this.subscriptions.resume(instance);
       },
-      isNeeded: () => this.inFlight.size > 0 || this.subscriptions.size > 0,
+      isNeeded: () => (this.shared.current?.calls ?? 0) > 0 || this.subscriptions.size > 0,
+      errors: this.errors,
     });
   }
 
@@ -111,9 +127,10 @@ export class Upstream {
   }
 
   /** What it offers this caller, where that differs from what it offers everybody. */
-  ownOffer(caller: CallerFacts): ServerOffer | undefined {
-    const owner = ownerOf(this.isolation.sharing, caller);
-    return owner && this.ownOffers.get(owner.key);
+  ownOffer(caller: CallerFacts): OwnOffer | undefined {
+    const owner = this.ownerOf(caller)?.key;
+    const offer = owner === undefined ? undefined : this.ownOffers.get(owner);
+    return offer && owner !== undefined ? { owner, offer } : undefined;
   }
 
   /** Whether anything was ever read from it. */
@@ -145,7 +162,9 @@ export class Upstream {
   /** Tells `onResourceUpdated` of changes to a resource for as long as anyone holds it. Throws GatewayError. */
   follow(uri: string, holder: string, caller: CallerFacts): Promise<void> {
     const owner = this.ownerOf(caller);
-    return owner ? this.owned.follow(owner, uri, holder) : this.subscriptions.add(uri, holder, this.shared.current);
+    return owner
+      ? this.owned.follow(owner, { uri, holder }, caller.exchange.signal)
+      : this.subscriptions.add(uri, holder, this.shared.current);
   }
 
   unfollow(uri: string, holder: string): void {
@@ -171,7 +190,6 @@ export class Upstream {
     const { ended } = this.shared.stop();
     await Promise.all([
       this.owned.stop(),
-      this.wire?.close(),
       ...[...this.ending].map(({ connection }) => connection.wire.close()),
     ]);
     await Promise.all([...this.ending].map((instance) => instance.ended));
@@ -180,17 +198,20 @@ export class Upstream {
 
   status(offered: OfferedStatus): ServerStatus {
     const process = this.wire instanceof StdioWire ? this.wire.process : undefined;
-    const { state, current, lastError, nextAttemptAt } = this.shared;
+    const { state, current, nextAttemptAt, restarts } = this.shared;
+    const { max, idle, lazy } = this.config.instances;
     return describeServer(this.config, {
       state,
       connection: current?.connection,
       stored: this.stored,
       process,
       inFlight: this.inFlight.size,
-      restarts: Math.max(0, this.starts - 1),
-      lastError,
+      restarts: restarts + this.ownedLosses,
+      errors: this.errors.all,
       nextAttemptAt,
       circuit: this.circuit.state,
+      circuitRetryMs: this.circuit.retryAfterMs,
+      pool: { max, idleMs: idle, lazy, waiting: this.owned.waiting },
       isolation: this.isolation.status(),
       instances: [...(current ? [current.status()] : []), ...this.owned.status()],
       offered: { ...offered, warnings: [...this.problems, ...offered.warnings] },
@@ -200,7 +221,6 @@ export class Upstream {
 
   private async perform(request: ConnectionRequest, caller: CallerFacts): Promise<UpstreamReply> {
     if (!this.circuit.admits()) throw this.circuitOpen();
-    this.shared.touch();
     try {
       const answered = await this.performAs(this.ownerOf(caller), request);
       this.circuit.succeeded();
@@ -221,7 +241,7 @@ export class Upstream {
     } catch (error) {
       if (!this.mayRepeat(error, instance)) throw this.judged(error);
     } finally {
-      if (owner) this.owned.release(instance);
+      this.release(instance);
     }
     const next = await this.obtain(owner, signal);
     try {
@@ -229,17 +249,26 @@ export class Upstream {
     } catch (error) {
       throw this.judged(error);
     } finally {
-      if (owner) this.owned.release(next);
+      this.release(next);
     }
   }
 
+  /** An instance for one call; give it back with `release`. */
   private obtain(owner: Owner | undefined, signal: CancelSignal | undefined): Instance | Promise<Instance> {
-    if (!owner) return this.shared.current ?? this.shared.acquire(signal);
+    if (!owner) {
+      this.shared.touch();
+      const { current } = this.shared;
+      return current ? occupy(current) : this.shared.acquire(signal).then(occupy);
+    }
     if (this.shared.state === 'waiting') throw this.shared.unavailable();
     return this.owned.acquire(owner, signal);
   }
 
-  /** A modern server has no sessions and says with each question whose it is: it is only isolated where the configuration says so. */
+  private release(instance: Instance): void {
+    if (instance.owner) this.owned.release(instance);
+    else instance.calls--;
+  }
+
   private ownerOf(caller: CallerFacts): Owner | undefined {
     const { sharing } = this.isolation;
     if (sharing === 'shared') return undefined;
@@ -249,19 +278,20 @@ export class Upstream {
   /** Counts a failure against the server, unless it says nothing of it: the caller gave up, or the gateway itself refused. */
   private judged(error: unknown): unknown {
     const counts = error instanceof SessionLost || (error instanceof GatewayError && COUNTED.has(error.code));
-    if (counts && this.circuit.failed())
+    if (!counts) return error;
+    this.errors.note(this.clean(reasonOf(error)));
+    if (this.circuit.failed())
       this.context.onEvent('circuit_opened', { server: this.config.name, reason: this.clean(reasonOf(error)) });
     return error;
   }
 
-  private openOwned(owner: Owner): Promise<Instance> {
-    return this.open(owner).catch((error: unknown) => {
-      this.shared.noteError(`An instance for ${owner.label}: ${reasonOf(error)}`);
-      throw error;
+  private openOwned(owner: Owner, signal: AbortSignal): Promise<Instance> {
+    return this.open(owner, signal).catch((error: unknown) => {
+      throw signal.aborted ? error : this.judged(error);
     });
   }
 
-  private async open(owner: Owner | undefined): Promise<Instance> {
+  private async open(owner: Owner | undefined, signal: AbortSignal): Promise<Instance> {
     const { name } = this.config;
     const id = `${name}#${++this.starts}`;
     const isFirstTry = owner !== undefined || this.shared.failures === 0;
@@ -272,26 +302,24 @@ export class Upstream {
         owner,
         context: this.context,
         on: this.handlers,
-        signal: this.shared.signal,
+        signal,
         clean: this.clean,
         // a process is an event each time; a URL that is tried again and again is one
         announced: this.config.transport === 'stdio' || isFirstTry,
         ...(!owner && {
           ready: (connection) => this.read(connection),
-          onWire: (wire) => {
-            if (this.shared.isStopping()) throw this.shared.unavailable();
-            this.wire = wire;
-          },
+          onWire: (wire) => (this.wire = wire),
         }),
       });
-      this.isolation.transport = instance.connection.wire.transport;
-      if (instance.connection.wire.stateful && instance.connection.era === 'legacy')
+      const { wire, era } = instance.connection;
+      this.isolation.connected({ transport: wire.transport, era });
+      if (wire.stateful && era === 'legacy')
         this.learn('stateful', 'it assigned a session id');
       return instance;
     } catch (error) {
       const reason = reasonOf(error);
       // the same failure at every attempt is one piece of news
-      if (owner || reason !== this.shared.lastError?.message)
+      if (!signal.aborted && (owner || reason !== this.errors.last?.message))
         this.context.onEvent('server_failed', { server: name, instance: id, reason });
       throw error;
     }
@@ -303,11 +331,16 @@ export class Upstream {
     asked: (method) => this.learn('asks', `it asked ${method.slice(0, 64)}`),
     noise: (what) => this.note(what),
     event: (event, detail) => this.context.onEvent(event, detail),
-    lost: (instance) => {
+    lost: (instance, { kind }) => {
       this.ending.add(instance);
       void instance.ended.finally(() => this.ending.delete(instance));
-      if (instance.owner) this.owned.remove(instance);
-      else this.shared.lost(instance);
+      if (instance.owner) {
+        if (kind !== 'unused') this.ownedLosses++;
+        this.owned.remove(instance);
+      } else {
+        this.sharedLevel = instance.logLevel;
+        this.shared.lost(instance);
+      }
     },
   };
 
@@ -321,6 +354,7 @@ export class Upstream {
     const { offer, problems } = await readOffer(connection, this.config.timeouts.total, this.stored?.offer);
     this.stored = { fetchedAt: Date.now(), offer };
     this.problems = problems.map(this.clean);
+    this.ownOffers.rebase(offer);
     this.context.onOffer(this.config.name, this.stored);
   }
 
@@ -339,10 +373,7 @@ export class Upstream {
   private async readOwn(instance: Instance, owner: Owner): Promise<void> {
     try {
       const { offer } = await readOffer(instance.connection, this.config.timeouts.total, this.offer);
-      const differs = JSON.stringify(offer.entries) !== JSON.stringify(this.offer.entries);
-      if (differs) this.ownOffers.set(owner.key, offer);
-      else this.ownOffers.delete(owner.key);
-      this.context.onOwnOffer(this.config.name, owner.key);
+      if (!instance.isLost) this.ownOffers.set(owner.key, offer, this.offer);
     } catch (error) {
       this.failedToRead(error, instance);
     }
@@ -350,12 +381,8 @@ export class Upstream {
 
   private failedToRead(error: unknown, instance: Instance): void {
     const reason = this.clean(reasonOf(error));
-    this.shared.noteError(`Its lists changed, but reading them failed: ${reason}`);
+    this.errors.note(`Its lists changed, but reading them failed: ${reason}`);
     this.mayRepeat(error, instance);
-  }
-
-  private forgetOwnOffer(owner: Owner): void {
-    if (this.ownOffers.delete(owner.key)) this.context.onOwnOffer(this.config.name, owner.key);
   }
 
   private circuitOpen(): GatewayError {

@@ -1,0 +1,35 @@
+// The last errors of a server: what somebody who finds it broken wants to read first.
+
+/** Most errors that are kept. */
+const MOST = 10;
+/** Most characters of one that are kept. */
+const LONGEST = 1_000;
+
+export interface RecentError {
+  readonly message: string;
+  /** UTC ms, the last time. */
+  readonly at: number;
+  /** How often it came in a row. */
+  readonly times: number;
+}
+
+/** A bounded list, the oldest first; what repeats itself is one entry. */
+export class RecentErrors {
+  private errors: readonly RecentError[] = [];
+
+  get last(): RecentError | undefined {
+    return this.errors.at(-1);
+  }
+
+  get all(): readonly RecentError[] {
+    return this.errors;
+  }
+
+  note(text: string): void {
+    const message = text.slice(0, LONGEST);
+    const { last } = this;
+    const repeated = last?.message === message;
+    const before = repeated ? this.errors.slice(0, -1) : this.errors;
+    this.errors = [...before, { message, at: Date.now(), times: repeated ? last.times + 1 : 1 }].slice(-MOST);
+  }
+}
