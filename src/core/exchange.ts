@@ -45,6 +45,8 @@ export interface ClientSession {
   readonly key: string;
   /** The way to the client outside any call; its signal is aborted when the session ends. */
   readonly standing: Exchange;
+  /** Whether a message outside any call would be read now. */
+  readonly reachable: boolean;
   /** Calls the listener when the client says that its roots changed. Returns the way to stop listening. */
   onRootsChanged(listener: () => void): () => void;
 }

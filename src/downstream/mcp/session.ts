@@ -79,9 +79,13 @@ export class Session implements HeldSession {
     this.client = client;
     this.capabilities = capabilities;
     this.questions = new OpenQuestions({ capabilities, version });
+    const isReachable = () => this.newest?.connected ?? false;
     this.link = {
       key: this.key,
-      standing: this.standingExchange(),
+      standing: this.standingExchange(isReachable),
+      get reachable() {
+        return isReachable();
+      },
       onRootsChanged: (listener) => {
         this.rootsListeners.add(listener);
         return () => this.rootsListeners.delete(listener);
@@ -179,12 +183,12 @@ export class Session implements HeldSession {
   }
 
   /** The exchange outside any call, whose log level is the session's at each moment. */
-  private standingExchange(): CallerExchange {
+  private standingExchange(reachable: () => boolean): CallerExchange {
     const level = () => this.logLevel;
     return new CallerExchange({
       signal: this.over.signal,
       send: (text) => this.toNewest(text),
-      reachable: () => this.newest?.connected ?? false,
+      reachable,
       get logLevel() {
         return level();
       },

@@ -104,6 +104,7 @@ export class Instance {
             if (instance) instance.onNotification(method, params);
             else changedEarly ||= method.endsWith('/list_changed');
           },
+          isOwners: (method) => method === 'roots/list' && options.owner?.session?.reachable === true,
           question: (asked) => ask(options, asked),
           log: (params) => tellOwner(options, params),
           noise: (what) => on.noise(what),

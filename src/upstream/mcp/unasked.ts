@@ -60,7 +60,7 @@ export class Unasked {
     if (frame.method === 'ping') this.options.send(resultText(frame.id, '{}'));
     else if (this.modern)
       this.questions.refuse(frame.id, 'method_not_found', 'A client of 2026-07-28 takes no requests.');
-    else this.questions.take(frame, this.askerOf(own));
+    else this.questions.take(frame, this.askerOf(frame.method, own));
   }
 
   private onNotification({ method, params }: NotificationFrame, own: Pending | undefined): void {
@@ -94,9 +94,11 @@ export class Unasked {
     else this.options.events.notification(method, params);
   }
 
-  private askerOf(own: Pending | undefined): Asker {
-    const asker = attribute(this.options.pending());
-    return own ? { call: callOf(own), inFlight: asker.inFlight } : asker;
+  private askerOf(method: string, own: Pending | undefined): Asker {
+    const { events, pending } = this.options;
+    const { call, inFlight } = attribute(pending());
+    if (own) return { call: callOf(own), inFlight };
+    return { call: events.isOwners?.(method) === true ? undefined : call, inFlight };
   }
 
   private findById(id: JsonValue | undefined): Pending | undefined {

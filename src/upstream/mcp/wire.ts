@@ -59,6 +59,8 @@ export interface WireEvents {
   closed(reason: string): void;
   /** Notifications may have been missed: what they would have told of has to be read again. */
   missed(): void;
+  /** Whether a question outside the stream of any call is the owner's, whatever call runs; absent where it is that of the only call. */
+  isOwners?(method: string): boolean;
   /** The server asks something other than `ping`. Throws GatewayError, which the server gets as an error. */
   question(asked: AskedQuestion): Promise<QuestionAnswer>;
   /** A log line that fits no single caller. */
