@@ -5,6 +5,7 @@ import { ask, withGateway } from './attach.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
 import { type Command, type Invocation } from './options.ts';
 import { oneLine, print, printJson, say, table } from './output.ts';
+import { detailOf } from './server-detail.ts';
 
 export const servers: Command = {
   usage: '[NAME]',
@@ -24,7 +25,7 @@ function run(invocation: Invocation): Promise<number> {
     const one = all.find((server) => server.name === name);
     if (name !== undefined && !one) throw unknownServer(name, all);
     if (invocation.flags.json) printJson(one ?? all);
-    else print(one ? detail(one) : overview(all));
+    else print(one ? detailOf(one) : overview(all));
     return EXIT.ok;
   });
 }
@@ -35,51 +36,33 @@ function unknownServer(name: string, all: readonly ServerStatus[]): ExitError {
   return new ExitError(EXIT.notFound, `there is no server ${JSON.stringify(name)}${hint}`);
 }
 
+/** One narrow row a server, and below them what is wrong with some, which is too long for a column. */
 function overview(all: readonly ServerStatus[]): string {
   if (all.length === 0) return 'No servers are configured. Put an entry under mcpServers, or a file into servers.d/.';
   const rows = all.map((server) => [
     server.name,
     server.stale ? `${server.state} (stale)` : server.state,
     server.era ?? '-',
-    server.transport,
+    server.transport === 'streamable-http' ? 'http' : server.transport,
     String(server.tools),
+    server.isolation.sharing === 'shared' ? 'all' : server.isolation.sharing,
+    String(server.instances.length),
+    String(server.inFlight),
     String(server.restarts),
-    server.state === 'ready' ? '' : (server.lastError ?? ''),
   ]);
-  return table(['NAME', 'STATE', 'ERA', 'TRANSPORT', 'TOOLS', 'RESTARTS', 'LAST ERROR'], rows);
+  const header = ['NAME', 'STATE', 'ERA', 'OVER', 'TOOLS', 'SHARED BY', 'INSTANCES', 'CALLS', 'RESTARTS'];
+  const notes = all.flatMap((server) => notesOf(server).map((note) => `${server.name}: ${oneLine(note)}`));
+  return [table(header, rows), ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');
 }
 
-function detail(server: ServerStatus): string {
-  const lines: [string, string | undefined][] = [
-    ['name', server.alias === server.name ? server.name : `${server.name} (alias ${server.alias})`],
-    [
-      'state',
-      server.stale
-        ? `${server.state}, showing what it offered at ${server.offerReadAt ?? 'an earlier time'}`
-        : server.state,
-    ],
-    ['runs', server.display],
-    ['configured', server.source],
-    ['server', server.serverInfo],
-    ['protocol', server.era && `${server.version ?? ''} (${server.era}) over ${server.transport}`],
-    [
-      'instance',
-      server.instance && (server.pid === undefined ? server.instance : `${server.instance}, pid ${server.pid}`),
-    ],
-    ['containment', server.containment],
-    [
-      'offers',
-      `${server.tools} tools, ${server.prompts} prompts, ${server.resources} resources, ${server.resourceTemplates} templates`,
-    ],
-    ['in flight', String(server.inFlight)],
-    ['restarts', String(server.restarts)],
-    ['last error', server.lastError && `${server.lastError} (${server.lastErrorAt ?? ''})`],
-    ['next attempt', server.nextAttemptAt],
-    ...server.warnings.map((warning): [string, string] => ['warning', warning]),
+/** What somebody who only glances should know. */
+function notesOf({ state, circuit, lastError, warnings }: ServerStatus): string[] {
+  const isWell = circuit === 'closed' && (state === 'ready' || state === 'idle');
+  const trouble = isWell || lastError === undefined ? [] : [lastError];
+  return [
+    ...(circuit === 'closed' ? trouble : [`its circuit is ${circuit}`, ...trouble]),
+    ...(warnings.length > 0
+      ? [`${warnings.length === 1 ? '1 warning' : `${warnings.length} warnings`} (see servers NAME)`]
+      : []),
   ];
-  const width = 14;
-  const shown = lines.flatMap(([key, value]) => (value === undefined ? [] : [`${key.padEnd(width)}${oneLine(value)}`]));
-  const tail =
-    server.tail.length === 0 ? [] : ['', 'stderr, the end of it:', ...server.tail.map((line) => `  ${oneLine(line)}`)];
-  return [...shown, ...tail].join('\n');
 }

@@ -105,7 +105,12 @@ test('roots are asked for right after the start, of the session whose instance i
   const [one, other] = await two(gateway, { roots: { listChanged: true } });
   const answerRoots = async (client: SessionClient, uri: string) =>
     client.answer(await client.news.inbox.find({ method: 'roots/list' }), { roots: [{ uri }] });
-  await Promise.all([one.facts('s'), other.facts('s'), answerRoots(one, 'file:///one'), answerRoots(other, 'file:///other')]);
+  await Promise.all([
+    one.facts('s'),
+    other.facts('s'),
+    answerRoots(one, 'file:///one'),
+    answerRoots(other, 'file:///other'),
+  ]);
   expect((await one.facts('s')).roots).toEqual({ roots: [{ uri: 'file:///one' }] });
   expect((await other.facts('s')).roots).toEqual({ roots: [{ uri: 'file:///other' }] });
 
@@ -151,14 +156,20 @@ test('a session that the server forgot is opened again with its level and its su
           const id = `s${sessions.size + 1}-${Math.random()}`;
           sessions.add(id);
           const capabilities = { tools: {}, resources: { subscribe: true }, logging: {} };
-          answer(visit, { protocolVersion: '2025-06-18', capabilities, serverInfo: { name: 'x', version: '1' } }, { 'mcp-session-id': id });
+          answer(
+            visit,
+            { protocolVersion: '2025-06-18', capabilities, serverInfo: { name: 'x', version: '1' } },
+            { 'mcp-session-id': id },
+          );
           return undefined;
         }
         if (!sessions.has(session)) return undefined;
         if (visit.rpc === 'resources/templates/list') return { resourceTemplates: [] };
         if (visit.rpc === 'resources/list') return { resources: [{ uri: 'x:///a', name: 'a' }] };
         if (visit.rpc === 'logging/setLevel' || visit.rpc === 'resources/subscribe') {
-          told.push(`${session.split('-')[0] ?? ''} ${visit.rpc} ${String(visit.params.level ?? visit.params.uri)}`);
+          told.push(
+            `${session.split('-')[0] ?? ''} ${visit.rpc} ${JSON.stringify(visit.params.level ?? visit.params.uri)}`,
+          );
           return {};
         }
         return visit.rpc === 'tools/call' ? said(session.split('-')[0] ?? '') : undefined;
@@ -180,8 +191,8 @@ test('a session that the server forgot is opened again with its level and its su
   expect(second).not.toBe(first);
   expect(server.count('tools/call')).toBe(calls + 2);
   expect(told.filter((line) => line.startsWith(`${second} `)).sort()).toEqual([
-    `${second} logging/setLevel debug`,
-    `${second} resources/subscribe x:///a`,
+    `${second} logging/setLevel "debug"`,
+    `${second} resources/subscribe "x:///a"`,
   ]);
   expect((await statusOf(gateway, 's')).restarts).toBe(1);
 });

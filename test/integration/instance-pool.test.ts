@@ -59,7 +59,12 @@ test('a server that asks runs one call at a time in each process: more calls get
   expect(owned(busy)).toMatchObject([{ inFlight: 1 }, { inFlight: 1 }]);
   expect(one.self).not.toBe(two.self);
   expect(self).toBe(two.self);
-  await statusUntil(gateway, 's', ({ inFlight, instances, pool }) => inFlight === 0 && pool.waiting === 0 && instances.every((each) => each.inFlight === 0));
+  await statusUntil(
+    gateway,
+    's',
+    ({ inFlight, instances, pool }) =>
+      inFlight === 0 && pool.waiting === 0 && instances.every((each) => each.inFlight === 0),
+  );
 });
 
 test('whoever waits too long for an instance is told that all are in use, and can call again when one is free', async () => {
@@ -84,7 +89,9 @@ test('whoever waits too long for an instance is told that all are in use, and ca
 });
 
 test('an unused instance makes room for that of another session', async () => {
-  const gateway = await start({ config: { mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { max: 1 } } } } });
+  const gateway = await start({
+    config: { mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { max: 1 } } } },
+  });
   const [one, two] = await Promise.all([SessionClient.open(gateway.origin), SessionClient.open(gateway.origin)]);
   const selves = [await one.facts('s'), await two.facts('s'), await one.facts('s')].map(({ self }) => self);
 
@@ -117,7 +124,9 @@ test('what is not used is stopped, and started again by a call but not by a list
 });
 
 test('the instance of a session that is not used is stopped too, and the session gets another', async () => {
-  const gateway = await start({ config: { mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { idle: '100ms' } } } } });
+  const gateway = await start({
+    config: { mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { idle: '100ms' } } } },
+  });
   const client = await SessionClient.open(gateway.origin);
   const { self } = await client.facts('s');
   await statusUntil(gateway, 's', (status) => owned(status).length === 0);
@@ -146,7 +155,11 @@ test('the end of a session stops its instances, over HTTP and over a pipe, and n
   const gateway = await start({ config: { mcpServers: { s: { ...PRIVATE, isolation: 'session' } } } });
   const [one, two] = await Promise.all([SessionClient.open(gateway.origin), SessionClient.open(gateway.origin)]);
   const pipe = openPipe(gateway);
-  pipe.request(0, 'initialize', { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'p', version: '1' } });
+  pipe.request(0, 'initialize', {
+    protocolVersion: '2025-06-18',
+    capabilities: {},
+    clientInfo: { name: 'p', version: '1' },
+  });
   await pipe.inbox.find({ id: 0 });
   pipe.request(1, 'tools/call', { name: 's__facts', arguments: {} });
   await pipe.inbox.find({ id: 1 });
@@ -172,7 +185,7 @@ async function hanging() {
   const client = await SessionClient.open(gateway.origin);
   client.start('s__facts').catch(() => undefined);
   await until(
-    async () => (await statusOf(gateway, 's')) && starts(),
+    () => statusOf(gateway, 's').then(starts),
     (count) => count > before.starts,
   );
   return { gateway, client, before: before.processes, processes };
@@ -185,7 +198,7 @@ test('a session that ends while its process starts leaves none behind', async ()
   await client.end();
 
   await until(
-    async () => (await statusOf(gateway, 's')) && processes(),
+    () => statusOf(gateway, 's').then(processes),
     (count) => count === before,
   );
   expect(await statusOf(gateway, 's')).toMatchObject({ errors: [], circuit: 'closed', state: 'ready' });

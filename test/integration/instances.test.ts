@@ -99,7 +99,10 @@ test('a question on a shared process is put to the one caller there is; from the
   const space = workspace({ mcpServers: { s: PRIVATE } });
   const first = await startGateway({ space });
   await first.attempted();
-  const [one, two] = await Promise.all([SessionClient.open(first.origin, { capabilities: ASKABLE }), SessionClient.open(first.origin)]);
+  const [one, two] = await Promise.all([
+    SessionClient.open(first.origin, { capabilities: ASKABLE }),
+    SessionClient.open(first.origin),
+  ]);
   const before = [await one.facts('s'), await two.facts('s')];
   const call = await one.start('s__ask', { label: 'which color' });
   const question = await call.inbox.find({ method: 'elicitation/create' });
@@ -112,7 +115,10 @@ test('a question on a shared process is put to the one caller there is; from the
   expect(before[0]?.self).toBe(before[1]?.self);
   expect(answered).toMatchObject({ self: before[0]?.self, answer: { action: 'accept', content: { color: 'red' } } });
   expect(new Set([...before, ...after].map(({ self }) => self)).size).toBe(3);
-  expect(isolation).toMatchObject({ sharing: 'session', learned: [{ trait: 'asks', why: 'it asked elicitation/create' }] });
+  expect(isolation).toMatchObject({
+    sharing: 'session',
+    learned: [{ trait: 'asks', why: 'it asked elicitation/create' }],
+  });
 
   const second = await start({ space });
   ends.push(async () => space.remove());
@@ -127,7 +133,10 @@ test('a question on a shared process is put to the one caller there is; from the
 
 test('with two calls in flight a question is refused and a log line is nobody’s; then calls run apart', async () => {
   const gateway = await start({ config: { mcpServers: { s: PRIVATE } } });
-  const [one, two] = await Promise.all([SessionClient.open(gateway.origin), SessionClient.open(gateway.origin, { capabilities: ASKABLE })]);
+  const [one, two] = await Promise.all([
+    SessionClient.open(gateway.origin),
+    SessionClient.open(gateway.origin, { capabilities: ASKABLE }),
+  ]);
   const shared = (await one.facts('s')).self;
   void one.start('s__hold', {}, 7);
   await statusUntil(gateway, 's', ({ inFlight }) => inFlight === 1);
@@ -148,7 +157,9 @@ test('with two calls in flight a question is refused and a log line is nobody’
 test('where the configuration says shared, it stays shared whatever is learned', async () => {
   const gateway = await start({ config: { mcpServers: { s: { ...PRIVATE, isolation: 'shared' } } } });
   const [one, two] = await Promise.all([SessionClient.open(gateway.origin), SessionClient.open(gateway.origin)]);
-  expect(JSON.parse(await one.call('s__ask', { label: 'no' }))).toMatchObject({ answer: { data: { reason: 'question_undeclared' } } });
+  expect(JSON.parse(await one.call('s__ask', { label: 'no' }))).toMatchObject({
+    answer: { data: { reason: 'question_undeclared' } },
+  });
   expect((await one.facts('s')).self).toBe((await two.facts('s')).self);
   expect((await statusOf(gateway, 's')).isolation).toMatchObject({ configured: 'shared', sharing: 'shared' });
 });
@@ -157,7 +168,10 @@ test('an instance declares exactly what its caller declared; one that is shared 
   const mcpServers = { own: { ...PRIVATE, isolation: 'session' }, all: { ...PRIVATE, isolation: 'shared' } };
   const gateway = await start({ config: { mcpServers } });
   const declared = { roots: { listChanged: true }, sampling: {}, elicitation: { form: {} }, experimental: { x: {} } };
-  const [full, bare] = await Promise.all([SessionClient.open(gateway.origin, { capabilities: declared }), SessionClient.open(gateway.origin)]);
+  const [full, bare] = await Promise.all([
+    SessionClient.open(gateway.origin, { capabilities: declared }),
+    SessionClient.open(gateway.origin),
+  ]);
 
   const { experimental: _not, ...carried } = declared;
   expect((await full.facts('own')).capabilities).toEqual(carried);

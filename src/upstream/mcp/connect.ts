@@ -98,7 +98,8 @@ async function openAs(options: ConnectOptions, { era: remembered, sse }: Attempt
   const leave = () => void wire.close();
   signal.addEventListener('abort', leave);
   try {
-    if (signal.aborted) throw new GatewayError('upstream_closed', `The server "${server.name}" is not needed any more.`);
+    if (signal.aborted)
+      throw new GatewayError('upstream_closed', `The server "${server.name}" is not needed any more.`);
     options.onWire(wire);
     const handshake = await shakeHands(wire, {
       server: server.name,

@@ -49,11 +49,15 @@ export class InstanceQueue {
       throw new GatewayError('overloaded', `${busy}, and ${MAX_WAITING} calls wait for one.`);
     const { promise, resolve, reject } = Promise.withResolvers<Claim>();
     // out of the queue at once, or it might be given what it no longer takes
-    const fail = (error: unknown) => void (this.waiting.delete(waiter) && reject(error as Error));
+    const fail = (error: unknown) => {
+      this.waiting.delete(waiter);
+      reject(error);
+    };
     const waiter: Waiter = { holding, take: resolve, fail };
     this.waiting.add(waiter);
     const timer = setTimeout(
-      () => fail(new GatewayError('overloaded', `${busy}; none became free within ${total / 1000} s (timeouts.total).`)),
+      () =>
+        fail(new GatewayError('overloaded', `${busy}; none became free within ${total / 1000} s (timeouts.total).`)),
       total,
     );
     const stay = signal?.onAbort(() => fail(new GatewayError('cancelled', 'The caller cancelled the call.')));

@@ -80,7 +80,7 @@ export class Instance {
     const { id, server, on } = options;
     let instance: Instance | undefined;
     let early: string | undefined;
-    let changedEarly = false;
+    let changedEarly: boolean | undefined;
     try {
       const connection = await connect({
         ...options.context,
@@ -102,7 +102,7 @@ export class Instance {
           missed: () => instance?.watch.changed(),
           notification: (method, params) => {
             if (instance) instance.onNotification(method, params);
-            else changedEarly ||= method.endsWith('/list_changed');
+            else if (method.endsWith('/list_changed')) changedEarly = true;
           },
           isOwners: (method) => method === 'roots/list' && options.owner?.session?.reachable === true,
           question: (asked) => ask(options, asked),
@@ -114,10 +114,13 @@ export class Instance {
         await connection.wire.close();
         throw error;
       });
-      if (early !== undefined) throw new GatewayError('upstream_closed', `The server "${server.name}" went away: ${early}`);
+      if (early !== undefined) {
+        await connection.wire.close();
+        throw new GatewayError('upstream_closed', `The server "${server.name}" went away: ${early}`);
+      }
       instance = new Instance(options, connection);
       // what was read by then may be older than the change
-      if (changedEarly) instance.watch.changed();
+      if (changedEarly === true) instance.watch.changed();
       return instance;
     } catch (error) {
       const failure = toGatewayError(error instanceof SessionLost ? lostAgain(error) : error);

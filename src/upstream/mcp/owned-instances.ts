@@ -108,8 +108,7 @@ export class OwnedInstances {
     clearInterval(this.sweeper);
     const holdings = [...this.holdings.values()];
     this.holdings.clear();
-    for (const holding of holdings)
-      this.close(holding, { reason: 'it was stopped', refusal: this.stopping() });
+    for (const holding of holdings) this.close(holding, { reason: 'it was stopped', refusal: this.stopping() });
     await Promise.allSettled(holdings.flatMap(({ openings }) => [...openings]));
   }
 
@@ -145,6 +144,12 @@ export class OwnedInstances {
     if (signal?.aborted === true) throw new GatewayError('cancelled', 'The caller cancelled the call.');
     if (this.stopped) throw this.stopping();
     if (session?.standing.signal.aborted === true) throw sessionEnded();
+  }
+
+  /** Why nothing is opened for an owner any more. */
+  private refusalOf({ ending }: Holding): GatewayError | undefined {
+    if (!ending.signal.aborted) return undefined;
+    return this.stopped ? this.stopping() : sessionEnded();
   }
 
   private stopping(): GatewayError {
@@ -187,12 +192,12 @@ export class OwnedInstances {
 
   /** Takes the place that was claimed, and gives it back if nothing comes of it. */
   private async begin(holding: Holding, after: Promise<Loss> | undefined): Promise<Instance> {
-    const { signal } = holding.ending;
     try {
       await after;
-      if (signal.aborted) throw this.stopped ? this.stopping() : sessionEnded();
-      const instance = await this.options.open(holding.owner, signal);
-      if (signal.aborted) instance.drop({ reason: 'its session ended', kind: 'unused' });
+      const early = this.refusalOf(holding);
+      if (early) throw early;
+      const instance = await this.options.open(holding.owner, holding.ending.signal);
+      if (this.refusalOf(holding)) instance.drop({ reason: 'its session ended', kind: 'unused' });
       if (instance.isLost) throw new GatewayError('upstream_closed', `The server "${this.options.server}" went away.`);
       this.live.add(occupy(instance));
       holding.instances.add(instance);
@@ -202,7 +207,7 @@ export class OwnedInstances {
       return instance;
     } catch (error) {
       this.count--;
-      const refusal = signal.aborted ? (this.stopped ? this.stopping() : sessionEnded()) : undefined;
+      const refusal = this.refusalOf(holding);
       if (!refusal) holding.failed(error);
       this.queue.serve();
       throw refusal ?? error;
@@ -212,14 +217,17 @@ export class OwnedInstances {
   /** What is followed must be heard of, so the owner's instance comes back without being used. */
   private reopenLater(holding: Holding): void {
     if (holding.ending.signal.aborted || holding.reopening !== undefined) return;
-    holding.reopening = setTimeout(() => {
-      holding.reopening = undefined;
-      if (holding.instances.size > 0 || holding.subscriptions.size === 0) return;
-      this.acquire(holding.owner, undefined).then(
-        (instance) => this.release(instance),
-        () => this.reopenLater(holding), // why is among the server's errors already
-      );
-    }, backoffMs(holding.failures + 1)).unref();
+    holding.reopening = setTimeout(
+      () => {
+        holding.reopening = undefined;
+        if (holding.instances.size > 0 || holding.subscriptions.size === 0) return;
+        this.acquire(holding.owner, undefined).then(
+          (instance) => this.release(instance),
+          () => this.reopenLater(holding), // why is among the server's errors already
+        );
+      },
+      backoffMs(holding.failures + 1),
+    ).unref();
   }
 
   /** Stops the instance that was unused for longest, to make room for another owner's; resolves when it is gone. */

@@ -188,10 +188,7 @@ export class Upstream {
   /** Stops for good: no new connection, calls in flight fail, every process tree is gone when it resolves. */
   async stop(): Promise<void> {
     const { ended } = this.shared.stop();
-    await Promise.all([
-      this.owned.stop(),
-      ...[...this.ending].map(({ connection }) => connection.wire.close()),
-    ]);
+    await Promise.all([this.owned.stop(), ...[...this.ending].map(({ connection }) => connection.wire.close())]);
     await Promise.all([...this.ending].map((instance) => instance.ended));
     await ended;
   }
@@ -313,8 +310,7 @@ export class Upstream {
       });
       const { wire, era } = instance.connection;
       this.isolation.connected({ transport: wire.transport, era });
-      if (wire.stateful && era === 'legacy')
-        this.learn('stateful', 'it assigned a session id');
+      if (wire.stateful && era === 'legacy') this.learn('stateful', 'it assigned a session id');
       return instance;
     } catch (error) {
       const reason = reasonOf(error);

@@ -1,0 +1,94 @@
+// Everything about one server, for `mcp-gateway servers NAME`.
+import { type ServerStatus } from '../upstream/mcp/status.ts';
+import { oneLine, table } from './output.ts';
+
+type Line = readonly [key: string, value: string | undefined];
+
+const KEY_WIDTH = 14;
+
+/** A few paragraphs: what it is and how it is, its instances, its last errors, what it said. */
+export function detailOf(server: ServerStatus): string {
+  const lines: Line[] = [...identityOf(server), ...conditionOf(server), ...sharingOf(server)];
+  const shown = lines.flatMap(([key, value]) =>
+    value === undefined ? [] : [`${key.padEnd(KEY_WIDTH)}${oneLine(value)}`],
+  );
+  return [
+    ...shown,
+    ...section('instances:', instancesOf(server)),
+    ...section('last errors:', errorsOf(server)),
+    ...section('stderr, the end of it:', server.tail.map(oneLine)),
+  ].join('\n');
+}
+
+function identityOf(server: ServerStatus): Line[] {
+  const { alias, name, display, source, serverInfo, era, version = '', transport, containment } = server;
+  return [
+    ['name', alias === name ? name : `${name} (alias ${alias})`],
+    ['runs', display],
+    ['configured', source],
+    ['server', serverInfo],
+    ['protocol', era && `${version} (${era}) over ${transport}`],
+    ['containment', containment],
+  ];
+}
+
+function conditionOf(server: ServerStatus): Line[] {
+  const { state, stale, offerReadAt = 'an earlier time', circuit, circuitRetryAt } = server;
+  return [
+    ['state', stale ? `${state}, showing what it offered at ${offerReadAt}` : state],
+    ['next attempt', server.nextAttemptAt],
+    [
+      'circuit',
+      circuit === 'closed'
+        ? undefined
+        : `${circuit}${circuitRetryAt ? `, a call is let through at ${circuitRetryAt}` : ''}`,
+    ],
+    [
+      'offers',
+      `${server.tools} tools, ${server.prompts} prompts, ${server.resources} resources, ${server.resourceTemplates} templates`,
+    ],
+    ['calls', `${server.inFlight} in flight, ${server.pool.waiting} of them waiting for an instance`],
+    ['restarts', String(server.restarts)],
+    ...server.warnings.map((warning): Line => ['warning', warning]),
+  ];
+}
+
+const SHARING = {
+  shared: 'one instance for everybody',
+  session: 'instances of their own for each session, or principal of modern clients',
+  principal: 'instances of their own for each principal',
+} as const;
+
+function sharingOf({ isolation, pool }: ServerStatus): Line[] {
+  const { configured, sharing, learned } = isolation;
+  return [
+    ['isolation', configured === 'auto' ? `auto: ${SHARING[sharing]}` : SHARING[sharing]],
+    ...learned.map(({ why, learnedAt }): Line => ['learned', `${why} (${learnedAt})`]),
+    [
+      'limits',
+      `${pool.max} instances of owners, idle ones stop after ${pool.idleMs / 1000} s${pool.lazy ? ', lazy' : ''}`,
+    ],
+  ];
+}
+
+function instancesOf({ instances }: ServerStatus): string[] {
+  if (instances.length === 0) return [];
+  const rows = instances.map((each) => [
+    each.id,
+    each.owner ?? 'everybody',
+    String(each.inFlight),
+    each.startedAt,
+    each.unusedSince ?? '',
+    each.pid === undefined ? '' : String(each.pid),
+    each.logLevel ?? '',
+  ]);
+  return table(['ID', 'OF', 'CALLS', 'SINCE', 'UNUSED SINCE', 'PID', 'LOG LEVEL'], rows).split('\n');
+}
+
+function errorsOf({ errors }: ServerStatus): string[] {
+  return errors.map(({ at, message, times }) => oneLine(`${at} ${times > 1 ? `(${times} times) ` : ''}${message}`));
+}
+
+function section(title: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : ['', title, ...lines.map((line) => `  ${line}`)];
+}
