@@ -244,6 +244,22 @@ describe('A stream is opened with a priming event', () => {
   });
 });
 
+async function clientV1(url: URL): Promise<ClientV2> {
+  const client = new ClientV1({ name: 'p', version: '1' });
+  await client.connect(new HttpV1(url));
+  return client as unknown as ClientV2;
+}
+
+async function clientV2(url: URL): Promise<ClientV2> {
+  const client = new ClientV2({ name: 'p', version: '1' });
+  await client.connect(new HttpV2(url));
+  return client;
+}
+
+const CLIENTS = [
+  ['SDK v1', clientV1],
+  ['SDK v2', clientV2],
+] as const;
 const POLLING = { pollAfterMs: 20, heartbeatMs: 10, retryMs: 10 };
 
 describe('A call that takes long', () => {
@@ -276,20 +292,37 @@ describe('A call that takes long', () => {
     standing.close();
   });
 
-  test.each([
-    ['SDK v1', (url: URL) => [new ClientV1({ name: 'p', version: '1' }), new HttpV1(url)] as const],
-    ['SDK v2', (url: URL) => [new ClientV2({ name: 'p', version: '1' }), new HttpV2(url)] as const],
-  ])('is answered to a client of %s that polls for it', async (_kind, make) => {
+  test.each(CLIENTS)('is answered to a client of %s that polls for it', async (_kind, make) => {
     const held = await start(POLLING);
-    const [made, transport] = make(new URL(`${front.origin}/mcp`));
-    const client = made as ClientV2;
-    await client.connect(transport);
+    const client = await make(new URL(`${front.origin}/mcp`));
     const answered = client.callTool({ name: 't', arguments: {} });
     await held.begun.promise;
     while (front.resumed() < 2) await new Promise((resolve) => setImmediate(resolve));
     held.end.resolve('polled');
 
     expect(await answered).toMatchObject({ content: [{ text: 'polled' }] });
+    await client.close();
+  });
+
+  test.each(CLIENTS)('and is cancelled by a client of %s is not polled for ever', async (_kind, make) => {
+    const held = await start({ retryMs: 1 });
+    const client = await make(new URL(`${front.origin}/mcp`));
+    const leaving = new AbortController();
+    const heard = Promise.withResolvers<unknown>();
+    const answered = client.callTool(
+      { name: 't', arguments: {} },
+      { signal: leaving.signal, onprogress: heard.resolve },
+    );
+    const refused = expect(answered).rejects.toThrow();
+    const { exchange } = await held.begun.promise;
+    exchange.progress({ progress: 1 });
+    await heard.promise;
+    leaving.abort();
+    await refused;
+    for (let count = 0; count < 100; count += 1) await client.ping();
+
+    expect(exchange.signal.aborted).toBe(true);
+    expect(front.resumed()).toBeLessThanOrEqual(1);
     await client.close();
   });
 });
