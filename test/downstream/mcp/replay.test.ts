@@ -1,37 +1,10 @@
 // What a session keeps of its streams: bounded, each stream for itself, and nothing for ids of elsewhere.
 import { type ServerResponse } from 'node:http';
-import { EventEmitter } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { EventConnection } from '../../../src/downstream/mcp/event-connection.ts';
 import { type EndpointLimits, LIMITS } from '../../../src/downstream/mcp/limits.ts';
 import { Replay } from '../../../src/downstream/mcp/replay.ts';
-
-/** A connection that writes into a list. */
-class Wire extends EventEmitter {
-  readonly written: string[] = [];
-  writableEnded = false;
-  destroyed = false;
-  readonly writableLength = 0;
-  writeHead = () => this;
-  flushHeaders = () => undefined;
-  write(text: string): boolean {
-    this.written.push(text);
-    return true;
-  }
-  end(text?: string): void {
-    if (text !== undefined) this.written.push(text);
-    this.writableEnded = true;
-    this.emit('close');
-  }
-  /** The client goes away. */
-  lose(): void {
-    this.destroyed = true;
-    this.emit('close');
-  }
-  get ids(): string[] {
-    return this.written.flatMap((text) => /^id: .*-(\d+)$/m.exec(text)?.[1] ?? []);
-  }
-}
+import { Wire } from '../wire.ts';
 
 function setup(some: Partial<EndpointLimits> = {}, polls = false) {
   const limits = { ...LIMITS, ...some };
