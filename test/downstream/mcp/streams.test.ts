@@ -247,6 +247,8 @@ describe('A stream is opened with a priming event', () => {
 async function clientV1(url: URL): Promise<ClientV2> {
   const client = new ClientV1({ name: 'p', version: '1' });
   await client.connect(new HttpV1(url));
+  const call = client.callTool.bind(client);
+  client.callTool = (params, options) => call(params, undefined, options as unknown as Parameters<typeof call>[2]); // as in v2
   return client as unknown as ClientV2;
 }
 
