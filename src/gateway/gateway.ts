@@ -56,7 +56,7 @@ const STOP_DRAIN_MS = 10_000;
 
 export class Gateway {
   readonly identity: Peer;
-  private readonly changes = new Changes();
+  readonly changes = new Changes();
   readonly logger: Logger;
   private readonly storage: Storage;
   private readonly upstreams: Upstreams;
