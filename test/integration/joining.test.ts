@@ -62,7 +62,6 @@ test.each(endings)('when the owner %s, one that joined takes over, and no sessio
   const space = place();
   const pipes = await openSessions(space, 4);
   const { owner, joined } = split(space, pipes);
-  await attempted(space);
   for (const pipe of joined) {
     expect(await ask(pipe, 'logging/setLevel', { level: 'debug' })).toHaveProperty('result');
     expect(await ask(pipe, 'resources/subscribe', { uri: 'fixture://text' })).toHaveProperty('result');
@@ -140,6 +139,7 @@ test('clients of the SDK go on when a `serve` that they joined ends, and the one
   const clients = await Promise.all(
     (['SDK v1', 'SDK v2 legacy', 'SDK v2 modern'] as const).map((kind) => connectClient(kind, joining)),
   );
+  await gateway.attempted();
   const echoed = async () => {
     const results = await Promise.all(
       clients.map((client) => client.callTool({ name: 'echo__echo', arguments: { text: 'hello' } })),
@@ -187,8 +187,8 @@ test('a modern client needs nothing again: its listener ends with an answer, and
 
 test('a client that starts while the owner is ending waits for the next one', async () => {
   const space = place();
-  const owner = await openSession(space);
-  const busy = await openSession(space);
+  const { owner, joined } = split(space, await openSessions(space, 2));
+  const [busy] = joined as [RawPipe];
   await startSlow(busy, 1_500);
   owner.process.kill('SIGTERM');
   const late = await openSession(space);
@@ -205,7 +205,7 @@ test('what a killed owner left behind is no hindrance', async () => {
   first.process.kill('SIGKILL');
   await once(first.process, 'exit');
   expect(ownerPid(space)).toBe(first.process.pid);
-  const second = await openSession(space);
+  const [second] = (await openSessions(space, 1)) as [RawPipe];
 
   expect(await call(second, 'echo__echo', { text: 'again' })).toBe('again');
   expect(ownerPid(space)).toBe(second.process.pid);
@@ -245,6 +245,7 @@ test('one that starts while the owner has the lock but no socket yet waits for i
   holder.kill('SIGKILL');
   const pipe = await opening;
   socket.close();
+  await attempted(space);
 
   expect(await call(pipe, 'echo__echo', { text: 'mine' })).toBe('mine');
   expect(ownerPid(space)).toBe(pipe.process.pid);
@@ -265,8 +266,8 @@ test('a signal ends one that waits for the owner', async () => {
 
 test('a joined client is told nothing but errors where nobody can take over, and its process says why', async () => {
   const space = place();
-  const owner = await openSession(space);
-  const pipe = await openSession(space);
+  const { owner, joined } = split(space, await openSessions(space, 2));
+  const [pipe] = joined as [RawPipe];
   await startSlow(pipe, 60_000);
   space.write('mcp-gateway.json', '{ "mcpServers": 1 }');
   owner.process.kill('SIGKILL');
