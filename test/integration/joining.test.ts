@@ -244,12 +244,12 @@ test('one that starts while the owner has the lock but no socket yet waits for i
   await socket.asked;
   holder.kill('SIGKILL');
   const pipe = await opening;
-  socket.close();
   await attempted(space);
 
   expect(await call(pipe, 'echo__echo', { text: 'mine' })).toBe('mine');
   expect(ownerPid(space)).toBe(pipe.process.pid);
   expect(await pipe.end()).toBe(0);
+  socket.close(); // not before: it takes the file of the name away, whoever's it is
 });
 
 test('a signal ends one that waits for the owner', async () => {
