@@ -48,7 +48,7 @@ module.exports = {
       from: { path: '^src/' },
       to: { dependencyTypes: ['npm-dev'], pathNot: 'node_modules/@types/' },
     },
-    onlyIn('sqlite-in-storage', 'better-sqlite3', ['storage/', 'audit/']),
+    onlyIn('sqlite-in-storage', 'better-sqlite3', ['storage/']),
     onlyIn('undici-in-upstream', 'undici', ['upstream/', 'cli/']),
     onlyIn('express-in-downstream', 'express', ['downstream/']),
     onlyIn('zod-in-config', 'zod', ['config/']),

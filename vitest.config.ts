@@ -10,7 +10,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     projects: [
-      project('unit', ['test/**/*.test.ts'], { exclude: ['test/{integration,chaos,long,conformance}/**'] }),
+      project('unit', ['test/**/*.test.ts'], { exclude: ['test/{integration,chaos,long}/**'] }),
       project('integration', ['test/integration/**/*.test.ts'], { exclude: ['test/integration/startup.test.ts'] }),
       // compares times of one run, so nothing else may run beside it
       project('startup', ['test/integration/startup.test.ts'], { sequence: { groupOrder: 1 } }),

@@ -3,7 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import Database from 'better-sqlite3';
+import { headOf } from '../src/audit/chain.ts';
+import { linesForward } from '../src/audit/lines.ts';
+import { segmentsIn } from '../src/audit/segments.ts';
 import { isObject } from '../src/core/json.ts';
 import { launch, type Running, runToEnd } from './process.ts';
 
@@ -95,22 +97,26 @@ export async function auditOf(bin: string, { folder, stop }: Gateway): Promise<A
   const stopped = performance.now() - before;
   const config = join(folder, 'mcp-gateway.json');
   const { code } = await runToEnd([bin, 'audit', 'verify', '--config', config, '--state', stateOf(folder)]);
-  return { ...countRecords(join(stateOf(folder), 'audit.db')), verified: code === 0, stopped };
+  return { ...countRecords(join(stateOf(folder), 'audit')), verified: code === 0, stopped };
 }
 
-function countRecords(file: string): Omit<AuditCount, 'verified' | 'stopped'> {
-  const db = new Database(file, { readonly: true });
-  try {
-    const count = (sql: string): number => Number(db.prepare(sql).pluck().get());
-    return {
-      intents: count(`SELECT count(*) FROM records WHERE kind = 'intent'`),
-      outcomes: count(`SELECT count(*) FROM records WHERE kind = 'outcome'`),
-      whole: count(
-        `SELECT count(*) FROM (SELECT call FROM records WHERE kind IN ('intent', 'outcome')
-           GROUP BY call HAVING count(*) = 2 AND count(DISTINCT kind) = 2)`,
-      ),
-    };
-  } finally {
-    db.close();
+/** What no sum of one intent and one outcome is. */
+const SEVERAL = 4;
+
+function countRecords(folder: string): Omit<AuditCount, 'verified' | 'stopped'> {
+  const kinds = { intent: 0, outcome: 0 };
+  /** Of every call, one for its intent and two for its outcome; more where there are several. */
+  const parts = new Map<string, number>();
+  for (const { path } of segmentsIn(folder)) {
+    for (const line of linesForward(path)) {
+      const head = headOf(line);
+      if (head === undefined || head.kind === 'event') continue;
+      kinds[head.kind] += 1;
+      const part = head.kind === 'intent' ? 1 : 2;
+      const earlier = parts.get(head.call) ?? 0;
+      parts.set(head.call, (earlier & part) === 0 ? earlier + part : SEVERAL);
+    }
   }
+  const whole = [...parts.values()].filter((seen) => seen === 3).length;
+  return { intents: kinds.intent, outcomes: kinds.outcome, whole };
 }

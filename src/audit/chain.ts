@@ -1,6 +1,9 @@
 // How records are linked: each stored record names the hash of the stored bytes of the one before it.
 import { hash } from 'node:crypto';
 
+/** The version of the record that this program writes, and the newest that it reads. */
+export const RECORD_VERSION = 1;
+
 /** What the first record names. */
 export const GENESIS = '0'.repeat(64);
 
@@ -13,33 +16,39 @@ export interface Link {
 
 /** The begin of the stored bytes of a record: its number, its version, and the hash of the record before. */
 export function prefixOf(seq: number, previous: string): string {
-  return `{"seq":${seq},"v":1,"prev":"${previous}",`;
+  return `{"seq":${seq},"v":${RECORD_VERSION},"prev":"${previous}",`;
 }
 
-/** Hashes the stored bytes of a record. */
+/** Hashes the stored bytes of a record: its line without the line break. */
 export function hashOf(body: string | Uint8Array): string {
   return hash('sha256', body, 'hex');
 }
 
-/** What of a record also stands in columns of its own, so that scans need not parse it. */
+/** What stands at the begin of every record in a fixed order, so that scans need not parse the rest. */
 export interface Head {
+  readonly seq: number;
+  /** UTC milliseconds. */
   readonly time: number;
-  readonly kind: string;
-  /** As it stands between its quotes; null in events. */
-  readonly call: string | null;
+  readonly kind: 'intent' | 'outcome' | 'event';
+  /** Empty in events. */
+  readonly call: string;
 }
 
-const TIME_AT = '"time":'.length;
-const KIND_AFTER = ',"kind":"'.length;
-const CALL_AFTER = '","call":"'.length;
+/** Bytes that hold the head of every record. */
+const HEAD_BYTES = 320;
+const HEAD =
+  /^\{"seq":(\d+),"v":1,"prev":"[0-9a-f]{64}","time":(\d+),"kind":"(?:(event)"|(intent|outcome)","call":"([^"]*)")/;
 
-/** Reads the head of an encoded record by its fixed order. */
-export function headOf(encoded: string): Head {
-  const timeEnd = encoded.indexOf(',', TIME_AT);
-  const kindStart = timeEnd + KIND_AFTER;
-  const kindEnd = encoded.indexOf('"', kindStart);
-  const kind = encoded.slice(kindStart, kindEnd);
-  const callStart = kindEnd + CALL_AFTER;
-  const call = kind === 'event' ? null : encoded.slice(callStart, encoded.indexOf('"', callStart));
-  return { time: Number(encoded.slice(TIME_AT, timeEnd)), kind, call };
+/** Reads the head of a stored record; undefined when it does not begin as one of this version. */
+export function headOf(line: Buffer): Head | undefined {
+  const found = HEAD.exec(line.toString('latin1', 0, HEAD_BYTES));
+  if (found === null) return undefined;
+  const [, seq, time, event, kind, call] = found;
+  return { seq: Number(seq), time: Number(time), kind: (event ?? kind) as Head['kind'], call: call ?? '' };
+}
+
+/** Reads number and version of a stored record, also of one that a newer program wrote. */
+export function numberOf(line: Buffer): { readonly seq: number; readonly version: number } | undefined {
+  const found = /^\{"seq":(\d+),"v":(\d+),/.exec(line.toString('latin1', 0, 64));
+  return found === null ? undefined : { seq: Number(found[1]), version: Number(found[2]) };
 }

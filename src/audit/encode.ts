@@ -1,7 +1,14 @@
 // The stored form of a record: JSON put together by hand, because it is written twice for every call.
 import { type Peer } from '../core/call.ts';
 import { type Principal } from '../core/principal.ts';
-import { type AuditRecord, type EventRecord, type IntentRecord, type OutcomeRecord, type Wire } from './record.ts';
+import {
+  SEGMENT_STARTED,
+  type AuditRecord,
+  type EventRecord,
+  type IntentRecord,
+  type OutcomeRecord,
+  type Wire,
+} from './record.ts';
 
 /** Characters of a name or URI that came from outside. */
 const MAX_NAME = 1024;
@@ -12,7 +19,8 @@ const MAX_DETAIL = 16_384;
 
 /**
  * The JSON of a record after its opening brace: the writer puts number, version and link before it. Every record begins with time
- * and kind, those of calls go on with the call's id, which is hexadecimal like the trace and so needs no escapes; the writer and `verify` rely on that order. Never contains a line break.
+ * and kind, those of calls go on with the call's id, which is hexadecimal like the trace and so needs
+ * no escapes; whoever reads the log relies on that order. Never contains a line break.
  */
 export function encodeRecord(record: AuditRecord): string {
   if (record.kind === 'intent') return encodeIntent(record);
@@ -53,8 +61,10 @@ function encodeOutcome(record: OutcomeRecord): string {
 
 function encodeEvent(record: EventRecord): string {
   const whole = JSON.stringify(record.detail);
+  // a start after a crash needs the whole list, and the list is bounded
+  const longest = record.event === SEGMENT_STARTED ? Infinity : MAX_DETAIL;
   const detail =
-    whole.length > MAX_DETAIL ? `{"omitted":"${whole.length} characters, at most ${MAX_DETAIL} are kept"}` : whole;
+    whole.length > longest ? `{"omitted":"${whole.length} characters, at most ${MAX_DETAIL} are kept"}` : whole;
   return `"time":${record.time},"kind":"event","event":${quote(record.event, MAX_PEER)},"detail":${detail}}`;
 }
 

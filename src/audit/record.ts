@@ -76,6 +76,9 @@ export interface EventRecord {
   readonly detail: JsonObject;
 }
 
+/** The event that every segment begins with; its detail is as long as the list of calls in flight. */
+export const SEGMENT_STARTED = 'segment_started';
+
 export type AuditRecord = IntentRecord | OutcomeRecord | EventRecord;
 
 /** The record of a call that is about to run, or to be refused. */

@@ -1,8 +1,8 @@
-// Checks the chain: every hash over the stored bytes, every link, every number.
+// Checks the chain: every link over the stored bytes, every number, every segment.
+import { GENESIS, hashOf, numberOf, prefixOf } from './chain.ts';
+import { linesBackward, linesForward } from './lines.ts';
 import { reasonOf } from '../core/errors.ts';
-import { openDatabase, type Database } from '../storage/database.ts';
-import { AUDIT_MIGRATIONS } from '../storage/migrations.ts';
-import { GENESIS, hashOf, headOf, prefixOf } from './chain.ts';
+import { parseRecord, readableSegments, type Segment } from './segments.ts';
 
 /** A record by its number, its time (UTC ms) and its hash; the last one's, kept elsewhere, proves that nothing was cut off. */
 export interface Endpoint {
@@ -19,34 +19,9 @@ export interface Verification {
   readonly first?: Endpoint;
   readonly last?: Endpoint;
   /** The first record that is not as it was written. */
-  readonly problem?: { readonly seq: number; readonly message: string };
-}
-
-const PAGE = 2_000;
-
-/** As the database gives it: one array a record, the body as bytes, since bytes are what was hashed. */
-type Stored = [seq: number, time: number, kind: string, call: string | null, body: Buffer, hash: string];
-
-/** Recomputes the chain from the first record. Runs beside the writer. Throws StateError when the file cannot be opened. */
-export function verifyAudit(file: string): Verification {
-  const db = openDatabase(file, { migrations: AUDIT_MIGRATIONS, readonly: true, synchronous: 'NORMAL' });
-  const progress: Progress = { first: undefined, last: undefined };
-  try {
-    // The marks come first: a writer may add records meanwhile, and then marks, but never the other way round.
-    const marks = marksOf(db);
-    const problem = walk(db, progress, marks);
-    return report(progress, problem);
-  } catch (thrown) {
-    const seq = nextOf(progress);
-    return report(progress, { seq, message: `the database is damaged at or after this record: ${reasonOf(thrown)}` });
-  } finally {
-    db.close();
-  }
-}
-
-interface Progress {
-  first: Endpoint | undefined;
-  last: Endpoint | undefined;
+  readonly problem?: Problem;
+  /** Bytes at the end that are no whole record: one is being written, or its writer was killed and the next start cuts it off. */
+  readonly unfinished?: number;
 }
 
 interface Problem {
@@ -54,100 +29,127 @@ interface Problem {
   readonly message: string;
 }
 
-/** The range of times that a mark claims for the records up to it, since the mark before. */
-interface Range {
-  earliest: number;
-  latest: number;
+/**
+ * Recomputes the chain from the first record, in bounded memory, beside the process that writes. A record is held by the one after
+ * it; of the last there is only its hash, which whoever keeps it can compare. Throws StateError when there is no log, or a newer
+ * program wrote it.
+ */
+export function verifyAudit(folder: string): Verification {
+  const segments = readableSegments(folder);
+  const walk = new Walk();
+  const lastWhole = lastIsWhole(segments.at(-1));
+  try {
+    for (const segment of segments) if (!walk.through(segment, segment === segments.at(-1))) break;
+  } catch (thrown) {
+    walk.fail({ seq: walk.next, message: `the log cannot be read at or after this record: ${reasonOf(thrown)}` });
+  }
+  if (!lastWhole) walk.doubtLast('it is not a record any more: its content was changed');
+  return walk.report();
 }
 
-function walk(db: Database, progress: Progress, marks: ReadonlyMap<number, Range>): Problem | undefined {
-  const page = db
-    .prepare<[bigint], Stored>(
-      `SELECT seq, time, kind, call, CAST(body AS BLOB), hash FROM records WHERE seq >= ? ORDER BY seq LIMIT ${PAGE}`,
-    )
-    .raw();
-  // A forged record may have any number, also one below the first.
-  let from = -(2n ** 63n);
-  let range = emptyRange();
-  for (;;) {
-    const rows = page.all(from);
-    for (const row of rows) {
-      const problem = check(row, progress);
-      if (problem !== undefined) return problem;
-      const [seq, time, , , , hash] = row;
-      progress.last = { seq, time, hash };
-      progress.first ??= progress.last;
-      widen(range, time);
-      const claimed = marks.get(seq);
-      if (claimed === undefined) continue;
-      if (claimed.earliest > range.earliest || claimed.latest < range.latest) return { seq, message: FALSE_MARK };
-      range = emptyRange();
+/** The last record has none after it that holds it, so it is at least looked at. */
+function lastIsWhole(segment: Segment | undefined): boolean {
+  if (segment === undefined) return true;
+  for (const line of linesBackward(segment.path)) return parseRecord(line.toString()) !== undefined;
+  return true;
+}
+
+/** A record that was walked over: what an endpoint says, before anybody needs its time. */
+interface Step {
+  readonly seq: number;
+  readonly hash: string;
+  readonly begin: string;
+}
+
+/** Bytes after the prefix of a record that hold its time. */
+const TIME_BYTES = 32;
+
+class Walk {
+  #first: Step | undefined;
+  #last: Step | undefined;
+  /** The one before the last. */
+  #held: Step | undefined;
+  #problem: Problem | undefined;
+  #unfinished = 0;
+
+  /** Number of the record that must come next. */
+  get next(): number {
+    return (this.#last?.seq ?? 0) + 1;
+  }
+
+  /** Checks the records of a segment; false when one of them is not as it was written. */
+  through(segment: Segment, isLast: boolean): boolean {
+    const isNamed = segment.first === this.next;
+    const lines = linesForward(segment.path);
+    for (let found = lines.next(); ; found = lines.next()) {
+      if (found.done === true) {
+        if (isLast) this.#unfinished = found.value;
+        else if (found.value > 0) this.fail({ seq: this.next, message: `${segment.name} ends in the middle of it` });
+        break;
+      }
+      if (!this.#step(found.value)) break;
+      if (!isNamed) {
+        this.doubtLast(`${segment.name} begins with it: the file was renamed`);
+        break;
+      }
     }
-    if (rows.length < PAGE) return checkTail(progress, marks);
-    from = BigInt(nextOf(progress));
+    lines.return(0);
+    return this.#problem === undefined;
+  }
+
+  fail(problem: Problem): void {
+    this.#problem ??= problem;
+  }
+
+  /** Says that the last record that was walked over is not what was written, if nothing worse was found. */
+  doubtLast(message: string): void {
+    if (this.#problem !== undefined || this.#last === undefined) return;
+    this.#problem = { seq: this.#last.seq, message };
+    this.#last = this.#held;
+  }
+
+  report(): Verification {
+    const problem = this.#problem;
+    return {
+      ok: problem === undefined,
+      records: this.#last?.seq ?? 0,
+      ...(this.#first && this.#last && { first: endpointOf(this.#first), last: endpointOf(this.#last) }),
+      ...(problem && { problem }),
+      ...(this.#unfinished > 0 && { unfinished: this.#unfinished }),
+    };
+  }
+
+  #step(line: Buffer): boolean {
+    const seq = this.next;
+    const prefix = prefixOf(seq, this.#last?.hash ?? GENESIS);
+    const begin = line.toString('latin1', 0, prefix.length + TIME_BYTES);
+    if (!begin.startsWith(prefix)) {
+      this.#explain(line, seq);
+      return false;
+    }
+    this.#held = this.#last;
+    this.#last = { seq, hash: hashOf(line), begin };
+    this.#first ??= this.#last;
+    if (!line.includes(RUN_TOGETHER)) return true;
+    this.doubtLast('the line break after it is gone');
+    return false;
+  }
+
+  #explain(line: Buffer, seq: number): void {
+    const found = numberOf(line)?.seq;
+    if (found === undefined) this.fail({ seq, message: 'its line does not begin as a record does' });
+    else if (found > seq) this.fail({ seq, message: `it is missing; the next one that is there is ${found}` });
+    else if (found < seq) {
+      this.fail({ seq, message: `it was written as record ${found}: records were moved, copied or removed` });
+    } else if (this.#last === undefined)
+      this.fail({ seq, message: 'it links to a record before it, and there is none' });
+    else this.doubtLast(`record ${seq} does not link to it: this one or that one was rewritten`);
   }
 }
 
-const FALSE_MARK =
-  'the table of marks gives the records up to this one times that they do not have, which hides them from searches by time';
+/** Where one record ends and the next begins in the same line; inside a record its quotes would be escaped. */
+const RUN_TOGETHER = Buffer.from('}{"seq":');
 
-function check([seq, time, kind, call, body, hash]: Stored, progress: Progress): Problem | undefined {
-  const expected = nextOf(progress);
-  if (seq !== expected) {
-    const message =
-      seq > expected ? `it is missing; the next one that is there is ${seq}` : 'a record was put before the first';
-    return { seq: seq > expected ? expected : seq, message };
-  }
-  if (hashOf(body) !== hash) return { seq, message: 'its content is not what was hashed when it was written' };
-  const prefix = prefixOf(seq, progress.last?.hash ?? GENESIS);
-  if (body.toString('latin1', 0, prefix.length) !== prefix) return { seq, message: explainLink(body, seq) };
-  const head = headOf(body.toString('utf8', prefix.length, prefix.length + 512));
-  if (head.time !== time || head.kind !== kind || head.call !== call) {
-    return { seq, message: 'its columns do not say what its content says' };
-  }
-  return undefined;
-}
-
-function explainLink(body: Buffer, seq: number): string {
-  const found = /^\{"seq":(\d+),/.exec(body.toString('latin1', 0, 32))?.[1];
-  if (found !== undefined && Number(found) !== seq)
-    return `it was written as record ${found}: records were moved, copied or removed`;
-  return `it does not link to record ${seq - 1}: that one or this one was rewritten`;
-}
-
-/** Marks are only written for records that are there, so one beyond the end tells that the end was cut off. */
-function checkTail(progress: Progress, marks: ReadonlyMap<number, Range>): Problem | undefined {
-  const end = progress.last?.seq ?? 0;
-  const beyond = Math.max(0, ...[...marks.keys()].slice(-1));
-  return beyond > end
-    ? { seq: end + 1, message: `it is missing, and so is all up to record ${beyond} at least` }
-    : undefined;
-}
-
-function marksOf(db: Database): Map<number, Range> {
-  const rows = db.prepare<[], Range & { seq: number }>('SELECT seq, earliest, latest FROM marks ORDER BY seq').all();
-  return new Map(rows.map(({ seq, earliest, latest }) => [seq, { earliest, latest }]));
-}
-
-function report({ first, last }: Progress, problem: Problem | undefined): Verification {
-  return {
-    ok: problem === undefined,
-    records: last?.seq ?? 0,
-    ...(first && { first }),
-    ...(last && { last }),
-    ...(problem && { problem }),
-  };
-}
-
-function nextOf(progress: Progress): number {
-  return (progress.last?.seq ?? 0) + 1;
-}
-
-function emptyRange(): Range {
-  return { earliest: Number.MAX_SAFE_INTEGER, latest: 0 };
-}
-
-function widen(range: Range, time: number): void {
-  if (time < range.earliest) range.earliest = time;
-  if (time > range.latest) range.latest = time;
+function endpointOf({ seq, hash, begin }: Step): Endpoint {
+  return { seq, time: Number(/"time":(\d+)/.exec(begin)?.[1]), hash };
 }

@@ -41,7 +41,7 @@ export const auditQuery: Command = {
   positionals: 0,
   run: (invocation) => {
     const filters = filtersOf(invocation.flags);
-    const rows = queryAudit(fileOf(invocation), filters);
+    const rows = queryAudit(folderOf(invocation), filters);
     if (invocation.flags.json)
       for (const row of rows) printJsonLine({ ...row, time: new Date(row.time).toISOString() });
     else printRows([...rows]);
@@ -56,7 +56,7 @@ export const auditVerify: Command = {
   examples: ['mcp-gateway audit verify'],
   positionals: 0,
   run: (invocation) => {
-    const result = verifyAudit(fileOf(invocation));
+    const result = verifyAudit(folderOf(invocation));
     if (invocation.flags.json) printJson(result);
     else if (result.ok)
       print(`ok: ${result.records} records, the chain is whole${result.last ? `, last hash ${result.last.hash}` : ''}`);
@@ -64,16 +64,20 @@ export const auditVerify: Command = {
       say(
         `not ok: record ${result.problem?.seq ?? '?'}: ${result.problem?.message ?? ''} (${result.records} records before it are whole)`,
       );
+    if (result.unfinished !== undefined && !invocation.flags.json)
+      say(`the last ${result.unfinished} bytes are a record that is being written, or was when its writer was killed.`);
     return Promise.resolve(result.ok ? EXIT.ok : EXIT.checkFailed);
   },
 };
 
-function fileOf(invocation: Invocation): string {
-  const file = join(stateDirectoryOf(invocation), 'audit.db');
-  if (existsSync(file)) return file;
+function folderOf(invocation: Invocation): string {
+  const folder = join(stateDirectoryOf(invocation), 'audit');
+  if (existsSync(folder)) return folder;
   throw new ExitError(
     EXIT.notFound,
-    `there is no log at ${file}; it begins when the gateway first runs. Name another place with --state.`,
+    existsSync(`${folder}.db`)
+      ? `${folder}.db is a log of an earlier version; start the gateway once, which takes it over.`
+      : `there is no log at ${folder}; it begins when the gateway first runs. Name another place with --state.`,
   );
 }
 

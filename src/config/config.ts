@@ -35,6 +35,9 @@ export interface ServerConfig {
   readonly headers: Readonly<Record<string, Secret>>;
   readonly timeouts: Timeouts;
   readonly tls?: TlsConfig;
+  readonly isolation: ServerEntry['isolation'];
+  /** `idle` in milliseconds. */
+  readonly instances: Readonly<Pick<ServerEntry['instances'], 'max' | 'idle' | 'lazy'>>;
   readonly tools: NamePatterns;
   readonly prompts: NamePatterns;
   readonly resources: NamePatterns;

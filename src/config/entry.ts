@@ -13,7 +13,7 @@ import { type Document, type Finding, positionAt, problemAt } from './positions.
 import { type Path, type Problem } from './problems.ts';
 import { type Expansion, expand, findReferences, pathKey } from './references.ts';
 import { serverEntry, type ServerEntry, URL_KEYS } from './schema.ts';
-import { brokenServer, disabledServer, isDisabled, type EntryPlace, transportOf, usableServer } from './server.ts';
+import { brokenServer, disabledServer, isDisabled, type EntryPlace, usableServer } from './server.ts';
 
 /** An entry to read: its place in a file, and what it is resolved against. */
 export interface EntryRequest {
@@ -41,7 +41,6 @@ interface Findings {
 }
 
 const EMPTY_MEANS_NONE = new Set(['command', ...URL_KEYS]);
-const NO_SSE = "HTTP+SSE upstreams are not supported yet; use the server's Streamable HTTP URL";
 
 /** Reads an entry. Never throws: what is wrong with it is in the outcome. */
 export function readEntry(request: EntryRequest, value: unknown): EntryOutcome {
@@ -89,9 +88,6 @@ function check(
   findings.warnings.push(...unknownKeyWarnings(raw, path), ...idleKeyWarnings(raw, path));
   if (isObject(raw.headers)) findings.warnings.push(...ownHeaderWarnings(Object.keys(raw.headers), path));
   if (!parsed.success) return isDisabled(raw) ? serverEntry.parse({}) : undefined;
-  if (transportOf(parsed.data) === 'sse' && findings.faults.length === 0) {
-    findings.absences.push({ path: [...path, raw.type === undefined ? 'transport' : 'type'], message: NO_SSE });
-  }
   return parsed.data;
 }
 

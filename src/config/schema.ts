@@ -107,6 +107,20 @@ const timeouts = z
   .prefault({})
   .describe('Time limits by phase.');
 
+const instances = z
+  .looseObject({
+    max: z.int().min(1).max(10_000).default(32).describe('Most instances that belong to a session or principal.'),
+    idle: milliseconds
+      .prefault('30m')
+      .describe('How long an unused process, or an unused instance of a session or principal, is kept.'),
+    lazy: z
+      .boolean()
+      .default(false)
+      .describe('Whether a process whose offer is known from before is started only when it is used.'),
+  })
+  .prefault({})
+  .describe('The processes or connections of a server.');
+
 const transport = z.enum(Object.keys(TRANSPORTS) as (keyof typeof TRANSPORTS)[]);
 
 /** One server as clients write it. Unknown keys stay, so that they can be warned about. */
@@ -165,6 +179,13 @@ export const serverEntry = z
     prompts: patterns('prompts', 'used'),
     resources: patterns('resources (by URI)', 'read'),
     tls: tls.optional(),
+    isolation: z
+      .enum(['auto', 'shared', 'session', 'principal'])
+      .default('auto')
+      .describe(
+        'Whose calls share a process or connection. `shared`: everybody’s. `session`: those of one client session (of a modern client: of one principal). `principal`: those of one principal. `auto`: everybody’s, until the server asks its callers something or assigns a session id; then as `session`.',
+      ),
+    instances,
   })
   .meta({ id: 'Server', title: 'MCP server' });
 

@@ -51,6 +51,7 @@ export function usableServer(entry: ServerEntry, place: EntryPlace, resolved: re
     alias: entry.alias ?? place.name,
     env: wrap(texts.env),
     headers: wrap(texts.headers),
+    ...sharingOf(entry),
     ...offerOf(entry),
     secrets: secretsOf({ ...texts, url, resolved }),
     digest: digestOf({ ...reach, ...texts }),
@@ -105,6 +106,7 @@ function skeleton({ name, source, mainDirectory, raw }: EntryPlace): ServerConfi
     cwd: mainDirectory,
     headers: {},
     timeouts: pickTimeouts(DEFAULTS.timeouts),
+    ...sharingOf(DEFAULTS),
     ...offerOf(DEFAULTS),
     source,
     display: displayOf(raw),
@@ -162,6 +164,11 @@ function pickTimeouts({ start, connect, firstByte, idle, total }: ServerEntry['t
 function offerOf({ tools, prompts, resources }: ServerEntry): Pick<ServerConfig, 'tools' | 'prompts' | 'resources'> {
   const plain = ({ allow, deny }: ServerEntry['tools']) => ({ allow, deny });
   return { tools: plain(tools), prompts: plain(prompts), resources: plain(resources) };
+}
+
+function sharingOf({ isolation, instances }: ServerEntry): Pick<ServerConfig, 'isolation' | 'instances'> {
+  const { max, idle, lazy } = instances;
+  return { isolation, instances: { max, idle, lazy } };
 }
 
 function tlsOf(tls: NonNullable<ServerEntry['tls']>, directory: string): TlsConfig {

@@ -150,6 +150,11 @@ export const ERRORS = {
       'The server asked while several calls were running, and did not say for which: it gets this error instead of an answer.',
     ),
   ),
+  client_unreachable: row(
+    -33020,
+    200,
+    caller('The server asked something of a client that has no event stream open on which it could be asked.'),
+  ),
   internal: callRow(-32603, 500, gateway('A bug in the gateway. The log has the cause under the same call id.', false)),
 } as const satisfies Record<string, ErrorRow>;
 

@@ -9,11 +9,15 @@ import { FailedAttempts } from './failed-attempts.ts';
 import { corsHeaders, preflightHeaders } from './cors.ts';
 import { compileGuard, type Head, type RawHead, readTarget } from './guard.ts';
 import { McpEndpoint } from './mcp/endpoint.ts';
+import { type EndpointLimits, LIMITS } from './mcp/limits.ts';
+import { Sessions } from './mcp/sessions.ts';
+import { SseEndpoint } from './mcp/sse-endpoint.ts';
 
 export interface FrontOptions {
   readonly gateway: Gateway;
   /** Absent on the control socket, whose file permissions are the check. */
   readonly network?: { /** Whether every bound address is a loopback one. */ readonly loopback: boolean };
+  readonly limits?: EndpointLimits;
 }
 
 /** A front's listener, and the way to end its sessions and their streams. */
@@ -29,11 +33,13 @@ interface HttpVisit {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-const SERVER_PATH = /^\/mcp\/s\/([A-Za-z0-9._-]{1,64})$/;
+const SERVER_PATH = /^\/mcp\/s\/([A-Za-z0-9._-]{1,64})(\/sse)?$/;
 
 /** Makes the request listener of one front. */
-export function createFront({ gateway, network }: FrontOptions): Front {
-  const endpoint = new McpEndpoint(gateway);
+export function createFront({ gateway, network, limits = LIMITS }: FrontOptions): Front {
+  const sessions = new Sessions(gateway.snapshot.config.limits.sessions, limits);
+  const endpoint = new McpEndpoint(gateway, { sessions, limits });
+  const sseEndpoint = new SseEndpoint(gateway, { sessions, limits });
   const checkHead = network && guardOf(gateway, network.loopback);
   let admin: Promise<RequestListener> | undefined; // loaded by the first who asks: it is no part of the hot path
 
@@ -58,17 +64,18 @@ export function createFront({ gateway, network }: FrontOptions): Front {
         .end();
       return;
     }
-    const scope = path === '/mcp' ? undefined : SERVER_PATH.exec(path)?.[1];
-    if (path === '/mcp' || scope !== undefined) {
+    const [, scope, suffix] = SERVER_PATH.exec(path) ?? [];
+    const sse = path === '/sse' || suffix !== undefined;
+    if (path === '/mcp' || sse || scope !== undefined) {
       const principal = authenticate(request);
       const address = request.socket.remoteAddress;
       const caller = {
         principal,
-        transport: 'streamable-http',
+        transport: sse ? 'sse' : 'streamable-http',
         ...(scope !== undefined && { scope }),
         ...(address !== undefined && { address }),
       } as const;
-      await endpoint.handle({ request, response, caller, headers });
+      await (sse ? sseEndpoint : endpoint).handle({ request, response, caller, headers });
       return;
     }
     admin ??= import('./admin/app.ts').then(({ createAdmin }) =>
@@ -93,7 +100,7 @@ export function createFront({ gateway, network }: FrontOptions): Front {
 
   return {
     listener: (request, response) => void serve(request, response),
-    close: () => endpoint.close(),
+    close: () => sessions.close(),
   };
 }
 

@@ -10,28 +10,38 @@ export interface ChangeListener {
   resourceUpdated(server: string, uri: string): void;
 }
 
-/** Tells listeners; a listener that joins later hears only of later changes. */
+interface Waiting {
+  readonly server: string;
+  readonly owner: string | undefined;
+  readonly kinds: Set<OfferKind>;
+}
+
+/**
+ * Tells listeners; a listener that joins later hears only of later changes. What an owner's instance announces is told to that owner
+ * alone (design, Instances and affinity).
+ */
 export class Changes {
-  private readonly listeners = new Set<ChangeListener>();
-  private readonly waiting = new Map<string, Set<OfferKind>>();
+  private readonly listeners = new Map<ChangeListener, ReadonlySet<string>>();
+  private readonly waiting = new Map<string, Waiting>();
   private timer: NodeJS.Timeout | undefined;
 
-  /** Returns the way to stop listening. */
-  subscribe(listener: ChangeListener): () => void {
-    this.listeners.add(listener);
+  /** `owners` are the keys of the owners that the listener can be. Returns the way to stop listening. */
+  subscribe(listener: ChangeListener, owners: ReadonlySet<string>): () => void {
+    this.listeners.set(listener, owners);
     return () => this.listeners.delete(listener);
   }
 
-  listsChanged(server: string, kinds: Iterable<OfferKind>): void {
-    const waiting = this.waiting.get(server) ?? new Set();
-    for (const kind of kinds) waiting.add(kind);
-    if (waiting.size === 0) return;
-    this.waiting.set(server, waiting);
+  listsChanged(server: string, kinds: Iterable<OfferKind>, owner?: string): void {
+    const key = `${server}\n${owner ?? ''}`;
+    const waiting = this.waiting.get(key) ?? { server, owner, kinds: new Set() };
+    for (const kind of kinds) waiting.kinds.add(kind);
+    if (waiting.kinds.size === 0) return;
+    this.waiting.set(key, waiting);
     this.timer ??= setTimeout(() => this.flush(), COALESCE_MS).unref();
   }
 
-  resourceUpdated(server: string, uri: string): void {
-    for (const listener of this.listeners) listener.resourceUpdated(server, uri);
+  resourceUpdated(server: string, uri: string, owner?: string): void {
+    for (const listener of this.hearing(owner)) listener.resourceUpdated(server, uri);
   }
 
   close(): void {
@@ -41,8 +51,15 @@ export class Changes {
 
   private flush(): void {
     this.timer = undefined;
-    const told = [...this.waiting];
+    const told = [...this.waiting.values()];
     this.waiting.clear();
-    for (const [server, kinds] of told) for (const listener of this.listeners) listener.listsChanged(server, kinds);
+    for (const { server, kinds, owner } of told)
+      for (const listener of this.hearing(owner)) listener.listsChanged(server, kinds);
+  }
+
+  private hearing(owner: string | undefined): ChangeListener[] {
+    const all = [...this.listeners];
+    const hearing = owner === undefined ? all : all.filter(([, owners]) => owners.has(owner));
+    return hearing.map(([listener]) => listener);
   }
 }

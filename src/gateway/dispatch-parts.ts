@@ -3,13 +3,17 @@ import { type Catalog } from '../catalog/catalog.ts';
 import { type SeenUris } from '../catalog/seen-uris.ts';
 import { type Target } from '../core/call.ts';
 import { type CancelSignal } from '../core/cancellation.ts';
+import { type CallerFacts } from '../upstream/mcp/affinity.ts';
 import { type Upstream } from '../upstream/mcp/upstream.ts';
+import { type RequestStates } from './bridge/request-state.ts';
 import { type Changes } from './changes.ts';
 
 export interface DispatchParts {
-  readonly catalog: () => Catalog;
+  /** What the caller is offered. */
+  readonly catalog: (caller: CallerFacts) => Catalog;
   readonly upstream: (name: string) => Upstream | undefined;
   readonly seen: SeenUris;
+  readonly states: RequestStates;
   readonly changes: Changes;
   /** Whether the thing may be used: what a listener may hear of. */
   readonly permits: (target: Target) => boolean;

@@ -10,17 +10,20 @@ import { type Config } from '../config/config.ts';
 import { type OfferKind, type Peer } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { type JsonObject } from '../core/json.ts';
-import { type Principal } from '../core/principal.ts';
 import { type Reply } from '../core/reply.ts';
 import { CallLedger } from '../quota/count.ts';
+import { type LogLevel } from '../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
 import { type StateDirectory } from '../storage/state-directory.ts';
 import { type Logger } from '../telemetry/logger.ts';
 import { Deadlines } from '../upstream/mcp/deadlines.ts';
 import { EraStore } from '../upstream/mcp/era-store.ts';
+import { type CallerFacts, ownerKeys } from '../upstream/mcp/affinity.ts';
+import { TraitStore } from '../upstream/mcp/trait-store.ts';
 import { type ServerStatus } from '../upstream/mcp/status.ts';
+import { RequestStates } from './bridge/request-state.ts';
 import { buildCall, type CallRequest, type Known } from './call-request.ts';
-import { Changes } from './changes.ts';
+import { type ChangeListener, Changes } from './changes.ts';
 import { InFlight } from '../core/in-flight.ts';
 import { declareAll, declareOne, type Declaration } from './offer.ts';
 import { compileSnapshot, type Snapshot } from './snapshot.ts';
@@ -52,13 +55,14 @@ const STOP_DRAIN_MS = 10_000;
 
 export class Gateway {
   readonly identity: Peer;
-  readonly changes = new Changes();
+  private readonly changes = new Changes();
   readonly logger: Logger;
   private readonly storage: Storage;
   private readonly upstreams: Upstreams;
   private readonly names: NameBook;
   private readonly store: CatalogStore;
   private readonly seen = new SeenUris();
+  private readonly states: RequestStates;
   private readonly ledger = new CallLedger();
   private readonly inFlight = new InFlight();
   private readonly stopping = new Cancellation();
@@ -68,19 +72,22 @@ export class Gateway {
     permits: (target) => this.snapshot.policy.decide(target).allowed,
   };
   private catalog: Catalog;
+  /** Catalogs of callers to whom a server offers something else than to everybody. */
+  private readonly ownCatalogs = new Map<string, Catalog>();
+  private hasOwnOffers = false;
   private reloadError: string | undefined;
   snapshot: Snapshot;
 
   /** Takes the state directory and opens the log. Throws StateError; nothing is started yet. */
   static async open(options: GatewayOptions): Promise<Gateway> {
-    const storage = await openStorage(options.stateDirectory, options.logger);
+    const storage = openStorage(options.stateDirectory, options.logger);
     try {
       const gateway = new Gateway(options, storage);
       const { version } = options.identity;
       await storage.audit.append(eventOf('gateway_started', { version, config: options.config.hash }));
       return gateway;
     } catch (error) {
-      await closeStorage(storage);
+      closeStorage(storage);
       throw error;
     }
   }
@@ -90,16 +97,19 @@ export class Gateway {
     this.logger = options.logger;
     this.storage = storage;
     this.store = new CatalogStore(storage.state);
+    this.states = new RequestStates(storage.keyring);
     this.names = new NameBook(this.store);
     this.upstreams = new Upstreams(
       {
         client: options.identity,
         deadlines: new Deadlines(),
         eras: new EraStore(storage.state),
+        traits: new TraitStore(storage.state),
         maxMessageBytes: options.config.limits.upstreamMessage,
         env: options.env,
         onOffer: (server, stored) => this.onOffer(server, stored),
-        onResourceUpdated: (server, uri) => this.changes.resourceUpdated(server, uri),
+        onOwnOffer: (server, owner) => this.onOwnOffer(server, owner),
+        onResourceUpdated: (server, uri, owner) => this.changes.resourceUpdated(server, uri, owner),
         onEvent: (event, detail) => this.record(event, detail),
       },
       this.store,
@@ -128,7 +138,7 @@ export class Gateway {
     const next = this.compile(config);
     await this.storage.audit.append(eventOf('config_reloaded', { before: before.config.hash, config: config.hash }));
     const { touched } = this.upstreams.apply(config);
-    this.catalog = buildCatalog(this.upstreams.sources(), this.names);
+    this.rebuildCatalog();
     this.snapshot = next;
     this.reloadError = undefined;
     this.upstreams.start();
@@ -148,21 +158,22 @@ export class Gateway {
     if (this.stopping.signal.aborted)
       throw new GatewayError('shutting_down', 'The gateway is stopping; try again when it is back.');
     const { scope } = request;
-    const view = this.view(scope);
+    const view = this.view(scope, request);
     if (scope !== undefined) this.requireDeclared(scope, request.method);
     let call = buildCall(request, view, this.known);
     const unmet = call.requested !== undefined && !call.target ? this.upstreams.firstSight() : undefined;
     if (unmet) {
       // a name that nobody offers yet may be that of a server which is just being met
       await unmet;
-      call = buildCall(request, this.view(scope), this.known);
+      call = buildCall(request, this.view(scope, request), this.known);
     }
     return this.inFlight.track(this.snapshot.handle(call));
   }
 
   /** What an endpoint shows. Throws `not_found` where there is no such server. */
-  private view(scope: string | undefined): View {
-    const view = scope === undefined ? this.catalog.all : this.catalog.server(scope);
+  private view(scope: string | undefined, caller: CallerFacts): View {
+    const { all, server } = this.catalogFor(caller);
+    const view = scope === undefined ? all : server(scope);
     if (!view) throw new GatewayError('not_found', `There is no server named "${scope ?? ''}" here.`);
     return view;
   }
@@ -180,10 +191,22 @@ export class Gateway {
   }
 
   /** The server that a URI leads to, for this caller. */
-  serverOfUri(uri: string, caller: { principal: Principal; scope?: string }): string | undefined {
-    const view = caller.scope === undefined ? this.catalog.all : this.catalog.server(caller.scope);
+  serverOfUri(uri: string, caller: CallerFacts & { scope?: string }): string | undefined {
     const { permits } = this.known;
-    return view?.findUri(uri, { seen: (seen) => this.seen.serverOf(caller.principal.id, seen), permits })?.server;
+    return this.view(caller.scope, caller).findUri(uri, {
+      seen: (seen) => this.seen.serverOf(caller.principal.id, seen),
+      permits,
+    })?.server;
+  }
+
+  /** Tells a listener of changes, as far as they concern this caller. Returns the way to stop listening. */
+  hear(listener: ChangeListener, caller: CallerFacts): () => void {
+    return this.changes.subscribe(listener, ownerKeys(caller));
+  }
+
+  /** A session wants log lines of this level from the servers. */
+  wantLogLevel(level: LogLevel, caller: CallerFacts): void {
+    for (const upstream of this.upstreams.all()) upstream.wantLogLevel(level, caller);
   }
 
   /** Lets go of everything that a session or listener followed. */
@@ -244,14 +267,15 @@ export class Gateway {
     await this.storage.audit
       .append(eventOf('gateway_stopped'))
       .catch((error: unknown) => this.logger.error({ err: error }, 'the stop is missing from the audit log'));
-    await closeStorage(this.storage);
+    closeStorage(this.storage);
   }
 
   private compile(config: Config): Snapshot {
     return compileSnapshot(config, {
-      catalog: () => this.catalog,
+      catalog: (caller) => this.catalogFor(caller),
       upstream: (name) => this.upstreams.get(name),
       seen: this.seen,
+      states: this.states,
       changes: this.changes,
       firstSight: () => this.upstreams.firstSight(),
       stopping: this.stopping.signal,
@@ -276,12 +300,31 @@ export class Gateway {
     return shape(before) !== shape(this.snapshot.config);
   }
 
+  private rebuildCatalog(): void {
+    this.catalog = buildCatalog(this.upstreams.sources(), this.names);
+    this.ownCatalogs.clear();
+  }
+
+  private catalogFor(caller: CallerFacts): Catalog {
+    const own = this.hasOwnOffers ? this.upstreams.ownSources(caller) : undefined;
+    if (!own) return this.catalog;
+    const known = this.ownCatalogs.get(own.key) ?? buildCatalog(own.sources, this.names);
+    this.ownCatalogs.set(own.key, known);
+    return known;
+  }
+
+  private onOwnOffer(server: string, owner: string): void {
+    this.ownCatalogs.clear();
+    this.hasOwnOffers = this.upstreams.all().some((upstream) => upstream.hasOwnOffers);
+    this.changes.listsChanged(server, KINDS, owner);
+  }
+
   private onOffer(server: string, stored: StoredOffer): void {
     const upstream = this.upstreams.get(server);
     if (!upstream) return;
     const before = this.catalog.server(server)?.lists;
     this.store.saveOffer(server, upstream.config.digest, stored);
-    this.catalog = buildCatalog(this.upstreams.sources(), this.names);
+    this.rebuildCatalog();
     this.changes.listsChanged(
       server,
       KINDS.filter((kind) => !sameEntries(before?.[kind].map((entry) => entry.definition) ?? [], stored.offer, kind)),

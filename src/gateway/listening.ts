@@ -4,6 +4,7 @@ import { type Call, type OfferKind, type Target } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { type Reply } from '../core/reply.ts';
+import { ownerKeys } from '../upstream/mcp/affinity.ts';
 import { type DispatchParts } from './dispatch-parts.ts';
 
 /** How long the acknowledgement waits for servers to take subscriptions. */
@@ -37,19 +38,22 @@ export async function listen(call: Call, parts: DispatchParts): Promise<Reply> {
   const leave = () => end.resolve('left');
   const stop = () => end.resolve('stopping');
   const takeBack = [exchange.signal.onAbort(leave), parts.stopping.onAbort(stop)];
-  const kept = await followed(targets, call.id, parts);
+  const kept = await followed(targets, call, parts);
   const uris = new Map(kept.map((target) => [`${target.server}\n${target.original}`, target.exposed]));
   exchange.notify('notifications/subscriptions/acknowledged', { notifications: honoured(lists, kept) });
-  const unsubscribe = parts.changes.subscribe({
-    listsChanged: (server, kinds) => {
-      if (scope !== undefined && scope !== server) return;
-      for (const entry of lists) if (entry.kinds.some((kind) => kinds.has(kind))) exchange.notify(entry.method, {});
+  const unsubscribe = parts.changes.subscribe(
+    {
+      listsChanged: (server, kinds) => {
+        if (scope !== undefined && scope !== server) return;
+        for (const entry of lists) if (entry.kinds.some((kind) => kinds.has(kind))) exchange.notify(entry.method, {});
+      },
+      resourceUpdated: (server, uri) => {
+        const exposed = uris.get(`${server}\n${uri}`);
+        if (exposed !== undefined) exchange.notify('notifications/resources/updated', { uri: exposed });
+      },
     },
-    resourceUpdated: (server, uri) => {
-      const exposed = uris.get(`${server}\n${uri}`);
-      if (exposed !== undefined) exchange.notify('notifications/resources/updated', { uri: exposed });
-    },
-  });
+    ownerKeys(call),
+  );
   try {
     if ((await end.promise) === 'left') throw new GatewayError('cancelled', 'The caller stopped listening.');
     return { kind: 'result', result: { resultType: 'complete' } };
@@ -64,12 +68,12 @@ export async function listen(call: Call, parts: DispatchParts): Promise<Reply> {
  * Follows resources and returns those that are: what a server refuses is left out of the acknowledgement. One that is slow to answer is
  * not waited for; its subscription stands, and is made again whenever it is connected.
  */
-async function followed(targets: readonly Target[], holder: string, parts: DispatchParts): Promise<Target[]> {
+async function followed(targets: readonly Target[], call: Call, parts: DispatchParts): Promise<Target[]> {
   if (targets.length === 0) return [];
   const refused = new Set<Target>();
   const asked = targets.map(async (target) => {
     try {
-      await parts.upstream(target.server)?.follow(target.original, holder);
+      await parts.upstream(target.server)?.follow(target.original, call.id, call);
     } catch {
       refused.add(target);
     }
@@ -88,7 +92,7 @@ function honoured(lists: readonly { filter: string }[], targets: readonly Target
 /** The resources that exist and that the caller may see; the others are left out of the acknowledgement. */
 function resourcesOf(call: Call, uris: unknown, parts: DispatchParts): Target[] {
   if (!Array.isArray(uris)) return [];
-  const catalog = parts.catalog();
+  const catalog = parts.catalog(call);
   const view = call.scope === undefined ? catalog.all : catalog.server(call.scope);
   const seen = (uri: string) => parts.seen.serverOf(call.principal.id, uri);
   return [...new Set(uris)]

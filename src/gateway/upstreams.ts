@@ -1,10 +1,14 @@
 // The configured servers as running things: started, compared with a new configuration, drained, stopped.
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CatalogSource } from '../catalog/catalog.ts';
+import { type ServerOffer } from '../catalog/offer.ts';
 import { type CatalogStore } from '../catalog/store.ts';
 import { type Config, type ServerConfig } from '../config/config.ts';
 import { diffServers } from '../config/diff.ts';
+import { type CallerFacts, ownerKeys } from '../upstream/mcp/affinity.ts';
 import { Upstream, type UpstreamContext } from '../upstream/mcp/upstream.ts';
+
+export type { CallerFacts };
 
 /** How long a replaced server may finish its calls. */
 const DRAIN_MS = 10_000;
@@ -39,7 +43,17 @@ export class Upstreams {
 
   /** What the catalog is built of, in configured order. */
   sources(): CatalogSource[] {
-    return this.all().map(sourceOf);
+    return this.all().map((upstream) => sourceOf(upstream));
+  }
+
+  /** What one caller's catalog is built of, where servers offer it something else than everybody. */
+  ownSources(caller: CallerFacts): { sources: CatalogSource[]; key: string } | undefined {
+    const own = this.all().map((upstream) => upstream.ownOffer(caller));
+    if (own.every((offer) => offer === undefined)) return undefined;
+    return {
+      sources: this.all().map((upstream, index) => sourceOf(upstream, own[index])),
+      key: [...ownerKeys(caller)].join('\n'),
+    };
   }
 
   /** One server's part of the catalog, if it can be used. */
@@ -101,6 +115,6 @@ export class Upstreams {
   }
 }
 
-function sourceOf({ config, offer }: Upstream): CatalogSource {
-  return { server: config.name, alias: config.alias, offer };
+function sourceOf({ config, offer }: Upstream, own?: ServerOffer): CatalogSource {
+  return { server: config.name, alias: config.alias, offer: own ?? offer };
 }

@@ -1,7 +1,7 @@
 // The schemas of the databases as append-only steps, and the walk from the version of a file to the newest.
 import { closeSync, openSync, renameSync, rmSync } from 'node:fs';
 import { type Database } from './database.ts';
-import { StateError } from './state-error.ts';
+import { newerState, StateError } from './state-error.ts';
 
 /** SQL that takes a database one version further. A published step is never changed, only followed by another. */
 export type Migration = string;
@@ -21,29 +21,11 @@ export const STATE_MIGRATIONS: readonly Migration[] = [
     server TEXT PRIMARY KEY, digest TEXT NOT NULL, era TEXT NOT NULL, version TEXT NOT NULL, learned_at INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
-];
-
-/**
- * `audit.db`: the records, one row each. No index and no AUTOINCREMENT: each would touch one more page on every commit.
- * The other two are derived and only save time: `marks` has the range of times of every run of records, and `pending` the calls
- * that were open after record `seq`, so that neither a search by time nor a start after a crash reads the whole log.
- */
-export const AUDIT_MIGRATIONS: readonly Migration[] = [
   `
-  CREATE TABLE records (
-    seq INTEGER PRIMARY KEY, time INTEGER NOT NULL, kind TEXT NOT NULL, call TEXT, body TEXT NOT NULL, hash TEXT NOT NULL
-  ) STRICT;
-  CREATE TABLE marks (
-    seq INTEGER PRIMARY KEY, earliest INTEGER NOT NULL, latest INTEGER NOT NULL
-  ) STRICT;
-  CREATE TABLE pending (
-    id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL, calls TEXT NOT NULL
-  ) STRICT;
-  INSERT INTO pending VALUES (1, 0, '[]');
-  CREATE TRIGGER records_are_never_changed BEFORE UPDATE ON records
-    BEGIN SELECT RAISE(ABORT, 'audit records are append-only'); END;
-  CREATE TRIGGER records_are_never_deleted BEFORE DELETE ON records
-    BEGIN SELECT RAISE(ABORT, 'audit records are append-only'); END;
+  CREATE TABLE traits (
+    server TEXT NOT NULL, trait TEXT NOT NULL, digest TEXT NOT NULL, why TEXT NOT NULL, learned_at INTEGER NOT NULL,
+    PRIMARY KEY (server, trait)
+  ) STRICT, WITHOUT ROWID;
   `,
 ];
 
@@ -76,12 +58,7 @@ function versionOf(db: Database): number {
 }
 
 function refuseNewer(found: number, file: string, steps: readonly Migration[]): void {
-  if (found <= steps.length) return;
-  throw new StateError(
-    `${file} has version ${found}, this program knows version ${steps.length} at most: a newer one wrote it. ` +
-      `Run that newer version, or use another state directory.`,
-    { reason: 'newer' },
-  );
+  if (found > steps.length) throw newerState(file, found, steps.length);
 }
 
 /** Written beside and renamed, so that a backup is whole or absent. */

@@ -6,7 +6,7 @@ import { ALLOWED, makeCall } from './bare-call.ts';
 
 const CALLERS = 8;
 
-const log = await AuditLog.open({ file: process.argv[2] ?? '' });
+const log = AuditLog.open({ folder: process.argv[2] ?? '', segmentBytes: Number(process.argv[3]) });
 await Promise.all(Array.from({ length: CALLERS }, callForEver));
 
 async function callForEver(): Promise<never> {

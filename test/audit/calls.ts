@@ -17,9 +17,9 @@ export function makeReply(result = {}): Reply {
 }
 
 /** Opens a log in a folder of its own, closed when the test is over. */
-export async function openLog(options: Partial<AuditLogOptions> = {}): Promise<{ log: AuditLog; file: string }> {
-  const file = options.file ?? join(temporaryFolder(), 'audit.db');
-  const log = await AuditLog.open({ ...options, file });
+export function openLog(options: Partial<AuditLogOptions> = {}): { log: AuditLog; folder: string } {
+  const folder = options.folder ?? join(temporaryFolder(), 'audit');
+  const log = AuditLog.open({ ...options, folder });
   onTestFinished(() => log.close());
-  return { log, file };
+  return { log, folder };
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -7,11 +7,10 @@ import { queryAudit, type AuditFilters } from '../../src/audit/query.ts';
 import { eventOf, failureOf, intentOf, outcomeOf, type AuditRecord } from '../../src/audit/record.ts';
 import { type Call } from '../../src/core/call.ts';
 import { GatewayError } from '../../src/core/errors.ts';
-import { openDatabase } from '../../src/storage/database.ts';
-import { AUDIT_MIGRATIONS } from '../../src/storage/migrations.ts';
 import { StateError } from '../../src/storage/state-error.ts';
 import { temporaryFolder } from '../storage/temporary.ts';
 import { ALLOWED, makeCall, makeReply, openLog } from './calls.ts';
+import { segmentPaths } from './segment-text.ts';
 
 const alice = { id: 'alice', kind: 'token', groups: [], scopes: [], credential: 'alice-token' } as const;
 const at = <T extends AuditRecord>(time: number, record: T): T => ({ ...record, time });
@@ -43,12 +42,12 @@ async function writeCalls(log: AuditLog): Promise<void> {
 }
 
 const shared = mkdtempSync(join(tmpdir(), 'gateway-test-'));
-const written = join(shared, 'audit.db');
+const written = join(shared, 'audit');
 
 beforeAll(async () => {
-  const log = await AuditLog.open({ file: written });
+  const log = AuditLog.open({ folder: written, segmentBytes: 1_000 });
   await writeCalls(log);
-  await log.close();
+  log.close();
 });
 
 afterAll(() => {
@@ -85,13 +84,11 @@ test.each<[string, AuditFilters, string[]]>([
 });
 
 test('events are shown on request, alone or among the calls', () => {
-  const file = written;
-
-  expect([...queryAudit(file, { kind: 'event' })]).toEqual([
-    { kind: 'event', seq: 1, time: 500, event: 'start', detail: { note: 'Straße' } },
+  expect([...queryAudit(written, { kind: 'event', until: 2_000 })]).toEqual([
+    { kind: 'event', seq: 2, time: 500, event: 'start', detail: { note: 'Straße' } },
   ]);
-  expect([...queryAudit(file, { kind: 'event', text: 'STRASSE' })]).toEqual([]);
-  expect([...queryAudit(file, { kind: 'all' })].map((row) => row.kind)).toEqual([
+  expect([...queryAudit(written, { kind: 'event', text: 'STRASSE' })]).toEqual([]);
+  expect([...queryAudit(written, { kind: 'all', until: 6_000 })].map((row) => row.kind)).toEqual([
     ...Array<string>(5).fill('call'),
     'event',
   ]);
@@ -103,7 +100,7 @@ test('a row has intent and outcome in one', () => {
   expect(row).toEqual({
     ...JSON.parse(JSON.stringify(intentOf(makeCall({ principal: alice }), ALLOWED, 'c'))),
     kind: 'call',
-    seq: 2,
+    seq: 3,
     time: 1000,
     call: 'c1',
     status: 'tool_error',
@@ -115,70 +112,122 @@ test('a row has intent and outcome in one', () => {
 });
 
 test('a hash in the chain is not found by text', async () => {
-  const { log, file } = await openLog();
+  const { log, folder } = openLog();
   await log.append(intentOf(makeCall({ id: 'only' }), ALLOWED, 'c'));
 
-  expect([...queryAudit(file, { text: '0000000000000000000000000000000000' })]).toEqual([]);
+  expect([...queryAudit(folder, { text: '0000000000000000000000000000000000' })]).toEqual([]);
 });
 
-test('a search by time finds everything over many marks, also when the clock went back', async () => {
-  const { log, file } = await openLog();
-  const times = Array.from({ length: 6_000 }, (_, index) =>
-    index === 2_500 ? 9_000 : index < 3_000 ? 5_000 : 1_000 + Math.floor(index / 10),
-  );
-  for (let from = 0; from < times.length; from += 500) {
-    await Promise.all(
-      times.slice(from, from + 500).map((time, index) => {
-        return log.append(at(time, intentOf(makeCall({ id: `t${from + index}` }), ALLOWED, 'c')));
-      }),
-    );
-  }
+const HOUR = 3_600_000;
 
-  for (const since of [0, 1_500, 5_000, 8_000, 10_000]) {
+/** Fifty calls an hour apart, from two days ahead on, with one wrong time in their midst; a segment for every few. */
+async function writeHours(): Promise<{ folder: string; times: number[] }> {
+  const { log, folder } = openLog({ segmentBytes: 2_000 });
+  const begin = Date.now() + 48 * HOUR;
+  const times = Array.from({ length: 50 }, (_, index) => begin + (index === 20 ? 40.5 : index) * HOUR);
+  for (const [index, time] of times.entries())
+    await log.append(at(time, intentOf(makeCall({ id: `t${index}` }), ALLOWED, 'c')));
+  log.close();
+  return { folder, times };
+}
+
+test('a search by time finds everything over many segments, also when the clock went back', async () => {
+  const { folder, times } = await writeHours();
+  expect(segmentPaths(folder).length).toBeGreaterThan(10);
+
+  for (const since of [0, ...times, times.at(-1)! + 1]) {
     const expected = times.flatMap((time, index) => (time >= since ? [`t${index}`] : [])).reverse();
-    const found = [...queryAudit(file, { since })].map((row) => (row.kind === 'call' ? row.call : ''));
+    const found = [...queryAudit(folder, { since })].map((row) => (row.kind === 'call' ? row.call : ''));
     expect(found).toEqual(expected);
   }
 });
 
-test('a log is read while it is written, and with nobody writing it', async () => {
-  const { log, file } = await openLog();
-  await writeCalls(log);
+test('a search by time does not read the segments in which all is older', async () => {
+  const { folder, times } = await writeHours();
+  for (const path of segmentPaths(folder).slice(0, 3)) writeFileSync(path, 'nothing of sense\n');
 
-  expect([...queryAudit(file)]).toHaveLength(5);
-  await log.close();
-  expect([...queryAudit(file)]).toHaveLength(5);
+  const kinds = (since: number) => new Set([...queryAudit(folder, { since })].map((row) => row.kind));
+
+  expect(kinds(times[45]!)).toEqual(new Set(['call']));
+  expect(kinds(0)).toEqual(new Set(['call', 'damaged']));
 });
 
-test('a damaged record is shown as such among the others', async () => {
-  const { log, file } = await openLog();
+test('a log is read while it is written, and with nobody writing it', async () => {
+  const { log, folder } = openLog();
   await writeCalls(log);
-  const db = openDatabase(file, { migrations: AUDIT_MIGRATIONS, synchronous: 'NORMAL' });
-  db.exec('DROP TRIGGER records_are_never_changed; UPDATE records SET body = \'{"seq":2\' WHERE seq = 2');
-  db.close();
 
-  const rows = [...queryAudit(file)];
+  expect([...queryAudit(folder)]).toHaveLength(5);
+  log.close();
+  expect([...queryAudit(folder)]).toHaveLength(5);
+});
+
+test('a record that is being written is not read yet', async () => {
+  const { log, folder } = openLog();
+  await writeCalls(log);
+  const [path] = segmentPaths(folder);
+  writeFileSync(path!, '{"seq":12,"v":1,"prev":"', { flag: 'a' });
+
+  expect([...queryAudit(folder)]).toHaveLength(5);
+});
+
+test('a record of many kibibytes is read whole', async () => {
+  const { log, folder } = openLog();
+  const detail = { a: 'ä'.repeat(5_000) };
+  for (let index = 0; index < 100; index += 1) void log.append(eventOf('big', detail));
+  await log.append(eventOf('big', detail));
+
+  const rows = [...queryAudit(folder, { kind: 'event', text: 'big' })];
+
+  expect(rows).toHaveLength(101);
+  expect(rows.every((row) => row.kind === 'event' && row.detail.a === detail.a)).toBe(true);
+});
+
+test.each<[string, string, { seq: number; time: number }]>([
+  ['that ends too early', '{"seq":3,"v":1,"prev":"', { seq: 3, time: 2000 }],
+  ['of something else', 'what is this', { seq: 3, time: 2000 }],
+  ['of nothing', '', { seq: 3, time: 2000 }],
+])('a line %s is shown as a damaged record among the others', async (_, line, expected) => {
+  const { log, folder } = openLog();
+  await writeCalls(log);
+  const [path] = segmentPaths(folder);
+  const lines = readFileSync(path!, 'utf8').split('\n');
+  lines[2] = line;
+  writeFileSync(path!, lines.join('\n'));
+
+  const rows = [...queryAudit(folder)];
 
   expect(rows).toHaveLength(5);
-  expect(rows.at(-1)).toEqual({ kind: 'damaged', seq: 2, time: 1000 });
+  expect(rows.at(-1)).toEqual({ kind: 'damaged', ...expected });
+});
+
+test('a record that was cut in the middle keeps its time', async () => {
+  const { log, folder } = openLog();
+  await writeCalls(log);
+  const [path] = segmentPaths(folder);
+  const lines = readFileSync(path!, 'utf8').split('\n');
+  lines[2] = lines[2]!.slice(0, 250);
+  writeFileSync(path!, lines.join('\n'));
+
+  expect([...queryAudit(folder)].at(-1)).toEqual({ kind: 'damaged', seq: 3, time: 1000 });
 });
 
 test('a query that is left early closes the file', async () => {
-  const { log, file } = await openLog();
+  const { log, folder } = openLog();
   await writeCalls(log);
+  const open = () => readdirSync('/proc/self/fd').length;
+  const before = process.platform === 'linux' ? open() : 0;
 
-  for (const row of queryAudit(file)) {
-    expect(row.seq).toBe(10);
+  for (const row of queryAudit(folder)) {
+    expect(row.seq).toBe(11);
     break;
   }
 
-  await log.close();
-  openDatabase(file, { migrations: AUDIT_MIGRATIONS, synchronous: 'NORMAL' }).close();
+  if (process.platform === 'linux') expect(open()).toBe(before);
 });
 
 test('a log that does not exist is an error that names it', () => {
-  const file = join(temporaryFolder(), 'audit.db');
+  const folder = join(temporaryFolder(), 'audit');
 
-  expect(() => [...queryAudit(file)]).toThrow(StateError);
-  expect(() => [...queryAudit(file)]).toThrow(/audit\.db does not exist/);
+  expect(() => [...queryAudit(folder)]).toThrow(StateError);
+  expect(() => [...queryAudit(folder)]).toThrow(/audit does not exist/);
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { headOf } from '../../src/audit/chain.ts';
+import { GENESIS, headOf, prefixOf } from '../../src/audit/chain.ts';
 import { encodeRecord } from '../../src/audit/encode.ts';
 import {
   eventOf,
@@ -101,6 +101,9 @@ test('an error that is not ours says nothing of its text in the record', () => {
   expect(text).not.toContain('hunter2');
 });
 
+/** As it stands in the file. */
+const stored = (encoded: string) => Buffer.from(prefixOf(7, GENESIS) + encoded);
+
 test('any text from outside is one line of JSON of bounded length, and its head can be read', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 3_000 }), (text) => {
@@ -114,7 +117,7 @@ test('any text from outside is one line of JSON of bounded length, and its head 
       const found = JSON.parse(`{${encoded}`) as { exposed: string; client: { name: string } };
       expect(found.exposed).toBe(text.length > 1024 ? `${text.slice(0, 1024)}…` : text);
       expect(found.client.name.length).toBeLessThanOrEqual(129);
-      expect(headOf(encoded)).toEqual({ time: intent.time, kind: 'intent', call: intent.call });
+      expect(headOf(stored(encoded))).toEqual({ seq: 7, time: intent.time, kind: 'intent', call: intent.call });
     }),
   );
 });
@@ -125,7 +128,7 @@ test('an event carries its detail, unless that is huge', () => {
     event: 'reload',
     detail: { ok: true },
   });
-  expect(headOf(encodeRecord(eventOf('reload')))).toMatchObject({ kind: 'event', call: null });
+  expect(headOf(stored(encodeRecord(eventOf('reload'))))).toMatchObject({ seq: 7, kind: 'event', call: '' });
 
   const huge = encodeRecord(eventOf('reload', { text: 'x'.repeat(1_000_000) }));
 

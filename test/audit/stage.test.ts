@@ -29,15 +29,15 @@ function recordingLog(refuses: (record: AuditRecord) => boolean = () => false) {
 }
 
 test('the intent is committed before the call goes on, the outcome before the answer', async () => {
-  const { log, file } = await openLog();
+  const { log, folder } = openLog();
   const seen: (AuditRow | undefined)[] = [];
   const call = makeCall();
 
   const reply = await auditStage(log, options)(call, () => {
-    seen.push(...queryAudit(file));
+    seen.push(...queryAudit(folder));
     return Promise.resolve(makeReply());
   });
-  seen.push(...queryAudit(file));
+  seen.push(...queryAudit(folder));
 
   expect(reply).toEqual(makeReply());
   expect(seen).toMatchObject([

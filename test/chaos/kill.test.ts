@@ -108,7 +108,7 @@ async function load(url: string, { onAnswer }: { onAnswer: (count: number) => vo
 
 function callsIn(place: Workspace): CallRow[] {
   const isCall = (row: AuditRow): row is CallRow => row.kind === 'call';
-  return [...queryAudit(join(place.state, 'audit.db'))].filter(isCall);
+  return [...queryAudit(join(place.state, 'audit'))].filter(isCall);
 }
 
 function spaceFor(user: number | undefined): Workspace {
@@ -151,7 +151,7 @@ test.each(users)('killed during load as %s, it loses no answered call and leaves
       .toEqual([]);
     const ended = new Set(callsIn(place).flatMap(({ trace, status }) => (status === 'ok' ? [trace.slice(0, 32)] : [])));
     expect([...answered].filter((trace) => !ended.has(trace))).toEqual([]);
-    expect(verifyAudit(join(place.state, 'audit.db'))).toMatchObject({ ok: true });
+    expect(verifyAudit(join(place.state, 'audit'))).toMatchObject({ ok: true });
   }
 
   const last = await start(place, user);
@@ -163,6 +163,6 @@ test.each(users)('killed during load as %s, it loses no answered call and leaves
   expect(answered.size).toBeGreaterThanOrEqual(ROUNDS * 50);
   last.process.kill('SIGTERM');
   expect(await once(last.process, 'exit')).toEqual([143, null]);
-  expect(verifyAudit(join(place.state, 'audit.db'))).toMatchObject({ ok: true });
+  expect(verifyAudit(join(place.state, 'audit'))).toMatchObject({ ok: true });
   place.remove();
 });

@@ -84,6 +84,7 @@ test('codes are a contract with clients', () => {
     upstream_failed: [-33016, 200],
     question_undeclared: [-32601, 200],
     question_unattributable: [-33017, 200],
+    client_unreachable: [-33020, 200],
     internal: [-32603, 500],
   });
 });

@@ -28,10 +28,11 @@ test('without a type a command is stdio and a URL is streamable-http', () => {
   expect(loadEntry({ httpUrl: 'http://h/' }).transport).toBe('streamable-http');
 });
 
-test('an HTTP+SSE server is kept, with the reason why it cannot be used', () => {
-  expect(loadEntry({ type: 'sse', url: 'http://h/sse' }).problem).toContain(
-    "HTTP+SSE upstreams are not supported yet; use the server's Streamable HTTP URL",
-  );
+test('an HTTP+SSE server is taken as it is', () => {
+  const server = loadEntry({ type: 'sse', url: 'http://h/sse' });
+
+  expect(server).toMatchObject({ transport: 'sse', url: 'http://h/sse' });
+  expect(server.problem).toBeUndefined();
 });
 
 test('numbers and booleans become strings in env and args', () => {

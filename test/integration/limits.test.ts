@@ -272,7 +272,9 @@ test.each(['legacy', 'modern'])(
   async (era) => {
     const first = await startServer('sdk-server.ts', '--era', era);
     const port = new URL(first.url).port;
-    const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: first.url } } } }));
+    const gateway = await kept(
+      startGateway({ config: { mcpServers: { s: { url: first.url, isolation: 'shared' } } } }),
+    );
     await gateway.attempted();
     const [one, two] = [
       await connectClient('SDK v1', { url: gateway.url }),

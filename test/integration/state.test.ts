@@ -1,5 +1,5 @@
 // A state directory or an address that cannot be had: said clearly, with exit 8, and nothing lost.
-import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { execFile } from 'node:child_process';
@@ -94,36 +94,62 @@ test.runIf(isRoot)('a state directory that cannot be written is refused', async 
   expect(refused.stderr).toMatch(/is not writable.*Change its permissions/);
 });
 
-test.each([['state.db'], ['audit.db']])(
-  'a newer %s is refused with both versions named, and left as it is',
-  async (name) => {
-    const place = space({ mcpServers: { echo: fixture('echo-stdio.ts') } });
-    expect((await runCli(['servers', '--config', place.config, '--state', place.state])).status).toBe(0);
-    const file = join(place.state, name);
-    const db = new (loadSqlite())(file);
-    db.pragma('user_version = 99');
-    db.pragma('wal_checkpoint(TRUNCATE)');
-    db.close();
-    const before = readFileSync(file);
-
-    const refused = await serve(place);
-
-    expect(refused.status).toBe(8);
-    expect(refused.stdout).toBe('');
-    expect(refused.stderr).toMatch(/has version 99, this program knows version 1 at most/);
-    expect(readFileSync(file).equals(before)).toBe(true);
-  },
-);
-
-test('the log of a newer version is not read as if it were known', async () => {
-  const place = space();
+test('a newer state.db is refused with both versions named, and left as it is', async () => {
+  const place = space({ mcpServers: { echo: fixture('echo-stdio.ts') } });
   expect((await runCli(['servers', '--config', place.config, '--state', place.state])).status).toBe(0);
-  const db = new (loadSqlite())(join(place.state, 'audit.db'));
+  const file = join(place.state, 'state.db');
+  const db = new (loadSqlite())(file);
   db.pragma('user_version = 99');
+  db.pragma('wal_checkpoint(TRUNCATE)');
   db.close();
+  const before = readFileSync(file);
 
-  const refused = await runCli(['audit', 'query', '--config', place.config, '--state', place.state]);
+  const refused = await serve(place);
 
   expect(refused.status).toBe(8);
-  expect(refused.stderr).toMatch(/has version 99/);
+  expect(refused.stdout).toBe('');
+  expect(refused.stderr).toMatch(/has version 99, this program knows version \d at most/);
+  expect(readFileSync(file).equals(before)).toBe(true);
+});
+
+test('a log of a newer version is refused with both versions named, neither gone on with nor read as if it were known', async () => {
+  const place = space();
+  expect((await runCli(['servers', '--config', place.config, '--state', place.state])).status).toBe(0);
+  const folder = join(place.state, 'audit');
+  const file = join(folder, readdirSync(folder)[0]!);
+  writeFileSync(file, '{"seq":100,"v":99,"unheard":"of"}\n', { flag: 'a' });
+  const before = readFileSync(file);
+
+  const refused = [await serve(place)];
+  for (const command of ['query', 'verify'])
+    refused.push(await runCli(['audit', command, '--config', place.config, '--state', place.state]));
+
+  for (const { status, stdout, stderr } of refused) {
+    expect({ status, stdout }).toEqual({ status: 8, stdout: '' });
+    expect(stderr).toMatch(/has version 99, this program knows version \d at most/);
+  }
+  expect(readFileSync(file).equals(before)).toBe(true);
+});
+
+test('the log of an earlier version is taken over by the next start', async () => {
+  const place = space();
+  mkdirSync(place.state, { mode: 0o700 });
+  const db = new (loadSqlite())(join(place.state, 'audit.db'));
+  db.exec('CREATE TABLE records (seq INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT');
+  const body = `{"seq":1,"v":1,"prev":"${'0'.repeat(64)}","time":5,"kind":"event","event":"long_ago","detail":{}}`;
+  db.prepare('INSERT INTO records VALUES (1, ?)').run(body);
+  db.pragma('user_version = 1');
+  db.close();
+  const cli = (...args: string[]) => runCli([...args, '--config', place.config, '--state', place.state]);
+
+  const early = await cli('audit', 'verify');
+  const start = await cli('servers');
+  const verify = await cli('audit', 'verify');
+  const query = await cli('audit', 'query', '--kind', 'event', '--text', 'long_ago', '--json');
+
+  expect(early).toMatchObject({ status: 9, stdout: '' });
+  expect(early.stderr).toContain('start the gateway once');
+  expect(start.status).toBe(0);
+  expect(verify.status).toBe(0);
+  expect(JSON.parse(query.stdout)).toMatchObject({ seq: 1, event: 'long_ago', time: '1970-01-01T00:00:00.005Z' });
 });

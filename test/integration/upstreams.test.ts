@@ -154,7 +154,7 @@ test('a session that its server forgot is opened again, and every call that it c
       ),
     ),
   );
-  const gateway = await startGateway({ config: { mcpServers: { s: { url: server.url } } } });
+  const gateway = await startGateway({ config: { mcpServers: { s: { url: server.url, isolation: 'shared' } } } });
   const before = await callText(gateway.url, 's__echo');
   sessions.clear();
 
@@ -280,7 +280,7 @@ test('news of the offer are heard on the standing stream and on the stream of a 
       ),
     ),
   );
-  const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: server.url } } } }));
+  const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: server.url, isolation: 'shared' } } } }));
   await server.visited((visit) => visit.http === 'GET');
   await until(
     () => toolNames(gateway.url),

@@ -4,7 +4,7 @@ import { type JsonValue } from '../../core/json.ts';
 import { type Gateway } from '../../gateway/gateway.ts';
 import { type Frame, idOf, readFrame } from '../../protocol/mcp/frames.ts';
 import { type Answer, encodeError } from './encode.ts';
-import { answerLegacy, type LegacyContext, takeNotification } from './legacy.ts';
+import { answerLegacy, type LegacyContext, takeMessage } from './legacy.ts';
 import { type Session } from './session.ts';
 
 const BATCH_REVISION = '2025-03-26';
@@ -48,7 +48,7 @@ export async function answerBatch(
     items.map(async (item) => {
       if (item.kind === 'fault') return item.answer;
       if (item.kind === 'request') return answerLegacy(gateway, item, context);
-      if (item.kind === 'notification') takeNotification(item, session);
+      takeMessage(item, session);
       return undefined;
     }),
   );

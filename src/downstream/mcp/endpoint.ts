@@ -1,42 +1,51 @@
 // The MCP endpoint over Streamable HTTP: one path for both eras, told apart message by message.
 import { Cancellation } from '../../core/cancellation.ts';
-import { type IncomingMessage, type ServerResponse } from 'node:http';
+import { type IncomingMessage } from 'node:http';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import { isObject, type JsonValue } from '../../core/json.ts';
 import { type Gateway } from '../../gateway/gateway.ts';
 import { type Frame, idOf, readFrame, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import { META } from '../../protocol/mcp/meta.ts';
 import { isLegacyVersion, MODERN_VERSION } from '../../protocol/mcp/versions.ts';
-import { parseStrict } from '../../protocol/mcp/strict-json.ts';
-import { readBody, refuseBody } from '../body.ts';
 import { answerBatch, readBatch } from './batch.ts';
-import { type Caller, type MessageFacts } from './caller.ts';
-import { encodeError, unsupportedVersion } from './encode.ts';
+import { type Caller } from './caller.ts';
+import { unsupportedVersion } from './encode.ts';
+import { EventConnection } from './event-connection.ts';
 import { HttpResponse } from './http-response.ts';
-import { agree, answerLegacy, takeNotification } from './legacy.ts';
+import { type EndpointLimits } from './limits.ts';
+import { agree, answerLegacy, takeMessage } from './legacy.ts';
 import { answerModern, isModern } from './modern.ts';
 import { checkHeaders, readParamHeaders } from './modern-headers.ts';
-import { Sessions } from './sessions.ts';
-
-/** One request at the endpoint. */
-export interface Visit {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly caller: Caller;
-  /** Headers of every response: CORS. */
-  readonly headers: Readonly<Record<string, string>>;
-}
+import { Session } from './session.ts';
+import { type Sessions } from './sessions.ts';
+import {
+  factsOf,
+  failVisit,
+  header,
+  readMessage,
+  requireLegacyVersion,
+  takesStreams,
+  VERSION_HEADER,
+  type Visit,
+} from './visit.ts';
 
 const SESSION_HEADER = 'mcp-session-id';
-const VERSION_HEADER = 'mcp-protocol-version';
+const EVENT_HEADER = 'last-event-id';
+
+export interface McpEndpointOptions {
+  readonly sessions: Sessions;
+  readonly limits: EndpointLimits;
+}
 
 export class McpEndpoint {
   private readonly gateway: Gateway;
   private readonly sessions: Sessions;
+  private readonly limits: EndpointLimits;
 
-  constructor(gateway: Gateway) {
+  constructor(gateway: Gateway, { sessions, limits }: McpEndpointOptions) {
     this.gateway = gateway;
-    this.sessions = new Sessions(gateway.snapshot.config.limits.sessions);
+    this.sessions = sessions;
+    this.limits = limits;
   }
 
   /** Answers one HTTP request, whatever comes of it. */
@@ -46,7 +55,7 @@ export class McpEndpoint {
     try {
       switch (visit.request.method) {
         case 'POST': {
-          const { value, bytes } = await this.read(visit.request);
+          const { value, bytes } = await readMessage(visit.request, this.gateway);
           id = idOf(value);
           modern = isModern(
             isObject(value) && isObject(value.params) ? value.params : {},
@@ -70,24 +79,13 @@ export class McpEndpoint {
           throw notAllowed();
       }
     } catch (thrown) {
-      this.fail(visit, toGatewayError(thrown), { id, era: modern ? 'modern' : 'legacy' });
+      failVisit(visit, toGatewayError(thrown), {
+        gateway: this.gateway,
+        id,
+        era: modern ? 'modern' : 'legacy',
+        allow: modern ? 'POST, OPTIONS' : 'GET, POST, DELETE, OPTIONS',
+      });
     }
-  }
-
-  close(): void {
-    this.sessions.close();
-  }
-
-  private async read(request: IncomingMessage): Promise<{ value: JsonValue; bytes: number }> {
-    const { limits } = this.gateway.snapshot.config;
-    const type = request.headers['content-type'] ?? '';
-    if (!/^application\/json *(;|$)/i.test(type))
-      throw new GatewayError('unsupported_media_type', 'The Content-Type must be application/json.');
-    const coding = request.headers['content-encoding'] ?? 'identity';
-    if (coding.toLowerCase() !== 'identity')
-      throw new GatewayError('unsupported_media_type', 'The body must be sent without a Content-Encoding.');
-    const { text, bytes } = await readBody(request, limits.body);
-    return { value: parseStrict(text, { depth: limits.depth, uniqueKeys: true }), bytes };
   }
 
   private async modern(visit: Visit, frame: Frame, bytes: number): Promise<void> {
@@ -114,7 +112,7 @@ export class McpEndpoint {
         'A listener is told of changes on an event stream; accept text/event-stream.',
       );
     const left = new Cancellation();
-    const reply = new HttpResponse(response, { headers, streams: takesStreams(request) });
+    const reply = new HttpResponse(response, { headers, limits: this.limits, streams: takesStreams(request) });
     // a closed stream is how a modern client cancels (patterns/cancellation)
     response.on('close', () => {
       if (!response.writableFinished) left.abort();
@@ -142,18 +140,25 @@ export class McpEndpoint {
     const { request, response, caller, headers } = visit;
     if (frame.kind === 'request' && frame.method === 'initialize') {
       const { options, answer } = agree(this.gateway, frame, caller);
-      const { id } = this.sessions.open(options);
-      new HttpResponse(response, { headers: { ...headers, [SESSION_HEADER]: id }, streams: false }).end(answer);
+      const { limits } = this;
+      const { id } = this.sessions.open(() => new Session({ ...options, limits }));
+      const named = { ...headers, [SESSION_HEADER]: id };
+      new HttpResponse(response, { headers: named, limits, streams: false }).end(answer);
       return;
     }
-    const session = this.sessions.find(header(request, SESSION_HEADER), caller);
+    const session = this.find(request, caller);
     requireLegacyVersion(request);
     if (frame.kind !== 'request') {
-      if (frame.kind === 'notification') takeNotification(frame, session);
+      takeMessage(frame, session);
       response.writeHead(202, headers).end();
       return;
     }
-    const reply = new HttpResponse(response, { headers, streams: takesStreams(request) });
+    const reply = new HttpResponse(response, {
+      headers,
+      limits: this.limits,
+      streams: takesStreams(request),
+      resumable: session.openCallStream,
+    });
     const answer = await answerLegacy(this.gateway, frame, {
       session,
       facts: factsOf(request, bytes),
@@ -166,11 +171,16 @@ export class McpEndpoint {
   /** Several messages at once, which 2025-03-26 alone has. */
   private async batch(visit: Visit, values: readonly JsonValue[], bytes: number): Promise<void> {
     const { request, response, caller, headers } = visit;
-    const session = this.sessions.find(header(request, SESSION_HEADER), caller);
+    const session = this.find(request, caller);
     requireLegacyVersion(request);
     const items = readBatch(values, session);
     const awaited = items.some(({ kind }) => kind === 'request' || kind === 'fault');
-    const reply = new HttpResponse(response, { headers, streams: awaited && takesStreams(request) });
+    const reply = new HttpResponse(response, {
+      headers,
+      limits: this.limits,
+      streams: awaited && takesStreams(request),
+      resumable: session.openCallStream,
+    });
     const answer = await answerBatch(this.gateway, items, {
       session,
       facts: factsOf(request, bytes),
@@ -183,60 +193,32 @@ export class McpEndpoint {
   /** The standing stream of a session; a modern client has none (streamable-http, Earlier Streamable HTTP Revisions). */
   private openStream({ request, response, caller, headers }: Visit): void {
     if (header(request, VERSION_HEADER) === MODERN_VERSION) throw notAllowed();
-    const session = this.sessions.find(header(request, SESSION_HEADER), caller);
+    const session = this.find(request, caller);
     requireLegacyVersion(request);
     if (!takesStreams(request))
       throw new GatewayError('method_not_allowed', 'GET opens an event stream; send `Accept: text/event-stream`.');
-    const reply = new HttpResponse(response, { headers, streams: true });
-    reply.openStream();
-    response.flushHeaders();
-    const remove = session.addStream({ send: reply.message, close: () => reply.close() });
-    response.on('close', () => {
-      remove();
-      reply.close();
-    });
+    const last = header(request, EVENT_HEADER);
+    const position = last === undefined ? undefined : session.replay.find(last);
+    if (last !== undefined && !position) {
+      // tells every reader of event streams to stop asking (HTML, Server-sent events)
+      response.writeHead(204, headers).end();
+      return;
+    }
+    session.openStream(new EventConnection(response, { headers, limits: this.limits }), position);
+  }
+
+  private find(request: IncomingMessage, caller: Caller): Session {
+    return this.sessions.find(header(request, SESSION_HEADER), { caller, kind: Session });
   }
 
   private endSession({ request, response, caller, headers }: Visit): void {
     if (header(request, VERSION_HEADER) === MODERN_VERSION) throw notAllowed();
     const id = header(request, SESSION_HEADER);
-    this.sessions.find(id, caller);
+    this.find(request, caller);
     requireLegacyVersion(request);
     this.sessions.end(id ?? '');
     response.writeHead(204, headers).end();
   }
-
-  private fail(
-    { request, response, headers }: Visit,
-    error: GatewayError,
-    { id, era }: { id: RequestId | undefined; era: 'legacy' | 'modern' },
-  ): void {
-    if (error.code === 'internal') this.gateway.logger.error({ err: error.cause }, 'a request failed');
-    if (response.headersSent || response.destroyed) {
-      response.destroy();
-      return;
-    }
-    const { text, status } = encodeError(id, error, era);
-    const extra: Record<string, string> = { 'content-type': 'application/json' };
-    if (error.code === 'method_not_allowed')
-      extra.allow = era === 'modern' ? 'POST, OPTIONS' : 'GET, POST, DELETE, OPTIONS';
-    refuseBody(request, response, { status, headers: { ...headers, ...extra }, text });
-  }
-}
-
-function header(request: IncomingMessage, name: string): string | undefined {
-  const value = request.headers[name];
-  return typeof value === 'string' ? value : undefined;
-}
-
-function requireLegacyVersion(request: IncomingMessage): void {
-  const version = header(request, VERSION_HEADER);
-  if (version !== undefined && !isLegacyVersion(version)) throw unsupportedVersion(version);
-}
-
-function takesStreams(request: IncomingMessage): boolean {
-  const accept = request.headers.accept;
-  return accept === undefined || accept.includes('text/event-stream') || accept.includes('*/*');
 }
 
 function notAllowed(): GatewayError {
@@ -244,9 +226,4 @@ function notAllowed(): GatewayError {
     'method_not_allowed',
     'The MCP endpoint takes POST; legacy sessions also GET (their stream) and DELETE (their end).',
   );
-}
-
-function factsOf(request: IncomingMessage, bytes: number): MessageFacts {
-  const { traceparent, tracestate } = request.headers;
-  return { bytes, ...(traceparent !== undefined && { traceparent }), ...(tracestate !== undefined && { tracestate }) };
 }

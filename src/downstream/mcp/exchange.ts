@@ -1,49 +1,88 @@
-// The way back to one caller: its own progress token, its log level, its subscription id.
+// The way back to one caller: its own progress token, its log level, its subscription id, its questions.
 import { type CancelSignal } from '../../core/cancellation.ts';
-import { cannotAsk, type Exchange } from '../../core/exchange.ts';
+import { cannotAsk, type Exchange, type Question, type QuestionAnswer } from '../../core/exchange.ts';
+import { GatewayError } from '../../core/errors.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
 import { type LogLevel, META, passesLevel, type ProgressToken } from '../../protocol/mcp/meta.ts';
+import { type OpenQuestions } from './open-questions.ts';
+
+/** Sends one message to a client; tells whether it can still reach it. */
+export type Send = (text: string) => boolean;
 
 export interface ExchangeOptions {
   readonly signal: CancelSignal;
   /** Sends one message to the caller, ahead of the answer. */
-  readonly send: (text: string) => void;
+  readonly send: Send;
+  /** Whether a question would be read now; absent where one may wait for a client that comes back. */
+  readonly reachable?: () => boolean;
   readonly progressToken?: ProgressToken | undefined;
   readonly logLevel?: LogLevel | undefined;
   readonly capabilities: JsonObject;
-  /** Asks the client; absent where it cannot be asked. */
-  readonly ask?: Exchange['ask'];
-  /** The id of the request: what a listener's notifications carry. */
-  readonly id: RequestId;
+  /** The questions of the caller's session; absent where it cannot be asked. */
+  readonly questions?: OpenQuestions;
+  /** The id of the request, where it is what notifications carry: `subscriptions/listen`. */
+  readonly subscriptionId?: RequestId;
 }
 
-/** Makes the exchange of one request. */
-export function createExchange(options: ExchangeOptions): Exchange {
-  const { signal, progressToken, logLevel, capabilities, id, ask = cannotAsk } = options;
-  // nothing is sent for a cancelled call, though its server may go on talking (wire.md, Cancellation)
-  const send = (text: string) => {
-    if (!signal.aborted) options.send(text);
-  };
-  return {
-    signal,
-    wantsProgress: progressToken !== undefined,
-    logLevel,
-    capabilities,
-    ask,
-    progress: (params) => {
-      if (progressToken !== undefined) send(notificationText('notifications/progress', { ...params, progressToken }));
-    },
-    log: (params) => {
-      if (logLevel !== undefined && passesLevel(params.level, logLevel))
-        send(notificationText('notifications/message', params));
-    },
-    notify: (method, params) =>
-      send(
-        notificationText(method, {
-          ...params,
-          _meta: { ...(params._meta as JsonObject | undefined), [META.subscriptionId]: id },
-        }),
-      ),
-  };
+/** The exchange of one request, or the one that stands as long as its session. */
+export class CallerExchange implements Exchange {
+  readonly signal: CancelSignal;
+  private readonly options: ExchangeOptions;
+  private over = false;
+
+  constructor(options: ExchangeOptions) {
+    this.options = options;
+    this.signal = options.signal;
+  }
+
+  get wantsProgress(): boolean {
+    return this.options.progressToken !== undefined;
+  }
+
+  get logLevel(): LogLevel | undefined {
+    return this.options.logLevel;
+  }
+
+  get capabilities(): JsonObject {
+    return this.options.capabilities;
+  }
+
+  progress(params: JsonObject): void {
+    const { progressToken } = this.options;
+    if (progressToken !== undefined) this.send('notifications/progress', { ...params, progressToken });
+  }
+
+  log(params: JsonObject): void {
+    const { logLevel } = this.options;
+    if (logLevel !== undefined && passesLevel(params.level, logLevel)) this.send('notifications/message', params);
+  }
+
+  notify(method: string, params: JsonObject): void {
+    const { subscriptionId } = this.options;
+    if (subscriptionId === undefined) this.send(method, params);
+    else {
+      const _meta = { ...(params._meta as JsonObject | undefined), [META.subscriptionId]: subscriptionId };
+      this.send(method, { ...params, _meta });
+    }
+  }
+
+  async ask(question: Question): Promise<QuestionAnswer> {
+    const { questions } = this.options;
+    if (!questions) return cannotAsk(question);
+    if (this.over) throw new GatewayError('cancelled', 'The call that the question belongs to has ended.');
+    return questions.ask(question, this.options);
+  }
+
+  /** The call has ended: nothing more may be sent, and what was asked on its behalf is withdrawn. */
+  end(): void {
+    this.over = true;
+    const { questions } = this.options;
+    if (questions !== undefined && questions.size > 0) questions.endOf(this.options);
+  }
+
+  /** Nothing is sent for a cancelled call, though its server may go on talking (wire.md, Cancellation). */
+  private send(method: string, params: JsonObject): void {
+    if (!this.over && !this.signal.aborted) this.options.send(notificationText(method, params));
+  }
 }

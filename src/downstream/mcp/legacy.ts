@@ -2,20 +2,21 @@
 import { type Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
+import { type Reply } from '../../core/reply.ts';
 import { type Gateway } from '../../gateway/gateway.ts';
-import { type NotificationFrame, type RequestFrame, resultText } from '../../protocol/mcp/frames.ts';
+import { type Frame, type RequestFrame, resultText } from '../../protocol/mcp/frames.ts';
 import { isLogLevel, LOG_LEVELS, progressTokenOf, readPeer } from '../../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
 import { negotiateLegacy } from '../../protocol/mcp/versions.ts';
 import { type Caller, type MessageFacts } from './caller.ts';
 import { type Answer, encodeError, encodeReply } from './encode.ts';
-import { createExchange } from './exchange.ts';
+import { CallerExchange, type Send } from './exchange.ts';
 import { type Session, type SessionOptions } from './session.ts';
 
 export interface LegacyContext {
   readonly session: Session;
   readonly facts: MessageFacts;
-  readonly send: (text: string) => void;
+  readonly send: Send;
 }
 
 /** What `initialize` agrees on. Throws `invalid_params` where it says too little, `not_found` where there is no such server. */
@@ -79,30 +80,37 @@ async function dispatch(
     if (!isLogLevel(params.level))
       throw new GatewayError('invalid_params', `\`params.level\` must be one of ${LOG_LEVELS.join(', ')}.`);
     session.logLevel = params.level;
+    gateway.wantLogLevel(params.level, session.facts);
     return { text: resultText(id, '{}'), status: 200 };
   }
   if (!CALL_METHODS.get(method)?.eras.includes('legacy'))
     throw new GatewayError('method_not_found', `There is no method ${JSON.stringify(method.slice(0, 64))}.`);
   if (method === 'resources/subscribe' && typeof params.uri === 'string') session.requireRoomToFollow(params.uri);
   const meta = isObject(params._meta) ? params._meta : undefined;
-  const reply = await gateway.call({
-    method,
-    params,
-    ...session.caller,
-    ...context.facts,
-    ...(session.client && { client: session.client }),
-    era: 'legacy',
-    revision: session.version,
-    session: session.link,
-    exchange: createExchange({
-      id,
-      signal: context.signal,
-      send: context.send,
-      progressToken: progressTokenOf(meta),
-      logLevel: session.logLevel,
-      capabilities: session.capabilities,
-    }),
+  const exchange = new CallerExchange({
+    signal: context.signal,
+    send: context.send,
+    progressToken: progressTokenOf(meta),
+    logLevel: session.logLevel,
+    capabilities: session.capabilities,
+    questions: session.questions,
   });
+  let reply: Reply;
+  try {
+    reply = await gateway.call({
+      method,
+      params,
+      ...session.caller,
+      ...context.facts,
+      ...(session.client && { client: session.client }),
+      era: 'legacy',
+      revision: session.version,
+      session: session.link,
+      exchange,
+    });
+  } finally {
+    exchange.end();
+  }
   if (method === 'resources/subscribe' || method === 'resources/unsubscribe') remember(gateway, frame, session);
   return encodeReply(reply, { id, era: 'legacy', server: gateway.identity, privateLists: true });
 }
@@ -114,10 +122,12 @@ function declaresLogging(gateway: Gateway, { caller }: Session): boolean {
 function remember(gateway: Gateway, { method, params }: RequestFrame, session: Session): void {
   const uri = params.uri;
   if (typeof uri !== 'string') return;
-  session.setFollowed(uri, method === 'resources/subscribe' ? gateway.serverOfUri(uri, session.caller) : undefined);
+  session.setFollowed(uri, method === 'resources/subscribe' ? gateway.serverOfUri(uri, session.facts) : undefined);
 }
 
-/** Takes a notification of a session's client; those that mean nothing to us are taken all the same. */
-export function takeNotification({ method, params }: NotificationFrame, session: Session): void {
-  if (method === 'notifications/cancelled') session.cancel(params.requestId);
+/** Takes what needs no answer from a session's client; what means nothing to us is taken all the same. */
+export function takeMessage(frame: Exclude<Frame, RequestFrame>, session: Session): void {
+  if (frame.kind === 'response') session.questions.answer(frame);
+  else if (frame.method === 'notifications/cancelled') session.cancel(frame.params.requestId);
+  else if (frame.method === 'notifications/roots/list_changed') session.rootsChanged();
 }

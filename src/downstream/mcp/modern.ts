@@ -9,13 +9,13 @@ import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
 import { isLegacyVersion, MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import { type Caller, type MessageFacts } from './caller.ts';
 import { type Answer, discoverResult, encodeError, encodeReply, unsupportedVersion } from './encode.ts';
-import { createExchange } from './exchange.ts';
+import { CallerExchange, type Send } from './exchange.ts';
 
 export interface ModernContext {
   readonly caller: Caller;
   readonly facts: MessageFacts;
   readonly signal: CancelSignal;
-  readonly send: (text: string) => void;
+  readonly send: Send;
 }
 
 /** Tells whether `_meta` or header name a version that is not a legacy one (wire.md, Which era is a request). */
@@ -64,8 +64,8 @@ async function answer(
   }
   if (!CALL_METHODS.get(method)?.eras.includes('modern'))
     throw new GatewayError('method_not_found', `There is no method ${JSON.stringify(method)} in ${MODERN_VERSION}.`);
-  const exchange = createExchange({
-    id,
+  const exchange = new CallerExchange({
+    subscriptionId: id,
     signal,
     send,
     progressToken: progressTokenOf(params._meta as JsonObject),

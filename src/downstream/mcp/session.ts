@@ -5,13 +5,20 @@ import { GatewayError } from '../../core/errors.ts';
 import { type ClientSession } from '../../core/exchange.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { type Gateway } from '../../gateway/gateway.ts';
+import { type ChangeListener } from '../../gateway/changes.ts';
+import { type CallerFacts } from '../../gateway/upstreams.ts';
 import { listChangedMethods } from '../../gateway/listening.ts';
 import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
 import { type LogLevel } from '../../protocol/mcp/meta.ts';
 import { randomHex } from '../../telemetry/trace.ts';
 import { type Caller } from './caller.ts';
-import { createExchange } from './exchange.ts';
+import { type EventConnection, type Outlet } from './event-connection.ts';
+import { CallerExchange } from './exchange.ts';
+import { type EndpointLimits, LIMITS } from './limits.ts';
+import { OpenQuestions } from './open-questions.ts';
 import { OpenRequests } from './open-requests.ts';
+import { type HeldSession } from './sessions.ts';
+import { Replay, type ReplayPosition, type ReplayStream } from './replay.ts';
 
 /** Most standing streams of one session: clients open a new one when they believe the old one lost. */
 const MAX_STREAMS = 8;
@@ -25,65 +32,88 @@ export interface SessionOptions {
   readonly client: Peer | undefined;
   /** What the client declared in `initialize`. */
   readonly capabilities: JsonObject;
+  readonly limits?: EndpointLimits;
 }
+
+/** The first revision whose clients know how to poll a stream. */
+const POLLS_SINCE = '2025-11-25';
 
 /** A way to the client that stands open for messages of no request. */
-export interface StandingStream {
-  send(text: string): void;
-  close(): void;
+export interface StandingStream extends Outlet {
+  /** Whether the client is there; one that is not may come back for what it missed. */
+  readonly connected: boolean;
 }
 
-export class Session {
+export class Session implements HeldSession {
   /** Names the session in records and ledgers, alone in this process; not a secret, and tells nothing of the one that clients send. */
   readonly key = `session-${randomHex(8)}`;
   readonly caller: Caller;
   readonly version: string;
   readonly client: Peer | undefined;
   readonly capabilities: JsonObject;
+  /** What its client was asked and has not answered. */
+  readonly questions: OpenQuestions;
   /** The session as upstream instances know it. */
   readonly link: ClientSession;
   /** A session that set none gets `info` (wire.md, Logging). */
   logLevel: LogLevel = 'info';
-  /** Monotonic ms of the last message. */
-  lastUsed = performance.now();
+  lastUsed: number;
+  /** Its streams over Streamable HTTP. */
+  readonly replay: Replay;
+  private readonly limits: EndpointLimits;
   private readonly gateway: Gateway;
   private readonly requests = new OpenRequests();
   private readonly streams = new Set<StandingStream>();
   private readonly followed = new Map<string, string>();
+  private readonly rootsListeners = new Set<() => void>();
   private readonly unsubscribe: () => void;
   private readonly over = new Cancellation();
 
-  constructor({ gateway, caller, version, client, capabilities }: SessionOptions) {
+  constructor({ gateway, caller, version, client, capabilities, limits = LIMITS }: SessionOptions) {
+    this.limits = limits;
+    this.lastUsed = limits.now();
+    this.replay = new Replay({ limits, polls: version >= POLLS_SINCE });
     this.gateway = gateway;
     this.caller = caller;
     this.version = version;
     this.client = client;
     this.capabilities = capabilities;
+    this.questions = new OpenQuestions({ capabilities, version });
     this.link = {
       key: this.key,
-      standing: createExchange({ id: this.key, signal: this.over.signal, send: () => undefined, capabilities }),
-      onRootsChanged: () => () => undefined,
+      standing: this.standingExchange(),
+      onRootsChanged: (listener) => {
+        this.rootsListeners.add(listener);
+        return () => this.rootsListeners.delete(listener);
+      },
     };
-    this.unsubscribe = gateway.changes.subscribe({
+    const listener: ChangeListener = {
       listsChanged: (server, kinds) => this.onListsChanged(server, kinds),
       resourceUpdated: (server, uri) => {
         if (this.followed.get(uri) === server) this.tell('notifications/resources/updated', { uri });
       },
-    });
+    };
+    this.unsubscribe = gateway.hear(listener, this.facts);
+  }
+
+  /** Who the session is, as far as servers' instances are concerned. */
+  get facts(): CallerFacts {
+    const { caller, link } = this;
+    return { ...caller, session: link, exchange: link.standing };
   }
 
   get busy(): boolean {
-    return this.requests.size > 0 || this.streams.size > 0;
+    return this.requests.size > 0 || [...this.streams].some((stream) => stream.connected);
   }
 
   /** Registers a request. Throws as `OpenRequests.begin` does. */
   begin(id: RequestId): Cancellation {
-    this.lastUsed = performance.now();
+    this.lastUsed = this.limits.now();
     return this.requests.begin(id);
   }
 
   finish(id: RequestId): void {
-    this.lastUsed = performance.now();
+    this.lastUsed = this.limits.now();
     this.requests.finish(id);
   }
 
@@ -91,18 +121,33 @@ export class Session {
     this.requests.cancel(id);
   }
 
-  /** Adds a standing stream, at the price of the oldest where there are too many; returns the way to take it out. */
-  addStream(stream: StandingStream): () => void {
-    const [oldest] = this.streams;
-    if (oldest && this.streams.size >= MAX_STREAMS) {
-      this.streams.delete(oldest);
-      oldest.close();
+  /** The client says that its roots are others now. */
+  rootsChanged(): void {
+    for (const listener of [...this.rootsListeners]) listener();
+  }
+
+  /** Makes the answer to a call a stream that its client can come back to. */
+  readonly openCallStream = (connection: EventConnection): ReplayStream =>
+    this.replay.open(connection, { polled: true });
+
+  /** Opens a standing stream, or goes on with the one that a client has come back to, be it a standing one or that of a call. */
+  openStream(connection: EventConnection, position?: ReplayPosition): void {
+    connection.onClose(() => (this.lastUsed = this.limits.now()));
+    if (position) position.stream.attach(connection, position.after);
+    const stream = position?.stream ?? this.replay.open(connection, { polled: false });
+    if (position && !this.streams.delete(position.stream)) return;
+    this.addStream(stream);
+  }
+
+  /** Adds a standing stream, at the price of another where there are too many: one that nobody reads, else the oldest. */
+  addStream(stream: StandingStream): void {
+    if (this.streams.size >= MAX_STREAMS) {
+      const all = [...this.streams];
+      const leaving = all.find(({ connected }) => !connected) ?? all[0];
+      if (leaving) this.streams.delete(leaving);
+      leaving?.end();
     }
     this.streams.add(stream);
-    return () => {
-      this.streams.delete(stream);
-      this.lastUsed = performance.now();
-    };
   }
 
   /** Throws `overloaded` where the session follows as many resources as it may. */
@@ -128,8 +173,24 @@ export class Session {
       this.key,
       [...this.followed].map(([uri, server]) => ({ uri, server })),
     );
-    for (const stream of this.streams) stream.close();
+    for (const stream of this.streams) stream.end();
     this.streams.clear();
+    this.rootsListeners.clear();
+  }
+
+  /** The exchange outside any call, whose log level is the session's at each moment. */
+  private standingExchange(): CallerExchange {
+    const level = () => this.logLevel;
+    return new CallerExchange({
+      signal: this.over.signal,
+      send: (text) => this.toNewest(text),
+      reachable: () => this.newest?.connected ?? false,
+      get logLevel() {
+        return level();
+      },
+      capabilities: this.capabilities,
+      questions: this.questions,
+    });
   }
 
   private onListsChanged(server: string, kinds: ReadonlySet<OfferKind>): void {
@@ -137,9 +198,17 @@ export class Session {
     for (const method of listChangedMethods(kinds)) this.tell(method, {});
   }
 
-  /** One message goes to one stream (2025-11-25 transports, Multiple Connections): the newest. */
   private tell(method: string, params: JsonObject): void {
-    const newest = [...this.streams].at(-1);
-    newest?.send(notificationText(method, params));
+    this.toNewest(notificationText(method, params));
+  }
+
+  /** One message goes to one stream (2025-11-25 transports, Multiple Connections): the newest that has a reader, else the newest. */
+  private toNewest(text: string): boolean {
+    return this.newest?.send(text) ?? false;
+  }
+
+  private get newest(): StandingStream | undefined {
+    const all = [...this.streams];
+    return all.findLast(({ connected }) => connected) ?? all.at(-1);
   }
 }

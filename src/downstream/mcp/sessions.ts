@@ -1,47 +1,64 @@
-// The table of legacy HTTP sessions: bounded, each belonging to one principal and one endpoint, idle ones expire.
+// The table of legacy sessions over HTTP: bounded, each belonging to one principal and one endpoint, idle ones expire.
 import { randomBytes } from 'node:crypto';
 import { GatewayError } from '../../core/errors.ts';
 import { type Caller } from './caller.ts';
-import { Session, type SessionOptions } from './session.ts';
+import { type EndpointLimits } from './limits.ts';
 
-/** A session without request or stream for this long has ended. */
-const IDLE_MS = 60 * 60_000;
-const SWEEP_MS = 60_000;
+/** What the table knows of a session. */
+export interface HeldSession {
+  readonly caller: Caller;
+  /** Whether something of it is open, so that it does not age. */
+  readonly busy: boolean;
+  /** When it was last used, on the clock of the limits. */
+  lastUsed: number;
+  end(): void;
+}
+
+export interface SessionOwner<S extends HeldSession> {
+  readonly caller: Caller;
+  /** The class of the transport's sessions: an id of another transport names nothing. */
+  readonly kind: abstract new (...given: never) => S;
+}
 
 export class Sessions {
-  private readonly sessions = new Map<string, Session>();
-  private readonly limit: number;
+  private readonly sessions = new Map<string, HeldSession>();
+  private readonly most: number;
+  private readonly limits: EndpointLimits;
   private readonly sweeper: NodeJS.Timeout;
 
-  constructor(limit: number) {
-    this.limit = limit;
-    this.sweeper = setInterval(() => this.sweep(), SWEEP_MS).unref();
+  constructor(most: number, limits: EndpointLimits) {
+    this.most = most;
+    this.limits = limits;
+    this.sweeper = setInterval(() => this.sweep(), limits.sweepMs).unref();
   }
 
-  /** Opens a session; the id is the secret that names it. Throws `too_many_sessions`. */
-  open(options: SessionOptions): { id: string; session: Session } {
-    if (this.sessions.size >= this.limit) this.sweep();
-    if (this.sessions.size >= this.limit)
-      throw new GatewayError('too_many_sessions', `All ${this.limit} sessions are in use (limits.sessions).`);
+  /** Opens a session; the id is the secret that names it. Throws `too_many_sessions` before it makes one. */
+  open<S extends HeldSession>(make: () => S): { id: string; session: S } {
+    if (this.sessions.size >= this.most) this.sweep();
+    if (this.sessions.size >= this.most)
+      throw new GatewayError('too_many_sessions', `All ${this.most} sessions are in use (limits.sessions).`);
     const id = randomBytes(24).toString('base64url');
-    const session = new Session(options);
+    const session = make();
+    session.lastUsed = this.limits.now();
     this.sessions.set(id, session);
     return { id, session };
   }
 
   /** Finds a caller's session. A missing id is 400; one that is unknown, or somebody else's, is 404 (2025-11-25 transports, Session Management). */
-  find(id: string | undefined, caller: Caller): Session {
+  find<S extends HeldSession>(id: string | undefined, { caller, kind }: SessionOwner<S>): S {
     if (id === undefined)
       throw new GatewayError('session_required', 'The Mcp-Session-Id header is missing; start with `initialize`.');
     const session = this.sessions.get(id);
     const own = session?.caller.principal.id === caller.principal.id && session.caller.scope === caller.scope;
-    if (!session || !own)
-      throw new GatewayError(
-        'session_unknown',
-        'The session is unknown or has ended; start a new one with `initialize`.',
-      );
-    session.lastUsed = performance.now();
-    return session;
+    if (session && own && this.isIdle(session)) this.end(id);
+    else if (own && session instanceof kind) {
+      session.lastUsed = this.limits.now();
+      return session;
+    }
+    throw new GatewayError(
+      'session_unknown',
+      'The session is unknown or has ended; start a new one with `initialize`.',
+    );
   }
 
   end(id: string): void {
@@ -55,8 +72,11 @@ export class Sessions {
     this.sessions.clear();
   }
 
+  private isIdle({ busy, lastUsed }: HeldSession): boolean {
+    return !busy && lastUsed < this.limits.now() - this.limits.idleMs;
+  }
+
   private sweep(): void {
-    const oldest = performance.now() - IDLE_MS;
-    for (const [id, session] of this.sessions) if (!session.busy && session.lastUsed < oldest) this.end(id);
+    for (const [id, session] of this.sessions) if (this.isIdle(session)) this.end(id);
   }
 }

@@ -6,6 +6,16 @@ export function sseMessage(json: string, id?: string): string {
   return id === undefined ? `event: message\ndata: ${json}\n\n` : `event: message\nid: ${id}\ndata: ${json}\n\n`;
 }
 
+/** An event without data, which tells a client where it is and when to come back (2025-11-25 transports, Sending Messages). */
+export function ssePriming(id: string, retryMs: number): string {
+  return `id: ${id}\nretry: ${retryMs}\ndata: \n\n`;
+}
+
+/** The first event of HTTP+SSE: where messages go (2024-11-05 transports, HTTP with SSE). */
+export function sseEndpoint(url: string): string {
+  return `event: endpoint\ndata: ${url}\n\n`;
+}
+
 /** A comment: keeps a quiet stream open, and means nothing. */
 export const SSE_HEARTBEAT = ':\n\n';
 
@@ -22,6 +32,8 @@ export interface SseReaderOptions {
   readonly maxBytes: number;
   onEvent(event: SseEvent): void;
   onOversize(): void;
+  /** The id of an event, before the event itself; also of one without data. Empty where the server takes back the last one. */
+  onId?(id: string): void;
   onRetry?(ms: number): void;
 }
 
@@ -40,6 +52,7 @@ export class SseReader {
       onEvent: (event) => {
         if (this.fits(event.data)) options.onEvent(event);
       },
+      onId: (id) => options.onId?.(id),
       onRetry: (ms) => options.onRetry?.(ms),
       onError: ({ type }) => {
         if (type === 'max-buffer-size-exceeded') this.end();

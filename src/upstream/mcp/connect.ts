@@ -1,6 +1,7 @@
 // Opening a connection: the transport that the entry names, the handshake, and what the handshake teaches.
 import { type Era, type Peer } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
+import { type JsonObject } from '../../core/json.ts';
 import { type ServerConfig } from '../../config/config.ts';
 import { Connection } from './connection.ts';
 import { type Deadlines } from './deadlines.ts';
@@ -8,9 +9,10 @@ import { openDispatcher } from './dispatcher.ts';
 import { childEnvironment } from './environment.ts';
 import { type EraStore } from './era-store.ts';
 import { shakeHands, SlowModern } from './handshake.ts';
-import { HttpWire } from './http-wire.ts';
+import { HttpWire, type HttpWireOptions } from './http-wire.ts';
+import { SseWire } from './sse-wire.ts';
 import { StdioWire } from './stdio-wire.ts';
-import { type Wire, type WireEvents } from './wire.ts';
+import { HttpRejection, type Wire, type WireEvents } from './wire.ts';
 
 /** What every connection of the process shares. */
 export interface ConnectContext {
@@ -25,6 +27,8 @@ export interface ConnectOptions extends ConnectContext {
   readonly server: ServerConfig;
   readonly instance: string;
   readonly events: WireEvents;
+  /** What is declared to a legacy server; a modern one is told with every request. */
+  readonly capabilities: JsonObject;
   /** Aborted when the server is being stopped: then nothing is started a second time. */
   readonly signal: AbortSignal;
   /** Takes secrets out of what the server says. */
@@ -33,6 +37,15 @@ export interface ConnectOptions extends ConnectContext {
   onWire(wire: Wire): void;
 }
 
+/** A way to try: the era that is assumed, and another transport than the configured one. */
+interface Attempt {
+  readonly era?: Era | undefined;
+  readonly sse?: boolean;
+}
+
+/** Refusals of `initialize` after which a URL may still be one of HTTP+SSE (2025-11-25 transports, Backwards Compatibility). */
+const NOT_STREAMABLE = [400, 404, 405];
+
 /**
  * Connects to a server. A process that ends during the probe is started once more and greeted with `initialize`, since some
  * servers exit on a first request that they do not know (wire.md, Probing an upstream). Throws GatewayError.
@@ -40,26 +53,40 @@ export interface ConnectOptions extends ConnectContext {
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const { server, eras } = options;
   const remembered = eras.recall(server.name, server.digest);
-  const opened = await openAs(options, remembered).catch((error: unknown) => {
+  try {
+    const opened = await openAs(options, { era: remembered });
+    if (remembered !== opened.era) eras.learn(server.name, server.digest, opened.handshake);
+    return opened;
+  } catch (error) {
     if (remembered !== undefined) eras.forget(server.name); // what we believed failed: ask again next time
-    const era = eraAfter(error, options, remembered);
-    if (era === undefined) throw error;
-    return openAs(options, era);
-  });
-  if (remembered !== opened.era) eras.learn(server.name, server.digest, opened.handshake);
-  return opened;
+    const next = attemptAfter(error, options, remembered);
+    if (next === undefined) throw error;
+    const opened = await openAs(options, next).catch((second: unknown) => {
+      throw next.sse === true ? error : second; // the URL was never one of HTTP+SSE: what it was meant to be counts
+    });
+    eras.learn(server.name, server.digest, opened.handshake);
+    return opened;
+  }
 }
 
-/** The era to try at once after a failure that suggests one. */
-function eraAfter(error: unknown, { server, signal }: ConnectOptions, remembered: Era | undefined): Era | undefined {
+/** What to try at once after a failure that suggests it. */
+function attemptAfter(
+  error: unknown,
+  { server, signal }: ConnectOptions,
+  remembered: Era | undefined,
+): Attempt | undefined {
   if (signal.aborted) return undefined;
-  if (error instanceof SlowModern) return 'modern';
-  const died = error instanceof GatewayError && error.code === 'upstream_closed' && server.transport === 'stdio';
-  return died && remembered !== 'legacy' ? 'legacy' : undefined;
+  if (error instanceof SlowModern) return { era: 'modern' };
+  if (!(error instanceof GatewayError)) return undefined;
+  const { cause, code } = error;
+  if (server.transport === 'streamable-http' && cause instanceof HttpRejection)
+    return NOT_STREAMABLE.includes(cause.status) ? { era: 'legacy', sse: true } : undefined;
+  const died = code === 'upstream_closed' && server.transport === 'stdio';
+  return died && remembered !== 'legacy' ? { era: 'legacy' } : undefined;
 }
 
-async function openAs(options: ConnectOptions, remembered: Era | undefined): Promise<Connection> {
-  const { server, client, instance, events } = options;
+async function openAs(options: ConnectOptions, { era: remembered, sse }: Attempt): Promise<Connection> {
+  const { server, client, instance, events, capabilities } = options;
   let opened = false;
   let ended: string | undefined;
   // what ends before it is a connection fails the handshake, and nothing else
@@ -67,13 +94,14 @@ async function openAs(options: ConnectOptions, remembered: Era | undefined): Pro
     ended = reason;
     if (opened) events.closed(reason);
   };
-  const wire = await openWire({ ...options, events: { ...events, closed } });
+  const wire = await openWire({ ...options, events: { ...events, closed } }, sse === true);
   try {
     options.onWire(wire);
     const handshake = await shakeHands(wire, {
       server: server.name,
       client,
       timeouts: server.timeouts,
+      capabilities,
       ...(remembered && { remembered }),
     });
     if (ended !== undefined)
@@ -86,7 +114,7 @@ async function openAs(options: ConnectOptions, remembered: Era | undefined): Pro
   }
 }
 
-async function openWire(options: ConnectOptions): Promise<Wire> {
+async function openWire(options: ConnectOptions, sse: boolean): Promise<Wire> {
   const { server, deadlines, events, maxMessageBytes, env } = options;
   const { timeouts } = server;
   if (server.transport === 'stdio') {
@@ -118,7 +146,7 @@ async function openWire(options: ConnectOptions): Promise<Wire> {
     idleMs: timeouts.idle,
     env,
   });
-  return new HttpWire({
+  const http = {
     server: server.name,
     url,
     headers: server.headers,
@@ -128,5 +156,21 @@ async function openWire(options: ConnectOptions): Promise<Wire> {
     deadlines,
     events,
     clean: options.clean,
-  });
+  };
+  return server.transport === 'sse' || sse ? await openSse(http, options.signal) : new HttpWire(http);
+}
+
+async function openSse(options: HttpWireOptions, signal: AbortSignal): Promise<SseWire> {
+  const wire = new SseWire(options);
+  const leave = () => void wire.close();
+  signal.addEventListener('abort', leave);
+  try {
+    await wire.start();
+    return wire;
+  } catch (error) {
+    await wire.close();
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', leave);
+  }
 }

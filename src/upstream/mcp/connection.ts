@@ -2,6 +2,7 @@
 import { type Era, type Peer } from '../../core/call.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { foreignMeta, META } from '../../protocol/mcp/meta.ts';
+import { declarable } from './affinity.ts';
 import { type Wire, type WireReply, type WireRequest } from './wire.ts';
 
 /** What the handshake found. */
@@ -18,10 +19,9 @@ export interface ConnectionRequest extends Omit<WireRequest, 'params'> {
   readonly traceparent?: string;
   readonly tracestate?: string;
   readonly logLevel?: string;
+  /** What the caller can do, for a server that is told with every request. */
+  readonly capabilities?: JsonObject;
 }
-
-/** What we declare to a shared server: nothing that only one caller could answer. */
-export const SHARED_CAPABILITIES: JsonObject = Object.freeze({});
 
 /** Wire and handshake together. */
 export class Connection {
@@ -38,7 +38,7 @@ export class Connection {
     this.modernMeta = {
       [META.version]: handshake.version,
       [META.clientInfo]: { ...identity.client },
-      [META.clientCapabilities]: SHARED_CAPABILITIES,
+      [META.clientCapabilities]: {},
     };
   }
 
@@ -48,13 +48,14 @@ export class Connection {
 
   /** Sends a request with the `_meta` of this hop: vendors' keys and trace context pass, the protocol's are ours. */
   request(request: ConnectionRequest): Promise<WireReply> {
-    const { params, traceparent, tracestate, logLevel, headers, ...rest } = request;
+    const { params, traceparent, tracestate, logLevel, capabilities, headers, ...rest } = request;
     const meta: JsonObject = { ...foreignMeta(params._meta) };
     if (traceparent !== undefined) meta.traceparent = traceparent;
     if (tracestate !== undefined) meta.tracestate = tracestate;
     if (this.era === 'modern') {
       for (const key in this.modernMeta) meta[key] = this.modernMeta[key];
       if (logLevel !== undefined) meta[META.logLevel] = logLevel;
+      if (capabilities !== undefined) meta[META.clientCapabilities] = declarable(capabilities);
     }
     const trace =
       traceparent === undefined ? undefined : { traceparent, ...(tracestate !== undefined && { tracestate }) };

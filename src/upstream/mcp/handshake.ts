@@ -4,7 +4,7 @@ import { GatewayError, reasonOf } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { META, readPeer } from '../../protocol/mcp/meta.ts';
 import { isLegacyVersion, LEGACY_VERSIONS, MODERN_VERSION, NEWEST_LEGACY } from '../../protocol/mcp/versions.ts';
-import { type Handshake, SHARED_CAPABILITIES } from './connection.ts';
+import { type Handshake } from './connection.ts';
 import { concludesNothing, transportError } from './http-errors.ts';
 import { HttpRejection, type Timeouts, type Wire, type WireReply } from './wire.ts';
 
@@ -12,6 +12,8 @@ export interface HandshakeOptions {
   readonly server: string;
   readonly client: Peer;
   readonly timeouts: Timeouts;
+  /** What is declared to a legacy server. */
+  readonly capabilities: JsonObject;
   /** What an earlier handshake found: a legacy server is not asked for `server/discover` again. */
   readonly remembered?: Era;
 }
@@ -30,7 +32,9 @@ type Verdict = { readonly kind: 'modern'; readonly handshake: Handshake } | { re
 
 /** Asks a server who it is. Throws GatewayError; an inconclusive answer is an error, never a verdict about the era. */
 export async function shakeHands(wire: Wire, options: HandshakeOptions): Promise<Handshake> {
-  const found = options.remembered === 'legacy' ? await initialize(wire, options) : await probe(wire, options);
+  // HTTP+SSE is older than the probe, and what speaks it is legacy
+  const legacy = options.remembered === 'legacy' || wire.transport === 'sse';
+  const found = legacy ? await initialize(wire, options) : await probe(wire, options);
   wire.adopt(found);
   if (found.era === 'legacy') await wire.notify('notifications/initialized', {});
   return found;
@@ -82,7 +86,7 @@ async function discover(wire: Wire, options: HandshakeOptions): Promise<Verdict>
   const meta = {
     [META.version]: MODERN_VERSION,
     [META.clientInfo]: { ...options.client },
-    [META.clientCapabilities]: SHARED_CAPABILITIES,
+    [META.clientCapabilities]: {},
   };
   let reply: WireReply;
   try {
@@ -129,7 +133,7 @@ async function initialize(wire: Wire, options: HandshakeOptions): Promise<Handsh
   const { server, timeouts } = options;
   const params = {
     protocolVersion: NEWEST_LEGACY,
-    capabilities: SHARED_CAPABILITIES,
+    capabilities: options.capabilities,
     clientInfo: { ...options.client },
   };
   let reply: WireReply;
@@ -138,7 +142,10 @@ async function initialize(wire: Wire, options: HandshakeOptions): Promise<Handsh
   } catch (error) {
     if (error instanceof HttpRejection && [400, 404, 405].includes(error.status)) {
       const message = `The server "${server}" answered HTTP ${error.status} to both server/discover and initialize: its URL is not a Streamable HTTP endpoint of MCP.`;
-      throw new GatewayError('upstream_rejected', message, { detail: error.body.slice(0, 500) });
+      throw new GatewayError('upstream_rejected', message, {
+        detail: error.body.slice(0, 500),
+        cause: error,
+      });
     }
     throw transportError(server, error, timeouts);
   }

@@ -1,11 +1,12 @@
 // What the failures of HTTP mean for a call.
 import { GatewayError, reasonOf } from '../../core/errors.ts';
+import { timedOut } from './deadlines.ts';
 import { HttpRejection, type Timeouts } from './wire.ts';
 
-const TIMED_OUT: Readonly<Record<string, [setting: keyof Timeouts, what: string]>> = {
-  UND_ERR_CONNECT_TIMEOUT: ['connect', 'did not accept a connection'],
-  UND_ERR_HEADERS_TIMEOUT: ['firstByte', 'did not begin to answer'],
-  UND_ERR_BODY_TIMEOUT: ['idle', 'fell silent in the middle of its answer'],
+const TIMED_OUT: Readonly<Record<string, 'connect' | 'firstByte' | 'idle'>> = {
+  UND_ERR_CONNECT_TIMEOUT: 'connect',
+  UND_ERR_HEADERS_TIMEOUT: 'firstByte',
+  UND_ERR_BODY_TIMEOUT: 'idle',
 };
 
 /** Failures of the connection itself: the request never reached the server. */
@@ -24,12 +25,8 @@ export function transportError(server: string, error: unknown, timeouts: Timeout
   if (error instanceof GatewayError) return error;
   if (error instanceof HttpRejection) return rejectionError(server, error);
   const code = codeOf(error);
-  const timedOut = TIMED_OUT[code];
-  if (timedOut) {
-    const [setting, what] = timedOut;
-    const message = `The server "${server}" ${what} within ${timeouts[setting] / 1000} s (timeouts.${setting}).`;
-    return new GatewayError('upstream_timed_out', message, { cause: error });
-  }
+  const limit = TIMED_OUT[code];
+  if (limit) return timedOut(server, { limit, ms: timeouts[limit] }, error);
   const tls = code.startsWith('ERR_TLS') || code.includes('CERT') || code.startsWith('ERR_SSL');
   if (UNREACHABLE.has(code) || tls) {
     return new GatewayError('upstream_unreachable', `The server "${server}" cannot be reached: ${reasonOf(error)}`, {
@@ -66,14 +63,14 @@ function rejectionError(server: string, rejection: HttpRejection): GatewayError 
     return new GatewayError(
       'upstream_rejected',
       `The server "${server}" refused the gateway's credentials (HTTP ${status}); check its \`headers\`.`,
-      { detail, data: { status } },
+      { detail, data: { status }, cause: rejection },
     );
   }
   if (status >= 300 && status < 400) {
     return new GatewayError(
       'upstream_rejected',
       `The server "${server}" answered with a redirect (HTTP ${status}), which is not followed; put the final URL in its \`url\`.`,
-      { detail },
+      { detail, cause: rejection },
     );
   }
   // 408, 429 and 503 say that the request was not worked on; after any other 5xx nobody knows
@@ -81,6 +78,7 @@ function rejectionError(server: string, rejection: HttpRejection): GatewayError 
   const code = unserved ? 'upstream_unreachable' : status >= 500 ? 'upstream_failed' : 'upstream_rejected';
   return new GatewayError(code, `The server "${server}" answered HTTP ${status} without a JSON-RPC message.`, {
     detail,
+    cause: rejection,
   });
 }
 

@@ -1,20 +1,38 @@
-// One HTTP request to a server, from headers to the JSON-RPC answer in its body or stream.
+// One HTTP request to a server, from headers to the messages in its body or stream.
 import { type Dispatcher } from 'undici';
 import { GatewayError, reasonOf } from '../../core/errors.ts';
-import { type Frame, type ResponseFrame } from '../../protocol/mcp/frames.ts';
-import { SseReader } from '../../protocol/mcp/sse.ts';
+import { type ResponseFrame } from '../../protocol/mcp/frames.ts';
+import { type SseEvent, SseReader } from '../../protocol/mcp/sse.ts';
 import { readInbound } from './inbound.ts';
 import { HttpRejection } from './wire.ts';
 
-export interface HttpExchangeHandlers {
-  readonly server: string;
-  readonly maxMessageBytes: number;
-  /** Response headers of an accepted request, lower-case. */
-  headers(headers: Readonly<Record<string, string | string[] | undefined>>): void;
-  /** One message of the server. */
-  frame(frame: Frame, bytes: number): void;
+export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
+
+/** What an exchange is looked at for; its end always, the rest where it matters. */
+export interface ExchangeHandlers {
+  /** The request goes out now, on a connection that stands. */
+  started?(): void;
+  /** An accepted request's response begins; header names are lower-case. `streams` tells whether it is an event stream. */
+  headers?(headers: ResponseHeaders, streams: boolean): void;
+  /** Bytes came. */
+  heard?(): void;
+  /** An event of the stream that is no message. */
+  event?(event: SseEvent): void;
+  /** The id of an event, before its message. */
+  eventId?(id: string): void;
+  /** The stream's `retry` field, in milliseconds. */
+  retry?(ms: number): void;
+  /** One message of the server. What it throws ends the exchange. */
+  message?(text: string, bytes: number): void;
   /** The exchange is over. Without an error, everything that was sent has been told. */
   end(error?: Error): void;
+}
+
+export interface ExchangeOptions {
+  readonly server: string;
+  readonly maxMessageBytes: number;
+  /** Called before the handler's own `end`. */
+  ended(): void;
 }
 
 /** How much of a rejection's body is kept to explain it. */
@@ -23,21 +41,25 @@ const REJECTION_BYTES = 4096;
 /** What the fields of an event may add to its message. */
 const SSE_FRAME_BYTES = 4096;
 
-type Headers = Record<string, string | string[] | undefined>;
-
 /** The undici handler of one POST or GET; reads a JSON body or an event stream, bounded, each message once. */
 export class HttpExchange implements Dispatcher.DispatchHandler {
-  private readonly on: HttpExchangeHandlers;
+  private readonly options: ExchangeOptions;
+  private readonly on: ExchangeHandlers;
   private controller: Dispatcher.DispatchController | undefined;
   private status = 0;
   private sse: SseReader | undefined;
   private chunks: Buffer[] = [];
   private size = 0;
-  private ended = false;
+  private over = false;
   private aborted: Error | undefined;
 
-  constructor(handlers: HttpExchangeHandlers) {
+  constructor(options: ExchangeOptions, handlers: ExchangeHandlers) {
+    this.options = options;
     this.on = handlers;
+  }
+
+  get ended(): boolean {
+    return this.over;
   }
 
   /** Closes the exchange; over modern HTTP that is what cancels (streamable-http, Cancellation). */
@@ -50,45 +72,55 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.controller = controller;
     if (this.aborted) controller.abort(this.aborted);
+    else this.on.started?.();
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: ResponseHeaders): void {
     this.status = status;
     if (status < 200 || status > 299) return;
-    this.on.headers(headers);
-    if (!String(headers['content-type'] ?? '').startsWith('text/event-stream')) return;
-    this.sse = new SseReader({
-      maxBytes: this.on.maxMessageBytes + SSE_FRAME_BYTES,
-      onEvent: (event) => {
-        if (event.data !== '' && (event.event === undefined || event.event === 'message')) this.readFrame(event.data);
-      },
-      onOversize: () => this.abort(tooLarge(this.on)),
-    });
+    const streams = String(headers['content-type'] ?? '').startsWith('text/event-stream');
+    if (streams) this.sse = this.reader();
+    this.on.headers?.(headers, streams);
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.ended) return;
+    if (this.over) return;
+    this.on.heard?.();
     if (this.sse) {
       this.sse.push(chunk);
       return;
     }
     this.size += chunk.length;
-    if (this.size > this.on.maxMessageBytes) this.abort(tooLarge(this.on));
+    if (this.size > this.options.maxMessageBytes) this.abort(this.tooLarge());
     else this.chunks.push(chunk);
   }
 
   onResponseEnd(): void {
-    if (this.ended) return;
+    if (this.over) return;
     if (this.status < 200 || this.status > 299) {
       this.reject();
       return;
     }
-    if (!this.sse && this.size > 0) this.readFrame(this.text(), this.size);
+    if (!this.sse && this.size > 0) this.readMessage(this.text(), this.size);
     this.finish();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.finish(this.aborted ?? error);
+  }
+
+  private reader(): SseReader {
+    return new SseReader({
+      maxBytes: this.options.maxMessageBytes + SSE_FRAME_BYTES,
+      onEvent: (event) => {
+        if (this.over) return;
+        if (event.event !== undefined && event.event !== 'message') this.on.event?.(event);
+        else if (event.data !== '') this.readMessage(event.data);
+      },
+      onId: (id) => this.on.eventId?.(id),
+      onRetry: (ms) => this.on.retry?.(ms),
+      onOversize: () => this.abort(this.tooLarge()),
+    });
   }
 
   private text(): string {
@@ -102,25 +134,32 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.finish(new HttpRejection(this.status, text.slice(0, REJECTION_BYTES), readRefusal(text)));
   }
 
-  private readFrame(text: string, size = Buffer.byteLength(text)): void {
-    if (this.ended) return;
-    if (size > this.on.maxMessageBytes) {
-      this.abort(tooLarge(this.on));
+  private readMessage(text: string, size = Buffer.byteLength(text)): void {
+    if (this.over) return;
+    if (size > this.options.maxMessageBytes) {
+      this.abort(this.tooLarge());
       return;
     }
     try {
-      this.on.frame(readInbound(text), size);
+      this.on.message?.(text, size);
     } catch (error) {
-      const why = `The server "${this.on.server}" answered with something that is not MCP: ${reasonOf(error)}`;
+      const why = `The server "${this.options.server}" answered with something that is not MCP: ${reasonOf(error)}`;
       this.abort(new GatewayError('upstream_protocol', why));
     }
   }
 
   private finish(error?: Error): void {
-    if (this.ended) return;
-    this.ended = true;
+    if (this.over) return;
+    this.over = true;
     this.chunks = [];
+    this.options.ended();
     this.on.end(error);
+  }
+
+  private tooLarge(): GatewayError {
+    const { server, maxMessageBytes } = this.options;
+    const message = `The server "${server}" sent a message of more than ${maxMessageBytes} bytes (limits.upstreamMessage).`;
+    return new GatewayError('upstream_message_too_large', message);
   }
 }
 
@@ -132,9 +171,4 @@ function readRefusal(text: string): ResponseFrame | undefined {
   } catch {
     return undefined; // not JSON-RPC: the status is all there is
   }
-}
-
-function tooLarge(on: HttpExchangeHandlers): GatewayError {
-  const message = `The server "${on.server}" sent a message of more than ${on.maxMessageBytes} bytes (limits.upstreamMessage).`;
-  return new GatewayError('upstream_message_too_large', message);
 }

@@ -1,6 +1,6 @@
-// What a server sends: parsed once, sorted into answers, notifications and questions.
-import { isObject, type JsonObject } from '../../core/json.ts';
-import { errorText, type Frame, readFrame, type RequestFrame, resultText } from '../../protocol/mcp/frames.ts';
+// Reading what a server sends: parsed once, and where it is broken, whose answer it would have been.
+import { isObject } from '../../core/json.ts';
+import { type Frame, readFrame } from '../../protocol/mcp/frames.ts';
 import { parseStrict } from '../../protocol/mcp/strict-json.ts';
 
 /** Servers may nest deeper than callers, but not without end: what is passed on must be written again. */
@@ -20,19 +20,4 @@ export function brokenAnswerId(text: string): number | undefined {
   } catch {
     return undefined; // not JSON: nobody's answer
   }
-}
-
-/** Our answer to a server's own request: ping is answered, everything else is not declared and so refused. */
-export function answerTo(frame: RequestFrame): string {
-  if (frame.method === 'ping') return resultText(frame.id, '{}');
-  return errorText(frame.id, {
-    code: -32601,
-    message: `The gateway did not declare ${frame.method.slice(0, 64)} to this server.`,
-  });
-}
-
-/** The progress token of a notification, as the wire gave it out. */
-export function tokenOf(params: JsonObject): number | undefined {
-  const token = params.progressToken;
-  return typeof token === 'number' ? token : undefined;
 }

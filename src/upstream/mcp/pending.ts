@@ -1,7 +1,8 @@
 // One request that waits for its answer: settled exactly once, whoever comes first of answer, caller, clock and channel.
 import { GatewayError } from '../../core/errors.ts';
 import { type JsonObject } from '../../core/json.ts';
-import { type Deadline, type Deadlines } from './deadlines.ts';
+import { type Deadline, type Deadlines, timedOut } from './deadlines.ts';
+import { RateLimit } from './rate-limit.ts';
 import { HARD_LIMIT_MS, type WireReply, type WireRequest } from './wire.ts';
 
 export interface PendingOptions {
@@ -11,14 +12,20 @@ export interface PendingOptions {
   onAbandon(reason: string): void;
 }
 
+/** Most notifications of one request in a second; more are of use to nobody. */
+const MAX_PER_SECOND = 100;
+
 /** The state of one request in flight. */
 export class Pending {
   readonly promise: Promise<WireReply>;
   readonly request: WireRequest;
-  private readonly deadline: Deadline | undefined;
+  /** The clocks of the request; absent on a stream that stays open. */
+  readonly deadline: Deadline | undefined;
   private resolve!: (reply: WireReply) => void;
   private reject!: (error: unknown) => void;
   private settled = false;
+  private endListeners: Set<() => void> | undefined;
+  private rate: RateLimit | undefined;
 
   constructor(request: WireRequest, options: PendingOptions) {
     this.request = request;
@@ -30,13 +37,8 @@ export class Pending {
       if (this.fail(error)) options.onAbandon(error.message);
     };
     if (Number.isFinite(request.totalMs)) {
-      this.deadline = options.deadlines.start(request.totalMs, HARD_LIMIT_MS, () =>
-        abandon(
-          new GatewayError(
-            'upstream_timed_out',
-            `The server "${options.server}" did not answer ${request.method} within ${request.totalMs / 1000} s (timeouts.total).`,
-          ),
-        ),
+      this.deadline = options.deadlines.start(request.totalMs, HARD_LIMIT_MS, (limit, ms) =>
+        abandon(timedOut(options.server, { limit, ms, method: request.method })),
       );
     }
     const signal = request.exchange?.signal;
@@ -49,6 +51,11 @@ export class Pending {
 
   get done(): boolean {
     return this.settled;
+  }
+
+  /** Whether it is somebody's call; the gateway's own requests have no caller, and its own listening is no call. */
+  get isCall(): boolean {
+    return this.request.exchange !== undefined && this.request.method !== 'subscriptions/listen';
   }
 
   /** The params to send: with the wire's own progress token where the caller wants progress. */
@@ -69,24 +76,47 @@ export class Pending {
     return first;
   }
 
-  /** Passes a notification of this request on to its caller; progress restarts the clock. */
+  /** Calls the listener when the request ends, however it ends. Returns the way to stop listening. */
+  onEnd(listener: () => void): () => void {
+    const listeners = (this.endListeners ??= new Set());
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  /** Tells the caller how far the server is; this restarts the total limit. Returns false where there was too much of it. */
+  progress(params: JsonObject): boolean {
+    if (this.settled) return true;
+    this.deadline?.extend();
+    if (!this.admits()) return false;
+    const { progressToken: _token, ...progress } = params;
+    this.request.exchange?.progress(progress);
+    return true;
+  }
+
+  /** Passes a log line on to the caller. Returns false where there were too many. */
+  log(params: JsonObject): boolean {
+    if (this.settled) return true;
+    if (!this.admits()) return false;
+    this.request.exchange?.log(params);
+    return true;
+  }
+
+  /** Passes on any other notification of the request. */
   notify(method: string, params: JsonObject): void {
-    if (this.settled) return;
-    if (method === 'notifications/progress') {
-      this.deadline?.extend();
-      const { progressToken: _token, ...progress } = params;
-      this.request.exchange?.progress(progress);
-    } else if (method === 'notifications/message') {
-      this.request.exchange?.log(params);
-    } else {
-      this.request.onNotification?.(method, params);
-    }
+    if (!this.settled) this.request.onNotification?.(method, params);
+  }
+
+  private admits(): boolean {
+    return (this.rate ??= new RateLimit(MAX_PER_SECOND)).admits();
   }
 
   private settle(): boolean {
     if (this.settled) return false;
     this.settled = true;
     this.deadline?.clear();
+    const listeners = this.endListeners;
+    this.endListeners = undefined;
+    if (listeners) for (const listener of listeners) listener();
     return true;
   }
 }

@@ -30,6 +30,11 @@ export class ResourceSubscriptions {
     this.totalMs = totalMs;
   }
 
+  /** How many resources are followed. */
+  get size(): number {
+    return this.followed.size;
+  }
+
   /** Follows a resource for a holder; the first holder makes the server's subscription, the others wait for it. Throws GatewayError. */
   async add(uri: string, holder: string, live: Live | undefined): Promise<void> {
     const known = this.followed.get(uri);

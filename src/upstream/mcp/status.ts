@@ -2,14 +2,36 @@
 import { type StoredOffer } from '../../catalog/store.ts';
 import { type ServerConfig } from '../../config/config.ts';
 import { type Era } from '../../core/call.ts';
+import { type Sharing } from './affinity.ts';
+import { type CircuitState } from './circuit.ts';
 import { type Connection } from './connection.ts';
 import { type StdioProcess } from './stdio-process.ts';
+import { type Trait } from './trait-store.ts';
+
+/** One process or connection. */
+export interface InstanceStatus {
+  /** `NAME#N`: which start of the server it is. */
+  readonly id: string;
+  /** Whose it is; absent where everybody shares it. */
+  readonly owner?: string;
+  readonly inFlight: number;
+  readonly startedAt: string;
+  readonly pid?: number;
+  readonly logLevel?: string;
+}
+
+/** How its instances are shared, and what was learned of the server and why. */
+export interface IsolationStatus {
+  readonly configured: ServerConfig['isolation'];
+  readonly sharing: Sharing;
+  readonly learned: readonly { readonly trait: Trait; readonly why: string; readonly learnedAt: string }[];
+}
 
 /**
  * `disabled` by configuration, `invalid` by a mistake in it, `connecting`, `ready`, `waiting` to be tried again after a failure,
- * `stopped` with the gateway.
+ * `idle`: its process was not used and is started again on use; `stopped` with the gateway.
  */
-export type UpstreamState = 'disabled' | 'invalid' | 'connecting' | 'ready' | 'waiting' | 'stopped';
+export type UpstreamState = 'disabled' | 'invalid' | 'connecting' | 'ready' | 'waiting' | 'idle' | 'stopped';
 
 export interface ServerStatus {
   readonly name: string;
@@ -35,6 +57,10 @@ export interface ServerStatus {
   readonly offerReadAt?: string;
   readonly inFlight: number;
   readonly restarts: number;
+  /** `open`: calls fail at once, because the last ones failed; `half-open`: one is let through to see. */
+  readonly circuit: CircuitState;
+  readonly isolation: IsolationStatus;
+  readonly instances: readonly InstanceStatus[];
   readonly lastError?: string;
   readonly lastErrorAt?: string;
   readonly nextAttemptAt?: string;
@@ -48,7 +74,10 @@ export interface ServerStatus {
 export type OfferedStatus = Pick<ServerStatus, 'tools' | 'prompts' | 'resources' | 'resourceTemplates' | 'warnings'>;
 
 /** What a server's upstream knows of itself. */
-export interface ServerFacts extends Pick<ServerStatus, 'state' | 'inFlight' | 'restarts' | 'tail'> {
+export interface ServerFacts extends Pick<
+  ServerStatus,
+  'state' | 'inFlight' | 'restarts' | 'circuit' | 'isolation' | 'instances' | 'tail'
+> {
   readonly offered: OfferedStatus;
   readonly connection: Connection | undefined;
   readonly stored: StoredOffer | undefined;
@@ -59,20 +88,23 @@ export interface ServerFacts extends Pick<ServerStatus, 'state' | 'inFlight' | '
 
 /** Puts configuration and facts together; times are UTC. */
 export function describeServer(config: ServerConfig, facts: ServerFacts): ServerStatus {
-  const { state, inFlight, restarts, tail, stored } = facts;
+  const { state, inFlight, restarts, circuit, isolation, instances, tail, stored } = facts;
   return {
     name: config.name,
     alias: config.alias,
     state,
-    transport: config.transport,
+    transport: facts.connection?.wire.transport ?? config.transport,
     display: config.display,
     source: `${config.source.file}:${config.source.line}`,
     ...identityOf(facts),
     ...facts.offered,
-    stale: stored !== undefined && state !== 'ready',
+    stale: stored !== undefined && state !== 'ready' && state !== 'idle',
     ...(stored && { offerReadAt: utc(stored.fetchedAt) }),
     inFlight,
     restarts,
+    circuit,
+    isolation,
+    instances,
     ...(facts.lastError && { lastError: facts.lastError.message, lastErrorAt: utc(facts.lastError.at) }),
     ...(facts.nextAttemptAt !== undefined && { nextAttemptAt: utc(facts.nextAttemptAt) }),
     tail,

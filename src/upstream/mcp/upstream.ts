@@ -1,31 +1,38 @@
-// A configured server: keeps one connection to it alive, its offer fresh, and runs calls on it.
-import { type CancelSignal } from '../../core/cancellation.ts';
-import { setTimeout as delay } from 'node:timers/promises';
+// A configured server: keeps its offer fresh, decides which of its instances a call runs on, and sees to it that there are any.
 import { EMPTY_OFFER, type ServerOffer } from '../../catalog/offer.ts';
 import { type StoredOffer } from '../../catalog/store.ts';
 import { type ServerConfig } from '../../config/config.ts';
-import { cannotAsk } from '../../core/exchange.ts';
-import { GatewayError, reasonOf, toGatewayError } from '../../core/errors.ts';
+import { type CancelSignal } from '../../core/cancellation.ts';
+import { GatewayError, reasonOf } from '../../core/errors.ts';
 import { InFlight } from '../../core/in-flight.ts';
 import { type JsonObject } from '../../core/json.ts';
-import { backoffMs, STABLE_MS } from './backoff.ts';
-import { connect, type ConnectContext } from './connect.ts';
+import { type LogLevel } from '../../protocol/mcp/meta.ts';
+import { type CallerFacts, type Owner, ownerOf } from './affinity.ts';
+import { Circuit } from './circuit.ts';
+import { type ConnectContext } from './connect.ts';
 import { type Connection, type ConnectionRequest } from './connection.ts';
 import { isUnreachable } from './http-errors.ts';
-import { OfferWatch } from './offer-watch.ts';
-import { type Live, ResourceSubscriptions } from './resource-subscriptions.ts';
+import { Instance, type InstanceEvent, type InstanceHandlers, lostAgain } from './instance.ts';
+import { Isolation } from './isolation.ts';
+import { OwnedInstances } from './owned-instances.ts';
+import { ResourceSubscriptions } from './resource-subscriptions.ts';
 import { readOffer } from './read-offer.ts';
-import { describeServer, type OfferedStatus, type ServerStatus, type UpstreamState } from './status.ts';
+import { SharedInstance } from './shared-instance.ts';
+import { describeServer, type OfferedStatus, type ServerStatus } from './status.ts';
 import { textCleaner } from './stderr-tail.ts';
 import { StdioWire } from './stdio-wire.ts';
+import { type TraitStore } from './trait-store.ts';
 import { SessionLost, type Wire, type WireReply } from './wire.ts';
 
 export interface UpstreamContext extends ConnectContext {
+  readonly traits: TraitStore;
   /** The offer was read, or changed. */
   onOffer(server: string, stored: StoredOffer): void;
-  onResourceUpdated(server: string, uri: string): void;
-  /** Something for the record: started, ended, failed. */
-  onEvent(event: 'server_started' | 'server_ended' | 'server_failed', detail: JsonObject): void;
+  /** What one owner's instances offer differs from now on, or no longer differs, from what everybody else is offered. */
+  onOwnOffer(server: string, owner: string): void;
+  onResourceUpdated(server: string, uri: string, owner: string | undefined): void;
+  /** Something for the record. */
+  onEvent(event: InstanceEvent | 'server_isolated' | 'circuit_opened', detail: JsonObject): void;
 }
 
 /** An answer, and the connection that gave it. */
@@ -34,41 +41,29 @@ export interface UpstreamReply {
   readonly connection: Connection;
 }
 
-/** Why a connection ended; `again` where the server is there and only the session is lost. */
-interface Loss {
-  readonly reason: string;
-  readonly again: boolean;
-  /** Whether calls in flight may still get their answers. */
-  readonly gentle: boolean;
-}
-
 const UNSUPPORTED_VERSION = -32022;
 
 /** Lines of noise that are kept beside stderr. */
 const MAX_NOISE = 20;
 
-/** The lifecycle of one server: connect, keep, lose, wait, connect again. */
 export class Upstream {
   config: ServerConfig;
   private readonly context: UpstreamContext;
-  private readonly stopping = new AbortController();
-  private state: UpstreamState;
-  private connection: Connection | undefined;
+  /** What everybody shares, and what the offer is read from. */
+  private readonly shared: SharedInstance;
   private wire: Wire | undefined;
-  private lost: ((loss: Loss) => void) | undefined;
-  private watch: OfferWatch | undefined;
-  private settled = Promise.withResolvers<void>();
-  private firstAttempt = Promise.withResolvers<void>();
-  private running: Promise<void> | undefined;
+  private readonly owned: OwnedInstances;
+  private readonly isolation: Isolation;
+  private readonly circuit = new Circuit();
   private stored: StoredOffer | undefined;
+  /** Offers of owners whose instances announced that they differ. */
+  private readonly ownOffers = new Map<string, ServerOffer>();
   private starts = 0;
-  private failures = 0;
   private readonly inFlight = new InFlight();
-  private lastError: { message: string; at: number } | undefined;
-  private nextAttemptAt: number | undefined;
   private noise: string[] = [];
   private problems: readonly string[] = [];
-  private readonly retired = new Set<Wire>();
+  /** Instances that are out of use and not gone yet. */
+  private readonly ending = new Set<Instance>();
   /** Takes secrets out of what the server says. */
   private readonly clean: (text: string) => string;
   private readonly subscriptions: ResourceSubscriptions;
@@ -79,14 +74,40 @@ export class Upstream {
     this.stored = known;
     this.clean = textCleaner(config.secrets);
     this.subscriptions = new ResourceSubscriptions(config.name, config.timeouts.total);
-    this.state = config.disabled ? 'disabled' : config.problem === undefined ? 'connecting' : 'invalid';
-    if (config.problem !== undefined) this.lastError = { message: config.problem, at: Date.now() };
-    if (this.state !== 'connecting') this.firstAttempt.resolve();
+    this.isolation = new Isolation(config, context.traits);
+    this.owned = new OwnedInstances({
+      server: config.name,
+      limits: () => ({ ...this.config.instances, total: this.config.timeouts.total }),
+      exclusive: () => this.isolation.asksAnonymously,
+      open: (owner) => this.openOwned(owner),
+      released: (owner) => this.forgetOwnOffer(owner),
+    });
+    this.shared = new SharedInstance({
+      config: () => this.config,
+      startsIdle: config.instances.lazy && config.transport === 'stdio' && known !== undefined,
+      open: () => this.open(undefined),
+      ready: (instance) => {
+        this.circuit.succeeded();
+        return this.subscriptions.resume(instance);
+      },
+      isNeeded: () => this.inFlight.size > 0 || this.subscriptions.size > 0,
+    });
   }
 
-  /** What the server offers, as last read; `stale` until it is connected. */
+  /** What the server offers, as last read. */
   get offer(): ServerOffer {
-    return this.state === 'disabled' || this.state === 'invalid' ? EMPTY_OFFER : (this.stored?.offer ?? EMPTY_OFFER);
+    return this.shared.isUsable ? (this.stored?.offer ?? EMPTY_OFFER) : EMPTY_OFFER;
+  }
+
+  /** Whether there is anybody to whom it offers something else than to everybody. */
+  get hasOwnOffers(): boolean {
+    return this.ownOffers.size > 0;
+  }
+
+  /** What it offers this caller, where that differs from what it offers everybody. */
+  ownOffer(caller: CallerFacts): ServerOffer | undefined {
+    const owner = ownerOf(this.isolation.sharing, caller);
+    return owner && this.ownOffers.get(owner.key);
   }
 
   /** Whether anything was ever read from it. */
@@ -96,47 +117,41 @@ export class Upstream {
 
   /** Resolves when the first attempt to connect has succeeded or failed. */
   get attempted(): Promise<void> {
-    return this.firstAttempt.promise;
+    return this.shared.attempted;
   }
 
-  /** Takes over what may change without a restart: who may see what, where it is configured. */
+  /** Takes over what may change without a restart: who may see what, where it is configured, how it is shared. */
   reconfigured(config: ServerConfig): this {
     this.config = config;
+    this.isolation.configured = config.isolation;
     return this;
   }
 
   start(): void {
-    if (this.state === 'connecting') this.running ??= this.run();
+    this.shared.start();
   }
 
-  /** Runs a request on the server. Throws GatewayError; what was not processed is sent again once (wire.md, Retrying). */
-  request(request: ConnectionRequest): Promise<UpstreamReply> {
-    return this.inFlight.track(this.perform(request));
-  }
-
-  private async perform(request: ConnectionRequest): Promise<UpstreamReply> {
-    try {
-      const connection = this.connection ?? (await this.acquire(request.exchange?.signal));
-      try {
-        const reply = await connection.request(request);
-        if (!this.isOutdated(reply, connection)) return { connection, reply };
-      } catch (error) {
-        if (!this.mayRepeat(error, connection)) throw error;
-      }
-      const next = await this.acquire(request.exchange?.signal);
-      return { connection: next, reply: await next.request(request) };
-    } catch (error) {
-      throw error instanceof SessionLost ? lostAgain(error) : error;
-    }
+  /** Runs a request of a caller. Throws GatewayError; what was not processed is sent again once (wire.md, Retrying). */
+  request(request: ConnectionRequest, caller: CallerFacts): Promise<UpstreamReply> {
+    return this.inFlight.track(this.perform(request, caller));
   }
 
   /** Tells `onResourceUpdated` of changes to a resource for as long as anyone holds it. Throws GatewayError. */
-  follow(uri: string, holder: string): Promise<void> {
-    return this.subscriptions.add(uri, holder, this.live());
+  follow(uri: string, holder: string, caller: CallerFacts): Promise<void> {
+    const owner = this.ownerOf(caller);
+    return owner ? this.owned.follow(owner, uri, holder) : this.subscriptions.add(uri, holder, this.shared.current);
   }
 
   unfollow(uri: string, holder: string): void {
-    this.subscriptions.remove(uri, holder, this.live());
+    this.subscriptions.remove(uri, holder, this.shared.current);
+    this.owned.unfollow(uri, holder);
+  }
+
+  /** A session wants lines of this level from now on; its calls see to it where it is not connected yet. */
+  wantLogLevel(level: LogLevel, caller: CallerFacts): void {
+    const owner = this.ownerOf(caller);
+    if (owner) this.owned.instancesOf(owner).forEach((instance) => instance.raiseLevel(level));
+    else this.shared.current?.raiseLevel(level);
   }
 
   /** Lets calls in flight finish, for at most `limitMs`, then stops. New calls are not sent here any more by then. */
@@ -145,112 +160,154 @@ export class Upstream {
     await this.stop();
   }
 
-  /** Stops for good: no new connection, calls in flight fail, the process tree is gone when it resolves. */
+  /** Stops for good: no new connection, calls in flight fail, every process tree is gone when it resolves. */
   async stop(): Promise<void> {
-    this.stopping.abort();
-    if (this.state !== 'disabled' && this.state !== 'invalid') this.state = 'stopped';
-    this.settled.resolve();
-    this.firstAttempt.resolve();
-    await Promise.all([this.wire?.close(), ...[...this.retired].map((wire) => wire.close())]);
-    this.lost?.({ reason: 'it was stopped', again: false, gentle: false }); // a connection over HTTP does not end by itself
-    await this.running;
+    const { ended } = this.shared.stop();
+    await Promise.all([
+      this.owned.stop(),
+      this.wire?.close(),
+      ...[...this.ending].map(({ connection }) => connection.wire.close()),
+    ]);
+    await Promise.all([...this.ending].map((instance) => instance.ended));
+    await ended;
   }
 
   status(offered: OfferedStatus): ServerStatus {
     const process = this.wire instanceof StdioWire ? this.wire.process : undefined;
+    const { state, current, lastError, nextAttemptAt } = this.shared;
     return describeServer(this.config, {
-      state: this.state,
-      connection: this.connection,
+      state,
+      connection: current?.connection,
       stored: this.stored,
       process,
       inFlight: this.inFlight.size,
       restarts: Math.max(0, this.starts - 1),
-      lastError: this.lastError,
-      nextAttemptAt: this.nextAttemptAt,
+      lastError,
+      nextAttemptAt,
+      circuit: this.circuit.state,
+      isolation: this.isolation.status(),
+      instances: [...(current ? [current.status()] : []), ...this.owned.status()],
       offered: { ...offered, warnings: [...this.problems, ...offered.warnings] },
       tail: [...(process?.stderrTail() ?? []), ...this.noise],
     });
   }
 
-  private async run(): Promise<void> {
-    while (!this.isStopping()) {
-      const since = performance.now();
-      const { reason, again } = await this.runOnce();
-      if (this.isStopping()) return;
-      if (again) continue;
-      this.failures = performance.now() - since > STABLE_MS ? 1 : this.failures + 1;
-      const wait = backoffMs(this.failures);
-      this.lastError = { message: reason, at: Date.now() };
-      this.nextAttemptAt = Date.now() + wait;
-      this.enter('waiting');
-      this.firstAttempt.resolve();
-      await delay(wait, undefined, { signal: this.stopping.signal, ref: false }).catch(() => undefined);
-      this.nextAttemptAt = undefined;
-      if (!this.isStopping()) this.enter('connecting');
-    }
-  }
-
-  /** One connection from start to loss. */
-  private async runOnce(): Promise<Loss> {
-    const loss = Promise.withResolvers<Loss>();
-    this.lost = loss.resolve;
-    const instance = `${this.config.name}#${++this.starts}`;
+  private async perform(request: ConnectionRequest, caller: CallerFacts): Promise<UpstreamReply> {
+    if (!this.circuit.admits()) throw this.circuitOpen();
+    this.shared.touch();
     try {
-      this.connection = await this.open(instance);
+      const answered = await this.performAs(this.ownerOf(caller), request);
+      this.circuit.succeeded();
+      return answered;
     } catch (error) {
-      const reason = this.clean(toGatewayError(error instanceof SessionLost ? lostAgain(error) : error).message);
-      // the same failure at every attempt is one piece of news
-      if (reason !== this.lastError?.message)
-        this.context.onEvent('server_failed', { server: this.config.name, instance, reason });
-      return { reason, again: false, gentle: false };
+      this.circuit.abandoned();
+      throw error instanceof SessionLost ? lostAgain(error) : error;
     }
-    this.failures = 0;
-    this.enter('ready');
-    this.firstAttempt.resolve();
-    this.watch = new OfferWatch(this.connection, {
-      changed: () => this.refresh(),
-      updated: (uri) => this.context.onResourceUpdated(this.config.name, uri),
-    });
-    this.watch.start();
-    await this.subscriptions.resume({ connection: this.connection, watch: this.watch });
-    const ended = await loss.promise;
-    this.watch.stop();
-    this.connection = undefined;
-    if (ended.gentle) this.retire();
-    else await this.wire?.close();
-    this.context.onEvent('server_ended', { server: this.config.name, instance, reason: ended.reason });
-    return ended;
   }
 
-  private async open(instance: string): Promise<Connection> {
-    const connection = await connect({
-      ...this.context,
-      server: this.config,
-      instance,
-      clean: this.clean,
-      signal: this.stopping.signal,
-      onWire: (wire) => {
-        if (this.isStopping()) throw this.unavailable();
-        this.wire = wire;
+  private async performAs(owner: Owner | undefined, request: ConnectionRequest): Promise<UpstreamReply> {
+    const signal = request.exchange?.signal;
+    const instance = await this.obtain(owner, signal);
+    const { connection } = instance;
+    try {
+      const reply = await instance.request(request);
+      if (!this.isOutdated(reply, instance)) return { connection, reply };
+    } catch (error) {
+      if (!this.mayRepeat(error, instance)) throw this.judged(error);
+    } finally {
+      if (owner) this.owned.release(instance);
+    }
+    const next = await this.obtain(owner, signal);
+    try {
+      return { connection: next.connection, reply: await next.request(request) };
+    } catch (error) {
+      throw this.judged(error);
+    } finally {
+      if (owner) this.owned.release(next);
+    }
+  }
+
+  private obtain(owner: Owner | undefined, signal: CancelSignal | undefined): Instance | Promise<Instance> {
+    if (!owner) return this.shared.current ?? this.shared.acquire(signal);
+    if (this.shared.state === 'waiting') throw this.shared.unavailable();
+    return this.owned.acquire(owner, signal);
+  }
+
+  /** A modern server has no sessions and says with each question whose it is: it is only isolated where the configuration says so. */
+  private ownerOf(caller: CallerFacts): Owner | undefined {
+    const { sharing } = this.isolation;
+    if (sharing === 'shared') return undefined;
+    return ownerOf(sharing, caller);
+  }
+
+  /** Counts a failure against the server, unless it says nothing of it: the caller gave up, or the gateway itself refused. */
+  private judged(error: unknown): unknown {
+    const counts = error instanceof SessionLost || (error instanceof GatewayError && COUNTED.has(error.code));
+    if (counts && this.circuit.failed())
+      this.context.onEvent('circuit_opened', { server: this.config.name, reason: this.clean(reasonOf(error)) });
+    return error;
+  }
+
+  private openOwned(owner: Owner): Promise<Instance> {
+    return this.open(owner).catch((error: unknown) => {
+      this.shared.noteError(`An instance for ${owner.label}: ${reasonOf(error)}`);
+      throw error;
+    });
+  }
+
+  private async open(owner: Owner | undefined): Promise<Instance> {
+    const { name } = this.config;
+    const id = `${name}#${++this.starts}`;
+    const isFirstTry = owner !== undefined || this.shared.failures === 0;
+    try {
+      const instance = await Instance.open({
+        id,
+        server: this.config,
+        owner,
+        context: this.context,
+        on: this.handlers,
+        signal: this.shared.signal,
+        clean: this.clean,
         // a process is an event each time; a URL that is tried again and again is one
-        if (this.config.transport === 'stdio' || this.failures === 0)
-          this.context.onEvent('server_started', { server: this.config.name, instance, run: this.config.display });
-      },
-      events: {
-        closed: (reason) => this.lost?.({ reason: this.clean(reason), again: false, gentle: false }),
-        noise: (what) => this.note(what),
-        missed: () => this.watch?.changed(),
-        question: cannotAsk,
-        notification: (method, params) => this.onNotification(method, params),
-      },
-    });
-    try {
-      await this.read(connection);
-      return connection;
+        announced: this.config.transport === 'stdio' || isFirstTry,
+        ...(!owner && {
+          ready: (connection) => this.read(connection),
+          onWire: (wire) => {
+            if (this.shared.isStopping()) throw this.shared.unavailable();
+            this.wire = wire;
+          },
+        }),
+      });
+      this.isolation.transport = instance.connection.wire.transport;
+      if (instance.connection.wire.stateful && instance.connection.era === 'legacy')
+        this.learn('stateful', 'it assigned a session id');
+      return instance;
     } catch (error) {
-      await connection.wire.close();
+      const reason = reasonOf(error);
+      // the same failure at every attempt is one piece of news
+      if (owner || reason !== this.shared.lastError?.message)
+        this.context.onEvent('server_failed', { server: name, instance: id, reason });
       throw error;
     }
+  }
+
+  private readonly handlers: InstanceHandlers = {
+    changed: (instance) => (instance.owner ? this.readOwn(instance, instance.owner) : this.refresh()),
+    updated: (uri, owner) => this.context.onResourceUpdated(this.config.name, uri, owner?.key),
+    asked: (method) => this.learn('asks', `it asked ${method.slice(0, 64)}`),
+    noise: (what) => this.note(what),
+    event: (event, detail) => this.context.onEvent(event, detail),
+    lost: (instance) => {
+      this.ending.add(instance);
+      void instance.ended.finally(() => this.ending.delete(instance));
+      if (instance.owner) this.owned.remove(instance);
+      else this.shared.lost(instance);
+    },
+  };
+
+  private learn(trait: 'asks' | 'stateful', why: string): void {
+    if (!this.isolation.learn(trait, why)) return;
+    this.context.onEvent('server_isolated', { server: this.config.name, trait, why });
   }
 
   /** Reads the offer; a list that cannot be read keeps its last good entries, and takes down nothing beside itself. */
@@ -263,99 +320,57 @@ export class Upstream {
 
   /** Reads the offer again after the server said that it changed; the last good one stays if that fails. */
   private async refresh(): Promise<void> {
-    const { connection } = this;
-    if (!connection) return;
+    const instance = this.shared.current;
+    if (!instance) return;
     try {
-      await this.read(connection);
+      await this.read(instance.connection);
     } catch (error) {
-      const reason = this.clean(reasonOf(error));
-      this.lastError = { message: `Its lists changed, but reading them failed: ${reason}`, at: Date.now() };
-      this.mayRepeat(error, connection);
+      this.failedToRead(error, instance);
     }
   }
 
-  private onNotification(method: string, params: JsonObject): void {
-    if (method.endsWith('/list_changed')) this.watch?.changed();
-    else if (method === 'notifications/resources/updated' && typeof params.uri === 'string') {
-      this.context.onResourceUpdated(this.config.name, params.uri);
+  /** An instance may come to offer its owner what others are not offered: it is shown to the owner alone. */
+  private async readOwn(instance: Instance, owner: Owner): Promise<void> {
+    try {
+      const { offer } = await readOffer(instance.connection, this.config.timeouts.total, this.offer);
+      const differs = JSON.stringify(offer.entries) !== JSON.stringify(this.offer.entries);
+      if (differs) this.ownOffers.set(owner.key, offer);
+      else this.ownOffers.delete(owner.key);
+      this.context.onOwnOffer(this.config.name, owner.key);
+    } catch (error) {
+      this.failedToRead(error, instance);
     }
   }
 
-  /** The connection, waiting for one that is being opened; fails at once while the server is down. */
-  private async acquire(signal: CancelSignal | undefined): Promise<Connection> {
-    if (this.state === 'connecting') await this.untilSettled(signal);
-    if (signal?.aborted === true) throw new GatewayError('cancelled', 'The caller cancelled the call.');
-    if (this.connection) return this.connection;
-    throw this.unavailable();
+  private failedToRead(error: unknown, instance: Instance): void {
+    const reason = this.clean(reasonOf(error));
+    this.shared.noteError(`Its lists changed, but reading them failed: ${reason}`);
+    this.mayRepeat(error, instance);
   }
 
-  /** A first start may take its time; one that follows failures is not waited for longer than a connection may take. */
-  private async untilSettled(signal: CancelSignal | undefined): Promise<void> {
-    const { connect, total } = this.config.timeouts;
-    const limit = new AbortController();
-    const leave = () => limit.abort();
-    const stay = signal?.onAbort(leave);
-    const late = delay(this.failures > 0 ? connect : total, undefined, { signal: limit.signal, ref: false });
-    await Promise.race([this.settled.promise, late.catch(() => undefined)]);
-    stay?.();
-    leave();
+  private forgetOwnOffer(owner: Owner): void {
+    if (this.ownOffers.delete(owner.key)) this.context.onOwnOffer(this.config.name, owner.key);
   }
 
-  private unavailable(): GatewayError {
+  private circuitOpen(): GatewayError {
     const { name } = this.config;
-    if (this.state === 'stopped') return new GatewayError('shutting_down', `The server "${name}" is being stopped.`);
-    const why = this.lastError?.message ?? 'it has not been reached yet';
-    const next =
-      this.nextAttemptAt === undefined
-        ? ''
-        : ` It is tried again in ${Math.max(1, Math.ceil((this.nextAttemptAt - Date.now()) / 1000))} s.`;
-    return new GatewayError('upstream_unreachable', `The server "${name}" is not available: ${why}${next}`);
+    const message = `The server "${name}" is not given calls for now: the last ones failed. It is tried again in ${Math.max(1, Math.ceil(this.circuit.retryAfterMs / 1000))} s.`;
+    return new GatewayError('upstream_unreachable', message);
   }
 
   /** Whether a failure shows that the server saw nothing of the request; then the connection is opened anew. */
-  private mayRepeat(error: unknown, connection: Connection): boolean {
+  private mayRepeat(error: unknown, instance: Instance): boolean {
     if (!(error instanceof SessionLost) && !isUnreachable(error)) return false;
-    this.drop(connection, { reason: reasonOf(error), again: true, gentle: true });
+    instance.drop({ reason: reasonOf(error), kind: 'replaced' });
     return true;
   }
 
   /** A server that no longer speaks the version that it agreed to was replaced: it is asked anew. */
-  private isOutdated({ error }: WireReply, connection: Connection): boolean {
-    if (connection.era !== 'modern' || error?.code !== UNSUPPORTED_VERSION) return false;
+  private isOutdated({ error }: WireReply, instance: Instance): boolean {
+    if (instance.connection.era !== 'modern' || error?.code !== UNSUPPORTED_VERSION) return false;
     this.context.eras.forget(this.config.name);
-    this.drop(connection, { reason: 'it no longer speaks the version that it spoke', again: true, gentle: true });
+    instance.drop({ reason: 'it no longer speaks the version that it spoke', kind: 'replaced' });
     return true;
-  }
-
-  private drop(connection: Connection, loss: Loss): void {
-    if (this.connection !== connection) return;
-    this.connection = undefined;
-    this.enter('connecting');
-    this.lost?.(loss);
-  }
-
-  /** Lets go of a connection whose calls in flight may still end well. */
-  private retire(): void {
-    const { wire } = this;
-    if (!wire) return;
-    this.wire = undefined;
-    this.retired.add(wire);
-    void wire.retire().finally(() => this.retired.delete(wire));
-  }
-
-  private live(): Live | undefined {
-    return this.connection && this.watch ? { connection: this.connection, watch: this.watch } : undefined;
-  }
-
-  private enter(state: UpstreamState): void {
-    if (this.isStopping()) return;
-    this.state = state;
-    if (state === 'connecting') this.settled = Promise.withResolvers();
-    else this.settled.resolve();
-  }
-
-  private isStopping(): boolean {
-    return this.stopping.signal.aborted;
   }
 
   private note(what: string): void {
@@ -364,6 +379,11 @@ export class Upstream {
   }
 }
 
-function lostAgain(error: SessionLost): GatewayError {
-  return new GatewayError('upstream_closed', error.message);
-}
+/** Failures that say that the server cannot serve just now. */
+const COUNTED = new Set<string>([
+  'upstream_unreachable',
+  'upstream_closed',
+  'upstream_timed_out',
+  'upstream_protocol',
+  'upstream_failed',
+]);

@@ -19,6 +19,9 @@ export interface Timeouts {
 /** No call runs longer than this, however much progress it reports. */
 export const HARD_LIMIT_MS = 15 * 60_000;
 
+/** Most requests of one connection at a time; beyond it a call is refused rather than queued without end. */
+export const MAX_IN_FLIGHT = 4_096;
+
 export interface WireRequest {
   readonly method: string;
   /** Complete params, `_meta` included, but for the progress token, which is the wire's. */
@@ -58,12 +61,16 @@ export interface WireEvents {
   missed(): void;
   /** The server asks something other than `ping`. Throws GatewayError, which the server gets as an error. */
   question(asked: AskedQuestion): Promise<QuestionAnswer>;
-  /** Something that is not MCP arrived, or a line that fits no caller; told for the server's own log. */
+  /** A log line that fits no single caller. */
+  log(params: JsonObject): void;
+  /** Something that is not MCP arrived, or more than is taken; told for the server's own log. */
   noise(what: string): void;
 }
 
 export interface Wire {
   readonly transport: Transport;
+  /** Whether the server assigned a session id. */
+  readonly stateful: boolean;
   /** Sends a request and waits for its answer. Throws GatewayError (`upstream_*`, `cancelled`) or SessionLost. */
   request(request: WireRequest): Promise<WireReply>;
   notify(method: string, params: JsonObject): Promise<void>;

@@ -1,17 +1,32 @@
-// The clients that are deployed: both generations of the SDK, both eras, both transports, behind one small interface.
-import { Client as ClientV2, StreamableHTTPClientTransport as HttpV2 } from '@modelcontextprotocol/client';
+// The clients that are deployed: both generations of the SDK, both eras, every transport, behind one small interface.
+import {
+  Client as ClientV2,
+  SSEClientTransport as SseV2,
+  StreamableHTTPClientTransport as HttpV2,
+  type Transport as TransportV2,
+} from '@modelcontextprotocol/client';
 import { StdioClientTransport as StdioV2 } from '@modelcontextprotocol/client/stdio';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
+import { SSEClientTransport as SseV1 } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StdioClientTransport as StdioV1 } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport as HttpV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { type Transport as TransportV1 } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { BIN } from './gateway.ts';
 
 export const CLIENTS = ['SDK v1', 'SDK v2 legacy', 'SDK v2 modern'] as const;
 export type ClientKind = (typeof CLIENTS)[number];
 
-/** Where to connect: a URL, or a command that speaks over stdio. */
+/** A command that speaks over stdio. */
+export interface Command {
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
+/** Where to connect: a URL of either HTTP transport, a command, or a gateway to be joined over stdio. */
 export type Place =
-  | { readonly url: string; readonly headers?: Record<string, string> }
+  | { readonly url: string; readonly headers?: Record<string, string>; readonly fetch?: typeof fetch }
+  | { readonly sse: string }
+  | Command
   | { readonly config: string; readonly state: string };
 
 export type AnyClient = ClientV1 | ClientV2;
@@ -21,26 +36,40 @@ export async function connectClient(kind: ClientKind, place: Place): Promise<Cli
   const info = { name: kind.replaceAll(' ', '-'), version: '1.0.0' };
   if (kind === 'SDK v1') {
     const client = new ClientV1(info);
-    const transport =
-      'url' in place
-        ? new HttpV1(new URL(place.url), { requestInit: { headers: place.headers ?? {} } })
-        : new StdioV1(stdioOf(place));
-    await client.connect(transport);
+    await client.connect(transportV1(place));
     return client as unknown as ClientV2; // the calls that tests make are the same in both generations
   }
   const client = new ClientV2(info, kind === 'SDK v2 modern' ? { versionNegotiation: { mode: 'auto' } } : {});
-  await client.connect(
-    'url' in place
-      ? new HttpV2(new URL(place.url), { requestInit: { headers: place.headers ?? {} } })
-      : new StdioV2(stdioOf(place)),
-  );
+  await client.connect(transportV2(place));
   return client;
 }
 
-function stdioOf({ config, state }: { config: string; state: string }) {
+/** The transport of the first generation to a place. */
+export function transportV1(place: Place): TransportV1 {
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- what is deprecated is still deployed
+  if ('sse' in place) return new SseV1(new URL(place.sse));
+  if ('url' in place) return new HttpV1(new URL(place.url), httpOptions(place));
+  return new StdioV1(commandOf(place));
+}
+
+/** The transport of the second generation to a place. */
+export function transportV2(place: Place): TransportV2 {
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- as above
+  if ('sse' in place) return new SseV2(new URL(place.sse));
+  if ('url' in place) return new HttpV2(new URL(place.url), httpOptions(place));
+  return new StdioV2(commandOf(place));
+}
+
+function httpOptions({ headers = {}, fetch }: Extract<Place, { url: string }>) {
+  return { requestInit: { headers }, ...(fetch && { fetch }) };
+}
+
+function commandOf(place: Exclude<Place, { url: string } | { sse: string }>) {
+  const stderr = 'inherit' as const;
+  if ('command' in place) return { command: place.command, args: [...place.args], stderr };
   return {
     command: process.execPath,
-    args: [BIN, 'stdio', '--config', config, '--state', state],
-    stderr: 'inherit' as const,
+    args: [BIN, 'stdio', '--config', place.config, '--state', place.state],
+    stderr,
   };
 }

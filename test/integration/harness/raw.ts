@@ -80,7 +80,7 @@ export function messageOf({ headers, text }: Answer): JsonObject {
 
 function eventsOf(text: string): string[] {
   const events: string[] = [];
-  createParser({ onEvent: ({ data }) => events.push(data) }).feed(text);
+  createParser({ onEvent: ({ data }) => data !== '' && events.push(data) }).feed(text);
   return events;
 }
 
@@ -159,9 +159,11 @@ export async function openSession(
     version = '2025-11-25',
     path = '/mcp',
     headers = {},
-  }: { version?: string; path?: string; headers?: HeaderList } = {},
+    capabilities = {},
+  }: { version?: string; path?: string; headers?: HeaderList; capabilities?: JsonObject } = {},
 ): Promise<LegacySession> {
-  const answer = await send(origin, { path, headers: { ...JSON_HEADERS, ...headers }, body: initialize(version) });
+  const body = initialize(version, 0, capabilities);
+  const answer = await send(origin, { path, headers: { ...JSON_HEADERS, ...headers }, body });
   const id = answer.headers['mcp-session-id'];
   if (typeof id !== 'string') throw new Error(`no session: ${answer.status} ${answer.text}`);
   const own = { 'Mcp-Session-Id': id, 'MCP-Protocol-Version': version, ...headers };
@@ -182,12 +184,12 @@ export async function openSession(
 }
 
 /** The text of an `initialize` request. */
-export function initialize(version = '2025-11-25', id: string | number = 0): string {
+export function initialize(version = '2025-11-25', id: string | number = 0, capabilities: JsonObject = {}): string {
   return JSON.stringify({
     jsonrpc: '2.0',
     id,
     method: 'initialize',
-    params: { protocolVersion: version, capabilities: {}, clientInfo: { name: 'raw', version: '1' } },
+    params: { protocolVersion: version, capabilities, clientInfo: { name: 'raw', version: '1' } },
   });
 }
 
@@ -244,7 +246,7 @@ export async function stream(origin: string, sent: Sent): Promise<EventStream> {
   const request = open(origin, sent);
   const [response] = (await once(request, 'response')) as [IncomingMessage];
   const inbox = new Inbox();
-  const parser = createParser({ onEvent: ({ data }) => inbox.add(data) });
+  const parser = createParser({ onEvent: ({ data }) => data !== '' && inbox.add(data) });
   let raw = '';
   response.setEncoding('utf8');
   response.on('data', (text: string) => {

@@ -1,0 +1,35 @@
+// The bounds of what the MCP endpoints keep and wait for, in one place, so that tests can make them small.
+
+export interface EndpointLimits {
+  /** Quiet calls become streams after this long, so that clients that give up on silence see life (wire.md, Resumption). */
+  readonly streamAfterMs: number;
+  readonly heartbeatMs: number;
+  /** What may wait for a slow reader before it is cut off, in bytes. */
+  readonly maxBuffered: number;
+  /** A session without request or stream for this long has ended. */
+  readonly idleMs: number;
+  /** How often it is looked for such sessions. */
+  readonly sweepMs: number;
+  /** What one session keeps for clients that come back, and no more than so many bytes of it. */
+  readonly replayEvents: number;
+  readonly replayBytes: number;
+  /** How long one connection carries the stream of a call before the client is left to poll (2025-11-25 transports, Sending Messages). */
+  readonly pollAfterMs: number;
+  /** How long a client is asked to wait before it comes back. */
+  readonly retryMs: number;
+  /** Milliseconds on a monotonic clock, by which sessions age. */
+  readonly now: () => number;
+}
+
+export const LIMITS: EndpointLimits = Object.freeze({
+  streamAfterMs: 1_000,
+  heartbeatMs: 15_000,
+  maxBuffered: 16 * 1024 * 1024,
+  idleMs: 60 * 60_000,
+  sweepMs: 60_000,
+  replayEvents: 1_000,
+  replayBytes: 4 * 1024 * 1024,
+  pollAfterMs: 10 * 60_000,
+  retryMs: 1_000,
+  now: () => performance.now(),
+});

@@ -1,0 +1,91 @@
+// HTTP+SSE, the transport of 2024-11-05: a GET opens the stream that is the session, and messages are POSTed to the place that it names.
+import { GatewayError, toGatewayError } from '../../core/errors.ts';
+import { type Gateway } from '../../gateway/gateway.ts';
+import { idOf, type RequestId } from '../../protocol/mcp/frames.ts';
+import { sseEndpoint } from '../../protocol/mcp/sse.ts';
+import { type Caller } from './caller.ts';
+import { Conversation } from './conversation.ts';
+import { EventConnection } from './event-connection.ts';
+import { type EndpointLimits } from './limits.ts';
+import { type HeldSession, type Sessions } from './sessions.ts';
+import { factsOf, failVisit, readMessage, takesStreams, type Visit } from './visit.ts';
+
+const SESSION_PARAMETER = 'sessionId';
+
+export interface SseEndpointOptions {
+  readonly sessions: Sessions;
+  readonly limits: EndpointLimits;
+}
+
+export class SseEndpoint {
+  private readonly gateway: Gateway;
+  private readonly options: SseEndpointOptions;
+
+  constructor(gateway: Gateway, options: SseEndpointOptions) {
+    this.gateway = gateway;
+    this.options = options;
+  }
+
+  /** Answers one HTTP request, whatever comes of it. */
+  async handle(visit: Visit): Promise<void> {
+    const { gateway } = this;
+    const failed: { id: RequestId | undefined } = { id: undefined };
+    try {
+      if (visit.request.method === 'GET') this.openStream(visit);
+      else if (visit.request.method === 'POST') await this.take(visit, failed);
+      else throw new GatewayError('method_not_allowed', 'HTTP+SSE takes GET, which opens the stream, and POST.');
+    } catch (thrown) {
+      const { id } = failed;
+      failVisit(visit, toGatewayError(thrown), { gateway, id, era: 'legacy', allow: 'GET, POST, OPTIONS' });
+    }
+  }
+
+  private openStream({ request, response, caller, headers }: Visit): void {
+    const { sessions, limits } = this.options;
+    if (!takesStreams(request))
+      throw new GatewayError('method_not_allowed', 'GET opens an event stream; send `Accept: text/event-stream`.');
+    if (!this.gateway.declare(caller.scope))
+      throw new GatewayError('not_found', `There is no server named "${caller.scope ?? ''}" here.`);
+    const { id } = sessions.open(() => {
+      const connection = new EventConnection(response, { headers, limits });
+      const channel = new SseChannel(this.gateway, { caller, connection });
+      connection.onClose(() => sessions.end(id));
+      return channel;
+    });
+    const path = caller.scope === undefined ? '/sse' : `/mcp/s/${caller.scope}/sse`;
+    response.write(sseEndpoint(`${path}?${SESSION_PARAMETER}=${id}`));
+  }
+
+  private async take(visit: Visit, failed: { id: RequestId | undefined }): Promise<void> {
+    const { request, response, caller, headers } = visit;
+    const { searchParams } = new URL(request.url ?? '', 'http://localhost');
+    const named = searchParams.get(SESSION_PARAMETER) ?? undefined;
+    if (named === undefined)
+      throw new GatewayError('session_required', 'The stream that GET opens names the place for messages.');
+    this.options.sessions.find(named, { caller, kind: SseChannel }); // before anything of a stranger's is read
+    const { value, bytes } = await readMessage(request, this.gateway);
+    failed.id = idOf(value);
+    this.options.sessions.find(named, { caller, kind: SseChannel }).conversation.take(value, factsOf(request, bytes));
+    response.writeHead(202, headers).end();
+  }
+}
+
+/** A session of this transport: it lives exactly as long as its stream. */
+class SseChannel implements HeldSession {
+  readonly caller: Caller;
+  readonly conversation: Conversation;
+  readonly busy = true;
+  lastUsed = 0;
+  private readonly connection: EventConnection;
+
+  constructor(gateway: Gateway, { caller, connection }: { caller: Caller; connection: EventConnection }) {
+    this.caller = caller;
+    this.connection = connection;
+    this.conversation = new Conversation(gateway, { caller, send: (text) => connection.send(text) });
+  }
+
+  end(): void {
+    void this.conversation.end(0);
+    this.connection.end();
+  }
+}

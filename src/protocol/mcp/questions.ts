@@ -1,0 +1,89 @@
+// What servers may ask of a client, and what the client must have declared to be asked it.
+import { isObject, type JsonObject } from '../../core/json.ts';
+import { foreignMeta } from './meta.ts';
+
+/** The side that is asked: what it declared, and the revision that it speaks. */
+export interface Askable {
+  readonly capabilities: JsonObject;
+  readonly version: string;
+}
+
+interface QuestionRule {
+  /** The first revision that has it; later ones do too, revisions being dates. */
+  readonly since: string;
+  readonly applies: (params: JsonObject) => boolean;
+  readonly declared: (capabilities: JsonObject) => boolean;
+  /** The capability, as a client would write it. */
+  readonly capability: string;
+}
+
+const has = (value: unknown, key: string): boolean => isObject(value) && isObject(value[key]);
+
+/** An empty `elicitation` means forms alone (2025-11-25 client/elicitation, Capabilities). */
+const takesForms = ({ elicitation }: JsonObject): boolean =>
+  isObject(elicitation) && (isObject(elicitation.form) || elicitation.url === undefined);
+
+const isUrl = ({ mode }: JsonObject): boolean => mode === 'url';
+
+/** Every question that there is; all rules that apply to one must hold. */
+const RULES: Readonly<Record<string, readonly QuestionRule[]>> = {
+  'elicitation/create': [
+    { since: '2025-06-18', applies: (params) => !isUrl(params), declared: takesForms, capability: 'elicitation.form' },
+    {
+      since: '2025-11-25',
+      applies: isUrl,
+      declared: ({ elicitation }) => has(elicitation, 'url'),
+      capability: 'elicitation.url',
+    },
+  ],
+  'sampling/createMessage': [
+    {
+      since: '2024-11-05',
+      applies: () => true,
+      declared: (capabilities) => has(capabilities, 'sampling'),
+      capability: 'sampling',
+    },
+    {
+      since: '2025-11-25',
+      applies: ({ tools, toolChoice }) => tools !== undefined || toolChoice !== undefined,
+      declared: ({ sampling }) => has(sampling, 'tools'),
+      capability: 'sampling.tools',
+    },
+  ],
+  'roots/list': [
+    {
+      since: '2024-11-05',
+      applies: () => true,
+      declared: (capabilities) => has(capabilities, 'roots'),
+      capability: 'roots',
+    },
+  ],
+};
+
+/** Why this cannot be asked of a client, as the end of a sentence; undefined where it can. */
+export function whyNotAsked(
+  method: string,
+  params: JsonObject,
+  { capabilities, version }: Askable,
+): string | undefined {
+  const rules = Object.hasOwn(RULES, method) ? RULES[method] : undefined;
+  if (!rules) return `${JSON.stringify(method.slice(0, 64))} is no question of the protocol`;
+  for (const { since, applies, declared, capability } of rules) {
+    if (!applies(params)) continue;
+    if (version < since) return `it speaks ${version}, and \`${capability}\` is of ${since}`;
+    if (!declared(capabilities)) return `it did not declare \`${capability}\``;
+  }
+  return undefined;
+}
+
+/** A question's params as its client knows them: those that never heard of modes get none (wire.md, Questions 7). */
+export function paramsFor(method: string, params: JsonObject, { capabilities, version }: Askable): JsonObject {
+  const { _meta, mode, ...rest } = params;
+  const kept = foreignMeta(_meta);
+  const modes = version >= '2025-11-25' && (has(capabilities.elicitation, 'form') || isUrl(params));
+  return {
+    ...rest,
+    ...(mode !== undefined && (method !== 'elicitation/create' || modes) && { mode }),
+    ...(kept && { _meta: kept }),
+  };
+}

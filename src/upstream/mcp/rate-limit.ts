@@ -1,0 +1,23 @@
+// How much is let through in a second.
+
+const WINDOW_MS = 1_000;
+
+/** Admits up to `limit` in every second, counted from the first of them. */
+export class RateLimit {
+  private readonly limit: number;
+  private since = -Infinity;
+  private count = 0;
+
+  constructor(limit: number) {
+    this.limit = limit;
+  }
+
+  admits(): boolean {
+    const now = performance.now();
+    if (now - this.since >= WINDOW_MS) {
+      this.since = now;
+      this.count = 0;
+    }
+    return ++this.count <= this.limit;
+  }
+}

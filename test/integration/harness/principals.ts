@@ -1,0 +1,41 @@
+// Two principals who share everything that there is to share: one gateway, its servers, their processes and connections.
+import { ECHO_ERRANDS, type Errand } from './colliding-clients.ts';
+import { fixture, type RunningGateway, startGateway } from './gateway.ts';
+import { startServer } from './servers.ts';
+
+export const ALICE = 'alice-token-0123456789-abcdefghij';
+export const BOB = 'bob-token-0123456789-abcdefghijkl';
+
+/** Starts a gateway for both, with a server on a pipe (`echo`), one behind a shared session (`web`) and a modern one. */
+export async function startShared(): Promise<{ gateway: RunningGateway; stop: () => Promise<void> }> {
+  const web = await startServer('sdk-server.ts', '--era', 'legacy');
+  const modern = await startServer('sdk-server.ts', '--era', 'modern', '--scheme', 'modern');
+  const gateway = await startGateway({
+    config: {
+      auth: {
+        tokens: [
+          { id: 'alice', token: '${env:ALICE}' },
+          { id: 'bob', token: '${env:BOB}' },
+        ],
+      },
+      mcpServers: { echo: fixture('echo-stdio.ts'), web: { url: web.url }, modern: { url: modern.url } },
+    },
+    args: ['--log-level', 'warn'],
+    env: { ALICE, BOB },
+  });
+  await gateway.attempted();
+  return {
+    gateway,
+    stop: async () => {
+      await gateway.stop();
+      await Promise.all([web.stop(), modern.stop()]);
+    },
+  };
+}
+
+/** Calls of both servers in turn: by pipe and by session, with progress and with log lines. */
+export const SHARED_ERRANDS: readonly Errand[] = [
+  { every: 10, tool: 'web__log', args: (secret) => ({ text: secret }), text: () => 'logged' },
+  { every: 2, tool: 'web__echo', args: (secret) => ({ text: secret }), text: (secret) => secret },
+  ...ECHO_ERRANDS.map((errand) => ({ ...errand, every: errand.every === 1 ? 1 : 5 })),
+];

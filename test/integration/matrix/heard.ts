@@ -1,0 +1,59 @@
+// The notifications that a client got, to be waited for one by one.
+import { type JsonObject } from '../../../src/core/json.ts';
+
+export interface Notice {
+  readonly method: string;
+  readonly params: JsonObject;
+}
+
+/** What a feature waits for at most; far above what anything takes. */
+export const PATIENCE_MS = 8_000;
+
+/** Resolves or rejects as the promise does, and rejects when that takes too long. */
+export async function bounded<T>(promise: Promise<T>, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} did not come`)), PATIENCE_MS);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Keeps notifications until they are taken. */
+export class Heard {
+  private readonly kept: Notice[] = [];
+  private news = Promise.withResolvers<undefined>();
+
+  add(notice: Notice): void {
+    this.kept.push(notice);
+    this.news.resolve(undefined);
+    this.news = Promise.withResolvers();
+  }
+
+  /** Takes the first kept or coming notification of this method that passes; throws when it does not come in time. */
+  async next(method: string, passes: (params: JsonObject) => boolean = () => true): Promise<JsonObject> {
+    return await bounded(this.find(method, passes), method);
+  }
+
+  /** Those of a method that were not taken so far. */
+  left(method: string): JsonObject[] {
+    return this.kept.flatMap((notice) => (notice.method === method ? [notice.params] : []));
+  }
+
+  /** Forgets those of a method. */
+  forget(method: string): void {
+    this.kept.splice(0, this.kept.length, ...this.kept.filter((notice) => notice.method !== method));
+  }
+
+  private async find(method: string, passes: (params: JsonObject) => boolean): Promise<JsonObject> {
+    for (;;) {
+      const index = this.kept.findIndex((notice) => notice.method === method && passes(notice.params));
+      const [found] = index < 0 ? [] : this.kept.splice(index, 1);
+      if (found) return found.params;
+      await this.news.promise;
+    }
+  }
+}

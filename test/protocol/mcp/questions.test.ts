@@ -1,0 +1,81 @@
+// What a client can be asked: by its declaration, and by its revision.
+import { describe, expect, test } from 'vitest';
+import { type JsonObject } from '../../../src/core/json.ts';
+import { paramsFor, whyNotAsked } from '../../../src/protocol/mcp/questions.ts';
+
+const NEW = '2025-11-25';
+const all = { elicitation: { form: {}, url: {} }, sampling: { tools: {} }, roots: {} };
+type Asked = readonly [method: string, params?: JsonObject];
+const why = (version: string, capabilities: JsonObject, [method, params = {}]: Asked) =>
+  whyNotAsked(method, params, { version, capabilities });
+
+const form: Asked = ['elicitation/create', { message: 'Who?', requestedSchema: {} }];
+const url: Asked = ['elicitation/create', { mode: 'url', message: 'Go', url: 'https://a.example', elicitationId: '1' }];
+const sampling: Asked = ['sampling/createMessage', { messages: [] }];
+const withTools: Asked = ['sampling/createMessage', { messages: [], tools: [] }];
+const withChoice: Asked = ['sampling/createMessage', { messages: [], toolChoice: { mode: 'none' } }];
+const roots: Asked = ['roots/list'];
+
+describe('A client', () => {
+  test('that declared everything in the newest revision is asked everything', () => {
+    for (const question of [form, url, sampling, withTools, withChoice, roots])
+      expect(why(NEW, all, question)).toBeUndefined();
+  });
+
+  test.each([
+    ['nothing', {}, form, 'elicitation.form'],
+    ['nothing', {}, sampling, 'sampling'],
+    ['nothing', {}, roots, 'roots'],
+    ['elicitation without a mode', { elicitation: {} }, url, 'elicitation.url'],
+    ['URLs alone', { elicitation: { url: {} } }, form, 'elicitation.form'],
+    ['sampling without tools', { sampling: {} }, withTools, 'sampling.tools'],
+    ['sampling without tools', { sampling: {} }, withChoice, 'sampling.tools'],
+    ['something that is no object', { sampling: true, roots: 1 }, sampling, 'sampling'],
+  ] as const)('that declared %s is not asked for more', (...[, capabilities, question, named]) => {
+    expect(why(NEW, capabilities, question)).toContain(`did not declare \`${named}\``);
+  });
+
+  test('that declared elicitation without a mode takes forms', () => {
+    expect(why('2025-06-18', { elicitation: {} }, form)).toBeUndefined();
+    expect(why(NEW, { elicitation: {} }, form)).toBeUndefined();
+  });
+
+  test.each([
+    ['2025-03-26', form, '2025-06-18'],
+    ['2024-11-05', form, '2025-06-18'],
+    ['2025-06-18', url, '2025-11-25'],
+    ['2025-06-18', withTools, '2025-11-25'],
+  ] as const)('of %s is not asked what its revision lacks', (version, question, since) => {
+    expect(why(version, all, question)).toContain(`is of ${since}`);
+  });
+
+  test('of the oldest revision is asked for sampling and roots', () => {
+    expect(why('2024-11-05', all, sampling)).toBeUndefined();
+    expect(why('2024-11-05', all, roots)).toBeUndefined();
+  });
+
+  test.each(['tools/call', 'toString', '__proto__', ''])('is never asked %j', (method) => {
+    expect(why(NEW, all, [method])).toContain('no question');
+  });
+});
+
+describe('The params of a question', () => {
+  const sent = (capabilities: JsonObject, params: JsonObject, version = NEW) =>
+    paramsFor('elicitation/create', params, { version, capabilities });
+
+  test('have no mode for those who declared none, and keep it for the others', () => {
+    const params = { mode: 'form', message: 'm' };
+
+    expect(sent({ elicitation: {} }, params)).toEqual({ message: 'm' });
+    expect(sent({ elicitation: { form: {} } }, params, '2025-06-18')).toEqual({ message: 'm' });
+    expect(sent(all, params)).toEqual(params);
+    expect(sent(all, { ...params, mode: 'url' })).toEqual({ message: 'm', mode: 'url' });
+  });
+
+  test('have no protocol keys of another hop, and keep everybody else’s', () => {
+    const _meta = { progressToken: 1, 'io.modelcontextprotocol/x': 1, 'com.example/kept': true };
+
+    expect(sent(all, { message: 'm', _meta })).toEqual({ message: 'm', _meta: { 'com.example/kept': true } });
+    expect(sent(all, { message: 'm', _meta: { progressToken: 1 } })).toEqual({ message: 'm' });
+  });
+});

@@ -1,0 +1,228 @@
+// Streams that end before their answer: resumed where the server gave an event id, failed once where it did not.
+import { expect, onTestFinished, test } from 'vitest';
+import { HttpWire } from '../../../src/upstream/mcp/http-wire.ts';
+import { type Timeouts } from '../../../src/upstream/mcp/wire.ts';
+import { call, caller, httpOptions, type Message, Report, Seen, stream, type Visit, web } from './peers.ts';
+
+type Serve = (visit: Visit) => void;
+
+const envelope = (message: object) => JSON.stringify({ jsonrpc: '2.0', ...message });
+const answerOf = ({ message }: Visit, text = 'done') =>
+  `id: last\ndata: ${envelope({ id: message.id, result: { content: [{ type: 'text', text }] } })}\n\n`;
+
+/** A legacy connection to a server that handles tool calls, and what goes on reading them, as told. */
+async function connect(script: { call: Serve; get?: Serve; timeouts?: Partial<Timeouts> }) {
+  const report = new Report();
+  const sent = new Seen<Message>();
+  let standing = true;
+  const server = await web((visit) => {
+    const { http, message, response, headers } = visit;
+    if (message.method !== undefined) sent.add(message);
+    if (http === 'GET' && standing) {
+      standing = false;
+      if (script.get && headers['last-event-id'] === undefined) response.writeHead(405).end();
+      else stream(response);
+    } else if (http === 'GET') script.get?.(visit);
+    else if (message.method === 'tools/call') script.call(visit);
+    else response.writeHead(202).end();
+  });
+  const wire = new HttpWire(httpOptions(server.url, report, script));
+  onTestFinished(() => wire.close());
+  wire.adopt({ era: 'legacy', version: '2025-11-25' });
+  await server.visits.first(({ http }) => http === 'GET');
+  return { wire, sent, report, visits: server.visits };
+}
+
+const resumes = (visits: Seen<Visit>) => visits.all.filter(({ headers }) => headers['last-event-id'] !== undefined);
+
+test('a stream that its server closes to be polled is asked for again, after its `retry` and from its last event', async () => {
+  let asked: Visit | undefined;
+  const times: number[] = [];
+  const there = await connect({
+    call: (visit) => {
+      asked = visit;
+      stream(visit.response).end('id: e1\nretry: 300\ndata: \n\n', () => times.push(performance.now()));
+    },
+    get: ({ response }) => {
+      times.push(performance.now());
+      if (times.length === 2) stream(response).end('id: e2\ndata: \n\n');
+      else if (asked) stream(response).end(answerOf(asked));
+    },
+  });
+
+  const { reply } = await call(there, caller());
+
+  expect((await reply).result).toMatchObject({ content: [{ text: 'done' }] });
+  expect(resumes(there.visits).map(({ headers }) => headers['last-event-id'])).toEqual(['e1', 'e2']);
+  expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(299);
+  expect(there.sent.all.filter(({ method }) => method === 'tools/call')).toHaveLength(1);
+});
+
+test('a stream that breaks after an event with an id is resumed, with what its caller is told meanwhile', async () => {
+  let asked: Visit | undefined;
+  const alice = caller();
+  const there = await connect({
+    call: (visit) => {
+      asked = visit;
+      stream(visit.response).write('id: e1\ndata: \n\n', () => visit.response.destroy());
+    },
+    get: ({ response }) => {
+      const progress = { method: 'notifications/progress', params: { progressToken: asked?.message.id, progress: 1 } };
+      stream(response).write(`id: e2\ndata: ${envelope(progress)}\n\n`);
+      if (asked) response.end(answerOf(asked));
+    },
+  });
+
+  const { reply } = await call(there, alice);
+
+  expect((await reply).result).toBeDefined();
+  expect(alice.told.all).toEqual([{ progress: 1 }]);
+});
+
+test.each([
+  ['ends', (visit: Visit) => void stream(visit.response).end('data: \n\n')],
+  ['takes its id back', (visit: Visit) => void stream(visit.response).end('id: e1\ndata: \n\nid\ndata: \n\n')],
+  ['ends without a word', (visit: Visit) => void stream(visit.response).end()],
+  ['names an id that no header can carry', (visit: Visit) => void stream(visit.response).end('id: ä\ndata: \n\n')],
+])('a stream that %s and cannot be resumed fails its call, which is not sent again', async (_what, script) => {
+  const there = await connect({ call: script });
+
+  const { reply } = await call(there, caller());
+
+  await expect(reply).rejects.toMatchObject({ code: 'upstream_closed' });
+  expect(resumes(there.visits)).toEqual([]);
+  expect(there.sent.all.filter(({ method }) => method === 'tools/call')).toHaveLength(1);
+});
+
+test.each([400, 404, 405])(
+  'a server that answers HTTP %i to the resumption fails the call, not the session',
+  async (status) => {
+    const there = await connect({
+      call: (visit) => void stream(visit.response).end('id: e1\nretry: 1\ndata: \n\n'),
+      get: ({ response }) => void response.writeHead(status).end('no'),
+    });
+
+    const { reply } = await call(there, caller());
+
+    await expect(reply).rejects.toThrow(/could not be resumed/);
+    expect(resumes(there.visits)).toHaveLength(1);
+    expect(there.report.ends.all).toEqual([]);
+  },
+);
+
+test('a server that fails every resumption gets five attempts more, and not at once', async () => {
+  const there = await connect({
+    call: (visit) => void stream(visit.response).end('id: e1\nretry: 0\ndata: \n\n'),
+    get: ({ response }) => void response.writeHead(500).end(),
+  });
+  const before = performance.now();
+
+  const { reply } = await call(there, caller());
+
+  await expect(reply).rejects.toMatchObject({ code: 'upstream_closed' });
+  expect(resumes(there.visits)).toHaveLength(6);
+  expect(performance.now() - before).toBeGreaterThan(590);
+});
+
+test('a server that closes the stream for ever is polled only within the total limit of the call, and told of its end', async () => {
+  const there = await connect({
+    call: (visit) => void stream(visit.response).end('id: e1\nretry: 0\ndata: \n\n'),
+    get: ({ response }) => void stream(response).end(),
+  });
+
+  const { id, reply } = await call(there, caller(), { totalMs: 700 });
+
+  await expect(reply).rejects.toMatchObject({ code: 'upstream_timed_out' });
+  const told = await there.sent.first(({ method }) => method === 'notifications/cancelled');
+  const count = resumes(there.visits).length;
+  expect(told.params).toMatchObject({ requestId: id });
+  expect(count).toBeGreaterThan(1);
+  expect(count).toBeLessThan(10);
+});
+
+test('a caller who leaves while the stream is away is heard, and nothing is asked for any more', async () => {
+  const alice = caller();
+  const there = await connect({
+    call: (visit) => void stream(visit.response).end('id: e1\nretry: 60000\ndata: \n\n', () => alice.cancel()),
+  });
+
+  const { id, reply } = await call(there, alice);
+
+  await expect(reply).rejects.toMatchObject({ code: 'cancelled' });
+  const told = await there.sent.first(({ method }) => method === 'notifications/cancelled');
+  expect(told.params).toMatchObject({ requestId: id });
+  expect(resumes(there.visits)).toEqual([]);
+});
+
+test('silence of a resumed stream is the server’s, not the call’s for ever', async () => {
+  const there = await connect({
+    call: (visit) => void stream(visit.response).end('id: e1\nretry: 1\ndata: \n\n'),
+    get: ({ response }) => void stream(response),
+    timeouts: { idle: 200 },
+  });
+
+  const { reply } = await call(there, caller());
+
+  await expect(reply).rejects.toThrow(/timeouts\.idle/);
+});
+
+test('an answer on the standing stream or a resumed one settles the request that it names; on another POST’s it does not', async () => {
+  const posts: Visit[] = [];
+  const there = await connect({ call: (visit) => void posts.push(visit) });
+  const standing = there.visits.all.find(({ http }) => http === 'GET');
+  const first = await call(there, caller(), { name: 'first' });
+  const second = await call(there, caller(), { name: 'second' });
+
+  if (posts[0] && posts[1]) stream(posts[1].response).write(answerOf(posts[0], 'wrong stream'));
+  await there.report.noises.first((noise) => noise.includes('another request'));
+  if (posts[0]) standing?.response.write(answerOf(posts[0], 'standing'));
+  if (posts[1]) posts[1].response.end(answerOf(posts[1], 'own'));
+
+  expect((await first.reply).result).toMatchObject({ content: [{ text: 'standing' }] });
+  expect((await second.reply).result).toMatchObject({ content: [{ text: 'own' }] });
+});
+
+test('the standing stream is resumed; what came meanwhile need not be read again unless the stream broke', async () => {
+  const report = new Report();
+  const gets = new Seen<Visit>();
+  const server = await web((visit) => {
+    if (visit.http !== 'GET') return void visit.response.writeHead(202).end();
+    stream(visit.response);
+    gets.add(visit);
+  });
+  const wire = new HttpWire(httpOptions(server.url, report));
+  onTestFinished(() => wire.close());
+  wire.adopt({ era: 'legacy', version: '2025-11-25' });
+  const nth = (count: number) => gets.first(() => gets.all.length >= count).then(() => gets.all[count - 1]);
+
+  (await nth(1))?.response.end('id: s1\nretry: 1\ndata: \n\n');
+  const second = await nth(2);
+  second?.response.write(`id: s2\ndata: ${envelope({ method: 'notifications/tools/list_changed' })}\n\n`);
+  await report.notifications.first(({ method }) => method.endsWith('list_changed'));
+  const missedThen = report.misses;
+  second?.response.destroy();
+  const third = await nth(3);
+  third?.response.write(`data: ${envelope({ method: 'notifications/prompts/list_changed' })}\n\n`);
+  await report.notifications.first(({ method }) => method.includes('prompts'));
+
+  expect(gets.all.map(({ headers }) => headers['last-event-id'])).toEqual([undefined, 's1', 's2']);
+  expect(missedThen).toBe(0);
+  expect(report.misses).toBe(1);
+});
+
+test('a stream that its server leaves open after the answer is left', async () => {
+  let closed: Promise<unknown> | undefined;
+  const there = await connect({
+    call: (visit) => {
+      closed = new Promise((resolve) => visit.response.once('close', resolve));
+      stream(visit.response).write(answerOf(visit));
+    },
+    timeouts: { idle: 200 },
+  });
+
+  await (
+    await call(there, caller())
+  ).reply;
+
+  await closed;
+});
