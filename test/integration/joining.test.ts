@@ -97,7 +97,7 @@ test('a call in flight when the owner is killed gets an error that says so, and 
 
   for (const pipe of joined)
     expect(await pipe.inbox.find({ id: 'slow' })).toMatchObject({
-      error: { code: -33020, data: { reason: 'gateway_closed', retryable: false } },
+      error: { code: -33019, data: { reason: 'gateway_closed', retryable: false } },
     });
   await Promise.all(joined.map((pipe) => ask(pipe, 'tools/list')));
   const calls = [...queryAudit(join(space.state, 'audit'))].filter((row) => row.kind === 'call');
