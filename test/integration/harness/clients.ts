@@ -57,7 +57,8 @@ export function transportV2(place: Place): TransportV2 {
   return new StdioV2(commandOf(place));
 }
 
-function isSse({ url }: { url: string }): boolean {
+/** Whether a URL is one of HTTP+SSE. */
+export function isSse({ url }: { url: string }): boolean {
   return new URL(url).pathname.endsWith('/sse');
 }
 
