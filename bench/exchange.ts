@@ -1,9 +1,10 @@
 // The requests that the load generator sends, and the check of every answer.
 import { isObject, type JsonObject } from '../src/core/json.ts';
 import { Connection, type HttpAnswer } from './connection.ts';
+import { SseSession } from './sse-session.ts';
 
-/** `modern`: stateless tools/call; `session`: tools/call within a legacy session; `list`: modern tools/list. */
-export type Kind = 'modern' | 'session' | 'list';
+/** `modern`: stateless tools/call; `session`: tools/call within a legacy session, `sse` over HTTP+SSE; `list`: modern tools/list. */
+export type Kind = 'modern' | 'session' | 'sse' | 'list';
 
 /** What is sent where. */
 export interface Subject {
@@ -111,7 +112,25 @@ async function openSession(subject: Subject): Promise<Caller> {
   };
 }
 
-/** Opens one connection for the subject; for `session` with a session of its own. */
+async function openSse(subject: Subject): Promise<Caller> {
+  const session = await SseSession.open(new URL(subject.url));
+  const hello = { protocolVersion: '2024-11-05', capabilities: {}, clientInfo: CLIENT };
+  await session.request(0, JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params: hello }));
+  await session.notify('{"jsonrpc":"2.0","method":"notifications/initialized"}');
+  const name = JSON.stringify(subject.tool);
+  return {
+    call: async (id) => {
+      const text = unique(id);
+      const body = `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":${name},"arguments":{"text":"${text}"}}}`;
+      const { result } = await session.request(id, body);
+      checkText(isObject(result) ? result : {}, text);
+    },
+    close: async () => session.close(),
+  };
+}
+
+/** Opens one connection for the subject; for sessions with one of its own. */
 export function openCaller(subject: Subject): Promise<Caller> {
-  return subject.kind === 'session' ? openSession(subject) : openModern(subject);
+  if (subject.kind === 'session') return openSession(subject);
+  return subject.kind === 'sse' ? openSse(subject) : openModern(subject);
 }

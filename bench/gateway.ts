@@ -12,7 +12,8 @@ import { launch, type Running, runToEnd } from './process.ts';
 const READY_LIMIT_MS = 20_000;
 
 /** A server's entry in the configuration. */
-export type Entry = { readonly url: string } | { readonly command: string; readonly args: readonly string[] };
+export type Entry =
+  { readonly url: string; readonly type?: 'sse' } | { readonly command: string; readonly args: readonly string[] };
 
 /** A gateway that serves, and the folder that it lives in, which is removed when the gateway is disposed of. */
 export interface Gateway extends Running {
@@ -66,7 +67,7 @@ async function toolNames(url: URL, id: number): Promise<unknown[]> {
     method: 'POST',
     headers: {
       'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
+      accept: 'application/json', // a slow first list would come as a stream else
       'mcp-protocol-version': '2026-07-28',
       'mcp-method': 'tools/list',
     },
@@ -78,14 +79,14 @@ async function toolNames(url: URL, id: number): Promise<unknown[]> {
   return tools.map((tool) => (isObject(tool) ? tool.name : undefined));
 }
 
-/** Waits until the gateway lists that many tools and gives the number of lists that it took, since the log counts them. */
-export async function untilListed({ url }: Gateway, tools: number): Promise<number> {
+/** Waits until the gateway lists that many tools, or these, and gives the number of lists that it took, since the log counts them. */
+export async function untilListed({ url }: Gateway, tools: number | readonly string[]): Promise<number> {
   const until = performance.now() + READY_LIMIT_MS;
   for (let lists = 1; ; lists += 1) {
     const names = await toolNames(url, lists);
-    if (names.length >= tools) return lists;
-    if (performance.now() > until)
-      throw new Error(`Only ${names.length} of ${tools} tools are listed: ${names.join(', ')}`);
+    const listed = typeof tools === 'number' ? names.length >= tools : tools.every((name) => names.includes(name));
+    if (listed) return lists;
+    if (performance.now() > until) throw new Error(`Of ${String(tools)} tools are listed: ${names.join(', ')}`);
     await delay(50);
   }
 }

@@ -39,7 +39,7 @@ async function countOf(upstream: Running): Promise<number> {
 
 /** Runs with a gateway over the entries, and afterwards compares its log with the calls that were made. */
 async function withGateway(
-  options: { bin: string; where: string; servers: Record<string, Entry>; tools: number },
+  options: { bin: string; where: string; servers: Record<string, Entry>; tools: number | readonly string[] },
   measure: (gateway: Gateway, load: Load) => Promise<Series[]>,
 ): Promise<Found> {
   const { bin, where, servers, tools } = options;
@@ -80,25 +80,30 @@ export async function contest(bin: string | undefined, plan: Plan): Promise<Foun
 /** The gateway's other ways: legacy sessions, a stdio upstream, and a long list. */
 export async function lanes(bin: string, plan: Plan): Promise<Found> {
   await using upstream = await launch([path('fixtures/servers/modern-http.ts'), '--tools', String(LISTED_TOOLS)]);
-  const two = await twoLanes(bin, upstream, plan);
+  const calls = await callLanes(bin, upstream, plan);
   const list = await listLane(bin, upstream, plan);
-  return { series: [...two.series, ...list.series], bounds: [...two.bounds, ...list.bounds] };
+  return { series: [...calls.series, ...list.series], bounds: [...calls.bounds, ...list.bounds] };
 }
 
-function twoLanes(bin: string, upstream: Running, plan: Plan): Promise<Found> {
+async function callLanes(bin: string, upstream: Running, plan: Plan): Promise<Found> {
+  await using stream = await launch([path('fixtures/servers/sdk-v1-server.ts'), '--transport', 'sse']);
   const pipe = { command: process.execPath, args: [path('fixtures/servers/echo-stdio.ts')] };
-  const servers = { bench: { url: upstream.url.href }, pipe };
-  const tools = LISTED_TOOLS + 9;
-  return withGateway({ bin, where: 'lanes', servers, tools }, ({ pid, url }, load) =>
-    compete(
+  const sse = { type: 'sse', url: stream.url.href } as const;
+  const servers = { bench: { url: upstream.url.href }, pipe, sse };
+  const named = ['bench__echo', 'pipe__echo', 'sse__echo'];
+  return await withGateway({ bin, where: 'lanes', servers, tools: named }, ({ pid, url }, load) => {
+    const ownStream = new URL('/sse', url).href;
+    return compete(
       load,
       [
         { name: 'legacy session', pid, subject: { kind: 'session', url: url.href, tool: 'bench__echo' } },
+        { name: 'HTTP+SSE client', pid, subject: { kind: 'sse', url: ownStream, tool: 'bench__echo' } },
+        { name: 'HTTP+SSE upstream', pid, subject: { kind: 'modern', url: url.href, tool: 'sse__echo' } },
         { name: 'stdio upstream', pid, subject: { kind: 'modern', url: url.href, tool: 'pipe__echo' }, alone: true },
       ],
       plan,
-    ),
-  );
+    );
+  });
 }
 
 function listLane(bin: string, upstream: Running, plan: Plan): Promise<Found> {

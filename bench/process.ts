@@ -73,7 +73,7 @@ function firstUrl(child: ChildProcess, named: string): Promise<URL> {
     let output = '';
     const read = (chunk: Buffer): void => {
       output = (output + chunk.toString('utf8')).slice(-KEPT);
-      const url = /(http:\/\/127\.0\.0\.1:\d+\/mcp)(?![\w/]).*\n/.exec(output)?.[1];
+      const url = /(http:\/\/127\.0\.0\.1:\d+\/(?:mcp|sse))(?![\w/]).*\n/.exec(output)?.[1];
       if (url === undefined) return;
       for (const stream of [child.stdout, child.stderr]) stream?.removeListener('data', read).resume();
       resolve(new URL(url));

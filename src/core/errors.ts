@@ -94,7 +94,7 @@ export const ERRORS = {
   ),
   shutting_down: row(-33009, 503, gateway('The gateway is stopping and takes no new calls.')),
   gateway_closed: row(
-    -33020,
+    -33019,
     503,
     gateway(
       'The gateway that was serving the call ended; another one took over. Whether the call took effect is not known.',
@@ -158,7 +158,7 @@ export const ERRORS = {
     ),
   ),
   client_unreachable: row(
-    -33020,
+    -33018,
     200,
     caller('The server asked something of a client that has no event stream open on which it could be asked.'),
   ),

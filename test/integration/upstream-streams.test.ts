@@ -20,7 +20,7 @@ async function kept<T extends { stop(): Promise<unknown> }>(starting: Promise<T>
 
 test('a server that is polled answers every call, with its progress, and hears of a cancellation', async () => {
   const server = await kept(startServer('sdk-v1-server.ts', '--poll', '50'));
-  const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: server.url } } } }));
+  const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: server.url, isolation: 'shared' } } } }));
   await gateway.attempted();
   const client = await connectClient('SDK v2 legacy', { url: gateway.url });
   cleanups.push(() => client.close());
@@ -71,7 +71,7 @@ test('a stream that breaks after an event id is read on; one that breaks without
       ),
     ),
   );
-  const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: server.url } } } }));
+  const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: server.url, isolation: 'shared' } } } }));
 
   expect(await callText(gateway.url, 's__resumable')).toBe('after all');
   expect(await callText(gateway.url, 's__plain')).toMatch(/^-33011 /);
