@@ -8,6 +8,7 @@ import { type Deadlines } from './deadlines.ts';
 import { readDropped } from './dropped-answer.ts';
 import { brokenAnswerId, readInbound } from './inbound.ts';
 import { Pending } from './pending.ts';
+import { RateLimit } from './rate-limit.ts';
 import { Unasked } from './unasked.ts';
 import { MAX_IN_FLIGHT, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
 
@@ -23,8 +24,9 @@ export interface ChannelOptions {
   giveUp(): void;
 }
 
-/** Unreadable messages in a row after which the server is given up. */
+/** Unreadable messages in a row, and in a second, after which the server is given up. */
 const MAX_GARBAGE = 100;
+const MAX_GARBAGE_PER_SECOND = 1_000;
 
 /** The requests that wait on a channel, and everything that comes from it. */
 export class Channel {
@@ -32,6 +34,7 @@ export class Channel {
   private readonly pending = new Slots<Pending>();
   private readonly unasked: Unasked;
   private garbage = 0;
+  private readonly garbageRate = new RateLimit(MAX_GARBAGE_PER_SECOND);
   private gone: string | undefined;
 
   constructor(options: ChannelOptions) {
@@ -162,6 +165,8 @@ export class Channel {
       this.fail(id, new GatewayError('upstream_protocol', message));
     }
     if (this.garbage >= MAX_GARBAGE) this.giveUp(`it wrote ${MAX_GARBAGE} lines in a row that are not MCP`);
+    else if (!this.garbageRate.admits())
+      this.giveUp(`it wrote more than ${MAX_GARBAGE_PER_SECOND} lines in a second that are not MCP`);
   }
 
   private giveUp(reason: string): void {
