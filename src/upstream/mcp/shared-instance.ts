@@ -27,6 +27,7 @@ export class SharedInstance {
   current: Instance | undefined;
   lastError: { message: string; at: number } | undefined;
   nextAttemptAt: number | undefined;
+  /** Starts since it last held for a while; a server that starts well and fails soon is one that fails. */
   failures = 0;
   private readonly options: SharedOptions;
   private readonly stopping = new AbortController();
@@ -34,6 +35,9 @@ export class SharedInstance {
   private settled = Promise.withResolvers<void>();
   private wake = Promise.withResolvers<void>();
   private running: Promise<void> | undefined;
+  private begins = 0;
+  /** Monotonic ms. */
+  private readyAt = Infinity;
   private usedLately = true;
   private entered: UpstreamState;
 
@@ -94,6 +98,11 @@ export class SharedInstance {
     this.usedLately = true;
   }
 
+  /** There is a process or socket: each start of an attempt counts, since some attempts start a second one (wire.md, Probing an upstream). */
+  begun(): void {
+    this.begins++;
+  }
+
   /** An instance is out of use; another is opened if it was this one. */
   lost(instance: Instance): void {
     if (this.current !== instance) return;
@@ -129,9 +138,11 @@ export class SharedInstance {
   private async run(): Promise<void> {
     if (this.entered === 'idle') await this.untilWoken();
     while (!this.isStopping()) {
-      const since = performance.now();
+      this.begins = 0;
+      this.readyAt = Infinity;
       const { reason, kind } = await this.runOnce();
-      if (kind === 'failed') await this.backOff(reason, performance.now() - since > STABLE_MS);
+      if (performance.now() - this.readyAt > STABLE_MS) this.failures = 0;
+      if (kind === 'failed') await this.backOff(reason);
       else if (kind === 'unused') {
         this.enter('idle');
         await this.untilWoken();
@@ -139,9 +150,9 @@ export class SharedInstance {
     }
   }
 
-  private async backOff(reason: string, wasStable: boolean): Promise<void> {
+  private async backOff(reason: string): Promise<void> {
     if (this.isStopping()) return;
-    this.failures = wasStable ? 1 : this.failures + 1;
+    this.failures += Math.max(1, this.begins);
     const wait = backoffMs(this.failures);
     this.noteError(reason);
     this.nextAttemptAt = Date.now() + wait;
@@ -169,7 +180,7 @@ export class SharedInstance {
     }
     if (this.isStopping()) instance.drop({ reason: 'it was stopped', kind: 'unused' });
     else {
-      this.failures = 0;
+      this.readyAt = performance.now();
       this.current = instance;
       this.enter('ready');
       this.firstAttempt.resolve();
