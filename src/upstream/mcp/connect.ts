@@ -126,6 +126,7 @@ async function openWire(options: ConnectOptions, sse: boolean): Promise<Wire> {
     const wire = new StdioWire({
       server: server.name,
       deadlines,
+      timeouts,
       events,
       process: {
         command: server.command ?? '',
