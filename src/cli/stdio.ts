@@ -37,8 +37,8 @@ async function run(invocation: Invocation): Promise<number> {
   try {
     return await Promise.race([ended, serve()]);
   } finally {
-    relay?.close();
     await place.leave();
+    relay?.close();
     process.stdin.destroy();
   }
 }

@@ -94,7 +94,7 @@ export const ERRORS = {
   ),
   shutting_down: row(-33009, 503, gateway('The gateway is stopping and takes no new calls.')),
   gateway_closed: row(
-    -33020,
+    -33019,
     503,
     gateway(
       'The gateway that was serving the call ended; another one took over. Whether the call took effect is not known.',
@@ -143,6 +143,13 @@ export const ERRORS = {
     200,
     caller('The server asked something that the caller did not declare that it can answer.'),
   ),
+  capability_required: row(
+    -32021,
+    400,
+    caller(
+      'The server asks its callers something that this client does not declare support for. `data.requiredCapabilities` names it.',
+    ),
+  ),
   question_unattributable: row(
     -33017,
     200,
@@ -151,7 +158,7 @@ export const ERRORS = {
     ),
   ),
   client_unreachable: row(
-    -33020,
+    -33018,
     200,
     caller('The server asked something of a client that has no event stream open on which it could be asked.'),
   ),

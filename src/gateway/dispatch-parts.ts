@@ -5,6 +5,7 @@ import { type Target } from '../core/call.ts';
 import { type CancelSignal } from '../core/cancellation.ts';
 import { type CallerFacts } from '../upstream/mcp/affinity.ts';
 import { type Upstream } from '../upstream/mcp/upstream.ts';
+import { type ParkedCalls } from './bridge/parked-calls.ts';
 import { type RequestStates } from './bridge/request-state.ts';
 import { type Changes } from './changes.ts';
 
@@ -14,6 +15,7 @@ export interface DispatchParts {
   readonly upstream: (name: string) => Upstream | undefined;
   readonly seen: SeenUris;
   readonly states: RequestStates;
+  readonly parked: ParkedCalls;
   readonly changes: Changes;
   /** Whether the thing may be used: what a listener may hear of. */
   readonly permits: (target: Target) => boolean;

@@ -2,14 +2,16 @@
 import { type Call, type Target } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
-import { type Reply } from '../core/reply.ts';
+import { type Exchange } from '../core/exchange.ts';
+import { type Origin, type Reply } from '../core/reply.ts';
 import { type Handler } from '../core/stage.ts';
 import { withoutProtocolMeta } from '../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
 import { mirrorArguments } from '../protocol/mcp/param-headers.ts';
 import { traceparentOf } from '../telemetry/trace.ts';
-import { type Upstream } from '../upstream/mcp/upstream.ts';
+import { type Upstream, type UpstreamReply } from '../upstream/mcp/upstream.ts';
 import { bridgeError, bridgeResult } from './bridge/results.ts';
+import { LiveQuestions } from './bridge/live-questions.ts';
 import { INPUT_REQUIRED } from './bridge/request-state.ts';
 import { listen } from './listening.ts';
 import { type DispatchParts } from './dispatch-parts.ts';
@@ -44,45 +46,106 @@ async function follow(call: Call, upstream: Upstream, wanted: boolean): Promise<
   return { kind: 'result', result: {} };
 }
 
-async function forward(call: Call, to: { target: Target; upstream: Upstream }, parts: DispatchParts): Promise<Reply> {
+/** Sends a call to its server, across the eras where they differ (design, The era bridge). */
+async function forward(call: Call, to: Destination, parts: DispatchParts): Promise<Reply> {
   const { target, upstream } = to;
+  const params = paramsFor(call, target);
+  if (call.era === 'legacy') return forwardAsking(call, to, { parts, params });
+  const state = parts.states.open(call, target);
+  if (state?.parked) return parts.parked.resume(call, target, state.parked);
+  const carried = state?.upstream === undefined ? params : { ...params, requestState: state.upstream };
+  if (upstream.era === 'modern')
+    return conclude(call, to, { parts, answered: await send(call, to, { parts, params: carried }) });
+  return parts.parked.begin(call, target, async (exchange) =>
+    conclude(call, to, { parts, answered: await send(call, to, { parts, params: carried, exchange }) }),
+  );
+}
+
+/** A modern server's questions are put to a legacy client while its call runs. */
+async function forwardAsking(
+  call: Call,
+  to: Destination,
+  { parts, params }: { parts: DispatchParts; params: JsonObject },
+): Promise<Reply> {
+  let answered = await send(call, to, { parts, params });
+  if (!isQuestion(answered)) return conclude(call, to, { parts, answered });
+  const questions = new LiveQuestions(call, to.target.server);
+  try {
+    while (isQuestion(answered)) {
+      const said = await questions.answer(answered.reply.result ?? {}, params);
+      if ('error' in said) return { kind: 'error', error: said.error, origin: originOf(to, answered) };
+      answered = await send(call, to, { parts, params: said.params });
+    }
+    return conclude(call, to, { parts, answered });
+  } finally {
+    questions.end();
+  }
+}
+
+interface Destination {
+  readonly target: Target;
+  readonly upstream: Upstream;
+}
+
+function isQuestion({ connection, reply }: UpstreamReply): boolean {
+  return connection.era === 'modern' && reply.result?.resultType === INPUT_REQUIRED;
+}
+
+function send(
+  call: Call,
+  { target, upstream }: Destination,
+  { parts, params, exchange = call.exchange }: { parts: DispatchParts; params: JsonObject; exchange?: Exchange },
+): Promise<UpstreamReply> {
   const args = call.params.arguments;
   const mirrored = parts.catalog(call).mirrored(target);
   const headers =
     mirrored.length > 0 && isObject(args)
       ? { ...call.paramHeaders, ...mirrorArguments(mirrored, args) }
       : call.paramHeaders;
-  const { connection, reply } = await upstream.request(
+  return upstream.request(
     {
       method: call.method,
-      params: parts.states.unwrap(call, target, paramsFor(call, target)),
+      params,
       totalMs: upstream.config.timeouts.total,
-      exchange: call.exchange,
+      exchange,
       traceparent: traceparentOf(call.trace),
       ...(call.trace.state !== undefined && { tracestate: call.trace.state }),
       ...(call.exchange.logLevel !== undefined && { logLevel: call.exchange.logLevel }),
-      // what a legacy client can answer cannot be put to it by a modern server yet
-      ...(call.era === 'modern' && { capabilities: call.exchange.capabilities }),
+      capabilities: call.exchange.capabilities,
       ...(headers && { headers }),
     },
     call,
   );
-  const origin = {
+}
+
+function originOf({ target }: Destination, { connection, reply }: UpstreamReply): Origin {
+  return {
     server: target.server,
     instance: connection.instance,
     era: connection.era,
     transport: connection.wire.transport,
     bytes: reply.bytes,
-  } as const;
+  };
+}
+
+/** What the caller gets of what the server answered. */
+function conclude(
+  call: Call,
+  to: Destination,
+  { parts, answered }: { parts: DispatchParts; answered: UpstreamReply },
+): Reply {
+  const { target } = to;
+  const { connection, reply } = answered;
+  const origin = originOf(to, answered);
   if (reply.error) return { kind: 'error', error: bridgeError(call, reply.error), origin };
   const result = reply.result ?? {};
-  if (connection.era === 'modern' && result.resultType === INPUT_REQUIRED && call.era === 'modern')
+  if (isQuestion(answered))
     return { kind: 'result', result: withoutProtocolMeta(parts.states.wrap(call, target, result)), origin };
   if (connection.era === 'modern' && result.resultType !== undefined && result.resultType !== 'complete') {
     const what = JSON.stringify(result.resultType).slice(0, 64);
     throw new GatewayError(
       'upstream_protocol',
-      `The server "${target.server}" answered with the result type ${what}, which the gateway does not carry to this client.`,
+      `The server "${target.server}" answered with the result type ${what}, for which the gateway declared no support.`,
     );
   }
   parts.seen.learn(call.principal.id, target.server, result);

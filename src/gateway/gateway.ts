@@ -21,6 +21,7 @@ import { EraStore } from '../upstream/mcp/era-store.ts';
 import { type CallerFacts, ownerKeys } from '../upstream/mcp/affinity.ts';
 import { TraitStore } from '../upstream/mcp/trait-store.ts';
 import { type ServerStatus } from '../upstream/mcp/status.ts';
+import { ParkedCalls } from './bridge/parked-calls.ts';
 import { RequestStates } from './bridge/request-state.ts';
 import { buildCall, type CallRequest, type Known } from './call-request.ts';
 import { type ChangeListener, Changes } from './changes.ts';
@@ -55,7 +56,7 @@ const STOP_DRAIN_MS = 10_000;
 
 export class Gateway {
   readonly identity: Peer;
-  private readonly changes = new Changes();
+  readonly changes = new Changes();
   readonly logger: Logger;
   private readonly storage: Storage;
   private readonly upstreams: Upstreams;
@@ -63,6 +64,7 @@ export class Gateway {
   private readonly store: CatalogStore;
   private readonly seen = new SeenUris();
   private readonly states: RequestStates;
+  private readonly parked: ParkedCalls;
   private readonly ledger = new CallLedger();
   private readonly inFlight = new InFlight();
   private readonly stopping = new Cancellation();
@@ -98,6 +100,7 @@ export class Gateway {
     this.storage = storage;
     this.store = new CatalogStore(storage.state);
     this.states = new RequestStates(storage.keyring);
+    this.parked = new ParkedCalls({ states: this.states, stopping: this.stopping.signal });
     this.names = new NameBook(this.store);
     this.upstreams = new Upstreams(
       {
@@ -159,7 +162,7 @@ export class Gateway {
       throw new GatewayError('shutting_down', 'The gateway is stopping; try again when it is back.');
     const { scope } = request;
     const view = this.view(scope, request);
-    if (scope !== undefined) this.requireDeclared(scope, request.method);
+    if (scope !== undefined) await this.requireDeclared(scope, request.method);
     let call = buildCall(request, view, this.known);
     const unmet = call.requested !== undefined && !call.target ? this.upstreams.firstSight() : undefined;
     if (unmet) {
@@ -276,6 +279,7 @@ export class Gateway {
       upstream: (name) => this.upstreams.get(name),
       seen: this.seen,
       states: this.states,
+      parked: this.parked,
       changes: this.changes,
       firstSight: () => this.upstreams.firstSight(),
       stopping: this.stopping.signal,
@@ -285,11 +289,14 @@ export class Gateway {
     });
   }
 
-  /** An undeclared method of a single server is -32601 (wire.md, What the gateway offers). */
-  private requireDeclared(scope: string, method: string): void {
+  /** An undeclared method of a single server is -32601; what a server never seen declares is waited for (wire.md, What the gateway offers). */
+  private async requireDeclared(scope: string, method: string): Promise<void> {
     const capability = CALL_METHODS.get(method)?.capability;
-    if (capability === undefined || this.declare(scope)?.capabilities[capability] !== undefined) return;
-    throw new GatewayError('method_not_found', `The server "${scope}" does not declare ${capability}.`);
+    const declares = () => capability === undefined || this.declare(scope)?.capabilities[capability] !== undefined;
+    if (declares()) return;
+    if (this.upstreams.get(scope)?.seen === false) await this.upstreams.firstSight();
+    if (!declares())
+      throw new GatewayError('method_not_found', `The server "${scope}" does not declare ${capability ?? method}.`);
   }
 
   private patternsDiffer(before: Config, name: string): boolean {

@@ -70,6 +70,9 @@ test('it is taken over once', async () => {
   openLog({ folder });
 
   expect(storedLines(folder)).toEqual(before);
+  // what was taken over says nothing of calls in flight, so the log went on in a segment that does
+  expect(segmentPaths(folder)).toHaveLength(2);
+  expect(JSON.parse(before[10]!)).toMatchObject({ event: 'segment_started', detail: { calls: ['open'] } });
 });
 
 test('a log without records is taken over too', async () => {

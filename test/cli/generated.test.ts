@@ -74,7 +74,7 @@ test('codes are a contract with clients', () => {
     overloaded: [-33007, 503],
     audit_unavailable: [-33008, 503],
     shutting_down: [-33009, 503],
-    gateway_closed: [-33020, 503],
+    gateway_closed: [-33019, 503],
     upstream_unreachable: [-33010, 200],
     upstream_closed: [-33011, 200],
     upstream_timed_out: [-33012, 200],
@@ -83,8 +83,17 @@ test('codes are a contract with clients', () => {
     upstream_rejected: [-33015, 200],
     upstream_failed: [-33016, 200],
     question_undeclared: [-32601, 200],
+    capability_required: [-32021, 400],
     question_unattributable: [-33017, 200],
-    client_unreachable: [-33020, 200],
+    client_unreachable: [-33018, 200],
     internal: [-32603, 500],
   });
+});
+
+test('each code of our own means one thing', () => {
+  const own = Object.values(ERRORS)
+    .map(({ jsonRpc }) => jsonRpc)
+    .filter((code) => code < -32768);
+
+  expect(new Set(own).size).toBe(own.length);
 });

@@ -15,27 +15,27 @@ export interface Run {
   readonly aggregate?: boolean;
 }
 
-export const RUNS: readonly Run[] = [
-  { name: 'legacy HTTP', revision: '2025-11-25', server: 'conformance-legacy.ts', transport: 'http' },
-  { name: 'legacy stdio', revision: '2025-11-25', server: 'conformance-legacy.ts', transport: 'stdio' },
-  { name: 'HTTP+SSE', revision: '2025-11-25', server: 'conformance-legacy.ts', transport: 'sse' },
-  { name: 'modern HTTP', revision: '2026-07-28', server: 'conformance-modern.ts', transport: 'http' },
-  { name: 'modern stdio', revision: '2026-07-28', server: 'conformance-modern.ts', transport: 'stdio' },
+/** How the fixture server stands behind the gateway: every era and transport. */
+const SERVERS = [
+  { name: 'modern HTTP', server: 'conformance-modern.ts', transport: 'http' },
+  { name: 'modern stdio', server: 'conformance-modern.ts', transport: 'stdio' },
+  { name: 'legacy HTTP', server: 'conformance-legacy.ts', transport: 'http' },
+  { name: 'HTTP+SSE', server: 'conformance-legacy.ts', transport: 'sse' },
+  { name: 'legacy stdio', server: 'conformance-legacy.ts', transport: 'stdio' },
+] as const;
+
+const REVISIONS: readonly Revision[] = ['2025-11-25', '2026-07-28'];
+
+export const RUNS: readonly Run[] = REVISIONS.flatMap((revision) => [
+  ...SERVERS.map(({ name, ...row }) => ({ name: `${name} ${revision}`, revision, ...row })),
   {
-    name: 'aggregate legacy',
-    revision: '2025-11-25',
-    server: 'conformance-legacy.ts',
+    name: `aggregate ${revision}`,
+    revision,
+    server: revision === '2026-07-28' ? 'conformance-modern.ts' : 'conformance-legacy.ts',
     transport: 'http',
     aggregate: true,
   },
-  {
-    name: 'aggregate modern',
-    revision: '2026-07-28',
-    server: 'conformance-modern.ts',
-    transport: 'http',
-    aggregate: true,
-  },
-];
+]);
 
 /** Scenarios that the suite runs and does not require, and that we do. */
 export const REQUIRED_BESIDES: Readonly<Record<Revision, readonly string[]>> = {

@@ -2,35 +2,40 @@
 import { listen } from '../../src/downstream/listen.ts';
 import { createFront } from '../../src/downstream/http.ts';
 import { type JsonObject } from '../../src/core/json.ts';
+import { type EndpointLimits } from '../../src/downstream/mcp/limits.ts';
 import { LOCAL, type Principal } from '../../src/core/principal.ts';
 import { type Reply } from '../../src/core/reply.ts';
 import { type CallRequest } from '../../src/gateway/call-request.ts';
-import { Changes } from '../../src/gateway/changes.ts';
+import { type ChangeListener, Changes } from '../../src/gateway/changes.ts';
 import { type Gateway } from '../../src/gateway/gateway.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 
 export type CallHandler = (request: CallRequest) => Promise<Reply>;
 
 /** The parts of a gateway that fronts use. Tokens are the ids of principals; without one it is the local one. */
-export function stubGateway(call: CallHandler, limits: { sessions?: number } = {}): Gateway {
+export function stubGateway(call: CallHandler, sessions = 100): Gateway {
   const authenticate = (authorization: string | undefined): Principal => {
     if (authorization === undefined) return LOCAL;
     const id = authorization.replace('Bearer ', '');
     if (id === 'wrong') throw new GatewayError('unauthenticated', 'The token is wrong.');
     return { ...LOCAL, id };
   };
+  const changes = new Changes();
   const stub = {
     identity: { name: 'stub', version: '1' },
-    changes: new Changes(),
+    changes,
+    hear: (listener: ChangeListener) => changes.subscribe(listener, new Set()),
+    wantLogLevel: () => undefined,
     logger: { error: (...given: unknown[]) => console.error(...given) },
     snapshot: {
       config: {
-        limits: { body: 1 << 20, depth: 64, sessions: 100, ...limits },
+        limits: { body: 1 << 20, depth: 64, sessions },
         listen: { allowedHosts: [], allowedOrigins: [] },
       },
       authenticate,
       privateLists: true,
     },
+    offer: { all: { find: () => undefined }, server: () => undefined },
     record: () => undefined,
     declare: () => ({ capabilities: { tools: {}, logging: {} } }),
     unfollow: () => undefined,
@@ -42,20 +47,30 @@ export function stubGateway(call: CallHandler, limits: { sessions?: number } = {
 export interface StubFront {
   readonly origin: string;
   readonly gateway: Gateway;
+  /** How many requests came with a Last-Event-ID. */
+  resumed(): number;
   close(): Promise<void>;
 }
 
 /** Serves until `close`. */
 export async function startFront(
   call: CallHandler,
-  { limits, ...options }: { limits?: { sessions?: number } } & Partial<Parameters<typeof createFront>[0]> = {},
+  { sessions, limits }: { sessions?: number; limits?: EndpointLimits } = {},
 ): Promise<StubFront> {
-  const gateway = stubGateway(call, limits);
-  const front = createFront({ gateway, network: { loopback: true }, ...options });
-  const listening = await listen(front.listener, { host: '127.0.0.1', port: 0 });
+  const gateway = stubGateway(call, sessions);
+  const front = createFront({ gateway, network: { loopback: true }, ...(limits && { limits }) });
+  let resumed = 0;
+  const listening = await listen(
+    (request, response) => {
+      if (request.headers['last-event-id'] !== undefined) resumed += 1;
+      front.listener(request, response);
+    },
+    { host: '127.0.0.1', port: 0 },
+  );
   return {
     origin: listening.url,
     gateway,
+    resumed: () => resumed,
     close: async () => {
       front.close();
       await listening.finish();

@@ -305,12 +305,16 @@ describe('without a running gateway', () => {
     const whole = await cli('audit', 'verify');
     const [segment = ''] = readdirSync(join(state, 'audit'));
     const path = join(state, 'audit', segment);
+    writeFileSync(path, '{"seq":', { flag: 'a' });
+    const torn = await cli('audit', 'verify');
     writeFileSync(path, readFileSync(path, 'utf8').replace('"kind":"intent"', '"kind":"Intent"'));
     const changed = await cli('audit', 'verify');
 
     expect(none).toMatchObject({ status: 9, stdout: '' });
     expect(none.stderr).toContain('there is no log at');
     expect(whole).toMatchObject({ status: 0, stderr: '' });
+    expect(torn).toMatchObject({ status: 0, stdout: whole.stdout });
+    expect(torn.stderr).toContain('the last 7 bytes are a record that is being written');
     expect(changed).toMatchObject({ status: 10, stdout: '' });
     expect(changed.stderr).toMatch(/not ok: record \d+/);
   });

@@ -80,8 +80,8 @@ describe('An answer', () => {
     running.close();
   });
 
-  test('becomes a stream after a second of silence, with a sign of life first, and the answer last', async () => {
-    const running = await stream(gateway.origin, slow({ ms: 1_500, label: 'quiet' }));
+  test('becomes a stream after five seconds of silence, with a sign of life first, and the answer last', async () => {
+    const running = await stream(gateway.origin, slow({ ms: 5_500, label: 'quiet' }));
     await running.ended;
 
     expect(running.raw()).toMatch(/^:\n\nevent: message\ndata: \{.*\}\n\n$/);

@@ -2,17 +2,21 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, rmSync } from 'node:fs';
+import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type Duplex } from 'node:stream';
 import { expect, onTestFinished, test } from 'vitest';
 import { type JsonObject } from '../../src/core/json.ts';
 import { queryAudit } from '../../src/audit/query.ts';
+import { ENDING, STDIO_UPGRADE } from '../../src/downstream/control.ts';
 import { alive } from '../upstream/mcp/processes.ts';
 import { connectClient } from './harness/clients.ts';
 import { attempted, fixture, ROOT, runCli, startGateway, type Workspace, workspace } from './harness/gateway.ts';
 import { ask, call, openSession, openSessions, outcomeOf, ownerPid, split } from './harness/joined.ts';
 import { killOwners } from './harness/takeovers.ts';
-import { MODERN, modernMeta, openPipe, type RawPipe } from './harness/raw.ts';
+import { Inbox, MODERN, modernMeta, openPipe, type RawPipe } from './harness/raw.ts';
 
 const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
 const config = {
@@ -49,7 +53,7 @@ test('of five that start at once one owns the state, the others join it, and eve
   const pipes = await openSessions(space, 5);
   const echoes = await Promise.all(pipes.map((pipe, index) => call(pipe, 'echo__echo', { text: `client ${index}` })));
   const { owner, joined } = split(space, pipes);
-  const events = [...queryAudit(join(space.state, 'audit.db'), { kind: 'event' })];
+  const events = [...queryAudit(join(space.state, 'audit'), { kind: 'event' })];
   const started = events.filter((row) => row.kind === 'event' && row.event === 'gateway_started');
   for (const pipe of [...joined, owner]) expect(await pipe.end()).toBe(0);
 
@@ -62,7 +66,6 @@ test.each(endings)('when the owner %s, one that joined takes over, and no sessio
   const space = place();
   const pipes = await openSessions(space, 4);
   const { owner, joined } = split(space, pipes);
-  await attempted(space);
   for (const pipe of joined) {
     expect(await ask(pipe, 'logging/setLevel', { level: 'debug' })).toHaveProperty('result');
     expect(await ask(pipe, 'resources/subscribe', { uri: 'fixture://text' })).toHaveProperty('result');
@@ -94,10 +97,10 @@ test('a call in flight when the owner is killed gets an error that says so, and 
 
   for (const pipe of joined)
     expect(await pipe.inbox.find({ id: 'slow' })).toMatchObject({
-      error: { code: -33020, data: { reason: 'gateway_closed', retryable: false } },
+      error: { code: -33019, data: { reason: 'gateway_closed', retryable: false } },
     });
   await Promise.all(joined.map((pipe) => ask(pipe, 'tools/list')));
-  const calls = [...queryAudit(join(space.state, 'audit.db'))].filter((row) => row.kind === 'call');
+  const calls = [...queryAudit(join(space.state, 'audit'))].filter((row) => row.kind === 'call');
   expect(calls.filter(({ exposed }) => exposed === 'echo__slow').map(({ status }) => status)).toEqual([
     'unknown',
     'unknown',
@@ -140,6 +143,7 @@ test('clients of the SDK go on when a `serve` that they joined ends, and the one
   const clients = await Promise.all(
     (['SDK v1', 'SDK v2 legacy', 'SDK v2 modern'] as const).map((kind) => connectClient(kind, joining)),
   );
+  await gateway.attempted();
   const echoed = async () => {
     const results = await Promise.all(
       clients.map((client) => client.callTool({ name: 'echo__echo', arguments: { text: 'hello' } })),
@@ -185,10 +189,36 @@ test('a modern client needs nothing again: its listener ends with an answer, and
   await pipe.end();
 });
 
+/** Asks the owner for a stream as a relay does. */
+function upgrade({ state }: { state: string }): ClientRequest {
+  return request({
+    socketPath: join(state, 'control.sock'),
+    headers: { host: 'localhost', connection: 'Upgrade', upgrade: STDIO_UPGRADE },
+  }).end();
+}
+
+test('an owner that is ending says so to those that joined, before their last answers, and takes nobody more', async () => {
+  const gateway = await startGateway({ config });
+  await gateway.attempted();
+  const [, stream] = (await once(upgrade(gateway), 'upgrade')) as [unknown, Duplex];
+  const inbox = new Inbox();
+  createInterface(stream).on('line', (line) => inbox.add(line));
+  const send = (message: JsonObject) => stream.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+  send({ id: 'slow', method: 'tools/call', params: { ...slow(3_000), _meta: modernMeta({ progressToken: 1 }) } });
+  await inbox.find({ method: 'notifications/progress' });
+  gateway.process.kill('SIGTERM');
+
+  expect(await inbox.next()).toEqual(JSON.parse(ENDING));
+  const [refused] = (await once(upgrade(gateway), 'response')) as [IncomingMessage];
+  expect(refused.resume().statusCode).toBe(503);
+  expect(outcomeOf(await inbox.find({ id: 'slow' }))).toBe('slow kept done after 1 steps');
+  expect(await gateway.stop()).toBe(143);
+});
+
 test('a client that starts while the owner is ending waits for the next one', async () => {
   const space = place();
-  const owner = await openSession(space);
-  const busy = await openSession(space);
+  const { owner, joined } = split(space, await openSessions(space, 2));
+  const [busy] = joined as [RawPipe];
   await startSlow(busy, 1_500);
   owner.process.kill('SIGTERM');
   const late = await openSession(space);
@@ -205,7 +235,7 @@ test('what a killed owner left behind is no hindrance', async () => {
   first.process.kill('SIGKILL');
   await once(first.process, 'exit');
   expect(ownerPid(space)).toBe(first.process.pid);
-  const second = await openSession(space);
+  const [second] = (await openSessions(space, 1)) as [RawPipe];
 
   expect(await call(second, 'echo__echo', { text: 'again' })).toBe('again');
   expect(ownerPid(space)).toBe(second.process.pid);
@@ -244,11 +274,12 @@ test('one that starts while the owner has the lock but no socket yet waits for i
   await socket.asked;
   holder.kill('SIGKILL');
   const pipe = await opening;
-  socket.close();
+  await attempted(space);
 
   expect(await call(pipe, 'echo__echo', { text: 'mine' })).toBe('mine');
   expect(ownerPid(space)).toBe(pipe.process.pid);
   expect(await pipe.end()).toBe(0);
+  socket.close(); // not before: it takes the file of the name away, whoever's it is
 });
 
 test('a signal ends one that waits for the owner', async () => {
@@ -265,8 +296,8 @@ test('a signal ends one that waits for the owner', async () => {
 
 test('a joined client is told nothing but errors where nobody can take over, and its process says why', async () => {
   const space = place();
-  const owner = await openSession(space);
-  const pipe = await openSession(space);
+  const { owner, joined } = split(space, await openSessions(space, 2));
+  const [pipe] = joined as [RawPipe];
   await startSlow(pipe, 60_000);
   space.write('mcp-gateway.json', '{ "mcpServers": 1 }');
   owner.process.kill('SIGKILL');

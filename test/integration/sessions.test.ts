@@ -243,6 +243,42 @@ describe('A lost connection', () => {
     }));
 });
 
+describe('A client that lost its connection', () => {
+  const slow = { name: 'echo__slow', arguments: { ms: 600, steps: 3, label: 'lost' }, _meta: { progressToken: 1 } };
+  const lastId = (raw: string) => [...raw.matchAll(/^id: (.*)$/gm)].at(-1)?.[1] ?? '';
+
+  test.each(['2025-11-25', '2025-06-18', '2025-03-26'])('gets its answer by Last-Event-ID in %s', (version) =>
+    withSession(async (session) => {
+      const running = await stream(gateway.origin, session.request('tools/call', slow, { id: 'lost' }));
+      await running.inbox.find({ method: 'notifications/progress' });
+      running.close();
+      const back = await stream(gateway.origin, session.get({ 'Last-Event-ID': lastId(running.raw()) }));
+      const answer = await back.inbox.find({ id: 'lost' });
+      await back.ended;
+
+      expect(answer.result).toEqual({ content: [{ type: 'text', text: 'slow lost done after 3 steps' }] });
+      expect(back.inbox.all.map(({ params }) => (params as JsonObject | undefined)?.progress)).toEqual([
+        2,
+        3,
+        undefined,
+      ]);
+      expect((await send(gateway.origin, session.get({ 'Last-Event-ID': lastId(back.raw()) }))).status).toBe(204);
+    }, version),
+  );
+
+  test('gets nothing by the id of another session, or an unknown one', () =>
+    withSession((one) =>
+      withSession(async (other) => {
+        const running = await stream(gateway.origin, one.request('tools/call', slow, { id: 1 }));
+        await running.inbox.find({ method: 'notifications/progress' });
+        for (const id of [lastId(running.raw()), 'unknown', '0'])
+          expect(verdict(await send(gateway.origin, other.get({ 'Last-Event-ID': id })))).toEqual([400, -32600]);
+
+        expect(await running.inbox.find({ id: 1 })).toHaveProperty('result');
+      }),
+    ));
+});
+
 describe('A standing stream', () => {
   test('brings news of lists, once to each session, on its newest stream', () =>
     withSession(async (session) => {

@@ -41,11 +41,13 @@ export class McpEndpoint {
   private readonly gateway: Gateway;
   private readonly sessions: Sessions;
   private readonly limits: EndpointLimits;
+  private readonly modernLimits: EndpointLimits;
 
   constructor(gateway: Gateway, { sessions, limits }: McpEndpointOptions) {
     this.gateway = gateway;
     this.sessions = sessions;
     this.limits = limits;
+    this.modernLimits = { ...limits, streamAfterMs: limits.modernStreamAfterMs };
   }
 
   /** Answers one HTTP request, whatever comes of it. */
@@ -112,7 +114,7 @@ export class McpEndpoint {
         'A listener is told of changes on an event stream; accept text/event-stream.',
       );
     const left = new Cancellation();
-    const reply = new HttpResponse(response, { headers, limits: this.limits, streams: takesStreams(request) });
+    const reply = new HttpResponse(response, { headers, limits: this.modernLimits, streams: takesStreams(request) });
     // a closed stream is how a modern client cancels (patterns/cancellation)
     response.on('close', () => {
       if (!response.writableFinished) left.abort();

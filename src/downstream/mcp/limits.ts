@@ -3,6 +3,8 @@
 export interface EndpointLimits {
   /** Quiet calls become streams after this long, so that clients that give up on silence see life (wire.md, Resumption). */
   readonly streamAfterMs: number;
+  /** The same for modern clients, to whom the status of an answer says more: it is not given away so soon. */
+  readonly modernStreamAfterMs: number;
   readonly heartbeatMs: number;
   /** What may wait for a slow reader before it is cut off, in bytes. */
   readonly maxBuffered: number;
@@ -25,6 +27,7 @@ export interface EndpointLimits {
 
 export const LIMITS: EndpointLimits = Object.freeze({
   streamAfterMs: 1_000,
+  modernStreamAfterMs: 5_000,
   heartbeatMs: 15_000,
   maxBuffered: 16 * 1024 * 1024,
   stalledMs: 60_000,

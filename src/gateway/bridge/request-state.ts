@@ -1,4 +1,4 @@
-// `requestState` between a modern client and a modern server: the server's state travels inside ours (wire.md, Questions 1).
+// `requestState`: what a modern client carries from one round of questions to the next, sealed and bound to its call (wire.md, Questions 1).
 import { createHash } from 'node:crypto';
 import { type Call, type Target } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -15,7 +15,13 @@ const VALID_MS = 60 * 60_000;
 /** The result that asks the caller something (2026-07-28 patterns/mrtr). */
 export const INPUT_REQUIRED = 'input_required';
 
-/** Binds a server's state to the call that it was given for: the same principal, target and arguments. */
+/** What a state of ours holds: a modern server's own state, or a round of questions of a call that waits at a legacy server. */
+export interface RequestState {
+  readonly upstream?: string;
+  readonly parked?: { readonly key: string; readonly round: number };
+}
+
+/** Seals and opens states. One belongs to a principal, a method, a target and its arguments, and to nothing else. */
 export class RequestStates {
   private readonly keyring: Keyring;
 
@@ -23,7 +29,24 @@ export class RequestStates {
     this.keyring = keyring;
   }
 
-  /** The result with the server's state sealed. Throws `upstream_protocol` where the state cannot be carried. */
+  /** The state of a call's retry; undefined on its first request. Throws `invalid_params` for one that is not of this call, or too old. */
+  open(call: Call, target: Target): RequestState | undefined {
+    const { requestState } = call.params;
+    if (requestState === undefined) return undefined;
+    const inside =
+      typeof requestState === 'string' ? unseal(requestState, bindingOf(call, target), this.keyring.all) : undefined;
+    const { until, ...state } =
+      inside === undefined ? { until: 0 } : (JSON.parse(inside) as RequestState & { until: number });
+    if (until >= Date.now()) return state;
+    throw staleState();
+  }
+
+  seal(call: Call, target: Target, state: RequestState): string {
+    const inside = JSON.stringify({ until: Date.now() + VALID_MS, ...state });
+    return seal(inside, bindingOf(call, target), this.keyring.newest);
+  }
+
+  /** A modern server's question with its state inside ours. Throws `upstream_protocol` where the state cannot be carried. */
   wrap(call: Call, target: Target, result: JsonObject): JsonObject {
     const { requestState } = result;
     if (requestState === undefined) return result; // the server keeps nothing with the client: nothing to protect
@@ -33,25 +56,16 @@ export class RequestStates {
         `The server "${target.server}" asked with a requestState that is not a string of at most ${MAX_STATE} characters.`,
       );
     }
-    const inside = JSON.stringify({ until: Date.now() + VALID_MS, state: requestState });
-    return { ...result, requestState: seal(inside, bindingOf(call, target), this.keyring.newest) };
+    return { ...result, requestState: this.seal(call, target, { upstream: requestState }) };
   }
+}
 
-  /** The params with the server's own state taken out of ours. Throws `invalid_params` for a state that is not of this call. */
-  unwrap(call: Call, target: Target, params: JsonObject): JsonObject {
-    const { requestState } = params;
-    if (requestState === undefined || call.era !== 'modern') return params;
-    const inside =
-      typeof requestState === 'string' ? unseal(requestState, bindingOf(call, target), this.keyring.all) : undefined;
-    const { until, state } = inside === undefined ? {} : (JSON.parse(inside) as { until: number; state: string });
-    if (until === undefined || state === undefined || until < Date.now()) {
-      throw new GatewayError(
-        'invalid_params',
-        '`params.requestState` is not valid for this call, or has expired: begin anew without it.',
-      );
-    }
-    return { ...params, requestState: state };
-  }
+/** The answer to a state that is not, or no longer, one of this call. */
+export function staleState(): GatewayError {
+  return new GatewayError(
+    'invalid_params',
+    '`params.requestState` is not valid for this call, or has expired: begin anew without it.',
+  );
 }
 
 function bindingOf({ principal, method, params }: Call, { server, original }: Target): string {
@@ -61,8 +75,8 @@ function bindingOf({ principal, method, params }: Call, { server, original }: Ta
   return JSON.stringify([principal.id, method, server, original, digest]);
 }
 
-/** JSON with sorted keys: a client may write the same arguments in another order when it asks again. */
-function canonical(value: JsonValue): string {
+/** JSON with sorted keys: a client may write the same thing in another order when it asks again. */
+export function canonical(value: JsonValue): string {
   return JSON.stringify(value, (_key, inner: JsonValue) =>
     isObject(inner) ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1))) : inner,
   );

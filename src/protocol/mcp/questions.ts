@@ -87,3 +87,12 @@ export function paramsFor(method: string, params: JsonObject, { capabilities, ve
     ...(kept && { _meta: kept }),
   };
 }
+
+/** The capabilities that a client must declare to be asked this, as it would declare them. */
+export function missingCapability(method: string, params: JsonObject): JsonObject {
+  const rules = Object.hasOwn(RULES, method) ? (RULES[method] ?? []) : [];
+  const needed = rules.filter(({ applies }) => applies(params)).map(({ capability }) => capability.split('.'));
+  return Object.fromEntries(
+    needed.map(([name = '', flag]) => [name, flag === undefined ? {} : { [flag]: {} }] as const),
+  );
+}

@@ -144,7 +144,8 @@ async function initialize(wire: Wire, options: HandshakeOptions): Promise<Handsh
     reply = await wire.request({ method: 'initialize', params, totalMs: timeouts.start });
   } catch (error) {
     if (error instanceof HttpRejection && [400, 404, 405].includes(error.status)) {
-      const message = `The server "${server}" answered HTTP ${error.status} to both server/discover and initialize: its URL is not a Streamable HTTP endpoint of MCP.`;
+      const said = error.answer?.error ? ` ("${error.answer.error.message.slice(0, 300)}")` : '';
+      const message = `The server "${server}" answered HTTP ${error.status}${said} to both server/discover and initialize: its URL is not a Streamable HTTP endpoint of MCP.`;
       throw new GatewayError('upstream_rejected', message, {
         detail: error.body.slice(0, 500),
         cause: error,

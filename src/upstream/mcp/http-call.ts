@@ -30,6 +30,12 @@ export interface CallWire {
 /** Attempts in a row to get a stream back that fail before the call does. */
 const MAX_FAILURES = 5;
 
+/** What finds out what the server speaks: its refusals are for the handshake to judge. */
+const HANDSHAKE = ['server/discover', 'initialize'];
+
+/** How long a stream may stay open after the answer. */
+const LINGER_MS = 1_000;
+
 /** A request in flight. Its clocks are those of `Pending`, so undici keeps none for it. */
 export class HttpCall implements ExchangeHandlers {
   readonly pending: Pending;
@@ -135,8 +141,8 @@ export class HttpCall implements ExchangeHandlers {
 
   /** The server should end the stream after the answer (transports, Sending Messages); that is not waited for without end. */
   private linger(): void {
-    const { deadlines, timeouts } = this.wire;
-    if (this.exchange?.ended === false) this.lingering = deadlines.start(timeouts.idle, 0, () => this.leave());
+    const { deadlines } = this.wire;
+    if (this.exchange?.ended === false) this.lingering = deadlines.start(LINGER_MS, 0, () => this.leave());
   }
 
   private leave(): void {
@@ -190,17 +196,20 @@ export class HttpCall implements ExchangeHandlers {
       this.fail(new SessionLost(`The server "${server}" no longer knows the session.`));
       return;
     }
-    const { method } = this.pending.request;
-    const handshake = method === 'server/discover' || method === 'initialize';
-    const ours =
-      answer?.id === this.id || (answer !== undefined && answer.id === undefined && !concludesNothing(status));
+    const handshake = HANDSHAKE.includes(this.pending.request.method);
     const judged = concludesNothing(status) && (handshake || status < 408); // credentials are the gateway's own affair
-    if (answer?.error && ours && !judged) {
+    if (answer?.error && !judged && this.isOurs(rejection)) {
       this.answer({ error: answer.error }, { bytes: rejection.body.length, own: true });
     } else {
       const shown = new HttpRejection(status, clean(rejection.body), answer);
       this.fail(handshake ? shown : transportError(server, shown, timeouts));
     }
+  }
+
+  /** Without an id an error may speak of the URL: what does not take `initialize` may be HTTP+SSE (transports, Backwards Compatibility). */
+  private isOurs({ status, answer }: HttpRejection): boolean {
+    if (answer?.id !== undefined) return answer.id === this.id;
+    return this.pending.request.method !== 'initialize' && !concludesNothing(status);
   }
 
   private notResumed(error: Error | undefined): GatewayError {

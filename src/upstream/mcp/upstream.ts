@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { EMPTY_OFFER, type ServerOffer } from '../../catalog/offer.ts';
 import { type StoredOffer } from '../../catalog/store.ts';
 import { type ServerConfig } from '../../config/config.ts';
+import { type Era } from '../../core/call.ts';
 import { type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError, reasonOf } from '../../core/errors.ts';
 import { InFlight } from '../../core/in-flight.ts';
@@ -99,6 +100,11 @@ export class Upstream {
   /** What the server offers, as last read. */
   get offer(): ServerOffer {
     return this.shared.isUsable ? (this.stored?.offer ?? EMPTY_OFFER) : EMPTY_OFFER;
+  }
+
+  /** What it speaks, as far as that is known. */
+  get era(): Era | undefined {
+    return this.shared.current?.connection.era;
   }
 
   /** Whether there is anybody to whom it offers something else than to everybody. */

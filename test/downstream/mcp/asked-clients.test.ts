@@ -1,6 +1,11 @@
 // Questions on their way to real legacy clients, and answers on their way back, through a real front.
-import { Client as ClientV2, StreamableHTTPClientTransport as HttpV2 } from '@modelcontextprotocol/client';
+import {
+  Client as ClientV2,
+  SSEClientTransport as SseV2,
+  StreamableHTTPClientTransport as HttpV2,
+} from '@modelcontextprotocol/client';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
+import { SSEClientTransport as SseV1 } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StreamableHTTPClientTransport as HttpV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import {
   CreateMessageRequestSchema,
@@ -57,32 +62,36 @@ const ROOTS = { roots: [{ uri: 'file:///a' }] };
 const capabilities = { elicitation: { form: {}, url: {} }, sampling: {}, roots: { listChanged: true } };
 const info = { name: 'asked', version: '1' };
 
-async function connectV1(url: string): Promise<ClientV2> {
+async function connectV1(url: string, sse = false): Promise<ClientV2> {
   const client = new ClientV1(info, { capabilities });
   client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'accept', content: { name: 'one' } }));
   client.setRequestHandler(CreateMessageRequestSchema, () => SAMPLED);
   client.setRequestHandler(ListRootsRequestSchema, () => ROOTS);
-  await client.connect(new HttpV1(new URL(url)));
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- it is what older clients use
+  await client.connect(new (sse ? SseV1 : HttpV1)(new URL(url)));
   return client as unknown as ClientV2;
 }
 
-async function connectV2(url: string): Promise<ClientV2> {
+async function connectV2(url: string, sse = false): Promise<ClientV2> {
   const client = new ClientV2(info, { capabilities });
   client.setRequestHandler('elicitation/create', () => ({ action: 'accept', content: { name: 'one' } }));
   client.setRequestHandler('sampling/createMessage', () => SAMPLED);
   client.setRequestHandler('roots/list', () => ROOTS);
-  await client.connect(new HttpV2(new URL(url)));
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- it is what older clients use
+  await client.connect(new (sse ? SseV2 : HttpV2)(new URL(url)));
   return client;
 }
 
 const textOf = (result: unknown) => (result as { content: { text: string }[] }).content[0]?.text ?? '';
 
 describe.each([
-  ['SDK v1', connectV1],
-  ['SDK v2', connectV2],
+  ['SDK v1', () => connectV1(`${front.origin}/mcp`)],
+  ['SDK v2', () => connectV2(`${front.origin}/mcp`)],
+  ['SDK v1 over HTTP+SSE', () => connectV1(`${front.origin}/sse`, true)],
+  ['SDK v2 over HTTP+SSE', () => connectV2(`${front.origin}/sse`, true)],
 ] as const)('A client of %s', (_kind, connect) => {
   test('is asked on the stream of its call, and its call ends with the answer', async () => {
-    const client = await connect(`${front.origin}/mcp`);
+    const client = await connect();
     const ask = async (method: string, params?: JsonObject) =>
       JSON.parse(
         textOf(await client.callTool({ name: 'ask', arguments: { method, ...(params && { params }) } })),
@@ -95,7 +104,7 @@ describe.each([
   });
 
   test('tells that its roots changed, to those who listen', async () => {
-    const client = await connect(`${front.origin}/mcp`);
+    const client = await connect();
     await client.callTool({ name: 'ask', arguments: { method: 'roots/list' } });
     const told = Promise.withResolvers<undefined>();
     session?.onRootsChanged(() => told.resolve(undefined));

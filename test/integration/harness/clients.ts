@@ -22,10 +22,9 @@ export interface Command {
   readonly args: readonly string[];
 }
 
-/** Where to connect: a URL of either HTTP transport, a command, or a gateway to be joined over stdio. */
+/** Where to connect: a URL (that of HTTP+SSE ends in `/sse`), a command, or a gateway to be joined over stdio. */
 export type Place =
   | { readonly url: string; readonly headers?: Record<string, string>; readonly fetch?: typeof fetch }
-  | { readonly sse: string }
   | Command
   | { readonly config: string; readonly state: string };
 
@@ -47,24 +46,27 @@ export async function connectClient(kind: ClientKind, place: Place): Promise<Cli
 /** The transport of the first generation to a place. */
 export function transportV1(place: Place): TransportV1 {
   // eslint-disable-next-line @typescript-eslint/no-deprecated -- what is deprecated is still deployed
-  if ('sse' in place) return new SseV1(new URL(place.sse));
-  if ('url' in place) return new HttpV1(new URL(place.url), httpOptions(place));
+  if ('url' in place) return new (isSse(place) ? SseV1 : HttpV1)(new URL(place.url), httpOptions(place));
   return new StdioV1(commandOf(place));
 }
 
 /** The transport of the second generation to a place. */
 export function transportV2(place: Place): TransportV2 {
   // eslint-disable-next-line @typescript-eslint/no-deprecated -- as above
-  if ('sse' in place) return new SseV2(new URL(place.sse));
-  if ('url' in place) return new HttpV2(new URL(place.url), httpOptions(place));
+  if ('url' in place) return new (isSse(place) ? SseV2 : HttpV2)(new URL(place.url), httpOptions(place));
   return new StdioV2(commandOf(place));
+}
+
+/** Whether a URL is one of HTTP+SSE. */
+export function isSse({ url }: { url: string }): boolean {
+  return new URL(url).pathname.endsWith('/sse');
 }
 
 function httpOptions({ headers = {}, fetch }: Extract<Place, { url: string }>) {
   return { requestInit: { headers }, ...(fetch && { fetch }) };
 }
 
-function commandOf(place: Exclude<Place, { url: string } | { sse: string }>) {
+function commandOf(place: Exclude<Place, { url: string }>) {
   const stderr = 'inherit' as const;
   if ('command' in place) return { command: place.command, args: [...place.args], stderr };
   return {

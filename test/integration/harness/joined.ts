@@ -1,6 +1,7 @@
 // Several `mcp-gateway stdio` on one state directory: which one owns it, and what their clients do.
 import { readRunInfo } from '../../../src/storage/state-directory.ts';
 import { type JsonObject } from '../../../src/core/json.ts';
+import { attempted } from './gateway.ts';
 import { initialize, openPipe, type RawPipe } from './raw.ts';
 
 interface Place {
@@ -13,9 +14,11 @@ export function ownerPid({ state }: Place): number | undefined {
   return readRunInfo(state)?.pid;
 }
 
-/** Starts pipes at the same moment, each with a session; resolves when all sessions are agreed on. */
-export function openSessions(place: Place, count: number): Promise<RawPipe[]> {
-  return Promise.all(Array.from({ length: count }, () => openSession(place)));
+/** Starts pipes at the same moment, each with a session; resolves when all are agreed on and the servers are met. */
+export async function openSessions(place: Place, count: number): Promise<RawPipe[]> {
+  const pipes = await Promise.all(Array.from({ length: count }, () => openSession(place)));
+  await attempted(place);
+  return pipes;
 }
 
 /** Starts a pipe with a session. */

@@ -80,7 +80,11 @@ export function messageOf({ headers, text }: Answer): JsonObject {
 
 function eventsOf(text: string): string[] {
   const events: string[] = [];
-  createParser({ onEvent: ({ data }) => data !== '' && events.push(data) }).feed(text);
+  createParser({
+    onEvent: ({ data }) => {
+      if (data !== '') events.push(data);
+    },
+  }).feed(text);
   return events;
 }
 
@@ -233,6 +237,8 @@ export interface EventStream {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly inbox: Inbox;
+  /** Where messages go, once HTTP+SSE has said so. */
+  readonly endpoint: Promise<string>;
   /** Every byte that came, comments too. */
   raw(): string;
   /** Closes the connection, as a client that goes away does. */
@@ -246,7 +252,13 @@ export async function stream(origin: string, sent: Sent): Promise<EventStream> {
   const request = open(origin, sent);
   const [response] = (await once(request, 'response')) as [IncomingMessage];
   const inbox = new Inbox();
-  const parser = createParser({ onEvent: ({ data }) => data !== '' && inbox.add(data) });
+  const endpoint = Promise.withResolvers<string>();
+  const parser = createParser({
+    onEvent: ({ event, data }) => {
+      if (event === 'endpoint') endpoint.resolve(data);
+      else if (data !== '') inbox.add(data);
+    },
+  });
   let raw = '';
   response.setEncoding('utf8');
   response.on('data', (text: string) => {
@@ -259,6 +271,7 @@ export async function stream(origin: string, sent: Sent): Promise<EventStream> {
     status: response.statusCode ?? 0,
     headers: response.headers,
     inbox,
+    endpoint: endpoint.promise,
     raw: () => raw,
     close: () => request.destroy(),
     ended,

@@ -12,7 +12,7 @@ import {
 } from '@modelcontextprotocol/sdk/types.js';
 import { type JsonObject } from '../../../src/core/json.ts';
 import { type Level } from '../../../fixtures/servers/tool.ts';
-import { type ClientKind, type Place, transportV1, transportV2 } from '../harness/clients.ts';
+import { type ClientKind, isSse, type Place, transportV1, transportV2 } from '../harness/clients.ts';
 import { bounded, Heard } from './heard.ts';
 
 const CAPABILITIES = { elicitation: { form: {} }, sampling: {}, roots: { listChanged: true } };
@@ -106,9 +106,10 @@ export class MatrixClient {
 /** Connects; over legacy Streamable HTTP it is connected when its stream is open. Throws what the SDK throws. */
 export async function connectMatrixClient(kind: ClientKind, place: Place): Promise<MatrixClient> {
   const opened = Promise.withResolvers<undefined>();
-  const watched = 'url' in place ? { ...place, fetch: tellingOfStreams(() => opened.resolve(undefined)) } : place;
+  const streamable = 'url' in place && !isSse(place);
+  const watched = streamable ? { ...place, fetch: tellingOfStreams(() => opened.resolve(undefined)) } : place;
   const client = await bounded(kind === 'SDK v1' ? connectV1(kind, watched) : connectV2(kind, watched), 'a connection');
-  if (!client.modern && 'url' in place) await bounded(opened.promise, 'the stream of the session');
+  if (!client.modern && streamable) await bounded(opened.promise, 'the stream of the session');
   return client;
 }
 

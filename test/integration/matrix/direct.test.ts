@@ -22,7 +22,7 @@ async function placeOf(lane: ServerLane): Promise<{ place: Place; server?: Runni
   const [name, ...args] = fixtureOf(lane);
   if (lane.transport === 'stdio') return { place: fixture(name, ...args) };
   const server = await startServer(name, ...args);
-  return { place: lane.transport === 'HTTP+SSE' ? { sse: server.url } : { url: server.url }, server };
+  return { place: { url: server.url }, server };
 }
 
 describe.each(PAIRS)('%s and %s', (kind, name) => {

@@ -6,8 +6,8 @@ export interface Notice {
   readonly params: JsonObject;
 }
 
-/** What a feature waits for at most; far above what anything takes. */
-export const PATIENCE_MS = 8_000;
+/** What a feature waits for at most; far above what anything takes, also on a machine that does ten other things. */
+export const PATIENCE_MS = 25_000;
 
 /** Resolves or rejects as the promise does, and rejects when that takes too long. */
 export async function bounded<T>(promise: Promise<T>, what: string): Promise<T> {

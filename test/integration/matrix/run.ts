@@ -76,7 +76,7 @@ async function runCell({ gateway, client: lane, server, alone }: CellRun): Promi
 function placeOf(gateway: RunningGateway, { transport }: ClientLane, { name }: ServerLane): Place {
   if (transport === 'stdio') return { config: gateway.config, state: gateway.state };
   const url = `${gateway.origin}/mcp/s/${name}`;
-  return transport === 'HTTP+SSE' ? { sse: `${url}/sse` } : { url };
+  return transport === 'HTTP+SSE' ? { url: `${url}/sse` } : { url };
 }
 
 function reasonOf(error: unknown): string {

@@ -22,7 +22,9 @@ export class Seen<T> {
 
   add(value: T): void {
     this.all.push(value);
-    this.waiting = this.waiting.filter(({ passes, resolve }) => !passes(value) || resolve(value) !== undefined);
+    const due = this.waiting.filter(({ passes }) => passes(value));
+    this.waiting = this.waiting.filter((waiter) => !due.includes(waiter));
+    for (const { resolve } of due) resolve(value);
   }
 
   /** The first that passes, past or to come. */
@@ -300,9 +302,9 @@ export async function call(
 ): Promise<{ id: number; reply: ReturnType<Wire['request']> }> {
   const reply = wire.request({ method: 'tools/call', params: { name }, exchange: from, totalMs });
   reply.catch(() => undefined); // looked at where it matters
-  const { id = 0 } = await sent.first(
-    (message) => message.params?.name === name && !claimed.has(message) && claimed.add(message) !== undefined,
-  );
+  const message = await sent.first((candidate) => candidate.params?.name === name && !claimed.has(candidate));
+  claimed.add(message);
+  const { id = 0 } = message;
   return { id, reply };
 }
 

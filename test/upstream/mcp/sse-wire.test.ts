@@ -71,7 +71,7 @@ test('a message that the server refuses fails its own call; a session that it fo
   const statuses: Record<string, number> = { busy: 503, gone: 404 };
   const there = await connect({
     ...endpoint('/messages'),
-    post: ({ message, response }) => void response.writeHead(statuses[String(message.params?.name)] ?? 202).end(),
+    post: ({ message, response }) => void response.writeHead(statuses[message.params?.name as string] ?? 202).end(),
   });
   await there.wire.start();
   const other = await call(there, caller(), { name: 'other' });

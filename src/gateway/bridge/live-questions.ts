@@ -1,0 +1,81 @@
+// A modern server's questions put live to a legacy client, and the request sent again with the answers (design, The era bridge).
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Call } from '../../core/call.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { type QuestionAnswer } from '../../core/exchange.ts';
+import { isObject, type JsonObject } from '../../core/json.ts';
+import { type RpcError } from '../../core/reply.ts';
+
+/** Most rounds of one call (wire.md, Questions 5). */
+const MAX_ROUNDS = 10;
+
+/** The wait before a round without questions, in ms; doubled each time. */
+const FIRST_WAIT_MS = 100;
+
+/** What the client said to a round: the params of the next request, or the error that it answered with. */
+export type Answered = { readonly params: JsonObject } | { readonly error: RpcError };
+
+/** Puts rounds of questions to the client of one call. */
+export class LiveQuestions {
+  private readonly call: Call;
+  private readonly server: string;
+  /** Elicitations by URL that the client was told of, which end with the call. */
+  private readonly told: string[] = [];
+  private rounds = 0;
+
+  constructor(call: Call, server: string) {
+    this.call = call;
+    this.server = server;
+  }
+
+  /** Asks what `result` asks. Throws GatewayError where the client cannot be asked, or was asked too often. */
+  async answer(result: JsonObject, params: JsonObject): Promise<Answered> {
+    if (++this.rounds > MAX_ROUNDS)
+      throw new GatewayError(
+        'upstream_protocol',
+        `The server "${this.server}" asked more than ${MAX_ROUNDS} times in one call.`,
+      );
+    const { requestState, inputRequests } = result;
+    const asked = isObject(inputRequests) ? Object.entries(inputRequests) : [];
+    if (asked.length === 0) await delay(FIRST_WAIT_MS * 2 ** (this.rounds - 1), undefined, { ref: false });
+    const inputResponses: JsonObject = {};
+    const answers = await Promise.all(asked.map(([, request]) => this.put(request)));
+    for (const [index, answer] of answers.entries()) {
+      if ('error' in answer) return answer;
+      inputResponses[asked[index]?.[0] ?? ''] = answer.result;
+    }
+    const { inputResponses: _before, requestState: _state, ...rest } = params;
+    return {
+      params: {
+        ...rest,
+        ...(asked.length > 0 && { inputResponses }),
+        ...(requestState !== undefined && { requestState }),
+      },
+    };
+  }
+
+  /** The call has ended, and with it what the client was sent to do elsewhere (2025-11-25 client/elicitation, URL mode). */
+  end(): void {
+    for (const elicitationId of this.told)
+      this.call.exchange.notify('notifications/elicitation/complete', { elicitationId });
+  }
+
+  private async put(request: unknown): Promise<QuestionAnswer> {
+    if (!isObject(request) || typeof request.method !== 'string')
+      throw new GatewayError('upstream_protocol', `The server "${this.server}" asked something that is not a request.`);
+    const { method } = request;
+    const params = this.identified(isObject(request.params) ? request.params : {});
+    const answer = await this.call.exchange.ask({ method, params, signal: this.call.exchange.signal });
+    if ('result' in answer) return answer;
+    // an answer has no room for an error: a form that the client could not show counts as closed
+    return method === 'elicitation/create' ? { result: { action: 'cancel' } } : answer;
+  }
+
+  private identified(params: JsonObject): JsonObject {
+    if (params.mode !== 'url') return params;
+    const elicitationId = randomUUID();
+    this.told.push(elicitationId);
+    return { ...params, elicitationId };
+  }
+}

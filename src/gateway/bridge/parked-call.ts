@@ -1,0 +1,194 @@
+// A modern client's call that a legacy server works on: its live questions are gathered into rounds (design, The era bridge).
+import { Cancellation } from '../../core/cancellation.ts';
+import { type Call } from '../../core/call.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { type Exchange, type Question, type QuestionAnswer } from '../../core/exchange.ts';
+import { isObject, type JsonObject } from '../../core/json.ts';
+import { type Reply } from '../../core/reply.ts';
+import { missingCapability, paramsFor, whyNotAsked } from '../../protocol/mcp/questions.ts';
+import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
+
+/** Questions within this time form one round (wire.md, Questions 4). */
+const GATHER_MS = 20;
+
+/** Most questions of one round. */
+const MAX_QUESTIONS = 100;
+
+/** Where a server names the key of its question. */
+const INPUT_KEY = 'mcp-gateway/inputKey';
+
+interface OpenQuestion {
+  readonly method: string;
+  readonly params: JsonObject;
+  readonly answer: (result: JsonObject) => void;
+}
+
+/** What the caller sees next: the end of the call, or questions. */
+type Turn = 'ended' | 'asked';
+
+/** How a call ended: with a reply or a failure. */
+export type Outcome = { readonly reply: Reply } | { readonly failure: unknown };
+
+/** The exchange that the server sees; whoever retries the call takes the place of the caller before. */
+export class ParkedCall implements Exchange {
+  readonly capabilities: JsonObject;
+  readonly wantsProgress: boolean;
+  readonly logLevel: string | undefined;
+  /** How the call ended; undefined while it runs. */
+  outcome: Outcome | undefined;
+  /** Capabilities that the caller would have needed to be asked what the server wanted to ask. */
+  lacking: JsonObject | undefined;
+  private readonly cancellation = new Cancellation();
+  private readonly open = new Map<string, OpenQuestion>();
+  private readonly early: JsonObject;
+  private caller: Exchange | undefined;
+  private stopHearing: (() => void) | undefined;
+  private turn = Promise.withResolvers<Turn>();
+  private gathering: NodeJS.Timeout | undefined;
+  private named = 0;
+
+  constructor({ exchange, params }: Call) {
+    this.capabilities = exchange.capabilities;
+    this.wantsProgress = exchange.wantsProgress;
+    this.logLevel = exchange.logLevel;
+    this.early = isObject(params.inputResponses) ? params.inputResponses : {};
+  }
+
+  get signal(): Cancellation {
+    return this.cancellation;
+  }
+
+  /** Runs the call; its end is told as a turn, however it comes. */
+  run(running: Promise<Reply>): void {
+    running.then(
+      (reply) => this.end({ reply }),
+      (failure: unknown) => this.end({ failure }),
+    );
+  }
+
+  /** Puts a caller in the place of the one before; its leaving cancels the call while it is there. */
+  attach(caller: Exchange): void {
+    this.detach();
+    this.caller = caller;
+    this.stopHearing = caller.signal.onAbort(() => this.cancellation.abort());
+  }
+
+  /** The caller has been answered: that it leaves now means nothing (wire.md, Questions 5). */
+  detach(): void {
+    this.caller = undefined;
+    this.stopHearing?.();
+    this.stopHearing = undefined;
+  }
+
+  /** Waits for the end of the call, or for questions. */
+  async next(): Promise<Turn> {
+    if (this.outcome) return 'ended';
+    if (this.open.size > 0) this.gather();
+    return this.turn.promise;
+  }
+
+  /** The questions that are open now, as `inputRequests`. */
+  inputRequests(): JsonObject {
+    this.turn = Promise.withResolvers();
+    const requests = [...this.open].map(([key, { method, params }]) => [key, { method, params }] as const);
+    return Object.fromEntries(requests);
+  }
+
+  /** Gives the server what the caller answered; what is missing or malformed stays open and is asked again (wire.md, Questions 3). */
+  answer(responses: JsonObject): void {
+    for (const [key, { method, answer }] of [...this.open]) {
+      const response = responses[key];
+      if (Object.hasOwn(responses, key) && isObject(response) && isAnswer(method, response)) answer(response);
+    }
+  }
+
+  cancel(): void {
+    this.cancellation.abort();
+  }
+
+  progress(params: JsonObject): void {
+    this.caller?.progress(params);
+  }
+
+  log(params: JsonObject): void {
+    this.caller?.log(params);
+  }
+
+  notify(method: string, params: JsonObject): void {
+    this.caller?.notify(method, params);
+  }
+
+  async ask({ method, params, signal }: Question): Promise<QuestionAnswer> {
+    const askable = { capabilities: this.capabilities, version: MODERN_VERSION };
+    const refusal = whyNotAsked(method, params, askable);
+    if (refusal !== undefined) {
+      this.lacking = { ...this.lacking, ...missingCapability(method, params) };
+      throw new GatewayError('question_undeclared', `The client cannot be asked this: ${refusal}.`);
+    }
+    const key = this.keyOf(params);
+    const early = this.early[key];
+    if (Object.hasOwn(this.early, key) && isObject(early) && isAnswer(method, early)) return { result: early };
+    if (this.open.size >= MAX_QUESTIONS)
+      throw new GatewayError('overloaded', `${MAX_QUESTIONS} questions of this call are open.`);
+    if (signal.aborted) throw withdrawn();
+    const { promise, resolve, reject } = Promise.withResolvers<QuestionAnswer>();
+    const stop = signal.onAbort(() => reject(withdrawn()));
+    this.open.set(key, {
+      method,
+      params: shown(paramsFor(method, params, askable)),
+      answer: (result) => resolve({ result }),
+    });
+    this.gather();
+    try {
+      return await promise;
+    } finally {
+      this.open.delete(key);
+      stop();
+    }
+  }
+
+  /** The server's own name for the question, or the next of ours. */
+  private keyOf({ _meta }: JsonObject): string {
+    const wanted = isObject(_meta) ? _meta[INPUT_KEY] : undefined;
+    if (typeof wanted === 'string' && wanted !== '' && wanted.length <= 128 && !this.open.has(wanted)) return wanted;
+    let key = '';
+    do key = `q${++this.named}`;
+    while (this.open.has(key));
+    return key;
+  }
+
+  private gather(): void {
+    this.gathering ??= setTimeout(() => {
+      this.gathering = undefined;
+      if (this.open.size > 0) this.turn.resolve('asked');
+    }, GATHER_MS);
+  }
+
+  private end(outcome: Outcome): void {
+    this.outcome = outcome;
+    clearTimeout(this.gathering);
+    this.detach();
+    this.turn.resolve('ended');
+  }
+}
+
+function withdrawn(): GatewayError {
+  return new GatewayError('cancelled', 'The question was withdrawn.');
+}
+
+/** What only 2025-11-25 knows stays behind: the gateway itself tells when an elicitation is complete (wire.md, Questions 7). */
+function shown({ elicitationId: _id, task: _task, _meta, ...params }: JsonObject): JsonObject {
+  if (!isObject(_meta)) return params;
+  const { [INPUT_KEY]: _key, ...rest } = _meta;
+  return Object.keys(rest).length > 0 ? { ...params, _meta: rest } : params;
+}
+
+const ACTIONS: ReadonlySet<unknown> = new Set(['accept', 'decline', 'cancel']);
+
+/** Whether a response has the shape that answers the question. */
+function isAnswer(method: string, response: JsonObject): boolean {
+  if (method === 'elicitation/create')
+    return ACTIONS.has(response.action) && (response.content === undefined || isObject(response.content));
+  if (method === 'roots/list') return Array.isArray(response.roots);
+  return typeof response.role === 'string' && response.content !== undefined;
+}

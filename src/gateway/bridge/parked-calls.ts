@@ -1,0 +1,149 @@
+// Calls of modern clients at legacy servers, while their questions are with the client (wire.md, Questions 2 to 6).
+import { randomBytes } from 'node:crypto';
+import { type Call, type Target } from '../../core/call.ts';
+import { type CancelSignal } from '../../core/cancellation.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { type Exchange } from '../../core/exchange.ts';
+import { isObject, type JsonObject } from '../../core/json.ts';
+import { type Reply } from '../../core/reply.ts';
+import { type Outcome, ParkedCall } from './parked-call.ts';
+import { canonical, INPUT_REQUIRED, type RequestState, type RequestStates, staleState } from './request-state.ts';
+
+/** How long a question may be with the client, and how long an outcome is kept for whoever asks again. */
+const PARKED_MS = 10 * 60_000;
+/** Most calls that are parked, in all and of one principal. */
+const MAX_PARKED = 1_000;
+const MAX_PER_PRINCIPAL = 100;
+
+/** A round that was answered: the same answers get the same reply. */
+interface Spent {
+  readonly digest: string;
+  readonly reply: Promise<Reply>;
+}
+
+interface Parked {
+  readonly key: string;
+  readonly principal: string;
+  readonly call: ParkedCall;
+  readonly spent: Map<number, Spent>;
+  round: number;
+  expiry: NodeJS.Timeout | undefined;
+}
+
+export interface ParkedCallsOptions {
+  readonly states: RequestStates;
+  /** Aborted when the gateway stops. */
+  readonly stopping: CancelSignal;
+}
+
+export class ParkedCalls {
+  private readonly states: RequestStates;
+  private readonly parked = new Map<string, Parked>();
+
+  constructor({ states, stopping }: ParkedCallsOptions) {
+    this.states = states;
+    stopping.onAbort(() => {
+      for (const each of [...this.parked.values()]) this.forget(each);
+    });
+  }
+
+  /** Runs a call whose server may ask; its reply is that of the server, or a round of questions. */
+  async begin(call: Call, target: Target, run: (exchange: Exchange) => Promise<Reply>): Promise<Reply> {
+    const running = new ParkedCall(call);
+    running.attach(call.exchange);
+    running.run(run(running));
+    const parked: Parked = {
+      key: randomBytes(16).toString('base64url'),
+      principal: call.principal.id,
+      call: running,
+      spent: new Map(),
+      round: 0,
+      expiry: undefined,
+    };
+    return this.turn(call, target, parked);
+  }
+
+  /** Goes on with a parked call. Throws `invalid_params` for a state of a call that is gone, or that was answered otherwise. */
+  resume(call: Call, target: Target, { key, round }: NonNullable<RequestState['parked']>): Promise<Reply> {
+    const parked = this.parked.get(key);
+    if (!parked) throw staleState();
+    const responses = isObject(call.params.inputResponses) ? call.params.inputResponses : {};
+    const digest = canonical(responses);
+    const spent = parked.spent.get(round);
+    if (spent && spent.digest !== digest)
+      throw new GatewayError('invalid_params', 'This `params.requestState` was already used with other answers.');
+    parked.call.attach(call.exchange);
+    if (spent) return spent.reply;
+    parked.call.answer(responses);
+    const reply = this.turn(call, target, parked);
+    parked.spent.set(round, { digest, reply });
+    reply.catch(() => undefined); // whoever asked is told; those who join later are too
+    return reply;
+  }
+
+  private async turn(call: Call, target: Target, parked: Parked): Promise<Reply> {
+    clearTimeout(parked.expiry);
+    if ((await parked.call.next()) === 'ended' && parked.call.outcome) {
+      this.keep(parked);
+      return conclude(parked.call.outcome, parked.call.lacking);
+    }
+    this.park(parked);
+    const inputRequests = parked.call.inputRequests();
+    const requestState = this.states.seal(call, target, { parked: { key: parked.key, round: parked.round } });
+    return { kind: 'result', result: { resultType: INPUT_REQUIRED, inputRequests, requestState } };
+  }
+
+  /** Leaves the call waiting for its caller. Throws `overloaded`, and cancels it, where too many do. */
+  private park(parked: Parked): void {
+    parked.call.detach();
+    if (!this.parked.has(parked.key)) {
+      const own = [...this.parked.values()].filter(({ principal }) => principal === parked.principal).length;
+      if (this.parked.size >= MAX_PARKED || own >= MAX_PER_PRINCIPAL) {
+        parked.call.cancel();
+        throw new GatewayError(
+          'overloaded',
+          'Too many calls wait for answers to questions; answer some of them first.',
+        );
+      }
+      this.parked.set(parked.key, parked);
+    }
+    parked.round++;
+    this.keep(parked);
+  }
+
+  /** What was never parked has nobody who could come back for it. */
+  private keep(parked: Parked): void {
+    if (!this.parked.has(parked.key)) return;
+    clearTimeout(parked.expiry);
+    parked.expiry = setTimeout(() => this.forget(parked), PARKED_MS).unref();
+  }
+
+  private forget(parked: Parked): void {
+    clearTimeout(parked.expiry);
+    this.parked.delete(parked.key);
+    parked.call.cancel();
+  }
+}
+
+/** A failure that came of a question which the caller could not be asked names what it lacks (wire.md, Questions 6). */
+function conclude(outcome: Outcome, lacking: JsonObject | undefined): Reply {
+  if ('failure' in outcome) throw outcome.failure;
+  const { reply } = outcome;
+  if (!lacking) return reply;
+  const failed = reply.kind === 'error' || (reply.kind === 'result' && reply.result.isError === true);
+  if (!failed) return reply;
+  throw new GatewayError(
+    'capability_required',
+    `The server wanted to ask its caller something, for which this client declares no support: ${textOf(reply)}`,
+    { data: { requiredCapabilities: lacking } },
+  );
+}
+
+function textOf(reply: Reply): string {
+  if (reply.kind === 'error') return reply.error.message.slice(0, 500);
+  const content = reply.kind === 'result' ? reply.result.content : undefined;
+  const texts = Array.isArray(content)
+    ? content.filter(isObject).map(({ text }) => (typeof text === 'string' ? text : ''))
+    : [];
+  return texts.join(' ').slice(0, 500);
+}

@@ -1,0 +1,148 @@
+// What a session keeps of its streams: bounded, each stream for itself, and nothing for ids of elsewhere.
+import { type ServerResponse } from 'node:http';
+import { describe, expect, test } from 'vitest';
+import { EventConnection } from '../../../src/downstream/mcp/event-connection.ts';
+import { type EndpointLimits, LIMITS } from '../../../src/downstream/mcp/limits.ts';
+import { Replay } from '../../../src/downstream/mcp/replay.ts';
+import { Wire } from '../wire.ts';
+
+function setup(some: Partial<EndpointLimits> = {}, polls = false) {
+  const limits = { ...LIMITS, ...some };
+  const replay = new Replay({ limits, polls });
+  const connect = () => {
+    const wire = new Wire();
+    return { wire, connection: new EventConnection(wire as unknown as ServerResponse, { headers: {}, limits }) };
+  };
+  const open = () => {
+    const { wire, connection } = connect();
+    return { wire, stream: replay.open(connection, { polled: true }) };
+  };
+  const lastId = (wire: Wire) => /^id: (.*)$/m.exec(wire.written.at(-1) ?? '')?.[1] ?? '';
+  return { replay, connect, open, lastId };
+}
+
+describe('A stream that lost its connection', () => {
+  test('goes on where the client was, with what came meanwhile and what comes later', () => {
+    const { replay, connect, open, lastId } = setup();
+    const { wire, stream } = open();
+    stream.send('"one"');
+    const id = lastId(wire);
+    wire.lose();
+    expect(stream.send('"two"')).toBe(true);
+    const position = replay.find(id);
+    const back = connect();
+    position?.stream.attach(back.connection, position.after);
+    stream.send('"three"');
+    stream.end('"four"');
+
+    expect(wire.ids).toEqual(['1']);
+    expect(back.wire.ids).toEqual(['2', '3', '4']);
+    expect(back.wire.writableEnded).toBe(true);
+    expect(replay.find(lastId(back.wire))).toBeUndefined();
+  });
+
+  test('that has ended meanwhile gives the rest and ends', () => {
+    const { replay, connect, open, lastId } = setup();
+    const { wire, stream } = open();
+    stream.send('"one"');
+    wire.lose();
+    stream.end('"two"');
+    const position = replay.find(lastId(wire));
+    const back = connect();
+    position?.stream.attach(back.connection, position.after);
+
+    expect(back.wire.ids).toEqual(['2']);
+    expect(back.wire.writableEnded).toBe(true);
+    expect(stream.connected).toBe(false);
+  });
+
+  test('takes the newest connection, and ends the one before', () => {
+    const { connect, open } = setup();
+    const { wire, stream } = open();
+    const next = connect();
+    stream.attach(next.connection, 0);
+    stream.send('"one"');
+
+    expect(wire.writableEnded).toBe(true);
+    expect(stream.connected).toBe(true);
+    expect([wire.ids, next.wire.ids]).toEqual([[], ['1']]);
+  });
+
+  test('gives nothing of another stream', () => {
+    const { replay, connect, open, lastId } = setup();
+    const [one, other] = [open(), open()];
+    one.stream.send('"one"');
+    other.stream.send('"other"');
+    const position = replay.find(lastId(one.wire).replace(/\d+$/, '0'));
+    const back = connect();
+    position?.stream.attach(back.connection, position.after);
+
+    expect(back.wire.written.join('')).toContain('"one"');
+    expect(back.wire.written.join('')).not.toContain('"other"');
+  });
+});
+
+describe('What is kept', () => {
+  test('is bounded in events: the oldest go first, and a stream that is over goes with its last', () => {
+    const { replay, connect, open, lastId } = setup({ replayEvents: 3 });
+    const [old, young] = [open(), open()];
+    old.stream.send('"old"');
+    const id = lastId(old.wire);
+    old.stream.end();
+    for (const text of ['"1"', '"2"', '"3"', '"4"']) young.stream.send(text);
+    const position = replay.find(lastId(young.wire).replace(/\d+$/, '0'));
+    const back = connect();
+    position?.stream.attach(back.connection, position.after);
+
+    expect(back.wire.ids).toEqual(['2', '3', '4']);
+    expect(replay.find(id.replace(/\d+$/, '0'))).toBeUndefined();
+  });
+
+  test('is bounded in bytes, also by a single event that is too large', () => {
+    const { replay, open } = setup({ replayBytes: 100 });
+    const { stream } = open();
+    stream.send('x'.repeat(60));
+    stream.send('y'.repeat(60));
+    expect(replay.keptOf(stream).map(({ number }) => number)).toEqual([2]);
+    stream.send('z'.repeat(101));
+    expect(replay.keptOf(stream)).toEqual([]);
+  });
+
+  test.each(['', 'x', '1', '-', '--', '-1-1', 'NaN-1-1'])('is not found by %j', (id) => {
+    const { replay, open } = setup();
+    open();
+
+    expect(() => replay.find(id)).toThrow('no stream of this session');
+  });
+
+  test('is not found by ids of other sessions, of streams that never were, or with more to them', () => {
+    const [one, other] = [setup(), setup()];
+    const [mine, foreign] = [one.open(), other.open()];
+    for (const { stream } of [mine, foreign]) stream.send('""');
+    const id = one.lastId(mine.wire);
+
+    expect(one.replay.find(id)).toMatchObject({ after: 1 });
+    for (const wrong of [other.lastId(foreign.wire), id.replace(/-1-/, '-2-'), `${id}-1`, `${id}x`])
+      expect(() => one.replay.find(wrong)).toThrow('no stream of this session');
+  });
+});
+
+describe('A client that polls', () => {
+  test('is told where it is before anything else, and again when it comes back', () => {
+    const { replay, connect, open, lastId } = setup({ retryMs: 77 }, true);
+    const { wire, stream } = open();
+    expect(wire.written[0]).toMatch(/^id: \w+-1-0\nretry: 77\ndata: \n\n$/);
+    stream.send('"one"');
+    const position = replay.find(lastId(wire));
+    const back = connect();
+    position?.stream.attach(back.connection, position.after);
+
+    expect(back.wire.written).toEqual([`id: ${lastId(wire)}\nretry: 77\ndata: \n\n`]);
+  });
+
+  test('of an older revision is told nothing of the kind', () => {
+    const { open } = setup({}, false);
+
+    expect(open().wire.written).toEqual([]);
+  });
+});

@@ -1,0 +1,88 @@
+// A session and its standing streams: which of them is told, which keeps it awake, and who can be asked.
+import { type ServerResponse } from 'node:http';
+import { expect, test } from 'vitest';
+import { Cancellation } from '../../../src/core/cancellation.ts';
+import { LOCAL } from '../../../src/core/principal.ts';
+import { EventConnection } from '../../../src/downstream/mcp/event-connection.ts';
+import { LIMITS } from '../../../src/downstream/mcp/limits.ts';
+import { Session } from '../../../src/downstream/mcp/session.ts';
+import { said, stubGateway } from '../front.ts';
+import { Wire } from '../wire.ts';
+
+function setup() {
+  const session = new Session({
+    gateway: stubGateway(() => Promise.resolve(said(''))),
+    caller: { principal: LOCAL, transport: 'streamable-http' },
+    version: '2025-06-18',
+    client: undefined,
+    capabilities: { roots: {} },
+  });
+  const connect = (lastId?: string) => {
+    const wire = new Wire();
+    const connection = new EventConnection(wire as unknown as ServerResponse, { headers: {}, limits: LIMITS });
+    session.openStream(connection, lastId === undefined ? undefined : session.replay.find(lastId));
+    return wire;
+  };
+  const tell = (name: string) => session.link.standing.notify(`notifications/${name}`, {});
+  const ask = () => session.link.standing.ask({ method: 'roots/list', params: {}, signal: new Cancellation().signal });
+  return { session, connect, tell, ask };
+}
+
+const told = (wire: Wire) => wire.written.flatMap((text) => /notifications\/(\w+)/.exec(text)?.[1] ?? []);
+
+test('A stream keeps its session awake as long as somebody reads it', () => {
+  const { session, connect } = setup();
+  expect(session.busy).toBe(false);
+  const wire = connect();
+  expect(session.busy).toBe(true);
+  wire.lose();
+
+  expect(session.busy).toBe(false);
+});
+
+test('A client whose stream is lost is not asked there, and nothing is kept of the question', async () => {
+  const { connect, tell, ask } = setup();
+  const wire = connect();
+  tell('first');
+  wire.lose();
+  await expect(ask()).rejects.toMatchObject({ code: 'client_unreachable' });
+  tell('missed');
+  const back = connect(/^id: (.*)$/m.exec(wire.written[0] ?? '')?.[1]);
+
+  expect(told(back)).toEqual(['missed']);
+  expect(back.written.join('')).not.toContain('roots/list');
+});
+
+test('News goes to one stream: the newest that has a reader', () => {
+  const { connect, tell } = setup();
+  const [older, newer] = [connect(), connect()];
+  tell('one');
+  newer.lose();
+  tell('two');
+  older.lose();
+  tell('three');
+
+  expect([told(older), told(newer)]).toEqual([['two'], ['one']]);
+});
+
+test('A stream that nobody reads is the first to make room', () => {
+  const { connect } = setup();
+  const wires = Array.from({ length: 8 }, () => connect());
+  wires[5]?.lose();
+  connect();
+  expect(wires.filter(({ writableEnded }) => writableEnded)).toEqual([]);
+  connect();
+
+  expect(wires.findIndex(({ writableEnded }) => writableEnded)).toBe(0);
+});
+
+test('The end of a session ends its streams, and what waits for its end is told', () => {
+  const { session, connect } = setup();
+  const wire = connect();
+  let ends = 0;
+  session.link.standing.signal.onAbort(() => (ends += 1));
+  session.end();
+  session.end();
+
+  expect([wire.writableEnded, ends]).toEqual([true, 1]);
+});
