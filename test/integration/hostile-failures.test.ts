@@ -1,7 +1,11 @@
 // Servers that fail again and again: their calls fail fast and are never sent twice, and they are started ever more rarely.
+import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { type ServerResponse } from 'node:http';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import { type JsonObject } from '../../src/core/json.ts';
 import { fixture, startGateway, workspace } from './harness/gateway.ts';
 import { answer, callText, modern, refuse, said, startScripted, tool, type Visit } from './harness/scripted.ts';
 import { statusOf, statusUntil, until } from './harness/status.ts';
@@ -116,4 +120,70 @@ test('a server that dies soon after each start is started ever more rarely, howe
     const gaps = times.slice(1).map((time, index) => time - (times[index] ?? 0));
     expect(gaps[3], gaps.join()).toBeGreaterThan(1_000);
   }
+});
+
+/** A way to a port that can fall silent: what is open stays open, and nothing comes through any more; what is opened later works. */
+async function startWay(port: number): Promise<{ port: number; silence(): void; stop(): Promise<void> }> {
+  const open = new Set<Socket>();
+  const way = createServer((near) => {
+    const far = connect(port, '127.0.0.1');
+    near.pipe(far).pipe(near);
+    for (const [socket, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      open.add(socket);
+      socket.on('error', () => other.destroy());
+      socket.once('close', () => open.delete(socket));
+    }
+  }).listen(0, '127.0.0.1');
+  await once(way, 'listening');
+  return {
+    port: (way.address() as AddressInfo).port,
+    silence: () => {
+      for (const socket of open) socket.unpipe().pause();
+    },
+    stop: async () => {
+      way.close();
+      for (const socket of open) socket.destroy();
+      if (open.size > 0) await once(way, 'close');
+    },
+  };
+}
+
+test('a stream whose other end is gone without a word is found out, and opened anew', async () => {
+  let stream: ServerResponse | undefined;
+  const results: Readonly<Record<string, JsonObject>> = {
+    initialize: { protocolVersion: '2024-11-05', capabilities: { tools: {} }, serverInfo: { name: 's', version: '1' } },
+    'tools/list': { tools: [tool('do')] },
+    'tools/call': said('well'),
+  };
+  const server = await kept(
+    startScripted(({ http, rpc, id, response }) => {
+      if (http === 'GET') {
+        stream = response.writeHead(200, { 'content-type': 'text/event-stream' });
+        stream.write('event: endpoint\ndata: /messages\n\n');
+        return undefined;
+      }
+      response.writeHead(202).end();
+      if (results[rpc]) stream?.write(`data: ${JSON.stringify({ jsonrpc: '2.0', id, result: results[rpc] })}\n\n`);
+      return undefined;
+    }),
+  );
+  const way = await kept(startWay(server.port));
+  const timeouts = { connect: '500ms', total: '500ms' };
+  const url = `http://127.0.0.1:${way.port}/sse`;
+  const gateway = await kept(startGateway({ config: { mcpServers: { s: { type: 'sse', url, timeouts } } } }));
+  await gateway.attempted();
+  expect(await callText(gateway.url, 's__do')).toBe('well');
+
+  way.silence();
+  expect(await callText(gateway.url, 's__do')).toMatch(/^-33012/);
+  const after = await until(
+    () => callText(gateway.url, 's__do'),
+    (text) => text === 'well',
+  );
+
+  expect(after).toBe('well');
+  expect(await statusOf(gateway, 's')).toMatchObject({ state: 'ready', restarts: 1 });
 });

@@ -1,8 +1,6 @@
 // Whatever a server may send, made at random: bytes, broken frames, answers to others, and everything in between.
 import fc from 'fast-check';
 import { GatewayError } from '../../../src/core/errors.ts';
-import { type JsonObject } from '../../../src/core/json.ts';
-import { type RpcError } from '../../../src/core/reply.ts';
 import { LineSplitter } from '../../../src/protocol/mcp/line-splitter.ts';
 import { Channel } from '../../../src/upstream/mcp/channel.ts';
 import { Deadlines } from '../../../src/upstream/mcp/deadlines.ts';
