@@ -8,9 +8,13 @@ export const MAX_NAME = 54;
 const HASH_LENGTH = 6;
 const SEPARATOR = '__';
 
+/** Names that are kept of one kind and server: twice as many as it can offer at once (upstream/mcp/read-offer.ts). */
+export const MAX_KEPT = 20_000;
+
 export interface NameStore {
   names(): NameRow[];
-  saveNames(rows: readonly NameRow[]): void;
+  /** Keeps what was given and forgets what is gone, both or neither. */
+  saveNames(given: readonly NameRow[], gone: readonly NameRow[]): void;
 }
 
 /** What is to be named. */
@@ -21,10 +25,14 @@ export interface Nameable {
   readonly original: string;
 }
 
-/** Every name ever given, so that adding a server never renames another's tool. */
+/**
+ * Every name ever given, so that adding a server never renames another's tool. Only a server that goes on inventing names loses some:
+ * beyond `MAX_KEPT`, those that were given first of what it no longer offers. Nobody else's name changes by that.
+ */
 export class NameBook {
   private readonly store: NameStore;
-  private readonly given = new Map<string, string>();
+  /** By kind and server, then by original name; the oldest first. */
+  private readonly given = new Map<string, Map<string, string>>();
   private readonly owners = new Map<string, string>();
 
   constructor(store: NameStore) {
@@ -36,23 +44,43 @@ export class NameBook {
   assign(things: readonly Nameable[]): string[] {
     const fresh: NameRow[] = [];
     const names = things.map((thing) => {
-      const kept = this.given.get(keyOf(thing));
+      const kept = this.given.get(shelfOf(thing))?.get(thing.original);
       if (kept !== undefined && isNameOf(thing, kept)) return kept;
       const row = { kind: thing.kind, server: thing.server, original: thing.original, exposed: this.free(thing) };
       this.keep(row);
       fresh.push(row);
       return row.exposed;
     });
-    if (fresh.length > 0) this.store.saveNames(fresh);
+    if (fresh.length > 0) this.store.saveNames(fresh, this.forget(fresh, things));
     return names;
   }
 
+  /** Makes room on every shelf that has grown too long: drops the oldest names of what is not offered now. */
+  private forget(fresh: readonly NameRow[], offered: readonly Nameable[]): NameRow[] {
+    const gone: NameRow[] = [];
+    const last = new Map(fresh.map((row) => [shelfOf(row), row]));
+    for (const [key, { kind, server }] of last) {
+      const shelf = this.given.get(key);
+      if (!shelf || shelf.size <= MAX_KEPT) continue;
+      const needed = new Set(offered.filter((thing) => shelfOf(thing) === key).map((thing) => thing.original));
+      for (const [original, exposed] of shelf) {
+        if (shelf.size <= MAX_KEPT) break;
+        if (needed.has(original)) continue;
+        shelf.delete(original);
+        this.owners.delete(ownerKey(kind, exposed));
+        gone.push({ kind, server, original, exposed });
+      }
+    }
+    return gone;
+  }
+
   private keep(row: NameRow): void {
-    const key = keyOf(row);
-    const before = this.given.get(key);
+    const shelf = this.given.get(shelfOf(row)) ?? new Map<string, string>();
+    const before = shelf.get(row.original);
     if (before !== undefined) this.owners.delete(ownerKey(row.kind, before));
-    this.given.set(key, row.exposed);
-    this.owners.set(ownerKey(row.kind, row.exposed), key);
+    shelf.set(row.original, row.exposed);
+    this.given.set(shelfOf(row), shelf);
+    this.owners.set(ownerKey(row.kind, row.exposed), keyOf(row));
   }
 
   /** The plain name if it is short enough and nobody's, else one with a hash. */
@@ -88,6 +116,10 @@ function isNameOf(thing: Nameable, kept: string): boolean {
 
 function keyOf(thing: Pick<NameRow, 'kind' | 'server' | 'original'>): string {
   return `${thing.kind}\n${thing.server}\n${thing.original}`;
+}
+
+function shelfOf(thing: Pick<NameRow, 'kind' | 'server'>): string {
+  return `${thing.kind}\n${thing.server}`;
 }
 
 /** Names that differ in letter case only are one name to some clients. */

@@ -28,12 +28,16 @@ export class CatalogStore {
     return this.db.prepare<[], NameRow>('SELECT kind, server, original, exposed FROM names').all();
   }
 
-  saveNames(rows: readonly NameRow[]): void {
+  saveNames(given: readonly NameRow[], gone: readonly NameRow[]): void {
     const insert = this.db.prepare<NameRow>(
       'INSERT OR REPLACE INTO names VALUES (@kind, @server, @original, @exposed)',
     );
+    const remove = this.db.prepare<NameRow>(
+      'DELETE FROM names WHERE kind = @kind AND server = @server AND original = @original',
+    );
     this.db.transaction(() => {
-      for (const row of rows) insert.run(row);
+      for (const row of gone) remove.run(row);
+      for (const row of given) insert.run(row);
     })();
   }
 

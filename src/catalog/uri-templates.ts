@@ -7,7 +7,7 @@ export interface UriTemplate {
 }
 
 /** Bounds of the work that one template can make; what is larger matches nothing. */
-const MAX_EXPRESSIONS = 64;
+const MAX_EXPRESSIONS = 16;
 const MAX_URI = 8_192;
 
 /** Compiles a template. A plain `{name}` does not cross a slash; `{+name}`, `{#…}`, `{/…}`, `{?…}`, `{&…}` and `{name*}` may. */

@@ -1,7 +1,7 @@
 // Names: what every client takes, unique, and never changed once given.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { MAX_NAME, NameBook, type Nameable, type NameStore } from '../../src/catalog/names.ts';
+import { MAX_KEPT, MAX_NAME, NameBook, type Nameable, type NameStore } from '../../src/catalog/names.ts';
 import { type NameRow } from '../../src/catalog/store.ts';
 
 /** The table `names`, as a list. */
@@ -10,7 +10,11 @@ function memory(): NameStore & { rows: NameRow[] } {
   return {
     rows,
     names: () => [...rows],
-    saveNames: (fresh) => {
+    saveNames: (fresh, gone) => {
+      for (const { kind, server, original } of gone) {
+        const at = rows.findIndex((row) => row.kind === kind && row.server === server && row.original === original);
+        rows.splice(at, 1);
+      }
       for (const row of fresh) {
         const at = rows.findIndex(
           (kept) => kept.kind === row.kind && kept.server === row.server && kept.original === row.original,
@@ -119,4 +123,26 @@ test('new names are kept before anybody sees them, old ones are not written agai
 
   expect(new NameBook(full).assign([tool('s', 'x')])).toEqual(['s__x']);
   expect(() => new NameBook(full).assign([tool('s', 'y')])).toThrow('disk full');
+});
+
+test('a server that goes on inventing names loses the oldest that it no longer offers; nobody else loses any', () => {
+  const saved: { given: number; gone: number }[] = [];
+  const book = new NameBook({
+    names: () => [],
+    saveNames: (given, gone) => void saved.push({ given: given.length, gone: gone.length }),
+  });
+  const round = (number: number) => Array.from({ length: 5_000 }, (_, index) => tool('evil', `n${number}.${index}`));
+  const stays = tool('evil', 'first of all');
+  const taken = [tool('evil', 'A.B'), tool('evil', 'a_b')];
+  const [other, quiet] = [tool('well', 'x'), tool('well', 'not.offered')];
+  const [, long] = book.assign([...taken, tool('well', 'y'.repeat(60)), quiet]);
+  const given = book.assign([stays, other]);
+
+  for (let number = 0; number < 9; number++) expect(book.assign([stays, ...round(number), other])[0]).toBe(given[0]);
+
+  expect(saved.reduce((sum, { given, gone }) => sum + given - gone, 0)).toBe(MAX_KEPT + 3);
+  expect(book.assign([stays, other, quiet])).toEqual([...given, 'well__not_offered']);
+  expect(saved.at(-1)).toEqual({ given: 5_000, gone: 5_000 });
+  expect(long).toMatch(/^evil__a_b_[a-z2-7]{6}$/);
+  expect(book.assign([...taken].reverse())[0]).toBe('evil__a_b'); // forgotten, and so free for whoever comes first
 });

@@ -60,11 +60,11 @@ test('the fixed characters say how specific a template is', () => {
 });
 
 test('a template and a URI made to be slow are answered within the bounds', () => {
-  const nasty = compileTemplate(`${'{+a}/'.repeat(64)}!`);
+  const nasty = compileTemplate(`${'{+a}/'.repeat(16)}!`);
   const before = performance.now();
 
   expect(nasty.matches('/'.repeat(8_192))).toBe(false);
-  expect(compileTemplate('{a}'.repeat(65)).matches('x')).toBe(false);
+  expect(compileTemplate('{a}'.repeat(17)).matches('x')).toBe(false);
   expect(compileTemplate('{+a}').matches('x'.repeat(8_193))).toBe(false);
   expect(performance.now() - before).toBeLessThan(2_000);
 });

@@ -9,6 +9,7 @@ export class Wire extends EventEmitter {
   readonly writableLength = 0;
   writeHead = () => this;
   flushHeaders = () => undefined;
+  setTimeout = () => this;
   write(text: string): boolean {
     this.written.push(text);
     return true;

@@ -2,6 +2,7 @@
 import { type ServerResponse } from 'node:http';
 import { SSE_HEARTBEAT, sseMessage } from '../../protocol/mcp/sse.ts';
 import { type EndpointLimits } from './limits.ts';
+import { endStalled } from './stalled.ts';
 
 /** A stream of messages to a client. */
 export interface Outlet {
@@ -33,6 +34,7 @@ export class EventConnection implements Outlet {
       'x-accel-buffering': 'no',
     });
     response.flushHeaders();
+    endStalled(response, limits.stalledMs);
     this.heartbeat = setInterval(() => this.beat(), limits.heartbeatMs);
     this.onClose(() => clearInterval(this.heartbeat));
   }
@@ -68,8 +70,8 @@ export class EventConnection implements Outlet {
     this.closeAt = performance.now() + ms;
   }
 
-  /** Shows life. */
+  /** Shows life to a reader who has nothing left to read. */
   beat(): void {
-    this.write(SSE_HEARTBEAT);
+    if (this.response.writableLength === 0) this.write(SSE_HEARTBEAT);
   }
 }

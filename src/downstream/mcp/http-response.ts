@@ -3,6 +3,7 @@ import { type ServerResponse } from 'node:http';
 import { type Answer } from './encode.ts';
 import { EventConnection, type Outlet } from './event-connection.ts';
 import { type EndpointLimits } from './limits.ts';
+import { endStalled } from './stalled.ts';
 
 export interface HttpResponseOptions {
   readonly headers: Readonly<Record<string, string>>;
@@ -36,7 +37,7 @@ export class HttpResponse {
     clearTimeout(this.timer);
     const { response, outlet } = this;
     if (outlet) outlet.end(text);
-    else if (!response.writableEnded && !response.destroyed)
+    else if (!response.writableEnded && !response.destroyed) {
       response
         .writeHead(status, {
           ...this.options.headers,
@@ -44,6 +45,8 @@ export class HttpResponse {
           'content-length': Buffer.byteLength(text),
         })
         .end(text);
+      if (response.writableLength > 0) endStalled(response, this.options.limits.stalledMs);
+    }
   }
 
   /** Ends the response without an answer: nothing is sent for a cancelled call (wire.md, Cancellation). */

@@ -8,6 +8,8 @@ export interface EndpointLimits {
   readonly heartbeatMs: number;
   /** What may wait for a slow reader before it is cut off, in bytes. */
   readonly maxBuffered: number;
+  /** How long a reader may take nothing of what waits for it before it is cut off. */
+  readonly stalledMs: number;
   /** A session without request or stream for this long has ended. */
   readonly idleMs: number;
   /** How often it is looked for such sessions. */
@@ -28,6 +30,7 @@ export const LIMITS: EndpointLimits = Object.freeze({
   modernStreamAfterMs: 5_000,
   heartbeatMs: 15_000,
   maxBuffered: 16 * 1024 * 1024,
+  stalledMs: 60_000,
   idleMs: 60 * 60_000,
   sweepMs: 60_000,
   replayEvents: 1_000,

@@ -8,6 +8,7 @@ import { type Deadlines } from './deadlines.ts';
 import { readDropped } from './dropped-answer.ts';
 import { brokenAnswerId, readInbound } from './inbound.ts';
 import { Pending } from './pending.ts';
+import { RateLimit } from './rate-limit.ts';
 import { Unasked } from './unasked.ts';
 import { MAX_IN_FLIGHT, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
 
@@ -17,14 +18,17 @@ export interface ChannelOptions {
   readonly events: WireEvents;
   /** What its messages come on, for the log: `stdout`, `the stream`. */
   readonly source: string;
+  /** How long a server that let a request run out may take to show that it is there at all, in milliseconds. */
+  readonly aliveMs: number;
   /** Sends one message; throws, or rejects, where it cannot be sent. */
   send(text: string): Promise<void> | undefined;
   /** Ends a server that cannot be talked with. The channel is lost already. */
   giveUp(): void;
 }
 
-/** Unreadable messages in a row after which the server is given up. */
+/** Unreadable messages in a row, and in a second, after which the server is given up. */
 const MAX_GARBAGE = 100;
+const MAX_GARBAGE_PER_SECOND = 1_000;
 
 /** The requests that wait on a channel, and everything that comes from it. */
 export class Channel {
@@ -32,7 +36,11 @@ export class Channel {
   private readonly pending = new Slots<Pending>();
   private readonly unasked: Unasked;
   private garbage = 0;
+  private readonly garbageRate = new RateLimit(MAX_GARBAGE_PER_SECOND);
   private gone: string | undefined;
+  /** Messages that came, of whatever kind. */
+  private heard = 0;
+  private asking = false;
 
   constructor(options: ChannelOptions) {
     this.options = options;
@@ -76,6 +84,7 @@ export class Channel {
   /** Takes one message of the server. Never throws. */
   receive(text: string): void {
     if (this.gone !== undefined) return;
+    this.heard++;
     let frame;
     try {
       frame = readInbound(text);
@@ -123,9 +132,24 @@ export class Channel {
 
   /** Cancels by notification (2026-07-28 stdio, Cancellation; legacy the same). `initialize` may never be cancelled. */
   private abandon(id: number, reason: string): void {
-    const method = this.pending.take(id)?.request.method;
-    if (method === 'initialize') return;
+    const request = this.pending.take(id)?.request;
+    if (!request || request.method === 'initialize') return;
     this.tell(notificationText('notifications/cancelled', { requestId: id, reason }), 'a cancellation');
+    // what the gateway asks itself is looked after where it is asked
+    if (request.exchange && !request.exchange.signal.aborted) void this.askForLife();
+  }
+
+  /**
+   * A request ran out: asks whether anybody is there (basic/utilities/ping). A process that hangs, or a stream whose other end is gone
+   * without a word, would let every call after this one run out too. Any message is a sign of life.
+   */
+  private async askForLife(): Promise<void> {
+    if (this.asking || this.gone !== undefined) return;
+    this.asking = true;
+    const { heard } = this;
+    await this.request({ method: 'ping', params: {}, totalMs: this.options.aliveMs }).catch(() => undefined);
+    this.asking = false;
+    if (this.heard === heard) this.giveUp('it no longer answers, nor says anything else');
   }
 
   /** Sends what nobody waits for: whoever caused it is not to blame for a full pipe. */
@@ -162,6 +186,8 @@ export class Channel {
       this.fail(id, new GatewayError('upstream_protocol', message));
     }
     if (this.garbage >= MAX_GARBAGE) this.giveUp(`it wrote ${MAX_GARBAGE} lines in a row that are not MCP`);
+    else if (!this.garbageRate.admits())
+      this.giveUp(`it wrote more than ${MAX_GARBAGE_PER_SECOND} lines in a second that are not MCP`);
   }
 
   private giveUp(reason: string): void {

@@ -8,32 +8,41 @@ const MOST_OPEN_MS = 60_000;
 
 export type CircuitState = 'closed' | 'open' | 'half-open';
 
+/** How a call was let through: as one of many, or alone, to see whether the server is well again. */
+export type Pass = 'call' | 'probe';
+
 /** Counts failures that say that the server cannot serve; an answer of any kind, also an error, says that it can. */
 export class Circuit {
+  private readonly now: () => number;
   private failures = 0;
   private openedAt = 0;
   private openMs = 0;
   private probing = false;
 
+  /** `now` is in milliseconds, on a monotonic clock. */
+  constructor(now: () => number = () => performance.now()) {
+    this.now = now;
+  }
+
   get state(): CircuitState {
     if (this.openMs === 0) return 'closed';
-    return performance.now() - this.openedAt >= this.openMs ? 'half-open' : 'open';
+    return this.now() - this.openedAt >= this.openMs ? 'half-open' : 'open';
   }
 
   /** Milliseconds until a probe may pass. */
   get retryAfterMs(): number {
-    return this.openMs === 0 ? 0 : Math.max(0, this.openedAt + this.openMs - performance.now());
+    return this.openMs === 0 ? 0 : Math.max(0, this.openedAt + this.openMs - this.now());
   }
 
-  /** Whether a call may go to the server now; while half open, one at a time may. */
-  admits(): boolean {
-    if (this.openMs === 0) return true;
-    if (this.probing || this.state === 'open') return false;
+  /** Lets a call go to the server, or undefined; while half open, one at a time may. Hand the pass back with `ended` unless it `succeeded`. */
+  admit(): Pass | undefined {
+    if (this.openMs === 0) return 'call';
+    if (this.probing || this.state === 'open') return undefined;
     this.probing = true;
-    return true;
+    return 'probe';
   }
 
-  /** The server answered, or it cannot be told: the call was given up by its caller. */
+  /** The server answered. */
   succeeded(): void {
     if (this.failures === 0) return;
     this.failures = 0;
@@ -41,21 +50,20 @@ export class Circuit {
     this.probing = false;
   }
 
-  /** A call ended without saying anything about the server. */
-  abandoned(): void {
-    this.probing = false;
-  }
-
   /** The server could not serve a call. Returns whether that has just opened the circuit. */
   failed(): boolean {
     this.failures++;
-    this.probing = false;
     if (this.failures < THRESHOLD) return false;
     const wasClosed = this.openMs === 0;
     if (wasClosed || this.state === 'half-open') {
       this.openMs = wasClosed ? FIRST_OPEN_MS : Math.min(this.openMs * 2, MOST_OPEN_MS);
-      this.openedAt = performance.now();
+      this.openedAt = this.now();
     }
     return wasClosed;
+  }
+
+  /** A call ended without an answer; what it says about the server was told by `failed`, if anything. */
+  ended(pass: Pass): void {
+    if (pass === 'probe') this.probing = false;
   }
 }

@@ -29,6 +29,8 @@ export interface ConnectOptions extends ConnectContext {
   readonly events: WireEvents;
   /** What is declared to a legacy server; a modern one is told with every request. */
   readonly capabilities: JsonObject;
+  /** Starts that failed before this one. */
+  readonly failures: number;
   /** Aborted when nobody needs it any more: what is open is closed, and nothing is started a second time. */
   readonly signal: AbortSignal;
   /** Takes secrets out of what the server says. */
@@ -48,14 +50,17 @@ const NOT_STREAMABLE = [400, 404, 405];
 
 /**
  * Connects to a server. A process that ends during the probe is started once more and greeted with `initialize`, since some
- * servers exit on a first request that they do not know (wire.md, Probing an upstream). Throws GatewayError.
+ * servers exit on a first request that they do not know (wire.md, Probing an upstream). One that failed before is started only once at
+ * a time, and greeted in turns. Throws GatewayError.
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
-  const { server, eras } = options;
+  const { server, eras, failures } = options;
   const remembered = eras.recall(server.name, server.digest);
+  // says nothing of whether the server is modern, so it is not remembered
+  const inTurn = remembered === undefined && server.transport === 'stdio' && failures % 2 === 1;
   try {
-    const opened = await openAs(options, { era: remembered });
-    if (remembered !== opened.era) eras.learn(server.name, server.digest, opened.handshake);
+    const opened = await openAs(options, { era: inTurn ? 'legacy' : remembered });
+    if (!inTurn && remembered !== opened.era) eras.learn(server.name, server.digest, opened.handshake);
     return opened;
   } catch (error) {
     if (remembered !== undefined) eras.forget(server.name); // what we believed failed: ask again next time
@@ -72,7 +77,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
 /** What to try at once after a failure that suggests it. */
 function attemptAfter(
   error: unknown,
-  { server, signal }: ConnectOptions,
+  { server, signal, failures }: ConnectOptions,
   remembered: Era | undefined,
 ): Attempt | undefined {
   if (signal.aborted) return undefined;
@@ -81,7 +86,7 @@ function attemptAfter(
   const { cause, code } = error;
   if (server.transport === 'streamable-http' && cause instanceof HttpRejection)
     return NOT_STREAMABLE.includes(cause.status) ? { era: 'legacy', sse: true } : undefined;
-  const died = code === 'upstream_closed' && server.transport === 'stdio';
+  const died = code === 'upstream_closed' && server.transport === 'stdio' && failures === 0;
   return died && remembered !== 'legacy' ? { era: 'legacy' } : undefined;
 }
 
@@ -127,6 +132,7 @@ async function openWire(options: ConnectOptions, sse: boolean): Promise<Wire> {
     const wire = new StdioWire({
       server: server.name,
       deadlines,
+      timeouts,
       events,
       process: {
         command: server.command ?? '',

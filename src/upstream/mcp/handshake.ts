@@ -23,6 +23,9 @@ const PROBE_SILENCE_MS = 2_000;
 
 const UNSUPPORTED_VERSION = -32022;
 
+/** As much of what a server says as stands in an error. */
+const MAX_QUOTED = 200;
+
 /** The server is modern, but was greeted as legacy before that showed; on a new connection it need not be. */
 export class SlowModern extends Error {
   override readonly name = 'SlowModern';
@@ -125,7 +128,7 @@ function readRefusal(error: WireReply['error'], server: string): Verdict {
 /** A modern server without our revision: usable only if it also speaks a legacy one that we know. */
 function legacyOf(versions: readonly unknown[], server: string): Verdict {
   if (versions.some((version) => typeof version === 'string' && isLegacyVersion(version))) return { kind: 'legacy' };
-  const message = `The server "${server}" speaks ${versions.join(', ')}; the gateway speaks ${MODERN_VERSION} and ${LEGACY_VERSIONS.join(', ')}.`;
+  const message = `The server "${server}" speaks ${quoted(versions)}; the gateway speaks ${MODERN_VERSION} and ${LEGACY_VERSIONS.join(', ')}.`;
   throw new GatewayError('upstream_protocol', message);
 }
 
@@ -160,10 +163,16 @@ async function initialize(wire: Wire, options: HandshakeOptions): Promise<Handsh
   if (typeof version !== 'string' || !isLegacyVersion(version)) {
     throw new GatewayError(
       'upstream_protocol',
-      `The server "${server}" answered initialize with the version ${JSON.stringify(version)}, which the gateway does not speak.`,
+      `The server "${server}" answered initialize with the version ${quoted(version)}, which the gateway does not speak.`,
     );
   }
   return { era: 'legacy', version, ...readIdentity(reply.result, reply.result.serverInfo) };
+}
+
+/** A value of the server in a message of ours. */
+function quoted(value: unknown): string {
+  const json = JSON.stringify(value) as string | undefined;
+  return (json ?? 'nothing').slice(0, MAX_QUOTED);
 }
 
 function readIdentity(result: JsonObject, info: unknown): Omit<Handshake, 'era' | 'version'> {

@@ -5,6 +5,7 @@ import { type Secret } from '../../core/secret.ts';
 import { Slots } from '../../core/slots.ts';
 import { transportError } from './http-errors.ts';
 import { type ExchangeHandlers, HttpExchange } from './http-exchange.ts';
+import { Turns } from './turns.ts';
 import { MAX_IN_FLIGHT, type Timeouts } from './wire.ts';
 
 export interface HttpEndpointOptions {
@@ -35,6 +36,7 @@ export class HttpEndpoint {
   private readonly options: HttpEndpointOptions;
   private readonly path: string;
   private readonly open = new Slots<HttpExchange>();
+  private readonly turns = new Turns();
 
   constructor(options: HttpEndpointOptions) {
     this.options = options;
@@ -55,7 +57,7 @@ export class HttpEndpoint {
   send(request: HttpRequest, on: ExchangeHandlers): HttpExchange {
     const { server, maxMessageBytes, dispatcher } = this.options;
     const exchange: HttpExchange = new HttpExchange(
-      { server, maxMessageBytes, ended: () => void this.open.take(slot) },
+      { server, maxMessageBytes, turns: this.turns, ended: () => void this.open.take(slot) },
       on,
     );
     const slot = this.open.add(exchange);

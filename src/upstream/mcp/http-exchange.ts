@@ -4,6 +4,7 @@ import { GatewayError, reasonOf } from '../../core/errors.ts';
 import { type ResponseFrame } from '../../protocol/mcp/frames.ts';
 import { type SseEvent, SseReader } from '../../protocol/mcp/sse.ts';
 import { readInbound } from './inbound.ts';
+import { type Turns } from './turns.ts';
 import { HttpRejection } from './wire.ts';
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
@@ -31,6 +32,8 @@ export interface ExchangeHandlers {
 export interface ExchangeOptions {
   readonly server: string;
   readonly maxMessageBytes: number;
+  /** What is read of the server, over all its exchanges. */
+  readonly turns: Turns;
   /** Called before the handler's own `end`. */
   ended(): void;
 }
@@ -83,8 +86,9 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.on.headers?.(headers, streams);
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.over) return;
+    this.options.turns.took(chunk.length, controller);
     this.on.heard?.();
     if (this.sse) {
       this.sse.push(chunk);

@@ -36,6 +36,8 @@ export interface InstanceOptions {
   readonly owner: Owner | undefined;
   readonly context: ConnectContext;
   readonly on: InstanceHandlers;
+  /** Starts that failed before this one. */
+  readonly failures: number;
   /** Aborted when the server is being stopped. */
   readonly signal: AbortSignal;
   /** Takes secrets out of what the server says. */
@@ -88,6 +90,7 @@ export class Instance {
         instance: id,
         clean: options.clean,
         signal: options.signal,
+        failures: options.failures,
         capabilities: options.owner?.capabilities ?? SHARED_CAPABILITIES,
         onWire: (wire) => {
           options.onWire?.(wire);

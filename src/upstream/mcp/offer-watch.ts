@@ -5,8 +5,11 @@ import { isObject, type JsonObject } from '../../core/json.ts';
 import { backoffMs } from './backoff.ts';
 import { type Connection } from './connection.ts';
 
-/** Changes within this time are read together. */
+/** Changes within this time are read together; where they do not end, twice as much each time, up to the most. */
 const COALESCE_MS = 50;
+const MOST_COALESCE_MS = 5_000;
+/** Quiet for so many times the last wait ends what did not end. */
+const QUIET = 10;
 /** Resources that are followed within this time are asked for together. */
 const RENEW_MS = 5;
 /** How long a follower waits for the server to acknowledge. */
@@ -29,6 +32,8 @@ export class OfferWatch {
   private readonly open = new Set<Cancellation>();
   private renewal: Promise<void> | undefined;
   private reading = false;
+  private readAt = -Infinity;
+  private waitMs = COALESCE_MS;
   private again = false;
   private stopped = false;
 
@@ -52,7 +57,10 @@ export class OfferWatch {
   changed(): void {
     if (this.stopped) return;
     this.again = true;
-    if (!this.reading) this.timer ??= setTimeout(() => void this.read(), COALESCE_MS).unref();
+    if (this.reading || this.timer !== undefined) return;
+    const quiet = performance.now() - this.readAt > QUIET * this.waitMs;
+    this.waitMs = quiet ? COALESCE_MS : Math.min(2 * this.waitMs, MOST_COALESCE_MS);
+    this.timer = setTimeout(() => void this.read(), this.waitMs).unref();
   }
 
   /** Wants (or no longer wants) to hear of updates to a resource; resolves when the listening that says so is in force. */
@@ -76,6 +84,7 @@ export class OfferWatch {
     this.reading = true;
     await this.on.changed();
     this.reading = false;
+    this.readAt = performance.now();
     if (this.again as boolean) this.changed();
   }
 

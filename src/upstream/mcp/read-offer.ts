@@ -6,19 +6,32 @@ import { isObject, type JsonObject } from '../../core/json.ts';
 import { LIST_KEYS } from '../../protocol/mcp/methods.ts';
 import { type Connection } from './connection.ts';
 
-/** Bounds of one list: pages read, entries kept, bytes in all (wire.md, What the gateway offers). */
+/**
+ * Bounds of one list: pages read, entries kept, bytes in all and of one entry (wire.md, What the gateway offers). Every client that
+ * lists everything gets all of it, whether it wants this server or another.
+ */
 const MAX_PAGES = 1_000;
 const MAX_ENTRIES = 10_000;
-const MAX_BYTES = 64 * 1024 * 1024;
+/** Fewer, because a URI that is not listed is held against all of them. */
+const MAX_TEMPLATES = 1_000;
+const MAX_BYTES = 8 * 1024 * 1024;
+const MAX_ENTRY_BYTES = 256 * 1024;
 
 /** Failures of one list, which say nothing against the others. */
 const OF_THE_LIST = new Set<string>(['upstream_protocol', 'upstream_message_too_large']);
 
-const LISTS: readonly { kind: OfferKind; method: string; capability: string }[] = [
-  { kind: 'tool', method: 'tools/list', capability: 'tools' },
-  { kind: 'prompt', method: 'prompts/list', capability: 'prompts' },
-  { kind: 'resource', method: 'resources/list', capability: 'resources' },
-  { kind: 'resourceTemplate', method: 'resources/templates/list', capability: 'resources' },
+interface List {
+  readonly kind: OfferKind;
+  readonly method: string;
+  readonly capability: string;
+  readonly most: number;
+}
+
+const LISTS: readonly List[] = [
+  { kind: 'tool', method: 'tools/list', capability: 'tools', most: MAX_ENTRIES },
+  { kind: 'prompt', method: 'prompts/list', capability: 'prompts', most: MAX_ENTRIES },
+  { kind: 'resource', method: 'resources/list', capability: 'resources', most: MAX_ENTRIES },
+  { kind: 'resourceTemplate', method: 'resources/templates/list', capability: 'resources', most: MAX_TEMPLATES },
 ];
 
 /** What was read, and what could not be. */
@@ -42,7 +55,12 @@ export async function readOffer(
   const read = await Promise.all(
     lists.map(async (list) => {
       try {
-        return [list.kind, await readList(connection, list, totalMs)] as const;
+        const { entries, tooLarge } = await readList(connection, list, totalMs);
+        if (tooLarge > 0)
+          problems.push(
+            `${tooLarge} entries of ${list.method} are not offered: they are over ${MAX_ENTRY_BYTES} bytes`,
+          );
+        return [list.kind, entries] as const;
       } catch (error) {
         if (!(error instanceof GatewayError) || !OF_THE_LIST.has(error.code)) throw error;
         problems.push(error.message);
@@ -59,8 +77,15 @@ export async function readOffer(
   return { offer, problems };
 }
 
-async function readList(connection: Connection, list: (typeof LISTS)[number], totalMs: number): Promise<JsonObject[]> {
+/** What was read of a list, and how many entries of it are too large to be offered to anybody. */
+interface ListReading {
+  readonly entries: JsonObject[];
+  readonly tooLarge: number;
+}
+
+async function readList(connection: Connection, list: List, totalMs: number): Promise<ListReading> {
   const entries: JsonObject[] = [];
+  let tooLarge = 0;
   const cursors = new Set<string>();
   let cursor: string | undefined;
   let bytes = 0;
@@ -70,14 +95,18 @@ async function readList(connection: Connection, list: (typeof LISTS)[number], to
       params: cursor === undefined ? {} : { cursor },
       totalMs,
     });
-    if (reply.error?.code === -32601) return []; // declared, but without templates or the like
+    if (reply.error?.code === -32601) return { entries: [], tooLarge: 0 }; // declared, but without templates or the like
     if (!reply.result) throw unreadable(connection, list.method, reply.error?.message ?? 'no result');
     bytes += reply.bytes;
-    for (const entry of entriesOf(reply.result, list.kind)) entries.push(entry);
-    if (entries.length > MAX_ENTRIES || bytes > MAX_BYTES)
-      throw unreadable(connection, list.method, `it has more than ${MAX_ENTRIES} entries or ${MAX_BYTES} bytes`);
+    for (const entry of entriesOf(reply.result, list.kind)) {
+      // a small page has no large entry: only of others it is written out how large each one is
+      if (reply.bytes > MAX_ENTRY_BYTES && JSON.stringify(entry).length > MAX_ENTRY_BYTES) tooLarge++;
+      else entries.push(entry);
+    }
+    if (entries.length > list.most || bytes > MAX_BYTES)
+      throw unreadable(connection, list.method, `it has more than ${list.most} entries or ${MAX_BYTES} bytes`);
     const next = reply.result.nextCursor;
-    if (typeof next !== 'string' || next === '') return entries; // some servers say the end with an empty cursor
+    if (typeof next !== 'string' || next === '') return { entries, tooLarge }; // some servers say the end with an empty cursor
     if (cursors.has(next)) throw unreadable(connection, list.method, 'its pages run in a circle');
     cursors.add(next);
     cursor = next;

@@ -28,6 +28,7 @@ export class SharedInstance {
   /** The instance while it can be used. */
   current: Instance | undefined;
   nextAttemptAt: number | undefined;
+  /** Starts since it last held for a while; a server that starts well and fails soon is one that fails. */
   failures = 0;
   /** How often it was opened again after a failure or a loss. */
   restarts = 0;
@@ -37,6 +38,9 @@ export class SharedInstance {
   private settled = Promise.withResolvers<void>();
   private wake = Promise.withResolvers<void>();
   private running: Promise<void> | undefined;
+  private begins = 0;
+  /** Monotonic ms. */
+  private readyAt = Infinity;
   private usedLately = true;
   private entered: UpstreamState;
 
@@ -100,6 +104,11 @@ export class SharedInstance {
     this.usedLately = true;
   }
 
+  /** There is a process or socket: each start of an attempt counts, since some attempts start a second one (wire.md, Probing an upstream). */
+  begun(): void {
+    this.begins++;
+  }
+
   /** An instance is out of use; another is opened if it was this one. */
   lost(instance: Instance): void {
     if (this.current !== instance) return;
@@ -132,10 +141,12 @@ export class SharedInstance {
     if (this.entered === 'idle') await this.untilWoken();
     for (let again = false; !this.isStopping();) {
       if (again) this.restarts++;
-      const since = performance.now();
+      this.begins = 0;
+      this.readyAt = Infinity;
       const { reason, kind } = await this.runOnce();
       again = kind !== 'unused';
-      if (kind === 'failed') await this.backOff(reason, performance.now() - since > STABLE_MS);
+      if (performance.now() - this.readyAt > STABLE_MS) this.failures = 0;
+      if (kind === 'failed') await this.backOff(reason);
       else if (kind === 'unused') {
         this.enter('idle');
         await this.untilWoken();
@@ -143,9 +154,9 @@ export class SharedInstance {
     }
   }
 
-  private async backOff(reason: string, wasStable: boolean): Promise<void> {
+  private async backOff(reason: string): Promise<void> {
     if (this.isStopping()) return;
-    this.failures = wasStable ? 1 : this.failures + 1;
+    this.failures += Math.max(1, this.begins);
     const wait = backoffMs(this.failures);
     this.options.errors.note(reason);
     this.nextAttemptAt = Date.now() + wait;
@@ -173,7 +184,7 @@ export class SharedInstance {
     }
     if (this.isStopping()) instance.drop({ reason: 'it was stopped', kind: 'unused' });
     else if (!instance.isLost) {
-      this.failures = 0;
+      this.readyAt = performance.now();
       this.current = instance;
       this.enter('ready');
       this.firstAttempt.resolve();

@@ -33,6 +33,7 @@ export class SseWire implements Wire {
       deadlines: options.deadlines,
       events: options.events,
       source: 'the stream',
+      aliveMs: options.timeouts.connect,
       send: (text) => this.send(text),
       giveUp: () => void this.close(),
     });

@@ -9,6 +9,7 @@ import { resolveCommand } from './command.ts';
 import { detectContainment, type Containment, type Enclosure } from './containment.ts';
 import { type DroppedLine, LineSplitter } from '../../protocol/mcp/line-splitter.ts';
 import { StderrTail } from './stderr-tail.ts';
+import { Turns } from './turns.ts';
 
 const DEFAULT_STOP_GRACE_MS = 2_000;
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
@@ -212,8 +213,15 @@ export class StdioProcess {
   /** Connects the pipes; resolves when nothing is left of the process and its output has been read. */
   async #attend(child: Child, enclosure: Enclosure): Promise<void> {
     const splitter = new LineSplitter(this.#handlers, this.#options.maxMessageBytes);
-    child.stdout.on('data', (chunk: Buffer) => this.#handle(() => splitter.push(chunk)));
-    child.stderr.on('data', (chunk: Buffer) => this.#stderr.push(chunk));
+    const [outTurns, errTurns] = [new Turns(), new Turns()];
+    child.stdout.on('data', (chunk: Buffer) => {
+      this.#handle(() => splitter.push(chunk));
+      outTurns.took(chunk.length, child.stdout);
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      this.#stderr.push(chunk);
+      errTurns.took(chunk.length, child.stderr);
+    });
     child.stdin.on('drain', () => this.#handlers.drain?.());
     // Without one of its pipes a server is of no use: it gets the same time to end as after `stop`.
     child.stdin.on('error', () => this.#killSoon('it closed its input'));

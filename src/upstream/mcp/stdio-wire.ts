@@ -4,11 +4,12 @@ import { oneLine } from '../../protocol/mcp/frames.ts';
 import { Channel } from './channel.ts';
 import { type Deadlines } from './deadlines.ts';
 import { StdioProcess, type StdioProcessOptions } from './stdio-process.ts';
-import { type Wire, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
+import { type Timeouts, type Wire, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
 
 export interface StdioWireOptions {
   readonly server: string;
   readonly process: StdioProcessOptions;
+  readonly timeouts: Pick<Timeouts, 'connect'>;
   readonly deadlines: Deadlines;
   readonly events: WireEvents;
 }
@@ -27,6 +28,7 @@ export class StdioWire implements Wire {
       deadlines,
       events,
       source: 'stdout',
+      aliveMs: options.timeouts.connect,
       send: (text) => this.send(text),
       giveUp: () => void this.process.stop(),
     });

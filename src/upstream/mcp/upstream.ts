@@ -1,4 +1,5 @@
 // A configured server: keeps its offer fresh, decides which of its instances a call runs on, and sees to it that there are any.
+import { isDeepStrictEqual } from 'node:util';
 import { EMPTY_OFFER, type ServerOffer } from '../../catalog/offer.ts';
 import { type StoredOffer } from '../../catalog/store.ts';
 import { type ServerConfig } from '../../config/config.ts';
@@ -54,6 +55,7 @@ const UNSUPPORTED_VERSION = -32022;
 
 /** Lines of noise that are kept beside stderr. */
 const MAX_NOISE = 20;
+const MAX_NOISE_LENGTH = 1_000;
 
 export class Upstream {
   config: ServerConfig;
@@ -217,13 +219,14 @@ export class Upstream {
   }
 
   private async perform(request: ConnectionRequest, caller: CallerFacts): Promise<UpstreamReply> {
-    if (!this.circuit.admits()) throw this.circuitOpen();
+    const pass = this.circuit.admit();
+    if (pass === undefined) throw this.circuitOpen();
     try {
       const answered = await this.performAs(this.ownerOf(caller), request);
       this.circuit.succeeded();
       return answered;
     } catch (error) {
-      this.circuit.abandoned();
+      this.circuit.ended(pass);
       throw error instanceof SessionLost ? lostAgain(error) : error;
     }
   }
@@ -291,7 +294,7 @@ export class Upstream {
   private async open(owner: Owner | undefined, signal: AbortSignal): Promise<Instance> {
     const { name } = this.config;
     const id = `${name}#${++this.starts}`;
-    const isFirstTry = owner !== undefined || this.shared.failures === 0;
+    const failures = owner ? 0 : this.shared.failures;
     try {
       const instance = await Instance.open({
         id,
@@ -300,12 +303,16 @@ export class Upstream {
         context: this.context,
         on: this.handlers,
         signal,
+        failures,
         clean: this.clean,
         // a process is an event each time; a URL that is tried again and again is one
-        announced: this.config.transport === 'stdio' || isFirstTry,
+        announced: this.config.transport === 'stdio' || failures === 0,
         ...(!owner && {
           ready: (connection) => this.read(connection),
-          onWire: (wire) => (this.wire = wire),
+          onWire: (wire) => {
+            this.shared.begun();
+            this.wire = wire;
+          },
         }),
       });
       const { wire, era } = instance.connection;
@@ -348,10 +355,12 @@ export class Upstream {
   /** Reads the offer; a list that cannot be read keeps its last good entries, and takes down nothing beside itself. */
   private async read(connection: Connection): Promise<void> {
     const { offer, problems } = await readOffer(connection, this.config.timeouts.total, this.stored?.offer);
+    const isNews = !isDeepStrictEqual(offer, this.stored?.offer);
     this.stored = { fetchedAt: Date.now(), offer };
     this.problems = problems.map(this.clean);
     this.ownOffers.rebase(offer);
-    this.context.onOffer(this.config.name, this.stored);
+    // to name, index and keep an offer costs far more than to compare it, and a server may say at any time that it changed
+    if (isNews) this.context.onOffer(this.config.name, this.stored);
   }
 
   /** Reads the offer again after the server said that it changed; the last good one stays if that fails. */
@@ -403,7 +412,7 @@ export class Upstream {
   }
 
   private note(what: string): void {
-    this.noise.push(this.clean(what));
+    this.noise.push(this.clean(what.slice(0, 2 * MAX_NOISE_LENGTH)).slice(0, MAX_NOISE_LENGTH));
     if (this.noise.length > MAX_NOISE) this.noise.shift();
   }
 }

@@ -166,3 +166,49 @@ test.each(TRANSPORTS)('a request beyond 4096 in flight over %s is refused, not q
   const ends = (await Promise.all(open)) as { code?: string }[];
   expect(new Set(ends.map(({ code }) => code))).toEqual(new Set(['upstream_closed']));
 });
+
+describe.each(['stdio', 'sse'] as const)('After a call over %s has run out', (transport) => {
+  const started = async () => {
+    const there = await peer(transport, { timeouts: { connect: 300 } });
+    const { reply } = await call(there, caller(), { totalMs: 100 });
+    const other = await call(there, caller(), { name: 'other' });
+    await expect(reply).rejects.toMatchObject({ code: 'upstream_timed_out' });
+    const { id = 0 } = await there.sent.first(({ method }) => method === 'ping');
+    return { there, other, ping: id };
+  };
+
+  test('a server that says nothing to a ping either is lost, with everything that runs there', async () => {
+    const { there, other } = await started();
+
+    await expect(other.reply).rejects.toMatchObject({ code: 'upstream_closed' });
+    expect(await there.report.ends.first(() => true)).toContain('no longer answers');
+  });
+
+  test.each([
+    ['an answer', (id: number) => ({ id, result: {} })],
+    ['a refusal', (id: number) => ({ id, error: { code: -32601, message: 'no ping here' } })],
+    ['a word', () => ({ method: 'notifications/message', params: { level: 'info', data: 'busy' } })],
+  ])('%s is a sign of life', async (_, sign) => {
+    const { there, other, ping } = await started();
+
+    there.say(sign(ping));
+    const next = await call(there, caller(), { name: 'next', totalMs: 600 }); // outlives the ping
+    await expect(next.reply).rejects.toMatchObject({ code: 'upstream_timed_out' });
+    there.say({ id: other.id, result: text('well') });
+
+    expect((await other.reply).result).toEqual(text('well'));
+    expect(there.report.ends.all).toEqual([]);
+  });
+});
+
+test('a caller who leaves says nothing about the server: it is not asked for a sign of life', async () => {
+  const there = await peer('stdio', { timeouts: { connect: 100 } });
+  const alice = caller();
+  const { reply } = await call(there, alice);
+
+  alice.cancel();
+  await expect(reply).rejects.toMatchObject({ code: 'cancelled' });
+
+  expect(await settled(there)).toEqual(text('last'));
+  expect(there.sent.all.some(({ method }) => method === 'ping')).toBe(false);
+});

@@ -108,7 +108,7 @@ interface PeerOptions {
 const textOf = (message: JsonObject | string): string =>
   typeof message === 'string' ? message : JSON.stringify({ jsonrpc: '2.0', ...message });
 
-async function stdioPeer({ maxMessageBytes = 1 << 20 }: PeerOptions): Promise<Peer> {
+async function stdioPeer({ maxMessageBytes = 1 << 20, timeouts }: PeerOptions): Promise<Peer> {
   const sent = new Seen<Message>();
   const report = new Report();
   const port = createPort();
@@ -118,6 +118,7 @@ async function stdioPeer({ maxMessageBytes = 1 << 20 }: PeerOptions): Promise<Pe
     server: 's',
     deadlines: new Deadlines(),
     events: report,
+    timeouts: { ...TIMEOUTS, ...timeouts },
     process: {
       command: process.execPath,
       args: [fixture('pipe.ts'), String((port.address() as AddressInfo).port)],
