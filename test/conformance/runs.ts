@@ -55,8 +55,8 @@ export const WAYS: readonly (ServerWay | ClientWay)[] = [
   { letter: 'H', name: 'modern client', leg: 'client', client: 'modern' },
 ];
 
-export interface Run<W extends ServerWay | ClientWay = ServerWay | ClientWay> {
-  readonly way: W;
+export interface Run {
+  readonly way: ServerWay | ClientWay;
   /** The requirements, and with them the wire that the suite speaks. */
   readonly revision: Revision;
 }
