@@ -1,6 +1,6 @@
-// The verdicts as text: a table of runs and scenarios, why what failed did, and the page in docs.
+// The verdicts as text: a table of scenarios and runs, why what failed did, and the page in docs.
 import { format, resolveConfig } from 'prettier';
-import { type Run } from './runs.ts';
+import { nameOf, type Revision, REVISIONS, type Run, SIGNING_IN, WAYS } from './runs.ts';
 import { type Verdict } from './verdict.ts';
 
 /** A run and how every scenario that it requires came out. */
@@ -20,15 +20,32 @@ export function total(all: readonly Judged[]): Total {
   return { passed: verdicts.filter(({ passed }) => passed).length, required: verdicts.length };
 }
 
-const mark = (verdict: Verdict | undefined): string => (verdict ? (verdict.passed ? 'yes' : 'NO') : '');
+/** In place of the letter of a run in which a scenario failed. */
+const FAILED = '-';
 
-/** A row for each scenario that any run requires, a column for each run; empty where a revision does not have the scenario. */
+/** The letters of the runs at a revision that passed a scenario; empty where the revision does not have it. */
+function marks(all: readonly Judged[], scenario: string, revision: Revision): string {
+  const at = all.filter(({ run, verdicts }) => run.revision === revision && verdicts.has(scenario));
+  return at.map(({ run, verdicts }) => (verdicts.get(scenario)?.passed ? run.way.letter : FAILED)).join('');
+}
+
+/** A row for each scenario that any run requires, those for servers first, a column for each revision. */
 function rows(all: readonly Judged[]): string[][] {
-  const scenarios = new Set(all.flatMap(({ verdicts }) => [...verdicts.keys()]));
+  const byWay = WAYS.flatMap((way) => all.filter(({ run }) => run.way === way));
+  const scenarios = new Set(byWay.flatMap(({ verdicts }) => [...verdicts.keys()]));
   return [
-    ['scenario', ...all.map(({ run }) => run.name)],
-    ...[...scenarios].map((scenario) => [scenario, ...all.map(({ verdicts }) => mark(verdicts.get(scenario)))]),
+    ['scenario', ...REVISIONS],
+    ...[...scenarios].map((scenario) => [scenario, ...REVISIONS.map((revision) => marks(all, scenario, revision))]),
   ];
+}
+
+/** What the letters stand for, a line for each leg. */
+function legend(): string[] {
+  const of = (leg: string): string =>
+    WAYS.filter((way) => way.leg === leg)
+      .map(({ letter, name }) => `${letter} ${name}`)
+      .join(', ');
+  return [`servers behind the gateway: ${of('server')}`, `the gateway as a client: ${of('client')}`];
 }
 
 /** The table for a terminal. */
@@ -36,7 +53,8 @@ export function table(all: readonly Judged[]): string {
   const lines = rows(all);
   const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
   const pad = (cell: string, column: number): string => cell.padEnd(widths[column] ?? 0);
-  return lines.map((line) => line.map(pad).join('  ').trimEnd()).join('\n');
+  const body = lines.map((line) => line.map(pad).join('  ').trimEnd());
+  return [...legend(), `${FAILED} failed`, '', ...body].join('\n');
 }
 
 /** What failed and why, a paragraph each. */
@@ -44,27 +62,53 @@ export function failures(all: readonly Judged[]): string[] {
   return all.flatMap(({ run, verdicts }) =>
     [...verdicts]
       .filter(([, { passed }]) => !passed)
-      .map(([scenario, { reasons }]) => [`${run.name}: ${scenario}`, ...reasons].join('\n  ')),
+      .map(([scenario, { reasons }]) => [`${nameOf(run)}: ${scenario}`, ...reasons].join('\n  ')),
   );
 }
 
+export interface PageOptions {
+  /** The version of the suite. */
+  readonly suite: string;
+  /** Where the page will stand, which decides how it is formatted. */
+  readonly file: string;
+  /** What the suite requires at each revision and is not required here yet. */
+  readonly waiting: Readonly<Record<Revision, readonly string[]>>;
+}
+
 /** The page in docs, which is the same whenever the outcome is. */
-export async function page(all: readonly Judged[], suite: string, file: string): Promise<string> {
+export async function page(all: readonly Judged[], { suite, file, waiting }: PageOptions): Promise<string> {
   const { passed, required } = total(all);
   const [heads = [], ...body] = rows(all);
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  const code = (cells: readonly string[]): string[] =>
+    cells.map((cell, column) => (column && cell ? `\`${cell}\`` : cell));
+  const listed = REVISIONS.map(
+    (revision) => `- ${revision}: ${waiting[revision].map((name) => `\`${name}\``).join(', ')}`,
+  );
   const markdown = `# Conformance
 
 <!-- Written by \`npm run conformance\`. -->
 
-What \`@modelcontextprotocol/conformance\` ${suite} finds when it speaks with a server through the gateway. A column is a server
-behind it: at \`/mcp/s/NAME\`, or at \`/mcp\` as an aggregate, where something takes the prefix off the names for the suite. Legacy ones
-are held to what 2025-11-25 requires, modern ones to what 2026-07-28 does, and each to what the suite runs beside that and we require
-as well. A scenario passes if something was checked, nothing failed and nothing was warned of.
+What \`@modelcontextprotocol/conformance\` ${suite} finds when it speaks with a server through the gateway, and what its servers see of
+the gateway. A column is what a revision requires and what the suite runs beside that and we require as well, spoken at that
+revision. A letter is a run that passed the scenario, \`${FAILED}\` one that did not. A scenario passes if something was checked, nothing
+failed and nothing was warned of.
+
+${legend()
+  .map((one) => `- ${one}`)
+  .join('\n')}
+
+The servers stand at \`/mcp/s/NAME\`; the aggregate is \`/mcp\` with four more servers, where something takes the prefix off the names
+for the suite. A legacy or modern client of the SDK is what makes the gateway call the suite's servers, and fails the scenario when
+it does not get what they gave.
 
 ${line(heads)}
 ${line(heads.map(() => '---'))}
-${body.map(line).join('\n')}
+${body.map((cells) => line(code(cells))).join('\n')}
+
+Not required yet, because the gateway does not sign in to servers yet: what begins with \`${SIGNING_IN}\`.
+
+${listed.join('\n')}
 
 ${passed} of ${required}
 `;

@@ -1,18 +1,17 @@
-// `npm run conformance`: the official suite against servers behind the built gateway.
+// `npm run conformance`: the official suite against servers behind the built gateway, and against the gateway as a client.
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { BIN, fixture, ROOT, startGateway } from '../integration/harness/gateway.ts';
-import { startServer } from '../integration/harness/servers.ts';
-import { startRenaming } from './renaming.ts';
+import { BIN, ROOT } from '../integration/harness/gateway.ts';
+import { findOfClient, findOfServer } from './legs.ts';
 import { failures, type Judged, page, table, total } from './report.ts';
-import { REQUIRED_BESIDES, type Run, RUNS } from './runs.ts';
-import { examine, type Findings, requiredScenarios, version } from './suite.ts';
+import { type Leg, nameOf, REQUIRED_BESIDES, type Revision, type Run, RUNS, SIGNING_IN } from './runs.ts';
+import { requiredScenarios, version } from './suite.ts';
 import { judgeAll } from './verdict.ts';
 
 const USAGE = `Usage: npm run conformance -- [--only NAME] [--direct]
 
-  --only NAME  only the run of that name (${RUNS.map(({ name }) => name).join(', ')})
+  --only NAME  only the run of that name (${RUNS.map(nameOf).join(', ')})
   --direct     without the gateway: is the fixture itself what the suite wants? Only what speaks HTTP
 
 Exit code 10: a required scenario did not pass. A run of everything also writes docs/conformance.md.
@@ -22,7 +21,6 @@ const PAGE = join(ROOT, 'docs/conformance.md');
 const LIMIT_MS = 240_000;
 /** Two cores: a run has a gateway, a server and the suite, which mostly wait for each other. */
 const AT_ONCE = 2;
-const NAME = 'fixture';
 
 const { values: options } = parseArgs({
   options: {
@@ -34,32 +32,20 @@ const { values: options } = parseArgs({
 
 const out = (text: string): void => void process.stdout.write(`${text}\n`);
 
-async function through(run: Run, server: object): Promise<Findings> {
-  const gateway = await startGateway({ config: { mcpServers: { [NAME]: server } } });
-  try {
-    await gateway.attempted();
-    if (!run.aggregate) return await examine(`${gateway.origin}/mcp/s/${NAME}`, run.revision);
-    await using renaming = await startRenaming({ target: gateway.url, prefix: `${NAME}__` });
-    return await examine(renaming.url, run.revision);
-  } finally {
-    await gateway.stop();
-  }
+const signsIn = (scenario: string): boolean => scenario.startsWith(SIGNING_IN);
+
+async function required(leg: Leg, revision: Revision): Promise<readonly string[]> {
+  const all = [...(await requiredScenarios(leg, revision)), ...REQUIRED_BESIDES[leg][revision]];
+  return all.filter((scenario) => !signsIn(scenario));
 }
 
-async function find(run: Run): Promise<Findings> {
-  if (run.transport === 'stdio') return await through(run, fixture(run.server, '--transport', 'stdio'));
-  const server = await startServer(run.server, '--transport', run.transport);
-  try {
-    if (options.direct) return await examine(server.url, run.revision);
-    return await through(run, { url: server.url, ...(run.transport === 'sse' && { type: 'sse' }) });
-  } finally {
-    await server.stop();
-  }
-}
-
-async function judged(run: Run): Promise<Judged> {
-  const required = [...(await requiredScenarios(run.revision)), ...REQUIRED_BESIDES[run.revision]];
-  return { run, verdicts: judgeAll(required, await find(run)) };
+async function judged({ way, revision }: Run): Promise<Judged> {
+  const scenarios = await required(way.leg, revision);
+  const findings =
+    way.leg === 'client'
+      ? await findOfClient(way, { revision, scenarios })
+      : await findOfServer(way, { revision, direct: options.direct });
+  return { run: { way, revision }, verdicts: judgeAll(scenarios, findings) };
 }
 
 /** Judges the runs, a few at once, and gives them in their order. */
@@ -73,11 +59,21 @@ async function judgeRuns(runs: readonly Run[]): Promise<Judged[]> {
   return results;
 }
 
+/** Whether the suite can speak with the server itself. */
+const hasUrl = ({ way }: Run): boolean => way.leg === 'server' && way.transport === 'http' && !way.aggregate;
+
+/** What signing in waits for, by revision. */
+async function waiting(): Promise<Record<Revision, readonly string[]>> {
+  const at = async (revision: Revision) => (await requiredScenarios('client', revision)).filter(signsIn);
+  return { '2025-11-25': await at('2025-11-25'), '2026-07-28': await at('2026-07-28') };
+}
+
+async function writePage(all: readonly Judged[]): Promise<void> {
+  writeFileSync(PAGE, await page(all, { suite: version, file: PAGE, waiting: await waiting() }));
+}
+
 async function main(): Promise<number> {
-  const runs = RUNS.filter(
-    ({ name, transport, aggregate }) =>
-      (options.only ?? name) === name && !(options.direct && (transport !== 'http' || aggregate)),
-  );
+  const runs = RUNS.filter((run) => (options.only ?? nameOf(run)) === nameOf(run) && !(options.direct && !hasUrl(run)));
   if (options.help || runs.length === 0) {
     process.stderr.write(USAGE);
     return options.help ? 0 : 2;
@@ -89,10 +85,10 @@ async function main(): Promise<number> {
   const all = await judgeRuns(runs);
   out(table(all));
   for (const failure of failures(all)) out(`\n${failure}`);
-  if (!options.direct && runs.length === RUNS.length) writeFileSync(PAGE, await page(all, version, PAGE));
-  const { passed, required } = total(all);
-  out(`\n${passed} of ${required}`);
-  return passed === required ? 0 : 10;
+  if (!options.direct && runs.length === RUNS.length) await writePage(all);
+  const { passed, required: of } = total(all);
+  out(`\n${passed} of ${of}`);
+  return passed === of ? 0 : 10;
 }
 
 // What was started ends with this process; see the `exit` listeners where it is started.

@@ -1,44 +1,84 @@
-// What is run against the suite: one row a way through the gateway.
+// What the suite is run against: servers behind the gateway, and the gateway as a client of the suite's own servers.
 
 export type Revision = '2025-11-25' | '2026-07-28';
 
-export interface Run {
-  /** Unique; heads a column of the table. */
+/** What the gateway stands in for: a server before the suite's client, or a client before the suite's servers. */
+export type Leg = 'server' | 'client';
+
+export const REVISIONS: readonly Revision[] = ['2025-11-25', '2026-07-28'];
+
+/** One way through the gateway; stands for a run at each revision. */
+interface Way {
+  /** Unique; stands for it in the table. */
+  readonly letter: string;
   readonly name: string;
-  /** The requirements, and with them the wire that the suite speaks. */
-  readonly revision: Revision;
-  /** The fixture server, a file of `fixtures/servers`. */
-  readonly server: 'conformance-legacy.ts' | 'conformance-modern.ts';
+}
+
+/** The suite speaks as a client with a server behind the gateway. */
+export interface ServerWay extends Way {
+  readonly leg: 'server';
+  /** The fixture server, a file of `fixtures/servers`; one for each revision where the revision decides. */
+  readonly server: Fixture | Readonly<Record<Revision, Fixture>>;
   /** How the gateway speaks with the fixture server. */
   readonly transport: 'http' | 'sse' | 'stdio';
-  /** Whether the suite speaks with the aggregate of all servers instead of the URL of this one. */
+  /** Whether the suite speaks with the aggregate of this and other servers instead of the URL of this one. */
   readonly aggregate?: boolean;
 }
 
-/** How the fixture server stands behind the gateway: every era and transport. */
-const SERVERS = [
-  { name: 'modern HTTP', server: 'conformance-modern.ts', transport: 'http' },
-  { name: 'modern stdio', server: 'conformance-modern.ts', transport: 'stdio' },
-  { name: 'legacy HTTP', server: 'conformance-legacy.ts', transport: 'http' },
-  { name: 'HTTP+SSE', server: 'conformance-legacy.ts', transport: 'sse' },
-  { name: 'legacy stdio', server: 'conformance-legacy.ts', transport: 'stdio' },
-] as const;
+/** The suite is the server behind the gateway, and a client of ours makes the gateway call it. */
+export interface ClientWay extends Way {
+  readonly leg: 'client';
+  readonly client: 'legacy' | 'modern';
+}
 
-const REVISIONS: readonly Revision[] = ['2025-11-25', '2026-07-28'];
+type Fixture = 'conformance-legacy.ts' | 'conformance-modern.ts';
 
-export const RUNS: readonly Run[] = REVISIONS.flatMap((revision) => [
-  ...SERVERS.map(({ name, ...row }) => ({ name: `${name} ${revision}`, revision, ...row })),
+const LEGACY = 'conformance-legacy.ts';
+const MODERN = 'conformance-modern.ts';
+
+/** Every era and transport on the far side of the gateway. */
+export const WAYS: readonly (ServerWay | ClientWay)[] = [
+  { letter: 'A', name: 'modern HTTP', leg: 'server', server: MODERN, transport: 'http' },
+  { letter: 'B', name: 'modern stdio', leg: 'server', server: MODERN, transport: 'stdio' },
+  { letter: 'C', name: 'legacy HTTP', leg: 'server', server: LEGACY, transport: 'http' },
+  { letter: 'D', name: 'HTTP+SSE', leg: 'server', server: LEGACY, transport: 'sse' },
+  { letter: 'E', name: 'legacy stdio', leg: 'server', server: LEGACY, transport: 'stdio' },
   {
-    name: `aggregate ${revision}`,
-    revision,
-    server: revision === '2026-07-28' ? 'conformance-modern.ts' : 'conformance-legacy.ts',
+    letter: 'F',
+    name: 'aggregate',
+    leg: 'server',
+    server: { '2025-11-25': LEGACY, '2026-07-28': MODERN },
     transport: 'http',
     aggregate: true,
   },
-]);
+  { letter: 'G', name: 'legacy client', leg: 'client', client: 'legacy' },
+  { letter: 'H', name: 'modern client', leg: 'client', client: 'modern' },
+];
+
+export interface Run {
+  readonly way: ServerWay | ClientWay;
+  /** The requirements, and with them the wire that the suite speaks. */
+  readonly revision: Revision;
+}
+
+export const RUNS: readonly Run[] = REVISIONS.flatMap((revision) => WAYS.map((way) => ({ way, revision })));
+
+/** What a run is called, unique among all. */
+export function nameOf({ way, revision }: Run): string {
+  return `${way.name} ${revision}`;
+}
 
 /** Scenarios that the suite runs and does not require, and that we do. */
-export const REQUIRED_BESIDES: Readonly<Record<Revision, readonly string[]>> = {
-  '2025-11-25': ['server-session-lifecycle', 'server-sse-polling', 'json-schema-2020-12'],
-  '2026-07-28': ['json-schema-2020-12', 'http-header-validation', 'http-custom-header-server-validation'],
+export const REQUIRED_BESIDES: Readonly<Record<Leg, Readonly<Record<Revision, readonly string[]>>>> = {
+  server: {
+    '2025-11-25': ['server-session-lifecycle', 'server-sse-polling', 'json-schema-2020-12'],
+    '2026-07-28': ['json-schema-2020-12', 'http-header-validation', 'http-custom-header-server-validation'],
+  },
+  client: {
+    '2025-11-25': ['json-schema-2020-12-preservation'],
+    '2026-07-28': ['json-schema-2020-12-preservation'],
+  },
 };
+
+/** Scenarios whose names begin so need a gateway that signs in to servers, and are listed and not required. */
+export const SIGNING_IN = 'auth/';

@@ -106,6 +106,38 @@ test.each([401, 403, 429, 503])('HTTP %i concludes nothing about the era', async
   expect(refused.lastError ?? '').toMatch(new RegExp(`HTTP ${status}|^$`));
 });
 
+test.each([
+  { times: 'once', refusals: 1, state: 'ready', lastError: '' },
+  { times: 'always', refusals: Infinity, state: 'waiting', lastError: 'refuses 2026-07-28 and names it as what it' },
+])(
+  'a server that $times refuses our revision and names it as supported is asked twice, then $state',
+  async ({ refusals, state, lastError }) => {
+    let left = refusals;
+    const asModern = modern(
+      () => [tool('echo')],
+      () => undefined,
+    );
+    const server = await startScripted((visit: Visit) => {
+      if (visit.rpc !== 'server/discover' || left-- <= 0) return asModern(visit);
+      const data = { supported: ['2026-07-28'], requested: '2026-07-28' };
+      const error = { code: -32022, message: 'Unsupported protocol version', data };
+      visit.response.writeHead(400, { 'content-type': 'application/json' });
+      visit.response.end(JSON.stringify({ jsonrpc: '2.0', id: visit.id, error }));
+      return undefined;
+    });
+    const gateway = await startGateway({ config: { mcpServers: { s: { url: server.url } } } });
+    await gateway.attempted();
+    const asked = server.count('server/discover');
+    const status = await statusOf(gateway, 's');
+    await gateway.stop();
+    await server.stop();
+
+    expect(asked).toBe(2);
+    expect(status.state).toBe(state);
+    expect(status.lastError ?? '').toContain(lastError);
+  },
+);
+
 test('HTTP silence concludes nothing either', async () => {
   let silent = true;
   const script = modern(

@@ -85,7 +85,7 @@ function silence(ms: number): Promise<undefined> {
   return new Promise((resolve) => setTimeout(() => resolve(undefined), ms).unref());
 }
 
-async function discover(wire: Wire, options: HandshakeOptions): Promise<Verdict> {
+async function discover(wire: Wire, options: HandshakeOptions, retry = true): Promise<Verdict> {
   const meta = {
     [META.version]: MODERN_VERSION,
     [META.clientInfo]: { ...options.client },
@@ -101,7 +101,13 @@ async function discover(wire: Wire, options: HandshakeOptions): Promise<Verdict>
     throw transportError(options.server, error, options.timeouts);
   }
   if (reply.result) return readDiscovery(reply.result, options.server);
-  return readRefusal(reply.error, options.server);
+  const supported = supportedOf(reply.error);
+  if (!supported) return { kind: 'legacy' };
+  if (!supported.includes(MODERN_VERSION)) return legacyOf(supported, options.server);
+  // refused and named as supported at once: a -32022 is the gateway's to cure, once (wire.md, Shapes across eras)
+  if (retry) return discover(wire, options, false);
+  const message = `The server "${options.server}" refuses ${MODERN_VERSION} and names it as what it supports.`;
+  throw new GatewayError('upstream_protocol', message);
 }
 
 function readDiscovery(result: JsonObject, server: string): Verdict {
@@ -119,10 +125,11 @@ function serverInfoOf(result: JsonObject): unknown {
   return isObject(meta) ? meta[META.serverInfo] : undefined;
 }
 
-function readRefusal(error: WireReply['error'], server: string): Verdict {
-  if (error?.code !== UNSUPPORTED_VERSION || !isObject(error.data)) return { kind: 'legacy' };
-  const supported = error.data.supported;
-  return Array.isArray(supported) ? legacyOf(supported, server) : { kind: 'legacy' };
+/** The versions that a refusal names; undefined where it is about something else. */
+function supportedOf(error: WireReply['error']): readonly unknown[] | undefined {
+  if (error?.code !== UNSUPPORTED_VERSION || !isObject(error.data)) return undefined;
+  const { supported } = error.data;
+  return Array.isArray(supported) ? supported : undefined;
 }
 
 /** A modern server without our revision: usable only if it also speaks a legacy one that we know. */

@@ -1,0 +1,43 @@
+// The client that the suite starts: begins a gateway with the suite's server behind it, and calls through the gateway.
+import { parseArgs } from 'node:util';
+import { Client } from '@modelcontextprotocol/client';
+import { transportV2 } from '../integration/harness/clients.ts';
+import { startGateway } from '../integration/harness/gateway.ts';
+import { CLIENT_SCENARIOS } from './client-scenarios.ts';
+
+const NAME = 'suite';
+const LIMIT_MS = 14_000;
+const MAX_LOG = 4_000;
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { client: { type: 'string', default: 'modern' } },
+});
+const [url] = positionals;
+const scenario = process.env.MCP_CONFORMANCE_SCENARIO;
+const perform = CLIENT_SCENARIOS[scenario ?? ''];
+if (url === undefined || !perform) throw new Error(`The conformance suite starts this, not for ${String(scenario)}.`);
+
+// The suite ends only the shell around this process, which the gateway must not outlive.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+setTimeout(() => {
+  process.stderr.write(`${String(scenario)} did not come to its end within ${LIMIT_MS / 1_000} s\n`);
+  process.exit(1);
+}, LIMIT_MS).unref();
+
+const mode = options.client === 'modern' ? 'auto' : 'legacy';
+const gateway = await startGateway({ config: { mcpServers: { [NAME]: { url } } } });
+try {
+  await gateway.attempted();
+  const info = { name: `${options.client}-driver`, version: '1.0.0' };
+  const capabilities = { elicitation: { form: {} } };
+  const client = new Client(info, { capabilities, versionNegotiation: { mode } });
+  await client.connect(transportV2({ url: `${gateway.origin}/mcp/s/${NAME}` }));
+  await perform(client);
+  await client.close();
+} catch (error) {
+  process.stderr.write(`${String(error)}\n${gateway.log().slice(-MAX_LOG)}\n`);
+  process.exitCode = 1;
+} finally {
+  await gateway.stop();
+}
