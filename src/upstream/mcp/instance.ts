@@ -80,6 +80,7 @@ export class Instance {
     const { id, server, on } = options;
     let instance: Instance | undefined;
     let early: string | undefined;
+    const known: KnownRoots = { result: { roots: [] } };
     try {
       const connection = await connect({
         ...options.context,
@@ -100,7 +101,7 @@ export class Instance {
           },
           missed: () => instance?.watch.changed(),
           notification: (method, params) => instance?.onNotification(method, params),
-          question: (asked) => ask(options, asked),
+          question: (asked) => ask(options, asked, known),
           log: (params) => tellOwner(options, params),
           noise: (what) => on.noise(what),
         },
@@ -206,12 +207,27 @@ export class Instance {
   }
 }
 
+/** The roots that the modern client of an instance last gave it, or none. */
+interface KnownRoots {
+  result: JsonObject;
+}
+
 /** Passes a question on to whoever it belongs to, and never to anybody else. Throws GatewayError, which the server gets. */
-async function ask({ owner, server, on }: InstanceOptions, asked: AskedQuestion): Promise<QuestionAnswer> {
+async function ask(
+  { owner, server, on }: InstanceOptions,
+  asked: AskedQuestion,
+  known: KnownRoots,
+): Promise<QuestionAnswer> {
   on.asked(asked.method);
   const { method, params, signal } = asked;
   const exchange = asked.exchange ?? outsideOf(owner, asked);
-  if (exchange) return await exchange.ask({ method, params, signal });
+  if (exchange) {
+    const answer = await exchange.ask({ method, params, signal });
+    if (method === 'roots/list' && 'result' in answer) known.result = answer.result;
+    return answer;
+  }
+  // a modern client can be asked in a call only (wire.md, Questions 8)
+  if (method === 'roots/list' && owner && isObject(owner.capabilities.roots)) return { result: known.result };
   if (asked.inFlight > 1)
     throw new GatewayError(
       'question_unattributable',
