@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { isObject, type JsonObject } from '../../src/core/json.ts';
 import { FORM, PROMPT, RESOURCE, SAMPLING, startAsking, told, toldIn } from './harness/asking.ts';
-import { type RunningGateway, startGateway } from './harness/gateway.ts';
+import { type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
 import { ALICE, BOB } from './harness/principals.ts';
-import { errorOf, modern, open, resultOf, send } from './harness/raw.ts';
+import { errorOf, modern, open, resultOf, send, stream } from './harness/raw.ts';
 import { type ScriptedServer } from './harness/scripted.ts';
 
 const ALL = { elicitation: { form: {}, url: {} }, sampling: { tools: {} }, roots: {} };
@@ -37,6 +37,15 @@ beforeAll(async () => {
   server = await startAsking({
     form: async ({ ask }) => told(await ask(elicit, FORM)),
     other_form: async ({ ask }) => told(await ask(elicit, FORM)),
+    works_on: async ({ ask, send: tell, visit }) => {
+      const { _meta } = visit.params;
+      const answer = await ask(elicit, FORM);
+      const progressToken = isObject(_meta) ? _meta.progressToken : '';
+      tell({ method: 'notifications/progress', params: { progressToken, progress: 1 } });
+      tell({ method: 'notifications/message', params: { level: 'info', data: 'working' } });
+      return told(answer);
+    },
+    recorded: async ({ ask }) => told(await ask(elicit, FORM)),
     several: async ({ ask }) =>
       told(
         await Promise.all([
@@ -234,18 +243,43 @@ describe('Rounds', () => {
     expect(params).not.toHaveProperty('inputResponses');
   });
 
+  test('what the server says after a round goes to the stream, progress token and log level of the retry', async () => {
+    const call = { name: 't__works_on', arguments: {} };
+    const { requestState } = await asked(call);
+    const retry = modern(
+      'tools/call',
+      { ...call, requestState, inputResponses: { q1: ADA } },
+      {
+        headers: { Authorization: `Bearer ${ALICE}` },
+        meta: {
+          'io.modelcontextprotocol/clientCapabilities': ALL,
+          'io.modelcontextprotocol/logLevel': 'info',
+          progressToken: 'another token',
+        },
+      },
+    );
+    const { inbox, ended } = await stream(gateway.origin, retry);
+    await ended;
+
+    expect(inbox.all.slice(0, -1)).toMatchObject([
+      { method: 'notifications/progress', params: { progressToken: 'another token', progress: 1 } },
+      { method: 'notifications/message', params: { level: 'info', data: 'working' } },
+    ]);
+  });
+
   test('each round is recorded for itself, as something that went well', async () => {
-    const call = { name: 't__other_form', arguments: {} };
+    const call = { name: 't__recorded', arguments: {} };
     const { requestState } = await asked(call);
     await outcome({ ...call, requestState, inputResponses: { q1: ADA } });
-    const { stdout } = await gateway.cli('audit', 'query', '--json', '--target', 't__other_form');
+    const { stdout } = await gateway.cli('audit', 'query', '--json', '--tool', 't__recorded');
     const records = stdout
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as JsonObject);
 
     expect(records).toHaveLength(2);
-    for (const record of records) expect(record).toMatchObject({ status: 'ok', principal: 'alice', server: 't' });
+    for (const record of records)
+      expect(record).toMatchObject({ status: 'ok', principal: { id: 'alice' }, server: 't' });
   });
 });
 
@@ -297,13 +331,15 @@ describe('A state', () => {
   });
 
   test('of a gateway that has been restarted is good for nothing', async () => {
-    const other = await startGateway({ config: { mcpServers: { t: { url: server.url } } } });
+    const place = workspace({ mcpServers: { t: { url: server.url } } });
+    onTestFinished(() => place.remove());
+    const other = await startGateway({ space: place });
     await other.attempted();
     const call = { name: 't__form', arguments: {} };
     const sent = { method: 'tools/call', meta: { 'io.modelcontextprotocol/clientCapabilities': ALL } };
     const first = resultOf(await send(other.origin, modern(sent.method, call, sent)));
     await other.stop('SIGKILL');
-    const next = await startGateway({ space: other });
+    const next = await startGateway({ space: place });
     onTestFinished(async () => void (await next.stop()));
     await next.attempted();
     const retry = { ...call, requestState: first.requestState ?? '', inputResponses: { q1: ADA } };

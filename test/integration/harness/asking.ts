@@ -16,13 +16,22 @@ export interface AskingCall {
 /** What a name does: its result, or `{ error }`. */
 export type AskingScripts = Readonly<Record<string, (call: AskingCall) => Promise<JsonObject>>>;
 
-export const PROMPT = 'asking prompt';
+export const PROMPT = 'asking_prompt';
 export const RESOURCE = 'asking://resource';
 
 const OFFERED = { tools: {}, prompts: {}, resources: {} };
 
-/** Starts the server; every script but the prompt's and the resource's is a tool. */
-export async function startAsking(scripts: AskingScripts): Promise<ScriptedServer> {
+/** Asks on a stream that belongs to no call. */
+export type StandingAsk = AskingCall['ask'];
+
+/**
+ * Starts the server; every script but the prompt's and the resource's is a tool. `onStanding` is told of every session that opens a
+ * stream for what belongs to no call.
+ */
+export async function startAsking(
+  scripts: AskingScripts,
+  onStanding?: (ask: StandingAsk, visit: Visit) => void,
+): Promise<ScriptedServer> {
   const answers = new Map<unknown, (answer: JsonObject) => void>();
   const cancels = new Map<unknown, () => void>();
   let asked = 0;
@@ -34,17 +43,20 @@ export async function startAsking(scripts: AskingScripts): Promise<ScriptedServe
     'resources/templates/list': { resourceTemplates: [] },
   };
 
+  const askOn =
+    (send: (message: JsonObject) => void): StandingAsk =>
+    (method, params = {}, { id = `question ${++asked}` } = {}) => {
+      const { promise, resolve } = Promise.withResolvers<JsonObject>();
+      answers.set(id, resolve);
+      send({ id, method, params });
+      return promise;
+    };
+
   const run = async (visit: Visit, script: AskingScripts[string]): Promise<void> => {
     const send = openEvents(visit);
     const { promise: cancelled, resolve } = Promise.withResolvers<void>();
     cancels.set(visit.id, resolve);
-    const ask: AskingCall['ask'] = (method, params = {}, { id = `question ${++asked}` } = {}) => {
-      const { promise, resolve: answered } = Promise.withResolvers<JsonObject>();
-      answers.set(id, answered);
-      send({ id, method, params });
-      return promise;
-    };
-    const result = await script({ visit, ask, send, cancelled });
+    const result = await script({ visit, ask: askOn(send), send, cancelled });
     send({ id: visit.id, ...('error' in result ? result : { result }) });
     visit.response.end();
   };
@@ -62,7 +74,8 @@ export async function startAsking(scripts: AskingScripts): Promise<ScriptedServe
       return undefined;
     }
     if (http === 'GET') {
-      response.writeHead(405).end();
+      if (onStanding) onStanding(askOn(openEvents(visit)), visit);
+      else response.writeHead(405).end();
       return undefined;
     }
     if (http === 'POST' && id !== undefined && rpc !== '') {
