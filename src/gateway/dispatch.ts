@@ -13,6 +13,7 @@ import { type Upstream, type UpstreamReply } from '../upstream/mcp/upstream.ts';
 import { bridgeError, bridgeResult } from './bridge/results.ts';
 import { LiveQuestions } from './bridge/live-questions.ts';
 import { INPUT_REQUIRED } from './bridge/request-state.ts';
+import { urlElicitations } from './bridge/url-elicitations.ts';
 import { listen } from './listening.ts';
 import { type DispatchParts } from './dispatch-parts.ts';
 import { pageOf } from './paging.ts';
@@ -56,9 +57,17 @@ async function forward(call: Call, to: Destination, parts: DispatchParts): Promi
   const carried = state?.upstream === undefined ? params : { ...params, requestState: state.upstream };
   if (upstream.era === 'modern')
     return conclude(call, to, { parts, answered: await send(call, to, { parts, params: carried }) });
+  const known = upstream.era === 'legacy' ? withoutRound(params) : carried;
   return parts.parked.begin(call, target, async (exchange) =>
-    conclude(call, to, { parts, answered: await send(call, to, { parts, params: carried, exchange }) }),
+    conclude(call, to, { parts, answered: await send(call, to, { parts, params: known, exchange }) }),
   );
+}
+
+/** What a legacy server knows of a modern call: answers are given to it when it asks. */
+function withoutRound(params: JsonObject): JsonObject {
+  if (params.inputResponses === undefined && params.requestState === undefined) return params;
+  const { inputResponses: _responses, requestState: _state, ...rest } = params;
+  return rest;
 }
 
 /** A modern server's questions are put to a legacy client while its call runs. */
@@ -137,7 +146,11 @@ function conclude(
   const { target } = to;
   const { connection, reply } = answered;
   const origin = originOf(to, answered);
-  if (reply.error) return { kind: 'error', error: bridgeError(call, reply.error), origin };
+  if (reply.error) {
+    const pages = call.era === 'modern' && connection.era === 'legacy' ? urlElicitations(call, reply.error) : undefined;
+    if (pages) return { kind: 'result', result: pages, origin };
+    return { kind: 'error', error: bridgeError(call, reply.error), origin };
+  }
   const result = reply.result ?? {};
   if (isQuestion(answered))
     return { kind: 'result', result: withoutProtocolMeta(parts.states.wrap(call, target, result)), origin };

@@ -1,7 +1,7 @@
 // A modern server's questions put live to a legacy client, and the request sent again with the answers (design, The era bridge).
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Call } from '../../core/call.ts';
+import { type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { type QuestionAnswer } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
@@ -9,6 +9,9 @@ import { type RpcError } from '../../core/reply.ts';
 
 /** Most rounds of one call (wire.md, Questions 5). */
 const MAX_ROUNDS = 10;
+
+/** Most questions of one round. */
+const MAX_QUESTIONS = 100;
 
 /** The wait before a round without questions, in ms; doubled each time. */
 const FIRST_WAIT_MS = 100;
@@ -38,13 +41,19 @@ export class LiveQuestions {
       );
     const { requestState, inputRequests } = result;
     const asked = isObject(inputRequests) ? Object.entries(inputRequests) : [];
-    if (asked.length === 0) await delay(FIRST_WAIT_MS * 2 ** (this.rounds - 1), undefined, { ref: false });
-    const inputResponses: JsonObject = {};
+    if (asked.length > MAX_QUESTIONS || (asked.length === 0 && requestState === undefined))
+      throw new GatewayError(
+        'upstream_protocol',
+        `The server "${this.server}" wants input, but asks ${asked.length} questions${asked.length === 0 ? ' and gives no state' : ''}.`,
+      );
+    if (asked.length === 0) await wait(FIRST_WAIT_MS * 2 ** (this.rounds - 1), this.call.exchange.signal);
+    const given: [string, JsonObject][] = [];
     const answers = await Promise.all(asked.map(([, request]) => this.put(request)));
     for (const [index, answer] of answers.entries()) {
       if ('error' in answer) return answer;
-      inputResponses[asked[index]?.[0] ?? ''] = answer.result;
+      given.push([asked[index]?.[0] ?? '', answer.result]);
     }
+    const inputResponses = Object.fromEntries(given);
     const { inputResponses: _before, requestState: _state, ...rest } = params;
     return {
       params: {
@@ -78,4 +87,15 @@ export class LiveQuestions {
     this.told.push(elicitationId);
     return { ...params, elicitationId };
   }
+}
+
+/** Throws `cancelled` as soon as the caller does not wait any more. */
+async function wait(ms: number, signal: CancelSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  const stop = signal.onAbort(resolve);
+  await promise;
+  clearTimeout(timer);
+  stop();
+  if (signal.aborted) throw new GatewayError('cancelled', 'The caller cancelled the call.');
 }

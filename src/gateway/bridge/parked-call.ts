@@ -17,6 +17,11 @@ const MAX_QUESTIONS = 100;
 /** Where a server names the key of its question. */
 const INPUT_KEY = 'mcp-gateway/inputKey';
 
+interface Attached {
+  readonly exchange: Exchange;
+  stopHearing: (() => void) | undefined;
+}
+
 interface OpenQuestion {
   readonly method: string;
   readonly params: JsonObject;
@@ -40,9 +45,10 @@ export class ParkedCall implements Exchange {
   lacking: JsonObject | undefined;
   private readonly cancellation = new Cancellation();
   private readonly open = new Map<string, OpenQuestion>();
-  private readonly early: JsonObject;
-  private caller: Exchange | undefined;
-  private stopHearing: (() => void) | undefined;
+  /** Answers that came before their questions; each is given once. */
+  private readonly early: Map<string, unknown>;
+  /** Who waits for the call now, the latest last. */
+  private callers: Attached[] = [];
   private turn = Promise.withResolvers<Turn>();
   private gathering: NodeJS.Timeout | undefined;
   private named = 0;
@@ -51,7 +57,7 @@ export class ParkedCall implements Exchange {
     this.capabilities = exchange.capabilities;
     this.wantsProgress = exchange.wantsProgress;
     this.logLevel = exchange.logLevel;
-    this.early = isObject(params.inputResponses) ? params.inputResponses : {};
+    this.early = new Map(Object.entries(isObject(params.inputResponses) ? params.inputResponses : {}));
   }
 
   get signal(): Cancellation {
@@ -66,18 +72,25 @@ export class ParkedCall implements Exchange {
     );
   }
 
-  /** Puts a caller in the place of the one before; its leaving cancels the call while it is there. */
-  attach(caller: Exchange): void {
-    this.detach();
-    this.caller = caller;
-    this.stopHearing = caller.signal.onAbort(() => this.cancellation.abort());
+  /** Whether anybody waits for the call now. */
+  get attended(): boolean {
+    return this.callers.length > 0;
   }
 
-  /** The caller has been answered: that it leaves now means nothing (wire.md, Questions 5). */
+  /** Adds a caller, who hears of the call from now on; the call is cancelled when the last one leaves. */
+  attach(exchange: Exchange): void {
+    const attached: Attached = { exchange, stopHearing: undefined };
+    this.callers.push(attached);
+    attached.stopHearing = exchange.signal.onAbort(() => {
+      this.callers = this.callers.filter((other) => other !== attached);
+      if (!this.attended) this.cancellation.abort();
+    });
+  }
+
+  /** The callers have been answered: that they leave now means nothing (wire.md, Questions 5). */
   detach(): void {
-    this.caller = undefined;
-    this.stopHearing?.();
-    this.stopHearing = undefined;
+    for (const { stopHearing } of this.callers) stopHearing?.();
+    this.callers = [];
   }
 
   /** Waits for the end of the call, or for questions. */
@@ -107,27 +120,28 @@ export class ParkedCall implements Exchange {
   }
 
   progress(params: JsonObject): void {
-    this.caller?.progress(params);
+    this.callers.at(-1)?.exchange.progress(params);
   }
 
   log(params: JsonObject): void {
-    this.caller?.log(params);
+    this.callers.at(-1)?.exchange.log(params);
   }
 
   notify(method: string, params: JsonObject): void {
-    this.caller?.notify(method, params);
+    this.callers.at(-1)?.exchange.notify(method, params);
   }
 
   async ask({ method, params, signal }: Question): Promise<QuestionAnswer> {
     const askable = { capabilities: this.capabilities, version: MODERN_VERSION };
     const refusal = whyNotAsked(method, params, askable);
     if (refusal !== undefined) {
-      this.lacking = { ...this.lacking, ...missingCapability(method, params) };
+      this.lacking = joined(this.lacking, missingCapability(method, params));
       throw new GatewayError('question_undeclared', `The client cannot be asked this: ${refusal}.`);
     }
     const key = this.keyOf(params);
-    const early = this.early[key];
-    if (Object.hasOwn(this.early, key) && isObject(early) && isAnswer(method, early)) return { result: early };
+    const early = this.early.get(key);
+    this.early.delete(key);
+    if (isObject(early) && isAnswer(method, early)) return { result: early };
     if (this.open.size >= MAX_QUESTIONS)
       throw new GatewayError('overloaded', `${MAX_QUESTIONS} questions of this call are open.`);
     if (signal.aborted) throw withdrawn();
@@ -172,6 +186,15 @@ export class ParkedCall implements Exchange {
   }
 }
 
+/** Both sets of capabilities in one. */
+function joined(some: JsonObject = {}, more: JsonObject): JsonObject {
+  const entries = Object.entries(more).map(([name, flags]) => {
+    const known = some[name];
+    return [name, { ...(isObject(known) ? known : {}), ...(isObject(flags) ? flags : {}) }] as const;
+  });
+  return { ...some, ...Object.fromEntries(entries) };
+}
+
 function withdrawn(): GatewayError {
   return new GatewayError('cancelled', 'The question was withdrawn.');
 }
@@ -189,6 +212,9 @@ const ACTIONS: ReadonlySet<unknown> = new Set(['accept', 'decline', 'cancel']);
 function isAnswer(method: string, response: JsonObject): boolean {
   if (method === 'elicitation/create')
     return ACTIONS.has(response.action) && (response.content === undefined || isObject(response.content));
-  if (method === 'roots/list') return Array.isArray(response.roots);
+  if (method === 'roots/list')
+    return (
+      Array.isArray(response.roots) && response.roots.every((root) => isObject(root) && typeof root.uri === 'string')
+    );
   return typeof response.role === 'string' && response.content !== undefined;
 }

@@ -1,5 +1,5 @@
 // Calls of modern clients at legacy servers, while their questions are with the client (wire.md, Questions 2 to 6).
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { type Call, type Target } from '../../core/call.ts';
 import { type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -14,6 +14,8 @@ const PARKED_MS = 10 * 60_000;
 /** Most calls that are parked, in all and of one principal. */
 const MAX_PARKED = 1_000;
 const MAX_PER_PRINCIPAL = 100;
+/** Rounds of one call whose answers are remembered; a client that lost a stream comes back for the last of them. */
+const MAX_SPENT = 10;
 
 /** A round that was answered: the same answers get the same reply. */
 interface Spent {
@@ -38,12 +40,15 @@ export interface ParkedCallsOptions {
 
 export class ParkedCalls {
   private readonly states: RequestStates;
+  private readonly stopping: CancelSignal;
   private readonly parked = new Map<string, Parked>();
 
   constructor({ states, stopping }: ParkedCallsOptions) {
     this.states = states;
+    this.stopping = stopping;
     stopping.onAbort(() => {
-      for (const each of [...this.parked.values()]) this.forget(each);
+      // who waits for a call gets its end, like the callers of all others
+      for (const each of [...this.parked.values()]) if (!each.call.attended) this.forget(each);
     });
   }
 
@@ -68,15 +73,15 @@ export class ParkedCalls {
     const parked = this.parked.get(key);
     if (!parked) throw staleState();
     const responses = isObject(call.params.inputResponses) ? call.params.inputResponses : {};
-    const digest = canonical(responses);
+    const digest = digestOf(responses);
     const spent = parked.spent.get(round);
-    if (spent && spent.digest !== digest)
-      throw new GatewayError('invalid_params', 'This `params.requestState` was already used with other answers.');
+    if (spent) return join(parked, spent, { call, digest });
+    if (round !== parked.round) throw staleState();
     parked.call.attach(call.exchange);
-    if (spent) return spent.reply;
     parked.call.answer(responses);
     const reply = this.turn(call, target, parked);
     parked.spent.set(round, { digest, reply });
+    parked.spent.delete(round - MAX_SPENT);
     reply.catch(() => undefined); // whoever asked is told; those who join later are too
     return reply;
   }
@@ -96,9 +101,12 @@ export class ParkedCalls {
   /** Leaves the call waiting for its caller. Throws `overloaded`, and cancels it, where too many do. */
   private park(parked: Parked): void {
     parked.call.detach();
+    if (this.stopping.aborted) {
+      this.forget(parked);
+      throw new GatewayError('shutting_down', 'The gateway is stopping; nobody will be there to take the answers.');
+    }
     if (!this.parked.has(parked.key)) {
-      const own = [...this.parked.values()].filter(({ principal }) => principal === parked.principal).length;
-      if (this.parked.size >= MAX_PARKED || own >= MAX_PER_PRINCIPAL) {
+      if (!this.makeRoom(parked.principal)) {
         parked.call.cancel();
         throw new GatewayError(
           'overloaded',
@@ -109,6 +117,16 @@ export class ParkedCalls {
     }
     parked.round++;
     this.keep(parked);
+  }
+
+  /** Returns whether there is room for one more of this principal; outcomes that are kept make way, the oldest first. */
+  private makeRoom(principal: string): boolean {
+    const own = [...this.parked.values()].filter((each) => each.principal === principal);
+    if (this.parked.size < MAX_PARKED && own.length < MAX_PER_PRINCIPAL) return true;
+    const candidates = own.length < MAX_PER_PRINCIPAL ? [...this.parked.values()] : own;
+    const ended = candidates.find(({ call }) => call.outcome !== undefined);
+    if (ended) this.forget(ended);
+    return ended !== undefined;
   }
 
   /** What was never parked has nobody who could come back for it. */
@@ -123,6 +141,22 @@ export class ParkedCalls {
     this.parked.delete(parked.key);
     parked.call.cancel();
   }
+}
+
+/** The same state again: with the same answers it gets the same reply, and nothing is sent (wire.md, Questions 2). */
+function join(
+  { call: parked }: Parked,
+  spent: Spent,
+  { call, digest }: { readonly call: Call; readonly digest: string },
+): Promise<Reply> {
+  if (spent.digest !== digest)
+    throw new GatewayError('invalid_params', 'This `params.requestState` was already used with other answers.');
+  if (parked.attended) parked.attach(call.exchange);
+  return spent.reply;
+}
+
+function digestOf(responses: JsonObject): string {
+  return createHash('sha256').update(canonical(responses)).digest('base64url');
 }
 
 /** A failure that came of a question which the caller could not be asked names what it lacks (wire.md, Questions 6). */

@@ -83,6 +83,7 @@ export class Instance {
     let instance: Instance | undefined;
     let early: string | undefined;
     let changedEarly: boolean | undefined;
+    const known: KnownRoots = { result: { roots: [] } };
     try {
       const connection = await connect({
         ...options.context,
@@ -108,7 +109,7 @@ export class Instance {
             else if (method.endsWith('/list_changed')) changedEarly = true;
           },
           isOwners: (method) => method === 'roots/list' && options.owner?.session?.reachable === true,
-          question: (asked) => ask(options, asked),
+          question: (asked) => ask(options, asked, known),
           log: (params) => tellOwner(options, params),
           noise: (what) => on.noise(what),
         },
@@ -232,15 +233,29 @@ export class Instance {
   }
 }
 
+/** The roots that the modern client of an instance last gave it, or none. */
+interface KnownRoots {
+  result: JsonObject;
+}
+
 /** Passes a question on to whoever it belongs to, and never to anybody else. Throws GatewayError, which the server gets. */
-async function ask({ owner, server, on }: InstanceOptions, asked: AskedQuestion): Promise<QuestionAnswer> {
+async function ask(
+  { owner, server, on }: InstanceOptions,
+  asked: AskedQuestion,
+  known: KnownRoots,
+): Promise<QuestionAnswer> {
   const { method, params, signal } = asked;
   // whose the roots are is plain on an instance with an owner, however many calls it runs
   const isOwnersRoots = method === 'roots/list' && owner !== undefined;
   if (!isOwnersRoots) on.asked(method);
   const exchange = asked.exchange ?? outsideOf(owner, asked);
-  if (exchange) return await exchange.ask({ method, params, signal });
-  if (isOwnersRoots) return { result: { roots: [] } };
+  if (exchange) {
+    const answer = await exchange.ask({ method, params, signal });
+    if (isOwnersRoots && 'result' in answer) known.result = answer.result;
+    return answer;
+  }
+  // a modern client can be asked in a call only (wire.md, Questions 8)
+  if (isOwnersRoots && isObject(owner.capabilities.roots)) return { result: known.result };
   if (asked.inFlight > 1) throw unattributable(server, asked);
   throw new GatewayError('question_undeclared', `No caller of "${server.name}" is there to answer ${method}.`);
 }

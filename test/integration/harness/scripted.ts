@@ -12,6 +12,8 @@ export interface Visit {
   readonly rpc: string;
   readonly id: JsonValue | undefined;
   readonly params: JsonObject;
+  /** What a response brings: the answer to a question of the server. */
+  readonly answer: JsonObject;
   readonly headers: IncomingHttpHeaders;
   readonly response: ServerResponse;
 }
@@ -42,17 +44,19 @@ export async function startScripted(
     request.on('end', () => {
       const text = Buffer.concat(chunks).toString();
       const message: unknown = text === '' ? {} : JSON.parse(text);
-      const { id, method, params } = isObject(message) ? message : {};
+      const { id, method, params, result, error } = isObject(message) ? message : {};
+      const said = result ?? error;
       const visit: Visit = {
         http: request.method ?? '',
         rpc: typeof method === 'string' ? method : '',
         id,
         params: isObject(params) ? params : {},
+        answer: isObject(said) ? said : {},
         headers: request.headers,
         response,
       };
-      const result = script(visit);
-      if (result) answer(visit, result);
+      const scripted = script(visit);
+      if (scripted) answer(visit, scripted);
       seen.push(visit);
       news.emit('visit', visit);
     });

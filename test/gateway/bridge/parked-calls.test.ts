@@ -1,0 +1,329 @@
+// Calls whose questions are with the client: rounds, limits, and what is left of them.
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { type Call, type Target } from '../../../src/core/call.ts';
+import { Cancellation } from '../../../src/core/cancellation.ts';
+import { type Exchange, type QuestionAnswer } from '../../../src/core/exchange.ts';
+import { isObject, type JsonObject } from '../../../src/core/json.ts';
+import { type Reply } from '../../../src/core/reply.ts';
+import { ParkedCalls } from '../../../src/gateway/bridge/parked-calls.ts';
+import { RequestStates } from '../../../src/gateway/bridge/request-state.ts';
+import { Keyring } from '../../../src/storage/keyring.ts';
+import { makeCall } from '../../audit/bare-call.ts';
+import { temporaryFolder } from '../../storage/temporary.ts';
+
+const TARGET: Target = { kind: 'tool', server: 'one', exposed: 'one__ask', original: 'ask' };
+const FORM = { mode: 'form', message: 'Who?', requestedSchema: { type: 'object' } };
+const CAPABILITIES = { elicitation: { form: {}, url: {} } };
+const YES = { action: 'accept', content: { name: 'Ada' } };
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+interface Caller {
+  readonly call: Call;
+  readonly leaving: Cancellation;
+  readonly progress: JsonObject[];
+}
+
+function caller(params: JsonObject = {}, principal = 'alice', capabilities: JsonObject = CAPABILITIES): Caller {
+  const leaving = new Cancellation();
+  const progress: JsonObject[] = [];
+  const exchange = { signal: leaving.signal, capabilities, progress: (said: JsonObject) => progress.push(said) };
+  const call = makeCall({
+    params: { name: 'one__ask', ...params },
+    principal: { ...makeCall().principal, id: principal },
+    exchange: exchange as unknown as Exchange,
+  });
+  return { call, leaving, progress };
+}
+
+function world() {
+  const stopping = new Cancellation();
+  const states = new RequestStates(new Keyring(temporaryFolder()));
+  const parked = new ParkedCalls({ states, stopping: stopping.signal });
+  const resume = ({ call }: Caller) => {
+    const state = states.open(call, TARGET)?.parked;
+    if (!state) throw new Error('the state names no parked call');
+    return parked.resume(call, TARGET, state);
+  };
+  return { parked, stopping, resume };
+}
+
+/** A server that asks one form after the other; tells what it was answered, and whether it was cancelled. */
+function asking(rounds = 1) {
+  const answers: QuestionAnswer[] = [];
+  let seen: Exchange | undefined;
+  let cancelled = false;
+  const run = async (exchange: Exchange): Promise<Reply> => {
+    seen = exchange;
+    exchange.signal.onAbort(() => (cancelled = true));
+    for (let round = 0; round < rounds; round++)
+      answers.push(await exchange.ask({ method: 'elicitation/create', params: FORM, signal: exchange.signal }));
+    return { kind: 'result', result: { content: [], answered: answers.length } };
+  };
+  return { run, answers, exchange: () => seen, wasCancelled: () => cancelled };
+}
+
+/** Lets everything happen that 20 ms and no answer make happen. */
+async function settle(): Promise<void> {
+  await turn();
+  await vi.advanceTimersByTimeAsync(20);
+  await turn();
+}
+
+async function replied(reply: Promise<Reply>): Promise<JsonObject> {
+  const [outcome] = await Promise.all([Promise.allSettled([reply]), settle()]);
+  if (outcome[0].status === 'rejected') throw outcome[0].reason;
+  const result = outcome[0].value;
+  if (result.kind !== 'result') throw new Error('no result');
+  return result.result;
+}
+
+async function stateOf(reply: Promise<Reply>): Promise<string> {
+  const { requestState } = await replied(reply);
+  if (typeof requestState !== 'string') throw new Error('no state');
+  return requestState;
+}
+
+const keysOf = ({ inputRequests }: JsonObject): string[] => (isObject(inputRequests) ? Object.keys(inputRequests) : []);
+
+test('a caller that leaves after it was asked cancels nothing; before that, and while it waits for the rest, it does', async () => {
+  const { parked, resume } = world();
+  const [asked, before, after] = [asking(), asking(0), asking(2)];
+
+  const first = caller();
+  await stateOf(parked.begin(first.call, TARGET, asked.run));
+  first.leaving.abort();
+  expect(asked.wasCancelled()).toBe(false);
+
+  const second = caller();
+  const never = new Promise<Reply>(() => undefined);
+  void parked.begin(second.call, TARGET, (exchange) => before.run(exchange).then(() => never));
+  await settle();
+  second.leaving.abort();
+  expect(before.wasCancelled()).toBe(true);
+
+  const requestState = await stateOf(parked.begin(caller().call, TARGET, after.run));
+  const third = caller({ requestState, inputResponses: { q1: YES } });
+  const reply = resume(third);
+  third.leaving.abort();
+  await expect(replied(reply)).rejects.toThrow();
+  expect(after.wasCancelled()).toBe(true);
+});
+
+test('a call that several wait for is cancelled when the last of them leaves, and the latest hears its progress', async () => {
+  const { parked, resume } = world();
+  const server = asking();
+  const open = Promise.withResolvers<undefined>();
+  const run = async (exchange: Exchange) => {
+    const reply = await server.run(exchange);
+    exchange.progress({ progress: 1 });
+    await open.promise;
+    return reply;
+  };
+  const requestState = await stateOf(parked.begin(caller().call, TARGET, run));
+  const [one, two] = [1, 2].map(() => caller({ requestState, inputResponses: { q1: YES } })) as [Caller, Caller];
+  const replies = [resume(one), resume(two)];
+  await settle();
+
+  expect([one.progress.length, two.progress.length]).toEqual([0, 1]);
+  two.leaving.abort();
+  expect(server.wasCancelled()).toBe(false);
+  open.resolve(undefined);
+  expect(await replied(replies[0] ?? Promise.reject(new Error()))).toMatchObject({ answered: 1 });
+  expect(server.answers).toHaveLength(1);
+});
+
+test('who comes back for a round that is over gets its reply, and does not disturb the questions that are open', async () => {
+  const { parked, resume } = world();
+  const server = asking(2);
+  const requestState = await stateOf(parked.begin(caller().call, TARGET, server.run));
+  const answer = { requestState, inputResponses: { q1: YES } };
+  const second = await replied(resume(caller(answer)));
+  const late = caller(answer);
+
+  expect(await replied(resume(late))).toEqual(second);
+  late.leaving.abort();
+  expect(server.wasCancelled()).toBe(false);
+  expect(() => resume(caller({ requestState, inputResponses: {} }))).toThrow('already used with other answers');
+});
+
+test('malformed and missing answers are asked again with a fresh state, and unknown ones ignored', async () => {
+  const { parked, resume } = world();
+  const server = asking();
+  let requestState = await stateOf(parked.begin(caller().call, TARGET, server.run));
+  const wrong: unknown[] = [
+    undefined,
+    {},
+    { q1: null },
+    { q1: 'yes' },
+    { q1: { action: 'perhaps' } },
+    { q1: { action: 'accept', content: [] } },
+    { q2: YES, constructor: YES },
+    [YES],
+  ];
+  for (const inputResponses of wrong) {
+    const result = await replied(
+      resume(caller({ requestState, ...(inputResponses !== undefined && { inputResponses }) } as JsonObject)),
+    );
+    expect(keysOf(result)).toEqual(['q1']);
+    expect(result.requestState).not.toBe(requestState);
+    requestState = result.requestState as string;
+  }
+
+  expect(await replied(resume(caller({ requestState, inputResponses: { q1: YES } })))).toMatchObject({ answered: 1 });
+  expect(server.answers).toEqual([{ result: YES }]);
+});
+
+test('a call is cancelled, and its state worth nothing, ten minutes after its questions went out', async () => {
+  const { parked, resume } = world();
+  const server = asking();
+  const requestState = await stateOf(parked.begin(caller().call, TARGET, server.run));
+  await vi.advanceTimersByTimeAsync(10 * 60_000 - 1);
+  expect(server.wasCancelled()).toBe(false);
+  await vi.advanceTimersByTimeAsync(1);
+
+  expect(server.wasCancelled()).toBe(true);
+  expect(() => resume(caller({ requestState, inputResponses: { q1: YES } }))).toThrow('has expired');
+});
+
+test('a question that was withdrawn is not asked, and what came of the call is kept for the retry', async () => {
+  const { parked, resume } = world();
+  const withdrawal = new Cancellation();
+  const run = async (exchange: Exchange): Promise<Reply> => {
+    await exchange.ask({ method: 'elicitation/create', params: FORM, signal: withdrawal }).catch(() => undefined);
+    return { kind: 'result', result: { content: [], finished: true } };
+  };
+  const requestState = await stateOf(parked.begin(caller().call, TARGET, run));
+  withdrawal.abort();
+  await settle();
+
+  for (let time = 0; time < 2; time++)
+    expect(await replied(resume(caller({ requestState, inputResponses: { q1: YES } })))).toMatchObject({
+      finished: true,
+    });
+});
+
+test('one principal has at most 100 calls with open questions, and one more is cancelled; others have theirs', async () => {
+  const { parked } = world();
+  for (let count = 0; count < 100; count++) await stateOf(parked.begin(caller().call, TARGET, asking().run));
+  const refused = asking();
+
+  await expect(stateOf(parked.begin(caller().call, TARGET, refused.run))).rejects.toMatchObject({ code: 'overloaded' });
+  expect(refused.wasCancelled()).toBe(true);
+  expect(await stateOf(parked.begin(caller({}, 'bob').call, TARGET, asking().run))).toMatch(/./);
+});
+
+test('outcomes that are kept for a retry make way for new questions', async () => {
+  const { parked, resume } = world();
+  let retry = caller();
+  let first = retry;
+  for (let count = 0; count < 150; count++) {
+    const requestState = await stateOf(parked.begin(caller().call, TARGET, asking().run));
+    retry = caller({ requestState, inputResponses: { q1: YES } });
+    await replied(resume(retry));
+    if (count === 0) first = retry;
+  }
+
+  expect(() => resume(first)).toThrow('has expired');
+  expect(await replied(resume(retry))).toMatchObject({ answered: 1 });
+});
+
+test('all principals together have at most 1,000', async () => {
+  const { parked } = world();
+  const begin = (principal: string) => parked.begin(caller({}, principal).call, TARGET, asking().run);
+  const all = Array.from({ length: 1_000 }, (_, count) => begin(`principal ${count % 10}`));
+  await settle();
+  await Promise.all(all);
+
+  await expect(stateOf(begin('one more'))).rejects.toMatchObject({ code: 'overloaded' });
+});
+
+test('a stop cancels the calls that wait for answers, lets those that are waited for finish, and parks no more', async () => {
+  const { parked, stopping, resume } = world();
+  const [waiting, attended, again] = [asking(), asking(), asking(2)];
+  const open = Promise.withResolvers<undefined>();
+  await stateOf(parked.begin(caller().call, TARGET, waiting.run));
+  const run = (exchange: Exchange) => attended.run(exchange).then((reply) => open.promise.then(() => reply));
+  const state = await stateOf(parked.begin(caller().call, TARGET, run));
+  const other = await stateOf(parked.begin(caller().call, TARGET, again.run));
+  const finishing = resume(caller({ requestState: state, inputResponses: { q1: YES } }));
+  const asksAgain = resume(caller({ requestState: other, inputResponses: { q1: YES } }));
+  stopping.abort();
+  open.resolve(undefined);
+
+  expect(waiting.wasCancelled()).toBe(true);
+  const [finished, refused] = await Promise.allSettled([replied(finishing), replied(asksAgain)]);
+  expect(finished).toMatchObject({ status: 'fulfilled', value: { answered: 1 } });
+  expect(refused).toMatchObject({ status: 'rejected', reason: { code: 'shutting_down' } });
+  expect(again.wasCancelled()).toBe(true);
+});
+
+test('questions of one call keep their own keys apart, name them where they may, and come back as one round', async () => {
+  const { parked } = world();
+  const ask = (exchange: Exchange, _meta?: JsonObject) =>
+    exchange.ask({
+      method: 'elicitation/create',
+      params: { ...FORM, ...(_meta && { _meta }) },
+      signal: exchange.signal,
+    });
+  const run = async (exchange: Exchange): Promise<Reply> => {
+    const named = { 'mcp-gateway/inputKey': 'user_name', 'com.example/kept': 1 };
+    await Promise.all([
+      ask(exchange),
+      ask(exchange, named),
+      ask(exchange, named),
+      ask(exchange, { 'mcp-gateway/inputKey': '' }),
+      ask(exchange, { 'mcp-gateway/inputKey': 'x'.repeat(129) }),
+      ask(exchange, { 'mcp-gateway/inputKey': 'q5' }),
+      ask(exchange),
+    ]);
+    return { kind: 'result', result: {} };
+  };
+  const result = await replied(parked.begin(caller().call, TARGET, run));
+
+  expect(keysOf(result)).toEqual(['q1', 'user_name', 'q2', 'q3', 'q4', 'q5', 'q6']);
+  expect((result.inputRequests as JsonObject).user_name).toEqual({
+    method: 'elicitation/create',
+    params: { ...FORM, _meta: { 'com.example/kept': 1 } },
+  });
+});
+
+test('an answer that came before its question is given once', async () => {
+  const { parked } = world();
+  const server = asking(2);
+  const first = caller({ inputResponses: { q1: YES } });
+  const run = async (exchange: Exchange): Promise<Reply> => {
+    const named = { ...FORM, _meta: { 'mcp-gateway/inputKey': 'q1' } };
+    const signal = exchange.signal;
+    server.answers.push(await exchange.ask({ method: 'elicitation/create', params: named, signal }));
+    await exchange.ask({ method: 'elicitation/create', params: named, signal });
+    return { kind: 'result', result: {} };
+  };
+
+  expect(keysOf(await replied(parked.begin(first.call, TARGET, run)))).toEqual(['q1']);
+  expect(server.answers).toEqual([{ result: YES }]);
+});
+
+test('every capability that was wanting is named', async () => {
+  const { parked } = world();
+  const run = async (exchange: Exchange): Promise<Reply> => {
+    const ask = (method: string, params: JsonObject) =>
+      exchange.ask({ method, params, signal: exchange.signal }).catch(() => undefined);
+    await ask('elicitation/create', FORM);
+    await ask('elicitation/create', { mode: 'url', message: 'Go', url: 'https://a.example', elicitationId: '1' });
+    await ask('sampling/createMessage', { messages: [], tools: [] });
+    return { kind: 'result', result: { isError: true, content: [{ type: 'text', text: 'cannot go on' }] } };
+  };
+
+  await expect(replied(parked.begin(caller({}, 'alice', {}).call, TARGET, run))).rejects.toMatchObject({
+    code: 'capability_required',
+    message: expect.stringContaining('cannot go on') as string,
+    data: { requiredCapabilities: { elicitation: { form: {}, url: {} }, sampling: { tools: {} } } },
+  });
+});

@@ -1,0 +1,116 @@
+// What waits for a client's answers does not stand in the way: of a stop, of other calls, of questions outside any call.
+import { afterEach, expect, test } from 'vitest';
+import { type JsonObject } from '../../src/core/json.ts';
+import { FORM, type StandingAsk, startAsking, told, toldIn } from './harness/asking.ts';
+import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { errorOf, modern, openSession, resultOf, send, stream } from './harness/raw.ts';
+
+const ADA = { action: 'accept', content: { name: 'Ada' } };
+const elicit = 'elicitation/create';
+const cleanups: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** Ends with the test, whatever comes of it. */
+async function kept<T extends { stop(): Promise<unknown> }>(starting: Promise<T>): Promise<T> {
+  const started = await starting;
+  cleanups.push(() => started.stop());
+  return started;
+}
+
+const CAPABILITIES = { elicitation: { form: {} }, roots: {} };
+const call = (name: string, more: JsonObject = {}) =>
+  modern(
+    'tools/call',
+    { name, arguments: {}, ...more },
+    { meta: { 'io.modelcontextprotocol/clientCapabilities': CAPABILITIES } },
+  );
+
+async function gatewayOf(mcpServers: object): Promise<RunningGateway> {
+  const gateway = await kept(startGateway({ config: { mcpServers }, args: ['--log-level', 'warn'] }));
+  await gateway.attempted();
+  return gateway;
+}
+
+test('a gateway that stops cancels the calls whose questions are with the client', async () => {
+  const cancelled = Promise.withResolvers<string>();
+  const server = await kept(
+    startAsking({
+      form: async (own) => {
+        void own.cancelled.then(() => cancelled.resolve('cancelled'));
+        return told(await own.ask(elicit, FORM));
+      },
+    }),
+  );
+  const gateway = await gatewayOf({ s: { url: server.url } });
+  expect(resultOf(await send(gateway.origin, call('s__form')))).toMatchObject({ resultType: 'input_required' });
+
+  expect(await gateway.stop()).toBe(0);
+
+  expect(await cancelled.promise).toBe('cancelled');
+});
+
+test('of one principal 100 calls wait for answers; the next is refused and cancelled at the server', async () => {
+  const cancelled: Promise<void>[] = [];
+  const server = await kept(
+    startAsking({
+      form: async (own) => {
+        cancelled.push(own.cancelled);
+        return told(await own.ask(elicit, FORM));
+      },
+    }),
+  );
+  const gateway = await gatewayOf({ s: { url: server.url } });
+  const answers: JsonObject[] = [];
+  for (let count = 0; count < 100; count++) answers.push(resultOf(await send(gateway.origin, call('s__form'))));
+  const refused = await send(gateway.origin, call('s__form'));
+  await cancelled[100];
+  const { requestState = '' } = answers[0] ?? {};
+  const answered = await send(gateway.origin, call('s__form', { requestState, inputResponses: { q1: ADA } }));
+
+  expect(new Set(answers.map(({ requestState: state }) => state)).size).toBe(100);
+  expect(errorOf(refused)).toMatchObject({ code: -33007, data: { retryable: true } });
+  expect(toldIn(resultOf(answered))).toEqual(ADA);
+});
+
+test('a process that waits for an answer does not keep its principal from calling it', async () => {
+  const gateway = await gatewayOf({
+    s: fixture('sdk-server.ts', '--era', 'legacy', '--transport', 'stdio'),
+  });
+  const ask = (more: JsonObject = {}) =>
+    send(gateway.origin, call('s__ask_form', { arguments: { label: 'x' }, ...more }));
+  const [one, two] = [resultOf(await ask()), resultOf(await ask())];
+  const echoed = resultOf(await send(gateway.origin, call('s__echo', { arguments: { text: 'hello' } })));
+
+  expect(echoed).toMatchObject({ content: [{ text: 'hello' }] });
+  for (const { requestState = '' } of [two, one]) {
+    const answer = { action: 'accept', content: { color: 'red' } };
+    expect(toldIn(resultOf(await ask({ requestState, inputResponses: { q1: answer } })))).toMatchObject(answer);
+  }
+});
+
+test('roots asked outside any call are the last that the modern client gave, or none; sessions are asked; others get an error', async () => {
+  const standing = new Map<unknown, StandingAsk>();
+  const news = Promise.withResolvers<undefined>();
+  let wanted = 0;
+  const server = await kept(
+    startAsking({ roots: async ({ ask }) => told(await ask('roots/list')) }, (ask, visit) => {
+      standing.set(visit.headers['mcp-session-id'], ask);
+      if (standing.size === wanted) news.resolve(undefined);
+    }),
+  );
+  const gateway = await gatewayOf({ s: { url: server.url, isolation: 'principal' } });
+  wanted = 2;
+  const first = resultOf(await send(gateway.origin, call('s__roots')));
+  await news.promise;
+  const [shared, own] = [...standing.values()];
+  const roots = { roots: [{ uri: 'file:///home/ada', name: 'home' }] };
+
+  expect(await own?.('roots/list')).toEqual({ roots: [] });
+  const { requestState = '' } = first;
+  await send(gateway.origin, call('s__roots', { requestState, inputResponses: { q1: roots } }));
+  expect(await own?.('roots/list')).toEqual(roots);
+  expect(await own?.(elicit, FORM)).toMatchObject({ code: -32601 });
+  expect(await shared?.('roots/list')).toMatchObject({ code: -32601 });
+});
