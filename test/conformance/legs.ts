@@ -1,4 +1,9 @@
 // The two ways in which the gateway is looked at: before a server, and as a client.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fixture, startGateway } from '../integration/harness/gateway.ts';
 import { type RunningServer, startServer } from '../integration/harness/servers.ts';
@@ -20,7 +25,8 @@ export async function findOfServer(way: ServerWay, { revision, direct }: ServerO
   const { transport } = way;
   const server = typeof way.server === 'string' ? way.server : way.server[revision];
   if (transport === 'stdio') {
-    return await through(way, { revision, servers: { [NAME]: fixture(server, '--transport', 'stdio') } });
+    await using pipe = await warmed(fixture(server, '--transport', 'stdio'));
+    return await through(way, { revision, servers: { [NAME]: pipe.entry } });
   }
   const running = await startServer(server, '--transport', transport);
   try {
@@ -35,6 +41,21 @@ const entry = ({ url }: RunningServer, transport: string): object => ({
   url,
   ...(transport === 'sse' && { type: 'sse' }),
 });
+
+/**
+ * Has the server run once, so that the processes that the gateway starts later find their code compiled: a parked call occupies
+ * its process, the next one needs another, and the suite waits 500 ms for it.
+ */
+async function warmed({ command, args }: ReturnType<typeof fixture>): Promise<AsyncDisposable & { entry: object }> {
+  const cache = mkdtempSync(join(tmpdir(), 'conformance-code-'));
+  const env = { NODE_COMPILE_CACHE: cache };
+  // its input is at the end from the beginning, which ends it
+  await once(spawn(command, args, { env: { ...process.env, ...env }, stdio: 'ignore' }), 'exit');
+  return {
+    entry: { command, args, env },
+    [Symbol.asyncDispose]: () => rm(cache, { recursive: true, force: true }),
+  };
+}
 
 interface Behind {
   readonly revision: Revision;
