@@ -83,6 +83,20 @@ test('all pages are read; lists that have no end or are too long cost nothing bu
   expect(endless.count('tools/list')).toBe(1_000);
 });
 
+test('an entry that is too large for everybody’s list is left out alone, with a warning', async () => {
+  const large = tool('large', { description: 'd'.repeat(256 * 1024) });
+  const server = await paged(() =>
+    list([tool('before'), large, tool('after', { description: 'd'.repeat(200 * 1024) })]),
+  );
+  const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: server.url } } } }));
+  await gateway.attempted();
+
+  expect(await toolNames(gateway.url)).toEqual(['s__before', 's__after']);
+  expect((await statusOf(gateway, 's')).warnings).toEqual([
+    '1 entries of tools/list are not offered: they are over 262144 bytes',
+  ]);
+});
+
 test('a list that breaks later keeps its last good entries, and its tools still work', async () => {
   let broken = false;
   let news: ((message: JsonObject) => void) | undefined;
