@@ -63,7 +63,10 @@ export async function startAsking(
 
   return startScripted((visit) => {
     const { http, rpc, id, params, response } = visit;
-    if (rpc === 'server/discover') { refuse(visit, 400); return; }
+    if (rpc === 'server/discover') {
+      refuse(visit, 400);
+      return;
+    }
     if (rpc === 'initialize') {
       const result = {
         protocolVersion: '2025-11-25',
