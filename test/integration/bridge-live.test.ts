@@ -45,8 +45,7 @@ const TOOLS: Readonly<Record<string, (state: unknown, responses: unknown) => Jso
     state === undefined
       ? input({ u: { method: elicit, params: { mode: 'url', message: 'Go', url: 'https://a.example/x' } } }, 'u')
       : said('paid'),
-  large: (state) =>
-    state === undefined ? input(forms('who'), 'x'.repeat(64 * 1024)) : said(`${String(state).length}`),
+  large: (state) => (state === undefined ? input(forms('who'), 'x'.repeat(64 * 1024)) : told((state as string).length)),
   too_large: () => input(forms('who'), 'x'.repeat(64 * 1024 + 1)),
 };
 
@@ -64,7 +63,7 @@ beforeAll(async () => {
         .end(JSON.stringify({ jsonrpc: '2.0', id, error }));
       return undefined;
     }
-    return TOOLS[String(params.name)]?.(params.requestState, params.inputResponses);
+    return TOOLS[typeof params.name === 'string' ? params.name : '']?.(params.requestState, params.inputResponses);
   };
   server = await startScripted(modern(() => [...Object.keys(TOOLS), 'needs'].map((name) => tool(name)), script));
   gateway = await startGateway({ config: { mcpServers: { m: { url: server.url } } }, args: ['--log-level', 'warn'] });

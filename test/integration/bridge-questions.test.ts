@@ -1,7 +1,8 @@
 // A modern client at a legacy server that asks: rounds of questions, states, and what becomes of them (wire.md, Questions).
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { isObject, type JsonObject } from '../../src/core/json.ts';
-import { FORM, PROMPT, RESOURCE, SAMPLING, startAsking, told, toldIn } from './harness/asking.ts';
+import { type JsonObject } from '../../src/core/json.ts';
+import { FORM, PROMPT, RESOURCE, SAMPLING, startAsking, toldIn } from './harness/asking.ts';
+import { ASKING_TOOLS, cancelledCalls, gate, holds, labelOf } from './harness/asking-tools.ts';
 import { type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
 import { ALICE, BOB } from './harness/principals.ts';
 import { errorOf, modern, open, resultOf, send, stream } from './harness/raw.ts';
@@ -14,18 +15,6 @@ const STALE = { code: -32602 };
 const elicit = 'elicitation/create';
 let server: ScriptedServer;
 let gateway: RunningGateway;
-/** Calls of `hold`, by label: resolved by the test. */
-const holds = new Map<string, PromiseWithResolvers<undefined>>();
-const cancelledCalls = new Map<string, PromiseWithResolvers<undefined>>();
-
-function gate(gates: Map<string, PromiseWithResolvers<undefined>>, label: unknown): PromiseWithResolvers<undefined> {
-  const known = gates.get(String(label)) ?? Promise.withResolvers<undefined>();
-  gates.set(String(label), known);
-  return known;
-}
-
-const labelOf = (params: JsonObject): unknown => (isObject(params.arguments) ? params.arguments.label : undefined);
-
 const AUTH = {
   tokens: [
     { id: 'alice', token: '${env:ALICE}' },
@@ -34,80 +23,7 @@ const AUTH = {
 };
 
 beforeAll(async () => {
-  server = await startAsking({
-    form: async ({ ask }) => told(await ask(elicit, FORM)),
-    other_form: async ({ ask }) => told(await ask(elicit, FORM)),
-    works_on: async ({ ask, send: tell, visit }) => {
-      const { _meta } = visit.params;
-      const answer = await ask(elicit, FORM);
-      const progressToken = isObject(_meta) ? _meta.progressToken : '';
-      tell({ method: 'notifications/progress', params: { progressToken, progress: 1 } });
-      tell({ method: 'notifications/message', params: { level: 'info', data: 'working' } });
-      return told(answer);
-    },
-    recorded: async ({ ask }) => told(await ask(elicit, FORM)),
-    several: async ({ ask }) =>
-      told(
-        await Promise.all([
-          ask(elicit, { ...FORM, _meta: { 'mcp-gateway/inputKey': 'user' } }),
-          ask('sampling/createMessage', SAMPLING),
-          ask('roots/list'),
-        ]),
-      ),
-    rounds: async ({ ask }) => {
-      const answers: JsonObject[] = [];
-      for (let round = 1; round <= 12; round++) answers.push(await ask(elicit, { ...FORM, message: `round ${round}` }));
-      return told(answers.map(({ content }) => (content as JsonObject).name));
-    },
-    url: async ({ ask }) =>
-      told(await ask(elicit, { mode: 'url', message: 'Go', url: 'https://a.example/x', elicitationId: 'its own' })),
-    tolerant: async ({ ask }) => told(await ask('sampling/createMessage', SAMPLING)),
-    strict: async ({ ask }) => {
-      const refusal = await ask('sampling/createMessage', SAMPLING);
-      return { isError: true, content: [{ type: 'text', text: `no sampling: ${String(refusal.message)}` }] };
-    },
-    failing: async ({ ask }) => {
-      await ask(elicit, { mode: 'url', message: 'Go', url: 'https://a.example/x', elicitationId: '1' });
-      return { error: { code: -32000, message: 'no page, no work' } };
-    },
-    finishes: async ({ ask, visit }) => {
-      void ask(elicit, FORM);
-      await gate(holds, labelOf(visit.params)).promise;
-      return told('finished by itself');
-    },
-    withdraws: async ({ ask, send: tell, visit }) => {
-      const { arguments: args } = visit.params;
-      const id = `withdrawn ${String(isObject(args) && args.label)}`;
-      void ask(elicit, FORM, { id });
-      await gate(holds, labelOf(visit.params)).promise;
-      tell({ method: 'notifications/cancelled', params: { requestId: id } });
-      return told(await ask(elicit, { ...FORM, message: 'another question' }));
-    },
-    leaves: async ({ ask, cancelled, visit, send: tell }) => {
-      void cancelled.then(() => gate(cancelledCalls, labelOf(visit.params)).resolve(undefined));
-      const { _meta } = visit.params;
-      tell({
-        method: 'notifications/progress',
-        params: { progressToken: isObject(_meta) ? _meta.progressToken : '', progress: 1 },
-      });
-      await gate(holds, labelOf(visit.params)).promise;
-      return told(await ask(elicit, FORM));
-    },
-    page_first: async ({ visit }) => {
-      const label = labelOf(visit.params);
-      if (holds.has(String(label))) return told('the page was seen');
-      gate(holds, label);
-      const elicitations = [{ mode: 'url', elicitationId: 'e1', url: 'https://a.example/pay', message: 'Pay first' }];
-      return { error: { code: -32042, message: 'a page first', data: { elicitations } } };
-    },
-    [PROMPT]: async ({ ask }) => {
-      const answer = await ask(elicit, FORM);
-      return { messages: [{ role: 'user', content: { type: 'text', text: JSON.stringify(answer) } }] };
-    },
-    [RESOURCE]: async ({ ask }) => ({
-      contents: [{ uri: RESOURCE, text: JSON.stringify(await ask(elicit, FORM)) }],
-    }),
-  });
+  server = await startAsking(ASKING_TOOLS);
   gateway = await startGateway({
     config: {
       auth: AUTH,
@@ -340,7 +256,9 @@ describe('A state', () => {
     const first = resultOf(await send(other.origin, modern(sent.method, call, sent)));
     await other.stop('SIGKILL');
     const next = await startGateway({ space: place });
-    onTestFinished(async () => void (await next.stop()));
+    onTestFinished(async () => {
+      await next.stop();
+    });
     await next.attempted();
     const retry = { ...call, requestState: first.requestState ?? '', inputResponses: { q1: ADA } };
 

@@ -63,7 +63,10 @@ export async function startAsking(
 
   return startScripted((visit) => {
     const { http, rpc, id, params, response } = visit;
-    if (rpc === 'server/discover') return refuse(visit, 400);
+    if (rpc === 'server/discover') {
+      refuse(visit, 400);
+      return;
+    }
     if (rpc === 'initialize') {
       const result = {
         protocolVersion: '2025-11-25',
@@ -80,7 +83,7 @@ export async function startAsking(
     }
     if (http === 'POST' && id !== undefined && rpc !== '') {
       if (lists[rpc]) return lists[rpc];
-      const script = scripts[String(params.name ?? params.uri)];
+      const script = scripts[nameOf(params)];
       if (script) void run(visit, script);
       else refuse(visit, 400);
       return undefined;
@@ -110,4 +113,9 @@ export const told = (value: unknown): JsonObject => ({ content: [{ type: 'text',
 export function toldIn({ content }: JsonObject): unknown {
   const [block] = Array.isArray(content) ? content : [];
   return JSON.parse(isObject(block) && typeof block.text === 'string' ? block.text : 'null');
+}
+
+function nameOf({ name, uri }: JsonObject): string {
+  const named = name ?? uri;
+  return typeof named === 'string' ? named : '';
 }
