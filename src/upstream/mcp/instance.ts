@@ -223,6 +223,7 @@ export class Instance {
     if (method.endsWith('/list_changed')) this.watch.changed();
     else if (method === 'notifications/resources/updated' && typeof params.uri === 'string')
       this.options.on.updated(params.uri, this.owner);
+    else if (method === 'notifications/elicitation/complete') this.owner?.session?.standing.notify(method, params);
   }
 
   private tellRootsChanged(): void {

@@ -1,5 +1,4 @@
 // A configured server: keeps its offer fresh, decides which of its instances a call runs on, and sees to it that there are any.
-import { isDeepStrictEqual } from 'node:util';
 import { EMPTY_OFFER, type ServerOffer } from '../../catalog/offer.ts';
 import { type StoredOffer } from '../../catalog/store.ts';
 import { type ServerConfig } from '../../config/config.ts';
@@ -16,9 +15,8 @@ import { type Connection, type ConnectionRequest } from './connection.ts';
 import { isUnreachable } from './http-errors.ts';
 import { Instance, type InstanceEvent, type InstanceHandlers, lostAgain, occupy } from './instance.ts';
 import { Isolation } from './isolation.ts';
-import { OwnOffers } from './own-offers.ts';
+import { KnownOffer } from './known-offer.ts';
 import { OwnedInstances } from './owned-instances.ts';
-import { readOffer } from './read-offer.ts';
 import { RecentErrors } from './recent-errors.ts';
 import { ResourceSubscriptions } from './resource-subscriptions.ts';
 import { SharedInstance } from './shared-instance.ts';
@@ -69,15 +67,13 @@ export class Upstream {
   private readonly owned: OwnedInstances;
   private readonly isolation: Isolation;
   private readonly circuit = new Circuit();
-  private stored: StoredOffer | undefined;
-  private readonly ownOffers: OwnOffers;
+  private readonly known: KnownOffer;
   private readonly errors = new RecentErrors();
   private starts = 0;
   /** How often an instance of an owner was lost, or its session. */
   private ownedLosses = 0;
   private readonly inFlight = new InFlight();
   private noise: string[] = [];
-  private problems: readonly string[] = [];
   /** Instances that are out of use and not gone yet. */
   private readonly ending = new Set<Instance>();
   /** Takes secrets out of what the server says. */
@@ -87,17 +83,22 @@ export class Upstream {
   constructor(config: ServerConfig, context: UpstreamContext, known: StoredOffer | undefined) {
     this.config = config;
     this.context = context;
-    this.stored = known;
     this.clean = textCleaner(config.secrets);
     this.subscriptions = new ResourceSubscriptions(config.name, config.timeouts.total);
     this.isolation = new Isolation(config, context.traits);
-    this.ownOffers = new OwnOffers((owner, kinds) => context.onOwnOffer(config.name, owner, kinds));
+    this.known = new KnownOffer({
+      stored: known,
+      totalMs: () => this.config.timeouts.total,
+      clean: this.clean,
+      changed: (stored) => context.onOffer(config.name, stored),
+      ownChanged: (owner, kinds) => context.onOwnOffer(config.name, owner, kinds),
+    });
     this.owned = new OwnedInstances({
       server: config.name,
       limits: () => ({ ...this.config.instances, total: this.config.timeouts.total }),
       exclusive: () => this.isolation.asksAnonymously,
       open: (owner, signal) => this.openOwned(owner, signal),
-      released: (owner) => this.ownOffers.forget(owner.key, this.offer),
+      released: (owner) => this.known.own.forget(owner.key, this.known.offer),
     });
     this.shared = new SharedInstance({
       config: () => this.config,
@@ -115,7 +116,7 @@ export class Upstream {
 
   /** What the server offers, as last read. */
   get offer(): ServerOffer {
-    return this.shared.isUsable ? (this.stored?.offer ?? EMPTY_OFFER) : EMPTY_OFFER;
+    return this.shared.isUsable ? this.known.offer : EMPTY_OFFER;
   }
 
   /** What it speaks, as far as that is known. */
@@ -125,19 +126,19 @@ export class Upstream {
 
   /** Whether there is anybody to whom it offers something else than to everybody. */
   get hasOwnOffers(): boolean {
-    return this.ownOffers.size > 0;
+    return this.known.own.size > 0;
   }
 
   /** What it offers this caller, where that differs from what it offers everybody. */
   ownOffer(caller: CallerFacts): OwnOffer | undefined {
     const owner = this.ownerOf(caller)?.key;
-    const offer = owner === undefined ? undefined : this.ownOffers.get(owner);
+    const offer = owner === undefined ? undefined : this.known.own.get(owner);
     return offer && owner !== undefined ? { owner, offer } : undefined;
   }
 
   /** Whether anything was ever read from it. */
   get seen(): boolean {
-    return this.stored !== undefined;
+    return this.known.stored !== undefined;
   }
 
   /** Resolves when the first attempt to connect has succeeded or failed. */
@@ -202,7 +203,7 @@ export class Upstream {
     return describeServer(this.config, {
       state,
       connection: current?.connection,
-      stored: this.stored,
+      stored: this.known.stored,
       process,
       inFlight: this.inFlight.size,
       restarts: restarts + this.ownedLosses,
@@ -213,7 +214,7 @@ export class Upstream {
       pool: { max, idleMs: idle, lazy, waiting: this.owned.waiting },
       isolation: this.isolation.status(),
       instances: [...(current ? [current.status()] : []), ...this.owned.status()],
-      offered: { ...offered, warnings: [...this.problems, ...offered.warnings] },
+      offered: { ...offered, warnings: [...this.known.problems, ...offered.warnings] },
       tail: [...(process?.stderrTail() ?? []), ...this.noise],
     });
   }
@@ -308,7 +309,7 @@ export class Upstream {
         // a process is an event each time; a URL that is tried again and again is one
         announced: this.config.transport === 'stdio' || failures === 0,
         ...(!owner && {
-          ready: (connection) => this.read(connection),
+          ready: (connection) => this.known.read(connection),
           onWire: (wire) => {
             this.shared.begun();
             this.wire = wire;
@@ -329,7 +330,7 @@ export class Upstream {
   }
 
   private readonly handlers: InstanceHandlers = {
-    changed: (instance) => (instance.owner ? this.readOwn(instance, instance.owner) : this.refresh()),
+    changed: (instance) => this.refresh(instance),
     updated: (uri, owner) => this.context.onResourceUpdated(this.config.name, uri, owner?.key),
     asked: (method) => this.learn('asks', `it asked ${method.slice(0, 64)}`),
     noise: (what) => this.note(what),
@@ -352,42 +353,15 @@ export class Upstream {
     this.context.onEvent('server_isolated', { server: this.config.name, trait, why });
   }
 
-  /** Reads the offer; a list that cannot be read keeps its last good entries, and takes down nothing beside itself. */
-  private async read(connection: Connection): Promise<void> {
-    const { offer, problems } = await readOffer(connection, this.config.timeouts.total, this.stored?.offer);
-    const isNews = !isDeepStrictEqual(offer, this.stored?.offer);
-    this.stored = { fetchedAt: Date.now(), offer };
-    this.problems = problems.map(this.clean);
-    this.ownOffers.rebase(offer);
-    // to name, index and keep an offer costs far more than to compare it, and a server may say at any time that it changed
-    if (isNews) this.context.onOffer(this.config.name, this.stored);
-  }
-
-  /** Reads the offer again after the server said that it changed; the last good one stays if that fails. */
-  private async refresh(): Promise<void> {
-    const instance = this.shared.current;
-    if (!instance) return;
+  /** Reads the offer again after an instance said that it changed; the last good one stays if that fails. */
+  private async refresh(instance: Instance): Promise<void> {
     try {
-      await this.read(instance.connection);
+      if (instance.owner) await this.known.readOwn(instance, instance.owner.key);
+      else await this.known.read(instance.connection);
     } catch (error) {
-      this.failedToRead(error, instance);
+      this.errors.note(`Its lists changed, but reading them failed: ${this.clean(reasonOf(error))}`);
+      this.mayRepeat(error, instance);
     }
-  }
-
-  /** An instance may come to offer its owner what others are not offered: it is shown to the owner alone. */
-  private async readOwn(instance: Instance, owner: Owner): Promise<void> {
-    try {
-      const { offer } = await readOffer(instance.connection, this.config.timeouts.total, this.offer);
-      if (!instance.isLost) this.ownOffers.set(owner.key, offer, this.offer);
-    } catch (error) {
-      this.failedToRead(error, instance);
-    }
-  }
-
-  private failedToRead(error: unknown, instance: Instance): void {
-    const reason = this.clean(reasonOf(error));
-    this.errors.note(`Its lists changed, but reading them failed: ${reason}`);
-    this.mayRepeat(error, instance);
   }
 
   private circuitOpen(): GatewayError {
