@@ -3,7 +3,7 @@ import { type Catalog } from '../catalog/catalog.ts';
 import { type SeenUris } from '../catalog/seen-uris.ts';
 import { type Target } from '../core/call.ts';
 import { type CancelSignal } from '../core/cancellation.ts';
-import { type CallerFacts } from '../upstream/mcp/affinity.ts';
+import { type CallerFacts } from '../upstream/mcp/instances/affinity.ts';
 import { type Upstream } from '../upstream/mcp/upstream.ts';
 import { type ParkedCalls } from './bridge/parked-calls.ts';
 import { type RequestStates } from './bridge/request-state.ts';

@@ -4,7 +4,7 @@ import { type Call, type OfferKind, type Target } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { type Reply } from '../core/reply.ts';
-import { ownerKeys } from '../upstream/mcp/affinity.ts';
+import { ownerKeys } from '../upstream/mcp/instances/affinity.ts';
 import { type DispatchParts } from './dispatch-parts.ts';
 
 /** How long the acknowledgement waits for servers to take subscriptions. */

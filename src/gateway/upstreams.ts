@@ -5,7 +5,7 @@ import { type ServerOffer } from '../catalog/offer.ts';
 import { type CatalogStore } from '../catalog/store.ts';
 import { type Config, type ServerConfig } from '../config/config.ts';
 import { diffServers } from '../config/diff.ts';
-import { type CallerFacts } from '../upstream/mcp/affinity.ts';
+import { type CallerFacts } from '../upstream/mcp/instances/affinity.ts';
 import { type OwnOffer, Upstream, type UpstreamContext } from '../upstream/mcp/upstream.ts';
 
 export type { CallerFacts };

@@ -2,12 +2,12 @@
 import fc from 'fast-check';
 import { GatewayError } from '../../../src/core/errors.ts';
 import { LineSplitter } from '../../../src/protocol/mcp/line-splitter.ts';
-import { Channel } from '../../../src/upstream/mcp/channel.ts';
-import { Deadlines } from '../../../src/upstream/mcp/deadlines.ts';
-import { HttpExchange } from '../../../src/upstream/mcp/http-exchange.ts';
-import { shakeHands } from '../../../src/upstream/mcp/handshake.ts';
-import { Turns } from '../../../src/upstream/mcp/turns.ts';
-import { HttpRejection, type Wire, type WireEvents, type WireReply } from '../../../src/upstream/mcp/wire.ts';
+import { Channel } from '../../../src/upstream/mcp/wire/channel.ts';
+import { Deadlines } from '../../../src/upstream/mcp/wire/deadlines.ts';
+import { HttpExchange } from '../../../src/upstream/mcp/wire/http-exchange.ts';
+import { shakeHands } from '../../../src/upstream/mcp/connect/handshake.ts';
+import { Turns } from '../../../src/upstream/mcp/wire/turns.ts';
+import { HttpRejection, type Wire, type WireEvents, type WireReply } from '../../../src/upstream/mcp/wire/wire.ts';
 
 /** Calls in flight while a channel is fed. */
 const CALLS = 5;

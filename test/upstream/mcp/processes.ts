@@ -2,7 +2,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-import { type ProcessExit, StdioProcess, type StdioProcessOptions } from '../../../src/upstream/mcp/stdio-process.ts';
+import {
+  type ProcessExit,
+  StdioProcess,
+  type StdioProcessOptions,
+} from '../../../src/upstream/mcp/process/stdio-process.ts';
 
 /** The path of a program of fixtures/processes. */
 export const fixture = (name: string) => fileURLToPath(new URL(`../../../fixtures/processes/${name}`, import.meta.url));

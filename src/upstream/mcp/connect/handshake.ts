@@ -1,0 +1,193 @@
+// Finding out what a server speaks: `server/discover` first, `initialize` where that fails (wire.md, Probing an upstream).
+import { type Era, type Peer } from '../../../core/call.ts';
+import { GatewayError, reasonOf } from '../../../core/errors.ts';
+import { isObject, type JsonObject } from '../../../core/json.ts';
+import { META, readPeer } from '../../../protocol/mcp/meta.ts';
+import { isLegacyVersion, LEGACY_VERSIONS, MODERN_VERSION, NEWEST_LEGACY } from '../../../protocol/mcp/versions.ts';
+import { type Handshake } from './connection.ts';
+import { concludesNothing, transportError } from '../wire/http-errors.ts';
+import { HttpRejection, type Timeouts, type Wire, type WireReply } from '../wire/wire.ts';
+
+export interface HandshakeOptions {
+  readonly server: string;
+  readonly client: Peer;
+  readonly timeouts: Timeouts;
+  /** What is declared to a legacy server. */
+  readonly capabilities: JsonObject;
+  /** What an earlier handshake found: a legacy server is not asked for `server/discover` again. */
+  readonly remembered?: Era;
+}
+
+/** Silence after which a process counts as legacy; it may also just be slow to start, so both answers are waited for. */
+const PROBE_SILENCE_MS = 2_000;
+
+const UNSUPPORTED_VERSION = -32022;
+
+/** As much of what a server says as stands in an error. */
+const MAX_QUOTED = 200;
+
+/** The server is modern, but was greeted as legacy before that showed; on a new connection it need not be. */
+export class SlowModern extends Error {
+  override readonly name = 'SlowModern';
+}
+
+type Verdict = { readonly kind: 'modern'; readonly handshake: Handshake } | { readonly kind: 'legacy' };
+
+/** Asks a server who it is. Throws GatewayError; an inconclusive answer is an error, never a verdict about the era. */
+export async function shakeHands(wire: Wire, options: HandshakeOptions): Promise<Handshake> {
+  // HTTP+SSE is older than the probe, and what speaks it is legacy
+  const legacy = options.remembered === 'legacy' || wire.transport === 'sse';
+  const found = legacy ? await initialize(wire, options) : await probe(wire, options);
+  wire.adopt(found);
+  if (found.era === 'legacy') await wire.notify('notifications/initialized', {});
+  return found;
+}
+
+async function probe(wire: Wire, options: HandshakeOptions): Promise<Handshake> {
+  const discovery = discover(wire, options);
+  // one that is known to be modern may take its time: a slow start is no silence
+  const patient = wire.transport !== 'stdio' || options.remembered === 'modern';
+  const verdict = await (patient ? discovery : Promise.race([discovery, silence(PROBE_SILENCE_MS)]));
+  if (verdict?.kind === 'modern') return verdict.handshake;
+  if (verdict?.kind === 'legacy') return initialize(wire, options);
+  return firstConclusive(discovery, initialize(wire, options));
+}
+
+/**
+ * After silence both questions are out: a modern server refuses `initialize`, a legacy one `server/discover`. One that takes
+ * both was only slow to start, and by `initialize` it may have settled for legacy: throws `SlowModern`.
+ */
+async function firstConclusive(discovery: Promise<Verdict>, initialized: Promise<Handshake>): Promise<Handshake> {
+  const modern = discovery.then((verdict) => {
+    if (verdict.kind === 'modern') return verdict.handshake;
+    throw new Error('the server is not modern');
+  });
+  const found = await Promise.any([initialized, modern]).catch(() => undefined);
+  if (!found) return initialized; // both failed: the answer to `initialize` is the one that explains it
+  if (found.era === 'legacy') {
+    // answers come in the order of the questions: one to the first that came with this one has been read by now
+    if (await Promise.race([modern.catch(() => undefined), immediate()])) throw new SlowModern();
+    return found;
+  }
+  const accepted = initialized.then(
+    () => true,
+    () => false,
+  );
+  if (await Promise.race([accepted, silence(PROBE_SILENCE_MS)])) throw new SlowModern();
+  return found;
+}
+
+function immediate(): Promise<undefined> {
+  return new Promise((resolve) => setImmediate(() => resolve(undefined)));
+}
+
+function silence(ms: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(() => resolve(undefined), ms).unref());
+}
+
+async function discover(wire: Wire, options: HandshakeOptions, retry = true): Promise<Verdict> {
+  const meta = {
+    [META.version]: MODERN_VERSION,
+    [META.clientInfo]: { ...options.client },
+    [META.clientCapabilities]: {},
+  };
+  let reply: WireReply;
+  try {
+    reply = await wire.request({ method: 'server/discover', params: { _meta: meta }, totalMs: options.timeouts.start });
+  } catch (error) {
+    if (error instanceof HttpRejection && error.status >= 400 && !concludesNothing(error.status))
+      return { kind: 'legacy' };
+    if (wire.transport === 'stdio') throw error;
+    throw transportError(options.server, error, options.timeouts);
+  }
+  if (reply.result) return readDiscovery(reply.result, options.server);
+  const supported = supportedOf(reply.error);
+  if (!supported) return { kind: 'legacy' };
+  if (!supported.includes(MODERN_VERSION)) return legacyOf(supported, options.server);
+  // refused and named as supported at once: a -32022 is the gateway's to cure, once (wire.md, Shapes across eras)
+  if (retry) return discover(wire, options, false);
+  const message = `The server "${options.server}" refuses ${MODERN_VERSION} and names it as what it supports.`;
+  throw new GatewayError('upstream_protocol', message);
+}
+
+function readDiscovery(result: JsonObject, server: string): Verdict {
+  const versions = result.supportedVersions;
+  if (!Array.isArray(versions)) return { kind: 'legacy' };
+  if (!versions.includes(MODERN_VERSION)) return legacyOf(versions, server);
+  return {
+    kind: 'modern',
+    handshake: { era: 'modern', version: MODERN_VERSION, ...readIdentity(result, serverInfoOf(result)) },
+  };
+}
+
+function serverInfoOf(result: JsonObject): unknown {
+  const meta = result._meta;
+  return isObject(meta) ? meta[META.serverInfo] : undefined;
+}
+
+/** The versions that a refusal names; undefined where it is about something else. */
+function supportedOf(error: WireReply['error']): readonly unknown[] | undefined {
+  if (error?.code !== UNSUPPORTED_VERSION || !isObject(error.data)) return undefined;
+  const { supported } = error.data;
+  return Array.isArray(supported) ? supported : undefined;
+}
+
+/** A modern server without our revision: usable only if it also speaks a legacy one that we know. */
+function legacyOf(versions: readonly unknown[], server: string): Verdict {
+  if (versions.some((version) => typeof version === 'string' && isLegacyVersion(version))) return { kind: 'legacy' };
+  const message = `The server "${server}" speaks ${quoted(versions)}; the gateway speaks ${MODERN_VERSION} and ${LEGACY_VERSIONS.join(', ')}.`;
+  throw new GatewayError('upstream_protocol', message);
+}
+
+async function initialize(wire: Wire, options: HandshakeOptions): Promise<Handshake> {
+  const { server, timeouts } = options;
+  const params = {
+    protocolVersion: NEWEST_LEGACY,
+    capabilities: options.capabilities,
+    clientInfo: { ...options.client },
+  };
+  let reply: WireReply;
+  try {
+    reply = await wire.request({ method: 'initialize', params, totalMs: timeouts.start });
+  } catch (error) {
+    if (error instanceof HttpRejection && [400, 404, 405].includes(error.status)) {
+      const said = error.answer?.error ? ` ("${error.answer.error.message.slice(0, 300)}")` : '';
+      const message = `The server "${server}" answered HTTP ${error.status}${said} to both server/discover and initialize: its URL is not a Streamable HTTP endpoint of MCP.`;
+      throw new GatewayError('upstream_rejected', message, {
+        detail: error.body.slice(0, 500),
+        cause: error,
+      });
+    }
+    throw transportError(server, error, timeouts);
+  }
+  if (!reply.result) {
+    throw new GatewayError(
+      'upstream_protocol',
+      `The server "${server}" refused initialize: ${reasonOf(reply.error?.message).slice(0, 300)}`,
+    );
+  }
+  const version = reply.result.protocolVersion;
+  if (typeof version !== 'string' || !isLegacyVersion(version)) {
+    throw new GatewayError(
+      'upstream_protocol',
+      `The server "${server}" answered initialize with the version ${quoted(version)}, which the gateway does not speak.`,
+    );
+  }
+  return { era: 'legacy', version, ...readIdentity(reply.result, reply.result.serverInfo) };
+}
+
+/** A value of the server in a message of ours. */
+function quoted(value: unknown): string {
+  const json = JSON.stringify(value) as string | undefined;
+  return (json ?? 'nothing').slice(0, MAX_QUOTED);
+}
+
+function readIdentity(result: JsonObject, info: unknown): Omit<Handshake, 'era' | 'version'> {
+  const { capabilities, instructions } = result;
+  const serverInfo = readPeer(info);
+  return {
+    capabilities: isObject(capabilities) ? capabilities : {},
+    ...(serverInfo && { serverInfo }),
+    ...(typeof instructions === 'string' && { instructions }),
+  };
+}

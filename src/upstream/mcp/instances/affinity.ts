@@ -1,0 +1,65 @@
+// Whose calls may share an instance of a server (design, Instances and affinity).
+import { type ClientSession, type Exchange } from '../../../core/exchange.ts';
+import { isObject, type JsonObject } from '../../../core/json.ts';
+import { type Principal } from '../../../core/principal.ts';
+
+/** What a server's instances are shared by, once `auto` is decided. */
+export type Sharing = 'shared' | 'session' | 'principal';
+
+/** Who makes a call, as far as instances are concerned; a call says it of itself. */
+export interface CallerFacts {
+  readonly principal: Principal;
+  /** Absent for modern clients, which have none. */
+  readonly session?: ClientSession;
+  /** What the caller declared that it can do, and when it is gone. */
+  readonly exchange: Pick<Exchange, 'capabilities' | 'signal'>;
+}
+
+/** A session or principal that instances belong to. */
+export interface Owner {
+  readonly key: string;
+  /** The same, for people. */
+  readonly label: string;
+  readonly session?: ClientSession;
+  /** What its instances declare to the server: exactly what the caller declared. */
+  readonly capabilities: JsonObject;
+}
+
+/** The owner of the instance that a call runs on; undefined where everybody shares one. */
+export function ownerOf(sharing: Sharing, caller: CallerFacts): Owner | undefined {
+  if (sharing === 'shared') return undefined;
+  const { session, principal } = caller;
+  const capabilities = declarable(caller.exchange.capabilities);
+  if (sharing === 'session' && session)
+    return { key: session.key, label: `${session.key} of ${principal.id}`, session, capabilities };
+  // callers of one principal may differ in what they can answer, and an instance declares it only once
+  return { key: `${principal.id} ${JSON.stringify(capabilities)}`, label: principal.id, capabilities };
+}
+
+/** The keys of every owner that a caller can be. */
+export function ownerKeys(caller: CallerFacts): ReadonlySet<string> {
+  const owners = (['session', 'principal'] as const).map((sharing) => ownerOf(sharing, caller)?.key);
+  return new Set(owners.filter((key) => key !== undefined));
+}
+
+/**
+ * What of a caller's capabilities is declared upstream: what a server may ask of it. Everything else, extensions too, would promise
+ * what the gateway does not carry (wire.md, What the gateway offers).
+ */
+export function declarable({ elicitation, sampling, roots }: JsonObject): JsonObject {
+  return {
+    ...(isObject(elicitation) && { elicitation: flags(elicitation, ['form', 'url']) }),
+    ...(isObject(sampling) && { sampling: flags(sampling, ['tools', 'context']) }),
+    ...(isObject(roots) && { roots: roots.listChanged === true ? { listChanged: true } : {} }),
+  };
+}
+
+/** What instances that everybody shares declare: what can be passed to the one caller that a question belongs to. */
+export const SHARED_CAPABILITIES: JsonObject = Object.freeze({
+  elicitation: { form: {}, url: {} },
+  sampling: { tools: {} },
+});
+
+function flags(declared: JsonObject, known: readonly string[]): JsonObject {
+  return Object.fromEntries(known.filter((flag) => isObject(declared[flag])).map((flag) => [flag, {}]));
+}

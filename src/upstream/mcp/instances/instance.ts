@@ -1,0 +1,298 @@
+// One live process or connection of a server, from its handshake to its loss.
+import { type ServerConfig } from '../../../config/config.ts';
+import { GatewayError, reasonOf, toGatewayError } from '../../../core/errors.ts';
+import { type Exchange, type QuestionAnswer } from '../../../core/exchange.ts';
+import { isObject, type JsonObject } from '../../../core/json.ts';
+import { LOG_LEVELS, type LogLevel } from '../../../protocol/mcp/meta.ts';
+import { type Owner, SHARED_CAPABILITIES } from './affinity.ts';
+import { connect, type ConnectContext } from '../connect/connect.ts';
+import { type Connection, type ConnectionRequest } from '../connect/connection.ts';
+import { OfferWatch } from '../offer/offer-watch.ts';
+import { type InstanceStatus, utc } from '../status.ts';
+import { StdioWire } from '../wire/stdio-wire.ts';
+import { type AskedQuestion, SessionLost, type Wire, type WireReply } from '../wire/wire.ts';
+
+/** What happens to instances, for the record. */
+export type InstanceEvent = 'server_started' | 'server_ended' | 'server_failed';
+
+export interface InstanceHandlers {
+  /** Its lists changed: read them again. */
+  changed(instance: Instance): Promise<void>;
+  updated(uri: string, owner: Owner | undefined): void;
+  /** It put a question to a caller. */
+  asked(method: string): void;
+  /** It said something that is for nobody. */
+  noise(what: string): void;
+  event(event: InstanceEvent, detail: JsonObject): void;
+  /** It is out of use from now on; told once. */
+  lost(instance: Instance, loss: Loss): void;
+}
+
+export interface InstanceOptions {
+  /** `NAME#N`: which start of the server this is. */
+  readonly id: string;
+  readonly server: ServerConfig;
+  /** Whose it is; absent where everybody shares it. */
+  readonly owner: Owner | undefined;
+  readonly context: ConnectContext;
+  readonly on: InstanceHandlers;
+  /** Starts that failed before this one. */
+  readonly failures: number;
+  /** Aborted when the server is being stopped. */
+  readonly signal: AbortSignal;
+  /** Takes secrets out of what the server says. */
+  clean(text: string): string;
+  /** Whether that it is started is news: a URL that is tried again and again is not. */
+  readonly announced: boolean;
+  /** What must have succeeded before it counts as started: reading its offer. */
+  ready?(connection: Connection): Promise<void>;
+  /** Told as soon as there is something to look at. */
+  onWire?(wire: Wire): void;
+}
+
+/** Why an instance ended. */
+export interface Loss {
+  readonly reason: string;
+  /** `failed` counts as a failure of the server; `replaced`: the server is there, only this session of it is over; `unused`: it was stopped. */
+  readonly kind: 'failed' | 'replaced' | 'unused';
+}
+
+export class Instance {
+  readonly id: string;
+  readonly owner: Owner | undefined;
+  readonly connection: Connection;
+  readonly watch: OfferWatch;
+  /** Resolves when the instance can no longer be used. */
+  readonly lost: Promise<Loss>;
+  /** Resolves when it has let go of everything too. */
+  readonly ended: Promise<Loss>;
+  readonly startedAt = Date.now();
+  /** Calls that run on it; kept by whoever hands them to it. */
+  calls = 0;
+  /** Monotonic ms. */
+  lastUsed = performance.now();
+  private readonly options: InstanceOptions;
+  private readonly loss = Promise.withResolvers<Loss>();
+  private level: LogLevel | undefined;
+  private dropped = false;
+  private readonly stopHearing: (() => void) | undefined;
+
+  /** Starts or connects, shakes hands. Throws GatewayError, and then leaves nothing behind. */
+  static async open(options: InstanceOptions): Promise<Instance> {
+    const { id, server, on } = options;
+    let instance: Instance | undefined;
+    let early: string | undefined;
+    let changedEarly: boolean | undefined;
+    const known: KnownRoots = { result: { roots: [] } };
+    try {
+      const connection = await connect({
+        ...options.context,
+        server,
+        instance: id,
+        clean: options.clean,
+        signal: options.signal,
+        failures: options.failures,
+        capabilities: options.owner?.capabilities ?? SHARED_CAPABILITIES,
+        onWire: (wire) => {
+          options.onWire?.(wire);
+          if (options.announced)
+            on.event('server_started', { server: server.name, instance: id, ...whose(options), run: server.display });
+        },
+        events: {
+          closed: (reason) => {
+            early = reason;
+            instance?.drop({ reason: options.clean(reason), kind: 'failed' });
+          },
+          missed: () => instance?.watch.changed(),
+          notification: (method, params) => {
+            if (instance) instance.onNotification(method, params);
+            else if (method.endsWith('/list_changed')) changedEarly = true;
+          },
+          isOwners: (method) => method === 'roots/list' && options.owner?.session?.reachable === true,
+          question: (asked) => ask(options, asked, known),
+          log: (params) => tellOwner(options, params),
+          noise: (what) => on.noise(what),
+        },
+      });
+      await options.ready?.(connection).catch(async (error: unknown) => {
+        await connection.wire.close();
+        throw error;
+      });
+      if (early !== undefined) {
+        await connection.wire.close();
+        throw new GatewayError('upstream_closed', `The server "${server.name}" went away: ${early}`);
+      }
+      instance = new Instance(options, connection);
+      // what was read by then may be older than the change
+      if (changedEarly === true) instance.watch.changed();
+      return instance;
+    } catch (error) {
+      const failure = toGatewayError(error instanceof SessionLost ? lostAgain(error) : error);
+      throw new GatewayError(failure.code, options.clean(failure.message), { cause: error });
+    }
+  }
+
+  private constructor(options: InstanceOptions, connection: Connection) {
+    const { id, owner, on } = options;
+    this.id = id;
+    this.owner = owner;
+    this.options = options;
+    this.connection = connection;
+    this.watch = new OfferWatch(connection, {
+      changed: () => on.changed(this),
+      updated: (uri) => on.updated(uri, owner),
+    });
+    this.watch.start();
+    this.stopHearing = owner?.session?.onRootsChanged(() => this.tellRootsChanged());
+    const wanted = owner?.session?.standing.logLevel;
+    if (wanted !== undefined) this.raiseLevel(wanted as LogLevel);
+    this.lost = this.loss.promise;
+    this.ended = this.lost.then((loss) => this.letGo(loss));
+  }
+
+  /** Sends a request. Throws GatewayError or SessionLost. */
+  request(request: ConnectionRequest): Promise<WireReply> {
+    const wanted = request.exchange?.logLevel;
+    if (wanted !== undefined && wanted !== this.level) this.raiseLevel(wanted as LogLevel);
+    return this.connection.request(request);
+  }
+
+  /** Whether it is out of use. */
+  get isLost(): boolean {
+    return this.dropped;
+  }
+
+  /** The level that its server was told. */
+  get logLevel(): LogLevel | undefined {
+    return this.level;
+  }
+
+  /** Makes a legacy server send lines of this level; where several sessions use it only ever more of them (wire.md, Logging). */
+  raiseLevel(wanted: LogLevel): void {
+    const { connection, level, owner } = this;
+    if (connection.era !== 'legacy' || !isObject(connection.handshake.capabilities.logging)) return;
+    if (!owner?.session && level !== undefined && LOG_LEVELS.indexOf(wanted) >= LOG_LEVELS.indexOf(level)) return;
+    this.level = wanted;
+    connection
+      .request({ method: 'logging/setLevel', params: { level: wanted }, totalMs: this.options.server.timeouts.total })
+      .then(
+        ({ error }) => error && this.options.on.noise(`it refused the log level ${wanted}: ${error.message}`),
+        (error: unknown) => this.options.on.noise(`the log level could not be set: ${reasonOf(error)}`),
+      );
+  }
+
+  /** Takes it out of use. What is in flight fails, unless the instance was only replaced. */
+  drop(loss: Loss): void {
+    if (this.dropped) return;
+    this.dropped = true;
+    this.loss.resolve(loss);
+    this.options.on.lost(this, loss);
+  }
+
+  status(): InstanceStatus {
+    const { wire } = this.connection;
+    const process = wire instanceof StdioWire ? wire.process : undefined;
+    return {
+      id: this.id,
+      ...(this.owner && { owner: this.owner.label }),
+      inFlight: this.calls,
+      startedAt: utc(this.startedAt),
+      ...(this.owner && this.calls === 0 && { unusedSince: utc(Date.now() - (performance.now() - this.lastUsed)) }),
+      ...(process?.pid !== undefined && { pid: process.pid }),
+      ...(this.level !== undefined && { logLevel: this.level }),
+    };
+  }
+
+  private async letGo(loss: Loss): Promise<Loss> {
+    this.watch.stop();
+    this.stopHearing?.();
+    const { wire } = this.connection;
+    // a session that the server forgot may still answer what it had begun
+    const letGo = loss.kind === 'replaced' ? wire.retire() : wire.close();
+    await letGo.catch((error: unknown) => this.options.on.noise(`its connection did not end well: ${reasonOf(error)}`));
+    this.options.on.event('server_ended', {
+      server: this.options.server.name,
+      instance: this.id,
+      ...whose(this.options),
+      reason: loss.reason,
+    });
+    return loss;
+  }
+
+  private onNotification(method: string, params: JsonObject): void {
+    if (method.endsWith('/list_changed')) this.watch.changed();
+    else if (method === 'notifications/resources/updated' && typeof params.uri === 'string')
+      this.options.on.updated(params.uri, this.owner);
+    else if (method === 'notifications/elicitation/complete') this.owner?.session?.standing.notify(method, params);
+  }
+
+  private tellRootsChanged(): void {
+    if (!isObject(this.owner?.capabilities.roots) || this.connection.era !== 'legacy') return;
+    this.connection.wire
+      .notify('notifications/roots/list_changed', {})
+      .catch((error: unknown) => this.options.on.noise(`it could not be told of new roots: ${reasonOf(error)}`));
+  }
+}
+
+/** The roots that the modern client of an instance last gave it, or none. */
+interface KnownRoots {
+  result: JsonObject;
+}
+
+/** Passes a question on to whoever it belongs to, and never to anybody else. Throws GatewayError, which the server gets. */
+async function ask(
+  { owner, server, on }: InstanceOptions,
+  asked: AskedQuestion,
+  known: KnownRoots,
+): Promise<QuestionAnswer> {
+  const { method, params, signal } = asked;
+  // whose the roots are is plain on an instance with an owner, however many calls it runs
+  const isOwnersRoots = method === 'roots/list' && owner !== undefined;
+  if (!isOwnersRoots) on.asked(method);
+  const exchange = asked.exchange ?? outsideOf(owner, asked);
+  if (exchange) {
+    const answer = await exchange.ask({ method, params, signal });
+    if (isOwnersRoots && 'result' in answer) known.result = answer.result;
+    return answer;
+  }
+  // a modern client can be asked in a call only (wire.md, Questions 8)
+  if (isOwnersRoots && isObject(owner.capabilities.roots)) return { result: known.result };
+  if (asked.inFlight > 1) throw unattributable(server, asked);
+  throw new GatewayError('question_undeclared', `No caller of "${server.name}" is there to answer ${method}.`);
+}
+
+function unattributable({ name, isolation }: ServerConfig, { inFlight }: AskedQuestion): GatewayError {
+  const next =
+    isolation === 'shared'
+      ? `It is shared because the configuration says so (isolation of "${name}").`
+      : 'From now on calls run one at a time.';
+  return new GatewayError(
+    'question_unattributable',
+    `${inFlight} calls are running here, and the question does not say which of them it belongs to. ${next}`,
+  );
+}
+
+/** Who answers a question that belongs to no call: the session whose instance it is. Roots are the session's in any case (wire.md, Questions 8). */
+function outsideOf(owner: Owner | undefined, { method, inFlight }: AskedQuestion): Exchange | undefined {
+  return method === 'roots/list' || inFlight === 0 ? owner?.session?.standing : undefined;
+}
+
+/** A log line of no single call: on the instance of a session it is the session's, else it goes to the server's own log. */
+function tellOwner({ owner, on }: InstanceOptions, params: JsonObject): void {
+  if (owner?.session) owner.session.standing.log(params);
+  else on.noise(`log line: ${JSON.stringify(params.data ?? null).slice(0, 500)}`);
+}
+
+function whose({ owner }: InstanceOptions): JsonObject {
+  return owner ? { owner: owner.label } : {};
+}
+
+/** Counts one more call on an instance. */
+export function occupy(instance: Instance): Instance {
+  instance.calls++;
+  return instance;
+}
+
+export function lostAgain(error: SessionLost): GatewayError {
+  return new GatewayError('upstream_closed', error.message);
+}

@@ -1,0 +1,282 @@
+// The instances of one server that belong to sessions or principals: opened on use, bounded, stopped when nobody uses them.
+import { type CancelSignal } from '../../../core/cancellation.ts';
+import { GatewayError } from '../../../core/errors.ts';
+import { type Owner } from './affinity.ts';
+import { backoffMs } from '../connect/backoff.ts';
+import { Holding } from './holding.ts';
+import { type Instance, type Loss, occupy } from './instance.ts';
+import { type InstanceStatus } from '../status.ts';
+import { type Claim, InstanceQueue } from './instance-queue.ts';
+
+/** How often unused instances are looked for, at most. */
+const SWEEP_MS = 30_000;
+
+export interface OwnedOptions {
+  readonly server: string;
+  /** Read at each use: they may change while instances live. Milliseconds, but for `max`. */
+  readonly limits: () => { readonly max: number; readonly idle: number; readonly total: number };
+  /** Whether an instance runs one call at a time, because it would not say which of them asks. */
+  readonly exclusive: () => boolean;
+  /** Opens an instance; gives up and leaves nothing behind when the signal is aborted. */
+  readonly open: (owner: Owner, signal: AbortSignal) => Promise<Instance>;
+  /** The owner has no instance any more. */
+  readonly released: (owner: Owner) => void;
+}
+
+export class OwnedInstances {
+  private readonly options: OwnedOptions;
+  private readonly holdings = new Map<string, Holding>();
+  /** Every instance that is open, of whomever. */
+  private readonly live = new Set<Instance>();
+  /** Instances that are open or being opened. */
+  private count = 0;
+  private readonly queue: InstanceQueue;
+  private sweeper: NodeJS.Timeout | undefined;
+  private stopped = false;
+
+  constructor(options: OwnedOptions) {
+    this.options = options;
+    this.queue = new InstanceQueue(options, (holding) => this.claim(holding));
+  }
+
+  /** Callers that wait for an instance. */
+  get waiting(): number {
+    return this.queue.size;
+  }
+
+  /** An instance of the owner's for one call; give it back with `release`. Throws GatewayError. */
+  async acquire(owner: Owner, signal: CancelSignal | undefined): Promise<Instance> {
+    this.requireOpen(owner, signal);
+    const holding = this.holdingOf(owner);
+    holding.users++;
+    try {
+      const claim = this.claim(holding) ?? (await this.queue.wait(holding, signal));
+      if ('instance' in claim) return claim.instance;
+      if ('opening' in claim) return occupy(await claim.opening);
+      return await this.open(holding, claim.after);
+    } finally {
+      holding.users--;
+      this.forgetEmpty(holding);
+    }
+  }
+
+  release(instance: Instance): void {
+    instance.calls--;
+    instance.lastUsed = performance.now();
+    if (instance.calls === 0) this.queue.serve();
+  }
+
+  /** Forgets an instance that is out of use; its end is awaited elsewhere. */
+  remove(instance: Instance): void {
+    const holding = instance.owner && this.holdings.get(instance.owner.key);
+    if (!holding?.instances.delete(instance)) return;
+    this.discount(instance);
+    if (holding.instances.size === 0) this.options.released(holding.owner);
+    if (holding.carrier === instance) holding.carrier = undefined;
+    if (holding.instances.size === 0 && holding.subscriptions.size > 0) this.reopenLater(holding);
+    else void holding.carry();
+    this.forgetEmpty(holding);
+    this.queue.serve();
+  }
+
+  /** Follows a resource on an instance of the owner's. Throws GatewayError. */
+  async follow(owner: Owner, followed: { uri: string; holder: string }, signal: CancelSignal): Promise<void> {
+    const carrier = this.holdings.get(owner.key)?.carrier;
+    const instance = carrier ? occupy(carrier) : await this.acquire(owner, signal);
+    try {
+      this.requireOpen(owner, signal);
+      await this.holdingOf(owner).follow(followed, instance);
+    } finally {
+      this.release(instance);
+    }
+  }
+
+  unfollow(uri: string, holder: string): void {
+    for (const holding of [...this.holdings.values()]) {
+      holding.subscriptions.remove(uri, holder, holding.carrier);
+      this.forgetEmpty(holding);
+    }
+  }
+
+  instancesOf(owner: Owner): readonly Instance[] {
+    return [...(this.holdings.get(owner.key)?.instances ?? [])];
+  }
+
+  /** Ends every instance; resolves when none is being opened any more. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearInterval(this.sweeper);
+    const holdings = [...this.holdings.values()];
+    this.holdings.clear();
+    for (const holding of holdings) this.close(holding, { reason: 'it was stopped', refusal: this.stopping() });
+    await Promise.allSettled(holdings.flatMap(({ openings }) => [...openings]));
+  }
+
+  status(): InstanceStatus[] {
+    return [...this.live].map((instance) => instance.status());
+  }
+
+  /** What belongs to a session ends with it. */
+  private end(holding: Holding): void {
+    if (this.holdings.get(holding.owner.key) !== holding) return;
+    this.holdings.delete(holding.owner.key);
+    this.close(holding, { reason: 'its session ended', refusal: sessionEnded() });
+    this.options.released(holding.owner);
+    this.queue.serve();
+  }
+
+  private close(holding: Holding, { reason, refusal }: { reason: string; refusal: GatewayError }): void {
+    clearTimeout(holding.reopening);
+    holding.ending.abort();
+    this.queue.refuse(holding, refusal);
+    for (const instance of holding.instances) {
+      this.discount(instance);
+      instance.drop({ reason, kind: 'unused' });
+    }
+  }
+
+  private discount(instance: Instance): void {
+    this.live.delete(instance);
+    this.count--;
+  }
+
+  private requireOpen({ session }: Owner, signal: CancelSignal | undefined): void {
+    if (signal?.aborted === true) throw new GatewayError('cancelled', 'The caller cancelled the call.');
+    if (this.stopped) throw this.stopping();
+    if (session?.standing.signal.aborted === true) throw sessionEnded();
+  }
+
+  /** Why nothing is opened for an owner any more. */
+  private refusalOf({ ending }: Holding): GatewayError | undefined {
+    if (!ending.signal.aborted) return undefined;
+    return this.stopped ? this.stopping() : sessionEnded();
+  }
+
+  private stopping(): GatewayError {
+    return new GatewayError('shutting_down', `The server "${this.options.server}" is being stopped.`);
+  }
+
+  private holdingOf(owner: Owner): Holding {
+    const known = this.holdings.get(owner.key);
+    if (known) return known;
+    const { server, limits } = this.options;
+    const holding = new Holding(owner, server, limits().total);
+    this.holdings.set(owner.key, holding);
+    owner.session?.standing.signal.onAbort(() => this.end(holding));
+    this.sweeper ??= setInterval(() => this.sweep(), Math.min(SWEEP_MS, Math.max(50, limits().idle / 4))).unref();
+    return holding;
+  }
+
+  /** What a caller can have without waiting. Throws GatewayError where the owner's instances fail again and again. */
+  private claim(holding: Holding): Claim | undefined {
+    const exclusive = this.options.exclusive();
+    for (const instance of holding.instances)
+      if (!exclusive || instance.calls === 0) return { instance: occupy(instance) };
+    const [opening] = holding.openings;
+    if (opening && !exclusive) return { opening };
+    holding.requireTryable();
+    if (this.count < this.options.limits().max) {
+      this.count++;
+      return { after: undefined };
+    }
+    const after = this.evict();
+    if (after) this.count++;
+    return after && { after };
+  }
+
+  private open(holding: Holding, after: Promise<Loss> | undefined): Promise<Instance> {
+    const opening = this.begin(holding, after).finally(() => holding.openings.delete(opening));
+    holding.openings.add(opening);
+    return opening;
+  }
+
+  /** Takes the place that was claimed, and gives it back if nothing comes of it. */
+  private async begin(holding: Holding, after: Promise<Loss> | undefined): Promise<Instance> {
+    try {
+      await after;
+      const early = this.refusalOf(holding);
+      if (early) throw early;
+      const instance = await this.options.open(holding.owner, holding.ending.signal);
+      if (this.refusalOf(holding)) instance.drop({ reason: 'its session ended', kind: 'unused' });
+      if (instance.isLost) throw new GatewayError('upstream_closed', `The server "${this.options.server}" went away.`);
+      this.live.add(occupy(instance));
+      holding.instances.add(instance);
+      holding.succeeded();
+      this.queue.serve();
+      await holding.carry();
+      return instance;
+    } catch (error) {
+      this.count--;
+      const refusal = this.refusalOf(holding);
+      if (!refusal) holding.failed(error);
+      this.queue.serve();
+      throw refusal ?? error;
+    }
+  }
+
+  /** What is followed must be heard of, so the owner's instance comes back without being used. */
+  private reopenLater(holding: Holding): void {
+    if (holding.ending.signal.aborted || holding.reopening !== undefined) return;
+    holding.reopening = setTimeout(
+      () => {
+        holding.reopening = undefined;
+        if (holding.instances.size > 0 || holding.subscriptions.size === 0) return;
+        this.acquire(holding.owner, undefined).then(
+          (instance) => this.release(instance),
+          () => this.reopenLater(holding), // why is among the server's errors already
+        );
+      },
+      backoffMs(holding.failures + 1),
+    ).unref();
+  }
+
+  /** Stops the instance that was unused for longest, to make room for another owner's; resolves when it is gone. */
+  private evict(): Promise<Loss> | undefined {
+    let oldest: Instance | undefined;
+    for (const instance of this.live)
+      if (this.isSpare(instance) && instance.lastUsed < (oldest?.lastUsed ?? Infinity)) oldest = instance;
+    if (!oldest) return undefined;
+    this.retire(oldest, 'another session needed its place');
+    return oldest.ended;
+  }
+
+  private sweep(): void {
+    const oldest = performance.now() - this.options.limits().idle;
+    for (const instance of [...this.live])
+      if (this.isSpare(instance) && instance.lastUsed < oldest) {
+        this.retire(instance, 'it was not used');
+        this.queue.serve();
+      }
+    for (const holding of [...this.holdings.values()]) this.forgetEmpty(holding);
+    if (this.holdings.size > 0) return;
+    clearInterval(this.sweeper);
+    this.sweeper = undefined;
+  }
+
+  /** Whether an instance may be stopped: it runs nothing, and nothing is followed on it. */
+  private isSpare(instance: Instance): boolean {
+    const holding = instance.owner && this.holdings.get(instance.owner.key);
+    return instance.calls === 0 && !(holding?.carrier === instance && holding.subscriptions.size > 0);
+  }
+
+  /** Stops a spare instance, without giving its place to whoever waits. */
+  private retire(instance: Instance, reason: string): void {
+    const holding = instance.owner && this.holdings.get(instance.owner.key);
+    this.discount(instance);
+    holding?.instances.delete(instance);
+    if (holding?.carrier === instance) holding.carrier = undefined;
+    instance.drop({ reason, kind: 'unused' });
+    if (holding?.instances.size === 0) this.options.released(holding.owner);
+    if (holding) this.forgetEmpty(holding);
+  }
+
+  /** A session's holding is kept until it ends, a principal's only while there is something to it. */
+  private forgetEmpty(holding: Holding): void {
+    if (!holding.owner.session && holding.isEmpty && this.holdings.get(holding.owner.key) === holding)
+      this.holdings.delete(holding.owner.key);
+  }
+}
+
+function sessionEnded(): GatewayError {
+  return new GatewayError('cancelled', 'The session of the call has ended.');
+}

@@ -1,0 +1,141 @@
+// Reading everything that a server offers: all pages of all lists that it declares.
+import { EMPTY_OFFER, type ServerOffer } from '../../../catalog/offer.ts';
+import { type OfferKind } from '../../../core/call.ts';
+import { GatewayError } from '../../../core/errors.ts';
+import { isObject, type JsonObject } from '../../../core/json.ts';
+import { LIST_KEYS } from '../../../protocol/mcp/methods.ts';
+import { type Connection } from '../connect/connection.ts';
+
+/**
+ * Bounds of one list: pages read, entries kept, bytes in all and of one entry (wire.md, What the gateway offers). Every client that
+ * lists everything gets all of it, whether it wants this server or another.
+ */
+const MAX_PAGES = 1_000;
+const MAX_ENTRIES = 10_000;
+/** Fewer, because a URI that is not listed is held against all of them. */
+const MAX_TEMPLATES = 1_000;
+const MAX_BYTES = 8 * 1024 * 1024;
+const MAX_ENTRY_BYTES = 256 * 1024;
+
+/** Failures of one list, which say nothing against the others. */
+const OF_THE_LIST = new Set<string>(['upstream_protocol', 'upstream_message_too_large']);
+
+interface List {
+  readonly kind: OfferKind;
+  readonly method: string;
+  readonly capability: string;
+  readonly most: number;
+}
+
+const LISTS: readonly List[] = [
+  { kind: 'tool', method: 'tools/list', capability: 'tools', most: MAX_ENTRIES },
+  { kind: 'prompt', method: 'prompts/list', capability: 'prompts', most: MAX_ENTRIES },
+  { kind: 'resource', method: 'resources/list', capability: 'resources', most: MAX_ENTRIES },
+  { kind: 'resourceTemplate', method: 'resources/templates/list', capability: 'resources', most: MAX_TEMPLATES },
+];
+
+/** What was read, and what could not be. */
+export interface OfferReading {
+  readonly offer: ServerOffer;
+  readonly problems: readonly string[];
+}
+
+/**
+ * Reads the whole offer of a connected server. A declared list that breaks the rules keeps its entries of `last` and is told
+ * among the problems. Throws GatewayError where the server cannot be talked with.
+ */
+export async function readOffer(
+  connection: Connection,
+  totalMs: number,
+  last: ServerOffer | undefined,
+): Promise<OfferReading> {
+  const { capabilities, serverInfo, instructions } = connection.handshake;
+  const lists = LISTS.filter((list) => isObject(capabilities[list.capability]));
+  const problems: string[] = [];
+  const read = await Promise.all(
+    lists.map(async (list) => {
+      try {
+        const { entries, tooLarge } = await readList(connection, list, totalMs);
+        if (tooLarge > 0)
+          problems.push(
+            `${tooLarge} entries of ${list.method} are not offered: they are over ${MAX_ENTRY_BYTES} bytes`,
+          );
+        return [list.kind, entries] as const;
+      } catch (error) {
+        if (!(error instanceof GatewayError) || !OF_THE_LIST.has(error.code)) throw error;
+        problems.push(error.message);
+        return [list.kind, last?.entries[list.kind] ?? []] as const;
+      }
+    }),
+  );
+  const offer = {
+    capabilities,
+    ...(serverInfo && { serverInfo }),
+    ...(instructions !== undefined && { instructions }),
+    entries: { ...EMPTY_OFFER.entries, ...Object.fromEntries(read) },
+  };
+  return { offer, problems };
+}
+
+/** What was read of a list, and how many entries of it are too large to be offered to anybody. */
+interface ListReading {
+  readonly entries: JsonObject[];
+  readonly tooLarge: number;
+}
+
+async function readList(connection: Connection, list: List, totalMs: number): Promise<ListReading> {
+  const entries: JsonObject[] = [];
+  let tooLarge = 0;
+  const cursors = new Set<string>();
+  let cursor: string | undefined;
+  let bytes = 0;
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const reply = await connection.request({
+      method: list.method,
+      params: cursor === undefined ? {} : { cursor },
+      totalMs,
+    });
+    if (reply.error?.code === -32601) return { entries: [], tooLarge: 0 }; // declared, but without templates or the like
+    if (!reply.result) throw unreadable(connection, list.method, reply.error?.message ?? 'no result');
+    bytes += reply.bytes;
+    for (const entry of entriesOf(reply.result, list.kind)) {
+      // a small page has no large entry: only of others it is written out how large each one is
+      if (reply.bytes > MAX_ENTRY_BYTES && JSON.stringify(entry).length > MAX_ENTRY_BYTES) tooLarge++;
+      else entries.push(entry);
+    }
+    if (entries.length > list.most || bytes > MAX_BYTES)
+      throw unreadable(connection, list.method, `it has more than ${list.most} entries or ${MAX_BYTES} bytes`);
+    const next = reply.result.nextCursor;
+    if (typeof next !== 'string' || next === '') return { entries, tooLarge }; // some servers say the end with an empty cursor
+    if (cursors.has(next)) throw unreadable(connection, list.method, 'its pages run in a circle');
+    cursors.add(next);
+    cursor = next;
+  }
+  throw unreadable(connection, list.method, `it has more than ${MAX_PAGES} pages`);
+}
+
+const NAME_KEYS: Readonly<Record<OfferKind, string>> = {
+  tool: 'name',
+  prompt: 'name',
+  resource: 'uri',
+  resourceTemplate: 'uriTemplate',
+};
+
+/** Entries that are objects with a usable name; what else stands in the list cannot be offered to anyone. */
+function entriesOf(result: JsonObject, kind: OfferKind): JsonObject[] {
+  const list = result[LIST_KEYS[kind]];
+  if (!Array.isArray(list)) return [];
+  return list.filter((entry): entry is JsonObject => isObject(entry) && isName(entry[NAME_KEYS[kind]]));
+}
+
+function isName(value: unknown): boolean {
+  return typeof value === 'string' && value !== '' && value.length <= 4096;
+}
+
+function unreadable(connection: Connection, method: string, why: string): GatewayError {
+  const name = connection.instance.split('#')[0] ?? '';
+  return new GatewayError(
+    'upstream_protocol',
+    `${method} of the server "${name}" cannot be read: ${why.slice(0, 300)}`,
+  );
+}

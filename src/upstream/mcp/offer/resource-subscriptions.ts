@@ -1,0 +1,97 @@
+// Subscriptions to resources of one server: counted by holder, made once upstream, made again after a reconnect.
+import { GatewayError } from '../../../core/errors.ts';
+import { isObject } from '../../../core/json.ts';
+import { type Connection } from '../connect/connection.ts';
+import { type OfferWatch } from './offer-watch.ts';
+
+/** Most resources that are followed at one server. */
+const MAX_URIS = 10_000;
+
+/** A connection and the watch that listens on it. */
+export interface Live {
+  readonly connection: Connection;
+  readonly watch: OfferWatch;
+}
+
+interface Followed {
+  readonly holders: Set<string>;
+  /** Settles with the server's subscription. */
+  readonly ready: Promise<void>;
+}
+
+/** Who follows what; survives the connection. */
+export class ResourceSubscriptions {
+  private readonly followed = new Map<string, Followed>();
+  private readonly server: string;
+  private readonly totalMs: number;
+
+  constructor(server: string, totalMs: number) {
+    this.server = server;
+    this.totalMs = totalMs;
+  }
+
+  /** How many resources are followed. */
+  get size(): number {
+    return this.followed.size;
+  }
+
+  /** Follows a resource for a holder; the first holder makes the server's subscription, the others wait for it. Throws GatewayError. */
+  async add(uri: string, holder: string, live: Live | undefined): Promise<void> {
+    const known = this.followed.get(uri);
+    if (known) {
+      known.holders.add(holder);
+      return known.ready;
+    }
+    if (this.followed.size >= MAX_URIS)
+      throw new GatewayError('overloaded', `The server "${this.server}" has ${MAX_URIS} followed resources already.`);
+    const ready = live ? this.subscribe(uri, live) : Promise.resolve();
+    const entry = { holders: new Set([holder]), ready };
+    this.followed.set(uri, entry);
+    try {
+      await ready;
+    } catch (error) {
+      if (this.followed.get(uri) === entry) this.followed.delete(uri);
+      throw error;
+    }
+  }
+
+  /** The last holder that lets go ends the server's subscription. */
+  remove(uri: string, holder: string, live: Live | undefined): void {
+    const known = this.followed.get(uri);
+    if (!known?.holders.delete(holder) || known.holders.size > 0) return;
+    this.followed.delete(uri);
+    if (!live) return;
+    // nobody waits for it: an unsubscribe that fails only means news that nobody is told
+    if (live.connection.era === 'modern') void live.watch.follow(uri, false);
+    else
+      live.connection
+        .request({ method: 'resources/unsubscribe', params: { uri }, totalMs: this.totalMs })
+        .catch(() => undefined);
+  }
+
+  /** Subscribes anew on a new connection. */
+  async resume(live: Live): Promise<void> {
+    await Promise.allSettled([...this.followed.keys()].map((uri) => this.subscribe(uri, live)));
+  }
+
+  private async subscribe(uri: string, { connection, watch }: Live): Promise<void> {
+    const declared = connection.handshake.capabilities.resources;
+    if (!isObject(declared) || declared.subscribe !== true) {
+      throw new GatewayError(
+        'method_not_found',
+        `The server "${this.server}" does not tell of changes to its resources.`,
+      );
+    }
+    if (connection.era === 'modern') {
+      await watch.follow(uri, true);
+      return;
+    }
+    const reply = await connection.request({ method: 'resources/subscribe', params: { uri }, totalMs: this.totalMs });
+    if (reply.error) {
+      throw new GatewayError(
+        'upstream_protocol',
+        `The server "${this.server}" refused the subscription: ${reply.error.message.slice(0, 200)}`,
+      );
+    }
+  }
+}

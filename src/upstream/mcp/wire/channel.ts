@@ -1,0 +1,205 @@
+// One JSON-RPC channel that every caller of a server shares: ids and progress tokens are the gateway's own.
+import { GatewayError, reasonOf } from '../../../core/errors.ts';
+import { type JsonObject } from '../../../core/json.ts';
+import { Slots } from '../../../core/slots.ts';
+import { notificationText, requestText, type ResponseFrame } from '../../../protocol/mcp/frames.ts';
+import { type DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
+import { type Deadlines } from './deadlines.ts';
+import { readDropped } from './dropped-answer.ts';
+import { brokenAnswerId, readInbound } from './inbound.ts';
+import { Pending } from './pending.ts';
+import { RateLimit } from './rate-limit.ts';
+import { Unasked } from './unasked.ts';
+import { MAX_IN_FLIGHT, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
+
+export interface ChannelOptions {
+  readonly server: string;
+  readonly deadlines: Deadlines;
+  readonly events: WireEvents;
+  /** What its messages come on, for the log: `stdout`, `the stream`. */
+  readonly source: string;
+  /** How long a server that let a request run out may take to show that it is there at all, in milliseconds. */
+  readonly aliveMs: number;
+  /** Sends one message; throws, or rejects, where it cannot be sent. */
+  send(text: string): Promise<void> | undefined;
+  /** Ends a server that cannot be talked with. The channel is lost already. */
+  giveUp(): void;
+}
+
+/** Unreadable messages in a row, and in a second, after which the server is given up. */
+const MAX_GARBAGE = 100;
+const MAX_GARBAGE_PER_SECOND = 1_000;
+
+/** The requests that wait on a channel, and everything that comes from it. */
+export class Channel {
+  private readonly options: ChannelOptions;
+  private readonly pending = new Slots<Pending>();
+  private readonly unasked: Unasked;
+  private garbage = 0;
+  private readonly garbageRate = new RateLimit(MAX_GARBAGE_PER_SECOND);
+  private gone: string | undefined;
+  /** Messages that came, of whatever kind. */
+  private heard = 0;
+  private asking = false;
+
+  constructor(options: ChannelOptions) {
+    this.options = options;
+    this.unasked = new Unasked({
+      events: options.events,
+      pending: () => this.pending.all(),
+      find: (id) => this.pending.get(id),
+      send: (text) => this.tell(text, 'an answer'),
+    });
+  }
+
+  request(request: WireRequest): Promise<WireReply> {
+    const refusal = this.refusal();
+    if (refusal) return Promise.reject(refusal);
+    let id = 0;
+    const pending: Pending = new Pending(request, {
+      server: this.options.server,
+      deadlines: this.options.deadlines,
+      onAbandon: (reason) => this.abandon(id, reason),
+    });
+    if (pending.done) return pending.promise; // cancelled before it was sent
+    id = this.pending.add(pending);
+    try {
+      this.options
+        .send(requestText(id, request.method, pending.paramsFor(id)))
+        ?.catch((error: unknown) => this.fail(id, error));
+    } catch (error) {
+      this.fail(id, error);
+    }
+    return pending.promise;
+  }
+
+  async notify(method: string, params: JsonObject): Promise<void> {
+    if (this.gone === undefined) await this.options.send(notificationText(method, params));
+  }
+
+  adopt(era: 'legacy' | 'modern'): void {
+    this.unasked.adopt(era);
+  }
+
+  /** Takes one message of the server. Never throws. */
+  receive(text: string): void {
+    if (this.gone !== undefined) return;
+    this.heard++;
+    let frame;
+    try {
+      frame = readInbound(text);
+      this.garbage = 0;
+    } catch (error) {
+      this.onGarbage(text, reasonOf(error));
+      return;
+    }
+    if (frame.kind === 'response') this.onResponse(frame, Buffer.byteLength(text));
+    else this.unasked.take(frame);
+  }
+
+  /** A message over the limit harms the call that it answered; all of them only where it cannot be known which. */
+  dropped(line: DroppedLine, limit: number): void {
+    const message = `The server "${this.options.server}" sent a message of more than ${limit} bytes (limits.upstreamMessage); ${line.bytes} bytes were dropped.`;
+    const error = new GatewayError('upstream_message_too_large', message);
+    const found = readDropped(line);
+    if (found.kind === 'answer' && this.pending.get(found.id) !== undefined) this.fail(found.id, error);
+    else if (found.kind === 'unknown') this.failAll(error);
+    else this.unasked.noise(message);
+    if (!line.ended) this.giveUp(`it wrote a line of more than ${line.bytes} bytes without an end`);
+  }
+
+  /** The channel is gone: whatever waits on it fails, with `error` where something says more than the reason. */
+  lose(reason: string, error?: GatewayError): void {
+    if (this.gone !== undefined) return;
+    this.gone = reason;
+    const { server, events } = this.options;
+    this.failAll(
+      error ?? new GatewayError('upstream_closed', `The server "${server}" went away during the call: ${reason}`),
+    );
+    this.unasked.close();
+    events.closed(reason);
+  }
+
+  /** Why no request can be sent now. */
+  private refusal(): GatewayError | undefined {
+    const { server } = this.options;
+    if (this.gone !== undefined)
+      return new GatewayError('upstream_closed', `The server "${server}" is gone: ${this.gone}`);
+    if (this.pending.size < MAX_IN_FLIGHT) return undefined;
+    const message = `The server "${server}" has ${MAX_IN_FLIGHT} requests in flight; try again shortly.`;
+    return new GatewayError('overloaded', message);
+  }
+
+  /** Cancels by notification (2026-07-28 stdio, Cancellation; legacy the same). `initialize` may never be cancelled. */
+  private abandon(id: number, reason: string): void {
+    const request = this.pending.take(id)?.request;
+    if (!request || request.method === 'initialize') return;
+    this.tell(notificationText('notifications/cancelled', { requestId: id, reason }), 'a cancellation');
+    // what the gateway asks itself is looked after where it is asked
+    if (request.exchange && !request.exchange.signal.aborted) void this.askForLife();
+  }
+
+  /**
+   * A request ran out: asks whether anybody is there (basic/utilities/ping). A process that hangs, or a stream whose other end is gone
+   * without a word, would let every call after this one run out too. Any message is a sign of life.
+   */
+  private async askForLife(): Promise<void> {
+    if (this.asking || this.gone !== undefined) return;
+    this.asking = true;
+    const { heard } = this;
+    await this.request({ method: 'ping', params: {}, totalMs: this.options.aliveMs }).catch(() => undefined);
+    this.asking = false;
+    if (this.heard === heard) this.giveUp('it no longer answers, nor says anything else');
+  }
+
+  /** Sends what nobody waits for: whoever caused it is not to blame for a full pipe. */
+  private tell(text: string, what: string): void {
+    if (this.gone !== undefined) return;
+    const failed = (error: unknown) => this.unasked.noise(`${what} could not be delivered: ${reasonOf(error)}`);
+    try {
+      this.options.send(text)?.catch(failed);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  private onResponse(frame: ResponseFrame, bytes: number): void {
+    const pending = typeof frame.id === 'number' ? this.pending.take(frame.id) : undefined;
+    if (!pending) {
+      this.unasked.noise('an answer to a request that was not asked, or was given up');
+      return;
+    }
+    pending.succeed({
+      ...(frame.result && { result: frame.result }),
+      ...(frame.error && { error: frame.error }),
+      bytes,
+    });
+  }
+
+  private onGarbage(text: string, why: string): void {
+    const { server, source } = this.options;
+    this.garbage++;
+    this.unasked.noise(`${source} is not MCP (${why}): ${text.slice(0, 200)}`);
+    const id = brokenAnswerId(text);
+    if (id !== undefined) {
+      const message = `The server "${server}" answered with something that is not MCP: ${why}`;
+      this.fail(id, new GatewayError('upstream_protocol', message));
+    }
+    if (this.garbage >= MAX_GARBAGE) this.giveUp(`it wrote ${MAX_GARBAGE} lines in a row that are not MCP`);
+    else if (!this.garbageRate.admits())
+      this.giveUp(`it wrote more than ${MAX_GARBAGE_PER_SECOND} lines in a second that are not MCP`);
+  }
+
+  private giveUp(reason: string): void {
+    this.lose(reason);
+    this.options.giveUp();
+  }
+
+  private fail(id: number, error: unknown): void {
+    this.pending.take(id)?.fail(error);
+  }
+
+  private failAll(error: GatewayError): void {
+    for (const pending of this.pending.clear()) pending.fail(error);
+  }
+}

@@ -1,0 +1,96 @@
+// Sending HTTP requests to one server: its URL, its credentials, and what is open of them.
+import { type Dispatcher } from 'undici';
+import { GatewayError } from '../../../core/errors.ts';
+import { type Secret } from '../../../core/secret.ts';
+import { Slots } from '../../../core/slots.ts';
+import { transportError } from './http-errors.ts';
+import { type ExchangeHandlers, HttpExchange } from './http-exchange.ts';
+import { Turns } from './turns.ts';
+import { MAX_IN_FLIGHT, type Timeouts } from './wire.ts';
+
+export interface HttpEndpointOptions {
+  readonly server: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, Secret>>;
+  readonly dispatcher: Dispatcher;
+  readonly timeouts: Timeouts;
+  readonly maxMessageBytes: number;
+}
+
+/** One request; `path` where it does not go to the URL itself. */
+export type HttpRequest = Pick<
+  Dispatcher.DispatchOptions,
+  'method' | 'headers' | 'body' | 'bodyTimeout' | 'headersTimeout'
+> & { readonly path?: string };
+
+/** Most exchanges at a time: every call may have one, and there may be as many messages about calls. */
+const MAX_OPEN = 2 * MAX_IN_FLIGHT;
+
+/** The URL of a server, and every exchange with it. */
+export class HttpEndpoint {
+  /** Headers of every POST. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Headers of every GET that opens a stream. */
+  readonly streamHeaders: Readonly<Record<string, string>>;
+  readonly url: URL;
+  private readonly options: HttpEndpointOptions;
+  private readonly path: string;
+  private readonly open = new Slots<HttpExchange>();
+  private readonly turns = new Turns();
+
+  constructor(options: HttpEndpointOptions) {
+    this.options = options;
+    this.url = new URL(options.url);
+    this.path = this.url.pathname + this.url.search;
+    const given = Object.fromEntries(
+      Object.entries(options.headers).map(([name, secret]) => [name.toLowerCase(), secret.reveal()]),
+    );
+    this.headers = {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      ...given,
+    };
+    this.streamHeaders = { ...given, accept: 'text/event-stream' };
+  }
+
+  /** Begins one HTTP exchange, which is open until its `end`. */
+  send(request: HttpRequest, on: ExchangeHandlers): HttpExchange {
+    const { server, maxMessageBytes, dispatcher } = this.options;
+    const exchange: HttpExchange = new HttpExchange(
+      { server, maxMessageBytes, turns: this.turns, ended: () => void this.open.take(slot) },
+      on,
+    );
+    const slot = this.open.add(exchange);
+    dispatcher.dispatch({ path: this.path, ...request, origin: this.url.origin }, exchange);
+    return exchange;
+  }
+
+  /** Sends a message that has no answer; resolves when the server has taken it. Throws GatewayError, `overloaded` where too many are on their way. */
+  post(body: string, to: { headers: Readonly<Record<string, string>>; path?: string }): Promise<void> {
+    const { server, timeouts } = this.options;
+    if (this.open.size >= MAX_OPEN) {
+      const message = `${MAX_OPEN} messages for the server "${server}" are on their way; try again shortly.`;
+      return Promise.reject(new GatewayError('overloaded', message));
+    }
+    return new Promise((resolve, reject) => {
+      this.send(
+        { method: 'POST', ...to, body },
+        { end: (error) => (error ? reject(transportError(server, error, timeouts)) : resolve()) },
+      );
+    });
+  }
+
+  /** Ends every exchange. */
+  abort(reason: Error): void {
+    for (const exchange of this.open.all()) exchange.abort(reason);
+  }
+
+  /** Lets open exchanges end by themselves, and begins no others. */
+  close(): Promise<void> {
+    return this.options.dispatcher.close();
+  }
+
+  destroy(): Promise<void> {
+    return this.options.dispatcher.destroy();
+  }
+}

@@ -1,0 +1,170 @@
+// JSON-RPC over Streamable HTTP, both eras: each request is a POST of its own.
+import { type Dispatcher } from 'undici';
+import { GatewayError, reasonOf } from '../../../core/errors.ts';
+import { type JsonObject } from '../../../core/json.ts';
+import { type Secret } from '../../../core/secret.ts';
+import { Slots } from '../../../core/slots.ts';
+import { type Frame, notificationText } from '../../../protocol/mcp/frames.ts';
+import { type Deadlines } from './deadlines.ts';
+import { type CallWire, HttpCall } from './http-call.ts';
+import { HttpEndpoint } from './http-endpoint.ts';
+import { HttpSession } from './http-session.ts';
+import { readInbound } from './inbound.ts';
+import { StandingStream } from './standing-stream.ts';
+import { Unasked } from './unasked.ts';
+import { MAX_IN_FLIGHT, type Timeouts, type Wire, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
+
+export interface HttpWireOptions {
+  readonly server: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, Secret>>;
+  readonly dispatcher: Dispatcher;
+  readonly timeouts: Timeouts;
+  readonly maxMessageBytes: number;
+  readonly deadlines: Deadlines;
+  readonly events: WireEvents;
+  /** Takes secrets out of what the server says. */
+  clean(text: string): string;
+}
+
+/** How long the end of a session may take. */
+const DELETE_MS = 2_000;
+
+/** The HTTP side of one connection. */
+export class HttpWire implements Wire {
+  readonly transport = 'streamable-http';
+  private readonly options: HttpWireOptions;
+  private readonly endpoint: HttpEndpoint;
+  private readonly session: HttpSession;
+  private readonly calls = new Slots<HttpCall>();
+  private readonly callWire: CallWire;
+  private readonly unasked: Unasked;
+  private stream: StandingStream | undefined;
+  private closed = false;
+  private ended = false;
+
+  constructor(options: HttpWireOptions) {
+    this.options = options;
+    this.endpoint = new HttpEndpoint(options);
+    this.session = new HttpSession(this.endpoint);
+    this.unasked = new Unasked({
+      events: options.events,
+      pending: () => this.calls.all().map((call) => call.pending),
+      find: (id) => this.calls.get(id)?.pending,
+      send: (text) => this.tell(text),
+    });
+    const { server, timeouts, deadlines, clean } = options;
+    this.callWire = {
+      server,
+      timeouts,
+      deadlines,
+      clean,
+      endpoint: this.endpoint,
+      session: this.session,
+      receive: ({ text, bytes, resumed }, call) => this.receive(readInbound(text), { bytes, call, shared: resumed }),
+      tell: (text) => this.tell(text),
+      forget: (id) => void this.calls.take(id),
+    };
+  }
+
+  get stateful(): boolean {
+    return this.session.assigned;
+  }
+
+  request(request: WireRequest): Promise<WireReply> {
+    const refusal = this.refusal();
+    if (refusal) return Promise.reject(refusal);
+    const call = new HttpCall(request, this.callWire);
+    // one that was cancelled before it was sent is never sent
+    if (!call.pending.done) call.start(this.calls.add(call));
+    return call.pending.promise;
+  }
+
+  async notify(method: string, params: JsonObject): Promise<void> {
+    await this.endpoint.post(notificationText(method, params), { headers: this.session.messageHeaders(method) });
+  }
+
+  adopt(found: { era: 'legacy' | 'modern'; version: string }): void {
+    this.session.adopt(found);
+    this.unasked.adopt(found.era);
+    if (found.era === 'modern' || this.closed) return;
+    const { events } = this.options;
+    this.stream = new StandingStream({
+      endpoint: this.endpoint,
+      session: this.session,
+      message: (text, bytes) => this.receive(readInbound(text), { bytes, shared: true }),
+      missed: () => events.missed(),
+      sessionLost: () => events.closed('the server no longer knows the session'),
+    });
+    this.stream.open();
+  }
+
+  async retire(): Promise<void> {
+    this.closed = true;
+    this.stream?.close(new GatewayError('upstream_closed', 'The session is over.'));
+    await this.endpoint.close();
+  }
+
+  async close(): Promise<void> {
+    if (this.ended) return;
+    const retired = this.closed;
+    this.ended = true;
+    this.closed = true;
+    const reason = new GatewayError('upstream_closed', `The connection to "${this.options.server}" was closed.`);
+    this.stream?.close(reason);
+    for (const call of this.calls.clear()) call.close(reason);
+    this.endpoint.abort(reason);
+    this.unasked.close();
+    if (this.session.assigned && !retired) await this.endSession();
+    await this.endpoint.destroy();
+  }
+
+  /** Why no request can be sent now. */
+  private refusal(): GatewayError | undefined {
+    const { server } = this.options;
+    if (this.closed) return new GatewayError('upstream_closed', `The connection to "${server}" is closed.`);
+    if (this.calls.size < MAX_IN_FLIGHT) return undefined;
+    const message = `The server "${server}" has ${MAX_IN_FLIGHT} requests in flight; try again shortly.`;
+    return new GatewayError('overloaded', message);
+  }
+
+  /**
+   * Sorts one message. `call` is the call whose stream it came on; on a `shared` stream (the standing one, or one that was resumed)
+   * there may also be answers to others (2025-11-25 transports, Resumability and Redelivery).
+   */
+  private receive(frame: Frame, from: { bytes: number; call?: HttpCall; shared: boolean }): void {
+    const { bytes, call, shared } = from;
+    if (frame.kind !== 'response') {
+      this.unasked.take(frame, call?.pending);
+      return;
+    }
+    const found = typeof frame.id === 'number' ? this.calls.get(frame.id) : undefined;
+    if (call && !call.pending.done && (found === call || (frame.id === undefined && frame.error)))
+      call.answer(frame, { bytes, own: true });
+    else if (found && shared) found.answer(frame, { bytes, own: false });
+    else this.unasked.noise('an answer to another request on this stream, or a second one');
+  }
+
+  /** Sends what nobody waits for. */
+  private tell(text: string): void {
+    if (this.ended) return;
+    if (this.session.era === 'modern') {
+      this.unasked.noise('a request, which no server of 2026-07-28 sends; it was not answered');
+      return;
+    }
+    this.endpoint.post(text, { headers: this.session.messageHeaders('') }).catch((error: unknown) => {
+      if (!this.ended) this.unasked.noise(`a message could not be delivered: ${reasonOf(error)}`);
+    });
+  }
+
+  private endSession(): Promise<void> {
+    return new Promise((resolve) => {
+      // a server may refuse DELETE (405) or be gone: the session is over for us either way
+      const exchange = this.endpoint.send(
+        { method: 'DELETE', headers: this.session.deletionHeaders() },
+        { end: () => resolve() },
+      );
+      setTimeout(() => exchange.abort(new Error('DELETE took too long')), DELETE_MS).unref();
+    });
+  }
+}

@@ -1,0 +1,122 @@
+// One request that waits for its answer: settled exactly once, whoever comes first of answer, caller, clock and channel.
+import { GatewayError } from '../../../core/errors.ts';
+import { type JsonObject } from '../../../core/json.ts';
+import { type Deadline, type Deadlines, timedOut } from './deadlines.ts';
+import { RateLimit } from './rate-limit.ts';
+import { HARD_LIMIT_MS, type WireReply, type WireRequest } from './wire.ts';
+
+export interface PendingOptions {
+  readonly server: string;
+  readonly deadlines: Deadlines;
+  /** Called when the caller or the clock ends the request before its answer, to tell the server. */
+  onAbandon(reason: string): void;
+}
+
+/** Most notifications of one request in a second; more are of use to nobody. */
+const MAX_PER_SECOND = 100;
+
+/** The state of one request in flight. */
+export class Pending {
+  readonly promise: Promise<WireReply>;
+  readonly request: WireRequest;
+  /** The clocks of the request; absent on a stream that stays open. */
+  readonly deadline: Deadline | undefined;
+  private resolve!: (reply: WireReply) => void;
+  private reject!: (error: unknown) => void;
+  private settled = false;
+  private endListeners: Set<() => void> | undefined;
+  private rate: RateLimit | undefined;
+
+  constructor(request: WireRequest, options: PendingOptions) {
+    this.request = request;
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    const abandon = (error: GatewayError) => {
+      if (this.fail(error)) options.onAbandon(error.message);
+    };
+    if (Number.isFinite(request.totalMs)) {
+      this.deadline = options.deadlines.start(request.totalMs, HARD_LIMIT_MS, (limit, ms) =>
+        abandon(timedOut(options.server, { limit, ms, method: request.method })),
+      );
+    }
+    const signal = request.exchange?.signal;
+    if (signal?.aborted === true) this.fail(new GatewayError('cancelled', 'The caller cancelled the call.'));
+    else if (signal) {
+      // never taken back: the signal is this call's own and dies with it
+      signal.onAbort(() => abandon(new GatewayError('cancelled', 'The caller cancelled the call.')));
+    }
+  }
+
+  get done(): boolean {
+    return this.settled;
+  }
+
+  /** Whether it is somebody's call; the gateway's own requests have no caller, and its own listening is no call. */
+  get isCall(): boolean {
+    return this.request.exchange !== undefined && this.request.method !== 'subscriptions/listen';
+  }
+
+  /** The params to send: with the wire's own progress token where the caller wants progress. */
+  paramsFor(token: number): JsonObject {
+    const { params, exchange } = this.request;
+    if (!exchange?.wantsProgress) return params;
+    return { ...params, _meta: { ...(params._meta as JsonObject | undefined), progressToken: token } };
+  }
+
+  succeed(reply: WireReply): void {
+    if (this.settle()) this.resolve(reply);
+  }
+
+  /** Returns whether this was what ended the request. */
+  fail(error: unknown): boolean {
+    const first = this.settle();
+    if (first) this.reject(error);
+    return first;
+  }
+
+  /** Calls the listener when the request ends, however it ends. Returns the way to stop listening. */
+  onEnd(listener: () => void): () => void {
+    const listeners = (this.endListeners ??= new Set());
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  /** Tells the caller how far the server is; this restarts the total limit. Returns false where there was too much of it. */
+  progress(params: JsonObject): boolean {
+    if (this.settled) return true;
+    this.deadline?.extend();
+    if (!this.admits()) return false;
+    const { progressToken: _token, ...progress } = params;
+    this.request.exchange?.progress(progress);
+    return true;
+  }
+
+  /** Passes a log line on to the caller. Returns false where there were too many. */
+  log(params: JsonObject): boolean {
+    if (this.settled) return true;
+    if (!this.admits()) return false;
+    this.request.exchange?.log(params);
+    return true;
+  }
+
+  /** Passes on any other notification of the request. */
+  notify(method: string, params: JsonObject): void {
+    if (!this.settled) this.request.onNotification?.(method, params);
+  }
+
+  private admits(): boolean {
+    return (this.rate ??= new RateLimit(MAX_PER_SECOND)).admits();
+  }
+
+  private settle(): boolean {
+    if (this.settled) return false;
+    this.settled = true;
+    this.deadline?.clear();
+    const listeners = this.endListeners;
+    this.endListeners = undefined;
+    if (listeners) for (const listener of listeners) listener();
+    return true;
+  }
+}

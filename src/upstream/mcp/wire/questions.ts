@@ -1,0 +1,120 @@
+// What a server asks while it works: open until it is answered, withdrawn, or of no use to anybody any more.
+import { Cancellation } from '../../../core/cancellation.ts';
+import { type ErrorCode, ERRORS, GatewayError, reasonOf, toGatewayError } from '../../../core/errors.ts';
+import { type JsonValue } from '../../../core/json.ts';
+import { type RpcError } from '../../../core/reply.ts';
+import { errorText, type RequestFrame, type RequestId, resultText } from '../../../protocol/mcp/frames.ts';
+import { withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
+import { type Pending } from './pending.ts';
+import { type WireEvents } from './wire.ts';
+
+export interface QuestionsOptions {
+  readonly events: Pick<WireEvents, 'question' | 'noise'>;
+  /** Sends an answer to the server. Never throws. */
+  send(text: string): void;
+}
+
+/** Whose a message of the server is, as far as that can be told. */
+export interface Asker {
+  readonly call: Pending | undefined;
+  /** Calls in flight. */
+  readonly inFlight: number;
+}
+
+/** Most questions of one connection that are open at a time. */
+const MAX_OPEN = 100;
+
+interface OpenQuestion {
+  readonly cancellation: Cancellation;
+  readonly call: Pending | undefined;
+  unlink: (() => void) | undefined;
+}
+
+/**
+ * Whose a message is on a channel that does not say (design, Instances): that of the only call in flight; with more of them it is
+ * nobody's, and nothing is guessed.
+ */
+export function attribute(pending: readonly Pending[]): Asker {
+  const calls = pending.filter((each) => each.isCall);
+  return { call: calls.length === 1 ? calls[0] : undefined, inFlight: calls.length };
+}
+
+/** The questions of one connection. While one is open the clocks of its call stand still (wire.md, Questions 5). */
+export class Questions {
+  private readonly options: QuestionsOptions;
+  private readonly open = new Map<RequestId, OpenQuestion>();
+
+  constructor(options: QuestionsOptions) {
+    this.options = options;
+  }
+
+  /** Takes a question; its answer goes to the server by itself. */
+  take(frame: RequestFrame, asker: Asker): void {
+    const { id } = frame;
+    // an error under this id would be taken for the answer to the question that is open, so there is none
+    if (this.open.has(id))
+      this.options.events.noise('a question with the id of one that is still open; it was ignored');
+    else if (asker.call?.done === true) this.refuse(id, 'cancelled', 'The call that this belongs to has ended.');
+    else if (this.open.size >= MAX_OPEN)
+      this.refuse(id, 'overloaded', `${MAX_OPEN} questions of this server are open.`);
+    else void this.put(frame, asker);
+  }
+
+  /** Answers a request of the server with an error. */
+  refuse(id: RequestId, code: ErrorCode, message: string): void {
+    this.options.send(errorText(id, rpcErrorOf(new GatewayError(code, message))));
+  }
+
+  /** The server takes a question back: nothing is sent for it (basic/utilities/cancellation). */
+  withdraw(id: JsonValue | undefined): void {
+    if (typeof id === 'string' || typeof id === 'number') this.abort(id, this.open.get(id));
+  }
+
+  /** The channel is gone, and with it whoever asked. */
+  close(): void {
+    for (const [id, question] of this.open) this.abort(id, question);
+  }
+
+  private async put({ id, method, params }: RequestFrame, { call, inFlight }: Asker): Promise<void> {
+    const question: OpenQuestion = { cancellation: new Cancellation(), call, unlink: undefined };
+    this.open.set(id, question);
+    call?.deadline?.hold();
+    question.unlink = call?.onEnd(() => this.abort(id, question));
+    const text = await this.ask(id, {
+      method,
+      params: withoutProtocolMeta(params),
+      signal: question.cancellation.signal,
+      exchange: call?.request.exchange,
+      inFlight,
+    });
+    if (this.end(id, question)) this.options.send(text);
+  }
+
+  private async ask(id: RequestId, asked: Parameters<WireEvents['question']>[0]): Promise<string> {
+    const { events } = this.options;
+    try {
+      const answer = await events.question(asked);
+      return 'result' in answer ? resultText(id, JSON.stringify(answer.result)) : errorText(id, answer.error);
+    } catch (error) {
+      if (!(error instanceof GatewayError)) events.noise(`a question could not be answered: ${reasonOf(error)}`);
+      return errorText(id, rpcErrorOf(toGatewayError(error)));
+    }
+  }
+
+  private abort(id: RequestId, question: OpenQuestion | undefined): void {
+    if (question && this.end(id, question)) question.cancellation.abort();
+  }
+
+  /** Returns whether the question was still open. */
+  private end(id: RequestId, question: OpenQuestion): boolean {
+    if (this.open.get(id) !== question) return false;
+    this.open.delete(id);
+    question.unlink?.();
+    question.call?.deadline?.release();
+    return true;
+  }
+}
+
+function rpcErrorOf({ code, message, data }: GatewayError): RpcError {
+  return { code: ERRORS[code].jsonRpc, message, data: { ...data, reason: code } };
+}

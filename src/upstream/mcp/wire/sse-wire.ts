@@ -1,0 +1,131 @@
+// JSON-RPC over HTTP+SSE (2024-11-05 transports, HTTP with SSE): one stream for all that comes, and a POST for each message that goes.
+import { GatewayError, reasonOf } from '../../../core/errors.ts';
+import { type JsonObject } from '../../../core/json.ts';
+import { type SseEvent } from '../../../protocol/mcp/sse.ts';
+import { Channel } from './channel.ts';
+import { type Deadline, timedOut } from './deadlines.ts';
+import { HttpEndpoint } from './http-endpoint.ts';
+import { isSessionUnknown, transportError } from './http-errors.ts';
+import { type HttpExchange, type ResponseHeaders } from './http-exchange.ts';
+import { type HttpWireOptions } from './http-wire.ts';
+import { HttpRejection, SessionLost, type Wire, type WireReply, type WireRequest } from './wire.ts';
+
+/** The stream to one server, which is its session, and the address that it gave for messages. */
+export class SseWire implements Wire {
+  readonly transport = 'sse';
+  readonly stateful = false;
+  private readonly options: HttpWireOptions;
+  private readonly endpoint: HttpEndpoint;
+  private readonly channel: Channel;
+  private readonly opened = Promise.withResolvers<void>();
+  private stream: HttpExchange | undefined;
+  private opening: Deadline | undefined;
+  /** Path of the messages; absent until the server has named it. */
+  private path: string | undefined;
+  private headers: Readonly<Record<string, string>>;
+
+  constructor(options: HttpWireOptions) {
+    this.options = options;
+    this.endpoint = new HttpEndpoint(options);
+    this.headers = this.endpoint.headers;
+    this.channel = new Channel({
+      server: options.server,
+      deadlines: options.deadlines,
+      events: options.events,
+      source: 'the stream',
+      aliveMs: options.timeouts.connect,
+      send: (text) => this.send(text),
+      giveUp: () => void this.close(),
+    });
+  }
+
+  /** Opens the stream; resolves when the server has said where messages go. Throws GatewayError. */
+  start(): Promise<void> {
+    this.stream = this.endpoint.send(
+      { method: 'GET', headers: this.endpoint.streamHeaders, bodyTimeout: 0 },
+      {
+        headers: (headers, streams) => this.onHeaders(headers, streams),
+        event: (event) => this.onEvent(event),
+        message: (text) => this.channel.receive(text),
+        end: (error) => this.onEnd(error),
+      },
+    );
+    return this.opened.promise;
+  }
+
+  request(request: WireRequest): Promise<WireReply> {
+    return this.channel.request(request);
+  }
+
+  notify(method: string, params: JsonObject): Promise<void> {
+    return this.channel.notify(method, params);
+  }
+
+  adopt({ era, version }: { era: 'legacy' | 'modern'; version: string }): void {
+    this.channel.adopt(era);
+    // the header came with 2025-06-18; older servers never saw it
+    if (version >= '2025-06-18') this.headers = { ...this.headers, 'mcp-protocol-version': version };
+  }
+
+  /** The stream is the session: whoever has lost the one has lost the other. */
+  retire(): Promise<void> {
+    return this.close();
+  }
+
+  async close(): Promise<void> {
+    const reason = new GatewayError('upstream_closed', `The connection to "${this.options.server}" was closed.`);
+    this.stream?.abort(reason);
+    this.endpoint.abort(reason);
+    await this.endpoint.destroy();
+  }
+
+  private onHeaders(_headers: ResponseHeaders, streams: boolean): void {
+    const { server, deadlines, timeouts } = this.options;
+    if (!streams) {
+      const message = `The server "${server}" answered GET with something that is not an event stream: its URL is not an HTTP+SSE endpoint of MCP.`;
+      this.stream?.abort(new GatewayError('upstream_protocol', message));
+      return;
+    }
+    this.opening = deadlines.start(timeouts.firstByte, 0, () =>
+      this.stream?.abort(timedOut(server, { limit: 'firstByte', ms: timeouts.firstByte })),
+    );
+  }
+
+  /** Messages go where the server says, but never to another origin: they carry this one's credentials. */
+  private onEvent({ event, data }: SseEvent): void {
+    if (event !== 'endpoint' || this.path !== undefined) return;
+    const { url } = this.endpoint;
+    const target = URL.canParse(data, url.href) ? new URL(data, url.href) : undefined;
+    if (target?.origin !== url.origin) {
+      const message = `The server "${this.options.server}" wants messages sent to ${JSON.stringify(data.slice(0, 200))}, which is not of its own origin ${url.origin}; put the URL that it really has in its \`url\`.`;
+      this.stream?.abort(new GatewayError('upstream_protocol', message));
+      return;
+    }
+    this.path = target.pathname + target.search;
+    this.opening?.clear();
+    this.opened.resolve();
+  }
+
+  private onEnd(error: Error | undefined): void {
+    const { server, timeouts } = this.options;
+    this.opening?.clear();
+    const cause = error ?? new Error('the server ended its stream');
+    const failure = transportError(server, cause, timeouts);
+    if (this.path === undefined) this.opened.reject(failure);
+    // an error of ours says what went wrong; that of a connection is only a reason
+    this.channel.lose(reasonOf(cause), cause instanceof GatewayError ? cause : undefined);
+  }
+
+  private async send(text: string): Promise<void> {
+    const { server } = this.options;
+    if (this.path === undefined)
+      throw new GatewayError('upstream_closed', `The server "${server}" has not said where messages go.`);
+    try {
+      await this.endpoint.post(text, { headers: this.headers, path: this.path });
+    } catch (error) {
+      const { cause } = error as GatewayError;
+      if (!(cause instanceof HttpRejection) || !isSessionUnknown(cause)) throw error;
+      throw new SessionLost(`The server "${server}" no longer knows the session.`);
+    }
+  }
+}

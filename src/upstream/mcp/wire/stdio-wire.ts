@@ -1,0 +1,72 @@
+// JSON-RPC over the pipes of a process.
+import { type JsonObject } from '../../../core/json.ts';
+import { oneLine } from '../../../protocol/mcp/frames.ts';
+import { Channel } from './channel.ts';
+import { type Deadlines } from './deadlines.ts';
+import { StdioProcess, type StdioProcessOptions } from '../process/stdio-process.ts';
+import { type Timeouts, type Wire, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
+
+export interface StdioWireOptions {
+  readonly server: string;
+  readonly process: StdioProcessOptions;
+  readonly timeouts: Pick<Timeouts, 'connect'>;
+  readonly deadlines: Deadlines;
+  readonly events: WireEvents;
+}
+
+/** A started process and the requests that wait on it. */
+export class StdioWire implements Wire {
+  readonly transport = 'stdio';
+  readonly stateful = false;
+  readonly process: StdioProcess;
+  private readonly channel: Channel;
+
+  constructor(options: StdioWireOptions) {
+    const { server, deadlines, events } = options;
+    this.channel = new Channel({
+      server,
+      deadlines,
+      events,
+      source: 'stdout',
+      aliveMs: options.timeouts.connect,
+      send: (text) => this.send(text),
+      giveUp: () => void this.process.stop(),
+    });
+    this.process = new StdioProcess(options.process, {
+      line: (text) => this.channel.receive(text),
+      oversize: () => undefined, // what it was shows when it ends
+      dropped: (line) => this.channel.dropped(line, options.process.maxMessageBytes),
+      exit: (info) => this.channel.lose(info.message),
+    });
+  }
+
+  start(): Promise<void> {
+    return this.process.start();
+  }
+
+  request(request: WireRequest): Promise<WireReply> {
+    return this.channel.request(request);
+  }
+
+  notify(method: string, params: JsonObject): Promise<void> {
+    return this.channel.notify(method, params);
+  }
+
+  /** A pipe has nothing to remember: version and capabilities travel in the messages. */
+  adopt({ era }: { era: 'legacy' | 'modern' }): void {
+    this.channel.adopt(era);
+  }
+
+  retire(): Promise<void> {
+    return this.process.stop();
+  }
+
+  close(): Promise<void> {
+    return this.process.stop();
+  }
+
+  /** Some servers split at every Unicode line separator, so none leaves as it is: one caller's text may not break another's pipe. */
+  private send(text: string): undefined {
+    this.process.send(oneLine(text));
+  }
+}

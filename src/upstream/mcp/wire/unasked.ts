@@ -1,0 +1,124 @@
+// What a server sends without being asked: whose it is, and how much of it is let through.
+import { type JsonObject, type JsonValue } from '../../../core/json.ts';
+import { type NotificationFrame, type RequestFrame, resultText } from '../../../protocol/mcp/frames.ts';
+import { META } from '../../../protocol/mcp/meta.ts';
+import { type Pending } from './pending.ts';
+import { type Asker, attribute, Questions } from './questions.ts';
+import { RateLimit } from './rate-limit.ts';
+import { type WireEvents } from './wire.ts';
+
+export interface UnaskedOptions {
+  readonly events: WireEvents;
+  /** Everything in flight. */
+  pending(): readonly Pending[];
+  /** The request in flight with this id. */
+  find(id: number): Pending | undefined;
+  /** Sends a message to the server. Never throws. */
+  send(text: string): void;
+}
+
+/** Most of what belongs to no call that one connection may send in a second; calls have limits of their own. */
+const MAX_PER_SECOND = 1_000;
+
+/** Sorts the requests and notifications of one connection. */
+export class Unasked {
+  private readonly options: UnaskedOptions;
+  private readonly questions: Questions;
+  private readonly rate = new RateLimit(MAX_PER_SECOND);
+  private modern = false;
+  private dropped = 0;
+
+  constructor(options: UnaskedOptions) {
+    this.options = options;
+    this.questions = new Questions(options);
+  }
+
+  adopt(era: 'legacy' | 'modern'): void {
+    this.modern = era === 'modern';
+  }
+
+  /** `own` is the request whose stream it came on; absent on a channel that everything shares. */
+  take(frame: RequestFrame | NotificationFrame, own?: Pending): void {
+    if (frame.kind === 'request') this.onRequest(frame, own);
+    else this.onNotification(frame, own);
+  }
+
+  /** Tells the server's own log of something that is not MCP, unless there is too much of it. */
+  noise(what: string): void {
+    if (this.admits()) this.options.events.noise(what);
+  }
+
+  /** The channel is gone. */
+  close(): void {
+    this.questions.close();
+    if (this.dropped > 0) this.options.events.noise(`${this.dropped} messages beyond the limits were dropped in all`);
+    this.dropped = 0;
+  }
+
+  private onRequest(frame: RequestFrame, own: Pending | undefined): void {
+    if (!this.admits()) return;
+    if (frame.method === 'ping') this.options.send(resultText(frame.id, '{}'));
+    else if (this.modern)
+      this.questions.refuse(frame.id, 'method_not_found', 'A client of 2026-07-28 takes no requests.');
+    else this.questions.take(frame, this.askerOf(frame.method, own));
+  }
+
+  private onNotification({ method, params }: NotificationFrame, own: Pending | undefined): void {
+    if (method === 'notifications/progress') this.onProgress(params, own);
+    else if (method === 'notifications/message') this.onLog(params, own);
+    else if (method === 'notifications/cancelled') this.questions.withdraw(params.requestId);
+    // news of the offer are collected where they are taken, so none is too many
+    else if (method.endsWith('/list_changed') || this.admits()) this.onNews(method, params, own);
+  }
+
+  /** One of a request that has just ended is no mistake, and nobody's (basic/utilities/progress). */
+  private onProgress(params: JsonObject, own: Pending | undefined): void {
+    const pending = this.findById(params.progressToken);
+    if (typeof params.progress !== 'number') this.noise('progress without a number');
+    else if (pending && (!own || own === pending) && !pending.progress(params)) this.drop();
+  }
+
+  /** A log line of nobody goes to the server's own log (wire.md, Logging). */
+  private onLog(params: JsonObject, own: Pending | undefined): void {
+    const call = own ? callOf(own) : attribute(this.options.pending()).call;
+    if (call) {
+      if (!call.log(params)) this.drop();
+    } else if (this.admits()) this.options.events.log(params);
+  }
+
+  /** A listener gets its own; everything else is the connection's, whatever stream it came on. */
+  private onNews(method: string, params: JsonObject, own: Pending | undefined): void {
+    const meta = params._meta as JsonObject | undefined;
+    const listener = own ?? this.findById(meta?.[META.subscriptionId]);
+    if (listener?.request.onNotification) listener.notify(method, params);
+    else this.options.events.notification(method, params);
+  }
+
+  private askerOf(method: string, own: Pending | undefined): Asker {
+    const { events, pending } = this.options;
+    const { call, inFlight } = attribute(pending());
+    if (own) return { call: callOf(own), inFlight };
+    return { call: events.isOwners?.(method) === true ? undefined : call, inFlight };
+  }
+
+  private findById(id: JsonValue | undefined): Pending | undefined {
+    return typeof id === 'number' ? this.options.find(id) : undefined;
+  }
+
+  private admits(): boolean {
+    if (this.rate.admits()) return true;
+    this.drop();
+    return false;
+  }
+
+  /** Counts what is not taken; that it happens is told once. */
+  private drop(): void {
+    if (this.dropped++ > 0) return;
+    this.options.events.noise('it sends more than is taken in a second; what is beyond it is dropped and counted');
+  }
+}
+
+/** A request that the gateway makes for itself is nobody's call. */
+function callOf(pending: Pending): Pending | undefined {
+  return pending.isCall ? pending : undefined;
+}

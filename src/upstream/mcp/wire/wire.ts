@@ -1,0 +1,105 @@
+// The border between a transport and the protocol above it: one JSON-RPC channel to one server.
+import { type Exchange, type Question, type QuestionAnswer } from '../../../core/exchange.ts';
+import { type Transport } from '../../../core/call.ts';
+import { type JsonObject } from '../../../core/json.ts';
+import { type RpcError } from '../../../core/reply.ts';
+import { type ResponseFrame } from '../../../protocol/mcp/frames.ts';
+
+/** Time limits of a server in milliseconds. */
+export interface Timeouts {
+  /** From starting a process until it has answered the handshake. */
+  readonly start: number;
+  readonly connect: number;
+  readonly firstByte: number;
+  readonly idle: number;
+  /** Of one call; progress restarts it, up to `HARD_LIMIT_MS`. */
+  readonly total: number;
+}
+
+/** No call runs longer than this, however much progress it reports. */
+export const HARD_LIMIT_MS = 15 * 60_000;
+
+/** Most requests of one connection at a time; beyond it a call is refused rather than queued without end. */
+export const MAX_IN_FLIGHT = 4_096;
+
+export interface WireRequest {
+  readonly method: string;
+  /** Complete params, `_meta` included, but for the progress token, which is the wire's. */
+  readonly params: JsonObject;
+  /** HTTP headers beyond the transport's own; ignored by stdio. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The caller; absent on the gateway's own requests. */
+  readonly exchange?: Exchange;
+  /** Total limit in ms; `Infinity` for a stream that stays open. */
+  readonly totalMs: number;
+  /** Gets the notifications that belong to this request and are neither progress nor log lines. */
+  readonly onNotification?: (method: string, params: JsonObject) => void;
+}
+
+/** What the server answered. A JSON-RPC error is an answer, not a failure. */
+export interface WireReply {
+  readonly result?: JsonObject;
+  readonly error?: RpcError;
+  readonly bytes: number;
+}
+
+/** A server's question, and what the wire knows of whose it is. */
+export interface AskedQuestion extends Question {
+  /** The call that it came with, or the only one in flight; absent where that cannot be told. */
+  readonly exchange: Exchange | undefined;
+  /** Calls in flight when it was asked. */
+  readonly inFlight: number;
+}
+
+/** What a wire reports without being asked. */
+export interface WireEvents {
+  /** A notification that belongs to no request. */
+  notification(method: string, params: JsonObject): void;
+  /** The channel is gone; every pending request has failed already. */
+  closed(reason: string): void;
+  /** Notifications may have been missed: what they would have told of has to be read again. */
+  missed(): void;
+  /** Whether a question outside the stream of any call is the owner's, whatever call runs; absent where it is that of the only call. */
+  isOwners?(method: string): boolean;
+  /** The server asks something other than `ping`. Throws GatewayError, which the server gets as an error. */
+  question(asked: AskedQuestion): Promise<QuestionAnswer>;
+  /** A log line that fits no single caller. */
+  log(params: JsonObject): void;
+  /** Something that is not MCP arrived, or more than is taken; told for the server's own log. */
+  noise(what: string): void;
+}
+
+export interface Wire {
+  readonly transport: Transport;
+  /** Whether the server assigned a session id. */
+  readonly stateful: boolean;
+  /** Sends a request and waits for its answer. Throws GatewayError (`upstream_*`, `cancelled`) or SessionLost. */
+  request(request: WireRequest): Promise<WireReply>;
+  notify(method: string, params: JsonObject): Promise<void>;
+  /** Tells the wire what the handshake found. */
+  adopt(session: { era: 'legacy' | 'modern'; version: string }): void;
+  /** Takes no new requests; those in flight may still get their answers. For a channel that is lost, not broken. */
+  retire(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The server no longer knows our session: the request was not processed and may be sent again (wire.md, Retrying). */
+export class SessionLost extends Error {
+  override readonly name = 'SessionLost';
+}
+
+/** The server refused with an HTTP status; the handshake reads it, everyone else the GatewayError or the JSON-RPC error made of it. */
+export class HttpRejection extends Error {
+  override readonly name = 'HttpRejection';
+  readonly status: number;
+  readonly body: string;
+  /** The JSON-RPC error that the body holds, if it holds one. */
+  readonly answer: ResponseFrame | undefined;
+
+  constructor(status: number, body: string, answer?: ResponseFrame) {
+    super(`HTTP ${status}`);
+    this.status = status;
+    this.body = body;
+    this.answer = answer;
+  }
+}

@@ -1,0 +1,79 @@
+// Callers that wait for an instance: who is woken, and by what.
+import { expect, test } from 'vitest';
+import { Cancellation } from '../../../../src/core/cancellation.ts';
+import { GatewayError } from '../../../../src/core/errors.ts';
+import { Holding } from '../../../../src/upstream/mcp/instances/holding.ts';
+import { type Claim, InstanceQueue } from '../../../../src/upstream/mcp/instances/instance-queue.ts';
+
+const holding = (key: string) => new Holding({ key, label: key, capabilities: {} }, 's', 1_000);
+const PLACE: Claim = { after: undefined };
+
+/** A queue for places that only some owners can use. */
+function queueOf(total = 10_000) {
+  const free = new Map<Holding, number>();
+  const queue = new InstanceQueue({ server: 's', limits: () => ({ max: 1, total }) }, (wanting) => {
+    const left = free.get(wanting) ?? 0;
+    if (left === 0) return undefined;
+    free.set(wanting, left - 1);
+    return PLACE;
+  });
+  return { free, queue };
+}
+
+test('what the first in line cannot use goes to the next that can, and each gets one thing', async () => {
+  const { free, queue } = queueOf();
+  const [one, two] = [holding('one'), holding('two')];
+  const order: string[] = [];
+  const first = queue.wait(one, undefined).then(() => order.push('one'));
+  const second = queue.wait(two, undefined).then(() => order.push('two'));
+  const third = queue.wait(two, undefined).then(() => order.push('two again'));
+  free.set(two, 1);
+  queue.serve();
+  await second;
+  expect([order, queue.size]).toEqual([['two'], 2]);
+  free.set(one, 1).set(two, 1);
+  queue.serve();
+  await Promise.all([first, third]);
+  expect([order, queue.size]).toEqual([['two', 'one', 'two again'], 0]);
+});
+
+test('whoever gives up takes nothing', async () => {
+  const { free, queue } = queueOf();
+  const one = holding('one');
+  const cancellation = new Cancellation();
+  const waiting = queue.wait(one, cancellation.signal);
+  free.set(one, 1);
+  cancellation.abort();
+  queue.serve();
+  await expect(waiting).rejects.toMatchObject({ code: 'cancelled' });
+  expect([free.get(one), queue.size]).toEqual([1, 0]);
+});
+
+test('whoever waits too long is told what is in use; so is whoever comes when too many wait', async () => {
+  const { queue } = queueOf(10);
+  await expect(queue.wait(holding('one'), undefined)).rejects.toMatchObject({
+    code: 'overloaded',
+    message:
+      'All 1 instances of the server "s" are in use (instances.max); none became free within 0.01 s (timeouts.total).',
+  });
+  const full = queueOf().queue;
+  const one = holding('one');
+  const all = Array.from({ length: 1_000 }, () => full.wait(one, undefined).catch((error: unknown) => error));
+  await expect(full.wait(one, undefined)).rejects.toMatchObject({ code: 'overloaded' });
+  full.refuse(one, new GatewayError('cancelled', 'over'));
+  expect(await Promise.all(all)).toHaveLength(1_000);
+  expect(full.size).toBe(0);
+});
+
+test('an owner whose instances failed three times in a row is refused for a while; one that worked forgives', () => {
+  const one = holding('one');
+  for (let time = 0; time < 3; time++) {
+    one.requireTryable();
+    one.failed(new Error('exit code 4'));
+  }
+  expect(() => one.requireTryable()).toThrow(/could not be started for this caller 3 times in a row: exit code 4/);
+  expect(one.isEmpty).toBe(false);
+  one.succeeded();
+  one.requireTryable();
+  expect(one.isEmpty).toBe(true);
+});

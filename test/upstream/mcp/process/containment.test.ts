@@ -1,0 +1,228 @@
+// No process of a server is left: not after its owner is killed with -9, not after a stop, whoever the owner is.
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { expect, onTestFinished, test } from 'vitest';
+import { containmentsFor, detectContainment, type Machine } from '../../../../src/upstream/mcp/process/containment.ts';
+import { alive, descendants, fixture, marked, observe } from '../processes.ts';
+
+const linux: Machine = {
+  platform: 'linux',
+  uid: 1000,
+  setpriv: '/usr/bin/setpriv',
+  unshare: '/usr/bin/unshare',
+  nsenter: '/usr/bin/nsenter',
+  cat: '/bin/cat',
+};
+const names = (machine: Partial<Machine>) => containmentsFor({ ...linux, ...machine }).map(({ name }) => name);
+const isRoot = process.getuid?.() === 0;
+const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+
+interface Owner {
+  readonly count: number;
+  readonly containment?: 'best' | 'process-group';
+  /** What runs it as another user. */
+  readonly as?: readonly string[];
+  /** What to wait for: its servers are being started, or all run. */
+  readonly until?: 'starting' | 'ready';
+}
+
+/** A process that owns families, to be killed. */
+async function owner({ count, containment = 'best', as = [], until = 'ready' }: Owner) {
+  const marker = randomUUID();
+  const family = [fixture('family.sh'), 'deaf'];
+  const command = [process.execPath, fixture('owner.ts'), String(count), containment, marker, ...family];
+  const [file, ...args] = [...as, ...command] as [string, ...string[]];
+  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: '/' });
+  onTestFinished(() => {
+    child.kill('SIGKILL');
+    for (const pid of marked(marker)) process.kill(pid, 'SIGKILL');
+  });
+  let complaint = '';
+  child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line.startsWith(until)) return { child, marker, containment: line.split(' ')[1] };
+  }
+  throw new Error(`the owner did not start: ${complaint}`);
+}
+
+/** Kills an owner; resolves to the processes that descended from it a moment before. */
+async function killOwner({ child }: Awaited<ReturnType<typeof owner>>): Promise<number[]> {
+  const family = descendants(child.pid!);
+  const exit = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exit;
+  return family;
+}
+
+const works = (await detectContainment()).name !== 'process-group';
+
+test.runIf(works)('an owner killed with -9 leaves no process of its servers, however they hide', async () => {
+  const parent = await owner({ count: 3 });
+  const { marker } = parent;
+  expect(parent.containment).toBe(isRoot ? 'pid-namespace' : 'user-namespace');
+  expect(marked(marker).length).toBeGreaterThanOrEqual(3 * 5);
+
+  const family = await killOwner(parent);
+
+  await expect.poll(() => [...marked(marker), ...alive(family)], { interval: 5, timeout: 1_000 }).toEqual([]);
+});
+
+test.runIf(works && isRoot)('an owner of another user killed with -9 leaves no process either', async () => {
+  const parent = await owner({ count: 3, as: asNobody });
+  const { marker } = parent;
+  expect(parent.containment).toBe('user-namespace');
+  expect(marked(marker).length).toBeGreaterThanOrEqual(3 * 5);
+
+  const family = await killOwner(parent);
+
+  await expect.poll(() => [...marked(marker), ...alive(family)], { interval: 5, timeout: 1_000 }).toEqual([]);
+});
+
+test.runIf(works)('without namespaces the server itself dies with its owner', async () => {
+  const parent = await owner({ count: 1, containment: 'process-group' });
+  const { marker } = parent;
+  const before = marked(marker);
+
+  await killOwner(parent);
+
+  const first = Math.min(...before);
+  await expect.poll(() => marked(marker).includes(first), { interval: 5, timeout: 1_000 }).toBe(false);
+});
+
+test('a stop kills the process group where there are no namespaces', async () => {
+  const marker = randomUUID();
+  const { server, exited } = observe({
+    command: 'sh',
+    args: ['-c', 'trap "" TERM HUP; sh -c "sleep 40; :" & sh -c "sleep 40; :" & while :; do sleep 40; done'],
+    env: { PATH: process.env.PATH!, MARKER: marker },
+    stopGraceMs: 20,
+    containment: containmentsFor({ ...linux, unshare: undefined })[0],
+  });
+  await server.start();
+
+  await server.stop();
+
+  expect(await exited).toMatchObject({ expected: true, signal: 'SIGKILL' });
+  await expect.poll(() => marked(marker), { interval: 5, timeout: 1_000 }).toEqual([]);
+});
+
+test('a child that escaped its group and holds the pipes is heard, but does not delay the exit for long', async () => {
+  const marker = randomUUID();
+  const escaped = 'echo escaped; while kill -0 $PPID 2>/dev/null; do :; done; echo late; sleep 40';
+  const { server, lines, line, exited } = observe({
+    command: 'sh',
+    args: ['-c', `setsid sh -c '${escaped}' & read -r word; echo "$word"; exit 7`],
+    env: { PATH: process.env.PATH!, MARKER: marker },
+    containment: containmentsFor({ ...linux, unshare: undefined })[0],
+  });
+  onTestFinished(() => {
+    for (const pid of marked(marker)) process.kill(pid, 'SIGKILL');
+  });
+  await server.start();
+  await line((text) => text === 'escaped');
+
+  server.send('last');
+
+  expect(await exited).toMatchObject({ code: 7 });
+  expect(lines).toEqual(['escaped', 'last', 'late']);
+  expect(marked(marker).length).toBeGreaterThan(0);
+});
+
+test.runIf(works)('inside its namespace a server keeps its user, and sees no process but its own', async () => {
+  const { server, lines, exited } = observe({
+    command: 'sh',
+    cwd: '/usr/lib',
+    args: ['-c', 'id -u; set -- /proc/[0-9]*; echo $#; pwd'],
+  });
+
+  await server.start();
+  await exited;
+
+  // its own, and the one that holds the namespace open
+  expect(lines).toEqual([String(process.getuid?.()), '2', '/usr/lib']);
+});
+
+test('the containment is found once, and says in one line what it does', async () => {
+  const found = await detectContainment();
+
+  expect(await detectContainment()).toBe(found);
+  expect(found.description).toMatch(/^[^\n]{20,200}$/u);
+});
+
+test('root tries a process namespace first, others a user namespace, and the last one needs nothing', () => {
+  expect(names({ uid: 0 })[0]).toBe('pid-namespace');
+  expect(names({ uid: 1000 })[0]).toBe('user-namespace');
+  expect(names({ unshare: undefined })).toEqual(['process-group', 'process-group']);
+  expect(names({ setpriv: undefined })).toEqual(['process-group']);
+  expect(names({ platform: 'darwin' })).toEqual(['process-group']);
+  expect(names({ platform: 'win32', uid: undefined })).toEqual(['process-tree']);
+  expect(names({ nsenter: undefined })).toEqual(['process-group', 'process-group']);
+});
+
+test('a containment that cannot be opened says why', async () => {
+  const [broken] = containmentsFor({ ...linux, unshare: '/bin/false' });
+
+  await expect(broken.open()).rejects.toThrow('a namespace could not be opened');
+});
+
+test('where nothing contains, the command line stays as it is', async () => {
+  const enclosure = await containmentsFor({ ...linux, platform: 'darwin' })[0].open();
+
+  expect(enclosure.wrap(['/bin/server', '--flag'], '/')).toEqual(['/bin/server', '--flag']);
+});
+
+test.runIf(works)('a stop is over only when the last process is gone', async () => {
+  const marker = randomUUID();
+  const families = Array.from({ length: 6 }, () =>
+    observe({
+      command: fixture('family.sh'),
+      args: ['deaf'],
+      env: { PATH: process.env.PATH!, MARKER: marker },
+      stopGraceMs: 1,
+    }),
+  );
+  for (const { server } of families) await server.start();
+  await Promise.all(families.map(({ line }) => line(() => true)));
+
+  await Promise.all(families.map(({ server }) => server.stop()));
+
+  expect(marked(marker)).toEqual([]);
+});
+
+test.runIf(works)(
+  'children that a server leaves behind when it ends are killed, and what they hold is closed',
+  async () => {
+    const marker = randomUUID();
+    const { server, exited } = observe({
+      command: 'sh',
+      args: ['-c', 'setsid sleep 40 & exit 7'],
+      env: { PATH: process.env.PATH!, MARKER: marker },
+    });
+    await server.start();
+
+    expect(await exited).toMatchObject({ code: 7 });
+    expect(marked(marker)).toEqual([]);
+  },
+);
+
+test.runIf(works)('an owner killed while it starts its servers leaves no process either', async () => {
+  for (let delay = 0; delay < 16; delay += 2) {
+    const parent = await owner({ count: 4, until: 'starting' });
+    const until = performance.now() + delay;
+    while (performance.now() < until) await new Promise(setImmediate);
+
+    const family = await killOwner(parent);
+
+    await expect.poll(() => [...marked(parent.marker), ...alive(family)], { interval: 5, timeout: 1_000 }).toEqual([]);
+  }
+});
+
+test('a signal that a server sends to itself ends it, as it would outside', async () => {
+  const { server, exited } = observe({ command: 'sh', args: ['-c', 'kill -TERM $$; sleep 40'] });
+
+  await server.start();
+
+  expect(await exited).toMatchObject({ code: null, signal: 'SIGTERM' });
+});

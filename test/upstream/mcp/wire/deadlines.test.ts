@@ -1,0 +1,65 @@
+// The clocks of a request: what moves them, what stops them, and which one is named when it ends.
+import { expect, test } from 'vitest';
+import { Deadlines, type Limit } from '../../../../src/upstream/mcp/wire/deadlines.ts';
+
+/** Starts the clocks of a request; resolves with the limit that ended it. */
+function start(deadlines: Deadlines, totalMs: number, hardMs = totalMs) {
+  const ended = Promise.withResolvers<{ limit: Limit; ms: number }>();
+  const deadline = deadlines.start(totalMs, hardMs, (limit, ms) => ended.resolve({ limit, ms }));
+  return { deadline, ended: ended.promise };
+}
+
+test('silence ends a request before its total does, and is named with its length', async () => {
+  const deadlines = new Deadlines();
+  const { deadline, ended } = start(deadlines, 60_000);
+
+  deadline.awaits('firstByte', 100);
+
+  expect(await ended).toEqual({ limit: 'firstByte', ms: 100 });
+});
+
+test('what is heard begins the silence anew, and only where one is awaited', async () => {
+  const deadlines = new Deadlines();
+  const talking = start(deadlines, 1_000);
+  const waiting = start(deadlines, 1_000);
+  talking.deadline.awaits('idle', 400);
+  waiting.deadline.awaits('idle', 400);
+  waiting.deadline.awaitsNothing();
+
+  const voice = setInterval(() => [talking, waiting].forEach(({ deadline }) => deadline.heard()), 50);
+  const first = await Promise.all([talking.ended, waiting.ended]);
+  clearInterval(voice);
+
+  expect(first.map(({ limit }) => limit)).toEqual(['total', 'total']);
+});
+
+test('a held request outlives one that began later, progress or not, and ends when it is released as often as it was held', async () => {
+  const deadlines = new Deadlines();
+  const held = start(deadlines, 200, 200);
+  held.deadline.awaits('idle', 150);
+  held.deadline.hold();
+  held.deadline.hold();
+  held.deadline.extend();
+  held.deadline.heard();
+  const order: string[] = [];
+  void held.ended.then(({ limit }) => order.push(`held ${limit}`));
+
+  await start(deadlines, 500).ended;
+  held.deadline.release();
+  await start(deadlines, 500).ended;
+  order.push('released');
+  held.deadline.release();
+  await held.ended;
+
+  expect(order).toEqual(['released', 'held idle']);
+});
+
+test('what is cleared never ends', async () => {
+  const deadlines = new Deadlines();
+  const cleared = start(deadlines, 100);
+  cleared.deadline.clear();
+
+  const first = await Promise.race([cleared.ended, start(deadlines, 400).ended]);
+
+  expect(first.ms).toBe(400);
+});
