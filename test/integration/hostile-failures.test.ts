@@ -87,7 +87,7 @@ test.each([
       ),
     ),
   );
-  const timeouts = { firstByte: '300ms', total: '300ms' };
+  const timeouts = { total: '2s' };
   const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: server.url, timeouts } } } }));
   await gateway.attempted();
 
@@ -171,7 +171,7 @@ test('a stream whose other end is gone without a word is found out, and opened a
     }),
   );
   const way = await kept(startWay(server.port));
-  const timeouts = { connect: '500ms', total: '500ms' };
+  const timeouts = { connect: '1s', total: '1s' };
   const url = `http://127.0.0.1:${way.port}/sse`;
   const gateway = await kept(startGateway({ config: { mcpServers: { s: { type: 'sse', url, timeouts } } } }));
   await gateway.attempted();

@@ -93,7 +93,7 @@ test('an entry that is too large for everybody’s list is left out alone, with 
 
   expect(await toolNames(gateway.url)).toEqual(['s__before', 's__after']);
   expect((await statusOf(gateway, 's')).warnings).toEqual([
-    '1 entries of tools/list are not offered: they are over 262144 bytes',
+    'entries of tools/list that are over 262144 bytes are not offered: 1',
   ]);
 });
 

@@ -58,7 +58,7 @@ export async function readOffer(
         const { entries, tooLarge } = await readList(connection, list, totalMs);
         if (tooLarge > 0)
           problems.push(
-            `${tooLarge} entries of ${list.method} are not offered: they are over ${MAX_ENTRY_BYTES} bytes`,
+            `entries of ${list.method} that are over ${MAX_ENTRY_BYTES} bytes are not offered: ${tooLarge}`,
           );
         return [list.kind, entries] as const;
       } catch (error) {
