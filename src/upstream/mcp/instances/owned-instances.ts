@@ -170,8 +170,11 @@ export class OwnedInstances {
   /** What a caller can have without waiting. Throws GatewayError where the owner's instances fail again and again. */
   private claim(holding: Holding): Claim | undefined {
     const exclusive = this.options.exclusive();
-    for (const instance of holding.instances)
-      if (!exclusive || instance.calls === 0) return { instance: occupy(instance) };
+    // the one that was used last: what the owner's calls left behind there is what the next one most likely means
+    const [usable] = [...holding.instances]
+      .filter((instance) => !exclusive || instance.calls === 0)
+      .sort((a, b) => b.lastUsed - a.lastUsed);
+    if (usable) return { instance: occupy(usable) };
     const [opening] = holding.openings;
     if (opening && !exclusive) return { opening };
     holding.requireTryable();
