@@ -37,7 +37,7 @@ export interface ServerConfig {
   readonly tls?: TlsConfig;
   readonly isolation: ServerEntry['isolation'];
   /** `idle` in milliseconds. */
-  readonly instances: Readonly<Pick<ServerEntry['instances'], 'max' | 'idle' | 'lazy'>>;
+  readonly instances: Readonly<Pick<ServerEntry['instances'], 'idle' | 'lazy'>> & { readonly max: number };
   readonly tools: NamePatterns;
   readonly prompts: NamePatterns;
   readonly resources: NamePatterns;

@@ -109,7 +109,12 @@ const timeouts = z
 
 const instances = z
   .looseObject({
-    max: z.int().min(1).max(10_000).default(32).describe('Most instances that belong to a session or principal.'),
+    max: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .optional()
+      .describe('Most instances that belong to a session or principal. By default 32 processes, or 1000 connections.'),
     idle: milliseconds
       .prefault('30m')
       .describe('How long an unused process, or an unused instance of a session or principal, is kept.'),

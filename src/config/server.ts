@@ -51,7 +51,7 @@ export function usableServer(entry: ServerEntry, place: EntryPlace, resolved: re
     alias: entry.alias ?? place.name,
     env: wrap(texts.env),
     headers: wrap(texts.headers),
-    ...sharingOf(entry),
+    ...sharingOf(entry, reach.transport),
     ...offerOf(entry),
     secrets: secretsOf({ ...texts, url, resolved }),
     digest: digestOf({ ...reach, ...texts }),
@@ -106,7 +106,7 @@ function skeleton({ name, source, mainDirectory, raw }: EntryPlace): ServerConfi
     cwd: mainDirectory,
     headers: {},
     timeouts: pickTimeouts(DEFAULTS.timeouts),
-    ...sharingOf(DEFAULTS),
+    ...sharingOf(DEFAULTS, 'stdio'),
     ...offerOf(DEFAULTS),
     source,
     display: displayOf(raw),
@@ -166,8 +166,15 @@ function offerOf({ tools, prompts, resources }: ServerEntry): Pick<ServerConfig,
   return { tools: plain(tools), prompts: plain(prompts), resources: plain(resources) };
 }
 
-function sharingOf({ isolation, instances }: ServerEntry): Pick<ServerConfig, 'isolation' | 'instances'> {
-  const { max, idle, lazy } = instances;
+/** Most instances by default: a process costs memory, a connection next to nothing. */
+const MOST_PROCESSES = 32;
+const MOST_CONNECTIONS = 1_000;
+
+function sharingOf(
+  { isolation, instances }: ServerEntry,
+  transport: ServerConfig['transport'],
+): Pick<ServerConfig, 'isolation' | 'instances'> {
+  const { max = transport === 'stdio' ? MOST_PROCESSES : MOST_CONNECTIONS, idle, lazy } = instances;
   return { isolation, instances: { max, idle, lazy } };
 }
 
