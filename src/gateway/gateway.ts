@@ -294,7 +294,10 @@ export class Gateway {
     const capability = CALL_METHODS.get(method)?.capability;
     const declares = () => capability === undefined || this.declare(scope)?.capabilities[capability] !== undefined;
     if (declares()) return;
-    if (this.upstreams.get(scope)?.seen === false) await this.upstreams.firstSight();
+    const upstream = this.upstreams.get(scope);
+    if (upstream?.seen === false) await this.upstreams.firstSight();
+    // one that never answered may declare anything; it is not there, which is another answer
+    if (upstream?.seen === false) throw upstream.unavailable();
     if (!declares())
       throw new GatewayError('method_not_found', `The server "${scope}" does not declare ${capability ?? method}.`);
   }

@@ -240,7 +240,7 @@ export class Upstream {
       const reply = await instance.request(request);
       if (!this.isOutdated(reply, instance)) return { connection, reply };
     } catch (error) {
-      if (!this.mayRepeat(error, instance)) throw this.judged(error);
+      if (!this.mayRepeat(error, instance)) throw this.judged(error, owner);
     } finally {
       this.release(instance);
     }
@@ -248,7 +248,7 @@ export class Upstream {
     try {
       return { connection: next.connection, reply: await next.request(request) };
     } catch (error) {
-      throw this.judged(error);
+      throw this.judged(error, owner);
     } finally {
       this.release(next);
     }
@@ -276,19 +276,26 @@ export class Upstream {
     return ownerOf(sharing, caller);
   }
 
-  /** Counts a failure against the server, unless it says nothing of it: the caller gave up, or the gateway itself refused. */
-  private judged(error: unknown): unknown {
+  /**
+   * Counts a failure against the server, unless it says nothing of it: the caller gave up, the gateway itself refused, or it came from an
+   * instance of one owner, who alone has to do with it.
+   */
+  private judged(error: unknown, owner?: Owner): unknown {
     const counts = error instanceof SessionLost || (error instanceof GatewayError && COUNTED.has(error.code));
     if (!counts) return error;
     this.errors.note(this.clean(reasonOf(error)));
-    if (this.circuit.failed())
+    if (owner === undefined && this.circuit.failed())
       this.context.onEvent('circuit_opened', { server: this.config.name, reason: this.clean(reasonOf(error)) });
     return error;
   }
 
   private openOwned(owner: Owner, signal: AbortSignal): Promise<Instance> {
     return this.open(owner, signal).catch((error: unknown) => {
-      throw signal.aborted ? error : this.judged(error);
+      if (signal.aborted) throw error;
+      // nobody would notice that the connection which everybody shares has lost its server too
+      if (error instanceof GatewayError && error.code === 'upstream_unreachable')
+        this.shared.current?.drop({ reason: error.message, kind: 'replaced' });
+      throw this.judged(error);
     });
   }
 
@@ -362,6 +369,11 @@ export class Upstream {
       this.errors.note(`Its lists changed, but reading them failed: ${this.clean(reasonOf(error))}`);
       this.mayRepeat(error, instance);
     }
+  }
+
+  /** Why no call can be given to it now. */
+  unavailable(): GatewayError {
+    return this.shared.unavailable();
   }
 
   private circuitOpen(): GatewayError {

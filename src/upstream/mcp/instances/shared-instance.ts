@@ -134,7 +134,10 @@ export class SharedInstance {
     const why = this.options.errors.last?.message ?? 'it has not been reached yet';
     const wait = this.nextAttemptAt === undefined ? undefined : this.nextAttemptAt - Date.now();
     const next = wait === undefined ? '' : ` It is tried again in ${Math.max(1, Math.ceil(wait / 1000))} s.`;
-    return new GatewayError('upstream_unreachable', `The server "${name}" is not available: ${why}${next}`);
+    return new GatewayError(
+      'upstream_unreachable',
+      `The server "${name}" is not available: ${/[.!?]$/.test(why) ? why : `${why}.`}${next}`,
+    );
   }
 
   private async run(): Promise<void> {
