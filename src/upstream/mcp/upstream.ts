@@ -126,6 +126,11 @@ export class Upstream {
     return this.shared.current?.connection.era;
   }
 
+  /** Whether it is known to put questions to its callers. */
+  get mayAsk(): boolean {
+    return this.isolation.mayAsk;
+  }
+
   /** Whether there is anybody to whom it offers something else than to everybody. */
   get hasOwnOffers(): boolean {
     return this.known.own.size > 0;
