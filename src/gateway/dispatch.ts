@@ -12,13 +12,13 @@ import { type Upstream, type UpstreamReply } from '../upstream/mcp/upstream.ts';
 import { bridgeError, bridgeResult } from './bridge/results.ts';
 import { LiveQuestions } from './bridge/live-questions.ts';
 import { INPUT_REQUIRED } from './bridge/request-state.ts';
-import { asTask, isLegacyTask, isModernTask } from './bridge/tasks.ts';
+import { asTask, isLegacyTask, isModernTask } from './tasks/tasks.ts';
 import { urlElicitations } from './bridge/url-elicitations.ts';
 import { listen } from './listening.ts';
 import { type DispatchParts } from './dispatch-parts.ts';
 import { pageOf } from './paging.ts';
 import { type Destination, originOf, send } from './sending.ts';
-import { callOfTask, endOfTask, resultOfTask } from './task-calls.ts';
+import { callOfTask, endOfTask, resultOfTask } from './tasks/task-calls.ts';
 
 /** Makes the last handler of a pipeline. */
 export function createDispatch(parts: DispatchParts): Handler {

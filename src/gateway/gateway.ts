@@ -23,7 +23,7 @@ import { TraitStore } from '../upstream/mcp/instances/trait-store.ts';
 import { type ServerStatus } from '../upstream/mcp/status.ts';
 import { Continuations } from './bridge/continuations.ts';
 import { ParkedCalls } from './bridge/parked-calls.ts';
-import { Tasks } from './bridge/tasks.ts';
+import { Tasks } from './tasks/tasks.ts';
 import { RequestStates } from './bridge/request-state.ts';
 import { buildCall, type CallRequest, type Known } from './call-request.ts';
 import { type ChangeListener, Changes } from './changes.ts';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type TaskRef } from '../../../src/core/call.ts';
 import { LOCAL } from '../../../src/core/principal.ts';
-import { TaskIds } from '../../../src/gateway/bridge/task-ids.ts';
+import { TaskIds } from '../../../src/gateway/tasks/task-ids.ts';
 import { Keyring } from '../../../src/storage/keyring.ts';
 import { temporaryFolder } from '../../storage/temporary.ts';
 

@@ -4,7 +4,7 @@ import { type TaskRef } from '../../../src/core/call.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { type JsonObject } from '../../../src/core/json.ts';
 import { LOCAL, type Principal } from '../../../src/core/principal.ts';
-import { type KeptTask, TaskRecords } from '../../../src/gateway/bridge/task-records.ts';
+import { type KeptTask, TaskRecords } from '../../../src/gateway/tasks/task-records.ts';
 
 const MINUTE = 60_000;
 const other: Principal = { ...LOCAL, id: 'other' };
