@@ -9,7 +9,7 @@ import { InFlight } from '../../core/in-flight.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { type LogLevel } from '../../protocol/mcp/meta.ts';
 import { type CallerFacts, type Owner, ownerOf } from './instances/affinity.ts';
-import { Circuit } from './instances/circuit.ts';
+import { Circuit, isServerFailure } from './instances/circuit.ts';
 import { type ConnectContext } from './connect/connect.ts';
 import { type Connection, type ConnectionRequest } from './connect/connection.ts';
 import { isUnreachable } from './wire/http-errors.ts';
@@ -221,7 +221,7 @@ export class Upstream {
 
   private async perform(request: ConnectionRequest, caller: CallerFacts): Promise<UpstreamReply> {
     const pass = this.circuit.admit();
-    if (pass === undefined) throw this.circuitOpen();
+    if (pass === undefined) throw this.circuit.refusal(this.config.name);
     try {
       const answered = await this.performAs(this.ownerOf(caller), request);
       this.circuit.succeeded();
@@ -281,8 +281,7 @@ export class Upstream {
    * instance of one owner, who alone has to do with it.
    */
   private judged(error: unknown, owner?: Owner): unknown {
-    const counts = error instanceof SessionLost || (error instanceof GatewayError && COUNTED.has(error.code));
-    if (!counts) return error;
+    if (!isServerFailure(error)) return error;
     this.errors.note(this.clean(reasonOf(error)));
     if (owner === undefined && this.circuit.failed())
       this.context.onEvent('circuit_opened', { server: this.config.name, reason: this.clean(reasonOf(error)) });
@@ -293,7 +292,7 @@ export class Upstream {
     return this.open(owner, signal).catch((error: unknown) => {
       if (signal.aborted) throw error;
       // nobody would notice that the connection which everybody shares has lost its server too
-      if (error instanceof GatewayError && error.code === 'upstream_unreachable')
+      if (error instanceof GatewayError && isUnreachable(error.cause))
         this.shared.current?.drop({ reason: error.message, kind: 'replaced' });
       throw this.judged(error);
     });
@@ -376,12 +375,6 @@ export class Upstream {
     return this.shared.unavailable();
   }
 
-  private circuitOpen(): GatewayError {
-    const { name } = this.config;
-    const message = `The server "${name}" is not given calls for now: the last ones failed. It is tried again in ${Math.max(1, Math.ceil(this.circuit.retryAfterMs / 1000))} s.`;
-    return new GatewayError('upstream_unreachable', message);
-  }
-
   /** Whether a failure shows that the server saw nothing of the request; then the connection is opened anew. */
   private mayRepeat(error: unknown, instance: Instance): boolean {
     if (!(error instanceof SessionLost) && !isUnreachable(error)) return false;
@@ -402,12 +395,3 @@ export class Upstream {
     if (this.noise.length > MAX_NOISE) this.noise.shift();
   }
 }
-
-/** Failures that say that the server cannot serve just now. */
-const COUNTED = new Set<string>([
-  'upstream_unreachable',
-  'upstream_closed',
-  'upstream_timed_out',
-  'upstream_protocol',
-  'upstream_failed',
-]);

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type ServerConfig } from '../../../config/config.ts';
 import { type CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
-import { backoffMs, STABLE_MS } from '../connect/backoff.ts';
+import { backoffMs, STABLE_MS, untilTriedAgain } from '../connect/backoff.ts';
 import { type Instance, type Loss } from './instance.ts';
 import { type RecentErrors } from './recent-errors.ts';
 import { type UpstreamState } from '../status.ts';
@@ -133,10 +133,9 @@ export class SharedInstance {
     if (this.entered === 'stopped') return new GatewayError('shutting_down', `The server "${name}" is being stopped.`);
     const why = this.options.errors.last?.message ?? 'it has not been reached yet';
     const wait = this.nextAttemptAt === undefined ? undefined : this.nextAttemptAt - Date.now();
-    const next = wait === undefined ? '' : ` It is tried again in ${Math.max(1, Math.ceil(wait / 1000))} s.`;
     return new GatewayError(
       'upstream_unreachable',
-      `The server "${name}" is not available: ${/[.!?]$/.test(why) ? why : `${why}.`}${next}`,
+      untilTriedAgain(`The server "${name}" is not available: ${why}`, wait),
     );
   }
 
