@@ -167,7 +167,7 @@ export class Upstream {
     const owner = this.ownerOf(caller);
     return owner
       ? this.owned.follow(owner, { uri, holder }, caller.exchange.signal)
-      : this.subscriptions.add(uri, holder, this.shared.current);
+      : this.followShared(uri, holder, caller.exchange.signal);
   }
 
   unfollow(uri: string, holder: string): void {
@@ -217,6 +217,21 @@ export class Upstream {
       offered: { ...offered, warnings: [...this.known.problems, ...offered.warnings] },
       tail: [...(process?.stderrTail() ?? []), ...this.noise],
     });
+  }
+
+  /** A server that is at rest is started to be followed; at one that is down the subscription stands, and is made when it is back. */
+  private async followShared(uri: string, holder: string, signal: CancelSignal): Promise<void> {
+    const { shared, subscriptions } = this;
+    await subscriptions.add(uri, holder, shared.current);
+    if (shared.current) return;
+    try {
+      await shared.acquire(signal);
+    } catch (error) {
+      if (!signal.aborted) return;
+      subscriptions.remove(uri, holder, undefined);
+      throw error;
+    }
+    await subscriptions.resumed(uri);
   }
 
   private async perform(request: ConnectionRequest, caller: CallerFacts): Promise<UpstreamReply> {

@@ -15,8 +15,8 @@ export interface Live {
 
 interface Followed {
   readonly holders: Set<string>;
-  /** Settles with the server's subscription. */
-  readonly ready: Promise<void>;
+  /** Settles with the server's subscription on the connection that there is, or was last. */
+  ready: Promise<void>;
 }
 
 /** Who follows what; survives the connection. */
@@ -47,12 +47,13 @@ export class ResourceSubscriptions {
     const ready = live ? this.subscribe(uri, live) : Promise.resolve();
     const entry = { holders: new Set([holder]), ready };
     this.followed.set(uri, entry);
-    try {
-      await ready;
-    } catch (error) {
-      if (this.followed.get(uri) === entry) this.followed.delete(uri);
-      throw error;
-    }
+    await this.settled(uri, entry);
+  }
+
+  /** Waits for the subscription that `resume` has made on the connection that was being opened. Throws GatewayError where the server refused it. */
+  async resumed(uri: string): Promise<void> {
+    const entry = this.followed.get(uri);
+    if (entry) await this.settled(uri, entry);
   }
 
   /** The last holder that lets go ends the server's subscription. */
@@ -71,7 +72,18 @@ export class ResourceSubscriptions {
 
   /** Subscribes anew on a new connection. */
   async resume(live: Live): Promise<void> {
-    await Promise.allSettled([...this.followed.keys()].map((uri) => this.subscribe(uri, live)));
+    const made = [...this.followed].map(([uri, entry]) => (entry.ready = this.subscribe(uri, live)));
+    await Promise.allSettled(made);
+  }
+
+  /** What the server refuses is not followed. */
+  private async settled(uri: string, entry: Followed): Promise<void> {
+    try {
+      await entry.ready;
+    } catch (error) {
+      if (this.followed.get(uri) === entry) this.followed.delete(uri);
+      throw error;
+    }
   }
 
   private async subscribe(uri: string, { connection, watch }: Live): Promise<void> {
