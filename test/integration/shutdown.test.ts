@@ -7,8 +7,9 @@ import { expect, test } from 'vitest';
 import { reasonOf } from '../../src/core/errors.ts';
 import { alive } from '../upstream/mcp/processes.ts';
 import { connectClient } from './harness/clients.ts';
-import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { fixture, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
 import { callTool } from './harness/modern-call.ts';
+import { statusOf } from './harness/status.ts';
 
 const SLOW = 'echo__slow';
 
@@ -72,6 +73,28 @@ test('a gateway that stops takes no new connections', async () => {
   await expect(callTool(gateway.url, SLOW)).rejects.toThrow('ECONNREFUSED');
   await running;
   await exit;
+});
+
+test('a gateway that stops starts no server again, while the calls that run elsewhere end well', async () => {
+  const space = workspace({});
+  const starts = join(space.directory, 'starts');
+  const dies = fixture('private-stdio.ts', '--starts', starts);
+  space.write('mcp-gateway.json', { mcpServers: { echo: fixture('echo-stdio.ts'), dies } });
+  const gateway = await startGateway({ space });
+  await gateway.attempted();
+  const { pid = 0 } = await statusOf(gateway, 'dies');
+  const running = callTool(gateway.url, SLOW, { args: { ms: 3_000, label: 'last' } });
+  await untilInFlight(gateway, 1);
+  const stopping = untilLogged(gateway, 'stopping');
+  const exit = gateway.stop();
+  await stopping;
+  process.kill(pid, 'SIGKILL');
+  await untilLogged(gateway, 'server_ended');
+
+  expect((await running).result?.content[0]?.text).toBe('slow last done after 1 steps');
+  expect(await exit).toBe(143);
+  expect(readFileSync(starts, 'utf8').trim().split('\n')).toHaveLength(1);
+  space.remove();
 });
 
 test('a second signal ends the gateway at once, and its servers with it', async () => {

@@ -16,6 +16,7 @@ import { isUnreachable } from './wire/http-errors.ts';
 import { Instance, type InstanceEvent, type InstanceHandlers, lostAgain, occupy } from './instances/instance.ts';
 import { Isolation } from './instances/isolation.ts';
 import { KnownOffer } from './offer/known-offer.ts';
+import { Noise } from './instances/noise.ts';
 import { OwnedInstances } from './instances/owned-instances.ts';
 import { RecentErrors } from './instances/recent-errors.ts';
 import { ResourceSubscriptions } from './offer/resource-subscriptions.ts';
@@ -51,10 +52,6 @@ export interface UpstreamReply {
 
 const UNSUPPORTED_VERSION = -32022;
 
-/** Lines of noise that are kept beside stderr. */
-const MAX_NOISE = 20;
-const MAX_NOISE_LENGTH = 1_000;
-
 export class Upstream {
   config: ServerConfig;
   private readonly context: UpstreamContext;
@@ -73,7 +70,7 @@ export class Upstream {
   /** How often an instance of an owner was lost, or its session. */
   private ownedLosses = 0;
   private readonly inFlight = new InFlight();
-  private noise: string[] = [];
+  private readonly noise: Noise;
   /** Instances that are out of use and not gone yet. */
   private readonly ending = new Set<Instance>();
   /** Takes secrets out of what the server says. */
@@ -84,6 +81,7 @@ export class Upstream {
     this.config = config;
     this.context = context;
     this.clean = textCleaner(config.secrets);
+    this.noise = new Noise(this.clean);
     this.subscriptions = new ResourceSubscriptions(config.name, config.timeouts.total);
     this.isolation = new Isolation(config, context.traits);
     this.known = new KnownOffer({
@@ -167,7 +165,7 @@ export class Upstream {
     const owner = this.ownerOf(caller);
     return owner
       ? this.owned.follow(owner, { uri, holder }, caller.exchange.signal)
-      : this.followShared(uri, holder, caller.exchange.signal);
+      : this.subscriptions.follow({ uri, holder }, this.shared, caller.exchange.signal);
   }
 
   unfollow(uri: string, holder: string): void {
@@ -182,8 +180,15 @@ export class Upstream {
     else this.shared.current?.raiseLevel(level);
   }
 
+  /** Starts nothing any more that no call waits for; `stop` follows. */
+  rest(): void {
+    this.shared.rest();
+    this.owned.rest();
+  }
+
   /** Lets calls in flight finish, for at most `limitMs`, then stops. New calls are not sent here any more by then. */
   async drain(limitMs: number): Promise<void> {
+    this.rest();
     await this.inFlight.settled(limitMs);
     await this.stop();
   }
@@ -215,23 +220,8 @@ export class Upstream {
       isolation: this.isolation.status(),
       instances: [...(current ? [current.status()] : []), ...this.owned.status()],
       offered: { ...offered, warnings: [...this.known.problems, ...offered.warnings] },
-      tail: [...(process?.stderrTail() ?? []), ...this.noise],
+      tail: [...(process?.stderrTail() ?? []), ...this.noise.lines],
     });
-  }
-
-  /** A server that is at rest is started to be followed; at one that is down the subscription stands, and is made when it is back. */
-  private async followShared(uri: string, holder: string, signal: CancelSignal): Promise<void> {
-    const { shared, subscriptions } = this;
-    await subscriptions.add(uri, holder, shared.current);
-    if (shared.current) return;
-    try {
-      await shared.acquire(signal);
-    } catch (error) {
-      if (!signal.aborted) return;
-      subscriptions.remove(uri, holder, undefined);
-      throw error;
-    }
-    await subscriptions.resumed(uri);
   }
 
   private async perform(request: ConnectionRequest, caller: CallerFacts): Promise<UpstreamReply> {
@@ -354,7 +344,7 @@ export class Upstream {
     changed: (instance) => this.refresh(instance),
     updated: (uri, owner) => this.context.onResourceUpdated(this.config.name, uri, owner?.key),
     asked: (method) => this.learn('asks', `it asked ${method.slice(0, 64)}`),
-    noise: (what) => this.note(what),
+    noise: (what) => this.noise.note(what),
     event: (event, detail) => this.context.onEvent(event, detail),
     lost: (instance, { kind }) => {
       this.ending.add(instance);
@@ -403,10 +393,5 @@ export class Upstream {
     this.context.eras.forget(this.config.name);
     instance.drop({ reason: 'it no longer speaks the version that it spoke', kind: 'replaced' });
     return true;
-  }
-
-  private note(what: string): void {
-    this.noise.push(this.clean(what.slice(0, 2 * MAX_NOISE_LENGTH)).slice(0, MAX_NOISE_LENGTH));
-    if (this.noise.length > MAX_NOISE) this.noise.shift();
   }
 }

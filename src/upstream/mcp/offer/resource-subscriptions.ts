@@ -1,4 +1,5 @@
 // Subscriptions to resources of one server: counted by holder, made once upstream, made again after a reconnect.
+import { type CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import { isObject } from '../../../core/json.ts';
 import { type Connection } from '../connect/connection.ts';
@@ -19,6 +20,12 @@ interface Followed {
   ready: Promise<void>;
 }
 
+/** The connection to a server, or the way to get one. */
+interface Connecting {
+  readonly current: Live | undefined;
+  acquire(signal: CancelSignal): Promise<Live>;
+}
+
 /** Who follows what; survives the connection. */
 export class ResourceSubscriptions {
   private readonly followed = new Map<string, Followed>();
@@ -35,6 +42,28 @@ export class ResourceSubscriptions {
     return this.followed.size;
   }
 
+  /**
+   * Follows a resource for a holder, on a server that is started for it if need be. At one that is down the subscription stands, and is
+   * made when it is back. Throws GatewayError where the server refuses it, or the caller gives up.
+   */
+  async follow(
+    { uri, holder }: { uri: string; holder: string },
+    connecting: Connecting,
+    signal: CancelSignal,
+  ): Promise<void> {
+    await this.add(uri, holder, connecting.current);
+    if (connecting.current) return;
+    try {
+      await connecting.acquire(signal);
+    } catch (error) {
+      if (!signal.aborted) return;
+      this.remove(uri, holder, undefined);
+      throw error;
+    }
+    const entry = this.followed.get(uri); // `resume` has begun to subscribe by now
+    if (entry) await this.settled(uri, entry);
+  }
+
   /** Follows a resource for a holder; the first holder makes the server's subscription, the others wait for it. Throws GatewayError. */
   async add(uri: string, holder: string, live: Live | undefined): Promise<void> {
     const known = this.followed.get(uri);
@@ -48,12 +77,6 @@ export class ResourceSubscriptions {
     const entry = { holders: new Set([holder]), ready };
     this.followed.set(uri, entry);
     await this.settled(uri, entry);
-  }
-
-  /** Waits for the subscription that `resume` has made on the connection that was being opened. Throws GatewayError where the server refused it. */
-  async resumed(uri: string): Promise<void> {
-    const entry = this.followed.get(uri);
-    if (entry) await this.settled(uri, entry);
   }
 
   /** The last holder that lets go ends the server's subscription. */
