@@ -1,15 +1,19 @@
 // How the gateway ends: in order on the first signal, at once on the second, and nothing outlives it.
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { Agent } from 'node:http';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { reasonOf } from '../../src/core/errors.ts';
+import { untilMarked } from '../../fixtures/servers/marks.ts';
 import { alive } from '../upstream/mcp/processes.ts';
 import { connectClient } from './harness/clients.ts';
 import { fixture, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
 import { callTool } from './harness/modern-call.ts';
-import { statusOf } from './harness/status.ts';
+import { startServer } from './harness/servers.ts';
+import { SessionClient } from './harness/session-client.ts';
+import { statusOf, statusUntil } from './harness/status.ts';
 
 const SLOW = 'echo__slow';
 
@@ -131,6 +135,22 @@ test('a call that does not end holds the gateway up for 10 s at most, and is tol
   expect(status).toBe(143);
   expect(await cut).not.toBe('answered');
   expect(alive([server])).toEqual([]);
+}, 40_000);
+
+test('calls that do not end are cancelled at their servers before these are let go, over HTTP and over a pipe', async () => {
+  const web = await startServer('sdk-v1-server.ts');
+  const pipe = fixture('sdk-v1-server.ts', '--transport', 'stdio');
+  const gateway = await startGateway({ config: { mcpServers: { web: { url: web.url }, pipe } } });
+  await gateway.attempted();
+  const client = await SessionClient.open(gateway.origin);
+  const labels = ['web', 'pipe'].map((server) => `${server}-${randomUUID()}`);
+  for (const label of labels)
+    client.start(`${label.split('-')[0] ?? ''}__wait_for_cancel`, { label }).catch(() => undefined);
+  for (const server of ['web', 'pipe']) await statusUntil(gateway, server, ({ inFlight }) => inFlight === 1);
+
+  expect(await gateway.stop()).toBe(143);
+  await Promise.all(labels.map(untilMarked));
+  await web.stop();
 }, 40_000);
 
 test('the end of the gateway leaves neither run.json nor a socket that answers, and the state can be used again', async () => {
