@@ -276,6 +276,7 @@ export class Gateway {
   /** Takes no new calls; resolves when those in flight have ended, or after 10 s. Standing calls are ended at once. */
   async drain(): Promise<void> {
     this.stopping.abort();
+    this.upstreams.rest();
     await this.inFlight.settled(STOP_DRAIN_MS);
   }
 

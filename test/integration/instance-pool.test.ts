@@ -151,6 +151,27 @@ test('a lazy server whose offer is known is listed without a process, and starts
   expect((await statusOf(gateway, 's')).state).toBe('ready');
 });
 
+test('a lazy server is started by whoever follows one of its resources, without a call', async () => {
+  const { space, server, starts, write } = counted();
+  write({ ...server, instances: { lazy: true, idle: '100ms' } });
+  const first = await startGateway({ space });
+  await first.attempted();
+  await first.stop();
+  const before = starts();
+  const gateway = await start({ space });
+  const client = await SessionClient.open(gateway.origin);
+  expect(await client.request('resources/subscribe', { uri: 'private:///a' })).toEqual({});
+
+  expect(starts()).toBe(before + 1);
+  expect(await statusOf(gateway, 's')).toMatchObject({ state: 'ready' });
+  expect((await client.facts('s')).subscribed).toEqual(['private:///a']);
+  await client.call('s__touch', { uri: 'private:///a' });
+  await client.news.inbox.find({ method: 'notifications/resources/updated' });
+  await client.request('resources/unsubscribe', { uri: 'private:///a' });
+  await statusUntil(gateway, 's', ({ state }) => state === 'idle');
+  expect(starts()).toBe(before + 1);
+});
+
 test('the end of a session stops its instances, over HTTP and over a pipe, and nobody else’s', async () => {
   const gateway = await start({ config: { mcpServers: { s: { ...PRIVATE, isolation: 'session' } } } });
   const [one, two] = await Promise.all([SessionClient.open(gateway.origin), SessionClient.open(gateway.origin)]);
