@@ -38,7 +38,7 @@ test('of a million ids none comes twice, and each of the 32 characters can be an
   expect(used).toHaveLength(32 * 64);
   // eight standard deviations: chance does not get there, and a bit that is not random does
   expect(Math.max(...used.map((count) => Math.abs(count - expected)))).toBeLessThan(8 * Math.sqrt(expected));
-});
+}, 120_000);
 
 test('who names a session that is not its own is told to the gateway, and told the same whatever it named', () => {
   const told: string[] = [];
