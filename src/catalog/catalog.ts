@@ -4,6 +4,7 @@ import { type OfferKind, type Target } from '../core/call.ts';
 import { type JsonObject } from '../core/json.ts';
 import { type Offered } from '../core/reply.ts';
 import { type MirroredParam, readMirroredParams } from '../protocol/mcp/param-headers.ts';
+import { declaresLegacyTasks, type TaskSupport, taskSupportOf } from '../protocol/mcp/tasks.ts';
 import { findFault } from './definitions.ts';
 import { type NameBook } from './names.ts';
 import { type ServerOffer } from './offer.ts';
@@ -45,13 +46,22 @@ export interface View {
   findUri(uri: string, options: UriOptions): Target | undefined;
 }
 
+/** What is known of a tool beyond its definition, for whoever calls it. */
+export interface ToolTraits {
+  /** The parameters that travel in headers as well. */
+  readonly mirrored: readonly MirroredParam[];
+  /** Whether a legacy server runs it as a task. */
+  readonly taskSupport: TaskSupport | undefined;
+}
+
+const PLAIN: ToolTraits = Object.freeze({ mirrored: [], taskSupport: undefined });
+
 export interface Catalog {
   /** Changes with every catalog: list cursors belong to one. */
   readonly version: string;
   readonly all: View;
   server(name: string): View | undefined;
-  /** The parameters of a tool that travel in headers as well. */
-  mirrored(target: Target): readonly MirroredParam[];
+  traits(target: Pick<Target, 'server' | 'original'>): ToolTraits;
   /** What is left out, by server, and why. */
   readonly warnings: ReadonlyMap<string, readonly string[]>;
 }
@@ -59,14 +69,15 @@ export interface Catalog {
 /** Merges offers. Pure but for the names, which the book keeps. */
 export function buildCatalog(sources: readonly CatalogSource[], names: NameBook): Catalog {
   const warnings = new Map<string, string[]>();
-  const mirrored = new Map<string, readonly MirroredParam[]>();
-  const parts = sources.map((source) => ({ source, offer: withoutInvalid(source, { warnings, mirrored }) }));
+  const traits = new Map<string, ToolTraits>();
+  const parts = sources.map((source) => ({ source, offer: withoutInvalid(source, { warnings, traits }) }));
   const own = new Map(parts.map(({ source, offer }) => [source.server, ownView(source.server, offer)]));
   return Object.freeze({
     version: randomBytes(9).toString('base64url'),
     all: viewOf(mergedLists(parts, names)),
     server: (name: string) => own.get(name),
-    mirrored: (target: Target) => mirrored.get(`${target.server}\n${target.original}`) ?? [],
+    traits: ({ server, original }: Pick<Target, 'server' | 'original'>) =>
+      (traits.size > 0 ? traits.get(`${server}\n${original}`) : undefined) ?? PLAIN,
     warnings,
   });
 }
@@ -74,7 +85,7 @@ export function buildCatalog(sources: readonly CatalogSource[], names: NameBook)
 /** Drops what breaks the rules, each thing alone: one malformed entry makes clients refuse the whole list, with everybody's tools in it. */
 function withoutInvalid(
   source: CatalogSource,
-  found: { warnings: Map<string, string[]>; mirrored: Map<string, readonly MirroredParam[]> },
+  found: { warnings: Map<string, string[]>; traits: Map<string, ToolTraits> },
 ): ServerOffer['entries'] {
   const { server, offer } = source;
   const warnings: string[] = [];
@@ -95,9 +106,13 @@ function withoutInvalid(
     resource: valid('resource'),
     resourceTemplate: valid('resourceTemplate'),
   };
+  const runsTasks = declaresLegacyTasks(offer.capabilities);
   for (const tool of entries.tool) {
     const read = readMirroredParams(tool.inputSchema);
-    if (read.ok && read.params.length > 0) found.mirrored.set(`${server}\n${keyOf('tool', tool)}`, read.params);
+    const mirrored = read.ok ? read.params : [];
+    const taskSupport = runsTasks ? taskSupportOf(tool) : undefined;
+    if (mirrored.length > 0 || taskSupport !== undefined)
+      found.traits.set(`${server}\n${keyOf('tool', tool)}`, { mirrored, taskSupport });
   }
   if (warnings.length > 0) found.warnings.set(server, warnings);
   return entries;

@@ -21,6 +21,23 @@ export interface Target {
   readonly original: string;
 }
 
+/** A task at a server, as the sealed id that its caller has tells it. */
+export interface TaskRef {
+  /** As the caller knows it. */
+  readonly id: string;
+  /**
+   * `modern`: of a server of 2026-07-28, for whoever speaks that; `legacy`: of an older server, for a legacy caller; `bridged`: of an older
+   * server, for a modern caller.
+   */
+  readonly kind: 'modern' | 'legacy' | 'bridged';
+  /** As the server knows it. */
+  readonly upstreamId: string;
+  /** The instance that made it. */
+  readonly instance: string;
+  /** The tool that runs as the task. */
+  readonly target: Target;
+}
+
 /** W3C Trace Context of the call: the trace, our span, and what to pass on. */
 export interface TraceContext {
   readonly traceId: string;
@@ -41,6 +58,8 @@ export interface Call {
   readonly params: JsonObject;
   /** Absent on lists, and when nothing of that name is offered. */
   readonly target?: Target;
+  /** The task that the call is about. */
+  readonly task?: TaskRef;
   /** What the caller named: a tool, a prompt, a URI. */
   readonly requested?: string;
   /** The one server of `/mcp/s/NAME`. */

@@ -1,4 +1,5 @@
 // Cancelling a call: what an AbortController does, without its price.
+import { GatewayError } from './errors.ts';
 
 /**
  * The side that is told. Listening to an AbortSignal costs every call some ten kilobytes that survive several collections; this
@@ -41,4 +42,15 @@ export class Cancellation implements CancelSignal {
       this.listeners = this.listeners?.filter((other) => other !== listener);
     };
   }
+}
+
+/** Waits for some milliseconds. Throws `cancelled` as soon as the caller does not wait any more. */
+export async function pause(ms: number, signal: CancelSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  const stop = signal.onAbort(resolve);
+  await promise;
+  clearTimeout(timer);
+  stop();
+  if (signal.aborted) throw new GatewayError('cancelled', 'The caller cancelled the call.');
 }

@@ -49,6 +49,13 @@ export const ERRORS = {
     caller('No tool or prompt of this name is offered to you. List again; the operator can ask `mcp-gateway servers`.'),
   ),
   resource_not_found: row(-32602, 200, caller('No server offers this resource to you. List again.')),
+  unknown_task: row(
+    -32602,
+    200,
+    caller(
+      'There is no such task: its time is over, it belongs to somebody else, or it never was. Call the tool anew.',
+    ),
+  ),
   header_mismatch: callRow(
     -32020,
     400,
@@ -189,6 +196,11 @@ export class GatewayError extends Error {
     this.data = options.data;
     this.detail = options.detail;
   }
+}
+
+/** The one answer to a task id that leads nowhere, whatever the reason: it tells nobody that the task exists (wire.md, Refusals). */
+export function unknownTask(): GatewayError {
+  return new GatewayError('unknown_task', 'There is no such task.');
 }
 
 /** Makes any thrown value a GatewayError; what is not one already is a bug of ours and says nothing to the caller. */

@@ -9,6 +9,8 @@ export interface Question {
   readonly method: string;
   /** As the server sent them, without protocol keys of its hop. */
   readonly params: JsonObject;
+  /** The task that it belongs to, as the caller knows it. */
+  readonly task?: string;
   /** Aborted when the server withdraws the question, or when nobody waits for the answer any more. */
   readonly signal: CancelSignal;
 }

@@ -1,15 +1,16 @@
 // What a downstream adapter hands in, and the Call that is made of it.
 import { type UriOptions, type View } from '../catalog/catalog.ts';
 import { type SeenUris } from '../catalog/seen-uris.ts';
-import { type Call, type Target } from '../core/call.ts';
+import { type Call, type Target, type TaskRef } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
+import { type TaskIds } from './bridge/task-ids.ts';
 import { withoutProtocolMeta } from '../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
 import { randomHex, traceFrom } from '../telemetry/trace.ts';
 
 /** A Call before it is one: `params` are as the caller sent them, and what they name is not resolved yet. */
-export interface CallRequest extends Omit<Call, 'id' | 'target' | 'requested' | 'trace' | 'startedAt'> {
+export interface CallRequest extends Omit<Call, 'id' | 'target' | 'task' | 'requested' | 'trace' | 'startedAt'> {
   readonly traceparent?: unknown;
   readonly tracestate?: unknown;
 }
@@ -17,6 +18,7 @@ export interface CallRequest extends Omit<Call, 'id' | 'target' | 'requested' | 
 /** What tells where a URI leads. */
 export interface Known {
   readonly seen: SeenUris;
+  readonly tasks: TaskIds;
   permits(target: Target): boolean;
 }
 
@@ -34,18 +36,21 @@ export function buildCall(request: CallRequest, view: View, known: Known): Call 
     params: withoutProtocolMeta(params),
     ...(named?.requested !== undefined && { requested: named.requested }),
     ...(named?.target && { target: named.target }),
+    ...(named?.task && { task: named.task }),
     trace: traceFrom(traceparent ?? meta?.traceparent, tracestate ?? meta?.tracestate),
     startedAt: performance.now(),
   });
 }
 
 interface Named {
-  readonly requested: string;
+  readonly requested?: string;
   readonly target: Target | undefined;
+  readonly task?: TaskRef;
 }
 
-function resolve(request: CallRequest, view: View, { seen, permits }: Known): Named | undefined {
-  const names = CALL_METHODS.get(request.method)?.names;
+function resolve(request: CallRequest, view: View, { seen, tasks, permits }: Known): Named | undefined {
+  const { names, ofTask } = CALL_METHODS.get(request.method) ?? {};
+  if (ofTask) return resolveTask(request, tasks);
   const seenBy = (uri: string) => {
     const server = seen.serverOf(request.principal.id, uri);
     return request.scope === undefined || server === request.scope ? server : undefined;
@@ -59,6 +64,14 @@ function resolve(request: CallRequest, view: View, { seen, permits }: Known): Na
     return { requested, target };
   }
   return request.method === 'completion/complete' ? resolveReference(request.params.ref, view, routing) : undefined;
+}
+
+/** A task names the tool that runs as it. An id that leads nowhere names nothing, and is refused where the call would be answered. */
+function resolveTask({ principal, params, scope }: CallRequest, tasks: TaskIds): Named | undefined {
+  if (typeof params.taskId !== 'string') throw new GatewayError('invalid_params', '`params.taskId` must be a string.');
+  const task = tasks.open(principal, params.taskId);
+  if (!task || (scope !== undefined && scope !== task.target.server)) return undefined;
+  return { requested: task.target.exposed, target: task.target, task };
 }
 
 /** A completion names a prompt, or the template (or URI) of a resource. */

@@ -7,6 +7,7 @@ import { type CallerFacts } from '../upstream/mcp/instances/affinity.ts';
 import { type Upstream } from '../upstream/mcp/upstream.ts';
 import { type ParkedCalls } from './bridge/parked-calls.ts';
 import { type RequestStates } from './bridge/request-state.ts';
+import { type Tasks } from './bridge/tasks.ts';
 import { type Changes } from './changes.ts';
 
 export interface DispatchParts {
@@ -16,6 +17,7 @@ export interface DispatchParts {
   readonly seen: SeenUris;
   readonly states: RequestStates;
   readonly parked: ParkedCalls;
+  readonly tasks: Tasks;
   readonly changes: Changes;
   /** Whether the thing may be used: what a listener may hear of. */
   readonly permits: (target: Target) => boolean;

@@ -3,20 +3,22 @@ import { type Call, type Target } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { type Exchange } from '../core/exchange.ts';
-import { type Origin, type Reply } from '../core/reply.ts';
+import { type Reply } from '../core/reply.ts';
 import { type Handler } from '../core/stage.ts';
 import { withoutProtocolMeta } from '../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
-import { mirrorArguments } from '../protocol/mcp/param-headers.ts';
-import { traceparentOf } from '../telemetry/trace.ts';
+import { declaresLegacyTasks, declaresTasks, LEGACY_TASKS_SINCE } from '../protocol/mcp/tasks.ts';
 import { type Upstream, type UpstreamReply } from '../upstream/mcp/upstream.ts';
 import { bridgeError, bridgeResult } from './bridge/results.ts';
 import { LiveQuestions } from './bridge/live-questions.ts';
 import { INPUT_REQUIRED } from './bridge/request-state.ts';
+import { asTask, isLegacyTask, isModernTask } from './bridge/tasks.ts';
 import { urlElicitations } from './bridge/url-elicitations.ts';
 import { listen } from './listening.ts';
 import { type DispatchParts } from './dispatch-parts.ts';
 import { pageOf } from './paging.ts';
+import { type Destination, originOf, send } from './sending.ts';
+import { callOfTask, endOfTask, resultOfTask } from './task-calls.ts';
 
 /** Makes the last handler of a pipeline. */
 export function createDispatch(parts: DispatchParts): Handler {
@@ -29,13 +31,14 @@ export function createDispatch(parts: DispatchParts): Handler {
       return { kind: 'list', of: lists, ...pageOf(call, view?.lists[lists] ?? [], version) };
     }
     if (call.method === 'subscriptions/listen') return listen(call, parts);
+    if (call.method.startsWith('tasks/')) return callOfTask(call, parts);
     const { target } = call;
     const upstream = target && parts.upstream(target.server);
     if (!target || !upstream)
       throw new GatewayError('unknown_target', `Nothing of this name is offered: ${call.requested ?? call.method}`);
     if (call.method === 'resources/subscribe') return follow(call, upstream, true);
     if (call.method === 'resources/unsubscribe') return follow(call, upstream, false);
-    return forward(call, { target, upstream }, parts);
+    return forward(call, { target, upstream, traits: parts.catalog(call).traits(target) }, parts);
   };
 }
 
@@ -49,92 +52,104 @@ async function follow(call: Call, upstream: Upstream, wanted: boolean): Promise<
 
 /** Sends a call to its server, across the eras where they differ (design, The era bridge). */
 async function forward(call: Call, to: Destination, parts: DispatchParts): Promise<Reply> {
+  const params = paramsFor(call, to.target);
+  if (call.era === 'legacy') return forwardLegacy(call, to, { parts, params });
   const { target, upstream } = to;
-  const params = paramsFor(call, target);
-  if (call.era === 'legacy') return forwardAsking(call, to, { parts, params });
   const state = parts.states.open(call, target);
   if (state?.parked) return parts.parked.resume(call, target, state.parked);
   const carried = state?.upstream === undefined ? params : { ...params, requestState: state.upstream };
+  const tasks = declaresTasks(call.exchange.capabilities);
   if (upstream.era === 'modern')
-    return conclude(call, to, { parts, answered: await send(call, to, { parts, params: carried }) });
+    return conclude(call, to, { parts, answered: await send(call, to, { params: carried, tasks }) });
   const known = upstream.era === 'legacy' ? withoutRound(params) : carried;
-  return parts.parked.begin(call, target, async (exchange) =>
-    conclude(call, to, { parts, answered: await send(call, to, { parts, params: known, exchange }) }),
-  );
+  return parts.parked.begin(call, target, (exchange) => {
+    if (to.traits.taskSupport === undefined || !(tasks || to.traits.taskSupport === 'required'))
+      return send(call, to, { params: known, exchange, tasks }).then((answered) =>
+        conclude(call, to, { parts, answered }),
+      );
+    return tasks
+      ? startTask(call, to, { parts, params: asTask(known), exchange })
+      : runAsTask(call, to, { parts, params: known, exchange });
+  });
 }
 
-/** What a legacy server knows of a modern call: answers are given to it when it asks. */
+/** What a legacy server knows of a modern call: answers are given to it when it asks, and tasks are the gateway's to make. */
 function withoutRound(params: JsonObject): JsonObject {
-  if (params.inputResponses === undefined && params.requestState === undefined) return params;
-  const { inputResponses: _responses, requestState: _state, ...rest } = params;
+  if (params.inputResponses === undefined && params.requestState === undefined && params.task === undefined)
+    return params;
+  const { inputResponses: _responses, requestState: _state, task: _task, ...rest } = params;
   return rest;
 }
 
-/** A modern server's questions are put to a legacy client while its call runs. */
+interface Sending {
+  readonly parts: DispatchParts;
+  readonly params: JsonObject;
+  readonly exchange: Exchange;
+}
+
+/** A legacy client's call: with its own task, as a task that it does not see, or as it is. */
+async function forwardLegacy(
+  call: Call,
+  to: Destination,
+  { parts, params }: { parts: DispatchParts; params: JsonObject },
+): Promise<Reply> {
+  const { exchange, revision } = call;
+  const { taskSupport } = to.traits;
+  if (params.task === undefined && taskSupport !== 'required') return forwardAsking(call, to, { parts, params });
+  const { task, ...plain } = params;
+  if (isObject(task) && revision >= LEGACY_TASKS_SINCE && declaresLegacyTasks(to.upstream.offer.capabilities))
+    return startTask(call, to, { parts, params, exchange });
+  if (taskSupport === 'required') return runAsTask(call, to, { parts, params: plain, exchange });
+  return forwardAsking(call, to, { parts, params: plain });
+}
+
+/** Lets a legacy server run a call as a task that its caller then asks about. */
+async function startTask(call: Call, to: Destination, { parts, params, exchange }: Sending): Promise<Reply> {
+  const { tasks } = parts;
+  const place = tasks.records.reserve(call.principal);
+  try {
+    const answered = await send(call, to, { params, exchange });
+    if (!isLegacyTask(answered)) return conclude(call, to, { parts, answered });
+    const created = { call, to, answered };
+    const result = call.era === 'modern' ? tasks.bridge(created, place) : tasks.keep(created, place);
+    return { kind: 'result', result, origin: originOf(to, answered) };
+  } finally {
+    place.giveBack();
+  }
+}
+
+/** Runs a call as a task for a caller that does not ask about tasks: the answer comes when the task ends (wire.md, Tasks). */
+async function runAsTask(call: Call, to: Destination, { parts, params, exchange }: Sending): Promise<Reply> {
+  const answered = await send(call, to, { params: asTask(params), exchange });
+  if (!isLegacyTask(answered)) return conclude(call, to, { parts, answered });
+  return conclude(call, to, { parts, answered: await resultOfTask(call, to, { answered, exchange }) });
+}
+
+/** A modern server's questions are put to a legacy client while its call runs, and its task is followed to the end. */
 async function forwardAsking(
   call: Call,
   to: Destination,
   { parts, params }: { parts: DispatchParts; params: JsonObject },
 ): Promise<Reply> {
-  let answered = await send(call, to, { parts, params });
-  if (!isQuestion(answered)) return conclude(call, to, { parts, answered });
+  const tasks = call.method === 'tools/call';
+  let answered = await send(call, to, { params, tasks });
+  if (!isQuestion(answered) && !isModernTask(answered)) return conclude(call, to, { parts, answered });
   const questions = new LiveQuestions(call, to.target.server);
   try {
     while (isQuestion(answered)) {
       const said = await questions.answer(answered.reply.result ?? {}, params);
       if ('error' in said) return { kind: 'error', error: said.error, origin: originOf(to, answered) };
-      answered = await send(call, to, { parts, params: said.params });
+      answered = await send(call, to, { params: said.params, tasks });
     }
+    if (isModernTask(answered)) answered = await endOfTask(call, to, { answered, questions });
     return conclude(call, to, { parts, answered });
   } finally {
     questions.end();
   }
 }
 
-interface Destination {
-  readonly target: Target;
-  readonly upstream: Upstream;
-}
-
 function isQuestion({ connection, reply }: UpstreamReply): boolean {
   return connection.era === 'modern' && reply.result?.resultType === INPUT_REQUIRED;
-}
-
-function send(
-  call: Call,
-  { target, upstream }: Destination,
-  { parts, params, exchange = call.exchange }: { parts: DispatchParts; params: JsonObject; exchange?: Exchange },
-): Promise<UpstreamReply> {
-  const args = call.params.arguments;
-  const mirrored = parts.catalog(call).mirrored(target);
-  const headers =
-    mirrored.length > 0 && isObject(args)
-      ? { ...call.paramHeaders, ...mirrorArguments(mirrored, args) }
-      : call.paramHeaders;
-  return upstream.request(
-    {
-      method: call.method,
-      params,
-      totalMs: upstream.config.timeouts.total,
-      exchange,
-      traceparent: traceparentOf(call.trace),
-      ...(call.trace.state !== undefined && { tracestate: call.trace.state }),
-      ...(call.exchange.logLevel !== undefined && { logLevel: call.exchange.logLevel }),
-      capabilities: call.exchange.capabilities,
-      ...(headers && { headers }),
-    },
-    call,
-  );
-}
-
-function originOf({ target }: Destination, { connection, reply }: UpstreamReply): Origin {
-  return {
-    server: target.server,
-    instance: connection.instance,
-    era: connection.era,
-    transport: connection.wire.transport,
-    bytes: reply.bytes,
-  };
 }
 
 /** What the caller gets of what the server answered. */
@@ -152,6 +167,8 @@ function conclude(
     return { kind: 'error', error: bridgeError(call, reply.error), origin };
   }
   const result = reply.result ?? {};
+  if (isModernTask(answered) && declaresTasks(call.exchange.capabilities))
+    return { kind: 'result', result: parts.tasks.pass({ call, to, answered }), origin };
   if (isQuestion(answered))
     return { kind: 'result', result: withoutProtocolMeta(parts.states.wrap(call, target, result)), origin };
   if (connection.era === 'modern' && result.resultType !== undefined && result.resultType !== 'complete') {

@@ -22,11 +22,12 @@ import { type CallerFacts, ownerKeys } from '../upstream/mcp/instances/affinity.
 import { TraitStore } from '../upstream/mcp/instances/trait-store.ts';
 import { type ServerStatus } from '../upstream/mcp/status.ts';
 import { ParkedCalls } from './bridge/parked-calls.ts';
+import { Tasks } from './bridge/tasks.ts';
 import { RequestStates } from './bridge/request-state.ts';
 import { buildCall, type CallRequest, type Known } from './call-request.ts';
 import { type ChangeListener, Changes } from './changes.ts';
 import { InFlight } from '../core/in-flight.ts';
-import { declareAll, declareOne, type Declaration } from './offer.ts';
+import { declareAll, declareOne, type Declaration, isDeclared } from './offer.ts';
 import { compileSnapshot, type Snapshot } from './snapshot.ts';
 import { closeStorage, openStorage, type Storage } from './storage.ts';
 import { Upstreams } from './upstreams.ts';
@@ -65,14 +66,12 @@ export class Gateway {
   private readonly seen = new SeenUris();
   private readonly states: RequestStates;
   private readonly parked: ParkedCalls;
+  private readonly tasks: Tasks;
   private readonly ledger = new CallLedger();
   private readonly inFlight = new InFlight();
   private readonly stopping = new Cancellation();
-  /** Where URIs lead, under the policy in force. */
-  private readonly known: Known = {
-    seen: this.seen,
-    permits: (target) => this.snapshot.policy.decide(target).allowed,
-  };
+  /** Where URIs and task ids lead, under the policy in force. */
+  private readonly known: Known;
   private catalog: Catalog;
   /** Catalogs of callers to whom a server offers something else than to everybody. */
   private readonly ownCatalogs = new Map<string, Catalog>();
@@ -101,6 +100,16 @@ export class Gateway {
     this.store = new CatalogStore(storage.state);
     this.states = new RequestStates(storage.keyring);
     this.parked = new ParkedCalls({ states: this.states, stopping: this.stopping.signal });
+    this.tasks = new Tasks({
+      keyring: storage.keyring,
+      stopping: this.stopping.signal,
+      record: (event, detail) => this.record(event, detail),
+    });
+    this.known = {
+      seen: this.seen,
+      tasks: this.tasks.ids,
+      permits: (target) => this.snapshot.policy.decide(target).allowed,
+    };
     this.names = new NameBook(this.store);
     this.upstreams = new Upstreams(
       {
@@ -113,6 +122,7 @@ export class Gateway {
         onOffer: (server, stored) => this.onOffer(server, stored),
         onOwnOffer: (server, owner, kinds) => this.onOwnOffer(server, owner, kinds),
         onResourceUpdated: (server, uri, owner) => this.changes.resourceUpdated(server, uri, owner),
+        onTask: (server, instance, task) => this.tasks.records.changed(server, instance, task),
         onEvent: (event, detail) => this.record(event, detail),
       },
       this.store,
@@ -162,7 +172,7 @@ export class Gateway {
       throw new GatewayError('shutting_down', 'The gateway is stopping; try again when it is back.');
     const { scope } = request;
     const view = this.view(scope, request);
-    if (scope !== undefined) await this.requireDeclared(scope, request.method);
+    if (scope !== undefined) await this.requireDeclared(scope, request);
     let call = buildCall(request, view, this.known);
     const unmet = call.requested !== undefined && !call.target ? this.upstreams.firstSight() : undefined;
     if (unmet) {
@@ -181,11 +191,11 @@ export class Gateway {
     return view;
   }
 
-  /** What an endpoint declares; undefined where there is no such server. Wakes nobody. */
-  declare(scope: string | undefined): Declaration | undefined {
-    if (scope === undefined) return declareAll(this.upstreams.sources());
+  /** What an endpoint declares to a client of a revision; undefined where there is no such server. Wakes nobody. */
+  declare(scope: string | undefined, revision: string): Declaration | undefined {
+    if (scope === undefined) return declareAll(this.upstreams.sources(), revision);
     const source = this.upstreams.usableSource(scope);
-    return source && declareOne(source);
+    return source && declareOne(source, revision);
   }
 
   /** The catalog in force: for header checks, and for the cursors of lists. */
@@ -280,6 +290,7 @@ export class Gateway {
       seen: this.seen,
       states: this.states,
       parked: this.parked,
+      tasks: this.tasks,
       changes: this.changes,
       firstSight: () => this.upstreams.firstSight(),
       stopping: this.stopping.signal,
@@ -290,9 +301,9 @@ export class Gateway {
   }
 
   /** An undeclared method of a single server is -32601; what a server never seen declares is waited for (wire.md, What the gateway offers). */
-  private async requireDeclared(scope: string, method: string): Promise<void> {
+  private async requireDeclared(scope: string, { method, revision }: CallRequest): Promise<void> {
     const capability = CALL_METHODS.get(method)?.capability;
-    const declares = () => capability === undefined || this.declare(scope)?.capabilities[capability] !== undefined;
+    const declares = () => capability === undefined || isDeclared(this.declare(scope, revision), capability);
     if (declares()) return;
     const upstream = this.upstreams.get(scope);
     if (upstream?.seen === false) await this.upstreams.firstSight();

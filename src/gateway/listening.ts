@@ -6,12 +6,15 @@ import { isObject, type JsonObject } from '../core/json.ts';
 import { type Reply } from '../core/reply.ts';
 import { ownerKeys } from '../upstream/mcp/instances/affinity.ts';
 import { type DispatchParts } from './dispatch-parts.ts';
+import { FollowedTasks } from './followed-tasks.ts';
+import { requireTasks } from './task-calls.ts';
 
 /** How long the acknowledgement waits for servers to take subscriptions. */
 const ACKNOWLEDGE_MS = 2_000;
 
-/** Most resources that one listener may follow. */
+/** Most resources that one listener may follow, and most tasks. */
 const MAX_URIS = 1_000;
+const MAX_TASKS = 100;
 
 const LIST_FILTERS: readonly { filter: string; method: string; kinds: readonly OfferKind[] }[] = [
   { filter: 'toolsListChanged', method: 'notifications/tools/list_changed', kinds: ['tool'] },
@@ -33,14 +36,18 @@ export async function listen(call: Call, parts: DispatchParts): Promise<Reply> {
   const wanted = isObject(call.params.notifications) ? call.params.notifications : {};
   const lists = LIST_FILTERS.filter((entry) => wanted[entry.filter] === true);
   const targets = resourcesOf(call, wanted.resourceSubscriptions, parts);
+  const tasks = tasksOf(call, wanted.taskIds, parts);
   const { exchange, scope } = call;
   const end = Promise.withResolvers<'left' | 'stopping'>();
   const leave = () => end.resolve('left');
   const stop = () => end.resolve('stopping');
   const takeBack = [exchange.signal.onAbort(leave), parts.stopping.onAbort(stop)];
-  const kept = await followed(targets, call, parts);
+  const [kept, keptTasks] = await Promise.all([followed(targets, call, parts), tasks.follow()]);
   const uris = new Map(kept.map((target) => [`${target.server}\n${target.original}`, target.exposed]));
-  exchange.notify('notifications/subscriptions/acknowledged', { notifications: honoured(lists, kept) });
+  exchange.notify('notifications/subscriptions/acknowledged', {
+    notifications: { ...honoured(lists, kept), ...(keptTasks.length > 0 && { taskIds: keptTasks }) },
+  });
+  tasks.tell((task) => exchange.notify('notifications/tasks', task));
   const unsubscribe = parts.changes.subscribe(
     {
       listsChanged: (server, kinds) => {
@@ -59,9 +66,23 @@ export async function listen(call: Call, parts: DispatchParts): Promise<Reply> {
     return { kind: 'result', result: { resultType: 'complete' } };
   } finally {
     unsubscribe();
+    tasks.end();
     for (const back of takeBack) back();
     for (const target of targets) parts.upstream(target.server)?.unfollow(target.original, call.id);
   }
+}
+
+/** The tasks that the caller may hear of. Throws `capability_required` where it did not say that it knows tasks. */
+function tasksOf(call: Call, ids: unknown, parts: DispatchParts): FollowedTasks {
+  if (!Array.isArray(ids)) return new FollowedTasks(call, [], parts);
+  requireTasks(call);
+  const { principal, scope } = call;
+  const refs = [...new Set(ids)]
+    .slice(0, MAX_TASKS)
+    .map((id) => (typeof id === 'string' ? parts.tasks.ids.open(principal, id) : undefined))
+    .filter((ref) => ref !== undefined)
+    .filter(({ target }) => (scope === undefined || scope === target.server) && parts.permits(target));
+  return new FollowedTasks(call, refs, parts);
 }
 
 /**

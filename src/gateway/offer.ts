@@ -2,6 +2,8 @@
 import { mergeInstructions } from '../catalog/instructions.ts';
 import { type CatalogSource } from '../catalog/catalog.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
+import { declaresLegacyTasks, declaresTasks, LEGACY_TASKS_SINCE, TASKS_CAPABILITY } from '../protocol/mcp/tasks.ts';
+import { MODERN_VERSION } from '../protocol/mcp/versions.ts';
 
 export interface Declaration {
   readonly capabilities: JsonObject;
@@ -9,7 +11,7 @@ export interface Declaration {
 }
 
 /** The aggregate always declares everything; empty lists are fine (wire.md, What the gateway offers). Logging is for legacy clients. */
-export function declareAll(sources: readonly CatalogSource[]): Declaration {
+export function declareAll(sources: readonly CatalogSource[], revision: string): Declaration {
   const instructions = mergeInstructions(sources);
   return {
     capabilities: {
@@ -18,13 +20,14 @@ export function declareAll(sources: readonly CatalogSource[]): Declaration {
       resources: { listChanged: true, subscribe: true },
       completions: {},
       logging: {},
+      ...taskCapabilities(revision),
     },
     ...(instructions !== undefined && { instructions }),
   };
 }
 
 /** One server's endpoint declares what that server last declared, of what the gateway carries. */
-export function declareOne(source: CatalogSource): Declaration {
+export function declareOne(source: CatalogSource, revision: string): Declaration {
   const { capabilities: own, instructions } = source.offer;
   const capabilities: JsonObject = {};
   for (const list of ['tools', 'prompts', 'resources']) {
@@ -35,5 +38,23 @@ export function declareOne(source: CatalogSource): Declaration {
       };
   }
   for (const plain of ['completions', 'logging']) if (isObject(own[plain])) capabilities[plain] = {};
+  // a modern client has tasks at either era's servers, a legacy one only at those that know its own
+  const runsTasks = declaresLegacyTasks(own) || (revision === MODERN_VERSION && declaresTasks(own));
+  if (runsTasks) Object.assign(capabilities, taskCapabilities(revision));
   return { capabilities, ...(instructions !== undefined && { instructions }) };
+}
+
+/** Whether an endpoint declares what a method needs. */
+export function isDeclared(declaration: Declaration | undefined, capability: string): boolean {
+  if (!declaration) return false;
+  const { capabilities } = declaration;
+  return capability === 'tasks'
+    ? capabilities.tasks !== undefined || declaresTasks(capabilities)
+    : capabilities[capability] !== undefined;
+}
+
+/** Tasks as a revision declares them: an extension, a capability, or not at all. */
+function taskCapabilities(revision: string): JsonObject {
+  if (revision === MODERN_VERSION) return TASKS_CAPABILITY;
+  return revision >= LEGACY_TASKS_SINCE ? { tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } } : {};
 }

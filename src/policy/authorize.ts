@@ -1,7 +1,7 @@
 // The stage that refuses what may not be called, and takes out of lists what may not be seen.
 import { type Call } from '../core/call.ts';
 import { type Decision } from '../core/decision.ts';
-import { GatewayError } from '../core/errors.ts';
+import { GatewayError, unknownTask } from '../core/errors.ts';
 import { type Offered, type Reply } from '../core/reply.ts';
 import { type Stage } from '../core/stage.ts';
 import { type Policy, UNKNOWN, UNTARGETED } from './policy.ts';
@@ -39,6 +39,7 @@ function refusal(call: Call): GatewayError {
   const name = (call.requested ?? '').slice(0, 256);
   if (call.method.startsWith('resources/'))
     return new GatewayError('resource_not_found', `Resource not found: ${name}`, { data: { uri: name } });
+  if (call.task) return unknownTask();
   if (call.method === 'prompts/get') return new GatewayError('unknown_target', `Unknown prompt: ${name}`);
   if (call.method === 'tools/call') return new GatewayError('unknown_target', `Unknown tool: ${name}`);
   return new GatewayError('unknown_target', `Nothing of this name is offered: ${name}`);

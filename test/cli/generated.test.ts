@@ -57,6 +57,7 @@ test('codes are a contract with clients', () => {
     invalid_params: [-32602, 400],
     method_not_found: [-32601, 404],
     unknown_target: [-32602, 200],
+    unknown_task: [-32602, 200],
     resource_not_found: [-32602, 200],
     header_mismatch: [-32020, 400],
     unsupported_version: [-32022, 400],

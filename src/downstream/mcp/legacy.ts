@@ -29,9 +29,9 @@ export function agree(
   if (typeof protocolVersion !== 'string')
     throw new GatewayError('invalid_params', '`params.protocolVersion` must be a string.');
   if (!isObject(capabilities)) throw new GatewayError('invalid_params', '`params.capabilities` must be an object.');
-  const declared = gateway.declare(caller.scope);
-  if (!declared) throw new GatewayError('not_found', `There is no server named "${caller.scope ?? ''}" here.`);
   const version = negotiateLegacy(protocolVersion);
+  const declared = gateway.declare(caller.scope, version);
+  if (!declared) throw new GatewayError('not_found', `There is no server named "${caller.scope ?? ''}" here.`);
   const result: JsonObject = {
     protocolVersion: version,
     capabilities: declared.capabilities,
@@ -83,7 +83,8 @@ async function dispatch(
     gateway.wantLogLevel(params.level, session.facts);
     return { text: resultText(id, '{}'), status: 200 };
   }
-  if (!CALL_METHODS.get(method)?.eras.includes('legacy'))
+  const known = CALL_METHODS.get(method);
+  if (!known?.eras.includes('legacy') || (known.since !== undefined && session.version < known.since))
     throw new GatewayError('method_not_found', `There is no method ${JSON.stringify(method.slice(0, 64))}.`);
   if (method === 'resources/subscribe' && typeof params.uri === 'string') session.requireRoomToFollow(params.uri);
   const meta = isObject(params._meta) ? params._meta : undefined;
@@ -115,8 +116,8 @@ async function dispatch(
   return encodeReply(reply, { id, era: 'legacy', server: gateway.identity, privateLists: true });
 }
 
-function declaresLogging(gateway: Gateway, { caller }: Session): boolean {
-  return gateway.declare(caller.scope)?.capabilities.logging !== undefined;
+function declaresLogging(gateway: Gateway, { caller, version }: Session): boolean {
+  return gateway.declare(caller.scope, version)?.capabilities.logging !== undefined;
 }
 
 function remember(gateway: Gateway, { method, params }: RequestFrame, session: Session): void {

@@ -60,7 +60,7 @@ export function readParamHeaders(
   const name = frame.params.name;
   const offer = scope === undefined ? catalog.all : catalog.server(scope);
   const target = typeof name === 'string' ? offer?.find('tool', name) : undefined;
-  const annotated = target ? catalog.mirrored(target) : [];
+  const annotated = target ? catalog.traits(target).mirrored : [];
   const mirrored = target && annotated.length > 0 && permits(target) ? annotated : [];
   if (mirrored.length > 0) {
     const args = frame.params.arguments;

@@ -52,7 +52,7 @@ async function answer(
   if (meta.version !== MODERN_VERSION) throw unsupportedVersion(meta.version);
   const { snapshot, identity } = gateway;
   if (method === 'server/discover') {
-    const declared = gateway.declare(caller.scope);
+    const declared = gateway.declare(caller.scope, MODERN_VERSION);
     if (!declared) throw new GatewayError('not_found', `There is no server named "${caller.scope ?? ''}" here.`);
     return {
       text: resultText(

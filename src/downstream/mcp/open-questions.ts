@@ -4,6 +4,7 @@ import { type Question, type QuestionAnswer } from '../../core/exchange.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { notificationText, requestText, type RequestId, type ResponseFrame } from '../../protocol/mcp/frames.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
+import { withRelatedTask } from '../../protocol/mcp/tasks.ts';
 import { type Askable, paramsFor, whyNotAsked } from '../../protocol/mcp/questions.ts';
 
 /** Most questions that wait for one client at a time. */
@@ -43,7 +44,7 @@ export class OpenQuestions {
    * `client_unreachable` where no stream leads to it, `overloaded` where too many are open, `cancelled` when the question was withdrawn or
    * what it belongs to ended.
    */
-  async ask({ method, params, signal }: Question, way: QuestionWay): Promise<QuestionAnswer> {
+  async ask({ method, params, signal, task }: Question, way: QuestionWay): Promise<QuestionAnswer> {
     const refusal = whyNotAsked(method, params, this.client);
     if (refusal !== undefined)
       throw new GatewayError('question_undeclared', `The client cannot be asked this: ${refusal}.`);
@@ -62,9 +63,11 @@ export class OpenQuestions {
       reject(new GatewayError('cancelled', why));
     };
     this.open.set(id, { way, settle: resolve, withdraw });
+    const known = paramsFor(method, params, this.client);
+    const asked = task === undefined ? known : withRelatedTask(known, task);
     const backs: (() => void)[] = [];
     try {
-      if (way.reachable?.() === false || !way.send(requestText(id, method, paramsFor(method, params, this.client))))
+      if (way.reachable?.() === false || !way.send(requestText(id, method, asked)))
         throw new GatewayError(
           'client_unreachable',
           'The client has no event stream open on which it could be asked; it opens one with GET, or takes one as the answer to its call.',

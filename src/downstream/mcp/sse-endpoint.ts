@@ -1,4 +1,5 @@
 // HTTP+SSE, the transport of 2024-11-05: a GET opens the stream that is the session, and messages are POSTed to the place that it names.
+import { NEWEST_LEGACY } from '../../protocol/mcp/versions.ts';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import { type Gateway } from '../../gateway/gateway.ts';
 import { idOf, type RequestId } from '../../protocol/mcp/frames.ts';
@@ -44,7 +45,7 @@ export class SseEndpoint {
     const { sessions, limits } = this.options;
     if (!takesStreams(request))
       throw new GatewayError('method_not_allowed', 'GET opens an event stream; send `Accept: text/event-stream`.');
-    if (!this.gateway.declare(caller.scope))
+    if (!this.gateway.declare(caller.scope, NEWEST_LEGACY))
       throw new GatewayError('not_found', `There is no server named "${caller.scope ?? ''}" here.`);
     const { id } = sessions.open(() => {
       const connection = new EventConnection(response, { headers, limits });

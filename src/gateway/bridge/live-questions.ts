@@ -1,7 +1,7 @@
 // A modern server's questions put live to a legacy client, and the request sent again with the answers (design, The era bridge).
 import { randomUUID } from 'node:crypto';
 import { type Call } from '../../core/call.ts';
-import { type CancelSignal } from '../../core/cancellation.ts';
+import { pause } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { type QuestionAnswer } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
@@ -46,7 +46,7 @@ export class LiveQuestions {
         'upstream_protocol',
         `The server "${this.server}" wants input, but asks ${asked.length} questions${asked.length === 0 ? ' and gives no state' : ''}.`,
       );
-    if (asked.length === 0) await wait(FIRST_WAIT_MS * 2 ** (this.rounds - 1), this.call.exchange.signal);
+    if (asked.length === 0) await pause(FIRST_WAIT_MS * 2 ** (this.rounds - 1), this.call.exchange.signal);
     const given: [string, JsonObject][] = [];
     const answers = await Promise.all(asked.map(([, request]) => this.put(request)));
     for (const [index, answer] of answers.entries()) {
@@ -87,15 +87,4 @@ export class LiveQuestions {
     this.told.push(elicitationId);
     return { ...params, elicitationId };
   }
-}
-
-/** Throws `cancelled` as soon as the caller does not wait any more. */
-async function wait(ms: number, signal: CancelSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  const stop = signal.onAbort(resolve);
-  await promise;
-  clearTimeout(timer);
-  stop();
-  if (signal.aborted) throw new GatewayError('cancelled', 'The caller cancelled the call.');
 }

@@ -34,6 +34,13 @@ type Turn = 'ended' | 'asked';
 /** How a call ended: with a reply or a failure. */
 export type Outcome = { readonly reply: Reply } | { readonly failure: unknown };
 
+export interface ParkedCallOptions {
+  /** Told when there are questions to be seen. */
+  readonly asked?: () => void;
+  /** Whether no two questions ever have the same key (tasks extension, Task Update Requests). */
+  readonly uniqueKeys?: boolean;
+}
+
 /** The exchange that the server sees; whoever retries the call takes the place of the caller before. */
 export class ParkedCall implements Exchange {
   readonly capabilities: JsonObject;
@@ -52,8 +59,12 @@ export class ParkedCall implements Exchange {
   private turn = Promise.withResolvers<Turn>();
   private gathering: NodeJS.Timeout | undefined;
   private named = 0;
+  private readonly asked: (() => void) | undefined;
+  private readonly usedKeys: Set<string> | undefined;
 
-  constructor({ exchange, params }: Call) {
+  constructor({ exchange, params }: Pick<Call, 'exchange' | 'params'>, options: ParkedCallOptions = {}) {
+    this.asked = options.asked;
+    if (options.uniqueKeys === true) this.usedKeys = new Set();
     this.capabilities = exchange.capabilities;
     this.wantsProgress = exchange.wantsProgress;
     this.logLevel = exchange.logLevel;
@@ -164,17 +175,20 @@ export class ParkedCall implements Exchange {
   /** The server's own name for the question, or the next of ours. */
   private keyOf({ _meta }: JsonObject): string {
     const wanted = isObject(_meta) ? _meta[INPUT_KEY] : undefined;
-    if (typeof wanted === 'string' && wanted !== '' && wanted.length <= 128 && !this.open.has(wanted)) return wanted;
-    let key = '';
-    do key = `q${++this.named}`;
-    while (this.open.has(key));
+    const taken = (key: string) => this.open.has(key) || this.usedKeys?.has(key) === true;
+    let key =
+      typeof wanted === 'string' && wanted !== '' && wanted.length <= 128 && !taken(wanted) ? wanted : undefined;
+    while (key === undefined || taken(key)) key = `q${++this.named}`;
+    this.usedKeys?.add(key);
     return key;
   }
 
   private gather(): void {
     this.gathering ??= setTimeout(() => {
       this.gathering = undefined;
-      if (this.open.size > 0) this.turn.resolve('asked');
+      if (this.open.size === 0) return;
+      this.turn.resolve('asked');
+      this.asked?.();
     }, GATHER_MS);
   }
 

@@ -1,16 +1,21 @@
 // The methods of a client, and what each says about itself: is it a Call, what does it name, which era has it.
 import { type OfferKind } from '../../core/call.ts';
 import { type Era } from '../../core/call.ts';
+import { LEGACY_TASKS_SINCE } from './tasks.ts';
 
 export interface CallMethod {
   /** Which eras have it. */
   readonly eras: readonly Era[];
   /** The capability that a server declares for it. */
-  readonly capability: 'tools' | 'prompts' | 'resources' | 'completions' | undefined;
+  readonly capability: 'tools' | 'prompts' | 'resources' | 'completions' | 'tasks' | undefined;
+  /** The first legacy revision that has it, where it is not the oldest. */
+  readonly since?: string;
   /** The kind of thing that it lists. */
   readonly lists?: OfferKind;
   /** The parameter that names its target, and the target's kind. */
   readonly names?: { readonly param: 'name' | 'uri'; readonly kind: OfferKind };
+  /** Its `taskId` names a task, and with it a tool. */
+  readonly ofTask?: true;
   /** Its results carry `ttlMs` and `cacheScope` (server/utilities/caching). */
   readonly cacheable?: true;
 }
@@ -32,6 +37,11 @@ export const CALL_METHODS: ReadonlyMap<string, CallMethod> = new Map<string, Cal
   ['resources/subscribe', { eras: ['legacy'], capability: 'resources', names: { param: 'uri', kind: 'resource' } }],
   ['resources/unsubscribe', { eras: ['legacy'], capability: 'resources', names: { param: 'uri', kind: 'resource' } }],
   ['completion/complete', { eras: both, capability: 'completions' }],
+  ['tasks/get', { eras: both, capability: 'tasks', since: LEGACY_TASKS_SINCE, ofTask: true }],
+  ['tasks/update', { eras: ['modern'], capability: 'tasks', ofTask: true }],
+  ['tasks/result', { eras: ['legacy'], capability: 'tasks', since: LEGACY_TASKS_SINCE, ofTask: true }],
+  ['tasks/cancel', { eras: both, capability: 'tasks', since: LEGACY_TASKS_SINCE, ofTask: true }],
+  ['tasks/list', { eras: ['legacy'], capability: 'tasks', since: LEGACY_TASKS_SINCE }],
   ['subscriptions/listen', { eras: ['modern'], capability: undefined }],
 ]);
 
@@ -43,9 +53,12 @@ export const LIST_KEYS: Readonly<Record<OfferKind, string>> = {
   resourceTemplate: 'resourceTemplates',
 };
 
-/** The methods that need `Mcp-Name`, and the parameter it mirrors (streamable-http, Standard Request Headers). */
-export const NAMED_METHODS: Readonly<Record<string, 'name' | 'uri'>> = {
+/** The methods that need `Mcp-Name`, and the parameter it mirrors (streamable-http, Standard Request Headers; tasks extension, Routing Headers). */
+export const NAMED_METHODS: Readonly<Record<string, 'name' | 'uri' | 'taskId'>> = {
   'tools/call': 'name',
   'prompts/get': 'name',
   'resources/read': 'uri',
+  'tasks/get': 'taskId',
+  'tasks/update': 'taskId',
+  'tasks/cancel': 'taskId',
 };

@@ -33,6 +33,8 @@ export interface UpstreamContext extends ConnectContext {
   /** What one owner's instances offer differs from now on, or no longer differs, from what everybody else is offered. */
   onOwnOffer(server: string, owner: string, kinds: readonly OfferKind[]): void;
   onResourceUpdated(server: string, uri: string, owner: string | undefined): void;
+  /** A legacy server says that a task changed. */
+  onTask(server: string, instance: string, task: JsonObject): void;
   /** Something for the record. */
   onEvent(event: InstanceEvent | 'server_isolated' | 'circuit_opened', detail: JsonObject): void;
 }
@@ -109,7 +111,7 @@ export class Upstream {
         if (this.sharedLevel !== undefined) instance.raiseLevel(this.sharedLevel);
         return this.subscriptions.resume(instance);
       },
-      isNeeded: () => (this.shared.current?.calls ?? 0) > 0 || this.subscriptions.size > 0,
+      isNeeded: () => this.shared.current?.isNeeded === true || this.subscriptions.size > 0,
       errors: this.errors,
     });
   }
@@ -160,6 +162,21 @@ export class Upstream {
   /** Runs a request of a caller. Throws GatewayError; what was not processed is sent again once (wire.md, Retrying). */
   request(request: ConnectionRequest, caller: CallerFacts): Promise<UpstreamReply> {
     return this.inFlight.track(this.perform(request, caller));
+  }
+
+  /** The same for something that one instance holds, such as a task: sent there as long as that instance lives, and never a second time. */
+  requestOn(id: string, request: ConnectionRequest, caller: CallerFacts): Promise<UpstreamReply> {
+    const instance = this.find(id);
+    if (!instance) return this.request(request, caller);
+    const { connection } = instance;
+    const sent = instance.requestForTask(request).then((reply) => ({ connection, reply }));
+    return this.inFlight.track(sent);
+  }
+
+  /** Keeps an instance running for a task that it works on. Returns the way to let go of it. */
+  holdForTask(id: string): () => void {
+    const instance = this.find(id);
+    return instance ? instance.holdForTask() : () => undefined;
   }
 
   /** Tells `onResourceUpdated` of changes to a resource for as long as anyone holds it. Throws GatewayError. */
@@ -270,6 +287,11 @@ export class Upstream {
     else instance.calls--;
   }
 
+  private find(id: string): Instance | undefined {
+    const { current } = this.shared;
+    return current?.id === id ? current : this.owned.find(id);
+  }
+
   private ownerOf(caller: CallerFacts): Owner | undefined {
     const { sharing } = this.isolation;
     if (sharing === 'shared') return undefined;
@@ -339,6 +361,7 @@ export class Upstream {
   private readonly handlers: InstanceHandlers = {
     changed: (instance) => this.refresh(instance),
     updated: (uri, owner) => this.context.onResourceUpdated(this.config.name, uri, owner?.key),
+    taskChanged: (instance, task) => this.context.onTask(this.config.name, instance.id, task),
     asked: (method) => this.learn('asks', `it asked ${method.slice(0, 64)}`),
     noise: (what) => this.note(what),
     event: (event, detail) => this.context.onEvent(event, detail),

@@ -2,6 +2,7 @@
 import { type Era, type Peer } from '../../../core/call.ts';
 import { type JsonObject } from '../../../core/json.ts';
 import { foreignMeta, META } from '../../../protocol/mcp/meta.ts';
+import { TASKS_CAPABILITY } from '../../../protocol/mcp/tasks.ts';
 import { declarable } from '../instances/affinity.ts';
 import { type Wire, type WireReply, type WireRequest } from '../wire/wire.ts';
 
@@ -21,6 +22,8 @@ export interface ConnectionRequest extends Omit<WireRequest, 'params'> {
   readonly logLevel?: string;
   /** What the caller can do, for a server that is told with every request. */
   readonly capabilities?: JsonObject;
+  /** Whether a task may come instead of an answer, for a server that is told with every request. */
+  readonly tasks?: boolean;
 }
 
 /** Wire and handshake together. */
@@ -48,14 +51,16 @@ export class Connection {
 
   /** Sends a request with the `_meta` of this hop: vendors' keys and trace context pass, the protocol's are ours. */
   request(request: ConnectionRequest): Promise<WireReply> {
-    const { params, traceparent, tracestate, logLevel, capabilities, headers, ...rest } = request;
+    const { params, traceparent, tracestate, logLevel, capabilities, tasks, headers, ...rest } = request;
     const meta: JsonObject = { ...foreignMeta(params._meta) };
     if (traceparent !== undefined) meta.traceparent = traceparent;
     if (tracestate !== undefined) meta.tracestate = tracestate;
     if (this.era === 'modern') {
       for (const key in this.modernMeta) meta[key] = this.modernMeta[key];
       if (logLevel !== undefined) meta[META.logLevel] = logLevel;
-      if (capabilities !== undefined) meta[META.clientCapabilities] = declarable(capabilities);
+      if (capabilities !== undefined)
+        meta[META.clientCapabilities] =
+          tasks === true ? { ...declarable(capabilities), ...TASKS_CAPABILITY } : declarable(capabilities);
     }
     const trace =
       traceparent === undefined ? undefined : { traceparent, ...(tracestate !== undefined && { tracestate }) };

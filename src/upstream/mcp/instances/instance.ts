@@ -19,6 +19,8 @@ export interface InstanceHandlers {
   /** Its lists changed: read them again. */
   changed(instance: Instance): Promise<void>;
   updated(uri: string, owner: Owner | undefined): void;
+  /** A task that it works on changed. */
+  taskChanged(instance: Instance, task: JsonObject): void;
   /** It put a question to a caller. */
   asked(method: string): void;
   /** It said something that is for nobody. */
@@ -75,6 +77,7 @@ export class Instance {
   private readonly loss = Promise.withResolvers<Loss>();
   private level: LogLevel | undefined;
   private dropped = false;
+  private held = 0;
   private readonly stopHearing: (() => void) | undefined;
 
   /** Starts or connects, shakes hands. Throws GatewayError, and then leaves nothing behind. */
@@ -157,6 +160,32 @@ export class Instance {
     return this.connection.request(request);
   }
 
+  /** Whether anything needs it: a call, or a task that it works on while nobody calls. */
+  get isNeeded(): boolean {
+    return this.calls > 0 || this.held > 0;
+  }
+
+  /** Keeps it running for a task. Returns the way to let go of it. */
+  holdForTask(): () => void {
+    this.held++;
+    return () => {
+      this.held--;
+      this.lastUsed = performance.now();
+    };
+  }
+
+  /** Sends a request about a task, which takes no call's place. Throws GatewayError. */
+  async requestForTask(request: ConnectionRequest): Promise<WireReply> {
+    const letGo = this.holdForTask();
+    try {
+      return await this.connection.request(request);
+    } catch (error) {
+      throw error instanceof SessionLost ? lostAgain(error) : error;
+    } finally {
+      letGo();
+    }
+  }
+
   /** Whether it is out of use. */
   get isLost(): boolean {
     return this.dropped;
@@ -223,6 +252,7 @@ export class Instance {
     if (method.endsWith('/list_changed')) this.watch.changed();
     else if (method === 'notifications/resources/updated' && typeof params.uri === 'string')
       this.options.on.updated(params.uri, this.owner);
+    else if (method === 'notifications/tasks/status') this.options.on.taskChanged(this, params);
     else if (method === 'notifications/elicitation/complete') this.owner?.session?.standing.notify(method, params);
   }
 
@@ -248,7 +278,8 @@ async function ask(
   const { method, params, signal } = asked;
   // whose the roots are is plain on an instance with an owner, however many calls it runs
   const isOwnersRoots = method === 'roots/list' && owner !== undefined;
-  if (!isOwnersRoots) on.asked(method);
+  // what a task asks says whose it is, so that the instance can be shared all the same
+  if (!isOwnersRoots && !asked.ofTask) on.asked(method);
   const exchange = asked.exchange ?? outsideOf(owner, asked);
   if (exchange) {
     const answer = await exchange.ask({ method, params, signal });

@@ -112,6 +112,12 @@ export class OwnedInstances {
     await Promise.allSettled(holdings.flatMap(({ openings }) => [...openings]));
   }
 
+  /** An instance that is open, by its id. */
+  find(id: string): Instance | undefined {
+    for (const instance of this.live) if (instance.id === id) return instance;
+    return undefined;
+  }
+
   status(): InstanceStatus[] {
     return [...this.live].map((instance) => instance.status());
   }
@@ -259,7 +265,7 @@ export class OwnedInstances {
   /** Whether an instance may be stopped: it runs nothing, and nothing is followed on it. */
   private isSpare(instance: Instance): boolean {
     const holding = instance.owner && this.holdings.get(instance.owner.key);
-    return instance.calls === 0 && !(holding?.carrier === instance && holding.subscriptions.size > 0);
+    return !instance.isNeeded && !(holding?.carrier === instance && holding.subscriptions.size > 0);
   }
 
   /** Stops a spare instance, without giving its place to whoever waits. */

@@ -53,9 +53,13 @@ export class Pending {
     return this.settled;
   }
 
-  /** Whether it is somebody's call; the gateway's own requests have no caller, and its own listening is no call. */
+  /**
+   * Whether it is somebody's call, which a message that says nothing of whose it is may belong to. The gateway's own requests have no
+   * caller, its own listening is no call, and what belongs to a task says so (2025-11-25 basic/utilities/tasks, Related Task Metadata).
+   */
   get isCall(): boolean {
-    return this.request.exchange !== undefined && this.request.method !== 'subscriptions/listen';
+    const { exchange, method, task } = this.request;
+    return exchange !== undefined && method !== 'subscriptions/listen' && task === undefined;
   }
 
   /** The params to send: with the wire's own progress token where the caller wants progress. */

@@ -5,6 +5,7 @@ import { type JsonValue } from '../../../core/json.ts';
 import { type RpcError } from '../../../core/reply.ts';
 import { errorText, type RequestFrame, type RequestId, resultText } from '../../../protocol/mcp/frames.ts';
 import { withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
+import { relatedTaskOf } from '../../../protocol/mcp/tasks.ts';
 import { type Pending } from './pending.ts';
 import { type WireEvents } from './wire.ts';
 
@@ -85,6 +86,7 @@ export class Questions {
       params: withoutProtocolMeta(params),
       signal: question.cancellation.signal,
       exchange: call?.request.exchange,
+      ofTask: relatedTaskOf(params) !== undefined,
       inFlight,
     });
     if (this.end(id, question)) this.options.send(text);

@@ -2,6 +2,7 @@
 import { type JsonObject, type JsonValue } from '../../../core/json.ts';
 import { type NotificationFrame, type RequestFrame, resultText } from '../../../protocol/mcp/frames.ts';
 import { META } from '../../../protocol/mcp/meta.ts';
+import { relatedTaskOf } from '../../../protocol/mcp/tasks.ts';
 import { type Pending } from './pending.ts';
 import { type Asker, attribute, Questions } from './questions.ts';
 import { RateLimit } from './rate-limit.ts';
@@ -60,7 +61,7 @@ export class Unasked {
     if (frame.method === 'ping') this.options.send(resultText(frame.id, '{}'));
     else if (this.modern)
       this.questions.refuse(frame.id, 'method_not_found', 'A client of 2026-07-28 takes no requests.');
-    else this.questions.take(frame, this.askerOf(frame.method, own));
+    else this.questions.take(frame, this.askerOf(frame, own));
   }
 
   private onNotification({ method, params }: NotificationFrame, own: Pending | undefined): void {
@@ -94,9 +95,12 @@ export class Unasked {
     else this.options.events.notification(method, params);
   }
 
-  private askerOf(method: string, own: Pending | undefined): Asker {
+  private askerOf({ method, params }: RequestFrame, own: Pending | undefined): Asker {
     const { events, pending } = this.options;
     const { call, inFlight } = attribute(pending());
+    const task = relatedTaskOf(params);
+    // a task's question may come on any stream, and is nobody's but the task's
+    if (task !== undefined) return { call: pending().find(({ request }) => request.task === task), inFlight };
     if (own) return { call: callOf(own), inFlight };
     return { call: events.isOwners?.(method) === true ? undefined : call, inFlight };
   }
@@ -120,5 +124,5 @@ export class Unasked {
 
 /** A request that the gateway makes for itself is nobody's call. */
 function callOf(pending: Pending): Pending | undefined {
-  return pending.isCall ? pending : undefined;
+  return pending.isCall || pending.request.task !== undefined ? pending : undefined;
 }

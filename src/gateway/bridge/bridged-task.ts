@@ -1,0 +1,190 @@
+// A task of a legacy server for a modern client: its end is waited for, its questions are kept until the client answers (wire.md, Tasks).
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Call, type TaskRef } from '../../core/call.ts';
+import { Cancellation } from '../../core/cancellation.ts';
+import { ownExchange } from '../../core/exchange.ts';
+import { ERRORS, GatewayError, toGatewayError } from '../../core/errors.ts';
+import { isObject, type JsonObject } from '../../core/json.ts';
+import { type Principal } from '../../core/principal.ts';
+import { type Reply, type RpcError } from '../../core/reply.ts';
+import { inlinedResult, isTerminal, toModernTask } from '../../protocol/mcp/tasks.ts';
+import { type ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
+import { type WireReply } from '../../upstream/mcp/wire/wire.ts';
+import { type Outcome, ParkedCall } from './parked-call.ts';
+import { type KeptTask } from './task-records.ts';
+
+/** The pause before a wait that something between here and the server cut short is begun again, in ms, and for how many cuts in a row. */
+const AGAIN_AFTER_MS = 500;
+const MAX_CUTS = 20;
+
+export interface BridgedTaskOptions {
+  readonly ref: TaskRef;
+  /** The call that made it. */
+  readonly call: Pick<Call, 'principal' | 'exchange'>;
+  /** As the server described it. */
+  readonly task: JsonObject;
+  /** Sends a request to the instance that works on it. Throws GatewayError. */
+  readonly send: (request: ConnectionRequest) => Promise<WireReply>;
+  /** How long one question to the server may take, in ms. */
+  readonly totalMs: number;
+  /** It has ended; told once, with its last status. */
+  readonly ended: (status: string) => void;
+}
+
+export class BridgedTask implements KeptTask {
+  readonly ref: TaskRef;
+  readonly principal: Principal;
+  private readonly options: BridgedTaskOptions;
+  private readonly parked: ParkedCall;
+  private readonly running: Promise<void>;
+  private readonly listeners = new Set<() => void>();
+  private task: JsonObject;
+  private wasCancelled = false;
+  private endedAt: string | undefined;
+
+  constructor(options: BridgedTaskOptions) {
+    this.options = options;
+    this.ref = options.ref;
+    this.principal = options.call.principal;
+    this.task = options.task;
+    const { capabilities } = options.call.exchange;
+    // progress and log lines are not for tasks (tasks extension, Task Status Notifications)
+    const exchange = { ...ownExchange(new Cancellation()), capabilities };
+    this.parked = new ParkedCall({ exchange, params: {} }, { asked: () => this.tell(), uniqueKeys: true });
+    const end = this.untilEnd();
+    this.parked.run(end);
+    this.running = end.then(
+      () => this.finish(),
+      () => this.finish(),
+    );
+  }
+
+  get ended(): boolean {
+    return this.isOver();
+  }
+
+  /** How it stands, as the server says now, or why it does not say (tasks extension, Task Polling). Throws GatewayError. */
+  async get(): Promise<{ readonly task: JsonObject } | { readonly error: RpcError }> {
+    if (this.ended) return { task: this.described() };
+    const { result, error } = await this.ask('tasks/get');
+    if (error && !this.isOver()) return { error };
+    if (result && !this.isOver()) this.task = result;
+    // the end itself comes by another way, at about the same time
+    if (isTerminal(this.task.status)) await Promise.race([this.running, this.patience()]);
+    return { task: this.described() };
+  }
+
+  /** Gives the server the answers that fit open questions; all others are ignored (tasks extension, Task Update Requests). */
+  update(responses: JsonObject): void {
+    this.parked.answer(responses);
+  }
+
+  /** Asks the server to end it. One that has ended stays as it is (tasks extension, Task Cancellation). */
+  async cancel(): Promise<void> {
+    if (this.ended) return;
+    const { error } = await this.ask('tasks/cancel');
+    if (error || this.isOver()) return;
+    this.wasCancelled = true;
+    this.parked.cancel();
+    this.finish();
+  }
+
+  changed(task: JsonObject): void {
+    if (this.ended) return;
+    this.task = { ...this.task, ...task };
+    if (!isTerminal(task.status)) this.tell(); // an end is told with what came of it
+  }
+
+  close(): void {
+    this.listeners.clear();
+    this.parked.cancel();
+  }
+
+  /** Calls the listener at every change. Returns the way to stop listening. */
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** The whole of it, as far as is known here (tasks extension, Task Status). */
+  described(): JsonObject {
+    const { outcome } = this.parked;
+    const known = { ...toModernTask(this.task), taskId: this.ref.id };
+    const last = this.endedAt === undefined ? known : { ...known, lastUpdatedAt: this.endedAt };
+    if (this.wasCancelled) return { ...last, status: 'cancelled' };
+    if (outcome) return { ...last, ...endOf(outcome, this.task.status) };
+    const inputRequests = this.parked.inputRequests();
+    if (Object.keys(inputRequests).length > 0) return { ...known, status: 'input_required', inputRequests };
+    return { ...known, status: 'working' };
+  }
+
+  /** Waits for the end where the server gives it, which is also where it asks (2025-11-25 basic/utilities/tasks, Input Required Status). */
+  private async untilEnd(): Promise<Reply> {
+    const { upstreamId } = this.ref;
+    const waiting = {
+      method: 'tasks/result',
+      params: { taskId: upstreamId },
+      totalMs: Infinity,
+      exchange: this.parked,
+      task: upstreamId,
+    };
+    for (let cuts = 0; ; cuts++) {
+      try {
+        const { result, error } = await this.options.send(waiting);
+        return error ? { kind: 'error', error } : { kind: 'result', result: inlinedResult(result ?? {}) };
+      } catch (error) {
+        if (this.parked.signal.aborted || cuts >= MAX_CUTS || !mayBeThere(error)) throw error;
+      }
+      // what stands between may end a request that says nothing for long: the task itself tells whether it is still there
+      await delay(AGAIN_AFTER_MS, undefined, { ref: false });
+      const { error } = await this.ask('tasks/get');
+      if (error) return { kind: 'error', error };
+    }
+  }
+
+  private ask(method: string): Promise<WireReply> {
+    const { options, ref } = this;
+    return options.send({ method, params: { taskId: ref.upstreamId }, totalMs: options.totalMs });
+  }
+
+  private isOver(): boolean {
+    return this.wasCancelled || this.parked.outcome !== undefined;
+  }
+
+  private patience(): Promise<void> {
+    return delay(this.options.totalMs, undefined, { ref: false });
+  }
+
+  private finish(): void {
+    if (this.endedAt !== undefined) return;
+    this.endedAt = new Date().toISOString();
+    const { status } = this.described();
+    this.options.ended(typeof status === 'string' ? status : 'unknown');
+    this.tell();
+  }
+
+  private tell(): void {
+    for (const listener of this.listeners) listener();
+  }
+}
+
+/** A tool's own failure is a result, and `failed` is for errors of the protocol alone (tasks extension, Task Execution Errors). */
+function endOf(outcome: Outcome, status: unknown): JsonObject {
+  if ('failure' in outcome) {
+    const { code, message } = toGatewayError(outcome.failure);
+    return { status: 'failed', statusMessage: message, error: { code: ERRORS[code].jsonRpc, message } };
+  }
+  const { reply } = outcome;
+  if (reply.kind === 'result' && status !== 'cancelled') return { status: 'completed', result: reply.result };
+  if (status === 'cancelled' || reply.kind !== 'error') return { status: 'cancelled' };
+  const { code, message, data } = reply.error;
+  return { status: 'failed', statusMessage: message, error: { code, message, ...(isObject(data) && { data }) } };
+}
+
+/** Whether a wait may just have been cut short, the task going on. */
+function mayBeThere(error: unknown): boolean {
+  return (
+    error instanceof GatewayError &&
+    ['upstream_closed', 'upstream_timed_out', 'upstream_failed', 'upstream_unreachable'].includes(error.code)
+  );
+}

@@ -1,0 +1,55 @@
+// Task ids as clients know them: sealed, each names its server and its tool, and belongs to its principal (wire.md, Tasks).
+import { type TaskRef, type Target } from '../../core/call.ts';
+import { type Principal } from '../../core/principal.ts';
+import { seal, unseal } from '../../protocol/mcp/sealed-state.ts';
+import { type Keyring } from '../../storage/keyring.ts';
+
+/** No id of ours is longer, in characters. */
+const MAX_LENGTH = 8_192;
+
+/** What is inside, in as few characters as may be: an id travels in a header with every request about its task. */
+interface Inside {
+  readonly k: TaskRef['kind'];
+  readonly s: string;
+  readonly o: string;
+  /** Absent where it is the original. */
+  readonly e?: string;
+  readonly t: string;
+  readonly i: string;
+}
+
+export class TaskIds {
+  private readonly keyring: Keyring;
+
+  constructor(keyring: Keyring) {
+    this.keyring = keyring;
+  }
+
+  /** Gives a server's task the id that its caller will know. */
+  name(principal: Principal, task: Omit<TaskRef, 'id'>): TaskRef {
+    const { server, original, exposed } = task.target;
+    const inside: Inside = {
+      k: task.kind,
+      s: server,
+      o: original,
+      ...(exposed !== original && { e: exposed }),
+      t: task.upstreamId,
+      i: task.instance,
+    };
+    return { ...task, id: seal(JSON.stringify(inside), bindingOf(principal), this.keyring.newest) };
+  }
+
+  /** The task that an id names; undefined for one that is not of this principal, or of nobody. */
+  open(principal: Principal, id: string): TaskRef | undefined {
+    if (id.length > MAX_LENGTH) return undefined;
+    const text = unseal(id, bindingOf(principal), this.keyring.all);
+    if (text === undefined) return undefined;
+    const { k, s, o, e, t, i } = JSON.parse(text) as Inside;
+    const target: Target = { kind: 'tool', server: s, original: o, exposed: e ?? o };
+    return { id, kind: k, upstreamId: t, instance: i, target };
+  }
+}
+
+function bindingOf({ id }: Principal): string {
+  return JSON.stringify(['task', id]);
+}

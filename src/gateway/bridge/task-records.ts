@@ -1,0 +1,125 @@
+// Tasks at legacy servers, which live in memory: whose they are, how they stand, and how long they are kept (wire.md, Tasks).
+import { type TaskRef } from '../../core/call.ts';
+import { type CancelSignal } from '../../core/cancellation.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { type JsonObject } from '../../core/json.ts';
+import { type Principal } from '../../core/principal.ts';
+
+/** Most tasks, in all and of one principal. */
+const MAX_TASKS = 1_000;
+const MAX_PER_PRINCIPAL = 100;
+
+/** How long a task is kept whose server names no time, and the longest for any. */
+const DEFAULT_TTL_MS = 60 * 60_000;
+const MAX_TTL_MS = 24 * 60 * 60_000;
+
+/** A task that is kept. */
+export interface KeptTask {
+  readonly ref: TaskRef;
+  readonly principal: Principal;
+  /** Whether it can no longer change. */
+  readonly ended: boolean;
+  /** Its server says how it stands, in the words of 2025-11-25. */
+  changed(task: JsonObject): void;
+  /** It is forgotten: whatever still runs for it is given up. */
+  close(): void;
+}
+
+/** A place for a task that is being made. */
+export interface TaskPlace {
+  /** Keeps the task for its `ttl` in milliseconds, or for the usual time. */
+  keep(task: KeptTask, ttl: unknown): void;
+  /** Nothing came of it. Means nothing once a task is kept. */
+  giveBack(): void;
+}
+
+interface Entry {
+  readonly task: KeptTask;
+  readonly expiry: NodeJS.Timeout;
+}
+
+export class TaskRecords {
+  private readonly entries = new Map<string, Entry>();
+  /** Places that are taken and not filled yet, by principal. */
+  private readonly places = new Map<string, number>();
+
+  /** `stopping` is aborted when the gateway stops. */
+  constructor(stopping: CancelSignal) {
+    stopping.onAbort(() => {
+      for (const key of [...this.entries.keys()]) this.forget(key);
+    });
+  }
+
+  /** Takes a place. Throws `overloaded` where there are too many; tasks that ended make way, the oldest first. */
+  reserve({ id }: Principal): TaskPlace {
+    if (!this.makeRoom(id))
+      throw new GatewayError(
+        'overloaded',
+        `Too many tasks are kept for this caller (${MAX_PER_PRINCIPAL}), or in all (${MAX_TASKS}); wait for some to end.`,
+      );
+    this.places.set(id, (this.places.get(id) ?? 0) + 1);
+    let open = true;
+    const giveBack = () => {
+      if (!open) return;
+      open = false;
+      const left = (this.places.get(id) ?? 1) - 1;
+      if (left > 0) this.places.set(id, left);
+      else this.places.delete(id);
+    };
+    const keep = (task: KeptTask, ttl: unknown) => {
+      giveBack();
+      this.add(task, typeof ttl === 'number' && ttl >= 0 ? Math.min(ttl, MAX_TTL_MS) : DEFAULT_TTL_MS);
+    };
+    return { keep, giveBack };
+  }
+
+  /** The task, if it is kept; not another one to which its server gave the same id since. */
+  get({ id, target, instance, upstreamId }: TaskRef): KeptTask | undefined {
+    const task = this.entries.get(keyOf(target.server, instance, upstreamId))?.task;
+    return task?.ref.id === id ? task : undefined;
+  }
+
+  /** The server says how a task of this instance stands. */
+  changed(server: string, instance: string, task: JsonObject): void {
+    if (typeof task.taskId === 'string') this.entries.get(keyOf(server, instance, task.taskId))?.task.changed(task);
+  }
+
+  /** Every task of a principal, the oldest first. */
+  of({ id }: Principal): KeptTask[] {
+    return [...this.entries.values()].map(({ task }) => task).filter(({ principal }) => principal.id === id);
+  }
+
+  private add(task: KeptTask, ttlMs: number): void {
+    const key = keyOf(task.ref.target.server, task.ref.instance, task.ref.upstreamId);
+    this.forget(key); // a server that uses an id again means another task
+    this.entries.set(key, { task, expiry: setTimeout(() => this.forget(key), ttlMs).unref() });
+  }
+
+  private makeRoom(principal: string): boolean {
+    const own = [...this.entries].filter(([, { task }]) => task.principal.id === principal);
+    const isFull = this.entries.size + sum(this.places.values()) >= MAX_TASKS;
+    const ownFull = own.length + (this.places.get(principal) ?? 0) >= MAX_PER_PRINCIPAL;
+    if (!isFull && !ownFull) return true;
+    const ended = (ownFull ? own : [...this.entries]).find(([, { task }]) => task.ended);
+    if (ended) this.forget(ended[0]);
+    return ended !== undefined;
+  }
+
+  private forget(key: string): void {
+    const entry = this.entries.get(key);
+    if (!entry) return;
+    clearTimeout(entry.expiry);
+    this.entries.delete(key);
+    entry.task.close();
+  }
+}
+
+function keyOf(server: string, instance: string, upstreamId: string): string {
+  return `${server}\n${instance}\n${upstreamId}`;
+}
+
+function sum(numbers: Iterable<number>): number {
+  let total = 0;
+  for (const number of numbers) total += number;
+  return total;
+}

@@ -1,0 +1,155 @@
+// Tool calls that become tasks: who follows the task, and what their caller is told of it (wire.md, Tasks).
+import { type Call, type TaskRef } from '../../core/call.ts';
+import { type CancelSignal } from '../../core/cancellation.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { isObject, type JsonObject } from '../../core/json.ts';
+import { TASK_RESULT, taskIdOf, toModernTask } from '../../protocol/mcp/tasks.ts';
+import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
+import { type Keyring } from '../../storage/keyring.ts';
+import { type UpstreamReply } from '../../upstream/mcp/upstream.ts';
+import { type Destination } from '../sending.ts';
+import { BridgedTask } from './bridged-task.ts';
+import { LegacyTask } from './legacy-task.ts';
+import { TaskIds } from './task-ids.ts';
+import { type KeptTask, type TaskPlace, TaskRecords } from './task-records.ts';
+
+/** How long a legacy server is asked to keep a task of ours, in ms. */
+const TTL_MS = 60 * 60_000;
+
+export interface TasksOptions {
+  readonly keyring: Keyring;
+  /** Aborted when the gateway stops. */
+  readonly stopping: CancelSignal;
+  /** Something for the record. */
+  readonly record: (event: string, detail: JsonObject) => void;
+}
+
+/** What came of a call at a server, and where it goes. */
+interface Created {
+  readonly call: Call;
+  readonly to: Destination;
+  readonly answered: UpstreamReply;
+}
+
+export class Tasks {
+  readonly ids: TaskIds;
+  readonly records: TaskRecords;
+  private readonly options: TasksOptions;
+
+  constructor(options: TasksOptions) {
+    this.options = options;
+    this.ids = new TaskIds(options.keyring);
+    this.records = new TaskRecords(options.stopping);
+  }
+
+  /** A modern server's task, under an id of ours: nothing of it is kept here. Throws `upstream_protocol` where it is none. */
+  pass({ call, to, answered }: Created): JsonObject {
+    const result = answered.reply.result ?? {};
+    return { ...withoutProtocolMeta(result), taskId: this.nameOf('modern', { call, to, answered }, result).id };
+  }
+
+  /** A legacy server's task for a modern client: what the client gets in the place of the answer. Throws GatewayError. */
+  bridge(created: Created, place: TaskPlace): JsonObject {
+    const { call, to, answered } = created;
+    const task = taskOf(created);
+    const ref = this.nameOf('bridged', created, task);
+    const caller = {
+      principal: call.principal,
+      exchange: call.exchange,
+      ...(call.session && { session: call.session }),
+    };
+    const letGo = to.upstream.holdForTask(ref.instance);
+    const kept = new BridgedTask({
+      ref,
+      call,
+      task,
+      totalMs: to.upstream.config.timeouts.total,
+      send: async (request) => (await to.upstream.requestOn(ref.instance, request, caller)).reply,
+      ended: (status) => this.ended(call, ref, { status, letGo }),
+    });
+    place.keep(kept, task.ttl);
+    return {
+      ...withoutProtocolMeta({ _meta: answered.reply.result?._meta }),
+      resultType: TASK_RESULT,
+      ...toModernTask(task),
+      taskId: ref.id,
+    };
+  }
+
+  /** A legacy server's task for a legacy client: the server's answer with an id of ours. Throws GatewayError. */
+  keep(created: Created, place: TaskPlace): JsonObject {
+    const { call, to, answered } = created;
+    const task = taskOf(created);
+    const ref = this.nameOf('legacy', created, task);
+    const letGo = to.upstream.holdForTask(ref.instance);
+    const kept = new LegacyTask({ ref, call, task, ended: (status) => this.ended(call, ref, { status, letGo }) });
+    place.keep(kept, task.ttl);
+    return { ...answered.reply.result, task: kept.note(task) };
+  }
+
+  /** The task of a call, if it is kept and of the kind that the call's side knows. */
+  bridged(ref: TaskRef): BridgedTask | undefined {
+    return kindOf(BridgedTask, this.records.get(ref));
+  }
+
+  /** The same for a legacy client. */
+  kept(ref: TaskRef): LegacyTask | undefined {
+    return kindOf(LegacyTask, this.records.get(ref));
+  }
+
+  private nameOf(kind: TaskRef['kind'], { call, to, answered }: Created, task: JsonObject): TaskRef {
+    const upstreamId = taskIdOf(task);
+    if (upstreamId === undefined)
+      throw new GatewayError(
+        'upstream_protocol',
+        `The server "${to.target.server}" made a task without an id that can be used.`,
+      );
+    return this.ids.name(call.principal, {
+      kind,
+      upstreamId,
+      instance: answered.connection.instance,
+      target: to.target,
+    });
+  }
+
+  private ended(
+    call: Call,
+    { target, instance }: TaskRef,
+    { status, letGo }: { status: string; letGo: () => void },
+  ): void {
+    letGo();
+    const { server, exposed } = target;
+    this.options.record('task_ended', {
+      call: call.id,
+      principal: call.principal.id,
+      server,
+      instance,
+      exposed,
+      status,
+    });
+  }
+}
+
+/** The params of a call that is to run as a task of ours. */
+export function asTask(params: JsonObject): JsonObject {
+  return { ...params, task: { ttl: TTL_MS } };
+}
+
+/** Whether a legacy server made a task of a call. */
+export function isLegacyTask({ connection, reply }: UpstreamReply): boolean {
+  return connection.era === 'legacy' && isObject(reply.result?.task);
+}
+
+/** Whether a modern server did. */
+export function isModernTask({ connection, reply }: UpstreamReply): boolean {
+  return connection.era === 'modern' && reply.result?.resultType === TASK_RESULT;
+}
+
+function taskOf({ answered }: Created): JsonObject {
+  const task = answered.reply.result?.task;
+  return isObject(task) ? task : {};
+}
+
+function kindOf<T extends KeptTask>(kind: new (...args: never[]) => T, task: KeptTask | undefined): T | undefined {
+  return task instanceof kind ? task : undefined;
+}

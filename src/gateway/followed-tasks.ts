@@ -1,0 +1,126 @@
+// The tasks of one listener: news of them, from wherever the task is (tasks extension, Task Status Notifications).
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Call, type TaskRef } from '../core/call.ts';
+import { Cancellation } from '../core/cancellation.ts';
+import { ownExchange } from '../core/exchange.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
+import { isTerminal } from '../protocol/mcp/tasks.ts';
+import { withoutProtocolMeta } from '../protocol/mcp/meta.ts';
+import { type DispatchParts } from './dispatch-parts.ts';
+
+/** How long the acknowledgement waits for servers to say which tasks they tell of. */
+const ACKNOWLEDGE_MS = 2_000;
+
+/** The pause before a listening that its server ended is begun again, in ms; doubled each time, up to the most. */
+const FIRST_PAUSE_MS = 1_000;
+const MOST_PAUSE_MS = 60_000;
+
+/** One server's part. */
+interface Group {
+  readonly server: string;
+  readonly instance: string;
+  readonly refs: ReadonlyMap<string, TaskRef>;
+}
+
+export class FollowedTasks {
+  private readonly call: Call;
+  private readonly parts: DispatchParts;
+  private readonly bridged: readonly TaskRef[];
+  private readonly groups: readonly Group[];
+  private readonly over = new Cancellation();
+  private readonly backs: (() => void)[] = [];
+  /** News that came before the acknowledgement was sent, which comes first. */
+  private early: JsonObject[] | undefined = [];
+  private listener: (task: JsonObject) => void = (task) => this.early?.push(task);
+
+  /** `refs` are tasks of the caller. */
+  constructor(call: Call, refs: readonly TaskRef[], parts: DispatchParts) {
+    this.call = call;
+    this.parts = parts;
+    this.bridged = refs.filter(({ kind }) => kind === 'bridged');
+    this.groups = grouped(refs.filter(({ kind }) => kind === 'modern'));
+  }
+
+  /** Begins to listen. Resolves with the ids that there will be news of. */
+  async follow(): Promise<string[]> {
+    const ids: string[] = [];
+    for (const ref of this.bridged) {
+      const task = this.parts.tasks.bridged(ref);
+      if (!task) continue;
+      ids.push(ref.id);
+      this.backs.push(task.onChange(() => this.listener(task.described())));
+    }
+    const accepted = await Promise.all(this.groups.map((group) => this.listenAt(group)));
+    return [...ids, ...accepted.flat()];
+  }
+
+  /** The acknowledgement is sent: news may follow it. */
+  tell(listener: (task: JsonObject) => void): void {
+    this.listener = listener;
+    this.early?.forEach(listener);
+    this.early = undefined;
+  }
+
+  end(): void {
+    this.over.abort();
+    for (const back of this.backs) back();
+  }
+
+  /** Listens at one server until the end; resolves as soon as it has acknowledged, with what it did. */
+  private listenAt(group: Group): Promise<string[]> {
+    const acknowledged = Promise.withResolvers<string[]>();
+    void this.listenOn(group, acknowledged.resolve);
+    const late = delay(ACKNOWLEDGE_MS, [], { ref: false });
+    return Promise.race([acknowledged.promise, late]);
+  }
+
+  private async listenOn({ server, instance, refs }: Group, acknowledge: (ids: string[]) => void): Promise<void> {
+    const open = new Map(refs);
+    const onNotification = (method: string, params: JsonObject) => {
+      if (method === 'notifications/subscriptions/acknowledged') acknowledge(acceptedOf(params, refs));
+      const ref = typeof params.taskId === 'string' ? refs.get(params.taskId) : undefined;
+      if (method !== 'notifications/tasks' || !ref) return;
+      if (isTerminal(params.status)) open.delete(ref.upstreamId);
+      this.listener({ ...withoutProtocolMeta(params), taskId: ref.id });
+    };
+    for (let pause = FIRST_PAUSE_MS; open.size > 0 && !this.over.aborted; pause = Math.min(2 * pause, MOST_PAUSE_MS)) {
+      const request = {
+        method: 'subscriptions/listen',
+        params: { notifications: { taskIds: [...open.keys()] } },
+        totalMs: Infinity,
+        capabilities: {},
+        tasks: true,
+        exchange: ownExchange(this.over.signal),
+        onNotification,
+      };
+      // a server that is gone, or refuses, is a reason to poll, which any client may (tasks extension, Task Polling)
+      const answered = await this.parts
+        .upstream(server)
+        ?.requestOn(instance, request, this.call)
+        .catch(() => undefined);
+      acknowledge([]);
+      if (answered?.reply.error) return;
+      await delay(pause, undefined, { ref: false });
+    }
+  }
+}
+
+function grouped(refs: readonly TaskRef[]): Group[] {
+  const groups = new Map<string, { server: string; instance: string; refs: Map<string, TaskRef> }>();
+  for (const ref of refs) {
+    const { instance, target } = ref;
+    const key = `${target.server}\n${instance}`;
+    const group = groups.get(key) ?? { server: target.server, instance, refs: new Map<string, TaskRef>() };
+    group.refs.set(ref.upstreamId, ref);
+    groups.set(key, group);
+  }
+  return [...groups.values()];
+}
+
+/** The ids of ours for those that a server agreed to tell of. */
+function acceptedOf({ notifications }: JsonObject, refs: ReadonlyMap<string, TaskRef>): string[] {
+  const ids = isObject(notifications) && Array.isArray(notifications.taskIds) ? notifications.taskIds : [];
+  return ids
+    .map((id) => (typeof id === 'string' ? refs.get(id)?.id : undefined))
+    .filter((id): id is string => id !== undefined);
+}

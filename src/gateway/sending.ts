@@ -1,0 +1,61 @@
+// One call on its way to its server: what is sent, and where the answer came from.
+import { type ToolTraits } from '../catalog/catalog.ts';
+import { type Call, type Target } from '../core/call.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
+import { type Exchange } from '../core/exchange.ts';
+import { type Origin } from '../core/reply.ts';
+import { mirrorArguments } from '../protocol/mcp/param-headers.ts';
+import { traceparentOf } from '../telemetry/trace.ts';
+import { type Upstream, type UpstreamReply } from '../upstream/mcp/upstream.ts';
+
+export interface Destination {
+  readonly target: Target;
+  readonly upstream: Upstream;
+  readonly traits: ToolTraits;
+}
+
+export interface Sent {
+  /** As the server wants them. */
+  readonly params: JsonObject;
+  /** Whoever is asked, told and waited for; the caller where nobody stands between. */
+  readonly exchange?: Exchange;
+  /** Whether the server may answer with a task. */
+  readonly tasks?: boolean;
+}
+
+/** Sends a call. Throws GatewayError. */
+export function send(
+  call: Call,
+  { upstream, traits }: Destination,
+  { params, exchange = call.exchange, tasks = false }: Sent,
+): Promise<UpstreamReply> {
+  const args = call.params.arguments;
+  const headers =
+    traits.mirrored.length > 0 && isObject(args)
+      ? { ...call.paramHeaders, ...mirrorArguments(traits.mirrored, args) }
+      : call.paramHeaders;
+  const request = {
+    method: call.method,
+    params,
+    totalMs: upstream.config.timeouts.total,
+    exchange,
+    traceparent: traceparentOf(call.trace),
+    ...(call.trace.state !== undefined && { tracestate: call.trace.state }),
+    ...(call.exchange.logLevel !== undefined && { logLevel: call.exchange.logLevel }),
+    capabilities: call.exchange.capabilities,
+    tasks,
+    ...(headers && { headers }),
+  };
+  return call.task ? upstream.requestOn(call.task.instance, request, call) : upstream.request(request, call);
+}
+
+/** Where an answer came from, for the record. */
+export function originOf({ target }: Pick<Destination, 'target'>, { connection, reply }: UpstreamReply): Origin {
+  return {
+    server: target.server,
+    instance: connection.instance,
+    era: connection.era,
+    transport: connection.wire.transport,
+    bytes: reply.bytes,
+  };
+}

@@ -1,0 +1,166 @@
+// Calls about tasks: `tasks/get` and its like, answered from the server that has the task, in the words of the caller's era.
+import { type Call, type TaskRef } from '../core/call.ts';
+import { GatewayError, unknownTask } from '../core/errors.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
+import { type Reply } from '../core/reply.ts';
+import { withoutProtocolMeta } from '../protocol/mcp/meta.ts';
+import { type Exchange } from '../core/exchange.ts';
+import { type LiveQuestions } from './bridge/live-questions.ts';
+import { finishTask } from './bridge/finish-task.ts';
+import { declaresTasks, taskIdOf, TASKS_CAPABILITY, withRelatedTask } from '../protocol/mcp/tasks.ts';
+import { type UpstreamReply } from '../upstream/mcp/upstream.ts';
+import { bridgeResult } from './bridge/results.ts';
+import { exchangeOfTask, LegacyTask } from './bridge/legacy-task.ts';
+import { type DispatchParts } from './dispatch-parts.ts';
+import { type Destination, originOf, send } from './sending.ts';
+
+const EMPTY: JsonObject = Object.freeze({ resultType: 'complete' });
+
+/** Throws `capability_required` where a modern client asks about tasks and does not say that it knows them (tasks extension, Protocol Errors). */
+export function requireTasks({ era, exchange }: Call): void {
+  if (era === 'legacy' || declaresTasks(exchange.capabilities)) return;
+  throw new GatewayError('capability_required', 'The client declares no support for tasks.', {
+    data: { requiredCapabilities: TASKS_CAPABILITY },
+  });
+}
+
+/** Answers a call about a task. Throws GatewayError: `unknown_task` where its id leads nowhere. */
+export async function callOfTask(call: Call, parts: DispatchParts): Promise<Reply> {
+  requireTasks(call);
+  if (call.method === 'tasks/list') return { kind: 'result', result: listOf(call, parts) };
+  const { task } = call;
+  const upstream = task && parts.upstream(task.target.server);
+  if (!task || !upstream) throw unknownTask();
+  const to = { target: task.target, upstream, traits: parts.catalog(call).traits(task.target) };
+  if (call.era === 'legacy') return passLegacy(call, to, { task, parts });
+  return task.kind === 'bridged' ? answerBridged(call, task, parts) : passModern(call, to, { task, parts });
+}
+
+interface Found {
+  readonly task: TaskRef;
+  readonly parts: DispatchParts;
+}
+
+/** A modern server's own task. */
+async function passModern(call: Call, to: Destination, { task, parts }: Found): Promise<Reply> {
+  if (task.kind !== 'modern') throw unknownTask();
+  const answered = await send(call, to, { params: { ...call.params, taskId: task.upstreamId }, tasks: true });
+  const origin = originOf(to, answered);
+  const { connection, reply } = answered;
+  if (connection.era !== 'modern') throw unknownTask();
+  if (reply.error) return { kind: 'error', error: reply.error, origin };
+  const result = bridgeResult(call, 'modern', reply.result ?? {});
+  if (call.method !== 'tasks/get') return { kind: 'result', result, origin };
+  if (isObject(result.result)) parts.seen.learn(call.principal.id, task.target.server, result.result);
+  return { kind: 'result', result: { ...result, taskId: task.id }, origin };
+}
+
+/** A legacy server's task that the gateway follows. */
+async function answerBridged(call: Call, ref: TaskRef, { tasks, seen }: DispatchParts): Promise<Reply> {
+  const task = tasks.bridged(ref);
+  if (!task) throw unknownTask();
+  if (call.method === 'tasks/update') {
+    const { inputResponses } = call.params;
+    if (!isObject(inputResponses))
+      throw new GatewayError('invalid_params', '`params.inputResponses` must be an object.');
+    task.update(inputResponses);
+  }
+  if (call.method === 'tasks/cancel') await task.cancel();
+  if (call.method !== 'tasks/get') return { kind: 'result', result: EMPTY };
+  const found = await task.get();
+  if ('error' in found) return { kind: 'error', error: found.error };
+  if (isObject(found.task.result)) seen.learn(call.principal.id, ref.target.server, found.task.result);
+  return { kind: 'result', result: { ...EMPTY, ...found.task } };
+}
+
+/** A legacy server's task for a legacy client: only the ids differ. */
+async function passLegacy(call: Call, to: Destination, { task, parts }: Found): Promise<Reply> {
+  const kept = parts.tasks.kept(task);
+  if (!kept) throw unknownTask();
+  const params = { ...call.params, taskId: task.upstreamId };
+  const answered = await (call.method === 'tasks/result'
+    ? waitFor(call, to, { task, params })
+    : send(call, to, { params }));
+  const { reply } = answered;
+  const origin = originOf(to, answered);
+  if (reply.error) return { kind: 'error', error: reply.error, origin };
+  const result = reply.result ?? {};
+  if (call.method !== 'tasks/result') return { kind: 'result', result: kept.note(result), origin };
+  parts.seen.learn(call.principal.id, task.target.server, result);
+  return { kind: 'result', result: withRelatedTask(withoutProtocolMeta(result), task.id), origin };
+}
+
+/** The answer that a call would have had that a legacy server runs as a task; the caller waits for it, and is asked meanwhile. */
+export function resultOfTask(
+  call: Call,
+  to: Destination,
+  { answered, exchange }: { answered: UpstreamReply; exchange: Exchange },
+): Promise<UpstreamReply> {
+  const task = taskIn(answered.reply.result?.task, to);
+  const totalMs = to.upstream.config.timeouts.total;
+  const request = { method: 'tasks/result', params: { taskId: task }, totalMs, exchange, task };
+  const { instance } = answered.connection;
+  const cancel = () => {
+    const stop = { method: 'tasks/cancel', params: { taskId: task }, totalMs };
+    to.upstream.requestOn(instance, stop, call).catch(() => undefined); // it ends with its time, at the latest
+  };
+  return to.upstream.requestOn(instance, request, call).catch((error: unknown) => {
+    cancel();
+    throw error;
+  });
+}
+
+/** The answer that a call would have had that a modern server made a task of. */
+export async function endOfTask(
+  call: Call,
+  to: Destination,
+  { answered, questions }: { answered: UpstreamReply; questions: LiveQuestions },
+): Promise<UpstreamReply> {
+  const { connection } = answered;
+  const created = answered.reply.result ?? {};
+  const taskId = taskIn(created, to);
+  const { total } = to.upstream.config.timeouts;
+  let bytes = 0;
+  const finished = await finishTask(call, created, {
+    server: to.target.server,
+    totalMs: total,
+    questions,
+    send: async (method, params) => {
+      const request = { method, params: { ...params, taskId }, totalMs: total, capabilities: {}, tasks: true };
+      const { reply } = await to.upstream.requestOn(connection.instance, request, call);
+      ({ bytes } = reply);
+      return reply;
+    },
+  });
+  return { connection, reply: { ...finished, bytes } };
+}
+
+function taskIn(task: unknown, { target }: Destination): string {
+  const id = isObject(task) ? taskIdOf(task) : undefined;
+  if (id !== undefined) return id;
+  throw new GatewayError(
+    'upstream_protocol',
+    `The server "${target.server}" made a task without an id that can be used.`,
+  );
+}
+
+/** Waits for the end of a task, however long that takes; what the server asks meanwhile is put to whoever waits. */
+function waitFor(
+  call: Call,
+  { upstream }: Destination,
+  { task, params }: { task: TaskRef; params: JsonObject },
+): Promise<UpstreamReply> {
+  const exchange = exchangeOfTask(call.exchange, task.id);
+  const request = { method: call.method, params, totalMs: Infinity, exchange, task: task.upstreamId };
+  return upstream.requestOn(task.instance, request, call);
+}
+
+/** The tasks that the caller may ask for, from our own records; at most 100, so that there is one page. */
+function listOf(call: Call, { tasks, permits }: DispatchParts): JsonObject {
+  if (call.params.cursor !== undefined) throw new GatewayError('invalid_params', '`params.cursor` is not one of ours.');
+  const own = tasks.records.of(call.principal).filter((task) => task instanceof LegacyTask);
+  const shown = own.filter(
+    ({ ref }) => (call.scope === undefined || call.scope === ref.target.server) && permits(ref.target),
+  );
+  return { tasks: shown.map((task) => task.described) };
+}

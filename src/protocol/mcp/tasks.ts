@@ -1,0 +1,87 @@
+// Tasks in both eras: the extension of 2026-07-28 and the utility of 2025-11-25, and how one is written as the other.
+import { isObject, type JsonObject } from '../../core/json.ts';
+import { withoutProtocolMeta } from './meta.ts';
+
+/** The extension, as capabilities name it. */
+export const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
+
+/** The `_meta` key that ties a message of 2025-11-25 to its task. */
+const RELATED_TASK = 'io.modelcontextprotocol/related-task';
+
+/** The first legacy revision that has tasks. */
+export const LEGACY_TASKS_SINCE = '2025-11-25';
+
+/** The result of 2026-07-28 that is a task and not yet an answer. */
+export const TASK_RESULT = 'task';
+
+/** What a client must declare to be given tasks, as `data.requiredCapabilities` says it. */
+export const TASKS_CAPABILITY: JsonObject = Object.freeze({ extensions: { [TASKS_EXTENSION]: {} } });
+
+/** Longest id of a server's task that is carried, in characters. */
+const MAX_TASK_ID = 1_024;
+
+/** Whether a tool runs as a task of 2025-11-25: where its caller wants it to, or in any case. */
+export type TaskSupport = 'optional' | 'required';
+
+/** Whether capabilities of 2026-07-28, of either side, name the extension. */
+export function declaresTasks({ extensions }: JsonObject): boolean {
+  return isObject(extensions) && isObject(extensions[TASKS_EXTENSION]);
+}
+
+/** Whether a server of 2025-11-25 runs tool calls as tasks. */
+export function declaresLegacyTasks({ tasks }: JsonObject): boolean {
+  const requests = isObject(tasks) ? tasks.requests : undefined;
+  const tools = isObject(requests) ? requests.tools : undefined;
+  return isObject(tools) && isObject(tools.call);
+}
+
+/** What a tool's definition of 2025-11-25 says about tasks; undefined where it never runs as one. */
+export function taskSupportOf({ execution }: JsonObject): TaskSupport | undefined {
+  const support = isObject(execution) ? execution.taskSupport : undefined;
+  return support === 'optional' || support === 'required' ? support : undefined;
+}
+
+/** The id of a task, if it is one that can be carried. */
+export function taskIdOf(task: JsonObject): string | undefined {
+  const { taskId } = task;
+  return typeof taskId === 'string' && taskId !== '' && taskId.length <= MAX_TASK_ID ? taskId : undefined;
+}
+
+/** The task that a message of 2025-11-25 says it belongs to. */
+export function relatedTaskOf({ _meta }: JsonObject): string | undefined {
+  const related = isObject(_meta) ? _meta[RELATED_TASK] : undefined;
+  return isObject(related) ? taskIdOf(related) : undefined;
+}
+
+/** Message params, or a result, that belong to this task and to no other. */
+export function withRelatedTask(message: JsonObject, taskId: string): JsonObject {
+  const { _meta } = message;
+  return { ...message, _meta: { ...(isObject(_meta) ? _meta : {}), [RELATED_TASK]: { taskId } } };
+}
+
+const TERMINAL: ReadonlySet<unknown> = new Set(['completed', 'failed', 'cancelled']);
+
+/** Whether a status is one that a task keeps. */
+export function isTerminal(status: unknown): boolean {
+  return TERMINAL.has(status);
+}
+
+/** A task of 2025-11-25 as 2026-07-28 writes it, without what depends on its status. */
+export function toModernTask(task: JsonObject): JsonObject {
+  const { status, statusMessage, createdAt, lastUpdatedAt, ttl, pollInterval } = task;
+  const created = typeof createdAt === 'string' ? createdAt : new Date().toISOString();
+  return {
+    taskId: task.taskId,
+    status,
+    ...(typeof statusMessage === 'string' && { statusMessage }),
+    createdAt: created,
+    lastUpdatedAt: typeof lastUpdatedAt === 'string' ? lastUpdatedAt : created,
+    ttlMs: typeof ttl === 'number' ? ttl : null,
+    ...(typeof pollInterval === 'number' && { pollIntervalMs: pollInterval }),
+  };
+}
+
+/** A result of 2025-11-25 as it stands inside a task of 2026-07-28. */
+export function inlinedResult(result: JsonObject): JsonObject {
+  return withoutProtocolMeta(result);
+}
