@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fixture, startGateway } from '../integration/harness/gateway.ts';
 import { type RunningServer, startServer } from '../integration/harness/servers.ts';
 import { startRenaming } from './renaming.ts';
-import { type ClientWay, type Revision, type ServerWay } from './runs.ts';
+import { type ClientWay, fixtureOf, type Revision, type ServerWay } from './runs.ts';
 import { type Check, examine, examineClient, type Findings } from './suite.ts';
 
 const NAME = 'fixture';
@@ -23,7 +23,7 @@ interface ServerOptions {
 /** Starts the server behind the gateway and gives what the suite finds when it speaks with it. */
 export async function findOfServer(way: ServerWay, { revision, direct }: ServerOptions): Promise<Findings> {
   const { transport } = way;
-  const server = typeof way.server === 'string' ? way.server : way.server[revision];
+  const server = fixtureOf(way, revision);
   if (transport === 'stdio') {
     await using pipe = await warmed(fixture(server, '--transport', 'stdio'));
     return await through(way, { revision, servers: { [NAME]: pipe.entry } });

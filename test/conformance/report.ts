@@ -1,12 +1,15 @@
 // The verdicts as text: a table of scenarios and runs, why what failed did, and the page in docs.
 import { format, resolveConfig } from 'prettier';
-import { nameOf, type Revision, REVISIONS, type Run, SIGNING_IN, WAYS } from './runs.ts';
+import { nameOf, type Revision, REVISIONS, type Run, SIGNING_IN, SKIPPED, WAYS } from './runs.ts';
 import { type Verdict } from './verdict.ts';
 
-/** A run and how every scenario that it requires came out. */
+/** A run and how its scenarios came out. */
 export interface Judged {
   readonly run: Run;
+  /** Of every scenario that is required. */
   readonly verdicts: ReadonlyMap<string, Verdict>;
+  /** Of those that are looked at and not required. */
+  readonly reported: ReadonlyMap<string, Verdict>;
 }
 
 export interface Total {
@@ -14,25 +17,36 @@ export interface Total {
   readonly required: number;
 }
 
-/** Counts scenarios over all runs. */
+/** Counts the required scenarios over all runs. */
 export function total(all: readonly Judged[]): Total {
   const verdicts = all.flatMap((one) => [...one.verdicts.values()]);
   return { passed: verdicts.filter(({ passed }) => passed).length, required: verdicts.length };
 }
 
-/** In place of the letter of a run in which a scenario failed. */
+/** In place of the letter of a run in which a required scenario failed. */
 const FAILED = '-';
+/** In place of the letter of a run in which one failed that is not required. */
+const MISSED = '.';
+
+function mark({ run, verdicts, reported }: Judged, scenario: string): string {
+  const { letter } = run.way;
+  const required = verdicts.get(scenario);
+  if (required) return required.passed ? letter : FAILED;
+  const seen = reported.get(scenario);
+  if (seen) return seen.passed ? letter.toLowerCase() : MISSED;
+  return '';
+}
 
 /** The letters of the runs at a revision that passed a scenario; empty where the revision does not have it. */
 function marks(all: readonly Judged[], scenario: string, revision: Revision): string {
-  const at = all.filter(({ run, verdicts }) => run.revision === revision && verdicts.has(scenario));
-  return at.map(({ run, verdicts }) => (verdicts.get(scenario)?.passed ? run.way.letter : FAILED)).join('');
+  const at = all.filter(({ run }) => run.revision === revision);
+  return at.map((one) => mark(one, scenario)).join('');
 }
 
-/** A row for each scenario that any run requires, those for servers first, a column for each revision. */
+/** A row for each scenario that any run looks at, those for servers first, a column for each revision. */
 function rows(all: readonly Judged[]): string[][] {
   const byWay = WAYS.flatMap((way) => all.filter(({ run }) => run.way === way));
-  const scenarios = new Set(byWay.flatMap(({ verdicts }) => [...verdicts.keys()]));
+  const scenarios = new Set(byWay.flatMap(({ verdicts, reported }) => [...verdicts.keys(), ...reported.keys()]));
   return [
     ['scenario', ...REVISIONS],
     ...[...scenarios].map((scenario) => [scenario, ...REVISIONS.map((revision) => marks(all, scenario, revision))]),
@@ -54,16 +68,17 @@ export function table(all: readonly Judged[]): string {
   const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
   const pad = (cell: string, column: number): string => cell.padEnd(widths[column] ?? 0);
   const body = lines.map((line) => line.map(pad).join('  ').trimEnd());
-  return [...legend(), `${FAILED} failed`, '', ...body].join('\n');
+  const signs = `${FAILED} failed, small letter passed and not required, ${MISSED} failed and not required`;
+  return [...legend(), signs, '', ...body].join('\n');
 }
 
-/** What failed and why, a paragraph each. */
+/** What failed and why, a paragraph each; that nobody requires it is said. */
 export function failures(all: readonly Judged[]): string[] {
-  return all.flatMap(({ run, verdicts }) =>
+  const of = (run: Run, verdicts: ReadonlyMap<string, Verdict>, said = ''): string[] =>
     [...verdicts]
       .filter(([, { passed }]) => !passed)
-      .map(([scenario, { reasons }]) => [`${nameOf(run)}: ${scenario}`, ...reasons].join('\n  ')),
-  );
+      .map(([scenario, { reasons }]) => [`${nameOf(run)}: ${scenario}${said}`, ...reasons].join('\n  '));
+  return all.flatMap(({ run, verdicts, reported }) => [...of(run, verdicts), ...of(run, reported, ' (not required)')]);
 }
 
 export interface PageOptions {
@@ -92,7 +107,9 @@ export async function page(all: readonly Judged[], { suite, file, waiting }: Pag
 What \`@modelcontextprotocol/conformance\` ${suite} finds when it speaks with a server through the gateway, and what its servers see of
 the gateway. A column is what a revision requires and what the suite runs beside that and we require as well, spoken at that
 revision. A letter is a run that passed the scenario, \`${FAILED}\` one that did not. A scenario passes if something was checked, nothing
-failed and nothing was warned of.
+failed and nothing was warned of. What \`tasks-\` begins is of an extension that servers of 2025-11-25 cannot have: there a small letter
+is a run that passed it all the same, \`${MISSED}\` one that did not, and neither is counted. \`${SKIPPED}\` is not here,
+because the suite skips it whatever a server does.
 
 ${legend()
   .map((one) => `- ${one}`)

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { BIN, ROOT } from '../integration/harness/gateway.ts';
 import { findOfClient, findOfServer } from './legs.ts';
 import { failures, type Judged, page, table, total } from './report.ts';
-import { type Leg, nameOf, REQUIRED_BESIDES, type Revision, type Run, RUNS, SIGNING_IN } from './runs.ts';
+import { besidesOf, nameOf, type Revision, type Run, RUNS, SIGNING_IN } from './runs.ts';
 import { requiredScenarios, version } from './suite.ts';
 import { judgeAll } from './verdict.ts';
 
@@ -34,18 +34,16 @@ const out = (text: string): void => void process.stdout.write(`${text}\n`);
 
 const signsIn = (scenario: string): boolean => scenario.startsWith(SIGNING_IN);
 
-async function required(leg: Leg, revision: Revision): Promise<readonly string[]> {
-  const all = [...(await requiredScenarios(leg, revision)), ...REQUIRED_BESIDES[leg][revision]];
-  return all.filter((scenario) => !signsIn(scenario));
-}
-
-async function judged({ way, revision }: Run): Promise<Judged> {
-  const scenarios = await required(way.leg, revision);
+async function judged(run: Run): Promise<Judged> {
+  const { way, revision } = run;
+  const { required: besides, reported } = besidesOf(run);
+  const ofSuite = await requiredScenarios(way.leg, revision);
+  const required = [...ofSuite, ...besides].filter((scenario) => !signsIn(scenario));
   const findings =
     way.leg === 'client'
-      ? await findOfClient(way, { revision, scenarios })
+      ? await findOfClient(way, { revision, scenarios: required })
       : await findOfServer(way, { revision, direct: options.direct });
-  return { run: { way, revision }, verdicts: judgeAll(scenarios, findings) };
+  return { run, verdicts: judgeAll(required, findings), reported: judgeAll(reported, findings) };
 }
 
 /** Judges the runs, a few at once, and gives them in their order. */

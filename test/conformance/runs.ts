@@ -69,7 +69,7 @@ export function nameOf({ way, revision }: Run): string {
 }
 
 /** Scenarios that the suite runs and does not require, and that we do. */
-export const REQUIRED_BESIDES: Readonly<Record<Leg, Readonly<Record<Revision, readonly string[]>>>> = {
+const BESIDES: Readonly<Record<Leg, Readonly<Record<Revision, readonly string[]>>>> = {
   server: {
     '2025-11-25': ['server-session-lifecycle', 'server-sse-polling', 'json-schema-2020-12'],
     '2026-07-28': ['json-schema-2020-12', 'http-header-validation', 'http-custom-header-server-validation'],
@@ -79,6 +79,41 @@ export const REQUIRED_BESIDES: Readonly<Record<Leg, Readonly<Record<Revision, re
     '2026-07-28': ['json-schema-2020-12-preservation'],
   },
 };
+
+/** Scenarios of the tasks extension, which is one of 2026-07-28. */
+const OF_TASKS = [
+  'tasks-lifecycle',
+  'tasks-capability-negotiation',
+  'tasks-wire-fields',
+  'tasks-request-state-removal',
+  'tasks-mrtr-input',
+  'tasks-request-headers',
+  'tasks-dispatch-and-envelope',
+  'tasks-required-task-error',
+  'tasks-mrtr-composition',
+];
+
+/** The scenario of the tasks extension that the suite has and skips whatever the server does. */
+export const SKIPPED = 'tasks-status-notifications';
+
+/** What we look at in a run besides what the suite requires. */
+export interface Besides {
+  readonly required: readonly string[];
+  /** Reported, and not required, because the era of the server behind the gateway does not define what it is about. */
+  readonly reported: readonly string[];
+}
+
+export function besidesOf({ way, revision }: Run): Besides {
+  const required = BESIDES[way.leg][revision];
+  if (way.leg === 'client' || revision === '2025-11-25') return { required, reported: [] };
+  const defined = fixtureOf(way, revision) === MODERN;
+  return { required: defined ? [...required, ...OF_TASKS] : required, reported: defined ? [] : OF_TASKS };
+}
+
+/** The fixture server behind the gateway at a revision. */
+export function fixtureOf({ server }: ServerWay, revision: Revision): Fixture {
+  return typeof server === 'string' ? server : server[revision];
+}
 
 /** Scenarios whose names begin so need a gateway that signs in to servers, and are listed and not required. */
 export const SIGNING_IN = 'auth/';

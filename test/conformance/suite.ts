@@ -1,7 +1,7 @@
 // The suite's own program: what it requires, what it finds at a URL, and what its servers see of a client.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -52,7 +52,9 @@ function read(directory: string): Findings {
   const findings = new Map<string, readonly Check[]>();
   for (const entry of readdirSync(directory)) {
     const scenario = /^server-(.+?)-\d{4}-\d\d-\d\dT[\d-]+Z$/.exec(entry)?.[1];
-    if (scenario !== undefined) findings.set(scenario, checksIn(join(directory, entry)));
+    // A scenario that threw leaves its folder empty.
+    const ended = scenario !== undefined && existsSync(join(directory, entry, 'checks.json'));
+    if (ended) findings.set(scenario, checksIn(join(directory, entry)));
   }
   return findings;
 }

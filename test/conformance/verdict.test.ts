@@ -1,7 +1,7 @@
 // What counts as passed: the judge of the conformance suite must not be easier to please than the suite.
 import { expect, test } from 'vitest';
-import { total } from './report.ts';
-import { RUNS } from './runs.ts';
+import { failures, table, total } from './report.ts';
+import { besidesOf, fixtureOf, RUNS } from './runs.ts';
 import { type Check } from './suite.ts';
 import { judge, judgeAll } from './verdict.ts';
 
@@ -37,5 +37,30 @@ test('a required scenario that did not run fails and counts', () => {
   const verdicts = judgeAll(['ran', 'did-not'], new Map([['ran', [check('SUCCESS')]]]));
 
   expect(verdicts.get('did-not')).toEqual({ passed: false, reasons: ['did not run to its end'] });
-  expect(total([{ run, verdicts }])).toEqual({ passed: 1, required: 2 });
+  expect(total([{ run, verdicts, reported: new Map() }])).toEqual({ passed: 1, required: 2 });
 });
+
+test('what is only reported is shown as such, and counts neither way', () => {
+  const findings = new Map([
+    ['first', [check('SUCCESS')]],
+    ['second', [check('FAILURE')]],
+  ]);
+  const judged = { run: RUNS[0]!, verdicts: new Map(), reported: judgeAll(['first', 'second'], findings) };
+  const letter = judged.run.way.letter.toLowerCase();
+
+  expect(total([judged])).toEqual({ passed: 0, required: 0 });
+  expect(table([judged])).toMatch(new RegExp(`^first +${letter}$\\n^second +\\.$`, 'm'));
+  expect(failures([judged])).toEqual([expect.stringContaining('second (not required)')]);
+});
+
+test.each(RUNS.filter(({ way }) => way.leg === 'server'))(
+  'tasks are required at $revision of $way.name only if the server behind it can have the extension',
+  (run) => {
+    const { required, reported } = besidesOf(run);
+    const modern = run.way.leg === 'server' && fixtureOf(run.way, run.revision) === 'conformance-modern.ts';
+    const has = (scenarios: readonly string[]) => scenarios.includes('tasks-lifecycle');
+
+    expect(has(required)).toBe(modern && run.revision === '2026-07-28');
+    expect(has(reported)).toBe(!modern && run.revision === '2026-07-28');
+  },
+);

@@ -10,7 +10,7 @@ import {
 } from 'node:http';
 import { createInterface } from 'node:readline';
 import { createParser } from 'eventsource-parser';
-import { isObject, type JsonObject } from '../../../src/core/json.ts';
+import { isObject, type JsonObject, type JsonValue } from '../../../src/core/json.ts';
 import { BIN } from './gateway.ts';
 
 export const MODERN = '2026-07-28';
@@ -126,15 +126,17 @@ export interface ModernOptions {
   readonly headers?: Readonly<Record<string, string | string[] | undefined>>;
 }
 
+/** What `Mcp-Name` says of a request. */
+function mirrored(method: string, params: JsonObject): JsonValue | undefined {
+  if (method === 'resources/read') return params.uri;
+  if (method.startsWith('tasks/')) return params.taskId;
+  return method.endsWith('/call') || method.endsWith('/get') ? params.name : undefined;
+}
+
 /** A correct modern request over HTTP, but for what the options change. */
 export function modern(method: string, params: JsonObject = {}, options: ModernOptions = {}): Sent {
   const { id = 1, meta, path = '/mcp', headers = {} } = options;
-  const name =
-    method === 'resources/read'
-      ? params.uri
-      : method.endsWith('/call') || method.endsWith('/get')
-        ? params.name
-        : undefined;
+  const name = mirrored(method, params);
   const all: Record<string, string | string[] | undefined> = {
     ...JSON_HEADERS,
     'MCP-Protocol-Version': MODERN,
