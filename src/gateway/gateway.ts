@@ -28,6 +28,7 @@ import { RequestStates } from './bridge/request-state.ts';
 import { buildCall, type CallRequest, type Known } from './call-request.ts';
 import { type ChangeListener, Changes } from './changes.ts';
 import { InFlight } from '../core/in-flight.ts';
+import { Heartbeats } from './heartbeats.ts';
 import { declareAll, declareOne, type Declaration, isDeclared } from './offer.ts';
 import { compileSnapshot, type Snapshot } from './snapshot.ts';
 import { closeStorage, openStorage, type Storage } from './storage.ts';
@@ -71,6 +72,7 @@ export class Gateway {
   private readonly ledger = new CallLedger();
   private readonly continuations: Continuations;
   private readonly inFlight = new InFlight();
+  private readonly heartbeats = new Heartbeats();
   private readonly stopping = new Cancellation();
   /** Where URIs and task ids lead, under the policy in force. */
   private readonly known: Known;
@@ -187,7 +189,8 @@ export class Gateway {
       await unmet;
       call = buildCall(request, this.view(scope, request), this.known);
     }
-    return this.inFlight.track(this.snapshot.handle(call));
+    const running = this.inFlight.track(this.snapshot.handle(call));
+    return call.exchange.wantsProgress ? this.heartbeats.during(call.exchange, running) : running;
   }
 
   /** What an endpoint shows. Throws `not_found` where there is no such server. */
