@@ -183,7 +183,7 @@ export class Gateway {
     const view = this.view(scope, request);
     if (scope !== undefined) await this.requireDeclared(scope, request);
     let call = buildCall(request, view, this.known);
-    const unmet = call.requested !== undefined && !call.target ? this.upstreams.firstSight() : undefined;
+    const unmet = call.requested !== undefined && !call.target ? this.upstreams.upToDate(scope) : undefined;
     if (unmet) {
       // a name that nobody offers yet may be that of a server which is just being met
       await unmet;
@@ -303,7 +303,8 @@ export class Gateway {
       parked: this.parked,
       tasks: this.tasks,
       changes: this.changes,
-      firstSight: () => this.upstreams.firstSight(),
+      upToDate: (scope) => this.upstreams.upToDate(scope),
+      listsVary: () => this.hasOwnOffers,
       stopping: this.stopping.signal,
       logger: this.logger,
       ledger: this.ledger,
