@@ -9,6 +9,7 @@ import { alive } from '../upstream/mcp/processes.ts';
 import { connectClient } from './harness/clients.ts';
 import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
 import { callTool } from './harness/modern-call.ts';
+import { statusOf, statusUntil } from './harness/status.ts';
 
 const SLOW = 'echo__slow';
 
@@ -20,10 +21,7 @@ async function startSlow(): Promise<RunningGateway> {
 
 /** Resolves when so many calls have reached the server: each has a record of intent, and none of them an outcome. */
 async function untilInFlight(gateway: RunningGateway, count: number): Promise<void> {
-  for (;;) {
-    const { stdout } = await gateway.cli('servers', 'echo', '--json');
-    if ((JSON.parse(stdout) as { inFlight: number }).inFlight >= count) return;
-  }
+  await statusUntil(gateway, 'echo', ({ inFlight }) => inFlight >= count);
 }
 
 test.each([
@@ -123,7 +121,7 @@ test('the end of the gateway leaves neither run.json nor a socket that answers, 
 });
 
 async function serverPid(gateway: RunningGateway): Promise<number> {
-  return (JSON.parse((await gateway.cli('servers', 'echo', '--json')).stdout) as { pid: number }).pid;
+  return (await statusOf(gateway, 'echo')).pid!;
 }
 
 async function untilLogged(gateway: RunningGateway, words: string): Promise<void> {
