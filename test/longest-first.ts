@@ -16,6 +16,8 @@ const LONGEST = [
   'docs/readme',
   'integration/limits',
   'integration/principals',
+  'integration/stalled-senders',
+  'integration/cli-usage',
   'integration/bad-input',
   'integration/http',
   'integration/stdio',
