@@ -24,7 +24,12 @@ const configurations = blocks
 
 /** The shipped configuration in a place of its own, with a free port. */
 const place = mkdtempSync(join(tmpdir(), 'gateway-readme-'));
-const env = { ...process.env, MCP_GATEWAY_CONFIG: join(place, 'mcp-gateway.json') };
+const env = {
+  ...process.env,
+  MCP_GATEWAY_CONFIG: join(place, 'mcp-gateway.json'),
+  // the first `npx mcp-gateway` of a clone would build anew, under the feet of the tests beside this one
+  npm_config_ignore_scripts: 'true',
+};
 let gateway: ChildProcess;
 let url: string;
 
@@ -43,9 +48,10 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  const exited = once(gateway, 'exit');
+  const ended = once(gateway, 'close'); // npm ends before the gateway does, which still holds stdout then
+  gateway.stdout!.resume();
   process.kill(-gateway.pid!, 'SIGTERM');
-  await exited;
+  await ended;
   rmSync(place, { recursive: true, force: true });
 });
 

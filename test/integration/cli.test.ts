@@ -1,4 +1,4 @@
-// The command line as a new user in a hurry types it: every command, every mistake, every exit status.
+// What the commands do: with a running gateway and without one, over stdio, and with which exit status they end.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -8,145 +8,11 @@ import { join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { connectClient } from './harness/clients.ts';
-import {
-  BIN,
-  type CliResult,
-  fixture,
-  ROOT,
-  runCli,
-  type RunningGateway,
-  startGateway,
-  workspace,
-} from './harness/gateway.ts';
+import { place } from './harness/command-line.ts';
+import { BIN, type CliResult, fixture, ROOT, runCli, type RunningGateway, startGateway } from './harness/gateway.ts';
 
-const COMMANDS = [
-  'serve',
-  'stdio',
-  'config validate',
-  'config schema',
-  'servers',
-  'tools list',
-  'tools call',
-  'audit query',
-  'audit verify',
-];
-const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
 const hostile = { command: process.execPath, args: [join(ROOT, 'test/integration/harness/hostile-server.ts')] };
 const STEERING = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
-
-/** A configuration of its own, without a running gateway. */
-function place(config: object = { mcpServers: { echo: fixture('echo-stdio.ts') } }) {
-  const space = workspace(config);
-  onTestFinished(() => space.remove());
-  const where = ['--config', space.config, '--state', space.state];
-  return { ...space, where, cli: (...args: string[]) => runCli([...args, ...where]) };
-}
-
-describe('help and version', () => {
-  test.each(COMMANDS)('%s says how it is used, and loads no configuration for it', async (name) => {
-    const help = await runCli([...name.split(' '), '--help'], { cwd: '/' });
-
-    expect(help).toMatchObject({ status: 0, stderr: '' });
-    expect(help.stdout).toContain(`Usage: mcp-gateway ${name}`);
-    for (const flag of ['--config', '--state', '--json', '--help', '--version']) expect(help.stdout).toContain(flag);
-    expect(help.stdout).toMatch(/Examples:\n {2}mcp-gateway/);
-    for (const line of help.stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(120);
-  });
-
-  test.each(COMMANDS)('%s tells the version instead of running', async (name) => {
-    expect(await runCli([...name.split(' '), '--version'], { cwd: '/' })).toEqual({
-      status: 0,
-      stdout: `${version}\n`,
-      stderr: '',
-    });
-  });
-
-  test('the program has help and a version by every usual spelling', async () => {
-    const [help, short, word, ofCommand, ofFamily, json] = await Promise.all([
-      runCli(['--help']),
-      runCli(['-h']),
-      runCli(['help']),
-      runCli(['help', 'tools', 'call']),
-      runCli(['audit', '--help']),
-      runCli(['--version', '--json']),
-    ]);
-
-    for (const name of COMMANDS) expect(help.stdout).toContain(`  ${name}`);
-    expect(short).toEqual(help);
-    expect(word).toEqual(help);
-    expect(ofCommand.stdout).toContain('Usage: mcp-gateway tools call');
-    expect(ofFamily.stdout).toContain('audit verify');
-    expect(JSON.parse(json.stdout)).toEqual({ version, node: process.versions.node });
-  });
-});
-
-describe('wrong words end with 2, say what was probably meant, and print no data', () => {
-  test.each([
-    [[], 'say what to do'],
-    [['servr'], 'Did you mean `mcp-gateway serve`?'],
-    [['tool', 'list'], 'Did you mean `mcp-gateway tools list`?'],
-    [['audit', 'qurey'], 'Did you mean `mcp-gateway audit query`?'],
-    [['audit'], '`audit query` or `audit verify`'],
-    [['frobnicate'], 'there are serve, stdio,'],
-    [['serve', '--prot', '1'], 'did you mean "--port"?'],
-    [['serve', '--port'], '--port needs a value'],
-    [['serve', '--port', 'http'], '--port takes a whole number from 0 to 65535'],
-    [['serve', '--port', '70000'], '--port takes a whole number'],
-    [['serve', 'now'], '`serve` takes no argument "now"'],
-    [['tools', 'call'], 'say which tool'],
-    [['tools', 'call', 'x', '--args', '{'], '--args is not JSON'],
-    [['tools', 'call', 'x', '--args', '[]'], '--args must be a JSON object'],
-    [['audit', 'query', '--state', '/tmp', '--status', 'good'], '--status is one of ok,'],
-    [['--prot', '1'], '"--prot"'],
-  ])('%j', async (args, words) => {
-    const result = await runCli(args, { cwd: '/' });
-
-    expect(result.status).toBe(2);
-    expect(result.stdout).toBe('');
-    expect(result.stderr).toContain(words);
-  });
-
-  test('a time or a log level that is none', async () => {
-    const { cli } = place();
-    await cli('tools', 'list');
-
-    const [since, level] = await Promise.all([
-      cli('audit', 'query', '--since', 'yesterday'),
-      cli('servers', '--log-level', 'loud'),
-    ]);
-
-    expect(since).toMatchObject({ status: 2, stdout: '' });
-    expect(since.stderr).toContain('--since takes 30m, 1h, 7d or ISO 8601');
-    expect(level).toMatchObject({ status: 2, stdout: '' });
-    expect(level.stderr).toContain('the log level is one of');
-  });
-});
-
-describe('a configuration that is missing or wrong ends with 8', () => {
-  test.each(['serve', 'stdio', 'servers', 'tools list', 'tools call x', 'config validate'])('%s', async (words) => {
-    const { directory } = place();
-
-    const missing = await runCli([...words.split(' '), '--config', join(directory, 'none.json')]);
-
-    expect(missing).toMatchObject({ status: 8, stdout: '' });
-    expect(missing.stderr).toMatch(/none\.json, which is not a file/);
-  });
-
-  test('all mistakes are told at once, with line and caret', async () => {
-    const { write, cli } = place();
-    write('mcp-gateway.json', '{\n  "lissten": {},\n  "limits": { "depth": "deep" }\n}\n');
-
-    const [validate, serve] = await Promise.all([cli('config', 'validate', '--json'), cli('serve')]);
-
-    expect(validate.status).toBe(8);
-    const found = JSON.parse(validate.stdout) as { valid: boolean; problems: { line: number }[] };
-    expect(found).toMatchObject({ valid: false });
-    expect(found.problems.map(({ line }) => line)).toEqual([2, 3]);
-    expect(serve).toMatchObject({ status: 8, stdout: '' });
-    expect(serve.stderr).toMatch(/did you mean "listen"/);
-    expect(serve.stderr).toMatch(/\n +\^/);
-  });
-});
 
 describe('with a running gateway', () => {
   let gateway: RunningGateway;

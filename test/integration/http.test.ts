@@ -1,13 +1,12 @@
 // Streamable HTTP: JSON or a stream, progress and cancellation of exactly the call that they belong to, listeners, the orderly end.
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type JsonObject } from '../../src/core/json.ts';
 import { type ClientKind, CLIENTS, connectClient } from './harness/clients.ts';
-import { fixture, type RunningGateway, runCli, startGateway, workspace } from './harness/gateway.ts';
+import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
 import { type RunningServer, startServer } from './harness/servers.ts';
 import { type Answer, modern, open, openSession, resultOf, send, stream } from './harness/raw.ts';
 
@@ -359,41 +358,6 @@ describe('The end of the gateway', () => {
     });
     for (const answer of answers) expect(textOf(answer)).toHaveLength('slow  done after 1 steps'.length + 3_000_000);
     expect([0, 143]).toContain(await stopped);
-  });
-});
-
-describe('Addresses', () => {
-  test('127.0.0.1 and ::1 are both bound, and localhost leads to them', async () => {
-    const { port } = new URL(gateway.origin);
-
-    for (const host of ['127.0.0.1', '[::1]', 'localhost'])
-      expect(resultOf(await send(`http://${host}:${port}`, modern('tools/list')))).toHaveProperty('tools');
-  });
-
-  test('port 0 takes a free one and prints where it is', async () => {
-    expect(gateway.url).toMatch(/^http:\/\/127\.0\.0\.1:[1-9]\d+\/mcp$/);
-  });
-
-  test.each(['127.0.0.1', '::1'])('a port that is taken on %s is an error that names it', async (host) => {
-    const blocker = createServer().listen(0, host);
-    await once(blocker, 'listening');
-    const address = blocker.address();
-    const port = typeof address === 'object' && address ? address.port : 0;
-    const space = workspace({});
-    const { status, stdout, stderr } = await runCli([
-      'serve',
-      '--port',
-      String(port),
-      '--config',
-      space.config,
-      '--state',
-      space.state,
-    ]);
-    blocker.close();
-    space.remove();
-
-    expect([status, stdout]).toEqual([8, '']);
-    expect(stderr).toContain(`${host}:${port} is in use`);
   });
 });
 

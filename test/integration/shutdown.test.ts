@@ -25,10 +25,7 @@ async function startSlow(): Promise<RunningGateway> {
 
 /** Resolves when so many calls have reached the server: each has a record of intent, and none of them an outcome. */
 async function untilInFlight(gateway: RunningGateway, count: number): Promise<void> {
-  for (;;) {
-    const { stdout } = await gateway.cli('servers', 'echo', '--json');
-    if ((JSON.parse(stdout) as { inFlight: number }).inFlight >= count) return;
-  }
+  await statusUntil(gateway, 'echo', ({ inFlight }) => inFlight >= count);
 }
 
 test.each([
@@ -166,7 +163,7 @@ test('the end of the gateway leaves neither run.json nor a socket that answers, 
 });
 
 async function serverPid(gateway: RunningGateway): Promise<number> {
-  return (JSON.parse((await gateway.cli('servers', 'echo', '--json')).stdout) as { pid: number }).pid;
+  return (await statusOf(gateway, 'echo')).pid!;
 }
 
 async function untilLogged(gateway: RunningGateway, words: string): Promise<void> {

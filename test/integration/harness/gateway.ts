@@ -11,9 +11,17 @@ import { promisify } from 'node:util';
 export const ROOT = join(import.meta.dirname, '../../..');
 export const BIN = join(ROOT, 'dist/cli/bin.js');
 
-/** The entry of a fixture server that speaks over stdio. */
-export function fixture(name: string, ...args: string[]): { command: string; args: string[] } {
-  return { command: process.execPath, args: [join(ROOT, 'fixtures/servers', name), ...args] };
+/** The entry of a fixture server that speaks over stdio; a gateway passes on little of its own environment. */
+export function fixture(
+  name: string,
+  ...args: string[]
+): { command: string; args: string[]; env: Record<string, string> } {
+  const { NODE_COMPILE_CACHE } = process.env;
+  return {
+    command: process.execPath,
+    args: [join(ROOT, 'fixtures/servers', name), ...args],
+    env: NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE },
+  };
 }
 
 export interface Workspace {

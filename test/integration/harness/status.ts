@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { type ServerStatus } from '../../../src/upstream/mcp/status.ts';
 import { type RunningGateway } from './gateway.ts';
 
@@ -23,13 +24,17 @@ export async function statusOf(gateway: RunningGateway, name: string): Promise<S
 
 const PATIENCE_MS = 20_000;
 
-/** Asks until the answer is as wanted; each question is a round trip, so that nothing spins. */
+/** A breath between questions: a gateway that is asked without a pause has no core for what is waited for. */
+const PAUSE_MS = 5;
+
+/** Asks until the answer is as wanted. */
 export async function until<T>(question: () => Promise<T>, wanted: (value: T) => boolean): Promise<T> {
   const limit = performance.now() + PATIENCE_MS;
   for (;;) {
     const value = await question();
     if (wanted(value)) return value;
     if (performance.now() > limit) throw new Error(`it stayed ${JSON.stringify(value)}`);
+    await setTimeout(PAUSE_MS);
   }
 }
 
