@@ -1,10 +1,15 @@
 // The requests that the load generator sends, and the check of every answer.
 import { isObject, type JsonObject } from '../src/core/json.ts';
-import { Connection, type HttpAnswer } from './connection.ts';
+import { openAsked, openAskedSession } from './asked.ts';
+import { Connection } from './connection.ts';
+import { ACCEPT, type Caller, META, openLegacy, responseOf, unique, VERSION, CLIENT } from './messages.ts';
 import { SseSession } from './sse-session.ts';
 
-/** `modern`: stateless tools/call; `session`: tools/call within a legacy session, `sse` over HTTP+SSE; `list`: modern tools/list. */
-export type Kind = 'modern' | 'session' | 'sse' | 'list';
+/**
+ * `modern`: stateless tools/call; `session`: tools/call within a legacy session, `sse` over HTTP+SSE; `list`: modern tools/list; `asked` and
+ * `asked-session`: a tools/call that is asked one question, by `input_required` and live.
+ */
+export type Kind = 'modern' | 'session' | 'sse' | 'list' | 'asked' | 'asked-session';
 
 /** What is sent where. */
 export interface Subject {
@@ -14,35 +19,6 @@ export interface Subject {
   readonly tool: string;
   /** On `list`: how many tools there must be. */
   readonly tools?: number;
-}
-
-/** One connection that can make one checked call after the other. */
-export interface Caller {
-  /** Makes call number N; throws if the answer is not exactly the one expected. */
-  readonly call: (number: number) => Promise<void>;
-  readonly close: () => Promise<void>;
-}
-
-const VERSION = '2026-07-28';
-const LEGACY = '2025-11-25';
-const CLIENT = { name: 'bench', version: '1.0.0' };
-const META = {
-  'io.modelcontextprotocol/protocolVersion': VERSION,
-  'io.modelcontextprotocol/clientInfo': CLIENT,
-  'io.modelcontextprotocol/clientCapabilities': {},
-};
-const ACCEPT = 'Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n';
-
-/** The JSON-RPC response with this id, from a JSON body or from the events of a stream. */
-function responseOf(answer: HttpAnswer, id: number): JsonObject {
-  const candidates = answer.body.startsWith('{')
-    ? [answer.body]
-    : Array.from(answer.body.matchAll(/^data: ?(\{.*)$/gm), (match) => match[1] ?? '');
-  for (const candidate of candidates) {
-    const message: unknown = JSON.parse(candidate);
-    if (isObject(message) && message.id === id && isObject(message.result)) return message.result;
-  }
-  throw new Error(`No result for id ${id} in the answer: HTTP ${answer.status} ${answer.body.slice(0, 500)}`);
 }
 
 function checkText(result: JsonObject, text: string): void {
@@ -58,8 +34,6 @@ function checkTools(result: JsonObject, { tool, tools }: Subject): void {
   if (names.length === tools && names.includes(tool)) return;
   throw new Error(`Expected ${String(tools)} tools with ${tool} among them, got ${names.length}`);
 }
-
-const unique = (number: number): string => `${process.pid}-${number}-${Math.random().toString(36).slice(2)}`;
 
 async function openModern(subject: Subject): Promise<Caller> {
   const url = new URL(subject.url);
@@ -87,17 +61,7 @@ async function openModern(subject: Subject): Promise<Caller> {
 }
 
 async function openSession(subject: Subject): Promise<Caller> {
-  const url = new URL(subject.url);
-  const connection = await Connection.open(url);
-  const start = `POST ${url.pathname}`;
-  const hello = { protocolVersion: LEGACY, capabilities: {}, clientInfo: CLIENT };
-  const initialize = JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params: hello });
-  const opened = await connection.send(start, ACCEPT, initialize);
-  responseOf(opened, 0);
-  const session = /\r\nmcp-session-id: *(\S+)/i.exec(opened.head)?.[1];
-  if (session === undefined) throw new Error('The endpoint gave no session');
-  const headers = `${ACCEPT}MCP-Protocol-Version: ${LEGACY}\r\nMcp-Session-Id: ${session}\r\n`;
-  await connection.send(start, headers, '{"jsonrpc":"2.0","method":"notifications/initialized"}');
+  const { connection, start, headers, close } = await openLegacy(new URL(subject.url), {});
   const name = JSON.stringify(subject.tool);
   return {
     call: async (id) => {
@@ -105,10 +69,7 @@ async function openSession(subject: Subject): Promise<Caller> {
       const body = `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":${name},"arguments":{"text":"${text}"}}}`;
       checkText(responseOf(await connection.send(start, headers, body), id), text);
     },
-    close: async () => {
-      await connection.send(`DELETE ${url.pathname}`, headers, '');
-      connection.close();
-    },
+    close,
   };
 }
 
@@ -131,6 +92,16 @@ async function openSse(subject: Subject): Promise<Caller> {
 
 /** Opens one connection for the subject; for sessions with one of its own. */
 export function openCaller(subject: Subject): Promise<Caller> {
-  if (subject.kind === 'session') return openSession(subject);
-  return subject.kind === 'sse' ? openSse(subject) : openModern(subject);
+  switch (subject.kind) {
+    case 'session':
+      return openSession(subject);
+    case 'sse':
+      return openSse(subject);
+    case 'asked':
+      return openAsked(subject);
+    case 'asked-session':
+      return openAskedSession(subject);
+    default:
+      return openModern(subject);
+  }
 }

@@ -1,4 +1,6 @@
 // What is measured: the contenders with the same call, and the gateway's other lanes.
+import { REQUESTS_PER_ASKED } from './asked.ts';
+import { type Kind } from './exchange.ts';
 import { type AuditCount, auditOf, type Entry, type Gateway, startGateway, untilListed } from './gateway.ts';
 import { launch, path, type Running } from './process.ts';
 import { compete, type Contender, Load, type Plan, type Series } from './rounds.ts';
@@ -77,7 +79,7 @@ export async function contest(bin: string | undefined, plan: Plan): Promise<Foun
   });
 }
 
-/** The gateway's other ways: legacy sessions, a stdio upstream, and a long list. */
+/** The gateway's other ways: HTTP+SSE on either side, and a long list. */
 export async function lanes(bin: string, plan: Plan): Promise<Found> {
   await using upstream = await launch([path('fixtures/servers/modern-http.ts'), '--tools', String(LISTED_TOOLS)]);
   const calls = await callLanes(bin, upstream, plan);
@@ -87,22 +89,59 @@ export async function lanes(bin: string, plan: Plan): Promise<Found> {
 
 async function callLanes(bin: string, upstream: Running, plan: Plan): Promise<Found> {
   await using stream = await launch([path('fixtures/servers/sdk-v1-server.ts'), '--transport', 'sse']);
-  const pipe = { command: process.execPath, args: [path('fixtures/servers/echo-stdio.ts')] };
   const sse = { type: 'sse', url: stream.url.href } as const;
-  const servers = { bench: { url: upstream.url.href }, pipe, sse };
-  const named = ['bench__echo', 'pipe__echo', 'sse__echo'];
+  const servers = { bench: { url: upstream.url.href }, sse };
+  const named = ['bench__echo', 'sse__echo'];
   return await withGateway({ bin, where: 'lanes', servers, tools: named }, ({ pid, url }, load) => {
     const ownStream = new URL('/sse', url).href;
     return compete(
       load,
       [
-        { name: 'legacy session', pid, subject: { kind: 'session', url: url.href, tool: 'bench__echo' } },
         { name: 'HTTP+SSE client', pid, subject: { kind: 'sse', url: ownStream, tool: 'bench__echo' } },
         { name: 'HTTP+SSE upstream', pid, subject: { kind: 'modern', url: url.href, tool: 'sse__echo' } },
-        { name: 'stdio upstream', pid, subject: { kind: 'modern', url: url.href, tool: 'pipe__echo' }, alone: true },
       ],
       plan,
     );
+  });
+}
+
+/** Calls across the eras and within the legacy one, and questions both ways, beside the floor; stdio without the server's CPU time. */
+export async function bridges(bin: string, plan: Plan): Promise<Found> {
+  await using modern = await launch([path('fixtures/servers/modern-http.ts')]);
+  await using floor = await launch([path('bench/contenders/floor.ts'), modern.url.href]);
+  await using asking = await launch([path('fixtures/servers/sdk-server.ts'), '--era', 'modern']);
+  await using legacy = await launch([path('fixtures/servers/sdk-v1-server.ts')]);
+  const servers = {
+    modern: { url: modern.url.href },
+    asking: { url: asking.url.href },
+    legacy: { url: legacy.url.href },
+    // the same process: a server that asks has an instance for each caller, which must not cost those who are not asked
+    live: { url: legacy.url.href },
+    pipe: { command: process.execPath, args: [path('fixtures/servers/echo-stdio.ts')] },
+  };
+  const tools = ['modern__echo', 'asking__ask_form', 'legacy__echo', 'live__ask_form', 'pipe__echo'];
+  return await withGateway({ bin, where: 'bridge', servers, tools }, async ({ pid, url: { href: url } }, load) => {
+    const cell = (name: string, kind: Kind, tool: string): Contender => ({ name, pid, subject: { kind, url, tool } });
+    const base: Contender = {
+      name: 'floor',
+      pid: floor.pid,
+      subject: { kind: 'modern', url: floor.url.href, tool: 'echo' },
+    };
+    const series = await compete(
+      load,
+      [
+        base,
+        cell('modern, legacy HTTP', 'modern', 'legacy__echo'),
+        { ...cell('modern, legacy stdio', 'modern', 'pipe__echo'), alone: true },
+        cell('legacy, modern HTTP', 'session', 'modern__echo'),
+        cell('legacy, legacy HTTP', 'session', 'legacy__echo'),
+        { ...cell('asked: modern, legacy', 'asked', 'live__ask_form'), requests: REQUESTS_PER_ASKED },
+        cell('asked: legacy, modern', 'asked-session', 'asking__ask_form'),
+      ],
+      plan,
+    );
+    load.forget(base.name);
+    return series;
   });
 }
 

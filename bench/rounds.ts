@@ -14,6 +14,8 @@ export interface Contender {
   readonly pid: number;
   /** Count only this process with its threads: what is below it is the upstream. */
   readonly alone?: boolean;
+  /** How many requests a call takes, each of which is recorded; one unless told otherwise. */
+  readonly requests?: number;
 }
 
 /** What one round of one contender cost. */
@@ -36,7 +38,7 @@ export interface Plan {
   readonly warmup: number;
 }
 
-/** The load generator's process and how many calls it has made by contender. */
+/** The load generator's process and how many requests it has made by contender. */
 export class Load implements Disposable {
   readonly #child: ChildProcess;
   readonly #ended: Promise<Outcome>;
@@ -47,7 +49,7 @@ export class Load implements Disposable {
     this.#ended = once(this.#child, 'exit').then(() => ({ failed: 'the load generator ended' }));
   }
 
-  /** How many calls have been answered. */
+  /** How many requests have been answered. */
   total(): number {
     return [...this.#calls.values()].reduce((sum, calls) => sum + calls, 0);
   }
@@ -58,12 +60,12 @@ export class Load implements Disposable {
   }
 
   /** Runs one round; throws if any answer was wrong. */
-  async run({ name, subject }: Contender, round: Omit<Round, 'subject'>): Promise<Measured> {
+  async run({ name, subject, requests = 1 }: Contender, round: Omit<Round, 'subject'>): Promise<Measured> {
     const answered = (once(this.#child, 'message') as Promise<[Outcome]>).then(([outcome]) => outcome);
     this.#child.send({ subject, ...round } satisfies Round);
     const outcome = await Promise.race([answered, this.#ended]);
     if ('failed' in outcome) throw new Error(`${name} at ${round.connections} connections: ${outcome.failed}`);
-    this.#calls.set(name, (this.#calls.get(name) ?? 0) + outcome.measured.calls);
+    this.#calls.set(name, (this.#calls.get(name) ?? 0) + outcome.measured.calls * requests);
     return outcome.measured;
   }
 

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { contest, lanes } from './lanes.ts';
+import { bridges, contest, lanes } from './lanes.ts';
 import { path } from './process.ts';
 import { type Bound, costBounds, rowsOf, startupBounds, table, verdicts } from './report.ts';
 import { type Plan } from './rounds.ts';
@@ -12,7 +12,7 @@ import { measureStartup } from './startup.ts';
 
 const USAGE = `Usage: npm run bench -- [--quick] [--floor-only] [--json FILE] [--save NAME] [--bin FILE]
 
-  --quick       short rounds, about 15 s in all: for a look, not for a record
+  --quick       short rounds, about 20 s in all: for a look, not for a record
   --floor-only  only the floor and the SDK relay: needs no build
   --json FILE   write the figures to FILE
   --save NAME   write the figures to bench/results/NAME.json
@@ -77,11 +77,16 @@ async function measure(bin: string | undefined): Promise<{ report: object; bound
   const others = await lanes(bin, LANES);
   const otherRows = rowsOf(others.series);
   bounds.push(...others.bounds);
-  out(`Other lanes of the gateway (stdio: without the CPU time of the server)\n\n${table(otherRows)}\n`);
+  out(`Other lanes of the gateway\n\n${table(otherRows)}\n`);
+
+  const bridged = await bridges(bin, LANES);
+  const bridgeRows = rowsOf(bridged.series);
+  bounds.push(...bridged.bounds);
+  out(`Client and server of the bridge (stdio: without the CPU time of the server)\n\n${table(bridgeRows)}\n`);
 
   const startup = await measureStartup(bin, STARTS);
   bounds.push(...startupBounds(startup));
-  return { report: { contest: rows, lanes: otherRows, startup }, bounds };
+  return { report: { contest: rows, lanes: otherRows, bridge: bridgeRows, startup }, bounds };
 }
 
 async function main(): Promise<number> {

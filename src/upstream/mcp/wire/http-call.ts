@@ -21,7 +21,7 @@ export interface CallWire {
   clean(text: string): string;
   /** One message on the stream of a call; `resumed` where it may also be for another one. Throws GatewayError where it is not MCP. */
   receive(message: { text: string; bytes: number; resumed: boolean }, call: HttpCall): void;
-  /** Tells the server something about the call that nobody waits for. */
+  /** Tells the server something about the call that nobody waits for, ahead of whatever is sent next. */
   tell(text: string): void;
   /** The call is over. */
   forget(id: number): void;
@@ -60,9 +60,19 @@ export class HttpCall implements ExchangeHandlers {
     });
   }
 
-  /** Sends the request under this id. */
+  /** Sends the request under this id, after what must be there first. */
   start(id: number): void {
     this.id = id;
+    const { ahead } = this.wire.endpoint;
+    if (ahead === undefined) this.send();
+    else
+      void ahead.then(() => {
+        if (!this.pending.done) this.send();
+      });
+  }
+
+  private send(): void {
+    const { id } = this;
     const { request, deadline } = this.pending;
     this.exchange = this.wire.endpoint.send(
       {

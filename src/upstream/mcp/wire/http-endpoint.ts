@@ -1,5 +1,4 @@
 // Sending HTTP requests to one server: its URL, its credentials, and what is open of them.
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Dispatcher } from 'undici';
 import { GatewayError } from '../../../core/errors.ts';
 import { type Secret } from '../../../core/secret.ts';
@@ -27,6 +26,9 @@ export type HttpRequest = Pick<
 /** Most exchanges at a time: every call may have one, and there may be as many messages about calls. */
 const MAX_OPEN = 2 * MAX_IN_FLIGHT;
 
+/** How long what is sent next waits for a message that must be there first: longer is not worth it for a server that takes none. */
+const MAX_AHEAD_MS = 1_000;
+
 /** The URL of a server, and every exchange with it. */
 export class HttpEndpoint {
   /** Headers of every POST. */
@@ -34,6 +36,8 @@ export class HttpEndpoint {
   /** Headers of every GET that opens a stream. */
   readonly streamHeaders: Readonly<Record<string, string>>;
   readonly url: URL;
+  /** Settles when the server has everything that must be there before the next request; absent where nothing is on its way. */
+  ahead: Promise<void> | undefined;
   private readonly options: HttpEndpointOptions;
   private readonly path: string;
   private readonly open = new Slots<HttpExchange>();
@@ -87,14 +91,21 @@ export class HttpEndpoint {
     });
   }
 
+  /** As `post`, for a message that no later request may overtake on another connection. */
+  postAhead(body: string, to: { headers: Readonly<Record<string, string>> }): Promise<void> {
+    const posted = this.post(body, to);
+    const ahead = Promise.all([this.ahead, settledWithin(posted, MAX_AHEAD_MS)]).then(() => {
+      if (this.ahead === ahead) this.ahead = undefined;
+    });
+    this.ahead = ahead;
+    return posted;
+  }
+
   /** Resolves when the server has taken every message, or after `limitMs`. */
   async flush(limitMs: number): Promise<void> {
     if (this.posting === 0) return;
-    const limit = new AbortController();
     this.emptied ??= Promise.withResolvers();
-    const late = delay(limitMs, undefined, { signal: limit.signal, ref: false }).catch(() => undefined);
-    await Promise.race([this.emptied.promise, late]);
-    limit.abort();
+    await settledWithin(this.emptied.promise, limitMs);
   }
 
   /** Ends every exchange. */
@@ -110,4 +121,12 @@ export class HttpEndpoint {
   destroy(): Promise<void> {
     return this.options.dispatcher.destroy();
   }
+}
+
+/** Resolves when the promise has settled either way, or after so long. */
+async function settledWithin(promise: Promise<unknown>, ms: number): Promise<void> {
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms).unref();
+  await Promise.race([promise.catch(() => undefined), over]);
+  clearTimeout(timer);
 }

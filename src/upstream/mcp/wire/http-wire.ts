@@ -72,7 +72,7 @@ export class HttpWire implements Wire {
       endpoint: this.endpoint,
       session: this.session,
       receive: ({ text, bytes, resumed }, call) => this.receive(readInbound(text), { bytes, call, shared: resumed }),
-      tell: (text) => this.tell(text),
+      tell: (text) => this.tell(text, { ahead: true }),
       forget: (id) => void this.calls.take(id),
     };
   }
@@ -159,14 +159,16 @@ export class HttpWire implements Wire {
     else this.unasked.noise('an answer to another request on this stream, or a second one');
   }
 
-  /** Sends what nobody waits for. */
-  private tell(text: string): void {
+  /** Sends what nobody waits for; `ahead` of every later request where one may not be answered before it is there. */
+  private tell(text: string, { ahead = false } = {}): void {
     if (this.ended) return;
     if (this.session.era === 'modern') {
       this.unasked.noise('a request, which no server of 2026-07-28 sends; it was not answered');
       return;
     }
-    this.endpoint.post(text, { headers: this.session.messageHeaders('') }).catch((error: unknown) => {
+    const to = { headers: this.session.messageHeaders('') };
+    const posted = ahead ? this.endpoint.postAhead(text, to) : this.endpoint.post(text, to);
+    posted.catch((error: unknown) => {
       if (!this.ended) this.unasked.noise(`a message could not be delivered: ${reasonOf(error)}`);
     });
   }
