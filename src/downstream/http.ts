@@ -37,7 +37,10 @@ const SERVER_PATH = /^\/mcp\/s\/([A-Za-z0-9._-]{1,64})(\/sse)?$/;
 
 /** Makes the request listener of one front. */
 export function createFront({ gateway, network, limits = LIMITS }: FrontOptions): Front {
-  const sessions = new Sessions(gateway.snapshot.config.limits.sessions, limits);
+  const strangers = new FailedAttempts((attempt) => gateway.record('session_refused', { ...attempt }));
+  const sessions = new Sessions(gateway.snapshot.config.limits.sessions, limits, ({ address, principal }, reason) =>
+    strangers.add(address ?? '', reason, principal.id),
+  );
   const endpoint = new McpEndpoint(gateway, { sessions, limits });
   const sseEndpoint = new SseEndpoint(gateway, { sessions, limits });
   const checkHead = network && guardOf(gateway, network.loopback);

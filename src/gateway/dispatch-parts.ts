@@ -7,7 +7,7 @@ import { type CallerFacts } from '../upstream/mcp/instances/affinity.ts';
 import { type Upstream } from '../upstream/mcp/upstream.ts';
 import { type ParkedCalls } from './bridge/parked-calls.ts';
 import { type RequestStates } from './bridge/request-state.ts';
-import { type Tasks } from './bridge/tasks.ts';
+import { type Tasks } from './tasks/tasks.ts';
 import { type Changes } from './changes.ts';
 
 export interface DispatchParts {

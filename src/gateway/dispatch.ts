@@ -5,20 +5,20 @@ import { isObject, type JsonObject } from '../core/json.ts';
 import { type Exchange } from '../core/exchange.ts';
 import { type Reply } from '../core/reply.ts';
 import { type Handler } from '../core/stage.ts';
-import { withoutProtocolMeta } from '../protocol/mcp/meta.ts';
+import { type LogLevel, withoutProtocolMeta } from '../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
 import { declaresLegacyTasks, declaresTasks, LEGACY_TASKS_SINCE } from '../protocol/mcp/tasks.ts';
 import { type Upstream, type UpstreamReply } from '../upstream/mcp/upstream.ts';
 import { bridgeError, bridgeResult } from './bridge/results.ts';
 import { LiveQuestions } from './bridge/live-questions.ts';
 import { INPUT_REQUIRED } from './bridge/request-state.ts';
-import { asTask, isLegacyTask, isModernTask } from './bridge/tasks.ts';
+import { asTask, isLegacyTask, isModernTask } from './tasks/tasks.ts';
 import { urlElicitations } from './bridge/url-elicitations.ts';
 import { listen } from './listening.ts';
 import { type DispatchParts } from './dispatch-parts.ts';
 import { pageOf } from './paging.ts';
 import { type Destination, originOf, send } from './sending.ts';
-import { callOfTask, endOfTask, resultOfTask } from './task-calls.ts';
+import { callOfTask, endOfTask, resultOfTask } from './tasks/task-calls.ts';
 
 /** Makes the last handler of a pipeline. */
 export function createDispatch(parts: DispatchParts): Handler {
@@ -56,28 +56,41 @@ async function forward(call: Call, to: Destination, parts: DispatchParts): Promi
   if (call.era === 'legacy') return forwardLegacy(call, to, { parts, params });
   const { target, upstream } = to;
   const state = parts.states.open(call, target);
-  if (state?.parked) return parts.parked.resume(call, target, state.parked);
+  if (state?.parked) {
+    // a retry's wishes replace the first's; its stream and its token are put in place where it is resumed
+    if (call.exchange.logLevel !== undefined) upstream.wantLogLevel(call.exchange.logLevel as LogLevel, call);
+    return parts.parked.resume(call, target, state.parked);
+  }
   const carried = state?.upstream === undefined ? params : { ...params, requestState: state.upstream };
-  const tasks = declaresTasks(call.exchange.capabilities);
-  if (upstream.era === 'modern')
+  if (upstream.era === 'modern') {
+    const tasks = declaresTasks(call.exchange.capabilities);
     return conclude(call, to, { parts, answered: await send(call, to, { params: carried, tasks }) });
-  const known = upstream.era === 'legacy' ? withoutRound(params) : carried;
-  return parts.parked.begin(call, target, (exchange) => {
-    if (to.traits.taskSupport === undefined || !(tasks || to.traits.taskSupport === 'required'))
-      return send(call, to, { params: known, exchange, tasks }).then((answered) =>
-        conclude(call, to, { parts, answered }),
-      );
-    return tasks
-      ? startTask(call, to, { parts, params: asTask(known), exchange })
-      : runAsTask(call, to, { parts, params: known, exchange });
-  });
+  }
+  const known = upstream.era === 'legacy' ? withoutRound(params) : withoutTask(carried);
+  return parts.parked.begin(call, target, (exchange) => forwardToLegacy(call, to, { parts, params: known, exchange }));
 }
 
-/** What a legacy server knows of a modern call: answers are given to it when it asks, and tasks are the gateway's to make. */
+/** A modern client's call at a server that is a legacy one, or may turn out to be. */
+async function forwardToLegacy(call: Call, to: Destination, sending: Sending): Promise<Reply> {
+  const { parts, params, exchange } = sending;
+  const tasks = declaresTasks(call.exchange.capabilities);
+  const { taskSupport } = to.traits;
+  if (taskSupport !== undefined && tasks) return startTask(call, to, { ...sending, params: asTask(params) });
+  if (taskSupport === 'required') return runAsTask(call, to, sending);
+  return conclude(call, to, { parts, answered: await send(call, to, { params, exchange, tasks }) });
+}
+
+/** What a legacy server knows of a modern call: answers are given to it when it asks. */
 function withoutRound(params: JsonObject): JsonObject {
-  if (params.inputResponses === undefined && params.requestState === undefined && params.task === undefined)
-    return params;
-  const { inputResponses: _responses, requestState: _state, task: _task, ...rest } = params;
+  if (params.inputResponses === undefined && params.requestState === undefined) return withoutTask(params);
+  const { inputResponses: _responses, requestState: _state, ...rest } = params;
+  return withoutTask(rest);
+}
+
+/** A modern client makes no tasks: what it says about one means nothing (tasks extension, Capability Negotiation). */
+function withoutTask(params: JsonObject): JsonObject {
+  if (params.task === undefined) return params;
+  const { task: _task, ...rest } = params;
   return rest;
 }
 

@@ -21,8 +21,9 @@ import { EraStore } from '../upstream/mcp/connect/era-store.ts';
 import { type CallerFacts, ownerKeys } from '../upstream/mcp/instances/affinity.ts';
 import { TraitStore } from '../upstream/mcp/instances/trait-store.ts';
 import { type ServerStatus } from '../upstream/mcp/status.ts';
+import { Continuations } from './bridge/continuations.ts';
 import { ParkedCalls } from './bridge/parked-calls.ts';
-import { Tasks } from './bridge/tasks.ts';
+import { Tasks } from './tasks/tasks.ts';
 import { RequestStates } from './bridge/request-state.ts';
 import { buildCall, type CallRequest, type Known } from './call-request.ts';
 import { type ChangeListener, Changes } from './changes.ts';
@@ -68,6 +69,7 @@ export class Gateway {
   private readonly parked: ParkedCalls;
   private readonly tasks: Tasks;
   private readonly ledger = new CallLedger();
+  private readonly continuations: Continuations;
   private readonly inFlight = new InFlight();
   private readonly stopping = new Cancellation();
   /** Where URIs and task ids lead, under the policy in force. */
@@ -99,7 +101,12 @@ export class Gateway {
     this.storage = storage;
     this.store = new CatalogStore(storage.state);
     this.states = new RequestStates(storage.keyring);
-    this.parked = new ParkedCalls({ states: this.states, stopping: this.stopping.signal });
+    this.continuations = new Continuations(this.states);
+    this.parked = new ParkedCalls({
+      states: this.states,
+      mayAsk: (server) => this.upstreams.get(server)?.mayAsk ?? false,
+      stopping: this.stopping.signal,
+    });
     this.tasks = new Tasks({
       keyring: storage.keyring,
       stopping: this.stopping.signal,
@@ -269,6 +276,7 @@ export class Gateway {
   /** Takes no new calls; resolves when those in flight have ended, or after 10 s. Standing calls are ended at once. */
   async drain(): Promise<void> {
     this.stopping.abort();
+    this.upstreams.rest();
     await this.inFlight.settled(STOP_DRAIN_MS);
   }
 
@@ -296,6 +304,7 @@ export class Gateway {
       stopping: this.stopping.signal,
       logger: this.logger,
       ledger: this.ledger,
+      goesOn: (call) => this.continuations.has(call),
       audit: this.storage.audit,
     });
   }

@@ -6,8 +6,8 @@ import { isObject, type JsonObject } from '../core/json.ts';
 import { type Reply } from '../core/reply.ts';
 import { ownerKeys } from '../upstream/mcp/instances/affinity.ts';
 import { type DispatchParts } from './dispatch-parts.ts';
-import { FollowedTasks } from './followed-tasks.ts';
-import { requireTasks } from './task-calls.ts';
+import { FollowedTasks } from './tasks/followed-tasks.ts';
+import { requireTasks } from './tasks/task-calls.ts';
 
 /** How long the acknowledgement waits for servers to take subscriptions. */
 const ACKNOWLEDGE_MS = 2_000;

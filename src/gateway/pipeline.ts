@@ -1,6 +1,7 @@
 // The order of the stages, written once.
 import { type AuditLog } from '../audit/audit-log.ts';
 import { auditStage } from '../audit/stage.ts';
+import { type Call } from '../core/call.ts';
 import { compose, type Handler } from '../core/stage.ts';
 import { authorizeStage, decideCall } from '../policy/authorize.ts';
 import { type Policy } from '../policy/policy.ts';
@@ -13,18 +14,20 @@ export interface PipelineParts {
   readonly audit: AuditLog;
   readonly policy: Policy;
   readonly ledger: CallLedger;
+  /** Whether a call is a further round of one that was counted. */
+  readonly goesOn: (call: Call) => boolean;
   readonly configHash: string;
   readonly dispatch: Handler;
 }
 
 /** Builds the one way of a call, outermost stage first. Audit stands outside authorize and quota, so that a refusal is recorded too. */
-export function buildPipeline({ logger, audit, policy, ledger, configHash, dispatch }: PipelineParts): Handler {
+export function buildPipeline({ logger, audit, policy, ledger, goesOn, configHash, dispatch }: PipelineParts): Handler {
   return compose(
     [
       /* trace     */ traceStage(logger),
       /* audit     */ auditStage(audit, { decide: (call) => decideCall(policy, call), configHash }),
       /* authorize */ authorizeStage(policy),
-      /* quota     */ quotaStage(ledger),
+      /* quota     */ quotaStage(ledger, goesOn),
     ],
     /* dispatch  */ dispatch,
   );

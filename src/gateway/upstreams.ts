@@ -27,6 +27,7 @@ export class Upstreams {
   private current = new Map<string, Upstream>();
   private readonly draining = new Set<Promise<void>>();
   private startedAt = 0;
+  private resting = false;
 
   constructor(context: UpstreamContext, store: CatalogStore) {
     this.context = context;
@@ -88,6 +89,7 @@ export class Upstreams {
 
   /** Starts what is not running yet. */
   start(): void {
+    if (this.resting) return;
     this.startedAt = performance.now();
     for (const upstream of this.current.values()) upstream.start();
   }
@@ -102,6 +104,12 @@ export class Upstreams {
       Promise.all(unseen.map((upstream) => upstream.attempted)).then(() => undefined),
       delay(left, undefined, { ref: false }),
     ]);
+  }
+
+  /** Starts nothing any more that no call waits for; `stop` follows. */
+  rest(): void {
+    this.resting = true;
+    for (const upstream of this.current.values()) upstream.rest();
   }
 
   async stop(): Promise<void> {

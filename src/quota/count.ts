@@ -1,4 +1,5 @@
 // The stage that counts calls by principal and server; limits come to stand on the same counts.
+import { type Call } from '../core/call.ts';
 import { type Stage } from '../core/stage.ts';
 
 /** Most distinct (principal, server) pairs that are counted apart; the rest share one line. */
@@ -34,10 +35,10 @@ export class CallLedger {
   }
 }
 
-/** Counts every call that authorization let through, before it is dispatched. */
-export function quotaStage(ledger: CallLedger): Stage {
+/** Counts every call that authorization let through, before it is dispatched; `goesOn` tells of one that was counted before. */
+export function quotaStage(ledger: CallLedger, goesOn: (call: Call) => boolean): Stage {
   return (call, next) => {
-    ledger.add(call.principal.id, call.target?.server ?? '');
+    if (!goesOn(call)) ledger.add(call.principal.id, call.target?.server ?? '');
     return next(call);
   };
 }

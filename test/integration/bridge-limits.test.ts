@@ -1,23 +1,13 @@
 // What waits for a client's answers does not stand in the way: of a stop, of other calls, of questions outside any call.
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type JsonObject } from '../../src/core/json.ts';
 import { FORM, type StandingAsk, startAsking, told, toldIn } from './harness/asking.ts';
-import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { fixture, type RunningGateway } from './harness/gateway.ts';
+import { kept, startTried } from './harness/kept.ts';
 import { errorOf, modern, resultOf, send } from './harness/raw.ts';
 
 const ADA = { action: 'accept', content: { name: 'Ada' } };
 const elicit = 'elicitation/create';
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-/** Ends with the test, whatever comes of it. */
-async function kept<T extends { stop(): Promise<unknown> }>(starting: Promise<T>): Promise<T> {
-  const started = await starting;
-  cleanups.push(() => started.stop());
-  return started;
-}
 
 const CAPABILITIES = { elicitation: { form: {} }, roots: {} };
 const call = (name: string, more: JsonObject = {}) =>
@@ -27,10 +17,8 @@ const call = (name: string, more: JsonObject = {}) =>
     { meta: { 'io.modelcontextprotocol/clientCapabilities': CAPABILITIES } },
   );
 
-async function gatewayOf(mcpServers: object): Promise<RunningGateway> {
-  const gateway = await kept(startGateway({ config: { mcpServers }, args: ['--log-level', 'warn'] }));
-  await gateway.attempted();
-  return gateway;
+function gatewayOf(mcpServers: object): Promise<RunningGateway> {
+  return startTried({ config: { mcpServers }, args: ['--log-level', 'warn'] });
 }
 
 test('a gateway that stops ends the calls whose questions are with the client, and their server hears of it', async () => {

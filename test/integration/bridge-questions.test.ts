@@ -223,29 +223,6 @@ describe('A state', () => {
     expect(toldIn(await outcome({ ...call, ...answered, arguments: { b: 2, a: 1 } }))).toEqual(ADA);
   });
 
-  test('is spent once: of 200 that race with it, equal answers get the one outcome and others are refused', async () => {
-    const call = { name: 't__form', arguments: { race: true } };
-    const { requestState } = await asked(call);
-    const given = answersGiven();
-    const grace = { action: 'accept', content: { name: 'Grace' } };
-    const outcomes = await Promise.all(
-      Array.from({ length: 200 }, async (_, index) => {
-        const mine = index % 2 === 0 ? ADA : grace;
-        return { mine, got: await outcome({ ...call, requestState, inputResponses: { q1: mine } }) };
-      }),
-    );
-    const [accepted] = outcomes.filter(({ got }) => got.error === undefined);
-
-    expect(answersGiven()).toBe(given + 1);
-    for (const { mine, got } of outcomes) {
-      if (mine === accepted?.mine) expect(toldIn(got)).toEqual(mine);
-      else expect(got).toMatchObject({ error: STALE });
-    }
-    expect(toldIn(await outcome({ ...call, requestState, inputResponses: { q1: accepted?.mine ?? {} } }))).toEqual(
-      accepted?.mine,
-    );
-  });
-
   test('of a gateway that has been restarted is good for nothing', async () => {
     const place = workspace({ mcpServers: { t: { url: server.url } } });
     onTestFinished(() => place.remove());

@@ -4,23 +4,12 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { type JsonObject } from '../../src/core/json.ts';
 import { fixture, startGateway, workspace } from './harness/gateway.ts';
+import { kept, startTried } from './harness/kept.ts';
 import { answer, callText, modern, refuse, said, startScripted, tool, type Visit } from './harness/scripted.ts';
 import { statusOf, statusUntil, until } from './harness/status.ts';
-
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-/** Ends with the test, whatever comes of it. */
-async function kept<T extends { stop(): Promise<unknown> }>(starting: Promise<T>): Promise<T> {
-  const started = await starting;
-  cleanups.push(() => started.stop());
-  return started;
-}
 
 test('after five failures calls fail at once and reach nobody; then one is let through, and its answer lets all through', async () => {
   const probe = Promise.withResolvers<Visit>();
@@ -39,8 +28,7 @@ test('after five failures calls fail at once and reach nobody; then one is let t
       ),
     ),
   );
-  const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: server.url } } } }));
-  await gateway.attempted();
+  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url } } } });
   const call = () => callText(gateway.url, 's__do');
 
   for (let failure = 0; failure < 5; failure++) expect(await call()).toMatch(/^-33016/);
@@ -88,8 +76,7 @@ test.each([
     ),
   );
   const timeouts = { total: '2s' };
-  const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: server.url, timeouts } } } }));
-  await gateway.attempted();
+  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url, timeouts } } } });
 
   const ends = await Promise.all([1, 2, 3].map(() => callText(gateway.url, 's__do')));
 
@@ -105,7 +92,7 @@ test('a server that dies soon after each start is started ever more rarely, howe
     fixture('evil-stdio.ts', '--mode', `start-${name}`, '--marker', file(`${name}.turned`), '--starts', file(name));
   space.write('mcp-gateway.json', { mcpServers: { flaps: entry('flaps'), exits: entry('exits') } });
   const gateway = await kept(startGateway({ space }));
-  cleanups.push(async () => space.remove());
+  onTestFinished(() => space.remove());
   const starts = (name: string): number[] =>
     existsSync(file(name)) ? readFileSync(file(name), 'latin1').trim().split('\n').map(Number) : [];
 
@@ -173,8 +160,7 @@ test('a stream whose other end is gone without a word is found out, and opened a
   const way = await kept(startWay(server.port));
   const timeouts = { connect: '1s', total: '1s' };
   const url = `http://127.0.0.1:${way.port}/sse`;
-  const gateway = await kept(startGateway({ config: { mcpServers: { s: { type: 'sse', url, timeouts } } } }));
-  await gateway.attempted();
+  const gateway = await startTried({ config: { mcpServers: { s: { type: 'sse', url, timeouts } } } });
   expect(await callText(gateway.url, 's__do')).toBe('well');
 
   way.silence();

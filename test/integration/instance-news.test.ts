@@ -1,7 +1,8 @@
 // What an instance of one session says, and what it is told, is that session's alone; and what is lost with it is made again.
-import { afterEach, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { type JsonObject } from '../../src/core/json.ts';
-import { fixture, type RunningGateway, startGateway, type StartOptions } from './harness/gateway.ts';
+import { fixture, type RunningGateway, type StartOptions } from './harness/gateway.ts';
+import { startTried } from './harness/kept.ts';
 import { answer, legacy, said, startScripted, tool } from './harness/scripted.ts';
 import { SessionClient } from './harness/session-client.ts';
 import { statusesOf, statusOf, statusUntil, until } from './harness/status.ts';
@@ -11,15 +12,8 @@ const SESSION = { ...PRIVATE, isolation: 'session' };
 const LIST_CHANGED = 'notifications/tools/list_changed';
 const UPDATED = 'notifications/resources/updated';
 
-const ends: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
-
 async function start(options: StartOptions): Promise<RunningGateway> {
-  const gateway = await startGateway(options);
-  ends.push(() => gateway.stop());
-  await gateway.attempted();
+  const gateway = await startTried(options);
   // that the first reading is news is told a moment later
   const isOld = ({ offerReadAt = '' }) => Date.now() - Date.parse(offerReadAt) > 100;
   await until(
@@ -176,7 +170,7 @@ test('a session that the server forgot is opened again with its level and its su
       },
     ),
   );
-  ends.push(() => server.stop());
+  onTestFinished(() => server.stop());
   const gateway = await start({ config: { mcpServers: { s: { url: server.url } } } });
   const [one] = await two(gateway);
   await one.request('logging/setLevel', { level: 'debug' });

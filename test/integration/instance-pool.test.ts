@@ -1,8 +1,9 @@
 // How many instances of a server there are, when they are started and stopped, and what a call meets when there is none for it.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
-import { fixture, type RunningGateway, startGateway, type StartOptions, workspace } from './harness/gateway.ts';
+import { expect, onTestFinished, test } from 'vitest';
+import { fixture, startGateway, workspace } from './harness/gateway.ts';
+import { startTried } from './harness/kept.ts';
 import { descendants } from '../upstream/mcp/processes.ts';
 import { openPipe } from './harness/raw.ts';
 import { SessionClient } from './harness/session-client.ts';
@@ -11,23 +12,11 @@ import { statusOf, statusUntil, until } from './harness/status.ts';
 const ASKABLE = { elicitation: {} };
 const PRIVATE = fixture('private-stdio.ts');
 
-const ends: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
-
-async function start(options: StartOptions): Promise<RunningGateway> {
-  const gateway = await startGateway(options);
-  ends.push(() => gateway.stop());
-  await gateway.attempted();
-  return gateway;
-}
-
 /** A place for a server that writes down its starts. */
 function counted(...args: string[]) {
   const space = workspace({});
   const file = join(space.directory, 'starts');
-  ends.push(async () => space.remove());
+  onTestFinished(() => space.remove());
   return {
     space,
     server: fixture('private-stdio.ts', '--starts', file, ...args),
@@ -41,7 +30,7 @@ const owned = ({ instances }: { instances: readonly { owner?: string }[] }) =>
 
 test('a server that asks runs one call at a time in each process: more calls get more, up to the limit, then they wait', async () => {
   const config = { mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { max: 2 } } } };
-  const gateway = await start({ config });
+  const gateway = await startTried({ config });
   const client = await SessionClient.open(gateway.origin, { capabilities: ASKABLE });
   const parked = await client.start('s__ask', { label: 'one' });
   const first = await parked.inbox.find({ method: 'elicitation/create' });
@@ -71,7 +60,7 @@ test('whoever waits too long for an instance is told that all are in use, and ca
   const config = {
     mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { max: 1 }, timeouts: { total: '1s' } } },
   };
-  const gateway = await start({ config });
+  const gateway = await startTried({ config });
   const [busy, late] = await Promise.all([
     SessionClient.open(gateway.origin, { capabilities: ASKABLE }),
     SessionClient.open(gateway.origin),
@@ -89,7 +78,7 @@ test('whoever waits too long for an instance is told that all are in use, and ca
 });
 
 test('an unused instance makes room for that of another session', async () => {
-  const gateway = await start({
+  const gateway = await startTried({
     config: { mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { max: 1 } } } },
   });
   const [one, two] = await Promise.all([SessionClient.open(gateway.origin), SessionClient.open(gateway.origin)]);
@@ -104,7 +93,7 @@ test('an unused instance makes room for that of another session', async () => {
 test('what is not used is stopped, and started again by a call but not by a list', async () => {
   const { space, server, starts, write } = counted();
   write({ ...server, instances: { idle: '100ms' } });
-  const gateway = await start({ space });
+  const gateway = await startTried({ space });
   const client = await SessionClient.open(gateway.origin);
   await statusUntil(gateway, 's', ({ state }) => state === 'idle');
 
@@ -124,7 +113,7 @@ test('what is not used is stopped, and started again by a call but not by a list
 });
 
 test('the instance of a session that is not used is stopped too, and the session gets another', async () => {
-  const gateway = await start({
+  const gateway = await startTried({
     config: { mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { idle: '100ms' } } } },
   });
   const client = await SessionClient.open(gateway.origin);
@@ -141,7 +130,7 @@ test('a lazy server whose offer is known is listed without a process, and starts
   await first.stop();
   const before = starts();
 
-  const gateway = await start({ space });
+  const gateway = await startTried({ space });
   const client = await SessionClient.open(gateway.origin);
   expect(await client.tools()).toContain('s__facts');
   expect(await statusOf(gateway, 's')).toMatchObject({ state: 'idle', pool: { lazy: true } });
@@ -151,8 +140,29 @@ test('a lazy server whose offer is known is listed without a process, and starts
   expect((await statusOf(gateway, 's')).state).toBe('ready');
 });
 
+test('a lazy server is started by whoever follows one of its resources, without a call', async () => {
+  const { space, server, starts, write } = counted();
+  write({ ...server, instances: { lazy: true, idle: '100ms' } });
+  const first = await startGateway({ space });
+  await first.attempted();
+  await first.stop();
+  const before = starts();
+  const gateway = await start({ space });
+  const client = await SessionClient.open(gateway.origin);
+  expect(await client.request('resources/subscribe', { uri: 'private:///a' })).toEqual({});
+
+  expect(starts()).toBe(before + 1);
+  expect(await statusOf(gateway, 's')).toMatchObject({ state: 'ready' });
+  expect((await client.facts('s')).subscribed).toEqual(['private:///a']);
+  await client.call('s__touch', { uri: 'private:///a' });
+  await client.news.inbox.find({ method: 'notifications/resources/updated' });
+  await client.request('resources/unsubscribe', { uri: 'private:///a' });
+  await statusUntil(gateway, 's', ({ state }) => state === 'idle');
+  expect(starts()).toBe(before + 1);
+});
+
 test('the end of a session stops its instances, over HTTP and over a pipe, and nobody else’s', async () => {
-  const gateway = await start({ config: { mcpServers: { s: { ...PRIVATE, isolation: 'session' } } } });
+  const gateway = await startTried({ config: { mcpServers: { s: { ...PRIVATE, isolation: 'session' } } } });
   const [one, two] = await Promise.all([SessionClient.open(gateway.origin), SessionClient.open(gateway.origin)]);
   const pipe = openPipe(gateway);
   pipe.request(0, 'initialize', {
@@ -193,7 +203,9 @@ async function hanging() {
 
 test('a session that ends while its process starts leaves none behind', async () => {
   const { gateway, client, before, processes } = await hanging();
-  ends.push(() => gateway.stop());
+  onTestFinished(async () => {
+    await gateway.stop();
+  });
   expect(processes()).toBeGreaterThan(before);
   await client.end();
 
@@ -212,7 +224,7 @@ test('the gateway stops though the process of a session has not answered yet', a
 test('a server whose processes for sessions never start is not started with every call', async () => {
   const { space, server, starts, write } = counted('--others', 'exit');
   write({ ...server, isolation: 'session' });
-  const gateway = await start({ space });
+  const gateway = await startTried({ space });
   const client = await SessionClient.open(gateway.origin);
   const before = starts();
   const answers: string[] = [];

@@ -1,7 +1,8 @@
 // Whose calls share a process or session of a server, as configured and as learned.
-import { afterEach, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { type JsonObject } from '../../src/core/json.ts';
-import { fixture, type RunningGateway, startGateway, type StartOptions, workspace } from './harness/gateway.ts';
+import { fixture, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
+import { startTried } from './harness/kept.ts';
 import { ALICE, BOB } from './harness/principals.ts';
 import { modern, resultOf, send } from './harness/raw.ts';
 import { legacy, said, startScripted, tool } from './harness/scripted.ts';
@@ -17,18 +18,6 @@ const AUTH = {
 const ISOLATIONS = ['shared', 'session', 'principal', 'auto'] as const;
 const PRIVATE = fixture('private-stdio.ts');
 const ASKABLE = { elicitation: {} };
-
-const ends: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
-
-async function start(options: StartOptions): Promise<RunningGateway> {
-  const gateway = await startGateway(options);
-  ends.push(() => gateway.stop());
-  await gateway.attempted();
-  return gateway;
-}
 
 async function callModern(gateway: RunningGateway, name: string, token: string): Promise<string> {
   const headers = { Authorization: `Bearer ${token}` };
@@ -48,7 +37,7 @@ async function placesOf(gateway: RunningGateway, name: string, where: (text: str
 
 test('a process is shared as isolation says: by all, by session, by principal; auto shares until it learns better', async () => {
   const mcpServers = Object.fromEntries(ISOLATIONS.map((isolation) => [isolation, { ...PRIVATE, isolation }]));
-  const gateway = await start({ config: { auth: AUTH, mcpServers } });
+  const gateway = await startTried({ config: { auth: AUTH, mcpServers } });
   const self = (text: string) => (JSON.parse(text) as { self: string }).self;
 
   const found: Record<string, string> = {};
@@ -70,9 +59,9 @@ test('a session of an HTTP server is shared as isolation says; with auto a sessi
           : undefined,
     ),
   );
-  ends.push(() => server.stop());
+  onTestFinished(() => server.stop());
   const mcpServers = Object.fromEntries(ISOLATIONS.map((isolation) => [isolation, { url: server.url, isolation }]));
-  const gateway = await start({ config: { auth: AUTH, mcpServers } });
+  const gateway = await startTried({ config: { auth: AUTH, mcpServers } });
 
   const found: Record<string, string> = {};
   for (const isolation of ISOLATIONS)
@@ -120,8 +109,8 @@ test('a question on a shared process is put to the one caller there is; from the
     learned: [{ trait: 'asks', why: 'it asked elicitation/create' }],
   });
 
-  const second = await start({ space });
-  ends.push(async () => space.remove());
+  const second = await startTried({ space });
+  onTestFinished(() => space.remove());
   const selves = [
     (await (await SessionClient.open(second.origin)).facts('s')).self,
     (await (await SessionClient.open(second.origin)).facts('s')).self,
@@ -132,7 +121,7 @@ test('a question on a shared process is put to the one caller there is; from the
 });
 
 test('with two calls in flight a question is refused and a log line is nobody’s; then calls run apart', async () => {
-  const gateway = await start({ config: { mcpServers: { s: PRIVATE } } });
+  const gateway = await startTried({ config: { mcpServers: { s: PRIVATE } } });
   const [one, two] = await Promise.all([
     SessionClient.open(gateway.origin),
     SessionClient.open(gateway.origin, { capabilities: ASKABLE }),
@@ -155,7 +144,7 @@ test('with two calls in flight a question is refused and a log line is nobody’
 });
 
 test('where the configuration says shared, it stays shared whatever is learned', async () => {
-  const gateway = await start({ config: { mcpServers: { s: { ...PRIVATE, isolation: 'shared' } } } });
+  const gateway = await startTried({ config: { mcpServers: { s: { ...PRIVATE, isolation: 'shared' } } } });
   const [one, two] = await Promise.all([SessionClient.open(gateway.origin), SessionClient.open(gateway.origin)]);
   expect(JSON.parse(await one.call('s__ask', { label: 'no' }))).toMatchObject({
     answer: { data: { reason: 'question_undeclared' } },
@@ -166,7 +155,7 @@ test('where the configuration says shared, it stays shared whatever is learned',
 
 test('an instance declares exactly what its caller declared; one that is shared declares no roots', async () => {
   const mcpServers = { own: { ...PRIVATE, isolation: 'session' }, all: { ...PRIVATE, isolation: 'shared' } };
-  const gateway = await start({ config: { mcpServers } });
+  const gateway = await startTried({ config: { mcpServers } });
   const declared = { roots: { listChanged: true }, sampling: {}, elicitation: { form: {} }, experimental: { x: {} } };
   const [full, bare] = await Promise.all([
     SessionClient.open(gateway.origin, { capabilities: declared }),
@@ -180,7 +169,7 @@ test('an instance declares exactly what its caller declared; one that is shared 
 });
 
 test('an edit of isolation or of the limits of instances restarts nothing', async () => {
-  const gateway = await start({ config: { mcpServers: { s: PRIVATE } } });
+  const gateway = await startTried({ config: { mcpServers: { s: PRIVATE } } });
   const one = await SessionClient.open(gateway.origin);
   const { self } = await one.facts('s');
   gateway.write('mcp-gateway.json', { mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { max: 3 } } } });

@@ -6,16 +6,16 @@ import { createServer, request as httpRequest } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type JsonObject } from '../../src/core/json.ts';
 import { CLIENTS, connectClient } from './harness/clients.ts';
 import { fixture, startGateway } from './harness/gateway.ts';
+import { kept, startTried } from './harness/kept.ts';
 import { ask, callText, modern, openEvents, said, startScripted, tool } from './harness/scripted.ts';
 import { startServer } from './harness/servers.ts';
 import { statusOf, statusUntil } from './harness/status.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'limits-'));
-const cleanups: (() => Promise<unknown>)[] = [];
 let tls: { cert: string; key: string };
 
 beforeAll(() => {
@@ -25,16 +25,7 @@ beforeAll(() => {
   execFileSync('openssl', [...args, ...subject, '-keyout', key, '-out', cert], { stdio: 'ignore' });
   tls = { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
 });
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
-
-async function kept<T extends { stop(): Promise<unknown> }>(starting: Promise<T>): Promise<T> {
-  const started = await starting;
-  cleanups.push(() => started.stop());
-  return started;
-}
 
 /** A forward proxy that tunnels and forwards, and remembers where to. */
 async function startProxy(): Promise<{ url: string; through: string[]; stop(): Promise<void> }> {
@@ -82,19 +73,16 @@ test('servers are reached through the proxies that the environment names, except
   const exempt = await kept(startScripted(echo));
   const secure = await kept(startScripted(echo, { tls }));
   const proxy = await kept(startProxy());
-  const gateway = await kept(
-    startGateway({
-      config: {
-        mcpServers: {
-          plain: { url: plain.url },
-          exempt: { url: exempt.url },
-          secure: { url: secure.url, tls: { ca: join(directory, 'cert.pem') } },
-        },
+  const gateway = await startTried({
+    config: {
+      mcpServers: {
+        plain: { url: plain.url },
+        exempt: { url: exempt.url },
+        secure: { url: secure.url, tls: { ca: join(directory, 'cert.pem') } },
       },
-      env: { HTTP_PROXY: proxy.url, HTTPS_PROXY: proxy.url, NO_PROXY: `127.0.0.1:${exempt.port}` },
-    }),
-  );
-  await gateway.attempted();
+    },
+    env: { HTTP_PROXY: proxy.url, HTTPS_PROXY: proxy.url, NO_PROXY: `127.0.0.1:${exempt.port}` },
+  });
 
   for (const name of ['plain', 'exempt', 'secure'])
     expect(await callText(gateway.url, `${name}__echo`)).toBe('reached');
@@ -103,19 +91,16 @@ test('servers are reached through the proxies that the environment names, except
 
 test('a certificate of our own making is trusted where the entry names it, and nowhere else', async () => {
   const server = await kept(startScripted(echo, { tls }));
-  const gateway = await kept(
-    startGateway({
-      config: {
-        mcpServers: {
-          named: { url: server.url, tls: { ca: join(directory, 'cert.pem') } },
-          careless: { url: server.url, tls: { rejectUnauthorized: false } },
-          unnamed: { url: server.url },
-          missing: { url: server.url, tls: { ca: join(directory, 'none.pem') } },
-        },
+  const gateway = await startTried({
+    config: {
+      mcpServers: {
+        named: { url: server.url, tls: { ca: join(directory, 'cert.pem') } },
+        careless: { url: server.url, tls: { rejectUnauthorized: false } },
+        unnamed: { url: server.url },
+        missing: { url: server.url, tls: { ca: join(directory, 'none.pem') } },
       },
-    }),
-  );
-  await gateway.attempted();
+    },
+  });
 
   expect(await callText(gateway.url, 'named__echo')).toBe('reached');
   expect(await callText(gateway.url, 'careless__echo')).toBe('reached');
@@ -153,12 +138,9 @@ test('every phase of a call has its own limit, which the error names; progress e
       ),
     ),
   );
-  const gateway = await kept(
-    startGateway({
-      config: { mcpServers: { s: { url: server.url, timeouts: { firstByte: '900ms', idle: '700ms', total: '1s' } } } },
-    }),
-  );
-  await gateway.attempted();
+  const gateway = await startTried({
+    config: { mcpServers: { s: { url: server.url, timeouts: { firstByte: '900ms', idle: '700ms', total: '1s' } } } },
+  });
   const call = async (name: string) => {
     const params = { name: `s__${name}`, arguments: {}, _meta: { progressToken: name } };
     const { result, error } = await ask(gateway.url, 'tools/call', params);
@@ -185,10 +167,9 @@ test.each(CLIENTS)(
         ),
       ),
     );
-    const gateway = await kept(
-      startGateway({ config: { mcpServers: { web: { url: own.url }, pipe: fixture('echo-stdio.ts') } } }),
-    );
-    await gateway.attempted();
+    const gateway = await startTried({
+      config: { mcpServers: { web: { url: own.url }, pipe: fixture('echo-stdio.ts') } },
+    });
     const client = await connectClient(kind, { url: gateway.url });
 
     for (const server of ['web', 'pipe']) {
@@ -229,8 +210,7 @@ async function openSession(url: string): Promise<(message: JsonObject) => Promis
 }
 
 test('progress and cancellation reach the call that they belong to, although two clients use the same ids and tokens', async () => {
-  const gateway = await kept(startGateway({ config: { mcpServers: { s: fixture('echo-stdio.ts') } } }));
-  await gateway.attempted();
+  const gateway = await startTried({ config: { mcpServers: { s: fixture('echo-stdio.ts') } } });
   const [one, two] = [await openSession(gateway.url), await openSession(gateway.url)];
   const slow = (label: string): JsonObject => ({
     id: 7,
@@ -272,10 +252,7 @@ test.each(['legacy', 'modern'])(
   async (era) => {
     const first = await startServer('sdk-server.ts', '--era', era);
     const port = new URL(first.url).port;
-    const gateway = await kept(
-      startGateway({ config: { mcpServers: { s: { url: first.url, isolation: 'shared' } } } }),
-    );
-    await gateway.attempted();
+    const gateway = await startTried({ config: { mcpServers: { s: { url: first.url, isolation: 'shared' } } } });
     const [one, two] = [
       await connectClient('SDK v1', { url: gateway.url }),
       await connectClient('SDK v2 legacy', { url: gateway.url }),

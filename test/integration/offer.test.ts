@@ -1,9 +1,10 @@
 // What the gateway offers: every page of every list, nothing that would break a client, and one answer for what is not to be used.
 import { createHash, randomBytes } from 'node:crypto';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type JsonObject } from '../../src/core/json.ts';
 import { CLIENTS, connectClient } from './harness/clients.ts';
 import { fixture, startGateway } from './harness/gateway.ts';
+import { kept, startTried } from './harness/kept.ts';
 import {
   ask,
   callText,
@@ -17,17 +18,6 @@ import {
 } from './harness/scripted.ts';
 import { startServer } from './harness/servers.ts';
 import { statusOf, statusUntil, until } from './harness/status.ts';
-
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function kept<T extends { stop(): Promise<unknown> }>(starting: Promise<T>): Promise<T> {
-  const started = await starting;
-  cleanups.push(() => started.stop());
-  return started;
-}
 
 const list = (tools: readonly JsonObject[], nextCursor?: string): JsonObject => ({
   resultType: 'complete',
@@ -59,20 +49,17 @@ test('all pages are read; lists that have no end or are too long cost nothing bu
   const circle = await paged((cursor) => list([tool(`t${cursor}`)], String((cursor + 1) % 5)));
   const endless = await paged((cursor) => list([], String(cursor + 1)));
   const crowd = await paged(() => list(Array.from({ length: 10_001 }, (_, index) => tool(`t${index}`))));
-  const gateway = await kept(
-    startGateway({
-      config: {
-        mcpServers: {
-          pages: { url: pages.url },
-          empty: { url: empty.url },
-          circle: { url: circle.url },
-          endless: { url: endless.url },
-          crowd: { url: crowd.url },
-        },
+  const gateway = await startTried({
+    config: {
+      mcpServers: {
+        pages: { url: pages.url },
+        empty: { url: empty.url },
+        circle: { url: circle.url },
+        endless: { url: endless.url },
+        crowd: { url: crowd.url },
       },
-    }),
-  );
-  await gateway.attempted();
+    },
+  });
 
   const names = await toolNames(gateway.url);
 
@@ -88,8 +75,7 @@ test('an entry that is too large for everybody’s list is left out alone, with 
   const server = await paged(() =>
     list([tool('before'), large, tool('after', { description: 'd'.repeat(200 * 1024) })]),
   );
-  const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: server.url } } } }));
-  await gateway.attempted();
+  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url } } } });
 
   expect(await toolNames(gateway.url)).toEqual(['s__before', 's__after']);
   expect((await statusOf(gateway, 's')).warnings).toEqual([
@@ -146,8 +132,7 @@ test.each(CLIENTS)('one malformed definition is left out alone, with a warning: 
       tool('odd but fine', { 'x-unknown': [1], outputSchema: { type: 'object' }, annotations: { readOnlyHint: true } }),
     ]),
   );
-  const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: server.url } } } }));
-  await gateway.attempted();
+  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url } } } });
   const client = await connectClient(kind, { url: gateway.url });
 
   const { tools } = await client.listTools();
@@ -167,22 +152,19 @@ test.each(CLIENTS)('one malformed definition is left out alone, with a warning: 
 
 test('lists and calls agree: what patterns take out of a list is answered as if it did not exist', async () => {
   const server = await kept(startServer('sdk-server.ts', '--era', 'modern'));
-  const gateway = await kept(
-    startGateway({
-      config: {
-        mcpServers: {
-          s: {
-            url: server.url,
-            tools: { allow: ['e*', 'add'], deny: ['echo'] },
-            prompts: { deny: ['greet'] },
-            resources: { deny: ['fixture://bytes', 'fixture://item/{id}'] },
-          },
-          open: { url: server.url },
+  const gateway = await startTried({
+    config: {
+      mcpServers: {
+        s: {
+          url: server.url,
+          tools: { allow: ['e*', 'add'], deny: ['echo'] },
+          prompts: { deny: ['greet'] },
+          resources: { deny: ['fixture://bytes', 'fixture://item/{id}'] },
         },
+        open: { url: server.url },
       },
-    }),
-  );
-  await gateway.attempted();
+    },
+  });
   const url = `${gateway.origin}/mcp/s/s`;
 
   const uris = ((await ask(url, 'resources/list')).result?.resources as { uri: string }[]).map(({ uri }) => uri);
@@ -220,8 +202,7 @@ test('a URI that two servers offer is shown twice, and leads to the first that t
   const config = (deny: string[]) => ({
     mcpServers: { one: { url: one.url, resources: { deny } }, two: { url: two.url } },
   });
-  const gateway = await kept(startGateway({ config: config([]) }));
-  await gateway.attempted();
+  const gateway = await startTried({ config: config([]) });
   const read = async () => {
     const { result, error } = await ask(gateway.url, 'resources/read', { uri: 'x://shared' });
     return (result?.contents as { text: string }[] | undefined)?.[0]?.text ?? error?.message;
@@ -238,10 +219,7 @@ test('a URI that two servers offer is shown twice, and leads to the first that t
 
 test('completions go to the server of their prompt or template', async () => {
   const server = await kept(startServer('sdk-server.ts', '--era', 'modern'));
-  const gateway = await kept(
-    startGateway({ config: { mcpServers: { s: { url: server.url }, t: { url: server.url } } } }),
-  );
-  await gateway.attempted();
+  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url }, t: { url: server.url } } } });
   const complete = async (ref: JsonObject, name: string) =>
     (
       (await ask(gateway.url, 'completion/complete', { ref, argument: { name, value: '1' === name ? '' : 'e' } }))
@@ -269,20 +247,17 @@ test('binary content is the same behind every pair of client and server', async 
   );
   const http = await kept(startServer('sdk-server.ts', '--era', 'modern'));
   const old = await kept(startServer('sdk-v1-server.ts'));
-  const gateway = await kept(
-    startGateway({
-      config: {
-        mcpServers: {
-          own: { url: own.url },
-          http: { url: http.url },
-          old: { url: old.url },
-          pipe: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'modern'),
-          oldpipe: fixture('sdk-v1-server.ts', '--transport', 'stdio'),
-        },
+  const gateway = await startTried({
+    config: {
+      mcpServers: {
+        own: { url: own.url },
+        http: { url: http.url },
+        old: { url: old.url },
+        pipe: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'modern'),
+        oldpipe: fixture('sdk-v1-server.ts', '--transport', 'stdio'),
       },
-    }),
-  );
-  await gateway.attempted();
+    },
+  });
 
   for (const kind of CLIENTS) {
     const client = await connectClient(kind, { url: gateway.url });

@@ -1,14 +1,19 @@
 // How the gateway ends: in order on the first signal, at once on the second, and nothing outlives it.
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { Agent } from 'node:http';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { reasonOf } from '../../src/core/errors.ts';
+import { untilMarked } from '../../fixtures/servers/marks.ts';
 import { alive } from '../upstream/mcp/processes.ts';
 import { connectClient } from './harness/clients.ts';
-import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { fixture, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
 import { callTool } from './harness/modern-call.ts';
+import { startServer } from './harness/servers.ts';
+import { SessionClient } from './harness/session-client.ts';
+import { statusOf, statusUntil } from './harness/status.ts';
 
 const SLOW = 'echo__slow';
 
@@ -74,6 +79,28 @@ test('a gateway that stops takes no new connections', async () => {
   await exit;
 });
 
+test('a gateway that stops starts no server again, while the calls that run elsewhere end well', async () => {
+  const space = workspace({});
+  const starts = join(space.directory, 'starts');
+  const dies = fixture('private-stdio.ts', '--starts', starts);
+  space.write('mcp-gateway.json', { mcpServers: { echo: fixture('echo-stdio.ts'), dies } });
+  const gateway = await startGateway({ space });
+  await gateway.attempted();
+  const { pid = 0 } = await statusOf(gateway, 'dies');
+  const running = callTool(gateway.url, SLOW, { args: { ms: 3_000, label: 'last' } });
+  await untilInFlight(gateway, 1);
+  const stopping = untilLogged(gateway, 'stopping');
+  const exit = gateway.stop();
+  await stopping;
+  process.kill(pid, 'SIGKILL');
+  await untilLogged(gateway, 'server_ended');
+
+  expect((await running).result?.content[0]?.text).toBe('slow last done after 1 steps');
+  expect(await exit).toBe(143);
+  expect(readFileSync(starts, 'utf8').trim().split('\n')).toHaveLength(1);
+  space.remove();
+});
+
 test('a second signal ends the gateway at once, and its servers with it', async () => {
   const gateway = await startSlow();
   const { result } = await callTool(gateway.url, 'echo__pid');
@@ -108,6 +135,22 @@ test('a call that does not end holds the gateway up for 10 s at most, and is tol
   expect(status).toBe(143);
   expect(await cut).not.toBe('answered');
   expect(alive([server])).toEqual([]);
+}, 40_000);
+
+test('calls that do not end are cancelled at their servers before these are let go, over HTTP and over a pipe', async () => {
+  const web = await startServer('sdk-v1-server.ts');
+  const pipe = fixture('sdk-v1-server.ts', '--transport', 'stdio');
+  const gateway = await startGateway({ config: { mcpServers: { web: { url: web.url }, pipe } } });
+  await gateway.attempted();
+  const client = await SessionClient.open(gateway.origin);
+  const labels = ['web', 'pipe'].map((server) => `${server}-${randomUUID()}`);
+  for (const label of labels)
+    client.start(`${label.split('-')[0] ?? ''}__wait_for_cancel`, { label }).catch(() => undefined);
+  for (const server of ['web', 'pipe']) await statusUntil(gateway, server, ({ inFlight }) => inFlight === 1);
+
+  expect(await gateway.stop()).toBe(143);
+  await Promise.all(labels.map(untilMarked));
+  await web.stop();
 }, 40_000);
 
 test('the end of the gateway leaves neither run.json nor a socket that answers, and the state can be used again', async () => {

@@ -1,32 +1,20 @@
 // Servers that speak HTTP+SSE, used through the gateway: what a client sees of them, and how they are found.
 import { createHash } from 'node:crypto';
-import { afterEach, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { connectClient } from './harness/clients.ts';
 import { startGateway, workspace } from './harness/gateway.ts';
+import { kept, startTried } from './harness/kept.ts';
 import { callText, legacy, refuse, startScripted, tool, toolNames } from './harness/scripted.ts';
 import { startServer } from './harness/servers.ts';
 import { statusOf, statusUntil, until } from './harness/status.ts';
-
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-/** Ends with the test, whatever comes of it. */
-async function kept<T extends { stop(): Promise<unknown> }>(starting: Promise<T>): Promise<T> {
-  const started = await starting;
-  cleanups.push(() => started.stop());
-  return started;
-}
 
 const sse = () => kept(startServer('sdk-v1-server.ts', '--transport', 'sse'));
 
 test('a client lists, calls, follows progress, cancels, reads, and hears of changes, as with any other server', async () => {
   const server = await sse();
-  const gateway = await kept(startGateway({ config: { mcpServers: { s: { type: 'sse', url: server.url } } } }));
-  await gateway.attempted();
+  const gateway = await startTried({ config: { mcpServers: { s: { type: 'sse', url: server.url } } } });
   const client = await connectClient('SDK v2 legacy', { url: gateway.url });
-  cleanups.push(() => client.close());
+  onTestFinished(() => client.close());
 
   const { tools } = await client.listTools();
   const progress: number[] = [];
@@ -89,8 +77,7 @@ test.each([400, 404, 405])(
         return undefined;
       }),
     );
-    const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: server.url } } } }));
-    await gateway.attempted();
+    const gateway = await startTried({ config: { mcpServers: { s: { url: server.url } } } });
 
     const { lastError } = await statusOf(gateway, 's');
 
@@ -106,8 +93,7 @@ test('credentials, load and failures of a server are no reason to take it for HT
       return undefined;
     }),
   );
-  const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: server.url } } } }));
-  await gateway.attempted();
+  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url } } } });
 
   expect((await statusOf(gateway, 's')).lastError).toContain('HTTP 503');
   expect(server.seen.map(({ http }) => http)).not.toContain('GET');
@@ -125,12 +111,11 @@ test('a stream that ends takes its calls with it and is opened again; other serv
       ),
     ),
   );
-  const gateway = await kept(
-    startGateway({ config: { mcpServers: { s: { type: 'sse', url: server.url }, other: { url: other.url } } } }),
-  );
-  await gateway.attempted();
+  const gateway = await startTried({
+    config: { mcpServers: { s: { type: 'sse', url: server.url }, other: { url: other.url } } },
+  });
   const client = await connectClient('SDK v2 modern', { url: gateway.url });
-  cleanups.push(() => client.close());
+  onTestFinished(() => client.close());
 
   const running = Promise.withResolvers<void>();
   const lost = client.callTool(

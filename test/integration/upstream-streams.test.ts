@@ -1,29 +1,17 @@
 // Legacy Streamable HTTP servers that close their streams before the answer: to be polled, or because something broke.
-import { afterEach, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { connectClient } from './harness/clients.ts';
 import { startGateway } from './harness/gateway.ts';
+import { kept, startTried } from './harness/kept.ts';
 import { answer, callText, legacy, said, startScripted, tool, type Visit } from './harness/scripted.ts';
 import { startServer } from './harness/servers.ts';
 import { statusOf } from './harness/status.ts';
 
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-/** Ends with the test, whatever comes of it. */
-async function kept<T extends { stop(): Promise<unknown> }>(starting: Promise<T>): Promise<T> {
-  const started = await starting;
-  cleanups.push(() => started.stop());
-  return started;
-}
-
 test('a server that is polled answers every call, with its progress, and hears of a cancellation', async () => {
   const server = await kept(startServer('sdk-v1-server.ts', '--poll', '50'));
-  const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: server.url, isolation: 'shared' } } } }));
-  await gateway.attempted();
+  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url, isolation: 'shared' } } } });
   const client = await connectClient('SDK v2 legacy', { url: gateway.url });
-  cleanups.push(() => client.close());
+  onTestFinished(() => client.close());
 
   const texts = await Promise.all(
     Array.from({ length: 20 }, (_, index) => callText(gateway.url, 's__echo', { text: `call ${index}` })),

@@ -2,9 +2,10 @@
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, expect, test } from 'vitest';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { type JsonObject } from '../../src/core/json.ts';
 import { fixture, startGateway, workspace } from './harness/gateway.ts';
+import { kept, startTried } from './harness/kept.ts';
 import {
   answer,
   ask,
@@ -21,18 +22,7 @@ import {
 import { statusOf, until } from './harness/status.ts';
 
 const directory = realpathSync(mkdtempSync(join(tmpdir(), 'upstreams-')));
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
-
-/** Ends with the test, whatever comes of it. */
-async function kept<T extends { stop(): Promise<unknown> }>(starting: Promise<T>): Promise<T> {
-  const started = await starting;
-  cleanups.push(() => started.stop());
-  return started;
-}
 
 test('the last known offer is served, marked stale, while its server is away; a call fails at once, and works when it is back', async () => {
   const script = modern(
@@ -43,10 +33,7 @@ test('the last known offer is served, marked stale, while its server is away; a 
   const space = workspace({
     mcpServers: { s: { url: server.url }, hangs: fixture('moody-stdio.ts', '--late', '60000') },
   });
-  cleanups.push(() => {
-    space.remove();
-    return Promise.resolve();
-  });
+  onTestFinished(() => space.remove());
   const first = await startGateway({ space });
   await until(
     () => toolNames(first.url),
@@ -78,8 +65,7 @@ test('the last known offer is served, marked stale, while its server is away; a 
 });
 
 test('a process that dies takes its calls with it, says why, and is started again', async () => {
-  const gateway = await kept(startGateway({ config: { mcpServers: { s: fixture('echo-stdio.ts') } } }));
-  await gateway.attempted();
+  const gateway = await startTried({ config: { mcpServers: { s: fixture('echo-stdio.ts') } } });
   const first = await statusOf(gateway, 's');
 
   const lost = callText(gateway.url, 's__slow', { ms: 20_000 });
@@ -214,8 +200,7 @@ test('a server that is overloaded or wants other credentials for one call keeps 
       ),
     ),
   );
-  const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: server.url } } } }));
-  await gateway.attempted();
+  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url } } } });
 
   const slow = callText(gateway.url, 's__slow');
   const finish = await waiting.promise;
@@ -309,15 +294,12 @@ test('news of the offer are heard on the standing stream and on the stream of a 
 });
 
 test('a message over the limit costs the call that it answered, and no other', async () => {
-  const gateway = await kept(
-    startGateway({
-      config: {
-        mcpServers: { s: fixture('moody-stdio.ts'), web: { url: (await hugeOverHttp()).url } },
-        limits: { upstreamMessage: '1MiB' },
-      },
-    }),
-  );
-  await gateway.attempted();
+  const gateway = await startTried({
+    config: {
+      mcpServers: { s: fixture('moody-stdio.ts'), web: { url: (await hugeOverHttp()).url } },
+      limits: { upstreamMessage: '1MiB' },
+    },
+  });
   const never = new AbortController();
   let ended = false;
   const other = ask({ url: gateway.url, signal: never.signal }, 'tools/call', { name: 's__never', arguments: {} }).then(

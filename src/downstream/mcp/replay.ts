@@ -54,19 +54,15 @@ export class Replay {
   find(id: string): ReplayPosition | undefined {
     const [session, stream, event, ...rest] = id.split('-');
     const [number, after] = [positionOf(stream), positionOf(event)];
-    if (
-      session !== this.session ||
-      number === undefined ||
-      after === undefined ||
-      rest.length > 0 ||
-      number > this.last
-    )
+    const isKnown = session === this.session && number !== undefined && number > 0 && number <= this.last;
+    const found = isKnown ? this.streams.get(number) : undefined;
+    // how many events a stream had is forgotten with it
+    if (!isKnown || after === undefined || rest.length > 0 || (found && after > found.sent))
       throw new GatewayError(
         'invalid_request',
         'The Last-Event-ID is of no stream of this session. Open a stream without it.',
       );
-    const found = this.streams.get(number);
-    return !found || (found.over && after >= found.sent) ? undefined : { stream: found, after };
+    return !found || (found.over && after === found.sent) ? undefined : { stream: found, after };
   }
 
   keep(event: KeptEvent): void {
@@ -91,8 +87,9 @@ export class Replay {
   }
 }
 
+/** A number as it was written into an id: no other spelling of it was ever issued. */
 function positionOf(text: string | undefined): number | undefined {
-  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+  return text !== undefined && /^(?:0|[1-9]\d{0,14})$/.test(text) ? Number(text) : undefined;
 }
 
 /** One stream, on whichever connection its client has. */

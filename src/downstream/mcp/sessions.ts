@@ -20,15 +20,25 @@ export interface SessionOwner<S extends HeldSession> {
   readonly kind: abstract new (...given: never) => S;
 }
 
+const UNKNOWN = 'The session is unknown or has ended.';
+const FOREIGN = 'The session belongs to another principal, or to another endpoint.';
+
 export class Sessions {
   private readonly sessions = new Map<string, HeldSession>();
   private readonly most: number;
   private readonly limits: EndpointLimits;
+  private readonly onRefused: (caller: Caller, reason: string) => void;
   private readonly sweeper: NodeJS.Timeout;
 
-  constructor(most: number, limits: EndpointLimits) {
+  /** `onRefused` is told of every caller that named a session which is not its own, and why; the caller is not told which it was. */
+  constructor(
+    most: number,
+    limits: EndpointLimits,
+    onRefused: (caller: Caller, reason: string) => void = () => undefined,
+  ) {
     this.most = most;
     this.limits = limits;
+    this.onRefused = onRefused;
     this.sweeper = setInterval(() => this.sweep(), limits.sweepMs).unref();
   }
 
@@ -55,6 +65,7 @@ export class Sessions {
       session.lastUsed = this.limits.now();
       return session;
     }
+    this.onRefused(caller, session && !own ? FOREIGN : UNKNOWN);
     throw new GatewayError(
       'session_unknown',
       'The session is unknown or has ended; start a new one with `initialize`.',

@@ -39,6 +39,8 @@ export interface ParkedCallOptions {
   readonly asked?: () => void;
   /** Whether no two questions ever have the same key (tasks extension, Task Update Requests). */
   readonly uniqueKeys?: boolean;
+  /** Whether the server is asked for progress though this caller does not want it: one who retries may (wire.md, Questions 5). */
+  readonly wantsProgress?: boolean;
 }
 
 /** The exchange that the server sees; whoever retries the call takes the place of the caller before. */
@@ -66,7 +68,7 @@ export class ParkedCall implements Exchange {
     this.asked = options.asked;
     if (options.uniqueKeys === true) this.usedKeys = new Set();
     this.capabilities = exchange.capabilities;
-    this.wantsProgress = exchange.wantsProgress;
+    this.wantsProgress = exchange.wantsProgress || options.wantsProgress === true;
     this.logLevel = exchange.logLevel;
     this.early = new Map(Object.entries(isObject(params.inputResponses) ? params.inputResponses : {}));
   }

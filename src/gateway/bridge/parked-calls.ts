@@ -34,17 +34,21 @@ interface Parked {
 
 export interface ParkedCallsOptions {
   readonly states: RequestStates;
+  /** Whether a server is known to ask: then what only a retry may want is wanted of it at once. */
+  readonly mayAsk: (server: string) => boolean;
   /** Aborted when the gateway stops. */
   readonly stopping: CancelSignal;
 }
 
 export class ParkedCalls {
   private readonly states: RequestStates;
+  private readonly mayAsk: (server: string) => boolean;
   private readonly stopping: CancelSignal;
   private readonly parked = new Map<string, Parked>();
 
-  constructor({ states, stopping }: ParkedCallsOptions) {
+  constructor({ states, mayAsk, stopping }: ParkedCallsOptions) {
     this.states = states;
+    this.mayAsk = mayAsk;
     this.stopping = stopping;
     stopping.onAbort(() => {
       // who waits for a call gets its end, like the callers of all others
@@ -54,7 +58,7 @@ export class ParkedCalls {
 
   /** Runs a call whose server may ask; its reply is that of the server, or a round of questions. */
   async begin(call: Call, target: Target, run: (exchange: Exchange) => Promise<Reply>): Promise<Reply> {
-    const running = new ParkedCall(call);
+    const running = new ParkedCall(call, { wantsProgress: this.mayAsk(target.server) });
     running.attach(call.exchange);
     running.run(run(running));
     const parked: Parked = {

@@ -31,14 +31,20 @@ export class RequestStates {
 
   /** The state of a call's retry; undefined on its first request. Throws `invalid_params` for one that is not of this call, or too old. */
   open(call: Call, target: Target): RequestState | undefined {
-    const { requestState } = call.params;
-    if (requestState === undefined) return undefined;
-    const inside =
-      typeof requestState === 'string' ? unseal(requestState, bindingOf(call, target), this.keyring.all) : undefined;
-    const { until, ...state } =
-      inside === undefined ? { until: 0 } : (JSON.parse(inside) as RequestState & { until: number });
-    if (until >= Date.now()) return state;
+    if (call.params.requestState === undefined) return undefined;
+    const state = this.valid(call, target);
+    if (state) return state;
     throw staleState();
+  }
+
+  /** The same; undefined also for one that is not of this call, or too old. */
+  valid(call: Call, target: Target): RequestState | undefined {
+    const { requestState } = call.params;
+    if (typeof requestState !== 'string') return undefined;
+    const inside = unseal(requestState, bindingOf(call, target), this.keyring.all);
+    if (inside === undefined) return undefined;
+    const { until, ...state } = JSON.parse(inside) as RequestState & { until: number };
+    return until >= Date.now() ? state : undefined;
   }
 
   seal(call: Call, target: Target, state: RequestState): string {

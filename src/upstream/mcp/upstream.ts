@@ -9,13 +9,14 @@ import { InFlight } from '../../core/in-flight.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { type LogLevel } from '../../protocol/mcp/meta.ts';
 import { type CallerFacts, type Owner, ownerOf } from './instances/affinity.ts';
-import { Circuit } from './instances/circuit.ts';
+import { Circuit, isServerFailure } from './instances/circuit.ts';
 import { type ConnectContext } from './connect/connect.ts';
 import { type Connection, type ConnectionRequest } from './connect/connection.ts';
 import { isUnreachable } from './wire/http-errors.ts';
 import { Instance, type InstanceEvent, type InstanceHandlers, lostAgain, occupy } from './instances/instance.ts';
 import { Isolation } from './instances/isolation.ts';
 import { KnownOffer } from './offer/known-offer.ts';
+import { Noise } from './instances/noise.ts';
 import { OwnedInstances } from './instances/owned-instances.ts';
 import { RecentErrors } from './instances/recent-errors.ts';
 import { ResourceSubscriptions } from './offer/resource-subscriptions.ts';
@@ -53,10 +54,6 @@ export interface UpstreamReply {
 
 const UNSUPPORTED_VERSION = -32022;
 
-/** Lines of noise that are kept beside stderr. */
-const MAX_NOISE = 20;
-const MAX_NOISE_LENGTH = 1_000;
-
 export class Upstream {
   config: ServerConfig;
   private readonly context: UpstreamContext;
@@ -75,7 +72,7 @@ export class Upstream {
   /** How often an instance of an owner was lost, or its session. */
   private ownedLosses = 0;
   private readonly inFlight = new InFlight();
-  private noise: string[] = [];
+  private readonly noise: Noise;
   /** Instances that are out of use and not gone yet. */
   private readonly ending = new Set<Instance>();
   /** Takes secrets out of what the server says. */
@@ -86,6 +83,7 @@ export class Upstream {
     this.config = config;
     this.context = context;
     this.clean = textCleaner(config.secrets);
+    this.noise = new Noise(this.clean);
     this.subscriptions = new ResourceSubscriptions(config.name, config.timeouts.total);
     this.isolation = new Isolation(config, context.traits);
     this.known = new KnownOffer({
@@ -124,6 +122,11 @@ export class Upstream {
   /** What it speaks, as far as that is known. */
   get era(): Era | undefined {
     return this.shared.current?.connection.era;
+  }
+
+  /** Whether it is known to put questions to its callers. */
+  get mayAsk(): boolean {
+    return this.isolation.mayAsk;
   }
 
   /** Whether there is anybody to whom it offers something else than to everybody. */
@@ -184,7 +187,7 @@ export class Upstream {
     const owner = this.ownerOf(caller);
     return owner
       ? this.owned.follow(owner, { uri, holder }, caller.exchange.signal)
-      : this.subscriptions.add(uri, holder, this.shared.current);
+      : this.subscriptions.follow({ uri, holder }, this.shared, caller.exchange.signal);
   }
 
   unfollow(uri: string, holder: string): void {
@@ -199,8 +202,15 @@ export class Upstream {
     else this.shared.current?.raiseLevel(level);
   }
 
+  /** Starts nothing any more that no call waits for; `stop` follows. */
+  rest(): void {
+    this.shared.rest();
+    this.owned.rest();
+  }
+
   /** Lets calls in flight finish, for at most `limitMs`, then stops. New calls are not sent here any more by then. */
   async drain(limitMs: number): Promise<void> {
+    this.rest();
     await this.inFlight.settled(limitMs);
     await this.stop();
   }
@@ -232,13 +242,13 @@ export class Upstream {
       isolation: this.isolation.status(),
       instances: [...(current ? [current.status()] : []), ...this.owned.status()],
       offered: { ...offered, warnings: [...this.known.problems, ...offered.warnings] },
-      tail: [...(process?.stderrTail() ?? []), ...this.noise],
+      tail: [...(process?.stderrTail() ?? []), ...this.noise.lines],
     });
   }
 
   private async perform(request: ConnectionRequest, caller: CallerFacts): Promise<UpstreamReply> {
     const pass = this.circuit.admit();
-    if (pass === undefined) throw this.circuitOpen();
+    if (pass === undefined) throw this.circuit.refusal(this.config.name);
     try {
       const answered = await this.performAs(this.ownerOf(caller), request);
       this.circuit.succeeded();
@@ -303,8 +313,7 @@ export class Upstream {
    * instance of one owner, who alone has to do with it.
    */
   private judged(error: unknown, owner?: Owner): unknown {
-    const counts = error instanceof SessionLost || (error instanceof GatewayError && COUNTED.has(error.code));
-    if (!counts) return error;
+    if (!isServerFailure(error)) return error;
     this.errors.note(this.clean(reasonOf(error)));
     if (owner === undefined && this.circuit.failed())
       this.context.onEvent('circuit_opened', { server: this.config.name, reason: this.clean(reasonOf(error)) });
@@ -315,7 +324,7 @@ export class Upstream {
     return this.open(owner, signal).catch((error: unknown) => {
       if (signal.aborted) throw error;
       // nobody would notice that the connection which everybody shares has lost its server too
-      if (error instanceof GatewayError && error.code === 'upstream_unreachable')
+      if (error instanceof GatewayError && isUnreachable(error.cause))
         this.shared.current?.drop({ reason: error.message, kind: 'replaced' });
       throw this.judged(error);
     });
@@ -363,7 +372,7 @@ export class Upstream {
     updated: (uri, owner) => this.context.onResourceUpdated(this.config.name, uri, owner?.key),
     taskChanged: (instance, task) => this.context.onTask(this.config.name, instance.id, task),
     asked: (method) => this.learn('asks', `it asked ${method.slice(0, 64)}`),
-    noise: (what) => this.note(what),
+    noise: (what) => this.noise.note(what),
     event: (event, detail) => this.context.onEvent(event, detail),
     lost: (instance, { kind }) => {
       this.ending.add(instance);
@@ -399,12 +408,6 @@ export class Upstream {
     return this.shared.unavailable();
   }
 
-  private circuitOpen(): GatewayError {
-    const { name } = this.config;
-    const message = `The server "${name}" is not given calls for now: the last ones failed. It is tried again in ${Math.max(1, Math.ceil(this.circuit.retryAfterMs / 1000))} s.`;
-    return new GatewayError('upstream_unreachable', message);
-  }
-
   /** Whether a failure shows that the server saw nothing of the request; then the connection is opened anew. */
   private mayRepeat(error: unknown, instance: Instance): boolean {
     if (!(error instanceof SessionLost) && !isUnreachable(error)) return false;
@@ -419,18 +422,4 @@ export class Upstream {
     instance.drop({ reason: 'it no longer speaks the version that it spoke', kind: 'replaced' });
     return true;
   }
-
-  private note(what: string): void {
-    this.noise.push(this.clean(what.slice(0, 2 * MAX_NOISE_LENGTH)).slice(0, MAX_NOISE_LENGTH));
-    if (this.noise.length > MAX_NOISE) this.noise.shift();
-  }
 }
-
-/** Failures that say that the server cannot serve just now. */
-const COUNTED = new Set<string>([
-  'upstream_unreachable',
-  'upstream_closed',
-  'upstream_timed_out',
-  'upstream_protocol',
-  'upstream_failed',
-]);

@@ -115,6 +115,28 @@ describe('What is kept', () => {
     expect(() => replay.find(id)).toThrow('no stream of this session');
   });
 
+  test('is not found by ids of the session that were made up, be their stream running, over or none', () => {
+    const { replay, open, lastId } = setup();
+    const [live, over] = [open(), open()];
+    for (const { stream } of [live, over]) stream.send('""');
+    over.stream.end('""');
+    const id = lastId(live.wire);
+
+    for (const wrong of ['-0-0', '-0-1', '-1-2', '-01-1', '-1-01', '-1-00', '-2-3', '-3-1'])
+      expect(() => replay.find(id.replace(/-1-1$/, wrong)), wrong).toThrow('no stream of this session');
+  });
+
+  test('has nothing more for an id that was given out, of a stream of which nothing is kept any more', () => {
+    const { replay, open, lastId } = setup({ replayEvents: 1 });
+    const [over, live] = [open(), open()];
+    over.stream.send('"over"');
+    const id = lastId(over.wire);
+    over.stream.end();
+    live.stream.send('"live"');
+
+    expect(replay.find(id)).toBeUndefined();
+  });
+
   test('is not found by ids of other sessions, of streams that never were, or with more to them', () => {
     const [one, other] = [setup(), setup()];
     const [mine, foreign] = [one.open(), other.open()];

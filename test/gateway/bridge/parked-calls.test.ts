@@ -45,7 +45,7 @@ function caller(params: JsonObject = {}, principal = 'alice', capabilities: Json
 function world() {
   const stopping = new Cancellation();
   const states = new RequestStates(new Keyring(temporaryFolder()));
-  const parked = new ParkedCalls({ states, stopping: stopping.signal });
+  const parked = new ParkedCalls({ states, mayAsk: () => true, stopping: stopping.signal });
   const resume = ({ call }: Caller) => {
     const state = states.open(call, TARGET)?.parked;
     if (!state) throw new Error('the state names no parked call');
@@ -114,6 +114,22 @@ test('a caller that leaves after it was asked cancels nothing; before that, and 
   third.leaving.abort();
   await expect(replied(reply)).rejects.toThrow();
   expect(after.wasCancelled()).toBe(true);
+});
+
+test('progress is wanted of a server that may ask though the first request does not, and a retry that does hears it', async () => {
+  const { parked, resume } = world();
+  const server = asking();
+  const run = async (exchange: Exchange) => {
+    const reply = await server.run(exchange);
+    exchange.progress({ progress: 1 });
+    return reply;
+  };
+  const requestState = await stateOf(parked.begin(caller().call, TARGET, run));
+  const retry = caller({ requestState, inputResponses: { q1: YES } });
+  await replied(resume(retry));
+
+  expect(server.exchange()?.wantsProgress).toBe(true);
+  expect(retry.progress).toEqual([{ progress: 1 }]);
 });
 
 test('a call that several wait for is cancelled when the last of them leaves, and the latest hears its progress', async () => {

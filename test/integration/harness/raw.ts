@@ -22,6 +22,8 @@ export interface Sent {
   readonly path?: string;
   readonly headers?: HeaderList;
   readonly body?: string | Buffer;
+  /** The loopback address that it comes from. */
+  readonly from?: string;
 }
 
 export interface Answer {
@@ -34,7 +36,10 @@ export interface Answer {
 const agent = new Agent({ keepAlive: false });
 
 /** Sends one request without waiting for what comes of it. A header with a list of values is sent once for each. */
-export function open(origin: string, { method = 'POST', path = '/mcp', headers = {}, body }: Sent): ClientRequest {
+export function open(
+  origin: string,
+  { method = 'POST', path = '/mcp', headers = {}, body, from }: Sent,
+): ClientRequest {
   const { hostname, port, host } = new URL(origin);
   const lines = Object.entries({ Host: host, ...headers }).flatMap(([name, value]) =>
     [value].flat().map((one): [string, string] => [name, one]),
@@ -47,6 +52,7 @@ export function open(origin: string, { method = 'POST', path = '/mcp', headers =
     method,
     path,
     agent,
+    ...(from !== undefined && { localAddress: from }),
     setHost: false,
     headers: lines.flat() as unknown as Record<string, string>, // Node takes a flat list too, which alone can repeat a name
   });
@@ -241,6 +247,8 @@ export interface EventStream {
   readonly inbox: Inbox;
   /** Where messages go, once HTTP+SSE has said so. */
   readonly endpoint: Promise<string>;
+  /** The id of the first event that has one. */
+  readonly firstId: Promise<string>;
   /** Every byte that came, comments too. */
   raw(): string;
   /** Closes the connection, as a client that goes away does. */
@@ -255,8 +263,10 @@ export async function stream(origin: string, sent: Sent): Promise<EventStream> {
   const [response] = (await once(request, 'response')) as [IncomingMessage];
   const inbox = new Inbox();
   const endpoint = Promise.withResolvers<string>();
+  const firstId = Promise.withResolvers<string>();
   const parser = createParser({
-    onEvent: ({ event, data }) => {
+    onEvent: ({ event, data, id }) => {
+      if (id !== undefined) firstId.resolve(id);
       if (event === 'endpoint') endpoint.resolve(data);
       else if (data !== '') inbox.add(data);
     },
@@ -274,6 +284,7 @@ export async function stream(origin: string, sent: Sent): Promise<EventStream> {
     headers: response.headers,
     inbox,
     endpoint: endpoint.promise,
+    firstId: firstId.promise,
     raw: () => raw,
     close: () => request.destroy(),
     ended,

@@ -25,15 +25,34 @@ export interface Owner {
   readonly capabilities: JsonObject;
 }
 
+/** Owners of the callers that outlive a call: a session is one caller's, and declares once what it can do. */
+const ownersOf: Readonly<Record<'session' | 'principal', WeakMap<ClientSession, Owner>>> = {
+  session: new WeakMap(),
+  principal: new WeakMap(),
+};
+
 /** The owner of the instance that a call runs on; undefined where everybody shares one. */
 export function ownerOf(sharing: Sharing, caller: CallerFacts): Owner | undefined {
   if (sharing === 'shared') return undefined;
-  const { session, principal } = caller;
-  const capabilities = declarable(caller.exchange.capabilities);
-  if (sharing === 'session' && session)
-    return { key: session.key, label: `${session.key} of ${principal.id}`, session, capabilities };
-  // callers of one principal may differ in what they can answer, and an instance declares it only once
-  return { key: `${principal.id} ${JSON.stringify(capabilities)}`, label: principal.id, capabilities };
+  const { session } = caller;
+  if (!session) return principalOf(caller);
+  const known = ownersOf[sharing].get(session);
+  if (known) return known;
+  const owner = sharing === 'session' ? sessionOf(caller, session) : principalOf(caller);
+  ownersOf[sharing].set(session, owner);
+  return owner;
+}
+
+function sessionOf({ principal, exchange }: CallerFacts, session: ClientSession): Owner {
+  const label = `${session.key} of ${principal.id}`;
+  return { key: session.key, label, session, capabilities: declarable(exchange.capabilities) };
+}
+
+/** Callers of one principal may differ in what they can answer, and an instance declares it only once. */
+function principalOf({ principal, exchange }: CallerFacts): Owner {
+  const capabilities = declarable(exchange.capabilities);
+  const declared = capabilities === NOTHING ? '{}' : JSON.stringify(capabilities);
+  return { key: `${principal.id} ${declared}`, label: principal.id, capabilities };
 }
 
 /** The keys of every owner that a caller can be. */
@@ -42,11 +61,15 @@ export function ownerKeys(caller: CallerFacts): ReadonlySet<string> {
   return new Set(owners.filter((key) => key !== undefined));
 }
 
+/** What most callers declare, without an object for each of their calls. */
+const NOTHING: JsonObject = Object.freeze({});
+
 /**
  * What of a caller's capabilities is declared upstream: what a server may ask of it. Everything else, extensions too, would promise
  * what the gateway does not carry (wire.md, What the gateway offers).
  */
 export function declarable({ elicitation, sampling, roots }: JsonObject): JsonObject {
+  if (elicitation === undefined && sampling === undefined && roots === undefined) return NOTHING;
   return {
     ...(isObject(elicitation) && { elicitation: flags(elicitation, ['form', 'url']) }),
     ...(isObject(sampling) && { sampling: flags(sampling, ['tools', 'context']) }),

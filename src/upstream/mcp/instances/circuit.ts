@@ -1,10 +1,27 @@
 // A circuit breaker: a server whose calls keep failing is not given more of them, but for a probe now and then.
+import { GatewayError } from '../../../core/errors.ts';
+import { untilTriedAgain } from '../connect/backoff.ts';
+import { SessionLost } from '../wire/wire.ts';
 
 /** Failures in a row that open it. */
 const THRESHOLD = 5;
 /** How long it stays open the first time; doubled by every probe that fails. */
 const FIRST_OPEN_MS = 5_000;
 const MOST_OPEN_MS = 60_000;
+
+/** Failures that say that the server cannot serve just now. */
+const FAILURES = new Set<string>([
+  'upstream_unreachable',
+  'upstream_closed',
+  'upstream_timed_out',
+  'upstream_protocol',
+  'upstream_failed',
+]);
+
+/** Whether a failure says something of the server; that a caller gave up, or that the gateway itself refused, does not. */
+export function isServerFailure(error: unknown): boolean {
+  return error instanceof SessionLost || (error instanceof GatewayError && FAILURES.has(error.code));
+}
 
 export type CircuitState = 'closed' | 'open' | 'half-open';
 
@@ -40,6 +57,12 @@ export class Circuit {
     if (this.probing || this.state === 'open') return undefined;
     this.probing = true;
     return 'probe';
+  }
+
+  /** Why no call is let through now. */
+  refusal(server: string): GatewayError {
+    const reason = `The server "${server}" is not given calls for now: the last ones failed.`;
+    return new GatewayError('upstream_unreachable', untilTriedAgain(reason, this.retryAfterMs));
   }
 
   /** The server answered. */

@@ -1,7 +1,7 @@
 // What one session or principal has of a server: its instances, what it follows, and how often starting them failed.
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { type Owner } from './affinity.ts';
-import { backoffMs, STABLE_MS } from '../connect/backoff.ts';
+import { backoffMs, STABLE_MS, untilTriedAgain } from '../connect/backoff.ts';
 import { type Instance } from './instance.ts';
 import { ResourceSubscriptions } from '../offer/resource-subscriptions.ts';
 
@@ -53,11 +53,8 @@ export class Holding {
   requireTryable(): void {
     const { failures, lastFailure } = this;
     if (failures < PATIENCE || !lastFailure || lastFailure.retryAt <= performance.now()) return;
-    const seconds = Math.max(1, Math.ceil((lastFailure.retryAt - performance.now()) / 1000));
-    throw new GatewayError(
-      'upstream_unreachable',
-      `An instance of the server "${this.server}" could not be started for this caller ${failures} times in a row: ${lastFailure.why} It is tried again in ${seconds} s.`,
-    );
+    const reason = `An instance of the server "${this.server}" could not be started for this caller ${failures} times in a row: ${lastFailure.why}`;
+    throw new GatewayError('upstream_unreachable', untilTriedAgain(reason, lastFailure.retryAt - performance.now()));
   }
 
   /** Follows a resource on the instance that tells of the others, or on this one if there is none yet. Throws GatewayError. */

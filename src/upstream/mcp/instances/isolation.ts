@@ -39,12 +39,17 @@ export class Isolation {
     return this.learned.size === 0 || this.era === 'modern' ? 'shared' : 'session';
   }
 
+  /** It was seen to put questions to its callers. */
+  get mayAsk(): boolean {
+    return this.learned.has('asks');
+  }
+
   /**
    * The server asks, and its transport does not say for which call: an instance runs one call at a time. Over Streamable HTTP the
    * stream says it.
    */
   get asksAnonymously(): boolean {
-    return this.transport !== 'streamable-http' && this.era !== 'modern' && this.learned.has('asks');
+    return this.transport !== 'streamable-http' && this.era !== 'modern' && this.mayAsk;
   }
 
   /** Remembers how the server behaves; returns whether that was news. */

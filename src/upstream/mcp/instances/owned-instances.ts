@@ -32,6 +32,7 @@ export class OwnedInstances {
   private count = 0;
   private readonly queue: InstanceQueue;
   private sweeper: NodeJS.Timeout | undefined;
+  private resting = false;
   private stopped = false;
 
   constructor(options: OwnedOptions) {
@@ -100,6 +101,12 @@ export class OwnedInstances {
 
   instancesOf(owner: Owner): readonly Instance[] {
     return [...(this.holdings.get(owner.key)?.instances ?? [])];
+  }
+
+  /** Brings no instance back that no call waits for. */
+  rest(): void {
+    this.resting = true;
+    for (const { reopening } of this.holdings.values()) clearTimeout(reopening);
   }
 
   /** Ends every instance; resolves when none is being opened any more. */
@@ -225,7 +232,7 @@ export class OwnedInstances {
 
   /** What is followed must be heard of, so the owner's instance comes back without being used. */
   private reopenLater(holding: Holding): void {
-    if (holding.ending.signal.aborted || holding.reopening !== undefined) return;
+    if (this.resting || holding.ending.signal.aborted || holding.reopening !== undefined) return;
     holding.reopening = setTimeout(
       () => {
         holding.reopening = undefined;

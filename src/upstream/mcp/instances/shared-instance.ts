@@ -1,9 +1,10 @@
 // The instance of a server that everybody shares: kept alive, tried again after failures, put to rest when nobody uses it.
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ServerConfig } from '../../../config/config.ts';
 import { type CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
-import { backoffMs, STABLE_MS } from '../connect/backoff.ts';
+import { backoffMs, STABLE_MS, untilTriedAgain } from '../connect/backoff.ts';
 import { type Instance, type Loss } from './instance.ts';
 import { type RecentErrors } from './recent-errors.ts';
 import { type UpstreamState } from '../status.ts';
@@ -42,6 +43,8 @@ export class SharedInstance {
   /** Monotonic ms. */
   private readyAt = Infinity;
   private usedLately = true;
+  /** Whether nothing is opened any more that no call waits for. */
+  private resting = false;
   private entered: UpstreamState;
 
   constructor(options: SharedOptions) {
@@ -116,6 +119,15 @@ export class SharedInstance {
     this.enter('connecting');
   }
 
+  /**
+   * Goes on with what is open, and tries no more what failed, since everything is stopped soon. What a call in flight needs and did not
+   * fail is still opened.
+   */
+  rest(): void {
+    this.resting = true;
+    this.nextAttemptAt = undefined;
+  }
+
   /** Opens nothing any more and lets go of what is open; `ended` resolves when the last attempt is over. */
   stop(): { ended: Promise<void> } {
     this.stopping.abort();
@@ -133,10 +145,9 @@ export class SharedInstance {
     if (this.entered === 'stopped') return new GatewayError('shutting_down', `The server "${name}" is being stopped.`);
     const why = this.options.errors.last?.message ?? 'it has not been reached yet';
     const wait = this.nextAttemptAt === undefined ? undefined : this.nextAttemptAt - Date.now();
-    const next = wait === undefined ? '' : ` It is tried again in ${Math.max(1, Math.ceil(wait / 1000))} s.`;
     return new GatewayError(
       'upstream_unreachable',
-      `The server "${name}" is not available: ${/[.!?]$/.test(why) ? why : `${why}.`}${next}`,
+      untilTriedAgain(`The server "${name}" is not available: ${why}`, wait),
     );
   }
 
@@ -150,7 +161,7 @@ export class SharedInstance {
       again = kind !== 'unused';
       if (performance.now() - this.readyAt > STABLE_MS) this.failures = 0;
       if (kind === 'failed') await this.backOff(reason);
-      else if (kind === 'unused') {
+      else if (kind === 'unused' || this.resting) {
         this.enter('idle');
         await this.untilWoken();
       }
@@ -162,10 +173,11 @@ export class SharedInstance {
     this.failures += Math.max(1, this.begins);
     const wait = backoffMs(this.failures);
     this.options.errors.note(reason);
-    this.nextAttemptAt = Date.now() + wait;
+    if (!this.resting) this.nextAttemptAt = Date.now() + wait;
     this.enter('waiting');
     this.firstAttempt.resolve();
     await delay(wait, undefined, { signal: this.stopping.signal, ref: false }).catch(() => undefined);
+    if (this.resting && !this.isStopping()) await once(this.stopping.signal, 'abort');
     this.nextAttemptAt = undefined;
     if (!this.isStopping()) this.enter('connecting');
   }

@@ -1,4 +1,5 @@
 // Subscriptions to resources of one server: counted by holder, made once upstream, made again after a reconnect.
+import { type CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import { isObject } from '../../../core/json.ts';
 import { type Connection } from '../connect/connection.ts';
@@ -15,8 +16,14 @@ export interface Live {
 
 interface Followed {
   readonly holders: Set<string>;
-  /** Settles with the server's subscription. */
-  readonly ready: Promise<void>;
+  /** Settles with the server's subscription on the connection that there is, or was last. */
+  ready: Promise<void>;
+}
+
+/** The connection to a server, or the way to get one. */
+interface Connecting {
+  readonly current: Live | undefined;
+  acquire(signal: CancelSignal): Promise<Live>;
 }
 
 /** Who follows what; survives the connection. */
@@ -35,6 +42,28 @@ export class ResourceSubscriptions {
     return this.followed.size;
   }
 
+  /**
+   * Follows a resource for a holder, on a server that is started for it if need be. At one that is down the subscription stands, and is
+   * made when it is back. Throws GatewayError where the server refuses it, or the caller gives up.
+   */
+  async follow(
+    { uri, holder }: { uri: string; holder: string },
+    connecting: Connecting,
+    signal: CancelSignal,
+  ): Promise<void> {
+    await this.add(uri, holder, connecting.current);
+    if (connecting.current) return;
+    try {
+      await connecting.acquire(signal);
+    } catch (error) {
+      if (!signal.aborted) return;
+      this.remove(uri, holder, undefined);
+      throw error;
+    }
+    const entry = this.followed.get(uri); // `resume` has begun to subscribe by now
+    if (entry) await this.settled(uri, entry);
+  }
+
   /** Follows a resource for a holder; the first holder makes the server's subscription, the others wait for it. Throws GatewayError. */
   async add(uri: string, holder: string, live: Live | undefined): Promise<void> {
     const known = this.followed.get(uri);
@@ -47,12 +76,7 @@ export class ResourceSubscriptions {
     const ready = live ? this.subscribe(uri, live) : Promise.resolve();
     const entry = { holders: new Set([holder]), ready };
     this.followed.set(uri, entry);
-    try {
-      await ready;
-    } catch (error) {
-      if (this.followed.get(uri) === entry) this.followed.delete(uri);
-      throw error;
-    }
+    await this.settled(uri, entry);
   }
 
   /** The last holder that lets go ends the server's subscription. */
@@ -71,7 +95,18 @@ export class ResourceSubscriptions {
 
   /** Subscribes anew on a new connection. */
   async resume(live: Live): Promise<void> {
-    await Promise.allSettled([...this.followed.keys()].map((uri) => this.subscribe(uri, live)));
+    const made = [...this.followed].map(([uri, entry]) => (entry.ready = this.subscribe(uri, live)));
+    await Promise.allSettled(made);
+  }
+
+  /** What the server refuses is not followed. */
+  private async settled(uri: string, entry: Followed): Promise<void> {
+    try {
+      await entry.ready;
+    } catch (error) {
+      if (this.followed.get(uri) === entry) this.followed.delete(uri);
+      throw error;
+    }
   }
 
   private async subscribe(uri: string, { connection, watch }: Live): Promise<void> {

@@ -10,7 +10,7 @@ import { brokenAnswerId, readInbound } from './inbound.ts';
 import { Pending } from './pending.ts';
 import { RateLimit } from './rate-limit.ts';
 import { Unasked } from './unasked.ts';
-import { MAX_IN_FLIGHT, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
+import { closed, MAX_IN_FLIGHT, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
 
 export interface ChannelOptions {
   readonly server: string;
@@ -38,6 +38,7 @@ export class Channel {
   private garbage = 0;
   private readonly garbageRate = new RateLimit(MAX_GARBAGE_PER_SECOND);
   private gone: string | undefined;
+  private closing = false;
   /** Messages that came, of whatever kind. */
   private heard = 0;
   private asking = false;
@@ -108,6 +109,12 @@ export class Channel {
     if (!line.ended) this.giveUp(`it wrote a line of more than ${line.bytes} bytes without an end`);
   }
 
+  /** Takes no requests any more, and cancels those in flight, so that the server hears of it before the channel is closed. */
+  close(reason: GatewayError): void {
+    this.closing = true;
+    for (const pending of this.pending.all()) pending.abandon(reason);
+  }
+
   /** The channel is gone: whatever waits on it fails, with `error` where something says more than the reason. */
   lose(reason: string, error?: GatewayError): void {
     if (this.gone !== undefined) return;
@@ -125,6 +132,7 @@ export class Channel {
     const { server } = this.options;
     if (this.gone !== undefined)
       return new GatewayError('upstream_closed', `The server "${server}" is gone: ${this.gone}`);
+    if (this.closing) return closed(server);
     if (this.pending.size < MAX_IN_FLIGHT) return undefined;
     const message = `The server "${server}" has ${MAX_IN_FLIGHT} requests in flight; try again shortly.`;
     return new GatewayError('overloaded', message);
@@ -144,7 +152,7 @@ export class Channel {
    * without a word, would let every call after this one run out too. Any message is a sign of life.
    */
   private async askForLife(): Promise<void> {
-    if (this.asking || this.gone !== undefined) return;
+    if (this.asking || this.closing || this.gone !== undefined) return;
     this.asking = true;
     const { heard } = this;
     await this.request({ method: 'ping', params: {}, totalMs: this.options.aliveMs }).catch(() => undefined);

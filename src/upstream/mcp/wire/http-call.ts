@@ -122,12 +122,6 @@ export class HttpCall implements ExchangeHandlers {
     this.pending.fail(error);
   }
 
-  /** Ends the call because its connection ends. */
-  close(reason: GatewayError): void {
-    this.fail(reason);
-    this.exchange?.abort(reason);
-  }
-
   end(error?: Error): void {
     this.lingering?.clear();
     if (this.pending.done) return;

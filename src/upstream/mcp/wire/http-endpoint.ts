@@ -1,4 +1,5 @@
 // Sending HTTP requests to one server: its URL, its credentials, and what is open of them.
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Dispatcher } from 'undici';
 import { GatewayError } from '../../../core/errors.ts';
 import { type Secret } from '../../../core/secret.ts';
@@ -37,6 +38,9 @@ export class HttpEndpoint {
   private readonly path: string;
   private readonly open = new Slots<HttpExchange>();
   private readonly turns = new Turns();
+  /** Messages that the server has not taken yet. */
+  private posting = 0;
+  private emptied: PromiseWithResolvers<void> | undefined;
 
   constructor(options: HttpEndpointOptions) {
     this.options = options;
@@ -73,11 +77,24 @@ export class HttpEndpoint {
       return Promise.reject(new GatewayError('overloaded', message));
     }
     return new Promise((resolve, reject) => {
-      this.send(
-        { method: 'POST', ...to, body },
-        { end: (error) => (error ? reject(transportError(server, error, timeouts)) : resolve()) },
-      );
+      const end = (error?: Error) => {
+        if (--this.posting === 0) this.emptied?.resolve();
+        if (error) reject(transportError(server, error, timeouts));
+        else resolve();
+      };
+      this.posting++;
+      this.send({ method: 'POST', ...to, body }, { end });
     });
+  }
+
+  /** Resolves when the server has taken every message, or after `limitMs`. */
+  async flush(limitMs: number): Promise<void> {
+    if (this.posting === 0) return;
+    const limit = new AbortController();
+    this.emptied ??= Promise.withResolvers();
+    const late = delay(limitMs, undefined, { signal: limit.signal, ref: false }).catch(() => undefined);
+    await Promise.race([this.emptied.promise, late]);
+    limit.abort();
   }
 
   /** Ends every exchange. */

@@ -12,7 +12,16 @@ import { HttpSession } from './http-session.ts';
 import { readInbound } from './inbound.ts';
 import { StandingStream } from './standing-stream.ts';
 import { Unasked } from './unasked.ts';
-import { MAX_IN_FLIGHT, type Timeouts, type Wire, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
+import {
+  closed,
+  FLUSH_MS,
+  MAX_IN_FLIGHT,
+  type Timeouts,
+  type Wire,
+  type WireEvents,
+  type WireReply,
+  type WireRequest,
+} from './wire.ts';
 
 export interface HttpWireOptions {
   readonly server: string;
@@ -42,6 +51,7 @@ export class HttpWire implements Wire {
   private stream: StandingStream | undefined;
   private closed = false;
   private ended = false;
+  private closing: Promise<void> | undefined;
 
   constructor(options: HttpWireOptions) {
     this.options = options;
@@ -105,14 +115,18 @@ export class HttpWire implements Wire {
     await this.endpoint.close();
   }
 
-  async close(): Promise<void> {
-    if (this.ended) return;
+  close(): Promise<void> {
+    return (this.closing ??= this.end());
+  }
+
+  private async end(): Promise<void> {
     const retired = this.closed;
-    this.ended = true;
     this.closed = true;
-    const reason = new GatewayError('upstream_closed', `The connection to "${this.options.server}" was closed.`);
+    const reason = closed(this.options.server);
     this.stream?.close(reason);
-    for (const call of this.calls.clear()) call.close(reason);
+    for (const call of this.calls.clear()) call.pending.abandon(reason);
+    await this.endpoint.flush(FLUSH_MS);
+    this.ended = true;
     this.endpoint.abort(reason);
     this.unasked.close();
     if (this.session.assigned && !retired) await this.endSession();
@@ -122,7 +136,7 @@ export class HttpWire implements Wire {
   /** Why no request can be sent now. */
   private refusal(): GatewayError | undefined {
     const { server } = this.options;
-    if (this.closed) return new GatewayError('upstream_closed', `The connection to "${server}" is closed.`);
+    if (this.closed) return closed(server);
     if (this.calls.size < MAX_IN_FLIGHT) return undefined;
     const message = `The server "${server}" has ${MAX_IN_FLIGHT} requests in flight; try again shortly.`;
     return new GatewayError('overloaded', message);

@@ -8,7 +8,7 @@ import { HARD_LIMIT_MS, type WireReply, type WireRequest } from './wire.ts';
 export interface PendingOptions {
   readonly server: string;
   readonly deadlines: Deadlines;
-  /** Called when the caller or the clock ends the request before its answer, to tell the server. */
+  /** Called when caller, clock or closing channel end the request before its answer, to tell the server. */
   onAbandon(reason: string): void;
 }
 
@@ -21,6 +21,7 @@ export class Pending {
   readonly request: WireRequest;
   /** The clocks of the request; absent on a stream that stays open. */
   readonly deadline: Deadline | undefined;
+  private readonly options: PendingOptions;
   private resolve!: (reply: WireReply) => void;
   private reject!: (error: unknown) => void;
   private settled = false;
@@ -29,23 +30,21 @@ export class Pending {
 
   constructor(request: WireRequest, options: PendingOptions) {
     this.request = request;
+    this.options = options;
     this.promise = new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.reject = reject;
     });
-    const abandon = (error: GatewayError) => {
-      if (this.fail(error)) options.onAbandon(error.message);
-    };
     if (Number.isFinite(request.totalMs)) {
       this.deadline = options.deadlines.start(request.totalMs, HARD_LIMIT_MS, (limit, ms) =>
-        abandon(timedOut(options.server, { limit, ms, method: request.method })),
+        this.abandon(timedOut(options.server, { limit, ms, method: request.method })),
       );
     }
     const signal = request.exchange?.signal;
     if (signal?.aborted === true) this.fail(new GatewayError('cancelled', 'The caller cancelled the call.'));
     else if (signal) {
       // never taken back: the signal is this call's own and dies with it
-      signal.onAbort(() => abandon(new GatewayError('cancelled', 'The caller cancelled the call.')));
+      signal.onAbort(() => this.abandon(new GatewayError('cancelled', 'The caller cancelled the call.')));
     }
   }
 
@@ -78,6 +77,11 @@ export class Pending {
     const first = this.settle();
     if (first) this.reject(error);
     return first;
+  }
+
+  /** Ends the request before its answer, and sees to it that the server is told. */
+  abandon(error: GatewayError): void {
+    if (this.fail(error)) this.options.onAbandon(error.message);
   }
 
   /** Calls the listener when the request ends, however it ends. Returns the way to stop listening. */

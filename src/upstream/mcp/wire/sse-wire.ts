@@ -8,7 +8,7 @@ import { HttpEndpoint } from './http-endpoint.ts';
 import { isSessionUnknown, transportError } from './http-errors.ts';
 import { type HttpExchange, type ResponseHeaders } from './http-exchange.ts';
 import { type HttpWireOptions } from './http-wire.ts';
-import { HttpRejection, SessionLost, type Wire, type WireReply, type WireRequest } from './wire.ts';
+import { closed, FLUSH_MS, HttpRejection, SessionLost, type Wire, type WireReply, type WireRequest } from './wire.ts';
 
 /** The stream to one server, which is its session, and the address that it gave for messages. */
 export class SseWire implements Wire {
@@ -19,6 +19,7 @@ export class SseWire implements Wire {
   private readonly channel: Channel;
   private readonly opened = Promise.withResolvers<void>();
   private stream: HttpExchange | undefined;
+  private closing: Promise<void> | undefined;
   private opening: Deadline | undefined;
   /** Path of the messages; absent until the server has named it. */
   private path: string | undefined;
@@ -72,8 +73,14 @@ export class SseWire implements Wire {
     return this.close();
   }
 
-  async close(): Promise<void> {
-    const reason = new GatewayError('upstream_closed', `The connection to "${this.options.server}" was closed.`);
+  close(): Promise<void> {
+    return (this.closing ??= this.end());
+  }
+
+  private async end(): Promise<void> {
+    const reason = closed(this.options.server);
+    this.channel.close(reason);
+    await this.endpoint.flush(FLUSH_MS);
     this.stream?.abort(reason);
     this.endpoint.abort(reason);
     await this.endpoint.destroy();

@@ -4,7 +4,7 @@ import { oneLine } from '../../../protocol/mcp/frames.ts';
 import { Channel } from './channel.ts';
 import { type Deadlines } from './deadlines.ts';
 import { StdioProcess, type StdioProcessOptions } from '../process/stdio-process.ts';
-import { type Timeouts, type Wire, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
+import { closed, type Timeouts, type Wire, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
 
 export interface StdioWireOptions {
   readonly server: string;
@@ -19,10 +19,12 @@ export class StdioWire implements Wire {
   readonly transport = 'stdio';
   readonly stateful = false;
   readonly process: StdioProcess;
+  private readonly server: string;
   private readonly channel: Channel;
 
   constructor(options: StdioWireOptions) {
     const { server, deadlines, events } = options;
+    this.server = server;
     this.channel = new Channel({
       server,
       deadlines,
@@ -61,7 +63,9 @@ export class StdioWire implements Wire {
     return this.process.stop();
   }
 
+  /** What is written by then is read before the end of the input, unless the process has stopped reading. */
   close(): Promise<void> {
+    this.channel.close(closed(this.server));
     return this.process.stop();
   }
 

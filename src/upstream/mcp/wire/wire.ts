@@ -1,4 +1,5 @@
 // The border between a transport and the protocol above it: one JSON-RPC channel to one server.
+import { GatewayError } from '../../../core/errors.ts';
 import { type Exchange, type Question, type QuestionAnswer } from '../../../core/exchange.ts';
 import { type Transport } from '../../../core/call.ts';
 import { type JsonObject } from '../../../core/json.ts';
@@ -21,6 +22,9 @@ export const HARD_LIMIT_MS = 15 * 60_000;
 
 /** Most requests of one connection at a time; beyond it a call is refused rather than queued without end. */
 export const MAX_IN_FLIGHT = 4_096;
+
+/** How long the last messages to a server may take when a channel is closed. */
+export const FLUSH_MS = 1_000;
 
 export interface WireRequest {
   readonly method: string;
@@ -84,7 +88,13 @@ export interface Wire {
   adopt(session: { era: 'legacy' | 'modern'; version: string }): void;
   /** Takes no new requests; those in flight may still get their answers. For a channel that is lost, not broken. */
   retire(): Promise<void>;
+  /** Cancels what is in flight and ends the channel; what the server is told by then has `FLUSH_MS` to reach it. */
   close(): Promise<void>;
+}
+
+/** Why nothing can be asked on a channel that the gateway itself closes. */
+export function closed(server: string): GatewayError {
+  return new GatewayError('upstream_closed', `The connection to "${server}" was closed.`);
 }
 
 /** The server no longer knows our session: the request was not processed and may be sent again (wire.md, Retrying). */

@@ -1,6 +1,8 @@
 // The circuit of a server: closed while it serves, open after failures in a row, half open for one probe at a time.
 import { expect, test } from 'vitest';
-import { Circuit } from '../../../../src/upstream/mcp/instances/circuit.ts';
+import { GatewayError } from '../../../../src/core/errors.ts';
+import { Circuit, isServerFailure } from '../../../../src/upstream/mcp/instances/circuit.ts';
+import { SessionLost } from '../../../../src/upstream/mcp/wire/wire.ts';
 
 class Clock {
   ms = 1_000;
@@ -73,4 +75,22 @@ test('a probe that fails doubles the time, up to a minute; one that is answered 
   expect(circuit.retryAfterMs).toBe(0);
   expect([circuit.admit(), circuit.admit()]).toEqual(['call', 'call']);
   expect(circuit.failed()).toBe(false);
+});
+
+test('what it refuses says when the server is tried again', () => {
+  const { clock, circuit } = opened();
+  clock.ms += 1_500;
+
+  expect(circuit.refusal('s')).toMatchObject({
+    code: 'upstream_unreachable',
+    message: 'The server "s" is not given calls for now: the last ones failed. It is tried again in 4 s.',
+  });
+});
+
+test('an answer that is late, cut or missing says something of the server; a caller that gives up does not', () => {
+  expect([new SessionLost('x'), new GatewayError('upstream_timed_out', 'x')].map(isServerFailure)).toEqual([
+    true,
+    true,
+  ]);
+  expect([new GatewayError('cancelled', 'x'), new Error('x')].map(isServerFailure)).toEqual([false, false]);
 });

@@ -1,5 +1,6 @@
 // Whose calls share an instance: what decides it, and what of a caller is declared to a server.
 import { expect, test } from 'vitest';
+import { type ClientSession } from '../../../../src/core/exchange.ts';
 import { Cancellation } from '../../../../src/core/cancellation.ts';
 import { type ServerConfig } from '../../../../src/config/config.ts';
 import { type CallerFacts, declarable, ownerKeys, ownerOf } from '../../../../src/upstream/mcp/instances/affinity.ts';
@@ -63,4 +64,21 @@ test('only what a server may ask is declared to it, and nothing that the caller 
     sampling: { tools: {} },
     roots: {},
   });
+});
+
+test('calls of one session have one owner, and callers that declare nothing one declaration: neither is made for each call', () => {
+  const capabilities = { elicitation: {} };
+  const session = { key: 'session-1' } as unknown as ClientSession;
+  const call = (): CallerFacts =>
+    ({
+      principal: { id: 'a' },
+      session,
+      exchange: { capabilities, signal: new Cancellation() },
+    }) as unknown as CallerFacts;
+
+  for (const sharing of ['session', 'principal'] as const)
+    expect(ownerOf(sharing, call())).toBe(ownerOf(sharing, call()));
+  expect(ownerOf('session', call())?.key).toBe('session-1');
+  expect(ownerOf('principal', call())?.key).toBe('a {"elicitation":{}}');
+  expect(declarable({ experimental: {} })).toBe(declarable({}));
 });

@@ -10,7 +10,7 @@ import { type Reply, type RpcError } from '../../core/reply.ts';
 import { inlinedResult, isTerminal, toModernTask } from '../../protocol/mcp/tasks.ts';
 import { type ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
 import { type WireReply } from '../../upstream/mcp/wire/wire.ts';
-import { type Outcome, ParkedCall } from './parked-call.ts';
+import { type Outcome, ParkedCall } from '../bridge/parked-call.ts';
 import { type KeptTask } from './task-records.ts';
 
 /** The pause before a wait that something between here and the server cut short is begun again, in ms, and for how many cuts in a row. */

@@ -1,18 +1,18 @@
 // Calls about tasks: `tasks/get` and its like, answered from the server that has the task, in the words of the caller's era.
-import { type Call, type TaskRef } from '../core/call.ts';
-import { GatewayError, unknownTask } from '../core/errors.ts';
-import { isObject, type JsonObject } from '../core/json.ts';
-import { type Reply } from '../core/reply.ts';
-import { withoutProtocolMeta } from '../protocol/mcp/meta.ts';
-import { type Exchange } from '../core/exchange.ts';
-import { type LiveQuestions } from './bridge/live-questions.ts';
-import { finishTask } from './bridge/finish-task.ts';
-import { declaresTasks, taskIdOf, TASKS_CAPABILITY, withRelatedTask } from '../protocol/mcp/tasks.ts';
-import { type UpstreamReply } from '../upstream/mcp/upstream.ts';
-import { bridgeResult } from './bridge/results.ts';
-import { exchangeOfTask, LegacyTask } from './bridge/legacy-task.ts';
-import { type DispatchParts } from './dispatch-parts.ts';
-import { type Destination, originOf, send } from './sending.ts';
+import { type Call, type TaskRef } from '../../core/call.ts';
+import { GatewayError, unknownTask } from '../../core/errors.ts';
+import { isObject, type JsonObject } from '../../core/json.ts';
+import { type Reply } from '../../core/reply.ts';
+import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
+import { type Exchange } from '../../core/exchange.ts';
+import { type LiveQuestions } from '../bridge/live-questions.ts';
+import { finishTask } from './finish-task.ts';
+import { declaresTasks, taskIdOf, TASKS_CAPABILITY, withRelatedTask } from '../../protocol/mcp/tasks.ts';
+import { type UpstreamReply } from '../../upstream/mcp/upstream.ts';
+import { bridgeResult } from '../bridge/results.ts';
+import { exchangeOfTask, LegacyTask } from './legacy-task.ts';
+import { type DispatchParts } from '../dispatch-parts.ts';
+import { type Destination, originOf, send } from '../sending.ts';
 
 const EMPTY: JsonObject = Object.freeze({ resultType: 'complete' });
 

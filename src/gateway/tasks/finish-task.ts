@@ -6,7 +6,7 @@ import { isObject, type JsonObject } from '../../core/json.ts';
 import { type RpcError } from '../../core/reply.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
 import { HARD_LIMIT_MS, type WireReply } from '../../upstream/mcp/wire/wire.ts';
-import { type LiveQuestions } from './live-questions.ts';
+import { type LiveQuestions } from '../bridge/live-questions.ts';
 
 /** How often a task is looked at whose server does not say, and the bounds for one that does, in ms. */
 const USUAL_POLL_MS = 500;

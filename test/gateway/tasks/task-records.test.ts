@@ -1,0 +1,115 @@
+// Tasks in memory: how many there may be, how long they are kept, and whose they are.
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { type TaskRef } from '../../../src/core/call.ts';
+import { Cancellation } from '../../../src/core/cancellation.ts';
+import { type JsonObject } from '../../../src/core/json.ts';
+import { LOCAL, type Principal } from '../../../src/core/principal.ts';
+import { type KeptTask, TaskRecords } from '../../../src/gateway/tasks/task-records.ts';
+
+const MINUTE = 60_000;
+const other: Principal = { ...LOCAL, id: 'other' };
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+interface Shown extends KeptTask {
+  ended: boolean;
+  closed: boolean;
+  readonly heard: JsonObject[];
+}
+
+let made = 0;
+function task(upstreamId: string, { principal = LOCAL, ended = false } = {}): Shown {
+  const target = { kind: 'tool', server: 'one', exposed: 'work', original: 'work' } as const;
+  const ref: TaskRef = { id: `id-${++made}`, kind: 'legacy', upstreamId, instance: 'one#1', target };
+  const heard: JsonObject[] = [];
+  return {
+    ref,
+    principal,
+    ended,
+    closed: false,
+    heard,
+    changed: (said) => heard.push(said),
+    close() {
+      this.closed = true;
+    },
+  };
+}
+
+function keep(records: TaskRecords, shown: Shown, ttl?: unknown): Shown {
+  records.reserve(shown.principal).keep(shown, ttl);
+  return shown;
+}
+
+test('a task is kept for its time, for an hour where its server names none, and never longer than a day', () => {
+  const records = new TaskRecords(new Cancellation());
+  const [short, usual, long] = [
+    keep(records, task('a'), MINUTE),
+    keep(records, task('b'), null),
+    keep(records, task('c'), 48 * 60 * MINUTE),
+  ];
+
+  const open = () => [short, usual, long].map((each) => records.get(each.ref) === each);
+  vi.advanceTimersByTime(MINUTE);
+  expect(open()).toEqual([false, true, true]);
+  vi.advanceTimersByTime(59 * MINUTE);
+  expect(open()).toEqual([false, false, true]);
+  vi.advanceTimersByTime(23 * 60 * MINUTE);
+  expect(open()).toEqual([false, false, false]);
+  expect([short, usual, long].every(({ closed }) => closed)).toBe(true);
+});
+
+test('one principal has at most a hundred, counting those that are being made; the oldest that ended makes way', () => {
+  const records = new TaskRecords(new Cancellation());
+  const all = Array.from({ length: 99 }, (_, index) => keep(records, task(String(index))));
+  const place = records.reserve(LOCAL);
+
+  expect(() => records.reserve(LOCAL)).toThrow(/Too many tasks/);
+  records.reserve(other).giveBack();
+  place.giveBack();
+  place.giveBack();
+  keep(records, task('last'));
+  expect(() => records.reserve(LOCAL)).toThrow(/Too many tasks/);
+
+  const [, second, third] = all as [Shown, Shown, Shown];
+  second.ended = true;
+  third.ended = true;
+  records.reserve(LOCAL).giveBack();
+  expect([records.get(second.ref), records.get(third.ref)]).toEqual([undefined, third]);
+});
+
+test('there are at most a thousand in all', () => {
+  const records = new TaskRecords(new Cancellation());
+  for (let count = 0; count < 1_000; count++)
+    keep(records, task(String(count), { principal: { ...LOCAL, id: `p${count % 20}` } }));
+
+  expect(() => records.reserve(other)).toThrow(/Too many tasks/);
+});
+
+test('what a server says of a task reaches that task, and an id that it uses again leads to the new one alone', () => {
+  const records = new TaskRecords(new Cancellation());
+  const [old, fresh] = [keep(records, task('same')), keep(records, task('same', { principal: other }))];
+
+  records.changed('one', 'one#1', { taskId: 'same', status: 'working' });
+  records.changed('one', 'one#2', { taskId: 'same', status: 'failed' });
+  records.changed('two', 'one#1', { taskId: 'same', status: 'failed' });
+  records.changed('one', 'one#1', { status: 'failed' });
+
+  expect(old.closed).toBe(true);
+  expect(fresh.heard).toEqual([{ taskId: 'same', status: 'working' }]);
+  expect([records.get(old.ref), records.get(fresh.ref)]).toEqual([undefined, fresh]);
+  expect([records.of(LOCAL), records.of(other)]).toEqual([[], [fresh]]);
+});
+
+test('when the gateway stops, all are given up', () => {
+  const stopping = new Cancellation();
+  const records = new TaskRecords(stopping);
+  const kept = keep(records, task('a'));
+  stopping.abort();
+
+  expect([kept.closed, records.get(kept.ref)]).toEqual([true, undefined]);
+});
