@@ -147,7 +147,7 @@ test('a lazy server is started by whoever follows one of its resources, without 
   await first.attempted();
   await first.stop();
   const before = starts();
-  const gateway = await start({ space });
+  const gateway = await startTried({ space });
   const client = await SessionClient.open(gateway.origin);
   expect(await client.request('resources/subscribe', { uri: 'private:///a' })).toEqual({});
 
