@@ -241,3 +241,18 @@ describe.each(TASK_SERVERS)('At %s', (server) => {
     await own.ask('tasks/cancel', { taskId });
   });
 });
+
+test('two tasks that have one id at their servers are two', async () => {
+  const labels = [randomUUID(), randomUUID()] as const;
+  const own = await alice.begin('one__held_job', { label: labels[0] });
+  const other = await alice.begin('two__held_job', { label: labels[1] });
+  const foreign = await bob.begin('two__confirm_delete', { filename: 'c' });
+  setMark(labels[0]);
+  const done = await alice.until(own, 'completed');
+
+  expect(new Set([own, other, foreign]).size).toBe(3);
+  expect(textOf(done.result)).toBe(`${labels[0]} was released`);
+  expect(await alice.get(other)).toMatchObject({ taskId: other, status: 'working' });
+  expect(await bob.until(foreign, 'input_required')).toMatchObject({ taskId: foreign });
+  await Promise.all([alice.ask('tasks/cancel', { taskId: other }), bob.ask('tasks/cancel', { taskId: foreign })]);
+});
