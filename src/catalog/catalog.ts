@@ -41,6 +41,8 @@ export interface UriOptions {
 /** What one endpoint shows: everything, or one server under its own names. */
 export interface View {
   readonly lists: Lists;
+  /** Whether a server says that what it offers is for us alone. */
+  readonly isPrivate: boolean;
   find(kind: OfferKind, exposed: string): Target | undefined;
   /** Routes a URI that is listed, or else that a template matches; `seen` is asked in between (wire.md, Resources). */
   findUri(uri: string, options: UriOptions): Target | undefined;
@@ -71,10 +73,10 @@ export function buildCatalog(sources: readonly CatalogSource[], names: NameBook)
   const warnings = new Map<string, string[]>();
   const traits = new Map<string, ToolTraits>();
   const parts = sources.map((source) => ({ source, offer: withoutInvalid(source, { warnings, traits }) }));
-  const own = new Map(parts.map(({ source, offer }) => [source.server, ownView(source.server, offer)]));
+  const own = new Map(parts.map(({ source, offer }) => [source.server, ownView(source, offer)]));
   return Object.freeze({
     version: randomBytes(9).toString('base64url'),
-    all: viewOf(mergedLists(parts, names)),
+    all: viewOf(mergedLists(parts, names), sources.some(isPrivate)),
     server: (name: string) => own.get(name),
     traits: ({ server, original }: Pick<Target, 'server' | 'original'>) =>
       (traits.size > 0 ? traits.get(`${server}\n${original}`) : undefined) ?? PLAIN,
@@ -124,14 +126,15 @@ function keyOf(kind: OfferKind, definition: JsonObject): string {
 }
 
 /** Under `/mcp/s/NAME` everything has the name that the server gave it. */
-function ownView(server: string, entries: ServerOffer['entries']): View {
+function ownView(source: CatalogSource, entries: ServerOffer['entries']): View {
+  const { server } = source;
   const lists = byKind((kind) =>
     entries[kind].map((definition) => {
       const original = keyOf(kind, definition);
       return Object.freeze<Offered>({ kind, server, exposed: original, original, definition });
     }),
   );
-  return viewOf(lists);
+  return viewOf(lists, isPrivate(source));
 }
 
 function mergedLists(
@@ -167,7 +170,11 @@ function byKind(list: (kind: OfferKind) => readonly Offered[]): Lists {
   return Object.freeze(Object.fromEntries(KINDS.map((kind) => [kind, Object.freeze(list(kind))]))) as Lists;
 }
 
-function viewOf(lists: Lists): View {
+function isPrivate({ offer }: CatalogSource): boolean {
+  return offer.private === true;
+}
+
+function viewOf(lists: Lists, isPrivate: boolean): View {
   const targets = Object.fromEntries(KINDS.map((kind) => [kind, new Map<string, Target>()])) as Record<
     OfferKind,
     Map<string, Target>
@@ -186,6 +193,7 @@ function viewOf(lists: Lists): View {
   const find = (kind: OfferKind, exposed: string) => targets[kind].get(exposed);
   return Object.freeze({
     lists,
+    isPrivate,
     find,
     findUri: (uri: string, { seen, permits }: UriOptions) => {
       const first = find('resource', uri);

@@ -6,6 +6,8 @@ export interface ServerOffer {
   readonly capabilities: JsonObject;
   readonly serverInfo?: Peer;
   readonly instructions?: string;
+  /** Whether the server says that its lists are for us alone (2026-07-28 server/utilities/caching, Cache Scope Field). */
+  readonly private?: true;
   readonly entries: Readonly<Record<OfferKind, readonly JsonObject[]>>;
 }
 

@@ -30,6 +30,8 @@ export interface Exchange {
   readonly capabilities: JsonObject;
   /** Sends `notifications/progress`; the adapter puts in the caller's own token. */
   progress(params: JsonObject): void;
+  /** Tells the caller that the call still runs, where it has heard nothing of it for long; absent where nobody would be told. */
+  heartbeat?(): void;
   /** Sends `notifications/message` if the caller's log level lets it pass. */
   log(params: JsonObject): void;
   /** Sends any other notification that belongs to this call (`subscriptions/listen`). */

@@ -38,5 +38,7 @@ export type Reply =
       readonly of: OfferKind;
       readonly entries: readonly Offered[];
       readonly nextCursor?: string;
+      /** Whether the list is for its caller alone, whatever else is configured. */
+      readonly isPrivate: boolean;
       readonly origin?: undefined;
     };

@@ -21,8 +21,10 @@ export interface DispatchParts {
   readonly changes: Changes;
   /** Whether the thing may be used: what a listener may hear of. */
   readonly permits: (target: Target) => boolean;
-  /** Resolves when servers that were never seen have had their chance to be (wire.md: at most 2 s). */
-  readonly firstSight: () => Promise<void> | undefined;
+  /** Resolves when what may be new at the servers (at one of them) has had its chance to be known (wire.md: at most 2 s). */
+  readonly upToDate: (scope: string | undefined) => Promise<void> | undefined;
+  /** Whether what is listed differs from caller to caller. */
+  readonly listsVary: () => boolean;
   /** Aborted when the gateway stops: standing calls end well then. */
   readonly stopping: CancelSignal;
 }

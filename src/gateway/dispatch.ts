@@ -1,5 +1,5 @@
 // The end of the pipeline: lists come from the catalog, everything else goes to the server that has it.
-import { type Call, type Target } from '../core/call.ts';
+import { type Call, type OfferKind, type Target } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { type Exchange } from '../core/exchange.ts';
@@ -24,12 +24,7 @@ import { callOfTask, endOfTask, resultOfTask } from './tasks/task-calls.ts';
 export function createDispatch(parts: DispatchParts): Handler {
   return async (call) => {
     const lists = CALL_METHODS.get(call.method)?.lists;
-    if (lists) {
-      await parts.firstSight();
-      const { all, server, version } = parts.catalog(call);
-      const view = call.scope === undefined ? all : server(call.scope);
-      return { kind: 'list', of: lists, ...pageOf(call, view?.lists[lists] ?? [], version) };
-    }
+    if (lists) return list(call, lists, parts);
     if (call.method === 'subscriptions/listen') return listen(call, parts);
     if (call.method.startsWith('tasks/')) return callOfTask(call, parts);
     const { target } = call;
@@ -40,6 +35,14 @@ export function createDispatch(parts: DispatchParts): Handler {
     if (call.method === 'resources/unsubscribe') return follow(call, upstream, false);
     return forward(call, { target, upstream, traits: parts.catalog(call).traits(target) }, parts);
   };
+}
+
+async function list(call: Call, of: OfferKind, parts: DispatchParts): Promise<Reply> {
+  await parts.upToDate(call.scope);
+  const { all, server, version } = parts.catalog(call);
+  const view = call.scope === undefined ? all : server(call.scope);
+  const isPrivate = (view?.isPrivate ?? false) || parts.listsVary();
+  return { kind: 'list', of, ...pageOf(call, view?.lists[of] ?? [], version), isPrivate };
 }
 
 async function follow(call: Call, upstream: Upstream, wanted: boolean): Promise<Reply> {

@@ -28,6 +28,7 @@ import { RequestStates } from './bridge/request-state.ts';
 import { buildCall, type CallRequest, type Known } from './call-request.ts';
 import { type ChangeListener, Changes } from './changes.ts';
 import { InFlight } from '../core/in-flight.ts';
+import { Heartbeats } from './heartbeats.ts';
 import { declareAll, declareOne, type Declaration, isDeclared } from './offer.ts';
 import { compileSnapshot, type Snapshot } from './snapshot.ts';
 import { closeStorage, openStorage, type Storage } from './storage.ts';
@@ -71,6 +72,7 @@ export class Gateway {
   private readonly ledger = new CallLedger();
   private readonly continuations: Continuations;
   private readonly inFlight = new InFlight();
+  private readonly heartbeats = new Heartbeats();
   private readonly stopping = new Cancellation();
   /** Where URIs and task ids lead, under the policy in force. */
   private readonly known: Known;
@@ -181,13 +183,14 @@ export class Gateway {
     const view = this.view(scope, request);
     if (scope !== undefined) await this.requireDeclared(scope, request);
     let call = buildCall(request, view, this.known);
-    const unmet = call.requested !== undefined && !call.target ? this.upstreams.firstSight() : undefined;
+    const unmet = call.requested !== undefined && !call.target ? this.upstreams.upToDate(scope) : undefined;
     if (unmet) {
       // a name that nobody offers yet may be that of a server which is just being met
       await unmet;
       call = buildCall(request, this.view(scope, request), this.known);
     }
-    return this.inFlight.track(this.snapshot.handle(call));
+    const running = this.inFlight.track(this.snapshot.handle(call));
+    return call.exchange.wantsProgress ? this.heartbeats.during(call.exchange, running) : running;
   }
 
   /** What an endpoint shows. Throws `not_found` where there is no such server. */
@@ -300,7 +303,8 @@ export class Gateway {
       parked: this.parked,
       tasks: this.tasks,
       changes: this.changes,
-      firstSight: () => this.upstreams.firstSight(),
+      upToDate: (scope) => this.upstreams.upToDate(scope),
+      listsVary: () => this.hasOwnOffers,
       stopping: this.stopping.signal,
       logger: this.logger,
       ledger: this.ledger,

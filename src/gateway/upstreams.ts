@@ -16,6 +16,9 @@ const DRAIN_MS = 10_000;
 /** How long a list waits for servers that were never seen (wire.md, What the gateway offers). */
 const FIRST_SIGHT_MS = 2_000;
 
+/** How long a list waits for servers whose offer is read again. */
+const FRESHEN_MS = 2_000;
+
 /** Which servers a new configuration touches. */
 export interface Applied {
   readonly touched: readonly string[];
@@ -92,6 +95,19 @@ export class Upstreams {
     if (this.resting) return;
     this.startedAt = performance.now();
     for (const upstream of this.current.values()) upstream.start();
+  }
+
+  /**
+   * A promise if what is known of the servers (of one of them) may not be all: one is being met for the first time, or may have changed
+   * without a word (2026-07-28 server/utilities/caching). Resolves in at most 2 s; what is known by then has to do.
+   */
+  upToDate(scope?: string): Promise<void> | undefined {
+    const asked = scope === undefined ? this.current.values() : [this.current.get(scope)];
+    const reading = [...asked].map((upstream) => upstream?.freshen()).filter((each) => each !== undefined);
+    const meeting = this.firstSight();
+    if (reading.length === 0) return meeting;
+    const read = Promise.race([Promise.all(reading), delay(FRESHEN_MS, undefined, { ref: false })]);
+    return Promise.all([read, meeting]).then(() => undefined);
   }
 
   /** A promise if there is a server that was never seen and is still being met for the first time; resolves in at most 2 s. */

@@ -70,7 +70,7 @@ test('every kind of reply has its status', () => {
   expect(statusOf(makeReply())).toBe('ok');
   expect(statusOf(makeReply({ isError: true }))).toBe('tool_error');
   expect(statusOf({ kind: 'error', error: { code: -32602, message: 'no' } })).toBe('protocol_error');
-  expect(statusOf({ kind: 'list', of: 'tool', entries: [] })).toBe('ok');
+  expect(statusOf({ kind: 'list', of: 'tool', entries: [], isPrivate: false })).toBe('ok');
   expect(decode(outcomeOf(makeCall(), { kind: 'error', error: { code: -32602, message: 'no' } }))).toMatchObject({
     error: '-32602',
   });

@@ -62,7 +62,7 @@ function listJson(reply: Extract<Reply, { kind: 'list' }>, { era, server, privat
   if (era === 'modern') {
     rest.resultType = 'complete';
     rest.ttlMs = 0; // a change is heard of by listening, and is in force at once
-    rest.cacheScope = privateLists ? 'private' : 'public';
+    rest.cacheScope = privateLists || reply.isPrivate ? 'private' : 'public';
     rest._meta = { [META.serverInfo]: { ...server } };
   }
   const tail = JSON.stringify(rest);

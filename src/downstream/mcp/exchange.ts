@@ -7,6 +7,12 @@ import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
 import { type LogLevel, META, passesLevel, type ProgressToken } from '../../protocol/mcp/meta.ts';
 import { type OpenQuestions } from './open-questions.ts';
 
+/** Silence that is too long for some clients, which then give up their calls: the strictest of them waits for a minute. */
+const SILENT_MS = 25_000;
+
+/** So little progress that the server's own numbers stay what they are. */
+const STEP = 1e-6;
+
 /** Sends one message to a client; tells whether it can still reach it. */
 export type Send = (text: string) => boolean;
 
@@ -29,11 +35,16 @@ export interface ExchangeOptions {
 export class CallerExchange implements Exchange {
   readonly signal: CancelSignal;
   private readonly options: ExchangeOptions;
+  private readonly startedAt: number;
   private over = false;
+  private heardAt: number;
+  /** The last progress that the caller was told; each must be more than the one before (basic/utilities/progress). */
+  private reached = 0;
 
   constructor(options: ExchangeOptions) {
     this.options = options;
     this.signal = options.signal;
+    this.startedAt = this.heardAt = options.progressToken === undefined ? 0 : performance.now();
   }
 
   get wantsProgress(): boolean {
@@ -50,7 +61,17 @@ export class CallerExchange implements Exchange {
 
   progress(params: JsonObject): void {
     const { progressToken } = this.options;
-    if (progressToken !== undefined) this.send('notifications/progress', { ...params, progressToken });
+    if (progressToken === undefined) return;
+    this.heardAt = performance.now();
+    if (typeof params.progress === 'number') this.reached = params.progress;
+    this.send('notifications/progress', { ...params, progressToken });
+  }
+
+  heartbeat(): void {
+    const now = performance.now();
+    if (now - this.heardAt < SILENT_MS) return;
+    const seconds = Math.round((now - this.startedAt) / 1_000);
+    this.progress({ progress: this.reached + STEP, message: `Still working after ${seconds} s.` });
   }
 
   log(params: JsonObject): void {

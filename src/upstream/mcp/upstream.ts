@@ -71,6 +71,7 @@ export class Upstream {
   private starts = 0;
   /** How often an instance of an owner was lost, or its session. */
   private ownedLosses = 0;
+  private freshening: Promise<void> | undefined;
   private readonly inFlight = new InFlight();
   private readonly noise: Noise;
   /** Instances that are out of use and not gone yet. */
@@ -149,6 +150,14 @@ export class Upstream {
   /** Resolves when the first attempt to connect has succeeded or failed. */
   get attempted(): Promise<void> {
     return this.shared.attempted;
+  }
+
+  /** Reads the offer again where it may have changed without a word; undefined where there is nothing to read. Never throws. */
+  freshen(): Promise<void> | undefined {
+    const { current } = this.shared;
+    if (this.freshening || !current || !this.known.isStale) return this.freshening;
+    this.freshening = this.refresh(current).finally(() => (this.freshening = undefined));
+    return this.freshening;
   }
 
   /** Takes over what may change without a restart: who may see what, where it is configured, how it is shared. */

@@ -8,6 +8,9 @@ import { type Instance } from '../instances/instance.ts';
 import { OwnOffers } from './own-offers.ts';
 import { readOffer } from './read-offer.ts';
 
+/** Lists that hold for no time at all are read again after so much of it, in ms. */
+const LEAST_FRESH_MS = 1_000;
+
 export interface KnownOfferOptions {
   /** What was read in an earlier run. */
   readonly stored: StoredOffer | undefined;
@@ -27,6 +30,7 @@ export class KnownOffer {
   readonly own: OwnOffers;
   private readonly options: KnownOfferOptions;
   private last: StoredOffer | undefined;
+  private staleAt = Infinity;
 
   constructor(options: KnownOfferOptions) {
     this.options = options;
@@ -43,10 +47,17 @@ export class KnownOffer {
     return this.last?.offer ?? EMPTY_OFFER;
   }
 
+  /** Whether the server may offer something else by now, and would not say so. */
+  get isStale(): boolean {
+    return performance.now() >= this.staleAt;
+  }
+
   /** Reads the offer; a list that cannot be read keeps its last good entries, and takes down nothing beside itself. Throws GatewayError. */
   async read(connection: Connection): Promise<void> {
     const { totalMs, clean, changed } = this.options;
-    const { offer, problems } = await readOffer(connection, totalMs(), this.last?.offer);
+    this.staleAt = performance.now() + LEAST_FRESH_MS; // one that cannot be read is not tried again with every list
+    const { offer, problems, freshMs } = await readOffer(connection, totalMs(), this.last?.offer);
+    this.staleAt = performance.now() + Math.max(freshMs, LEAST_FRESH_MS);
     const isNews = !isDeepStrictEqual(offer, this.last?.offer);
     this.last = { fetchedAt: Date.now(), offer };
     this.problems = problems.map(clean);

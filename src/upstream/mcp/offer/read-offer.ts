@@ -38,6 +38,8 @@ const LISTS: readonly List[] = [
 export interface OfferReading {
   readonly offer: ServerOffer;
   readonly problems: readonly string[];
+  /** How long it may be taken for what the server offers, in ms; Infinity where the server says when it changes. */
+  readonly freshMs: number;
 }
 
 /**
@@ -52,10 +54,14 @@ export async function readOffer(
   const { capabilities, serverInfo, instructions } = connection.handshake;
   const lists = LISTS.filter((list) => isObject(capabilities[list.capability]));
   const problems: string[] = [];
+  const hints: Hints[] = [];
   const read = await Promise.all(
     lists.map(async (list) => {
       try {
-        const { entries, tooLarge } = await readList(connection, list, totalMs);
+        const { entries, tooLarge, ttlMs, isPrivate } = await readList(connection, list, totalMs);
+        const declared = capabilities[list.capability];
+        const tells = connection.era === 'legacy' || (isObject(declared) && declared.listChanged === true);
+        hints.push({ ttlMs: tells ? Infinity : ttlMs, isPrivate });
         if (tooLarge > 0)
           problems.push(
             `entries of ${list.method} that are over ${MAX_ENTRY_BYTES} bytes are not offered: ${tooLarge}`,
@@ -72,13 +78,20 @@ export async function readOffer(
     capabilities,
     ...(serverInfo && { serverInfo }),
     ...(instructions !== undefined && { instructions }),
+    ...(hints.some(({ isPrivate }) => isPrivate) && { private: true as const }),
     entries: { ...EMPTY_OFFER.entries, ...Object.fromEntries(read) },
   };
-  return { offer, problems };
+  return { offer, problems, freshMs: Math.min(...hints.map(({ ttlMs }) => ttlMs)) };
+}
+
+/** How long a list holds, in ms, and whether it is for us alone (2026-07-28 server/utilities/caching). */
+interface Hints {
+  readonly ttlMs: number;
+  readonly isPrivate: boolean;
 }
 
 /** What was read of a list, and how many entries of it are too large to be offered to anybody. */
-interface ListReading {
+interface ListReading extends Hints {
   readonly entries: JsonObject[];
   readonly tooLarge: number;
 }
@@ -86,6 +99,7 @@ interface ListReading {
 async function readList(connection: Connection, list: List, totalMs: number): Promise<ListReading> {
   const entries: JsonObject[] = [];
   let tooLarge = 0;
+  let hints: Hints = { ttlMs: Infinity, isPrivate: false };
   const cursors = new Set<string>();
   let cursor: string | undefined;
   let bytes = 0;
@@ -95,9 +109,10 @@ async function readList(connection: Connection, list: List, totalMs: number): Pr
       params: cursor === undefined ? {} : { cursor },
       totalMs,
     });
-    if (reply.error?.code === -32601) return { entries: [], tooLarge: 0 }; // declared, but without templates or the like
+    if (reply.error?.code === -32601) return { entries: [], tooLarge: 0, ...hints }; // declared, but without templates or the like
     if (!reply.result) throw unreadable(connection, list.method, reply.error?.message ?? 'no result');
     bytes += reply.bytes;
+    hints = joined(hints, reply.result);
     for (const entry of entriesOf(reply.result, list.kind)) {
       // a small page has no large entry: only of others it is written out how large each one is
       if (reply.bytes > MAX_ENTRY_BYTES && JSON.stringify(entry).length > MAX_ENTRY_BYTES) tooLarge++;
@@ -106,12 +121,18 @@ async function readList(connection: Connection, list: List, totalMs: number): Pr
     if (entries.length > list.most || bytes > MAX_BYTES)
       throw unreadable(connection, list.method, `it has more than ${list.most} entries or ${MAX_BYTES} bytes`);
     const next = reply.result.nextCursor;
-    if (typeof next !== 'string' || next === '') return { entries, tooLarge }; // some servers say the end with an empty cursor
+    if (typeof next !== 'string' || next === '') return { entries, tooLarge, ...hints }; // some servers say the end with an empty cursor
     if (cursors.has(next)) throw unreadable(connection, list.method, 'its pages run in a circle');
     cursors.add(next);
     cursor = next;
   }
   throw unreadable(connection, list.method, `it has more than ${MAX_PAGES} pages`);
+}
+
+/** The hints of all pages together; a time that is absent or wrong means that the page is stale at once. */
+function joined(hints: Hints, { ttlMs, cacheScope }: JsonObject): Hints {
+  const ttl = typeof ttlMs === 'number' && ttlMs > 0 ? ttlMs : 0;
+  return { ttlMs: Math.min(hints.ttlMs, ttl), isPrivate: hints.isPrivate || cacheScope === 'private' };
 }
 
 const NAME_KEYS: Readonly<Record<OfferKind, string>> = {

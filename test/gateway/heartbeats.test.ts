@@ -1,0 +1,66 @@
+// A call that says nothing for long does not look dead to a caller that wants progress, and no other caller is told anything.
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Cancellation } from '../../src/core/cancellation.ts';
+import { isObject, type JsonObject } from '../../src/core/json.ts';
+import { CallerExchange } from '../../src/downstream/mcp/exchange.ts';
+import { Heartbeats } from '../../src/gateway/heartbeats.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function callOf(progressToken?: string) {
+  const heard: JsonObject[] = [];
+  const answer = Promise.withResolvers<string>();
+  const exchange = new CallerExchange({
+    signal: new Cancellation(),
+    capabilities: {},
+    ...(progressToken !== undefined && { progressToken }),
+    send: (text) => {
+      const { params } = JSON.parse(text) as { params: JsonObject };
+      heard.push(params);
+      return true;
+    },
+  });
+  const running = new Heartbeats().during(exchange, answer.promise);
+  return { exchange, heard, answer, running };
+}
+
+test('a silent call tells its caller that it still runs, twice a minute, with ever more progress', async () => {
+  const { heard, answer, running } = callOf('mine');
+  vi.advanceTimersByTime(24_999);
+  expect(heard).toEqual([]);
+  vi.advanceTimersByTime(95_001);
+  answer.resolve('done');
+  expect(await running).toBe('done');
+  vi.advanceTimersByTime(120_000);
+
+  expect(heard.length).toBe(4);
+  expect(heard[0]).toEqual({ progressToken: 'mine', progress: 1e-6, message: 'Still working after 30 s.' });
+  const progress = heard.map((each) => Number(isObject(each) && each.progress));
+  expect(progress).toEqual([...progress].sort((a, b) => a - b));
+  expect(new Set(progress).size).toBe(4);
+});
+
+test('a call whose server tells of progress is left alone until it falls silent, and goes on from there', () => {
+  const { exchange, heard } = callOf('mine');
+  for (let step = 1; step <= 5; step++) {
+    vi.advanceTimersByTime(20_000);
+    exchange.progress({ progress: step, total: 5 });
+  }
+  expect(heard.map(({ progress }) => progress)).toEqual([1, 2, 3, 4, 5]);
+  vi.advanceTimersByTime(30_000);
+
+  expect(heard.at(-1)).toMatchObject({ progress: 5.000001 });
+});
+
+test('a caller that gave no progress token hears nothing, and nothing ticks for it', () => {
+  const { heard } = callOf();
+  expect(vi.getTimerCount()).toBe(0);
+  vi.advanceTimersByTime(120_000);
+
+  expect(heard).toEqual([]);
+});
