@@ -39,8 +39,14 @@ interface Told {
   readonly statuses: Task[];
 }
 
+interface ConnectOptions {
+  readonly token?: string;
+  /** `/mcp` or `/sse`; `stdio` is the command that joins the gateway. */
+  readonly path?: string;
+}
+
 /** Connects one; it accepts everything that it is asked, and is closed when the test ends. */
-async function connect({ token = ALICE, path = '/mcp' } = {}): Promise<Told> {
+async function connect({ token = ALICE, path = '/mcp' }: ConnectOptions = {}): Promise<Told> {
   const client = new Client({ name: 'v1', version: '1' }, { capabilities: { elicitation: {}, tasks: {} } });
   const asked: JsonObject[] = [];
   const statuses: Task[] = [];
@@ -49,7 +55,9 @@ async function connect({ token = ALICE, path = '/mcp' } = {}): Promise<Told> {
     return ACCEPTED;
   });
   client.setNotificationHandler(TaskStatusNotificationSchema, ({ params }) => void statuses.push(params));
-  await client.connect(transportV1({ url: `${gateway.origin}${path}`, headers: { Authorization: `Bearer ${token}` } }));
+  const { config, state, origin } = gateway;
+  const web = { url: `${origin}${path}`, headers: { Authorization: `Bearer ${token}` } };
+  await client.connect(transportV1(path === 'stdio' ? { config, state } : web));
   onTestFinished(() => client.close());
   return { client, asked, statuses };
 }
@@ -182,6 +190,20 @@ describe.each(LEGACY)('A client of 2025-11-25 that calls with a task, at %s', (s
     expect(refused[0]).toEqual(refused[1]);
   });
 });
+
+test.each(['/sse', 'stdio'].flatMap((path) => LEGACY.map((server) => [path, server] as const)))(
+  'a client of 2025-11-25 by %s is asked by a task at %s, and gets its result',
+  async (path, server) => {
+    const { client, asked } = await connect({ path });
+    const { created, result } = await callAsTask(client, `${server}__confirm_delete`, { filename: 'a' });
+    const { tasks } = await client.experimental.tasks.listTasks();
+
+    expect(relatedTo(asked[0]!)).toEqual({ taskId: created.taskId });
+    expect(textOf(result)).toBe(`a: ${JSON.stringify(ACCEPTED)}`);
+    expect(relatedTo(result as JsonObject)).toEqual({ taskId: created.taskId });
+    expect(tasks.map(({ taskId }) => taskId)).toContain(created.taskId);
+  },
+);
 
 describe.each(LEGACY)('A client that does not know tasks, at %s', (server) => {
   const tool = (name: string) => `${server}__${name}`;
