@@ -6,9 +6,9 @@ import { cancelMark } from '../../fixtures/servers/tasks/tools.ts';
 import { type JsonObject } from '../../src/core/json.ts';
 import { type RunningGateway } from './harness/gateway.ts';
 import { BOB } from './harness/principals.ts';
-import { type EventStream } from './harness/raw.ts';
+import { type EventStream, modernMeta, openPipe } from './harness/raw.ts';
 import { until } from './harness/status.ts';
-import { RELATED, startTaskServers, TASK_SERVERS, TaskClient, textOf } from './harness/tasks.ts';
+import { KNOWS_TASKS, RELATED, startTaskServers, TASK_SERVERS, TaskClient, textOf } from './harness/tasks.ts';
 
 let gateway: RunningGateway;
 let stop: () => Promise<void>;
@@ -240,4 +240,46 @@ describe.each(TASK_SERVERS)('At %s', (server) => {
     expect(await own.get(taskId)).toMatchObject({ status: 'working', taskId });
     await own.ask('tasks/cancel', { taskId });
   });
+});
+
+test.each(TASK_SERVERS)('a client on a pipe has its tasks at %s too, and hears of them', async (server) => {
+  const pipe = openPipe(gateway);
+  onTestFinished(() => void pipe.end());
+  const _meta = modernMeta({ 'io.modelcontextprotocol/clientCapabilities': KNOWS_TASKS });
+  const call = { name: `${server}__confirm_delete`, arguments: { filename: 'd' } };
+  pipe.request(1, 'tools/call', { ...call, _meta });
+  const { taskId } = (await pipe.inbox.find({ id: 1 })).result as { taskId: string };
+  await until(
+    async () => {
+      const id = randomUUID();
+      pipe.request(id, 'tasks/get', { taskId, _meta });
+      return (await pipe.inbox.find({ id })).result as JsonObject;
+    },
+    ({ status }) => status === 'input_required',
+  );
+  pipe.request(2, 'subscriptions/listen', { notifications: { taskIds: [taskId] }, _meta });
+  const { params } = await pipe.inbox.find({ method: 'notifications/subscriptions/acknowledged' });
+  pipe.request(3, 'tasks/update', { taskId, inputResponses: { confirmed: ACCEPTED }, _meta });
+  let news: JsonObject = {};
+  while (news.status !== 'completed')
+    news = (await pipe.inbox.find({ method: 'notifications/tasks' })).params as JsonObject;
+
+  expect(params).toMatchObject({ notifications: { taskIds: [taskId] } });
+  expect(news).toMatchObject({ taskId, _meta: { 'io.modelcontextprotocol/subscriptionId': 2 } });
+  expect(textOf(news.result)).toBe(`d: ${JSON.stringify(ACCEPTED)}`);
+});
+
+test('two tasks that have one id at their servers are two', async () => {
+  const labels = [randomUUID(), randomUUID()] as const;
+  const own = await alice.begin('one__held_job', { label: labels[0] });
+  const other = await alice.begin('two__held_job', { label: labels[1] });
+  const foreign = await bob.begin('two__confirm_delete', { filename: 'c' });
+  setMark(labels[0]);
+  const done = await alice.until(own, 'completed');
+
+  expect(new Set([own, other, foreign]).size).toBe(3);
+  expect(textOf(done.result)).toBe(`${labels[0]} was released`);
+  expect(await alice.get(other)).toMatchObject({ taskId: other, status: 'working' });
+  expect(await bob.until(foreign, 'input_required')).toMatchObject({ taskId: foreign });
+  await Promise.all([alice.ask('tasks/cancel', { taskId: other }), bob.ask('tasks/cancel', { taskId: foreign })]);
 });

@@ -1,0 +1,218 @@
+// What ends a task before its time, how many there may be, and what is recorded of them (wire.md, Tasks).
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { expect, onTestFinished, test } from 'vitest';
+import { setMark, untilMarked } from '../../fixtures/servers/marks.ts';
+import { heldMark } from '../../fixtures/servers/tasks/tools.ts';
+import { type JsonObject } from '../../src/core/json.ts';
+import { fixture, type RunningGateway } from './harness/gateway.ts';
+import { ALICE, BOB } from './harness/principals.ts';
+import { errorOf, modern, open, openSession, send } from './harness/raw.ts';
+import { answer, legacy, type ScriptedServer, startScripted, tool } from './harness/scripted.ts';
+import { type RunningServer, startServer } from './harness/servers.ts';
+import { until } from './harness/status.ts';
+import { recordsOf, startTaskGateway, TaskClient } from './harness/tasks.ts';
+
+const NO_SUCH_TASK = { code: -32602, message: expect.stringContaining('There is no such task') as unknown };
+const MAX_PER_PRINCIPAL = 100;
+const AUTHORIZED = { Authorization: `Bearer ${ALICE}` };
+
+async function start(mcpServers: object): Promise<{ gateway: RunningGateway; alice: TaskClient; bob: TaskClient }> {
+  const gateway = await startTaskGateway(mcpServers);
+  onTestFinished(() => void gateway.stop());
+  const alice = new TaskClient(gateway.origin);
+  return { gateway, alice, bob: alice.with({ token: BOB }) };
+}
+
+async function server(name: string, ...args: string[]): Promise<RunningServer> {
+  const running = await startServer(name, ...args);
+  onTestFinished(() => running.stop());
+  return running;
+}
+
+/** Begins a job and waits until its server holds it. */
+async function hold(client: TaskClient, name: string): Promise<string> {
+  const label = randomUUID();
+  const taskId = await client.begin(name, { label });
+  await untilMarked(heldMark(label));
+  return taskId;
+}
+
+/** What a client finds when it asks until the task does not work any more. */
+const endOf = (client: TaskClient, taskId: string): Promise<JsonObject> =>
+  until(
+    () => client.get(taskId),
+    ({ status }) => status !== 'working',
+  );
+
+test.each([['http'], ['sse']])('a task fails when its legacy server over %s dies', async (transport) => {
+  const dying = await server('conformance-legacy.ts', '--transport', transport);
+  const { gateway, alice } = await start({ dying: { url: dying.url, ...(transport === 'sse' && { type: 'sse' }) } });
+  const taskId = await hold(alice, 'dying__held_job');
+  const { inbox, close } = await alice.listen([taskId]);
+  onTestFinished(close);
+  await inbox.next();
+  await dying.stop();
+  let heard: JsonObject = {};
+  while (heard.status !== 'failed') heard = (await inbox.find({ method: 'notifications/tasks' })).params as JsonObject;
+
+  expect(heard).toMatchObject({ taskId, status: 'failed', error: { message: expect.any(String) as unknown } });
+  expect(await alice.get(taskId)).toMatchObject({ status: 'failed' });
+  const [event] = (await recordsOf(gateway, '--kind', 'event')).filter(({ event: name }) => name === 'task_ended');
+  expect(event).toMatchObject({ detail: { server: 'dying', exposed: 'dying__held_job', status: 'failed' } });
+});
+
+test('a task fails when the process of its legacy server ends', async () => {
+  const entry = fixture('conformance-legacy.ts', '--transport', 'stdio');
+  const { alice } = await start({ dying: { ...entry, isolation: 'shared' } });
+  const taskId = await hold(alice, 'dying__held_job');
+  await alice.call('dying__end_process');
+
+  // an answer in between may be that the server is gone
+  expect(await alice.until(taskId, 'failed')).toMatchObject({ error: { message: expect.any(String) as unknown } });
+});
+
+test.each([['http'], ['stdio']])(
+  'who asks for a task at a modern server over %s that died gets an error',
+  async (transport) => {
+    const entry = fixture('conformance-modern.ts', '--transport', 'stdio');
+    const dying = transport === 'http' ? await server('conformance-modern.ts') : undefined;
+    const { alice } = await start({ dying: dying ? { url: dying.url } : entry });
+    const taskId = await hold(alice, 'dying__held_job');
+    await (dying ? dying.stop() : alice.call('dying__end_process'));
+    const { error } = await endOf(alice, taskId);
+
+    expect(error).toMatchObject({ message: expect.any(String) as unknown });
+  },
+);
+
+test('a legacy client whose call became a task is answered when the server dies', async () => {
+  const dying = await server('conformance-modern.ts');
+  const { gateway } = await start({ dying: { url: dying.url } });
+  const session = await openSession(gateway.origin, { headers: AUTHORIZED });
+  const label = randomUUID();
+  const params = { name: 'dying__held_job', arguments: { label } };
+  const call = send(gateway.origin, session.request('tools/call', params));
+  await untilMarked(heldMark(label));
+  await dying.stop();
+
+  expect(errorOf(await call)).toMatchObject({ message: expect.stringContaining('dying') as unknown });
+});
+
+test('a task of a tool that is denied since is as unknown as any, and nobody hears of it', async () => {
+  const config = (tools: object): object => ({
+    modern: { ...fixture('conformance-modern.ts', '--transport', 'stdio'), ...tools },
+    legacy: { ...fixture('conformance-legacy.ts', '--transport', 'stdio'), ...tools },
+  });
+  const { gateway, alice } = await start(config({}));
+  const ids = [await hold(alice, 'modern__held_job'), await hold(alice, 'legacy__held_job')];
+  const { auth } = JSON.parse(readFileSync(gateway.config, 'utf8')) as JsonObject;
+  gateway.write('mcp-gateway.json', { auth, mcpServers: config({ tools: { deny: ['held_*'] } }) });
+  const never = await alice.get('never');
+  for (const taskId of ids) {
+    await until(
+      () => alice.get(taskId),
+      ({ error }) => error !== undefined,
+    );
+    expect(await alice.get(taskId)).toEqual(never);
+    expect(await alice.ask('tasks/cancel', { taskId })).toMatchObject({ error: NO_SUCH_TASK });
+  }
+  const { inbox, close } = await alice.listen(ids, { toolsListChanged: true });
+  onTestFinished(close);
+  const { params } = (await inbox.next()) as { params: JsonObject };
+
+  expect(never).toMatchObject({ error: NO_SUCH_TASK });
+  expect(params.notifications).toEqual({ toolsListChanged: true });
+});
+
+test('an attempt at the task of another is recorded as refused, and the end of a task as an event', async () => {
+  const { gateway, alice, bob } = await start({ legacy: fixture('conformance-legacy.ts', '--transport', 'stdio') });
+  const label = randomUUID();
+  const taskId = await alice.begin('legacy__held_job', { label });
+  await bob.get(taskId);
+  setMark(label);
+  await alice.until(taskId, 'completed');
+  const [refused] = await recordsOf(gateway, '--method', 'tasks/get', '--principal', 'bob');
+  const own = await recordsOf(gateway, '--method', 'tasks/get', '--principal', 'alice');
+  const events = await recordsOf(gateway, '--kind', 'event');
+
+  expect(refused).toMatchObject({ status: 'refused', principal: { id: 'bob' } });
+  expect(JSON.stringify(refused)).not.toContain('held_job');
+  expect(own[0]).toMatchObject({ status: 'ok', server: 'legacy', exposed: 'legacy__held_job' });
+  expect(events.filter(({ event }) => event === 'task_ended')).toMatchObject([
+    { detail: { principal: 'alice', server: 'legacy', exposed: 'legacy__held_job', status: 'completed' } },
+  ]);
+});
+
+/** A legacy server whose tasks never end, but for those that are cancelled; it is asked for a result in vain. */
+async function startEndless(): Promise<ScriptedServer> {
+  let made = 0;
+  const capabilities = { tools: {}, tasks: { requests: { tools: { call: {} } } } };
+  const job = tool('job', { execution: { taskSupport: 'required' } });
+  const describe = (taskId: unknown, status: string): JsonObject => {
+    const now = new Date().toISOString();
+    return { taskId: String(taskId), status, createdAt: now, lastUpdatedAt: now, ttl: null };
+  };
+  const script = legacy(
+    () => [job],
+    new Set(),
+    (visit) => {
+      const { rpc, params, http, response, id } = visit;
+      if (rpc === 'initialize') {
+        const serverInfo = { name: 'endless', version: '1' };
+        answer(visit, { protocolVersion: '2025-11-25', capabilities, serverInfo });
+      } else if (rpc === 'tools/list') return { tools: [job] };
+      else if (rpc === 'tools/call') return { task: describe(++made, 'working') };
+      else if (rpc === 'tasks/get') return describe(params.taskId, 'working');
+      else if (rpc === 'tasks/cancel') return describe(params.taskId, 'cancelled');
+      else if (http === 'GET') response.writeHead(405).end();
+      else if (id === undefined) response.writeHead(202).end();
+      return undefined;
+    },
+  );
+  const running = await startScripted((visit) => (visit.rpc === 'tasks/result' ? undefined : script(visit)));
+  onTestFinished(() => running.stop());
+  return running;
+}
+
+test.each(['legacy', 'modern'])(
+  'a %s client that does not know tasks and cancels its call cancels the task that it runs as',
+  async (era) => {
+    const endless = await startEndless();
+    const { gateway } = await start({ endless: { url: endless.url } });
+    const session = await openSession(gateway.origin, { headers: AUTHORIZED });
+    const params = { name: 'endless__job', arguments: {} };
+    const sent =
+      era === 'legacy'
+        ? session.request('tools/call', params, { id: 7 })
+        : modern('tools/call', params, { headers: AUTHORIZED });
+    const request = open(gateway.origin, sent);
+    request.on('error', () => undefined); // it is given up
+    await endless.visited(({ rpc }) => rpc === 'tasks/result');
+    if (era === 'legacy') await send(gateway.origin, session.notification('notifications/cancelled', { requestId: 7 }));
+    request.destroy();
+    const { params: cancelled } = await endless.visited(({ rpc }) => rpc === 'tasks/cancel');
+
+    expect(cancelled).toMatchObject({ taskId: '1' });
+  },
+);
+
+test('one principal has at most 100 tasks at legacy servers, others have their own, and what ended makes way', async () => {
+  const endless = await startEndless();
+  const { alice, bob } = await start({ endless: { url: endless.url } });
+  const ids: string[] = [];
+  for (let count = 0; count < MAX_PER_PRINCIPAL; count++) ids.push(await alice.begin('endless__job'));
+  const calls = endless.count('tools/call');
+  const refused = await alice.call('endless__job');
+  const refusedCalls = endless.count('tools/call') - calls;
+  const foreign = await bob.begin('endless__job');
+  await alice.ask('tasks/cancel', { taskId: ids[7]! });
+  const next = await alice.begin('endless__job');
+
+  expect(refused.error).toMatchObject({ message: expect.stringContaining('100') as unknown });
+  expect(refusedCalls).toBe(0);
+  expect(await bob.get(foreign)).toMatchObject({ status: 'working' });
+  expect(await alice.get(next)).toMatchObject({ status: 'working' });
+  expect(await alice.get(ids[7]!)).toMatchObject({ error: NO_SUCH_TASK });
+  expect(await alice.get(ids[0]!)).toMatchObject({ status: 'working' });
+});
