@@ -24,6 +24,8 @@ export interface Exchange {
   readonly signal: CancelSignal;
   /** Whether the caller asked for progress of this call. */
   readonly wantsProgress: boolean;
+  /** By which the caller knows the progress of this call, where it wants any; its own, and hop by hop. */
+  readonly progressToken?: string | number | undefined;
   /** The least severe log line that the caller wants; absent where it wants none. */
   readonly logLevel?: string | undefined;
   /** The capabilities that the caller declared (`initialize`, or `_meta` of the request). */

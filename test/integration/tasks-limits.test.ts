@@ -4,14 +4,22 @@ import { readFileSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
 import { setMark, untilMarked } from '../../fixtures/servers/marks.ts';
 import { heldMark } from '../../fixtures/servers/tasks/tools.ts';
-import { type JsonObject } from '../../src/core/json.ts';
+import { isObject, type JsonObject } from '../../src/core/json.ts';
 import { fixture, type RunningGateway } from './harness/gateway.ts';
 import { ALICE, BOB } from './harness/principals.ts';
-import { errorOf, modern, open, openSession, send } from './harness/raw.ts';
-import { answer, legacy, type ScriptedServer, startScripted, tool } from './harness/scripted.ts';
+import { errorOf, messageOf, modern, open, openSession, send, stream } from './harness/raw.ts';
+import {
+  answer,
+  legacy,
+  openEvents,
+  type ScriptedServer,
+  startScripted,
+  tool,
+  type Visit,
+} from './harness/scripted.ts';
 import { type RunningServer, startServer } from './harness/servers.ts';
 import { until } from './harness/status.ts';
-import { recordsOf, startTaskGateway, TaskClient } from './harness/tasks.ts';
+import { recordsOf, RELATED, startTaskGateway, TaskClient } from './harness/tasks.ts';
 
 const NO_SUCH_TASK = { code: -32602, message: expect.stringContaining('There is no such task') as unknown };
 const MAX_PER_PRINCIPAL = 100;
@@ -145,7 +153,7 @@ test('an attempt at the task of another is recorded as refused, and the end of a
 });
 
 /** A legacy server whose tasks never end, but for those that are cancelled; it is asked for a result in vain. */
-async function startEndless(): Promise<ScriptedServer> {
+async function startEndless(ends: (visit: Visit) => boolean = () => false): Promise<ScriptedServer> {
   let made = 0;
   const capabilities = { tools: {}, tasks: { requests: { tools: { call: {} } } } };
   const job = tool('job', { execution: { taskSupport: 'required' } });
@@ -170,7 +178,10 @@ async function startEndless(): Promise<ScriptedServer> {
       return undefined;
     },
   );
-  const running = await startScripted((visit) => (visit.rpc === 'tasks/result' ? undefined : script(visit)));
+  const running = await startScripted((visit) => {
+    if (ends(visit) || visit.rpc === 'tasks/result') return undefined;
+    return script(visit);
+  });
   onTestFinished(() => running.stop());
   return running;
 }
@@ -215,4 +226,32 @@ test('one principal has at most 100 tasks at legacy servers, others have their o
   expect(await alice.get(next)).toMatchObject({ status: 'working' });
   expect(await alice.get(ids[7]!)).toMatchObject({ error: NO_SUCH_TASK });
   expect(await alice.get(ids[0]!)).toMatchObject({ status: 'working' });
+});
+
+test('the progress of a task goes to whoever waits for its end, by the token of the call that made it', async () => {
+  const endless = await startEndless((visit) => {
+    if (visit.rpc !== 'tasks/result') return false;
+    const created = endless.seen.find(({ rpc }) => rpc === 'tools/call');
+    const { progressToken } = created?.params._meta as JsonObject;
+    const _meta = { [RELATED]: { taskId: '1' } };
+    const say = openEvents(visit);
+    say({ method: 'notifications/progress', params: { progressToken: progressToken ?? null, progress: 3, _meta } });
+    say({ id: visit.id ?? null, result: { content: [{ type: 'text', text: 'done' }] } });
+    visit.response.end();
+    return true;
+  });
+  const { gateway } = await start({ endless: { url: endless.url } });
+  const session = await openSession(gateway.origin, { headers: AUTHORIZED, version: '2025-11-25' });
+  const call = { name: 'endless__job', arguments: {}, task: {}, _meta: { progressToken: 'mine' } };
+  const { result } = messageOf(await send(gateway.origin, session.request('tools/call', call)));
+  const created = isObject(result) && isObject(result.task) ? result.task : {};
+  const { inbox } = await stream(
+    gateway.origin,
+    session.request('tasks/result', { taskId: created.taskId! }, { id: 8 }),
+  );
+  const progress = await inbox.find({ method: 'notifications/progress' });
+  const related = { [RELATED]: { taskId: created.taskId } };
+
+  expect(progress.params).toEqual({ progressToken: 'mine', progress: 3, _meta: related });
+  expect((await inbox.find({ id: 8 })).result).toMatchObject({ _meta: related });
 });

@@ -51,6 +51,10 @@ export class CallerExchange implements Exchange {
     return this.options.progressToken !== undefined;
   }
 
+  get progressToken(): ProgressToken | undefined {
+    return this.options.progressToken;
+  }
+
   get logLevel(): LogLevel | undefined {
     return this.options.logLevel;
   }

@@ -1,6 +1,6 @@
 // A task of a legacy server for a modern client: its end is waited for, its questions are kept until the client answers (wire.md, Tasks).
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Call, type TaskRef } from '../../core/call.ts';
+import { type TaskRef } from '../../core/call.ts';
 import { Cancellation } from '../../core/cancellation.ts';
 import { ownExchange } from '../../core/exchange.ts';
 import { ERRORS, GatewayError, toGatewayError } from '../../core/errors.ts';
@@ -8,6 +8,7 @@ import { isObject, type JsonObject } from '../../core/json.ts';
 import { type Principal } from '../../core/principal.ts';
 import { type Reply, type RpcError } from '../../core/reply.ts';
 import { inlinedResult, isTerminal, toModernTask } from '../../protocol/mcp/tasks.ts';
+import { type CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
 import { type ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
 import { type WireReply } from '../../upstream/mcp/wire/wire.ts';
 import { type Outcome, ParkedCall } from '../bridge/parked-call.ts';
@@ -19,8 +20,7 @@ const MAX_CUTS = 20;
 
 export interface BridgedTaskOptions {
   readonly ref: TaskRef;
-  /** The call that made it. */
-  readonly call: Pick<Call, 'principal' | 'exchange'>;
+  readonly caller: CallerFacts;
   /** As the server described it. */
   readonly task: JsonObject;
   /** Sends a request to the instance that works on it. Throws GatewayError. */
@@ -45,9 +45,9 @@ export class BridgedTask implements KeptTask {
   constructor(options: BridgedTaskOptions) {
     this.options = options;
     this.ref = options.ref;
-    this.principal = options.call.principal;
+    this.principal = options.caller.principal;
     this.task = options.task;
-    const { capabilities } = options.call.exchange;
+    const { capabilities } = options.caller.exchange;
     // progress and log lines are not for tasks (tasks extension, Task Status Notifications)
     const exchange = { ...ownExchange(new Cancellation()), capabilities };
     this.parked = new ParkedCall({ exchange, params: {} }, { asked: () => this.tell(), uniqueKeys: true });

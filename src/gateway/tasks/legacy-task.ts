@@ -1,15 +1,15 @@
 // A task of a legacy server for a legacy client: passed on as it is, under the id that the client knows (wire.md, Tasks).
 import { type Call, type TaskRef } from '../../core/call.ts';
-import { type Exchange } from '../../core/exchange.ts';
+import { type ClientSession, type Exchange } from '../../core/exchange.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { type Principal } from '../../core/principal.ts';
-import { isTerminal } from '../../protocol/mcp/tasks.ts';
+import { isTerminal, withRelatedTask } from '../../protocol/mcp/tasks.ts';
 import { type KeptTask } from './task-records.ts';
 
 export interface LegacyTaskOptions {
   readonly ref: TaskRef;
   /** The call that made it. */
-  readonly call: Pick<Call, 'principal' | 'session'>;
+  readonly call: Pick<Call, 'principal' | 'session' | 'exchange'>;
   /** As the server described it. */
   readonly task: JsonObject;
   /** It has ended; told once, with its last status. */
@@ -19,15 +19,21 @@ export interface LegacyTaskOptions {
 export class LegacyTask implements KeptTask {
   readonly ref: TaskRef;
   readonly principal: Principal;
-  private readonly options: LegacyTaskOptions;
+  /** By which its caller knows its progress, as long as it runs (2025-11-25 basic/utilities/tasks, Task Progress Notifications). */
+  readonly progressToken: Exchange['progressToken'];
+  private readonly session: ClientSession | undefined;
+  private readonly onEnd: (status: string) => void;
   private task: JsonObject;
   private over = false;
 
-  constructor(options: LegacyTaskOptions) {
-    this.ref = options.ref;
-    this.principal = options.call.principal;
-    this.options = options;
-    this.task = { ...options.task, taskId: this.ref.id };
+  /** Keeps nothing of the call but what outlives it. */
+  constructor({ ref, call, task, ended }: LegacyTaskOptions) {
+    this.ref = ref;
+    this.principal = call.principal;
+    this.session = call.session;
+    this.progressToken = call.exchange.progressToken;
+    this.onEnd = ended;
+    this.task = { ...task, taskId: ref.id };
   }
 
   get ended(): boolean {
@@ -50,7 +56,7 @@ export class LegacyTask implements KeptTask {
 
   /** The session that made it hears of it (2025-11-25 basic/utilities/tasks, Task Status Notification). */
   changed(task: JsonObject): void {
-    this.options.call.session?.standing.notify('notifications/tasks/status', this.note(task));
+    this.session?.standing.notify('notifications/tasks/status', this.note(task));
   }
 
   close(): void {
@@ -59,20 +65,23 @@ export class LegacyTask implements KeptTask {
 
   private end(status: string): void {
     this.over = true;
-    this.options.ended(status);
+    this.onEnd(status);
   }
 }
 
-/** A caller who is asked on behalf of a task, and told of which. */
-export function exchangeOfTask(exchange: Exchange, task: string): Exchange {
+/** A caller who waits for the end of a task: what is asked and told meanwhile is the task's, its progress by the token of the first call. */
+export function exchangeOfTask(exchange: Exchange, { ref, progressToken }: LegacyTask): Exchange {
   return {
     signal: exchange.signal,
-    wantsProgress: exchange.wantsProgress,
+    wantsProgress: false,
     logLevel: exchange.logLevel,
     capabilities: exchange.capabilities,
-    progress: (params) => exchange.progress(params),
+    progress: (params) => {
+      if (progressToken === undefined) return;
+      exchange.notify('notifications/progress', withRelatedTask({ ...params, progressToken }, ref.id));
+    },
     log: (params) => exchange.log(params),
     notify: (method, params) => exchange.notify(method, params),
-    ask: (question) => exchange.ask({ ...question, task }),
+    ask: (question) => exchange.ask({ ...question, task: ref.id }),
   };
 }

@@ -79,7 +79,7 @@ async function passLegacy(call: Call, to: Destination, { task, parts }: Found): 
   if (!kept) throw unknownTask();
   const params = { ...call.params, taskId: task.upstreamId };
   const answered = await (call.method === 'tasks/result'
-    ? waitFor(call, to, { task, params })
+    ? waitFor(call, to, { kept, params })
     : send(call, to, { params }));
   const { reply } = answered;
   const origin = originOf(to, answered);
@@ -148,11 +148,12 @@ function taskIn(task: unknown, { target }: Destination): string {
 function waitFor(
   call: Call,
   { upstream }: Destination,
-  { task, params }: { task: TaskRef; params: JsonObject },
+  { kept, params }: { kept: LegacyTask; params: JsonObject },
 ): Promise<UpstreamReply> {
-  const exchange = exchangeOfTask(call.exchange, task.id);
-  const request = { method: call.method, params, totalMs: Infinity, exchange, task: task.upstreamId };
-  return upstream.requestOn(task.instance, request, call);
+  const { upstreamId, instance } = kept.ref;
+  const exchange = exchangeOfTask(call.exchange, kept);
+  const request = { method: call.method, params, totalMs: Infinity, exchange, task: upstreamId };
+  return upstream.requestOn(instance, request, call);
 }
 
 /** The tasks that the caller may ask for, from our own records; at most 100, so that there is one page. */

@@ -1,6 +1,6 @@
 // Tool calls that become tasks: who follows the task, and what their caller is told of it (wire.md, Tasks).
 import { type Call, type TaskRef } from '../../core/call.ts';
-import { type CancelSignal } from '../../core/cancellation.ts';
+import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { TASK_RESULT, taskIdOf, toModernTask } from '../../protocol/mcp/tasks.ts';
@@ -53,19 +53,18 @@ export class Tasks {
     const { call, to, answered } = created;
     const task = taskOf(created);
     const ref = this.nameOf('bridged', created, task);
-    const caller = {
-      principal: call.principal,
-      exchange: call.exchange,
-      ...(call.session && { session: call.session }),
-    };
+    const { principal, session } = call;
+    // the task outlives its call: nobody's leaving ends what is sent for it
+    const exchange = { capabilities: call.exchange.capabilities, signal: new Cancellation() };
+    const caller = { principal, exchange, ...(session && { session }) };
     const letGo = to.upstream.holdForTask(ref.instance);
     const kept = new BridgedTask({
       ref,
-      call,
+      caller,
       task,
       totalMs: to.upstream.config.timeouts.total,
       send: async (request) => (await to.upstream.requestOn(ref.instance, request, caller)).reply,
-      ended: (status) => this.ended(call, ref, { status, letGo }),
+      ended: this.atEnd(call, ref, letGo),
     });
     place.keep(kept, task.ttl);
     return {
@@ -82,7 +81,7 @@ export class Tasks {
     const task = taskOf(created);
     const ref = this.nameOf('legacy', created, task);
     const letGo = to.upstream.holdForTask(ref.instance);
-    const kept = new LegacyTask({ ref, call, task, ended: (status) => this.ended(call, ref, { status, letGo }) });
+    const kept = new LegacyTask({ ref, call, task, ended: this.atEnd(call, ref, letGo) });
     place.keep(kept, task.ttl);
     return { ...answered.reply.result, task: kept.note(task) };
   }
@@ -112,21 +111,13 @@ export class Tasks {
     });
   }
 
-  private ended(
-    call: Call,
-    { target, instance }: TaskRef,
-    { status, letGo }: { status: string; letGo: () => void },
-  ): void {
-    letGo();
+  /** What happens at the end of a task; keeps nothing of its call. */
+  private atEnd({ id, principal }: Call, { target, instance }: TaskRef, letGo: () => void): (status: string) => void {
     const { server, exposed } = target;
-    this.options.record('task_ended', {
-      call: call.id,
-      principal: call.principal.id,
-      server,
-      instance,
-      exposed,
-      status,
-    });
+    return (status) => {
+      letGo();
+      this.options.record('task_ended', { call: id, principal: principal.id, server, instance, exposed, status });
+    };
   }
 }
 

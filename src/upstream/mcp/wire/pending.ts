@@ -1,6 +1,7 @@
 // One request that waits for its answer: settled exactly once, whoever comes first of answer, caller, clock and channel.
 import { GatewayError } from '../../../core/errors.ts';
 import { type JsonObject } from '../../../core/json.ts';
+import { withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
 import { type Deadline, type Deadlines, timedOut } from './deadlines.ts';
 import { RateLimit } from './rate-limit.ts';
 import { HARD_LIMIT_MS, type WireReply, type WireRequest } from './wire.ts';
@@ -97,7 +98,7 @@ export class Pending {
     this.deadline?.extend();
     if (!this.admits()) return false;
     const { progressToken: _token, ...progress } = params;
-    this.request.exchange?.progress(progress);
+    this.request.exchange?.progress(withoutProtocolMeta(progress));
     return true;
   }
 

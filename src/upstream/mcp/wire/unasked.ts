@@ -74,7 +74,9 @@ export class Unasked {
 
   /** One of a request that has just ended is no mistake, and nobody's (basic/utilities/progress). */
   private onProgress(params: JsonObject, own: Pending | undefined): void {
-    const pending = this.findById(params.progressToken);
+    const task = relatedTaskOf(params);
+    // a token outlives its call where a task came of it; what is told of the task goes to whoever waits for its end
+    const pending = task === undefined ? this.findById(params.progressToken) : this.findByTask(task);
     if (typeof params.progress !== 'number') this.noise('progress without a number');
     else if (pending && (!own || own === pending) && !pending.progress(params)) this.drop();
   }
@@ -100,13 +102,17 @@ export class Unasked {
     const { call, inFlight } = attribute(pending());
     const task = relatedTaskOf(params);
     // a task's question may come on any stream, and is nobody's but the task's
-    if (task !== undefined) return { call: pending().find(({ request }) => request.task === task), inFlight };
+    if (task !== undefined) return { call: this.findByTask(task), inFlight };
     if (own) return { call: callOf(own), inFlight };
     return { call: events.isOwners?.(method) === true ? undefined : call, inFlight };
   }
 
   private findById(id: JsonValue | undefined): Pending | undefined {
     return typeof id === 'number' ? this.options.find(id) : undefined;
+  }
+
+  private findByTask(task: string): Pending | undefined {
+    return this.options.pending().find(({ request }) => request.task === task);
   }
 
   private admits(): boolean {
