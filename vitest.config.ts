@@ -13,7 +13,7 @@ const project = (name: string, include: string[], extra: object = {}) => ({
 export default defineConfig({
   test: {
     pool: 'forks',
-    maxWorkers: 3, // on two cores: files spend a third of their time waiting for processes
+    maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
     projects: [
       project('unit', ['test/**/*.test.ts'], { exclude: ['test/{integration,chaos,long}/**'] }),
