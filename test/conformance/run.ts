@@ -18,7 +18,7 @@ Exit code 10: a required scenario did not pass. A run of everything also writes 
 `;
 
 const PAGE = join(ROOT, 'docs/conformance.md');
-const LIMIT_MS = 240_000;
+const LIMIT_MS = 360_000;
 /** Two cores: a run has a gateway, a server and the suite, which mostly wait for each other. */
 const AT_ONCE = 2;
 
