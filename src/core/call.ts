@@ -32,8 +32,10 @@ export interface TaskRef {
   readonly kind: 'modern' | 'legacy' | 'bridged';
   /** As the server knows it. */
   readonly upstreamId: string;
-  /** The instance that made it. */
+  /** The instance that made it; of an earlier run of the gateway none is left. */
   readonly instance: string;
+  /** When its server says that it made it: tells it from another one to which a server gives the same id. */
+  readonly createdAt?: string | undefined;
   /** The tool that runs as the task. */
   readonly target: Target;
 }

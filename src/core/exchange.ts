@@ -75,6 +75,21 @@ export function ownExchange(signal: CancelSignal): Exchange {
   };
 }
 
+/** An exchange that passes everything on, but for what differs. */
+export function relayed(exchange: Exchange, differing: Partial<Exchange>): Exchange {
+  return {
+    signal: exchange.signal,
+    wantsProgress: exchange.wantsProgress,
+    logLevel: exchange.logLevel,
+    capabilities: exchange.capabilities,
+    progress: (params) => exchange.progress(params),
+    log: (params) => exchange.log(params),
+    notify: (method, params) => exchange.notify(method, params),
+    ask: (question) => exchange.ask(question),
+    ...differing,
+  };
+}
+
 function silent(): void {
   // nobody listens
 }

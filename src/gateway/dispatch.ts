@@ -18,7 +18,8 @@ import { listen } from './listening.ts';
 import { type DispatchParts } from './dispatch-parts.ts';
 import { pageOf } from './paging.ts';
 import { type Destination, originOf, send } from './sending.ts';
-import { callOfTask, endOfTask, resultOfTask } from './tasks/task-calls.ts';
+import { callOfTask } from './tasks/task-calls.ts';
+import { createTask, endOfTask, resultOfTask } from './tasks/task-runs.ts';
 
 /** Makes the last handler of a pipeline. */
 export function createDispatch(parts: DispatchParts): Handler {
@@ -124,7 +125,7 @@ async function startTask(call: Call, to: Destination, { parts, params, exchange 
   const { tasks } = parts;
   const place = tasks.records.reserve(call.principal);
   try {
-    const answered = await send(call, to, { params, exchange });
+    const answered = await createTask(call, to, { params, exchange });
     if (!isLegacyTask(answered)) return conclude(call, to, { parts, answered });
     const created = { call, to, answered };
     const result = call.era === 'modern' ? tasks.bridge(created, place) : tasks.keep(created, place);
@@ -136,9 +137,9 @@ async function startTask(call: Call, to: Destination, { parts, params, exchange 
 
 /** Runs a call as a task for a caller that does not ask about tasks: the answer comes when the task ends (wire.md, Tasks). */
 async function runAsTask(call: Call, to: Destination, { parts, params, exchange }: Sending): Promise<Reply> {
-  const answered = await send(call, to, { params: asTask(params), exchange });
+  const answered = await createTask(call, to, { params: asTask(params), exchange });
   if (!isLegacyTask(answered)) return conclude(call, to, { parts, answered });
-  return conclude(call, to, { parts, answered: await resultOfTask(call, to, { answered, exchange }) });
+  return conclude(call, to, { parts, answered: await resultOfTask(to, { answered, exchange }) });
 }
 
 /** A modern server's questions are put to a legacy client while its call runs, and its task is followed to the end. */

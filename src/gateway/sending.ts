@@ -6,6 +6,7 @@ import { type Exchange } from '../core/exchange.ts';
 import { type Origin } from '../core/reply.ts';
 import { mirrorArguments } from '../protocol/mcp/param-headers.ts';
 import { traceparentOf } from '../telemetry/trace.ts';
+import { sendToTask } from './tasks/at-server.ts';
 import { type Upstream, type UpstreamReply } from '../upstream/mcp/upstream.ts';
 
 export interface Destination {
@@ -46,7 +47,7 @@ export function send(
     tasks,
     ...(headers && { headers }),
   };
-  return call.task ? upstream.requestOn(call.task.instance, request, call) : upstream.request(request, call);
+  return call.task ? sendToTask(upstream, { task: call.task, request, caller: call }) : upstream.request(request, call);
 }
 
 /** Where an answer came from, for the record. */

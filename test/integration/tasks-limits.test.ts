@@ -7,7 +7,7 @@ import { heldMark } from '../../fixtures/servers/tasks/tools.ts';
 import { isObject, type JsonObject } from '../../src/core/json.ts';
 import { fixture, type RunningGateway } from './harness/gateway.ts';
 import { ALICE, BOB } from './harness/principals.ts';
-import { errorOf, messageOf, modern, open, openSession, send, stream } from './harness/raw.ts';
+import { errorOf, messageOf, modern, open, openSession, send, type Sent, stream } from './harness/raw.ts';
 import {
   answer,
   legacy,
@@ -207,6 +207,61 @@ test.each(['legacy', 'modern'])(
     expect(cancelled).toMatchObject({ taskId: '1' });
   },
 );
+
+test('a task that its server makes of a call after that was cancelled is cancelled too', async () => {
+  const endless = await startEndless(({ rpc }) => rpc === 'tools/call');
+  const { gateway } = await start({ endless: { url: endless.url } });
+  const session = await openSession(gateway.origin, { headers: AUTHORIZED });
+  const params = { name: 'endless__job', arguments: {} };
+  const request = open(gateway.origin, session.request('tools/call', params, { id: 7 }));
+  request.on('error', () => undefined); // it is given up
+  const called = await endless.visited(({ rpc }) => rpc === 'tools/call');
+  await send(gateway.origin, session.notification('notifications/cancelled', { requestId: 7 }));
+  const now = new Date().toISOString();
+  answer(called, { task: { taskId: 'late', status: 'working', createdAt: now, lastUpdatedAt: now, ttl: null } });
+  const { params: cancelled } = await endless.visited(({ rpc }) => rpc === 'tasks/cancel');
+  request.destroy();
+
+  expect(cancelled).toMatchObject({ taskId: 'late' });
+});
+
+test('a call that its server does not answer with a task after it was cancelled is cancelled itself', async () => {
+  const endless = await startEndless(({ rpc }) => rpc === 'tools/call');
+  const { gateway } = await start({ endless: { url: endless.url } });
+  const session = await openSession(gateway.origin, { headers: AUTHORIZED });
+  const params = { name: 'endless__job', arguments: {} };
+  const request = open(gateway.origin, session.request('tools/call', params, { id: 7 }));
+  request.on('error', () => undefined); // it is given up
+  await endless.visited(({ rpc }) => rpc === 'tools/call');
+  await send(gateway.origin, session.notification('notifications/cancelled', { requestId: 7 }));
+  await endless.visited(({ rpc }) => rpc === 'notifications/cancelled');
+  request.destroy();
+
+  expect(endless.count('tasks/cancel')).toBe(0);
+});
+
+test('the tasks of a session end with it where they live in its own instance, and make room', async () => {
+  const gateway = await startTaskGateway({
+    s: { ...fixture('conformance-legacy.ts', '--transport', 'stdio'), isolation: 'session' },
+  });
+  onTestFinished(() => void gateway.stop());
+  const [first, second] = [
+    await openSession(gateway.origin, { headers: AUTHORIZED }),
+    await openSession(gateway.origin, { headers: AUTHORIZED }),
+  ];
+  const resultOf = async (sent: Sent) => messageOf(await send(gateway.origin, sent)).result as JsonObject | undefined;
+  const call = { name: 's__held_job', arguments: { label: randomUUID() }, task: {} };
+  const created = (await resultOf(first.request('tools/call', call)))?.task as JsonObject;
+  expect((await resultOf(second.request('tasks/list')))?.tasks).toMatchObject([{ taskId: created.taskId }]);
+  await send(gateway.origin, first.delete());
+  await until(
+    () => resultOf(second.request('tasks/list')),
+    (result) => Array.isArray(result?.tasks) && result.tasks.length === 0,
+  );
+  const asked = messageOf(await send(gateway.origin, second.request('tasks/get', { taskId: created.taskId! })));
+
+  expect(asked.error).toMatchObject(NO_SUCH_TASK);
+});
 
 test('one principal has at most 100 tasks at legacy servers, others have their own, and what ended makes way', async () => {
   const endless = await startEndless();

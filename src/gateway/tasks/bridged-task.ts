@@ -18,6 +18,9 @@ import { type KeptTask } from './task-records.ts';
 const AGAIN_AFTER_MS = 500;
 const MAX_CUTS = 20;
 
+/** How long whoever asks waits for the end to be known once the server cannot be asked, in ms. */
+const SETTLES_WITHIN_MS = 2_000;
+
 export interface BridgedTaskOptions {
   readonly ref: TaskRef;
   readonly caller: CallerFacts;
@@ -34,6 +37,8 @@ export interface BridgedTaskOptions {
 export class BridgedTask implements KeptTask {
   readonly ref: TaskRef;
   readonly principal: Principal;
+  /** It fails then, and says so. */
+  readonly outlivesInstance = true;
   private readonly options: BridgedTaskOptions;
   private readonly parked: ParkedCall;
   private readonly running: Promise<void>;
@@ -66,7 +71,14 @@ export class BridgedTask implements KeptTask {
   /** How it stands, as the server says now, or why it does not say (tasks extension, Task Polling). Throws GatewayError. */
   async get(): Promise<{ readonly task: JsonObject } | { readonly error: RpcError }> {
     if (this.ended) return { task: this.described() };
-    const { result, error } = await this.ask('tasks/get');
+    const { result, error } = await this.ask('tasks/get').catch(
+      async (failure: unknown): Promise<Partial<WireReply>> => {
+        // where the server is gone, the end is about to be known
+        await Promise.race([this.running, delay(SETTLES_WITHIN_MS, undefined, { ref: false })]);
+        if (this.isOver()) return {};
+        throw failure;
+      },
+    );
     if (error && !this.isOver()) return { error };
     if (result && !this.isOver()) this.task = result;
     // the end itself comes by another way, at about the same time
@@ -132,14 +144,20 @@ export class BridgedTask implements KeptTask {
       try {
         const { result, error } = await this.options.send(waiting);
         return error ? { kind: 'error', error } : { kind: 'result', result: inlinedResult(result ?? {}) };
-      } catch (error) {
-        if (this.parked.signal.aborted || cuts >= MAX_CUTS || !mayBeThere(error)) throw error;
+      } catch (failure) {
+        if (this.parked.signal.aborted || cuts >= MAX_CUTS || !mayBeThere(failure)) throw failure;
+        const { error } = await this.isThere(failure);
+        if (error) return { kind: 'error', error };
       }
-      // what stands between may end a request that says nothing for long: the task itself tells whether it is still there
-      await delay(AGAIN_AFTER_MS, undefined, { ref: false });
-      const { error } = await this.ask('tasks/get');
-      if (error) return { kind: 'error', error };
     }
+  }
+
+  /** What stands between may end a request that says nothing for long: the task itself tells whether it goes on. Else throws the failure. */
+  private async isThere(failure: unknown): Promise<WireReply> {
+    await delay(AGAIN_AFTER_MS, undefined, { ref: false });
+    return this.ask('tasks/get').catch(() => {
+      throw failure;
+    });
   }
 
   private ask(method: string): Promise<WireReply> {

@@ -6,7 +6,9 @@ import { ownExchange } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
+import { type Upstream } from '../../upstream/mcp/upstream.ts';
 import { type DispatchParts } from '../dispatch-parts.ts';
+import { isSame, requireSame, sendToTask } from './at-server.ts';
 
 /** How long the acknowledgement waits for servers to say which tasks they tell of. */
 const ACKNOWLEDGE_MS = 2_000;
@@ -15,11 +17,10 @@ const ACKNOWLEDGE_MS = 2_000;
 const FIRST_PAUSE_MS = 1_000;
 const MOST_PAUSE_MS = 60_000;
 
-/** One server's part. */
+/** Those that one instance of a server has, by the server's ids. */
 interface Group {
-  readonly server: string;
-  readonly instance: string;
-  readonly refs: ReadonlyMap<string, TaskRef>;
+  readonly upstream: Upstream;
+  readonly refs: Map<string, TaskRef>;
 }
 
 export class FollowedTasks {
@@ -38,7 +39,10 @@ export class FollowedTasks {
     this.call = call;
     this.parts = parts;
     this.bridged = refs.filter(({ kind }) => kind === 'bridged');
-    this.groups = grouped(refs.filter(({ kind }) => kind === 'modern'));
+    this.groups = grouped(
+      refs.filter(({ kind }) => kind === 'modern'),
+      parts,
+    );
   }
 
   /** Begins to listen. Resolves with the ids that there will be news of. */
@@ -74,16 +78,28 @@ export class FollowedTasks {
     return Promise.race([acknowledged.promise, late]);
   }
 
-  private async listenOn({ server, instance, refs }: Group, acknowledge: (ids: string[]) => void): Promise<void> {
+  /** A task that is not, or no longer, the one that is meant is as one that never was. */
+  private async leaveOutOthers(upstream: Upstream, refs: Map<string, TaskRef>, ref: TaskRef): Promise<void> {
+    await requireSame(upstream, ref, this.call).catch(() => refs.delete(ref.upstreamId));
+  }
+
+  private async listenOn({ upstream, refs }: Group, acknowledge: (ids: string[]) => void): Promise<void> {
+    await Promise.all([...refs.values()].map((ref) => this.leaveOutOthers(upstream, refs, ref)));
     const open = new Map(refs);
+    const [task] = open.values();
+    if (!task) acknowledge([]);
     const onNotification = (method: string, params: JsonObject) => {
-      if (method === 'notifications/subscriptions/acknowledged') acknowledge(acceptedOf(params, refs));
-      const ref = typeof params.taskId === 'string' ? refs.get(params.taskId) : undefined;
-      if (method !== 'notifications/tasks' || !ref) return;
+      if (method === 'notifications/subscriptions/acknowledged') acknowledge(acceptedOf(params, open));
+      const ref = typeof params.taskId === 'string' ? open.get(params.taskId) : undefined;
+      if (method !== 'notifications/tasks' || !ref || !isSame(ref, params)) return;
       if (isTerminal(params.status)) open.delete(ref.upstreamId);
       this.listener({ ...withoutProtocolMeta(params), taskId: ref.id });
     };
-    for (let pause = FIRST_PAUSE_MS; open.size > 0 && !this.over.aborted; pause = Math.min(2 * pause, MOST_PAUSE_MS)) {
+    for (
+      let pause = FIRST_PAUSE_MS;
+      task && open.size > 0 && !this.over.aborted;
+      pause = Math.min(2 * pause, MOST_PAUSE_MS)
+    ) {
       const request = {
         method: 'subscriptions/listen',
         params: { notifications: { taskIds: [...open.keys()] } },
@@ -94,10 +110,8 @@ export class FollowedTasks {
         onNotification,
       };
       // a server that is gone, or refuses, is a reason to poll, which any client may (tasks extension, Task Polling)
-      const answered = await this.parts
-        .upstream(server)
-        ?.requestOn(instance, request, this.call)
-        .catch(() => undefined);
+      const sent = sendToTask(upstream, { task, request, caller: this.call });
+      const answered = await sent.catch(() => undefined);
       acknowledge([]);
       if (answered?.reply.error) return;
       await delay(pause, undefined, { ref: false });
@@ -105,12 +119,13 @@ export class FollowedTasks {
   }
 }
 
-function grouped(refs: readonly TaskRef[]): Group[] {
-  const groups = new Map<string, { server: string; instance: string; refs: Map<string, TaskRef> }>();
+function grouped(refs: readonly TaskRef[], parts: DispatchParts): Group[] {
+  const groups = new Map<string, Group>();
   for (const ref of refs) {
-    const { instance, target } = ref;
-    const key = `${target.server}\n${instance}`;
-    const group = groups.get(key) ?? { server: target.server, instance, refs: new Map<string, TaskRef>() };
+    const upstream = parts.upstream(ref.target.server);
+    if (!upstream) continue;
+    const key = `${ref.target.server}\n${ref.instance}`;
+    const group = groups.get(key) ?? { upstream, refs: new Map<string, TaskRef>() };
     group.refs.set(ref.upstreamId, ref);
     groups.set(key, group);
   }

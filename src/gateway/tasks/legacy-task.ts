@@ -1,6 +1,6 @@
 // A task of a legacy server for a legacy client: passed on as it is, under the id that the client knows (wire.md, Tasks).
 import { type Call, type TaskRef } from '../../core/call.ts';
-import { type ClientSession, type Exchange } from '../../core/exchange.ts';
+import { type ClientSession, type Exchange, relayed } from '../../core/exchange.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { type Principal } from '../../core/principal.ts';
 import { isTerminal, withRelatedTask } from '../../protocol/mcp/tasks.ts';
@@ -19,6 +19,8 @@ export interface LegacyTaskOptions {
 export class LegacyTask implements KeptTask {
   readonly ref: TaskRef;
   readonly principal: Principal;
+  /** What it ended with is at its server only. */
+  readonly outlivesInstance = false;
   /** By which its caller knows its progress, as long as it runs (2025-11-25 basic/utilities/tasks, Task Progress Notifications). */
   readonly progressToken: Exchange['progressToken'];
   private readonly session: ClientSession | undefined;
@@ -71,17 +73,12 @@ export class LegacyTask implements KeptTask {
 
 /** A caller who waits for the end of a task: what is asked and told meanwhile is the task's, its progress by the token of the first call. */
 export function exchangeOfTask(exchange: Exchange, { ref, progressToken }: LegacyTask): Exchange {
-  return {
-    signal: exchange.signal,
+  return relayed(exchange, {
     wantsProgress: false,
-    logLevel: exchange.logLevel,
-    capabilities: exchange.capabilities,
     progress: (params) => {
       if (progressToken === undefined) return;
       exchange.notify('notifications/progress', withRelatedTask({ ...params, progressToken }, ref.id));
     },
-    log: (params) => exchange.log(params),
-    notify: (method, params) => exchange.notify(method, params),
     ask: (question) => exchange.ask({ ...question, task: ref.id }),
-  };
+  });
 }

@@ -4,12 +4,10 @@ import { GatewayError, unknownTask } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { type Reply } from '../../core/reply.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
-import { type Exchange } from '../../core/exchange.ts';
-import { type LiveQuestions } from '../bridge/live-questions.ts';
-import { finishTask } from './finish-task.ts';
-import { declaresTasks, taskIdOf, TASKS_CAPABILITY, withRelatedTask } from '../../protocol/mcp/tasks.ts';
+import { declaresTasks, TASKS_CAPABILITY, withRelatedTask } from '../../protocol/mcp/tasks.ts';
 import { type UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import { bridgeResult } from '../bridge/results.ts';
+import { isSame, requireSame } from './at-server.ts';
 import { exchangeOfTask, LegacyTask } from './legacy-task.ts';
 import { type DispatchParts } from '../dispatch-parts.ts';
 import { type Destination, originOf, send } from '../sending.ts';
@@ -44,6 +42,7 @@ interface Found {
 /** A modern server's own task. */
 async function passModern(call: Call, to: Destination, { task, parts }: Found): Promise<Reply> {
   if (task.kind !== 'modern') throw unknownTask();
+  if (call.method !== 'tasks/get') await requireSame(to.upstream, task, call);
   const answered = await send(call, to, { params: { ...call.params, taskId: task.upstreamId }, tasks: true });
   const origin = originOf(to, answered);
   const { connection, reply } = answered;
@@ -51,6 +50,7 @@ async function passModern(call: Call, to: Destination, { task, parts }: Found): 
   if (reply.error) return { kind: 'error', error: reply.error, origin };
   const result = bridgeResult(call, 'modern', reply.result ?? {});
   if (call.method !== 'tasks/get') return { kind: 'result', result, origin };
+  if (!isSame(task, result)) throw unknownTask();
   if (isObject(result.result)) parts.seen.learn(call.principal.id, task.target.server, result.result);
   return { kind: 'result', result: { ...result, taskId: task.id }, origin };
 }
@@ -90,60 +90,6 @@ async function passLegacy(call: Call, to: Destination, { task, parts }: Found): 
   return { kind: 'result', result: withRelatedTask(withoutProtocolMeta(result), task.id), origin };
 }
 
-/** The answer that a call would have had that a legacy server runs as a task; the caller waits for it, and is asked meanwhile. */
-export function resultOfTask(
-  call: Call,
-  to: Destination,
-  { answered, exchange }: { answered: UpstreamReply; exchange: Exchange },
-): Promise<UpstreamReply> {
-  const task = taskIn(answered.reply.result?.task, to);
-  const totalMs = to.upstream.config.timeouts.total;
-  const request = { method: 'tasks/result', params: { taskId: task }, totalMs, exchange, task };
-  const { instance } = answered.connection;
-  const cancel = () => {
-    const stop = { method: 'tasks/cancel', params: { taskId: task }, totalMs };
-    to.upstream.requestOn(instance, stop, call).catch(() => undefined); // it ends with its time, at the latest
-  };
-  return to.upstream.requestOn(instance, request, call).catch((error: unknown) => {
-    cancel();
-    throw error;
-  });
-}
-
-/** The answer that a call would have had that a modern server made a task of. */
-export async function endOfTask(
-  call: Call,
-  to: Destination,
-  { answered, questions }: { answered: UpstreamReply; questions: LiveQuestions },
-): Promise<UpstreamReply> {
-  const { connection } = answered;
-  const created = answered.reply.result ?? {};
-  const taskId = taskIn(created, to);
-  const { total } = to.upstream.config.timeouts;
-  let bytes = 0;
-  const finished = await finishTask(call, created, {
-    server: to.target.server,
-    totalMs: total,
-    questions,
-    send: async (method, params) => {
-      const request = { method, params: { ...params, taskId }, totalMs: total, capabilities: {}, tasks: true };
-      const { reply } = await to.upstream.requestOn(connection.instance, request, call);
-      ({ bytes } = reply);
-      return reply;
-    },
-  });
-  return { connection, reply: { ...finished, bytes } };
-}
-
-function taskIn(task: unknown, { target }: Destination): string {
-  const id = isObject(task) ? taskIdOf(task) : undefined;
-  if (id !== undefined) return id;
-  throw new GatewayError(
-    'upstream_protocol',
-    `The server "${target.server}" made a task without an id that can be used.`,
-  );
-}
-
 /** Waits for the end of a task, however long that takes; what the server asks meanwhile is put to whoever waits. */
 function waitFor(
   call: Call,
@@ -153,7 +99,7 @@ function waitFor(
   const { upstreamId, instance } = kept.ref;
   const exchange = exchangeOfTask(call.exchange, kept);
   const request = { method: call.method, params, totalMs: Infinity, exchange, task: upstreamId };
-  return upstream.requestOn(instance, request, call);
+  return upstream.requestOn(instance, request);
 }
 
 /** The tasks that the caller may ask for, from our own records; at most 100, so that there is one page. */

@@ -2,10 +2,14 @@
 import { type TaskRef, type Target } from '../../core/call.ts';
 import { type Principal } from '../../core/principal.ts';
 import { seal, unseal } from '../../protocol/mcp/sealed-state.ts';
+import { randomHex } from '../../telemetry/trace.ts';
 import { type Keyring } from '../../storage/keyring.ts';
 
 /** No id of ours is longer, in characters. */
 const MAX_LENGTH = 8_192;
+
+/** The id of no instance. */
+const NO_INSTANCE = '';
 
 /** What is inside, in as few characters as may be: an id travels in a header with every request about its task. */
 interface Inside {
@@ -16,10 +20,15 @@ interface Inside {
   readonly e?: string;
   readonly t: string;
   readonly i: string;
+  /** The run of the gateway in which the instance is the one. */
+  readonly r: string;
+  readonly c?: string;
 }
 
 export class TaskIds {
   private readonly keyring: Keyring;
+  /** Instances are counted anew in each run. */
+  private readonly run = randomHex(4);
 
   constructor(keyring: Keyring) {
     this.keyring = keyring;
@@ -35,6 +44,8 @@ export class TaskIds {
       ...(exposed !== original && { e: exposed }),
       t: task.upstreamId,
       i: task.instance,
+      r: this.run,
+      ...(task.createdAt !== undefined && { c: task.createdAt }),
     };
     return { ...task, id: seal(JSON.stringify(inside), bindingOf(principal), this.keyring.newest) };
   }
@@ -44,9 +55,16 @@ export class TaskIds {
     if (id.length > MAX_LENGTH) return undefined;
     const text = unseal(id, bindingOf(principal), this.keyring.all);
     if (text === undefined) return undefined;
-    const { k, s, o, e, t, i } = JSON.parse(text) as Inside;
+    const { k, s, o, e, t, i, r, c } = JSON.parse(text) as Inside;
     const target: Target = { kind: 'tool', server: s, original: o, exposed: e ?? o };
-    return { id, kind: k, upstreamId: t, instance: i, target };
+    return {
+      id,
+      kind: k,
+      upstreamId: t,
+      instance: r === this.run ? i : NO_INSTANCE,
+      target,
+      ...(c !== undefined && { createdAt: c }),
+    };
   }
 }
 

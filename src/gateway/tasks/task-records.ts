@@ -19,6 +19,8 @@ export interface KeptTask {
   readonly principal: Principal;
   /** Whether it can no longer change. */
   readonly ended: boolean;
+  /** Whether there is something to say of it when the instance that had it is gone. */
+  readonly outlivesInstance: boolean;
   /** Its server says how it stands, in the words of 2025-11-25. */
   changed(task: JsonObject): void;
   /** It is forgotten: whatever still runs for it is given up. */
@@ -82,6 +84,14 @@ export class TaskRecords {
   /** The server says how a task of this instance stands. */
   changed(server: string, instance: string, task: JsonObject): void {
     if (typeof task.taskId === 'string') this.entries.get(keyOf(server, instance, task.taskId))?.task.changed(task);
+  }
+
+  /** An instance is gone, and with it its tasks. */
+  lost(server: string, instance: string): void {
+    for (const [key, { task }] of [...this.entries]) {
+      const { ref, outlivesInstance } = task;
+      if (ref.target.server === server && ref.instance === instance && !outlivesInstance) this.forget(key);
+    }
   }
 
   /** Every task of a principal, the oldest first. */

@@ -63,7 +63,7 @@ export class Tasks {
       caller,
       task,
       totalMs: to.upstream.config.timeouts.total,
-      send: async (request) => (await to.upstream.requestOn(ref.instance, request, caller)).reply,
+      send: async (request) => (await to.upstream.requestOn(ref.instance, request)).reply,
       ended: this.atEnd(call, ref, letGo),
     });
     place.keep(kept, task.ttl);
@@ -107,6 +107,7 @@ export class Tasks {
       kind,
       upstreamId,
       instance: answered.connection.instance,
+      createdAt: typeof task.createdAt === 'string' ? task.createdAt.slice(0, 64) : undefined,
       target: to.target,
     });
   }

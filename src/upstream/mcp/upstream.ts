@@ -4,7 +4,7 @@ import { type StoredOffer } from '../../catalog/store.ts';
 import { type ServerConfig } from '../../config/config.ts';
 import { type Era, type OfferKind } from '../../core/call.ts';
 import { type CancelSignal } from '../../core/cancellation.ts';
-import { GatewayError, reasonOf } from '../../core/errors.ts';
+import { GatewayError, reasonOf, unknownTask } from '../../core/errors.ts';
 import { InFlight } from '../../core/in-flight.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { type LogLevel } from '../../protocol/mcp/meta.ts';
@@ -36,6 +36,8 @@ export interface UpstreamContext extends ConnectContext {
   onResourceUpdated(server: string, uri: string, owner: string | undefined): void;
   /** A legacy server says that a task changed. */
   onTask(server: string, instance: string, task: JsonObject): void;
+  /** An instance is gone, and with it whatever it alone had. */
+  onLost(server: string, instance: string): void;
   /** Something for the record. */
   onEvent(event: InstanceEvent | 'server_isolated' | 'circuit_opened', detail: JsonObject): void;
 }
@@ -176,10 +178,15 @@ export class Upstream {
     return this.inFlight.track(this.perform(request, caller));
   }
 
-  /** The same for something that one instance holds, such as a task: sent there as long as that instance lives, and never a second time. */
-  requestOn(id: string, request: ConnectionRequest, caller: CallerFacts): Promise<UpstreamReply> {
+  /** Whether an instance lives, by its id. */
+  isLive(instance: string): boolean {
+    return this.find(instance) !== undefined;
+  }
+
+  /** The same for a task: sent to the instance that has it, and never a second time. Throws `unknown_task` where the instance is gone. */
+  async requestOn(id: string, request: ConnectionRequest): Promise<UpstreamReply> {
     const instance = this.find(id);
-    if (!instance) return this.request(request, caller);
+    if (!instance) throw unknownTask();
     const { connection } = instance;
     const sent = instance.requestForTask(request).then((reply) => ({ connection, reply }));
     return this.inFlight.track(sent);
@@ -385,6 +392,7 @@ export class Upstream {
     event: (event, detail) => this.context.onEvent(event, detail),
     lost: (instance, { kind }) => {
       this.ending.add(instance);
+      this.context.onLost(this.config.name, instance.id);
       void instance.ended.finally(() => this.ending.delete(instance));
       if (instance.owner) {
         if (kind !== 'unused') this.ownedLosses++;

@@ -23,7 +23,7 @@ interface Shown extends KeptTask {
 }
 
 let made = 0;
-function task(upstreamId: string, { principal = LOCAL, ended = false } = {}): Shown {
+function task(upstreamId: string, { principal = LOCAL, ended = false, outlivesInstance = false } = {}): Shown {
   const target = { kind: 'tool', server: 'one', exposed: 'work', original: 'work' } as const;
   const ref: TaskRef = { id: `id-${++made}`, kind: 'legacy', upstreamId, instance: 'one#1', target };
   const heard: JsonObject[] = [];
@@ -31,6 +31,7 @@ function task(upstreamId: string, { principal = LOCAL, ended = false } = {}): Sh
     ref,
     principal,
     ended,
+    outlivesInstance,
     closed: false,
     heard,
     changed: (said) => heard.push(said),
@@ -103,6 +104,16 @@ test('what a server says of a task reaches that task, and an id that it uses aga
   expect(fresh.heard).toEqual([{ taskId: 'same', status: 'working' }]);
   expect([records.get(old.ref), records.get(fresh.ref)]).toEqual([undefined, fresh]);
   expect([records.of(LOCAL), records.of(other)]).toEqual([[], [fresh]]);
+});
+
+test('a task goes with the instance that had it, but for one that has something to say then', () => {
+  const records = new TaskRecords(new Cancellation());
+  const [gone, stays] = [keep(records, task('a')), keep(records, task('b', { outlivesInstance: true }))];
+  records.lost('one', 'one#2');
+  expect(records.get(gone.ref)).toBe(gone);
+  records.lost('one', 'one#1');
+
+  expect([gone.closed, records.get(gone.ref), records.get(stays.ref)]).toEqual([true, undefined, stays]);
 });
 
 test('when the gateway stops, all are given up', () => {

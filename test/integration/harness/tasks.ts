@@ -1,6 +1,6 @@
 // A modern client that knows tasks, in bare requests, and the servers with tasks that it may meet.
 import { isObject, type JsonObject } from '../../../src/core/json.ts';
-import { fixture, type RunningGateway, startGateway } from './gateway.ts';
+import { fixture, type RunningGateway, startGateway, type Workspace } from './gateway.ts';
 import { ALICE, BOB } from './principals.ts';
 import { errorOf, type EventStream, modern, resultOf, type Sent, send, stream } from './raw.ts';
 import { startServer } from './servers.ts';
@@ -96,10 +96,12 @@ const AUTH = {
   ],
 };
 
-/** Starts a gateway for both principals with these servers. */
-export async function startTaskGateway(mcpServers: object): Promise<RunningGateway> {
+/** Starts a gateway for both principals with these servers; in a space that outlives it where one is given. */
+export async function startTaskGateway(mcpServers: object, space?: Workspace): Promise<RunningGateway> {
+  const config = { auth: AUTH, mcpServers };
+  space?.write('mcp-gateway.json', config);
   const gateway = await startGateway({
-    config: { auth: AUTH, mcpServers },
+    ...(space ? { space } : { config }),
     args: ['--log-level', 'warn'],
     env: { ALICE, BOB },
   });

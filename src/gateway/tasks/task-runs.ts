@@ -1,0 +1,100 @@
+// Calls that run as tasks at their server: begun, waited for, and cancelled with their caller.
+import { type Call } from '../../core/call.ts';
+import { Cancellation } from '../../core/cancellation.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { type Exchange, relayed } from '../../core/exchange.ts';
+import { isObject, type JsonObject } from '../../core/json.ts';
+import { taskIdOf } from '../../protocol/mcp/tasks.ts';
+import { type UpstreamReply } from '../../upstream/mcp/upstream.ts';
+import { type LiveQuestions } from '../bridge/live-questions.ts';
+import { type Destination, send } from '../sending.ts';
+import { finishTask } from './finish-task.ts';
+import { isLegacyTask } from './tasks.ts';
+
+/** How long a server whose caller has left may take to say which task there is to be cancelled, in ms. */
+const LEFT_BEHIND_MS = 1_000;
+
+interface Created {
+  readonly params: JsonObject;
+  readonly exchange: Exchange;
+}
+
+/** Lets a legacy server begin a task. A caller who leaves before there is one leaves none behind. Throws GatewayError. */
+export async function createTask(call: Call, to: Destination, { params, exchange }: Created): Promise<UpstreamReply> {
+  const given = new Cancellation();
+  const creating = send(call, to, { params, exchange: relayed(exchange, { signal: given }) });
+  const left = Promise.withResolvers<never>();
+  const stay = exchange.signal.onAbort(() => {
+    setTimeout(() => given.abort(), LEFT_BEHIND_MS).unref();
+    creating.then(
+      (answered) => cancelTask(to, answered),
+      () => undefined, // there is no task
+    );
+    left.reject(new GatewayError('cancelled', 'The caller cancelled the call.'));
+  });
+  try {
+    return await Promise.race([creating, left.promise]);
+  } finally {
+    stay();
+  }
+}
+
+/** The answer that a call would have had that a legacy server runs as a task; the caller waits for it, and is asked meanwhile. */
+export async function resultOfTask(
+  to: Destination,
+  { answered, exchange }: { answered: UpstreamReply; exchange: Exchange },
+): Promise<UpstreamReply> {
+  const task = taskIn(answered.reply.result?.task, to);
+  const { total } = to.upstream.config.timeouts;
+  const request = { method: 'tasks/result', params: { taskId: task }, totalMs: total, exchange, task };
+  try {
+    return await to.upstream.requestOn(answered.connection.instance, request);
+  } catch (error) {
+    cancelTask(to, answered);
+    throw error;
+  }
+}
+
+/** The answer that a call would have had that a modern server made a task of. Throws GatewayError. */
+export async function endOfTask(
+  call: Call,
+  to: Destination,
+  { answered, questions }: { answered: UpstreamReply; questions: LiveQuestions },
+): Promise<UpstreamReply> {
+  const { connection } = answered;
+  const created = answered.reply.result ?? {};
+  const taskId = taskIn(created, to);
+  const { total } = to.upstream.config.timeouts;
+  let bytes = 0;
+  const finished = await finishTask(call, created, {
+    server: to.target.server,
+    totalMs: total,
+    questions,
+    send: async (method, params) => {
+      const request = { method, params: { ...params, taskId }, totalMs: total, capabilities: {}, tasks: true };
+      const { reply } = await to.upstream.requestOn(connection.instance, request);
+      ({ bytes } = reply);
+      return reply;
+    },
+  });
+  return { connection, reply: { ...finished, bytes } };
+}
+
+/** Ends a task that nobody waits for. */
+function cancelTask({ upstream }: Destination, answered: UpstreamReply): void {
+  if (!isLegacyTask(answered)) return;
+  const task = answered.reply.result?.task;
+  const taskId = isObject(task) ? taskIdOf(task) : undefined;
+  if (taskId === undefined) return;
+  const request = { method: 'tasks/cancel', params: { taskId }, totalMs: upstream.config.timeouts.total };
+  upstream.requestOn(answered.connection.instance, request).catch(() => undefined); // it ends with its time, at the latest
+}
+
+function taskIn(task: unknown, { target }: Destination): string {
+  const id = isObject(task) ? taskIdOf(task) : undefined;
+  if (id !== undefined) return id;
+  throw new GatewayError(
+    'upstream_protocol',
+    `The server "${target.server}" made a task without an id that can be used.`,
+  );
+}
