@@ -66,7 +66,7 @@ function sharingOf({ isolation, pool }: ServerStatus): Line[] {
     ...learned.map(({ why, learnedAt }): Line => ['learned', `${why} (${learnedAt})`]),
     [
       'limits',
-      `${pool.max} instances of owners, idle ones stop after ${pool.idleMs / 1000} s${pool.lazy ? ', lazy' : ''}`,
+      `${pool.max} instances of owners${pool.spares > 0 ? ` (${pool.spares} spare)` : ''}, idle ones stop after ${pool.idleMs / 1000} s${pool.lazy ? ', lazy' : ''}`,
     ],
   ];
 }

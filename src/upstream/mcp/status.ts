@@ -36,6 +36,8 @@ export interface PoolStatus {
   readonly idleMs: number;
   readonly lazy: boolean;
   readonly waiting: number;
+  /** Processes that were started ahead of the next owner, and are counted within `max`. */
+  readonly spares: number;
 }
 
 /** Something that went wrong: when it did last, and how often in a row. */

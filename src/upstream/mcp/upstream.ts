@@ -23,6 +23,7 @@ import { ResourceSubscriptions } from './offer/resource-subscriptions.ts';
 import { SharedInstance } from './instances/shared-instance.ts';
 import { describeServer, type OfferedStatus, type ServerStatus } from './status.ts';
 import { textCleaner } from './process/stderr-tail.ts';
+import { type SpareProcess } from './connect/spare-process.ts';
 import { StdioWire } from './wire/stdio-wire.ts';
 import { type TraitStore } from './instances/trait-store.ts';
 import { SessionLost, type Wire, type WireReply } from './wire/wire.ts';
@@ -71,6 +72,8 @@ export class Upstream {
   private readonly known: KnownOffer;
   private readonly errors = new RecentErrors();
   private starts = 0;
+  /** `NAME#N`. */
+  private readonly nextId = () => `${this.config.name}#${++this.starts}`;
   /** How often an instance of an owner was lost, or its session. */
   private ownedLosses = 0;
   private freshening: Promise<void> | undefined;
@@ -100,7 +103,15 @@ export class Upstream {
       server: config.name,
       limits: () => ({ ...this.config.instances, total: this.config.timeouts.total }),
       exclusive: () => this.isolation.asksAnonymously,
-      open: (owner, signal) => this.openOwned(owner, signal),
+      spare: {
+        server: () => this.config,
+        context,
+        on: this.handlers,
+        wanted: () => this.isolation.startsOnDemand,
+        nextId: this.nextId,
+        clean: this.clean,
+      },
+      open: (owner, signal, spare) => this.openOwned(owner, signal, spare),
       released: (owner) => this.known.own.forget(owner.key, this.known.offer),
     });
     this.shared = new SharedInstance({
@@ -166,6 +177,7 @@ export class Upstream {
   reconfigured(config: ServerConfig): this {
     this.config = config;
     this.isolation.configured = config.isolation;
+    this.owned.review();
     return this;
   }
 
@@ -254,7 +266,7 @@ export class Upstream {
       nextAttemptAt,
       circuit: this.circuit.state,
       circuitRetryMs: this.circuit.retryAfterMs,
-      pool: { max, idleMs: idle, lazy, waiting: this.owned.waiting },
+      pool: { max, idleMs: idle, lazy, ...this.owned.pool },
       isolation: this.isolation.status(),
       instances: [...(current ? [current.status()] : []), ...this.owned.status()],
       offered: { ...offered, warnings: [...this.known.problems, ...offered.warnings] },
@@ -276,24 +288,16 @@ export class Upstream {
   }
 
   private async performAs(owner: Owner | undefined, request: ConnectionRequest): Promise<UpstreamReply> {
-    const signal = request.exchange?.signal;
-    const instance = await this.obtain(owner, signal);
-    const { connection } = instance;
-    try {
-      const reply = await instance.request(request);
-      if (!this.isOutdated(reply, instance)) return { connection, reply };
-    } catch (error) {
-      if (!this.mayRepeat(error, instance)) throw this.judged(error, owner);
-    } finally {
-      this.release(instance);
-    }
-    const next = await this.obtain(owner, signal);
-    try {
-      return { connection: next.connection, reply: await next.request(request) };
-    } catch (error) {
-      throw this.judged(error, owner);
-    } finally {
-      this.release(next);
+    for (let again = false; ; again = true) {
+      const instance = await this.obtain(owner, request.exchange?.signal);
+      try {
+        const reply = await instance.request(request);
+        if (again || !this.isOutdated(reply, instance)) return { connection: instance.connection, reply };
+      } catch (error) {
+        if (again || !this.mayRepeat(error, instance)) throw this.judged(error, owner);
+      } finally {
+        this.release(instance);
+      }
     }
   }
 
@@ -319,9 +323,7 @@ export class Upstream {
   }
 
   private ownerOf(caller: CallerFacts): Owner | undefined {
-    const { sharing } = this.isolation;
-    if (sharing === 'shared') return undefined;
-    return ownerOf(sharing, caller);
+    return ownerOf(this.isolation.sharing, caller);
   }
 
   /**
@@ -336,8 +338,8 @@ export class Upstream {
     return error;
   }
 
-  private openOwned(owner: Owner, signal: AbortSignal): Promise<Instance> {
-    return this.open(owner, signal).catch((error: unknown) => {
+  private openOwned(owner: Owner, signal: AbortSignal, spare: SpareProcess | undefined): Promise<Instance> {
+    return this.open(owner, signal, spare).catch((error: unknown) => {
       if (signal.aborted) throw error;
       // nobody would notice that the connection which everybody shares has lost its server too
       if (error instanceof GatewayError && isUnreachable(error.cause))
@@ -346,9 +348,8 @@ export class Upstream {
     });
   }
 
-  private async open(owner: Owner | undefined, signal: AbortSignal): Promise<Instance> {
-    const { name } = this.config;
-    const id = `${name}#${++this.starts}`;
+  private async open(owner: Owner | undefined, signal: AbortSignal, spare?: SpareProcess): Promise<Instance> {
+    const id = spare?.id ?? this.nextId();
     const failures = owner ? 0 : this.shared.failures;
     try {
       const instance = await Instance.open({
@@ -359,6 +360,7 @@ export class Upstream {
         on: this.handlers,
         signal,
         failures,
+        spare,
         clean: this.clean,
         // a process is an event each time; a URL that is tried again and again is one
         announced: this.config.transport === 'stdio' || failures === 0,
@@ -378,7 +380,7 @@ export class Upstream {
       const reason = reasonOf(error);
       // the same failure at every attempt is one piece of news
       if (!signal.aborted && (owner || reason !== this.errors.last?.message))
-        this.context.onEvent('server_failed', { server: name, instance: id, reason });
+        this.context.onEvent('server_failed', { server: this.config.name, instance: id, reason });
       throw error;
     }
   }

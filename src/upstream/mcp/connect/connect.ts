@@ -4,23 +4,19 @@ import { GatewayError } from '../../../core/errors.ts';
 import { type JsonObject } from '../../../core/json.ts';
 import { type ServerConfig } from '../../../config/config.ts';
 import { Connection } from './connection.ts';
-import { type Deadlines } from '../wire/deadlines.ts';
 import { openDispatcher } from '../wire/dispatcher.ts';
-import { childEnvironment } from '../process/environment.ts';
 import { type EraStore } from './era-store.ts';
 import { shakeHands, SlowModern } from './handshake.ts';
 import { HttpWire, type HttpWireOptions } from '../wire/http-wire.ts';
+import { type SpareProcess } from './spare-process.ts';
 import { SseWire } from '../wire/sse-wire.ts';
-import { StdioWire } from '../wire/stdio-wire.ts';
+import { type StdioContext, stdioWire } from './stdio.ts';
 import { HttpRejection, type Wire, type WireEvents } from '../wire/wire.ts';
 
 /** What every connection of the process shares. */
-export interface ConnectContext {
+export interface ConnectContext extends StdioContext {
   readonly client: Peer;
-  readonly deadlines: Deadlines;
   readonly eras: EraStore;
-  readonly maxMessageBytes: number;
-  readonly env: NodeJS.ProcessEnv;
 }
 
 export interface ConnectOptions extends ConnectContext {
@@ -31,6 +27,8 @@ export interface ConnectOptions extends ConnectContext {
   readonly capabilities: JsonObject;
   /** Starts that failed before this one. */
   readonly failures: number;
+  /** A process that runs already, to be greeted first. */
+  readonly spare?: SpareProcess | undefined;
   /** Aborted when nobody needs it any more: what is open is closed, and nothing is started a second time. */
   readonly signal: AbortSignal;
   /** Takes secrets out of what the server says. */
@@ -54,7 +52,7 @@ const NOT_STREAMABLE = [400, 404, 405];
  * a time, and greeted in turns. Throws GatewayError.
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
-  const { server, eras, failures } = options;
+  const { server, eras, failures, spare } = options;
   const remembered = eras.recall(server.name, server.digest);
   // says nothing of whether the server is modern, so it is not remembered
   const inTurn = remembered === undefined && server.transport === 'stdio' && failures % 2 === 1;
@@ -63,15 +61,21 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     if (!inTurn && remembered !== opened.era) eras.learn(server.name, server.digest, opened.handshake);
     return opened;
   } catch (error) {
+    // one that ended while it waited says nothing of the next
+    if (spare && isClosed(error) && !options.signal.aborted) return connect({ ...options, spare: undefined });
     if (remembered !== undefined) eras.forget(server.name); // what we believed failed: ask again next time
     const next = attemptAfter(error, options, remembered);
     if (next === undefined) throw error;
-    const opened = await openAs(options, next).catch((second: unknown) => {
+    const opened = await openAs({ ...options, spare: undefined }, next).catch((second: unknown) => {
       throw next.sse === true ? error : second; // the URL was never one of HTTP+SSE: what it was meant to be counts
     });
     eras.learn(server.name, server.digest, opened.handshake);
     return opened;
   }
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === 'upstream_closed';
 }
 
 /** What to try at once after a failure that suggests it. */
@@ -99,7 +103,8 @@ async function openAs(options: ConnectOptions, { era: remembered, sse }: Attempt
     ended = reason;
     if (opened) events.closed(reason);
   };
-  const wire = await openWire({ ...options, events: { ...events, closed } }, sse === true);
+  const heard = { ...events, closed };
+  const wire = options.spare?.take(heard) ?? (await openWire({ ...options, events: heard }, sse === true));
   const leave = () => void wire.close();
   signal.addEventListener('abort', leave);
   try {
@@ -129,23 +134,7 @@ async function openWire(options: ConnectOptions, sse: boolean): Promise<Wire> {
   const { server, deadlines, events, maxMessageBytes, env } = options;
   const { timeouts } = server;
   if (server.transport === 'stdio') {
-    const wire = new StdioWire({
-      server: server.name,
-      deadlines,
-      timeouts,
-      events,
-      process: {
-        command: server.command ?? '',
-        args: server.args,
-        env: childEnvironment(
-          Object.fromEntries(Object.entries(server.env).map(([name, secret]) => [name, secret.reveal()])),
-          env,
-        ),
-        cwd: server.cwd,
-        maxMessageBytes,
-        redact: server.secrets,
-      },
-    });
+    const wire = stdioWire(server, options, events);
     await wire.start();
     return wire;
   }

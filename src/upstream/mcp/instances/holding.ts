@@ -21,7 +21,9 @@ export class Holding {
   /** Whoever is getting an instance. */
   users = 0;
   failures = 0;
-  reopening: NodeJS.Timeout | undefined;
+  /** Why nothing is opened for the owner any more. */
+  refusal: GatewayError | undefined;
+  private reopening: NodeJS.Timeout | undefined;
   private readonly server: string;
   private lastFailure: { why: string; retryAt: number } | undefined;
 
@@ -55,6 +57,28 @@ export class Holding {
     if (failures < PATIENCE || !lastFailure || lastFailure.retryAt <= performance.now()) return;
     const reason = `An instance of the server "${this.server}" could not be started for this caller ${failures} times in a row: ${lastFailure.why}`;
     throw new GatewayError('upstream_unreachable', untilTriedAgain(reason, lastFailure.retryAt - performance.now()));
+  }
+
+  /** The owner gets nothing any more. */
+  end(refusal: GatewayError): void {
+    this.refusal = refusal;
+    clearTimeout(this.reopening);
+    this.ending.abort();
+  }
+
+  isOver(): boolean {
+    return this.refusal !== undefined;
+  }
+
+  /** Calls `reopen` after a growing wait, for as long as it fails and something is followed that no instance tells of. */
+  reopenLater(reopen: () => Promise<void>): void {
+    if (this.refusal !== undefined || this.reopening !== undefined) return;
+    const wait = backoffMs(this.failures + 1);
+    this.reopening = setTimeout(() => {
+      this.reopening = undefined;
+      if (this.instances.size > 0 || this.subscriptions.size === 0) return;
+      reopen().catch(() => this.reopenLater(reopen)); // why is among the server's errors already
+    }, wait).unref();
   }
 
   /** Follows a resource on the instance that tells of the others, or on this one if there is none yet. Throws GatewayError. */

@@ -2,16 +2,22 @@
 import { type CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import { type Holding } from './holding.ts';
+import { type SpareProcess } from '../connect/spare-process.ts';
 import { type Instance, type Loss } from './instance.ts';
 
 /** Most callers that wait. */
 const MAX_WAITING = 1_000;
 
+/** A place to open an instance in. */
+export interface Place {
+  /** What has to be gone first. */
+  readonly after?: Promise<Loss>;
+  /** The process that runs there already. */
+  readonly spare?: SpareProcess;
+}
+
 /** What a caller got: an instance, one that somebody opens for the same owner, or a place for one, once what was there is gone. */
-export type Claim =
-  | { readonly instance: Instance }
-  | { readonly opening: Promise<Instance> }
-  | { readonly after: Promise<Loss> | undefined };
+export type Claim = { readonly instance: Instance } | { readonly opening: Promise<Instance> } | Place;
 
 interface Waiter {
   readonly holding: Holding;

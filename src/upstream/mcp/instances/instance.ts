@@ -7,13 +7,14 @@ import { LOG_LEVELS, type LogLevel } from '../../../protocol/mcp/meta.ts';
 import { type Owner, SHARED_CAPABILITIES } from './affinity.ts';
 import { connect, type ConnectContext } from '../connect/connect.ts';
 import { type Connection, type ConnectionRequest } from '../connect/connection.ts';
+import { type SpareProcess } from '../connect/spare-process.ts';
 import { OfferWatch } from '../offer/offer-watch.ts';
 import { type InstanceStatus, utc } from '../status.ts';
 import { StdioWire } from '../wire/stdio-wire.ts';
 import { type AskedQuestion, SessionLost, type Wire, type WireReply } from '../wire/wire.ts';
 
 /** What happens to instances, for the record. */
-export type InstanceEvent = 'server_started' | 'server_ended' | 'server_failed';
+export type InstanceEvent = `server_${'started' | 'ended' | 'failed'}` | `spare_${'started' | 'ended'}`;
 
 export interface InstanceHandlers {
   /** Its lists changed: read them again. */
@@ -40,6 +41,8 @@ export interface InstanceOptions {
   readonly on: InstanceHandlers;
   /** Starts that failed before this one. */
   readonly failures: number;
+  /** A process that was started ahead. */
+  readonly spare?: SpareProcess | undefined;
   /** Aborted when the server is being stopped. */
   readonly signal: AbortSignal;
   /** Takes secrets out of what the server says. */
@@ -95,6 +98,7 @@ export class Instance {
         clean: options.clean,
         signal: options.signal,
         failures: options.failures,
+        spare: options.spare,
         capabilities: options.owner?.capabilities ?? SHARED_CAPABILITIES,
         onWire: (wire) => {
           options.onWire?.(wire);

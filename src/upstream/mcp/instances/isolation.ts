@@ -52,6 +52,11 @@ export class Isolation {
     return this.transport !== 'streamable-http' && this.era !== 'modern' && this.mayAsk;
   }
 
+  /** Whether each owner waits for a process to be started, unless one has been started before. */
+  get startsOnDemand(): boolean {
+    return this.transport === 'stdio' && this.asksAnonymously && this.sharing !== 'shared';
+  }
+
   /** Remembers how the server behaves; returns whether that was news. */
   learn(trait: Trait, why: string): boolean {
     if (this.learned.has(trait)) return false;

@@ -2,11 +2,12 @@
 import { type CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import { type Owner } from './affinity.ts';
-import { backoffMs } from '../connect/backoff.ts';
 import { Holding } from './holding.ts';
 import { type Instance, type Loss, occupy } from './instance.ts';
+import { type SpareProcess } from '../connect/spare-process.ts';
+import { Spare, type SpareOptions } from './spare.ts';
 import { type InstanceStatus } from '../status.ts';
-import { type Claim, InstanceQueue } from './instance-queue.ts';
+import { type Claim, InstanceQueue, type Place } from './instance-queue.ts';
 
 /** How often unused instances are looked for, at most. */
 const SWEEP_MS = 30_000;
@@ -17,8 +18,9 @@ export interface OwnedOptions {
   readonly limits: () => { readonly max: number; readonly idle: number; readonly total: number };
   /** Whether an instance runs one call at a time, because it would not say which of them asks. */
   readonly exclusive: () => boolean;
-  /** Opens an instance; gives up and leaves nothing behind when the signal is aborted. */
-  readonly open: (owner: Owner, signal: AbortSignal) => Promise<Instance>;
+  readonly spare: SpareOptions;
+  /** Opens an instance, on the spare process if there is one; gives up and leaves nothing behind when the signal is aborted. */
+  readonly open: (owner: Owner, signal: AbortSignal, spare: SpareProcess | undefined) => Promise<Instance>;
   /** The owner has no instance any more. */
   readonly released: (owner: Owner) => void;
 }
@@ -30,6 +32,9 @@ export class OwnedInstances {
   private readonly live = new Set<Instance>();
   /** Instances that are open or being opened. */
   private count = 0;
+  private readonly spare: Spare;
+  /** When an owner last wanted an instance, monotonic ms. */
+  private wantedAt = -Infinity;
   private readonly queue: InstanceQueue;
   private sweeper: NodeJS.Timeout | undefined;
   private resting = false;
@@ -38,23 +43,25 @@ export class OwnedInstances {
   constructor(options: OwnedOptions) {
     this.options = options;
     this.queue = new InstanceQueue(options, (holding) => this.claim(holding));
+    this.spare = new Spare(options.spare, () => this.queue.serve());
   }
 
-  /** Callers that wait for an instance. */
-  get waiting(): number {
-    return this.queue.size;
+  /** Callers that wait for an instance, and processes that wait for an owner. */
+  get pool(): { waiting: number; spares: number } {
+    return { waiting: this.queue.size, spares: this.spare.ready };
   }
 
   /** An instance of the owner's for one call; give it back with `release`. Throws GatewayError. */
   async acquire(owner: Owner, signal: CancelSignal | undefined): Promise<Instance> {
     this.requireOpen(owner, signal);
     const holding = this.holdingOf(owner);
+    this.wantedAt = performance.now();
     holding.users++;
     try {
       const claim = this.claim(holding) ?? (await this.queue.wait(holding, signal));
       if ('instance' in claim) return claim.instance;
       if ('opening' in claim) return occupy(await claim.opening);
-      return await this.open(holding, claim.after);
+      return await this.open(holding, claim);
     } finally {
       holding.users--;
       this.forgetEmpty(holding);
@@ -106,7 +113,13 @@ export class OwnedInstances {
   /** Brings no instance back that no call waits for. */
   rest(): void {
     this.resting = true;
-    for (const { reopening } of this.holdings.values()) clearTimeout(reopening);
+    void this.spare.close();
+  }
+
+  /** The configuration changed. */
+  review(): void {
+    const { max } = this.options.limits();
+    if (!this.spare.isWanted || this.count + this.spare.size > max) void this.spare.stop('it is not wanted any more');
   }
 
   /** Ends every instance; resolves when none is being opened any more. */
@@ -117,6 +130,7 @@ export class OwnedInstances {
     this.holdings.clear();
     for (const holding of holdings) this.close(holding, { reason: 'it was stopped', refusal: this.stopping() });
     await Promise.allSettled(holdings.flatMap(({ openings }) => [...openings]));
+    await this.spare.close();
   }
 
   /** An instance that is open, by its id. */
@@ -139,8 +153,7 @@ export class OwnedInstances {
   }
 
   private close(holding: Holding, { reason, refusal }: { reason: string; refusal: GatewayError }): void {
-    clearTimeout(holding.reopening);
-    holding.ending.abort();
+    holding.end(refusal);
     this.queue.refuse(holding, refusal);
     for (const instance of holding.instances) {
       this.discount(instance);
@@ -157,12 +170,6 @@ export class OwnedInstances {
     if (signal?.aborted === true) throw new GatewayError('cancelled', 'The caller cancelled the call.');
     if (this.stopped) throw this.stopping();
     if (session?.standing.signal.aborted === true) throw sessionEnded();
-  }
-
-  /** Why nothing is opened for an owner any more. */
-  private refusalOf({ ending }: Holding): GatewayError | undefined {
-    if (!ending.signal.aborted) return undefined;
-    return this.stopped ? this.stopping() : sessionEnded();
   }
 
   private stopping(): GatewayError {
@@ -191,66 +198,70 @@ export class OwnedInstances {
     const [opening] = holding.openings;
     if (opening && !exclusive) return { opening };
     holding.requireTryable();
-    if (this.count < this.options.limits().max) {
-      this.count++;
-      return { after: undefined };
-    }
+    const place = this.place();
+    if (place) this.count++;
+    return place;
+  }
+
+  /** A place for an instance: where one runs already, where there is room, or where an unused one is stopped. */
+  private place(): Place | undefined {
+    const spare = this.spare.take();
+    if (spare) return { spare };
+    if (this.hasRoom) return {};
     const after = this.evict();
-    if (after) this.count++;
     return after && { after };
   }
 
-  private open(holding: Holding, after: Promise<Loss> | undefined): Promise<Instance> {
-    const opening = this.begin(holding, after).finally(() => holding.openings.delete(opening));
+  private get hasRoom(): boolean {
+    return this.count + this.spare.size < this.options.limits().max;
+  }
+
+  private open(holding: Holding, place: Place): Promise<Instance> {
+    const opening = this.begin(holding, place).finally(() => holding.openings.delete(opening));
     holding.openings.add(opening);
     return opening;
   }
 
   /** Takes the place that was claimed, and gives it back if nothing comes of it. */
-  private async begin(holding: Holding, after: Promise<Loss> | undefined): Promise<Instance> {
+  private async begin(holding: Holding, { after, spare }: Place): Promise<Instance> {
     try {
       await after;
-      const early = this.refusalOf(holding);
-      if (early) throw early;
-      const instance = await this.options.open(holding.owner, holding.ending.signal);
-      if (this.refusalOf(holding)) instance.drop({ reason: 'its session ended', kind: 'unused' });
+      if (holding.refusal) {
+        await spare?.close();
+        throw holding.refusal;
+      }
+      const instance = await this.options.open(holding.owner, holding.ending.signal, spare);
+      if (holding.isOver()) instance.drop({ reason: 'its session ended', kind: 'unused' });
       if (instance.isLost) throw new GatewayError('upstream_closed', `The server "${this.options.server}" went away.`);
       this.live.add(occupy(instance));
       holding.instances.add(instance);
       holding.succeeded();
       this.queue.serve();
+      if (spare) this.spare.succeeded();
+      // a server that has just started is one that starts
+      if (this.hasRoom) this.spare.prepare();
       await holding.carry();
       return instance;
     } catch (error) {
       this.count--;
-      const refusal = this.refusalOf(holding);
-      if (!refusal) holding.failed(error);
+      if (!holding.refusal) holding.failed(error);
       this.queue.serve();
-      throw refusal ?? error;
+      throw holding.refusal ?? error;
     }
   }
 
   /** What is followed must be heard of, so the owner's instance comes back without being used. */
   private reopenLater(holding: Holding): void {
-    if (this.resting || holding.ending.signal.aborted || holding.reopening !== undefined) return;
-    holding.reopening = setTimeout(
-      () => {
-        holding.reopening = undefined;
-        if (holding.instances.size > 0 || holding.subscriptions.size === 0) return;
-        this.acquire(holding.owner, undefined).then(
-          (instance) => this.release(instance),
-          () => this.reopenLater(holding), // why is among the server's errors already
-        );
-      },
-      backoffMs(holding.failures + 1),
-    ).unref();
+    holding.reopenLater(async () => {
+      if (!this.resting) this.release(await this.acquire(holding.owner, undefined));
+    });
   }
 
   /** Stops the instance that was unused for longest, to make room for another owner's; resolves when it is gone. */
   private evict(): Promise<Loss> | undefined {
     let oldest: Instance | undefined;
     for (const instance of this.live)
-      if (this.isSpare(instance) && instance.lastUsed < (oldest?.lastUsed ?? Infinity)) oldest = instance;
+      if (this.isIdle(instance) && instance.lastUsed < (oldest?.lastUsed ?? Infinity)) oldest = instance;
     if (!oldest) return undefined;
     this.retire(oldest, 'another session needed its place');
     return oldest.ended;
@@ -259,23 +270,24 @@ export class OwnedInstances {
   private sweep(): void {
     const oldest = performance.now() - this.options.limits().idle;
     for (const instance of [...this.live])
-      if (this.isSpare(instance) && instance.lastUsed < oldest) {
+      if (this.isIdle(instance) && instance.lastUsed < oldest) {
         this.retire(instance, 'it was not used');
         this.queue.serve();
       }
     for (const holding of [...this.holdings.values()]) this.forgetEmpty(holding);
-    if (this.holdings.size > 0) return;
+    if (this.wantedAt < oldest) void this.spare.stop('it was not used');
+    if (this.holdings.size > 0 || this.spare.size > 0) return;
     clearInterval(this.sweeper);
     this.sweeper = undefined;
   }
 
   /** Whether an instance may be stopped: it runs nothing, and nothing is followed on it. */
-  private isSpare(instance: Instance): boolean {
+  private isIdle(instance: Instance): boolean {
     const holding = instance.owner && this.holdings.get(instance.owner.key);
     return !instance.isNeeded && !(holding?.carrier === instance && holding.subscriptions.size > 0);
   }
 
-  /** Stops a spare instance, without giving its place to whoever waits. */
+  /** Stops an idle instance, without giving its place to whoever waits. */
   private retire(instance: Instance, reason: string): void {
     const holding = instance.owner && this.holdings.get(instance.owner.key);
     this.discount(instance);

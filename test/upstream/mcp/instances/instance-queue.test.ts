@@ -6,7 +6,7 @@ import { Holding } from '../../../../src/upstream/mcp/instances/holding.ts';
 import { type Claim, InstanceQueue } from '../../../../src/upstream/mcp/instances/instance-queue.ts';
 
 const holding = (key: string) => new Holding({ key, label: key, capabilities: {} }, 's', 1_000);
-const PLACE: Claim = { after: undefined };
+const PLACE: Claim = {};
 
 /** A queue for places that only some owners can use. */
 function queueOf(total = 10_000) {

@@ -1,0 +1,36 @@
+// The wire to a configured process.
+import { type ServerConfig } from '../../../config/config.ts';
+import { childEnvironment } from '../process/environment.ts';
+import { type Deadlines } from '../wire/deadlines.ts';
+import { StdioWire } from '../wire/stdio-wire.ts';
+import { type WireEvents } from '../wire/wire.ts';
+
+export interface StdioContext {
+  readonly deadlines: Deadlines;
+  readonly maxMessageBytes: number;
+  /** The gateway's own environment, of which a process gets a part. */
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** Nothing runs before its `start`. */
+export function stdioWire(
+  server: ServerConfig,
+  { deadlines, maxMessageBytes, env }: StdioContext,
+  events: WireEvents,
+): StdioWire {
+  const given = Object.entries(server.env).map(([name, secret]) => [name, secret.reveal()] as const);
+  return new StdioWire({
+    server: server.name,
+    deadlines,
+    timeouts: server.timeouts,
+    events,
+    process: {
+      command: server.command ?? '',
+      args: server.args,
+      env: childEnvironment(Object.fromEntries(given), env),
+      cwd: server.cwd,
+      maxMessageBytes,
+      redact: server.secrets,
+    },
+  });
+}
