@@ -1,7 +1,7 @@
 // A call that is cancelled is cancelled at its server before anything that its client wants next is answered, on every pair of transports; a
 // legacy client that is cut off has cancelled nothing, and picks its result up (wire.md, Cancellation and disconnects).
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { setMark, takeMark } from '../../fixtures/servers/marks.ts';
 import { type JsonObject } from '../../src/core/json.ts';
 import { CANCELLING_CLIENTS, type CancellingClient } from './harness/cancelling-clients.ts';
@@ -128,6 +128,10 @@ test('What is called after a cancellation waits until a legacy server has taken 
   );
   const server = await startScripted(script);
   const own = await startGateway({ config: { mcpServers: { s: { url: server.url } } }, args: ['--log-level', 'warn'] });
+  onTestFinished(async () => {
+    await own.stop();
+    await server.stop();
+  });
   await own.attempted();
   const session = await openSession(own.origin);
   const waiting = send(own.origin, session.request('tools/call', { name: 's__waits', arguments: {} }, { id: 'w' }));
@@ -141,6 +145,4 @@ test('What is called after a cancellation waits until a legacy server has taken 
   expect(resultOf(await next)).toMatchObject({ content: [] });
   expect(order).toEqual(['cancelled', 'next']);
   await waiting;
-  await own.stop();
-  await server.stop();
 });

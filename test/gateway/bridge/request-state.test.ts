@@ -1,4 +1,6 @@
 // A state belongs to one principal, method, target and set of arguments, for an hour.
+import { isDeepStrictEqual } from 'node:util';
+import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type Call, type Target } from '../../../src/core/call.ts';
 import { type JsonObject } from '../../../src/core/json.ts';
@@ -96,4 +98,29 @@ describe('The state of a server', () => {
 
     expect(states().wrap(first(), TARGET, result)).toBe(result);
   });
+});
+
+test('A state opens for the same arguments in whatever order of keys, and for no others', () => {
+  const all = states();
+  const args = fc.dictionary(fc.string({ maxLength: 4 }), fc.jsonValue({ maxDepth: 2 }), { maxKeys: 5 });
+  const reversed = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(reversed);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value)
+        .toReversed()
+        .map(([name, inner]) => [name, reversed(inner)]),
+    );
+  };
+  const given = (value: unknown) => JSON.parse(JSON.stringify(value)) as JsonObject; // as it comes from the wire
+  fc.assert(
+    fc.property(args, args, (one, other) => {
+      const state = all.seal(first(given(one)), TARGET, STATE);
+
+      expect(all.open(retry(state, {}, given(reversed(one))), TARGET)).toEqual(STATE);
+      if (!isDeepStrictEqual(given(one), given(other)))
+        expect(() => all.open(retry(state, {}, given(other)), TARGET)).toThrow(STALE);
+    }),
+    { numRuns: 300 },
+  );
 });

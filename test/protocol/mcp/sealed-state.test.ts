@@ -1,5 +1,6 @@
 // What is sealed opens with its key and its binding, and with nothing else.
 import { randomBytes, randomInt } from 'node:crypto';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { seal, unseal } from '../../../src/protocol/mcp/sealed-state.ts';
 
@@ -72,4 +73,24 @@ test('2,000 states that were cut, stretched, mixed and made up open nothing', ()
     const changed = mutations[run % mutations.length]?.(sealed) ?? '';
     if (changed !== sealed) expect(unseal(changed, 'alice', [one]), changed).toBeUndefined();
   }
+});
+
+test('whatever text and binding, it opens as it was with both, and with no other binding, key or byte', () => {
+  const flip = fc.tuple(fc.nat(), fc.integer({ min: 1, max: 255 }));
+  const text = fc.string({ unit: 'binary', maxLength: 200 }).filter((value) => value.isWellFormed());
+  fc.assert(
+    fc.property(fc.tuple(text, text, text), flip, ([inside, binding, other], [at, bits]) => {
+      const [own, foreign] = [key(), key()];
+      const sealed = seal(inside, binding, own);
+      const dot = sealed.indexOf('.');
+      const bytes = Buffer.from(sealed.slice(dot + 1), 'base64url');
+      bytes[at % bytes.length]! ^= bits;
+
+      expect(unseal(sealed, binding, [foreign, own])).toBe(inside);
+      if (other !== binding) expect(unseal(sealed, other, [own])).toBeUndefined();
+      expect(unseal(sealed, binding, [foreign, { id: own.id, key: foreign.key }])).toBeUndefined();
+      expect(unseal(`${sealed.slice(0, dot + 1)}${bytes.toString('base64url')}`, binding, [own])).toBeUndefined();
+    }),
+    { numRuns: 500 },
+  );
 });
