@@ -3,7 +3,7 @@ import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  { ignores: ['dist', 'node_modules', 'coverage', '.dependency-cruiser.cjs'] },
+  { ignores: ['dist', 'dist.new', 'dist.old', 'node_modules', 'coverage', '.dependency-cruiser.cjs'] },
   tseslint.configs.strictTypeChecked,
   tseslint.configs.stylisticTypeChecked,
   {

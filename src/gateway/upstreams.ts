@@ -6,7 +6,8 @@ import { type CatalogStore } from '../catalog/store.ts';
 import { type Config, type ServerConfig } from '../config/config.ts';
 import { diffServers } from '../config/diff.ts';
 import { type CallerFacts } from '../upstream/mcp/instances/affinity.ts';
-import { type OwnOffer, Upstream, type UpstreamContext } from '../upstream/mcp/upstream.ts';
+import { type UpstreamContext } from '../upstream/mcp/context.ts';
+import { type OwnOffer, Upstream } from '../upstream/mcp/upstream.ts';
 
 export type { CallerFacts };
 

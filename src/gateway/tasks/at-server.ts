@@ -17,8 +17,9 @@ interface TaskRequest {
  * one. Throws `unknown_task` where the instance is gone.
  */
 export function sendToTask(upstream: Upstream, { task, request, caller }: TaskRequest): Promise<UpstreamReply> {
-  const moves = task.kind === 'modern' && upstream.config.transport !== 'stdio' && !upstream.isLive(task.instance);
-  return moves ? upstream.request(request, caller) : upstream.requestOn(task.instance, request);
+  const moves =
+    task.kind === 'modern' && upstream.config.transport !== 'stdio' && !upstream.tasks.isLive(task.instance);
+  return moves ? upstream.request(request, caller) : upstream.tasks.request(task.instance, request);
 }
 
 /** A server may have begun anew with its ids: nobody gets at the task of another that has one's old id now. Throws `unknown_task`. */

@@ -99,7 +99,7 @@ function waitFor(
   const { upstreamId, instance } = kept.ref;
   const exchange = exchangeOfTask(call.exchange, kept);
   const request = { method: call.method, params, totalMs: Infinity, exchange, task: upstreamId };
-  return upstream.requestOn(instance, request);
+  return upstream.tasks.request(instance, request);
 }
 
 /** The tasks that the caller may ask for, from our own records; at most 100, so that there is one page. */

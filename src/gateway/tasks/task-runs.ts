@@ -48,7 +48,7 @@ export async function resultOfTask(
   const { total } = to.upstream.config.timeouts;
   const request = { method: 'tasks/result', params: { taskId: task }, totalMs: total, exchange, task };
   try {
-    return await to.upstream.requestOn(answered.connection.instance, request);
+    return await to.upstream.tasks.request(answered.connection.instance, request);
   } catch (error) {
     cancelTask(to, answered);
     throw error;
@@ -72,7 +72,7 @@ export async function endOfTask(
     questions,
     send: async (method, params) => {
       const request = { method, params: { ...params, taskId }, totalMs: total, capabilities: {}, tasks: true };
-      const { reply } = await to.upstream.requestOn(connection.instance, request);
+      const { reply } = await to.upstream.tasks.request(connection.instance, request);
       ({ bytes } = reply);
       return reply;
     },
@@ -87,7 +87,7 @@ function cancelTask({ upstream }: Destination, answered: UpstreamReply): void {
   const taskId = isObject(task) ? taskIdOf(task) : undefined;
   if (taskId === undefined) return;
   const request = { method: 'tasks/cancel', params: { taskId }, totalMs: upstream.config.timeouts.total };
-  upstream.requestOn(answered.connection.instance, request).catch(() => undefined); // it ends with its time, at the latest
+  upstream.tasks.request(answered.connection.instance, request).catch(() => undefined); // it ends with its time, at the latest
 }
 
 function taskIn(task: unknown, { target }: Destination): string {

@@ -57,13 +57,13 @@ export class Tasks {
     // the task outlives its call: nobody's leaving ends what is sent for it
     const exchange = { capabilities: call.exchange.capabilities, signal: new Cancellation() };
     const caller = { principal, exchange, ...(session && { session }) };
-    const letGo = to.upstream.holdForTask(ref.instance);
+    const letGo = to.upstream.tasks.hold(ref.instance);
     const kept = new BridgedTask({
       ref,
       caller,
       task,
       totalMs: to.upstream.config.timeouts.total,
-      send: async (request) => (await to.upstream.requestOn(ref.instance, request)).reply,
+      send: async (request) => (await to.upstream.tasks.request(ref.instance, request)).reply,
       ended: this.atEnd(call, ref, letGo),
     });
     place.keep(kept, task.ttl);
@@ -80,7 +80,7 @@ export class Tasks {
     const { call, to, answered } = created;
     const task = taskOf(created);
     const ref = this.nameOf('legacy', created, task);
-    const letGo = to.upstream.holdForTask(ref.instance);
+    const letGo = to.upstream.tasks.hold(ref.instance);
     const kept = new LegacyTask({ ref, call, task, ended: this.atEnd(call, ref, letGo) });
     place.keep(kept, task.ttl);
     return { ...answered.reply.result, task: kept.note(task) };

@@ -2,46 +2,30 @@
 import { EMPTY_OFFER, type ServerOffer } from '../../catalog/offer.ts';
 import { type StoredOffer } from '../../catalog/store.ts';
 import { type ServerConfig } from '../../config/config.ts';
-import { type Era, type OfferKind } from '../../core/call.ts';
+import { type Era } from '../../core/call.ts';
 import { type CancelSignal } from '../../core/cancellation.ts';
-import { GatewayError, reasonOf, unknownTask } from '../../core/errors.ts';
+import { GatewayError, reasonOf } from '../../core/errors.ts';
 import { InFlight } from '../../core/in-flight.ts';
-import { type JsonObject } from '../../core/json.ts';
 import { type LogLevel } from '../../protocol/mcp/meta.ts';
 import { type CallerFacts, type Owner, ownerOf } from './instances/affinity.ts';
 import { Circuit, isServerFailure } from './instances/circuit.ts';
-import { type ConnectContext } from './connect/connect.ts';
+import { type UpstreamContext } from './context.ts';
 import { type Connection, type ConnectionRequest } from './connect/connection.ts';
 import { isUnreachable } from './wire/http-errors.ts';
-import { Instance, type InstanceEvent, type InstanceHandlers, lostAgain, occupy } from './instances/instance.ts';
+import { type Instance, type InstanceHandlers, lostAgain, occupy } from './instances/instance.ts';
 import { Isolation } from './instances/isolation.ts';
 import { KnownOffer } from './offer/known-offer.ts';
 import { Noise } from './instances/noise.ts';
+import { type Opening, Openings } from './instances/openings.ts';
 import { OwnedInstances } from './instances/owned-instances.ts';
 import { RecentErrors } from './instances/recent-errors.ts';
 import { ResourceSubscriptions } from './offer/resource-subscriptions.ts';
 import { SharedInstance } from './instances/shared-instance.ts';
+import { TaskInstances } from './instances/task-instances.ts';
 import { describeServer, type OfferedStatus, type ServerStatus } from './status.ts';
 import { textCleaner } from './process/stderr-tail.ts';
-import { type SpareProcess } from './connect/spare-process.ts';
 import { StdioWire } from './wire/stdio-wire.ts';
-import { type TraitStore } from './instances/trait-store.ts';
 import { SessionLost, type Wire, type WireReply } from './wire/wire.ts';
-
-export interface UpstreamContext extends ConnectContext {
-  readonly traits: TraitStore;
-  /** The offer was read, or changed. */
-  onOffer(server: string, stored: StoredOffer): void;
-  /** What one owner's instances offer differs from now on, or no longer differs, from what everybody else is offered. */
-  onOwnOffer(server: string, owner: string, kinds: readonly OfferKind[]): void;
-  onResourceUpdated(server: string, uri: string, owner: string | undefined): void;
-  /** A legacy server says that a task changed. */
-  onTask(server: string, instance: string, task: JsonObject): void;
-  /** An instance is gone, and with it whatever it alone had. */
-  onLost(server: string, instance: string): void;
-  /** Something for the record. */
-  onEvent(event: InstanceEvent | 'server_isolated' | 'circuit_opened', detail: JsonObject): void;
-}
 
 /** What one owner is offered. */
 export interface OwnOffer {
@@ -71,11 +55,10 @@ export class Upstream {
   private readonly circuit = new Circuit();
   private readonly known: KnownOffer;
   private readonly errors = new RecentErrors();
-  private starts = 0;
-  /** `NAME#N`. */
-  private readonly nextId = () => `${this.config.name}#${++this.starts}`;
+  private readonly openings: Openings;
   /** How often an instance of an owner was lost, or its session. */
   private ownedLosses = 0;
+  readonly tasks: TaskInstances;
   private freshening: Promise<void> | undefined;
   private readonly inFlight = new InFlight();
   private readonly noise: Noise;
@@ -99,6 +82,23 @@ export class Upstream {
       changed: (stored) => context.onOffer(config.name, stored),
       ownChanged: (owner, kinds) => context.onOwnOffer(config.name, owner, kinds),
     });
+    this.openings = new Openings({
+      config: () => this.config,
+      context,
+      on: this.handlers,
+      errors: this.errors,
+      failures: () => this.shared.failures,
+      ready: (connection) => this.known.read(connection),
+      onWire: (wire) => {
+        this.shared.begun();
+        this.wire = wire;
+      },
+      connected: (wire, era) => {
+        this.isolation.connected({ transport: wire.transport, era });
+        if (wire.stateful && era === 'legacy') this.learn('stateful', 'it assigned a session id');
+      },
+      clean: this.clean,
+    });
     this.owned = new OwnedInstances({
       server: config.name,
       limits: () => ({ ...this.config.instances, total: this.config.timeouts.total }),
@@ -108,16 +108,20 @@ export class Upstream {
         context,
         on: this.handlers,
         wanted: () => this.isolation.startsOnDemand,
-        nextId: this.nextId,
+        nextId: () => this.openings.nextId(),
         clean: this.clean,
       },
-      open: (owner, signal, spare) => this.openOwned(owner, signal, spare),
+      open: (owner, signal, spare) => this.openOwned({ owner, signal, spare }),
       released: (owner) => this.known.own.forget(owner.key, this.known.offer),
     });
+    this.tasks = new TaskInstances((id) => {
+      const { current } = this.shared;
+      return current?.id === id ? current : this.owned.find(id);
+    }, this.inFlight);
     this.shared = new SharedInstance({
       config: () => this.config,
       startsIdle: config.instances.lazy && config.transport === 'stdio' && known !== undefined,
-      open: () => this.open(undefined, this.shared.signal),
+      open: () => this.openings.open({ signal: this.shared.signal }),
       ready: (instance) => {
         this.circuit.succeeded();
         if (this.sharedLevel !== undefined) instance.raiseLevel(this.sharedLevel);
@@ -188,26 +192,6 @@ export class Upstream {
   /** Runs a request of a caller. Throws GatewayError; what was not processed is sent again once (wire.md, Retrying). */
   request(request: ConnectionRequest, caller: CallerFacts): Promise<UpstreamReply> {
     return this.inFlight.track(this.perform(request, caller));
-  }
-
-  /** Whether an instance lives, by its id. */
-  isLive(instance: string): boolean {
-    return this.find(instance) !== undefined;
-  }
-
-  /** The same for a task: sent to the instance that has it, and never a second time. Throws `unknown_task` where the instance is gone. */
-  async requestOn(id: string, request: ConnectionRequest): Promise<UpstreamReply> {
-    const instance = this.find(id);
-    if (!instance) throw unknownTask();
-    const { connection } = instance;
-    const sent = instance.requestForTask(request).then((reply) => ({ connection, reply }));
-    return this.inFlight.track(sent);
-  }
-
-  /** Keeps an instance running for a task that it works on. Returns the way to let go of it. */
-  holdForTask(id: string): () => void {
-    const instance = this.find(id);
-    return instance ? instance.holdForTask() : () => undefined;
   }
 
   /** Tells `onResourceUpdated` of changes to a resource for as long as anyone holds it. Throws GatewayError. */
@@ -317,11 +301,6 @@ export class Upstream {
     else instance.calls--;
   }
 
-  private find(id: string): Instance | undefined {
-    const { current } = this.shared;
-    return current?.id === id ? current : this.owned.find(id);
-  }
-
   private ownerOf(caller: CallerFacts): Owner | undefined {
     return ownerOf(this.isolation.sharing, caller);
   }
@@ -338,51 +317,14 @@ export class Upstream {
     return error;
   }
 
-  private openOwned(owner: Owner, signal: AbortSignal, spare: SpareProcess | undefined): Promise<Instance> {
-    return this.open(owner, signal, spare).catch((error: unknown) => {
-      if (signal.aborted) throw error;
+  private openOwned(opening: Opening): Promise<Instance> {
+    return this.openings.open(opening).catch((error: unknown) => {
+      if (opening.signal.aborted) throw error;
       // nobody would notice that the connection which everybody shares has lost its server too
       if (error instanceof GatewayError && isUnreachable(error.cause))
         this.shared.current?.drop({ reason: error.message, kind: 'replaced' });
       throw this.judged(error);
     });
-  }
-
-  private async open(owner: Owner | undefined, signal: AbortSignal, spare?: SpareProcess): Promise<Instance> {
-    const id = spare?.id ?? this.nextId();
-    const failures = owner ? 0 : this.shared.failures;
-    try {
-      const instance = await Instance.open({
-        id,
-        server: this.config,
-        owner,
-        context: this.context,
-        on: this.handlers,
-        signal,
-        failures,
-        spare,
-        clean: this.clean,
-        // a process is an event each time; a URL that is tried again and again is one
-        announced: this.config.transport === 'stdio' || failures === 0,
-        ...(!owner && {
-          ready: (connection) => this.known.read(connection),
-          onWire: (wire) => {
-            this.shared.begun();
-            this.wire = wire;
-          },
-        }),
-      });
-      const { wire, era } = instance.connection;
-      this.isolation.connected({ transport: wire.transport, era });
-      if (wire.stateful && era === 'legacy') this.learn('stateful', 'it assigned a session id');
-      return instance;
-    } catch (error) {
-      const reason = reasonOf(error);
-      // the same failure at every attempt is one piece of news
-      if (!signal.aborted && (owner || reason !== this.errors.last?.message))
-        this.context.onEvent('server_failed', { server: this.config.name, instance: id, reason });
-      throw error;
-    }
   }
 
   private readonly handlers: InstanceHandlers = {

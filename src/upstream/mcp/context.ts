@@ -1,0 +1,22 @@
+// What servers have of the gateway: what they are connected with, and whom they tell.
+import { type StoredOffer } from '../../catalog/store.ts';
+import { type OfferKind } from '../../core/call.ts';
+import { type JsonObject } from '../../core/json.ts';
+import { type ConnectContext } from './connect/connect.ts';
+import { type InstanceEvent } from './instances/instance.ts';
+import { type TraitStore } from './instances/trait-store.ts';
+
+export interface UpstreamContext extends ConnectContext {
+  readonly traits: TraitStore;
+  /** The offer was read, or changed. */
+  onOffer(server: string, stored: StoredOffer): void;
+  /** What one owner's instances offer differs from now on, or no longer differs, from what everybody else is offered. */
+  onOwnOffer(server: string, owner: string, kinds: readonly OfferKind[]): void;
+  onResourceUpdated(server: string, uri: string, owner: string | undefined): void;
+  /** A legacy server says that a task changed. */
+  onTask(server: string, instance: string, task: JsonObject): void;
+  /** An instance is gone, and with it whatever it alone had. */
+  onLost(server: string, instance: string): void;
+  /** Something for the record. */
+  onEvent(event: InstanceEvent | 'server_isolated' | 'circuit_opened', detail: JsonObject): void;
+}

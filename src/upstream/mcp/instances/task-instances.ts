@@ -1,0 +1,35 @@
+// The instances of a server as its tasks know them: each task is reached on the one that works on it, and on no other.
+import { unknownTask } from '../../../core/errors.ts';
+import { type InFlight } from '../../../core/in-flight.ts';
+import { type Connection, type ConnectionRequest } from '../connect/connection.ts';
+import { type WireReply } from '../wire/wire.ts';
+import { type Instance } from './instance.ts';
+
+export class TaskInstances {
+  private readonly find: (id: string) => Instance | undefined;
+  private readonly inFlight: InFlight;
+
+  /** `find` gives an instance that lives, by its id. */
+  constructor(find: (id: string) => Instance | undefined, inFlight: InFlight) {
+    this.find = find;
+    this.inFlight = inFlight;
+  }
+
+  /** Whether an instance lives, by its id. */
+  isLive(id: string): boolean {
+    return this.find(id) !== undefined;
+  }
+
+  /** Sends a request about a task, once. Throws GatewayError: `unknown_task` where the instance is gone. */
+  async request(id: string, request: ConnectionRequest): Promise<{ reply: WireReply; connection: Connection }> {
+    const instance = this.find(id);
+    if (!instance) throw unknownTask();
+    const { connection } = instance;
+    return this.inFlight.track(instance.requestForTask(request).then((reply) => ({ connection, reply })));
+  }
+
+  /** Keeps an instance running for a task that it works on. Returns the way to let go of it. */
+  hold(id: string): () => void {
+    return this.find(id)?.holdForTask() ?? (() => undefined);
+  }
+}
