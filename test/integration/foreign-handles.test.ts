@@ -54,17 +54,19 @@ const THIEVES: Readonly<Record<string, Thief>> = {
 
 let gateway: RunningGateway;
 let web: RunningServer;
+let working: RunningServer;
 let asking: ScriptedServer;
 /** Handles of whoever is revoked, taken while that was not so. */
 const ofRevoked = new Map<string, Handle>();
 
 const configOf = (principals: readonly string[]) => ({
   auth: { tokens: principals.map((id) => ({ id, token: tokenOf(id), groups: GROUPS[id] })) },
-  mcpServers: { web: { url: web.url }, t: { url: asking.url } },
+  mcpServers: { web: { url: web.url }, t: { url: asking.url }, k: { url: working.url } },
 });
 
 beforeAll(async () => {
   web = await startServer('sdk-server.ts', '--era', 'modern', '--scheme', 'web');
+  working = await startServer('conformance-modern.ts');
   asking = await startAsking(ASKING_TOOLS);
   gateway = await startGateway({ config: configOf(Object.keys(GROUPS)), args: ['--log-level', 'warn'] });
   await gateway.attempted();
@@ -80,7 +82,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await gateway.stop();
-  await Promise.all([web.stop(), asking.stop()]);
+  await Promise.all([web.stop(), working.stop(), asking.stop()]);
 });
 
 /** Whether the record says so of an address; asked with a round trip, since what is no call is not waited for. */
@@ -123,5 +125,3 @@ describe.each(Object.entries(HANDLES).map(([name, kind], row) => ({ name, kind, 
     );
   },
 );
-
-test.todo('tasks/get: the seven cases, when the gateway carries tasks');

@@ -2,7 +2,7 @@
 import { type Call, type TaskRef } from '../../core/call.ts';
 import { GatewayError, unknownTask } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
-import { type Reply } from '../../core/reply.ts';
+import { type Reply, type RpcError } from '../../core/reply.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { declaresTasks, TASKS_CAPABILITY, withRelatedTask } from '../../protocol/mcp/tasks.ts';
 import { type UpstreamReply } from '../../upstream/mcp/upstream.ts';
@@ -11,6 +11,9 @@ import { isSame, requireSame } from './at-server.ts';
 import { exchangeOfTask, LegacyTask } from './legacy-task.ts';
 import { type DispatchParts } from '../dispatch-parts.ts';
 import { type Destination, originOf, send } from '../sending.ts';
+
+/** What every era gives an id of a task that it does not know, or no longer. */
+const INVALID_PARAMS = -32602;
 
 const EMPTY: JsonObject = Object.freeze({ resultType: 'complete' });
 
@@ -46,7 +49,7 @@ async function passModern(call: Call, to: Destination, { task, parts }: Found): 
   const answered = await send(call, to, { params: { ...call.params, taskId: task.upstreamId }, tasks: true });
   const origin = originOf(to, answered);
   const { connection, reply } = answered;
-  if (connection.era !== 'modern') throw unknownTask();
+  if (connection.era !== 'modern' || (call.method !== 'tasks/update' && isUnknown(reply))) throw unknownTask();
   if (reply.error) return { kind: 'error', error: reply.error, origin };
   const result = bridgeResult(call, 'modern', reply.result ?? {});
   if (call.method !== 'tasks/get') return { kind: 'result', result, origin };
@@ -68,7 +71,10 @@ async function answerBridged(call: Call, ref: TaskRef, { tasks, seen }: Dispatch
   if (call.method === 'tasks/cancel') await task.cancel();
   if (call.method !== 'tasks/get') return { kind: 'result', result: EMPTY };
   const found = await task.get();
-  if ('error' in found) return { kind: 'error', error: found.error };
+  if ('error' in found) {
+    if (isUnknown(found)) throw unknownTask();
+    return { kind: 'error', error: found.error };
+  }
   if (isObject(found.task.result)) seen.learn(call.principal.id, ref.target.server, found.task.result);
   return { kind: 'result', result: { ...EMPTY, ...found.task } };
 }
@@ -83,11 +89,17 @@ async function passLegacy(call: Call, to: Destination, { task, parts }: Found): 
     : send(call, to, { params }));
   const { reply } = answered;
   const origin = originOf(to, answered);
+  if (call.method === 'tasks/get' && isUnknown(reply)) throw unknownTask();
   if (reply.error) return { kind: 'error', error: reply.error, origin };
   const result = reply.result ?? {};
   if (call.method !== 'tasks/result') return { kind: 'result', result: kept.note(result), origin };
   parts.seen.learn(call.principal.id, task.target.server, result);
   return { kind: 'result', result: withRelatedTask(withoutProtocolMeta(result), task.id), origin };
+}
+
+/** Whether a server has forgotten a task: that is said in our words, since its own name its own id. */
+function isUnknown({ error }: { readonly error?: RpcError }): boolean {
+  return error?.code === INVALID_PARAMS;
 }
 
 /** Waits for the end of a task, however long that takes; what the server asks meanwhile is put to whoever waits. */

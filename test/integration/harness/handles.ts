@@ -8,6 +8,7 @@ import { FORM, toldIn } from './asking.ts';
 import { type RunningGateway } from './gateway.ts';
 import { type HeaderList, type LegacySession, openSession, resultOf, send, type Sent, stream } from './raw.ts';
 import { sealer } from './stolen-states.ts';
+import { until } from './status.ts';
 import { callTool, identity, request, use, type Visitor } from './visitor.ts';
 
 /** What came of using a handle, and of using one that never was; both without what differs between any two. */
@@ -30,10 +31,17 @@ export interface HandleKind {
   recorded(row: JsonObject, by: Visitor): boolean;
 }
 
-/** The servers that handles are taken at: one of the SDK, modern, under `web`, and one that asks, under `t`. */
+/** The servers that handles are taken at: one of the SDK, modern, under `web`, one that asks, under `t`, and one with tasks, under `k`. */
 const WAITS = 'web__wait_for_cancel';
 const PUBLIC = 'web://text';
 const CAPABILITIES = { 'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {} } } };
+
+const KNOWS_TASKS = {
+  'io.modelcontextprotocol/clientCapabilities': {
+    elicitation: { form: {} },
+    extensions: { 'io.modelcontextprotocol/tasks': {} },
+  },
+};
 
 const isCall = (row: JsonObject, { principal }: Visitor, method: string): boolean =>
   row.method === method && isObject(row.principal) && row.principal.id === principal;
@@ -238,6 +246,50 @@ const progressToken: HandleKind = {
   },
 };
 
+/** A task at a modern server, asked about, answered, cancelled and listened to. */
+const taskId: HandleKind = {
+  recorded: (row, by) => isCall(row, by, 'tasks/get') && row.status === 'refused' && row.error === 'unknown_task',
+  take: async (gateway, owner) => {
+    const begin = async (name: string, args: JsonObject) => {
+      const call = callTool(owner, { name: `k__${name}`, arguments: args }, KNOWS_TASKS);
+      return resultOf(await send(gateway.origin, call)).taskId as string;
+    };
+    const about = (by: Visitor, method: string, params: JsonObject) =>
+      request(by, { method, params, id: 'same', meta: KNOWS_TASKS });
+    const get = (by: Visitor, id: string) => use(gateway, about(by, 'tasks/get', { taskId: id }));
+    let id = await begin('confirm_delete', { filename: randomUUID() });
+    const tried = async (by: Visitor, used: string) => {
+      const inputResponses = { confirmed: { action: 'accept', content: { confirm: true } } };
+      const heard = await stream(
+        gateway.origin,
+        about(by, 'subscriptions/listen', { notifications: { taskIds: [used] } }),
+      );
+      const acknowledged = heard.status === 200 ? await heard.inbox.next() : (await heard.ended, heard.raw());
+      heard.close();
+      return {
+        get: await get(by, used),
+        update: await use(gateway, about(by, 'tasks/update', { taskId: used, inputResponses })),
+        cancel: await use(gateway, about(by, 'tasks/cancel', { taskId: used })),
+        listen: { status: heard.status, acknowledged },
+      };
+    };
+    return {
+      use: async (by) => {
+        const madeUp = `${id.slice(0, id.indexOf('.') + 1)}${randomBytes(120).toString('base64url')}`;
+        return [{ stolen: await tried(by, id), unknown: await tried(by, madeUp) }];
+      },
+      end: async () => {
+        id = await begin('brief_job', { ttl: 1 });
+        await until(
+          () => get(owner, id),
+          ({ text }) => text.includes('-32602'),
+        );
+      },
+      intact: async () => expect((await get(owner, id)).text).toContain('"status":"input_required"'),
+    };
+  },
+};
+
 /** By the name of the column (security-reliability.md, B-15). */
 export const HANDLES: Readonly<Record<string, HandleKind>> = {
   'POST on a session': sessionKind((session, headers) => session.request('tools/list', {}, { headers })),
@@ -245,6 +297,7 @@ export const HANDLES: Readonly<Record<string, HandleKind>> = {
   'DELETE of it': sessionKind((session, headers) => session.delete(headers)),
   'Last-Event-ID': lastEventId,
   'subscriptions/listen': listener,
+  'tasks/get': taskId,
   requestState,
   progressToken,
 };
