@@ -7,7 +7,7 @@ import { ERRORS, GatewayError, toGatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { type Principal } from '../../core/principal.ts';
 import { type Reply, type RpcError } from '../../core/reply.ts';
-import { inlinedResult, isTerminal, toModernTask } from '../../protocol/mcp/tasks.ts';
+import { inlinedResult, isTerminal, keptTask, toModernTask } from '../../protocol/mcp/tasks.ts';
 import { type CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
 import { type ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
 import { type WireReply } from '../../upstream/mcp/wire/wire.ts';
@@ -39,6 +39,8 @@ export class BridgedTask implements KeptTask {
   readonly principal: Principal;
   /** It fails then, and says so. */
   readonly outlivesInstance = true;
+  /** Size of what it ended with. */
+  bytes = 0;
   private readonly options: BridgedTaskOptions;
   private readonly parked: ParkedCall;
   private readonly running: Promise<void>;
@@ -51,7 +53,7 @@ export class BridgedTask implements KeptTask {
     this.options = options;
     this.ref = options.ref;
     this.principal = options.caller.principal;
-    this.task = options.task;
+    this.task = keptTask(options.task);
     const { capabilities } = options.caller.exchange;
     // progress and log lines are not for tasks (tasks extension, Task Status Notifications)
     const exchange = { ...ownExchange(new Cancellation()), capabilities };
@@ -80,7 +82,7 @@ export class BridgedTask implements KeptTask {
       },
     );
     if (error && !this.isOver()) return { error };
-    if (result && !this.isOver()) this.task = result;
+    if (result && !this.isOver()) this.task = keptTask(result);
     // the end itself comes by another way, at about the same time
     if (isTerminal(this.task.status)) await Promise.race([this.running, this.patience()]);
     return { task: this.described() };
@@ -103,7 +105,7 @@ export class BridgedTask implements KeptTask {
 
   changed(task: JsonObject): void {
     if (this.ended) return;
-    this.task = { ...this.task, ...task };
+    this.task = keptTask({ ...this.task, ...task });
     if (!isTerminal(task.status)) this.tell(); // an end is told with what came of it
   }
 
@@ -142,7 +144,8 @@ export class BridgedTask implements KeptTask {
     };
     for (let cuts = 0; ; cuts++) {
       try {
-        const { result, error } = await this.options.send(waiting);
+        const { result, error, bytes } = await this.options.send(waiting);
+        this.bytes = bytes;
         return error ? { kind: 'error', error } : { kind: 'result', result: inlinedResult(result ?? {}) };
       } catch (failure) {
         if (this.parked.signal.aborted || cuts >= MAX_CUTS || !mayBeThere(failure)) throw failure;

@@ -3,7 +3,7 @@ import { type Call, type TaskRef } from '../../core/call.ts';
 import { type ClientSession, type Exchange, relayed } from '../../core/exchange.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { type Principal } from '../../core/principal.ts';
-import { isTerminal, withRelatedTask } from '../../protocol/mcp/tasks.ts';
+import { isTerminal, keptTask, withRelatedTask } from '../../protocol/mcp/tasks.ts';
 import { type KeptTask } from './task-records.ts';
 
 export interface LegacyTaskOptions {
@@ -21,6 +21,7 @@ export class LegacyTask implements KeptTask {
   readonly principal: Principal;
   /** What it ended with is at its server only. */
   readonly outlivesInstance = false;
+  readonly bytes = 0;
   /** By which its caller knows its progress, as long as it runs (2025-11-25 basic/utilities/tasks, Task Progress Notifications). */
   readonly progressToken: Exchange['progressToken'];
   private readonly session: ClientSession | undefined;
@@ -35,7 +36,7 @@ export class LegacyTask implements KeptTask {
     this.session = call.session;
     this.progressToken = call.exchange.progressToken;
     this.onEnd = ended;
-    this.task = { ...task, taskId: ref.id };
+    this.task = { ...keptTask(task), taskId: ref.id };
   }
 
   get ended(): boolean {
@@ -51,7 +52,7 @@ export class LegacyTask implements KeptTask {
   note(task: JsonObject): JsonObject {
     const own = { ...task, taskId: this.ref.id };
     if (this.over) return own;
-    this.task = own;
+    this.task = { ...keptTask(task), taskId: this.ref.id };
     if (typeof task.status === 'string' && isTerminal(task.status)) this.end(task.status);
     return own;
   }

@@ -9,6 +9,9 @@ import { type Principal } from '../../core/principal.ts';
 const MAX_TASKS = 1_000;
 const MAX_PER_PRINCIPAL = 100;
 
+/** Most bytes of results that are kept for whoever asks for them. */
+const MAX_BYTES = 256 * 1024 * 1024;
+
 /** How long a task is kept whose server names no time, and the longest for any. */
 const DEFAULT_TTL_MS = 60 * 60_000;
 const MAX_TTL_MS = 24 * 60 * 60_000;
@@ -21,6 +24,8 @@ export interface KeptTask {
   readonly ended: boolean;
   /** Whether there is something to say of it when the instance that had it is gone. */
   readonly outlivesInstance: boolean;
+  /** Size of what came of it, as far as that is kept here. */
+  readonly bytes: number;
   /** Its server says how it stands, in the words of 2025-11-25. */
   changed(task: JsonObject): void;
   /** It is forgotten: whatever still runs for it is given up. */
@@ -84,6 +89,17 @@ export class TaskRecords {
   /** The server says how a task of this instance stands. */
   changed(server: string, instance: string, task: JsonObject): void {
     if (typeof task.taskId === 'string') this.entries.get(keyOf(server, instance, task.taskId))?.task.changed(task);
+  }
+
+  /** A task has ended: where too much is kept of such, the oldest are forgotten. */
+  trim(): void {
+    let bytes = sum([...this.entries.values()].map(({ task }) => task.bytes));
+    for (const [key, { task }] of [...this.entries]) {
+      if (bytes <= MAX_BYTES) return;
+      if (!task.ended || task.bytes === 0) continue;
+      bytes -= task.bytes;
+      this.forget(key);
+    }
   }
 
   /** An instance is gone, and with it its tasks. */

@@ -117,6 +117,7 @@ export class Tasks {
     const { server, exposed } = target;
     return (status) => {
       letGo();
+      this.records.trim();
       this.options.record('task_ended', { call: id, principal: principal.id, server, instance, exposed, status });
     };
   }

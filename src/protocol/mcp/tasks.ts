@@ -20,6 +20,9 @@ export const TASKS_CAPABILITY: JsonObject = Object.freeze({ extensions: { [TASKS
 /** Longest id of a server's task that is carried, in characters. */
 const MAX_TASK_ID = 1_024;
 
+/** Longest message about a status that is kept, in characters. */
+const MAX_STATUS_MESSAGE = 4_096;
+
 /** Whether a tool runs as a task of 2025-11-25: where its caller wants it to, or in any case. */
 export type TaskSupport = 'optional' | 'required';
 
@@ -64,6 +67,31 @@ const TERMINAL: ReadonlySet<unknown> = new Set(['completed', 'failed', 'cancelle
 /** Whether a status is one that a task keeps. */
 export function isTerminal(status: unknown): boolean {
   return TERMINAL.has(status);
+}
+
+/** What of a task of 2025-11-25 is kept: what the revision has, and no more of it than anybody would read. */
+export function keptTask({
+  taskId,
+  status,
+  statusMessage,
+  createdAt,
+  lastUpdatedAt,
+  ttl,
+  pollInterval,
+}: JsonObject): JsonObject {
+  const text = (value: unknown, most: number) => (typeof value === 'string' ? value.slice(0, most) : undefined);
+  const kept = {
+    taskId: text(taskId, MAX_TASK_ID),
+    status: text(status, 32),
+    statusMessage: text(statusMessage, MAX_STATUS_MESSAGE),
+    createdAt: text(createdAt, 64),
+    lastUpdatedAt: text(lastUpdatedAt, 64),
+    ttl: typeof ttl === 'number' ? ttl : null,
+    pollInterval: typeof pollInterval === 'number' ? pollInterval : undefined,
+  };
+  return Object.fromEntries(
+    Object.entries(kept).filter((entry): entry is [string, string | number | null] => entry[1] !== undefined),
+  );
 }
 
 /** A task of 2025-11-25 as 2026-07-28 writes it, without what depends on its status. */

@@ -23,7 +23,10 @@ interface Shown extends KeptTask {
 }
 
 let made = 0;
-function task(upstreamId: string, { principal = LOCAL, ended = false, outlivesInstance = false } = {}): Shown {
+function task(
+  upstreamId: string,
+  { principal = LOCAL, ended = false, outlivesInstance = false, bytes = 0 } = {},
+): Shown {
   const target = { kind: 'tool', server: 'one', exposed: 'work', original: 'work' } as const;
   const ref: TaskRef = { id: `id-${++made}`, kind: 'legacy', upstreamId, instance: 'one#1', target };
   const heard: JsonObject[] = [];
@@ -32,6 +35,7 @@ function task(upstreamId: string, { principal = LOCAL, ended = false, outlivesIn
     principal,
     ended,
     outlivesInstance,
+    bytes,
     closed: false,
     heard,
     changed: (said) => heard.push(said),
@@ -114,6 +118,19 @@ test('a task goes with the instance that had it, but for one that has something 
   records.lost('one', 'one#1');
 
   expect([gone.closed, records.get(gone.ref), records.get(stays.ref)]).toEqual([true, undefined, stays]);
+});
+
+test('of results there are at most 256 MiB: the oldest tasks that ended are forgotten with theirs', () => {
+  const records = new TaskRecords(new Cancellation());
+  const bytes = 100 * 1024 * 1024;
+  const [running, ...done] = [
+    keep(records, task('0', { bytes })),
+    ...['1', '2', '3'].map((id) => keep(records, task(id, { ended: true, bytes }))),
+  ] as [Shown, ...Shown[]];
+  const after = keep(records, task('4', { ended: true }));
+  records.trim();
+
+  expect([running, ...done, after].map(({ closed }) => closed)).toEqual([false, true, true, false, false]);
 });
 
 test('when the gateway stops, all are given up', () => {
