@@ -132,6 +132,7 @@ export class Gateway {
         onOwnOffer: (server, owner, kinds) => this.onOwnOffer(server, owner, kinds),
         onResourceUpdated: (server, uri, owner) => this.changes.resourceUpdated(server, uri, owner),
         onTask: (server, instance, task) => this.tasks.records.changed(server, instance, task),
+        askerOfTask: (task, signal) => this.tasks.records.asker(task, signal),
         onLost: (server, instance) => this.tasks.records.lost(server, instance),
         onEvent: (event, detail) => this.record(event, detail),
       },

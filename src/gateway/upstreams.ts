@@ -28,13 +28,14 @@ export interface Applied {
 export class Upstreams {
   private readonly context: UpstreamContext;
   private readonly store: CatalogStore;
+  private readonly starts = new Map<string, number>();
   private current = new Map<string, Upstream>();
   private readonly draining = new Set<Promise<void>>();
   private startedAt = 0;
   private resting = false;
 
-  constructor(context: UpstreamContext, store: CatalogStore) {
-    this.context = context;
+  constructor(context: Omit<UpstreamContext, 'nextInstance'>, store: CatalogStore) {
+    this.context = { ...context, nextInstance: (server) => this.nextInstance(server) };
     this.store = store;
   }
 
@@ -131,6 +132,13 @@ export class Upstreams {
 
   async stop(): Promise<void> {
     await Promise.all([...this.all().map((upstream) => upstream.stop()), ...this.draining]);
+  }
+
+  /** Counted here, so that the instances of a server that is replaced are not taken for those of the one before. */
+  private nextInstance(server: string): string {
+    const start = (this.starts.get(server) ?? 0) + 1;
+    this.starts.set(server, start);
+    return `${server}#${start}`;
   }
 
   private create(server: ServerConfig): Upstream {

@@ -158,8 +158,8 @@ async function startEndless(ends: (visit: Visit) => boolean = () => false): Prom
   const capabilities = { tools: {}, tasks: { requests: { tools: { call: {} } } } };
   const job = tool('job', { execution: { taskSupport: 'required' } });
   const describe = (taskId: unknown, status: string): JsonObject => {
-    const now = new Date().toISOString();
-    return { taskId: String(taskId), status, createdAt: now, lastUpdatedAt: now, ttl: null };
+    const lastUpdatedAt = new Date().toISOString();
+    return { taskId: String(taskId), status, createdAt: '2026-11-01T00:00:00Z', lastUpdatedAt, ttl: null };
   };
   const script = legacy(
     () => [job],

@@ -2,8 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type TaskRef } from '../../core/call.ts';
 import { Cancellation } from '../../core/cancellation.ts';
-import { ownExchange } from '../../core/exchange.ts';
-import { ERRORS, GatewayError, toGatewayError } from '../../core/errors.ts';
+import { type Exchange, ownExchange } from '../../core/exchange.ts';
+import { ERRORS, GatewayError, toGatewayError, unknownTask } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { type Principal } from '../../core/principal.ts';
 import { type Reply, type RpcError } from '../../core/reply.ts';
@@ -12,7 +12,8 @@ import { type CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
 import { type ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
 import { type WireReply } from '../../upstream/mcp/wire/wire.ts';
 import { type Outcome, ParkedCall } from '../bridge/parked-call.ts';
-import { type KeptTask } from './task-records.ts';
+import { isSame } from './at-server.ts';
+import { type Forgotten, type KeptTask } from './task-records.ts';
 
 /** The pause before a wait that something between here and the server cut short is begun again, in ms, and for how many cuts in a row. */
 const AGAIN_AFTER_MS = 500;
@@ -26,6 +27,8 @@ export interface BridgedTaskOptions {
   readonly caller: CallerFacts;
   /** As the server described it. */
   readonly task: JsonObject;
+  /** How long it is kept, in ms. */
+  readonly ttlMs: number;
   /** Sends a request to the instance that works on it. Throws GatewayError. */
   readonly send: (request: ConnectionRequest) => Promise<WireReply>;
   /** How long one question to the server may take, in ms. */
@@ -47,6 +50,7 @@ export class BridgedTask implements KeptTask {
   private readonly listeners = new Set<() => void>();
   private task: JsonObject;
   private wasCancelled = false;
+  private forgotten: Forgotten | undefined;
   private endedAt: string | undefined;
 
   constructor(options: BridgedTaskOptions) {
@@ -76,7 +80,7 @@ export class BridgedTask implements KeptTask {
     const { result, error } = await this.ask('tasks/get').catch(
       async (failure: unknown): Promise<Partial<WireReply>> => {
         // where the server is gone, the end is about to be known
-        await Promise.race([this.running, delay(SETTLES_WITHIN_MS, undefined, { ref: false })]);
+        await this.untilKnown();
         if (this.isOver()) return {};
         throw failure;
       },
@@ -84,7 +88,7 @@ export class BridgedTask implements KeptTask {
     if (error && !this.isOver()) return { error };
     if (result && !this.isOver()) this.task = keptTask(result);
     // the end itself comes by another way, at about the same time
-    if (isTerminal(this.task.status)) await Promise.race([this.running, this.patience()]);
+    if (isTerminal(this.task.status)) await this.untilKnown();
     return { task: this.described() };
   }
 
@@ -104,13 +108,20 @@ export class BridgedTask implements KeptTask {
   }
 
   changed(task: JsonObject): void {
-    if (this.ended) return;
+    if (this.ended || !isSame(this.ref, { ...this.task, ...task })) return;
     this.task = keptTask({ ...this.task, ...task });
     if (!isTerminal(task.status)) this.tell(); // an end is told with what came of it
   }
 
-  close(): void {
+  asker(): Promise<Exchange | undefined> {
+    return Promise.resolve(this.isOver() ? undefined : this.parked);
+  }
+
+  close(why: Forgotten): void {
     this.listeners.clear();
+    if (this.isOver()) return;
+    if (why !== 'lost' && why !== 'replaced') this.ask('tasks/cancel').catch(() => undefined); // nobody could reach it any more
+    this.forgotten = why;
     this.parked.cancel();
   }
 
@@ -123,7 +134,7 @@ export class BridgedTask implements KeptTask {
   /** The whole of it, as far as is known here (tasks extension, Task Status). */
   described(): JsonObject {
     const { outcome } = this.parked;
-    const known = { ...toModernTask(this.task), taskId: this.ref.id };
+    const known = { ...toModernTask(this.task), taskId: this.ref.id, ttlMs: this.options.ttlMs };
     const last = this.endedAt === undefined ? known : { ...known, lastUpdatedAt: this.endedAt };
     if (this.wasCancelled) return { ...last, status: 'cancelled' };
     if (outcome) return { ...last, ...endOf(outcome, this.task.status) };
@@ -141,6 +152,7 @@ export class BridgedTask implements KeptTask {
       totalMs: Infinity,
       exchange: this.parked,
       task: upstreamId,
+      keptTask: true as const,
     };
     for (let cuts = 0; ; cuts++) {
       try {
@@ -163,24 +175,29 @@ export class BridgedTask implements KeptTask {
     });
   }
 
-  private ask(method: string): Promise<WireReply> {
+  /** Asks about the task, and makes sure that it is still the one: a server may have begun anew with its ids. */
+  private async ask(method: 'tasks/get' | 'tasks/cancel'): Promise<WireReply> {
     const { options, ref } = this;
-    return options.send({ method, params: { taskId: ref.upstreamId }, totalMs: options.totalMs });
+    const params = { taskId: ref.upstreamId };
+    const reply = await options.send({ method: 'tasks/get', params, totalMs: options.totalMs });
+    if (reply.error) return reply;
+    if (reply.result?.taskId !== ref.upstreamId || !isSame(ref, reply.result)) throw unknownTask();
+    return method === 'tasks/get' ? reply : options.send({ method, params, totalMs: options.totalMs });
   }
 
   private isOver(): boolean {
     return this.wasCancelled || this.parked.outcome !== undefined;
   }
 
-  private patience(): Promise<void> {
-    return delay(this.options.totalMs, undefined, { ref: false });
+  private untilKnown(): Promise<void> {
+    return Promise.race([this.running, delay(SETTLES_WITHIN_MS, undefined, { ref: false })]);
   }
 
   private finish(): void {
     if (this.endedAt !== undefined) return;
     this.endedAt = new Date().toISOString();
     const { status } = this.described();
-    this.options.ended(typeof status === 'string' ? status : 'unknown');
+    this.options.ended(this.forgotten ?? (typeof status === 'string' ? status : 'unknown'));
     this.tell();
   }
 

@@ -1,10 +1,18 @@
 // A task of a legacy server for a legacy client: passed on as it is, under the id that the client knows (wire.md, Tasks).
+import { setTimeout as delay } from 'node:timers/promises';
+import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
+import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import { type Call, type TaskRef } from '../../core/call.ts';
 import { type ClientSession, type Exchange, relayed } from '../../core/exchange.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { type Principal } from '../../core/principal.ts';
 import { isTerminal, keptTask, withRelatedTask } from '../../protocol/mcp/tasks.ts';
-import { type KeptTask } from './task-records.ts';
+import { isSame } from './at-server.ts';
+import { type Forgotten, type KeptTask } from './task-records.ts';
+
+/** How long a question waits for somebody to ask, and how often it is looked whether the session is there, in ms. */
+const ASKED_WITHIN_MS = 10 * 60_000;
+const LOOK_AGAIN_MS = 1_000;
 
 export interface LegacyTaskOptions {
   readonly ref: TaskRef;
@@ -12,6 +20,8 @@ export interface LegacyTaskOptions {
   readonly call: Pick<Call, 'principal' | 'session' | 'exchange'>;
   /** As the server described it. */
   readonly task: JsonObject;
+  /** Asks the server to end it; nobody waits for that. */
+  readonly cancel: () => void;
   /** It has ended; told once, with its last status. */
   readonly ended: (status: string) => void;
 }
@@ -27,15 +37,20 @@ export class LegacyTask implements KeptTask {
   private readonly session: ClientSession | undefined;
   private readonly onEnd: (status: string) => void;
   private task: JsonObject;
+  private readonly waiting = new Set<Exchange>();
+  private readonly closing = new Cancellation();
+  private readonly cancelAtServer: () => void;
+  private arrival = Promise.withResolvers<void>();
   private over = false;
 
   /** Keeps nothing of the call but what outlives it. */
-  constructor({ ref, call, task, ended }: LegacyTaskOptions) {
+  constructor({ ref, call, task, ended, cancel }: LegacyTaskOptions) {
     this.ref = ref;
     this.principal = call.principal;
     this.session = call.session;
     this.progressToken = call.exchange.progressToken;
     this.onEnd = ended;
+    this.cancelAtServer = cancel;
     this.task = { ...keptTask(task), taskId: ref.id };
   }
 
@@ -50,7 +65,7 @@ export class LegacyTask implements KeptTask {
 
   /** Takes what the server says of it; returns that as the client knows it. */
   note(task: JsonObject): JsonObject {
-    const own = { ...task, taskId: this.ref.id };
+    const own = { ...withoutProtocolMeta(task), taskId: this.ref.id };
     if (this.over) return own;
     this.task = { ...keptTask(task), taskId: this.ref.id };
     if (typeof task.status === 'string' && isTerminal(task.status)) this.end(task.status);
@@ -59,11 +74,39 @@ export class LegacyTask implements KeptTask {
 
   /** The session that made it hears of it (2025-11-25 basic/utilities/tasks, Task Status Notification). */
   changed(task: JsonObject): void {
-    this.session?.standing.notify('notifications/tasks/status', this.note(task));
+    if (!this.over && isSame(this.ref, task))
+      this.session?.standing.notify('notifications/tasks/status', this.note(task));
   }
 
-  close(): void {
-    if (!this.over) this.end('unknown');
+  /** Somebody waits for its end, and can be asked and told meanwhile. Returns the way to leave. */
+  attach(exchange: Exchange): () => void {
+    this.waiting.add(exchange);
+    this.arrival.resolve();
+    this.arrival = Promise.withResolvers();
+    return () => this.waiting.delete(exchange);
+  }
+
+  /** Whoever waits for the end is asked, else the session that made it; where neither is there, whoever comes first. */
+  async asker(signal: CancelSignal): Promise<Exchange | undefined> {
+    const until = performance.now() + ASKED_WITHIN_MS;
+    while (!this.over && !signal.aborted && performance.now() < until) {
+      const latest = [...this.waiting].at(-1) ?? (this.session?.reachable ? this.session.standing : undefined);
+      if (latest && !latest.signal.aborted) return exchangeOfTask(latest, this);
+      await Promise.race([this.arrival.promise, delay(LOOK_AGAIN_MS, undefined, { ref: false })]);
+    }
+    return undefined;
+  }
+
+  /** Aborted when it is forgotten. */
+  get closed(): CancelSignal {
+    return this.closing;
+  }
+
+  close(why: Forgotten): void {
+    this.closing.abort();
+    if (this.over) return;
+    if (why !== 'lost' && why !== 'replaced') this.cancelAtServer();
+    this.end(why);
   }
 
   private end(status: string): void {

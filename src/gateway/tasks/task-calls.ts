@@ -1,5 +1,7 @@
 // Calls about tasks: `tasks/get` and its like, answered from the server that has the task, in the words of the caller's era.
 import { type Call, type TaskRef } from '../../core/call.ts';
+import { Cancellation } from '../../core/cancellation.ts';
+import { relayed } from '../../core/exchange.ts';
 import { GatewayError, unknownTask } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { type Reply, type RpcError } from '../../core/reply.ts';
@@ -83,13 +85,15 @@ async function answerBridged(call: Call, ref: TaskRef, { tasks, seen }: Dispatch
 async function passLegacy(call: Call, to: Destination, { task, parts }: Found): Promise<Reply> {
   const kept = parts.tasks.kept(task);
   if (!kept) throw unknownTask();
+  if (call.method !== 'tasks/get') await requireSame(to.upstream, task, call);
   const params = { ...call.params, taskId: task.upstreamId };
   const answered = await (call.method === 'tasks/result'
     ? waitFor(call, to, { kept, params })
     : send(call, to, { params }));
   const { reply } = answered;
   const origin = originOf(to, answered);
-  if (call.method === 'tasks/get' && isUnknown(reply)) throw unknownTask();
+  const isOther = call.method === 'tasks/get' && reply.result !== undefined && !isSame(task, reply.result);
+  if (isOther || (call.method === 'tasks/get' && isUnknown(reply))) throw unknownTask();
   if (reply.error) return { kind: 'error', error: reply.error, origin };
   const result = reply.result ?? {};
   if (call.method !== 'tasks/result') return { kind: 'result', result: kept.note(result), origin };
@@ -103,15 +107,23 @@ function isUnknown({ error }: { readonly error?: RpcError }): boolean {
 }
 
 /** Waits for the end of a task, however long that takes; what the server asks meanwhile is put to whoever waits. */
-function waitFor(
-  call: Call,
+async function waitFor(
+  { exchange, method }: Call,
   { upstream }: Destination,
   { kept, params }: { kept: LegacyTask; params: JsonObject },
 ): Promise<UpstreamReply> {
   const { upstreamId, instance } = kept.ref;
-  const exchange = exchangeOfTask(call.exchange, kept);
-  const request = { method: call.method, params, totalMs: Infinity, exchange, task: upstreamId };
-  return upstream.tasks.request(instance, request);
+  const leave = new Cancellation();
+  const backs = [exchange.signal.onAbort(() => leave.abort()), kept.closed.onAbort(() => leave.abort())];
+  const told = relayed(exchangeOfTask(exchange, kept), { signal: leave });
+  const detach = kept.attach(exchange);
+  try {
+    const request = { method, params, totalMs: Infinity, exchange: told, task: upstreamId, keptTask: true as const };
+    return await upstream.tasks.request(instance, request);
+  } finally {
+    detach();
+    for (const back of backs) back();
+  }
 }
 
 /** The tasks that the caller may ask for, from our own records; at most 100, so that there is one page. */

@@ -2,6 +2,7 @@
 import { type TaskRef } from '../../core/call.ts';
 import { type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
+import { type Exchange } from '../../core/exchange.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { type Principal } from '../../core/principal.ts';
 
@@ -9,12 +10,18 @@ import { type Principal } from '../../core/principal.ts';
 const MAX_TASKS = 1_000;
 const MAX_PER_PRINCIPAL = 100;
 
+/** How long after its server speaks of a task the task may be made, in ms. */
+const KEPT_WITHIN_MS = 1_000;
+
 /** Most bytes of results that are kept for whoever asks for them. */
 const MAX_BYTES = 256 * 1024 * 1024;
 
 /** How long a task is kept whose server names no time, and the longest for any. */
 const DEFAULT_TTL_MS = 60 * 60_000;
 const MAX_TTL_MS = 24 * 60 * 60_000;
+
+/** Why a task is forgotten: its time is over, there is no room for it, its instance is gone, its id is another's now, the gateway stops. */
+export type Forgotten = 'expired' | 'crowded_out' | 'lost' | 'replaced' | 'stopped';
 
 /** A task that is kept. */
 export interface KeptTask {
@@ -28,14 +35,16 @@ export interface KeptTask {
   readonly bytes: number;
   /** Its server says how it stands, in the words of 2025-11-25. */
   changed(task: JsonObject): void;
+  /** Whoever can be asked on its behalf, now or when somebody comes; undefined where nobody will. */
+  asker(signal: CancelSignal): Promise<Exchange | undefined>;
   /** It is forgotten: whatever still runs for it is given up. */
-  close(): void;
+  close(why: Forgotten): void;
 }
 
 /** A place for a task that is being made. */
 export interface TaskPlace {
-  /** Keeps the task for its `ttl` in milliseconds, or for the usual time. */
-  keep(task: KeptTask, ttl: unknown): void;
+  /** Keeps the task for so many milliseconds. */
+  keep(task: KeptTask, ttlMs: number): void;
   /** Nothing came of it. Means nothing once a task is kept. */
   giveBack(): void;
 }
@@ -47,13 +56,15 @@ interface Entry {
 
 export class TaskRecords {
   private readonly entries = new Map<string, Entry>();
+  /** Tasks that somebody asked for ahead of them. */
+  private readonly awaited = new Map<string, PromiseWithResolvers<KeptTask | undefined>>();
   /** Places that are taken and not filled yet, by principal. */
   private readonly places = new Map<string, number>();
 
   /** `stopping` is aborted when the gateway stops. */
   constructor(stopping: CancelSignal) {
     stopping.onAbort(() => {
-      for (const key of [...this.entries.keys()]) this.forget(key);
+      for (const key of [...this.entries.keys()]) this.forget(key, 'stopped');
     });
   }
 
@@ -73,9 +84,9 @@ export class TaskRecords {
       if (left > 0) this.places.set(id, left);
       else this.places.delete(id);
     };
-    const keep = (task: KeptTask, ttl: unknown) => {
+    const keep = (task: KeptTask, ttlMs: number) => {
       giveBack();
-      this.add(task, typeof ttl === 'number' && ttl >= 0 ? Math.min(ttl, MAX_TTL_MS) : DEFAULT_TTL_MS);
+      this.add(task, ttlMs);
     };
     return { keep, giveBack };
   }
@@ -91,6 +102,27 @@ export class TaskRecords {
     if (typeof task.taskId === 'string') this.entries.get(keyOf(server, instance, task.taskId))?.task.changed(task);
   }
 
+  /** Whoever can be asked on behalf of a task, as its server names it; undefined where it is not kept. */
+  async asker(
+    named: { server: string; instance: string; task: string },
+    signal: CancelSignal,
+  ): Promise<Exchange | undefined> {
+    const key = keyOf(named.server, named.instance, named.task);
+    const task = this.entries.get(key)?.task ?? (await this.whenKept(key));
+    return task?.asker(signal);
+  }
+
+  /** A server may ask before its answer that there is a task has been taken in. */
+  private whenKept(key: string): Promise<KeptTask | undefined> {
+    const awaited = this.awaited.get(key) ?? Promise.withResolvers<KeptTask | undefined>();
+    this.awaited.set(key, awaited);
+    setTimeout(() => {
+      awaited.resolve(undefined);
+      if (this.awaited.get(key) === awaited) this.awaited.delete(key);
+    }, KEPT_WITHIN_MS);
+    return awaited.promise;
+  }
+
   /** A task has ended: where too much is kept of such, the oldest are forgotten. */
   trim(): void {
     let bytes = sum([...this.entries.values()].map(({ task }) => task.bytes));
@@ -98,7 +130,7 @@ export class TaskRecords {
       if (bytes <= MAX_BYTES) return;
       if (!task.ended || task.bytes === 0) continue;
       bytes -= task.bytes;
-      this.forget(key);
+      this.forget(key, 'crowded_out');
     }
   }
 
@@ -106,7 +138,7 @@ export class TaskRecords {
   lost(server: string, instance: string): void {
     for (const [key, { task }] of [...this.entries]) {
       const { ref, outlivesInstance } = task;
-      if (ref.target.server === server && ref.instance === instance && !outlivesInstance) this.forget(key);
+      if (ref.target.server === server && ref.instance === instance && !outlivesInstance) this.forget(key, 'lost');
     }
   }
 
@@ -117,8 +149,10 @@ export class TaskRecords {
 
   private add(task: KeptTask, ttlMs: number): void {
     const key = keyOf(task.ref.target.server, task.ref.instance, task.ref.upstreamId);
-    this.forget(key); // a server that uses an id again means another task
-    this.entries.set(key, { task, expiry: setTimeout(() => this.forget(key), ttlMs).unref() });
+    this.forget(key, 'replaced'); // a server that uses an id again means another task
+    this.entries.set(key, { task, expiry: setTimeout(() => this.forget(key, 'expired'), ttlMs).unref() });
+    this.awaited.get(key)?.resolve(task);
+    this.awaited.delete(key);
   }
 
   private makeRoom(principal: string): boolean {
@@ -127,17 +161,22 @@ export class TaskRecords {
     const ownFull = own.length + (this.places.get(principal) ?? 0) >= MAX_PER_PRINCIPAL;
     if (!isFull && !ownFull) return true;
     const ended = (ownFull ? own : [...this.entries]).find(([, { task }]) => task.ended);
-    if (ended) this.forget(ended[0]);
+    if (ended) this.forget(ended[0], 'crowded_out');
     return ended !== undefined;
   }
 
-  private forget(key: string): void {
+  private forget(key: string, why: Forgotten): void {
     const entry = this.entries.get(key);
     if (!entry) return;
     clearTimeout(entry.expiry);
     this.entries.delete(key);
-    entry.task.close();
+    entry.task.close(why);
   }
+}
+
+/** How long a task is kept whose server says this of its time, in ms. */
+export function keptMs(ttl: unknown): number {
+  return typeof ttl === 'number' && ttl >= 0 ? Math.min(Math.trunc(ttl), MAX_TTL_MS) : DEFAULT_TTL_MS;
 }
 
 function keyOf(server: string, instance: string, upstreamId: string): string {

@@ -3,7 +3,7 @@ import { type Call, type TaskRef } from '../../core/call.ts';
 import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
-import { TASK_RESULT, taskIdOf, toModernTask } from '../../protocol/mcp/tasks.ts';
+import { TASK_RESULT, taskIdOf } from '../../protocol/mcp/tasks.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { type Keyring } from '../../storage/keyring.ts';
 import { type UpstreamReply } from '../../upstream/mcp/upstream.ts';
@@ -11,7 +11,7 @@ import { type Destination } from '../sending.ts';
 import { BridgedTask } from './bridged-task.ts';
 import { LegacyTask } from './legacy-task.ts';
 import { TaskIds } from './task-ids.ts';
-import { type KeptTask, type TaskPlace, TaskRecords } from './task-records.ts';
+import { keptMs, type KeptTask, type TaskPlace, TaskRecords } from './task-records.ts';
 
 /** How long a legacy server is asked to keep a task of ours, in ms. */
 const TTL_MS = 60 * 60_000;
@@ -45,7 +45,10 @@ export class Tasks {
   /** A modern server's task, under an id of ours: nothing of it is kept here. Throws `upstream_protocol` where it is none. */
   pass({ call, to, answered }: Created): JsonObject {
     const result = answered.reply.result ?? {};
-    return { ...withoutProtocolMeta(result), taskId: this.nameOf('modern', { call, to, answered }, result).id };
+    const ref = this.nameOf('modern', { call, to, answered }, result);
+    // its process is not at rest while it works
+    to.upstream.tasks.needFor(ref.instance, keptMs(result.ttlMs));
+    return { ...withoutProtocolMeta(result), taskId: ref.id };
   }
 
   /** A legacy server's task for a modern client: what the client gets in the place of the answer. Throws GatewayError. */
@@ -58,20 +61,23 @@ export class Tasks {
     const exchange = { capabilities: call.exchange.capabilities, signal: new Cancellation() };
     const caller = { principal, exchange, ...(session && { session }) };
     const letGo = to.upstream.tasks.hold(ref.instance);
+    const ttlMs = keptMs(task.ttl);
     const kept = new BridgedTask({
       ref,
+      ttlMs,
       caller,
       task,
       totalMs: to.upstream.config.timeouts.total,
       send: async (request) => (await to.upstream.tasks.request(ref.instance, request)).reply,
       ended: this.atEnd(call, ref, letGo),
     });
-    place.keep(kept, task.ttl);
+    place.keep(kept, ttlMs);
+    const { inputRequests: _asked, ...seed } = kept.described();
     return {
       ...withoutProtocolMeta({ _meta: answered.reply.result?._meta }),
+      ...seed,
       resultType: TASK_RESULT,
-      ...toModernTask(task),
-      taskId: ref.id,
+      status: 'working',
     };
   }
 
@@ -81,8 +87,16 @@ export class Tasks {
     const task = taskOf(created);
     const ref = this.nameOf('legacy', created, task);
     const letGo = to.upstream.tasks.hold(ref.instance);
-    const kept = new LegacyTask({ ref, call, task, ended: this.atEnd(call, ref, letGo) });
-    place.keep(kept, task.ttl);
+    const totalMs = to.upstream.config.timeouts.total;
+    const stop = { method: 'tasks/cancel', params: { taskId: ref.upstreamId }, totalMs };
+    const kept = new LegacyTask({
+      ref,
+      call,
+      task,
+      ended: this.atEnd(call, ref, letGo),
+      cancel: () => void to.upstream.tasks.request(ref.instance, stop).catch(() => undefined), // nobody could reach it any more
+    });
+    place.keep(kept, keptMs(task.ttl));
     return { ...answered.reply.result, task: kept.note(task) };
   }
 

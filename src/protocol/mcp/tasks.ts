@@ -104,9 +104,14 @@ export function toModernTask(task: JsonObject): JsonObject {
     ...(typeof statusMessage === 'string' && { statusMessage }),
     createdAt: created,
     lastUpdatedAt: typeof lastUpdatedAt === 'string' ? lastUpdatedAt : created,
-    ttlMs: typeof ttl === 'number' ? ttl : null,
-    ...(typeof pollInterval === 'number' && { pollIntervalMs: pollInterval }),
+    ttlMs: typeof ttl === 'number' ? wholeMs(ttl) : null,
+    ...(typeof pollInterval === 'number' && { pollIntervalMs: wholeMs(pollInterval) }),
   };
+}
+
+/** Whole milliseconds, none below nothing, and not more than a day. */
+function wholeMs(value: number): number {
+  return Math.min(Math.max(0, Math.trunc(value)), 24 * 60 * 60_000);
 }
 
 /** A result of 2025-11-25 as it stands inside a task of 2026-07-28. */

@@ -331,6 +331,8 @@ export class Upstream {
     changed: (instance) => this.refresh(instance),
     updated: (uri, owner) => this.context.onResourceUpdated(this.config.name, uri, owner?.key),
     taskChanged: (instance, task) => this.context.onTask(this.config.name, instance.id, task),
+    askerOfTask: (instance, task, signal) =>
+      this.context.askerOfTask({ server: this.config.name, instance, task }, signal),
     asked: (method) => this.learn('asks', `it asked ${method.slice(0, 64)}`),
     noise: (what) => this.noise.note(what),
     event: (event, detail) => this.context.onEvent(event, detail),

@@ -4,7 +4,7 @@ import { type TaskRef } from '../../../src/core/call.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { type JsonObject } from '../../../src/core/json.ts';
 import { LOCAL, type Principal } from '../../../src/core/principal.ts';
-import { type KeptTask, TaskRecords } from '../../../src/gateway/tasks/task-records.ts';
+import { keptMs, type KeptTask, TaskRecords } from '../../../src/gateway/tasks/task-records.ts';
 
 const MINUTE = 60_000;
 const other: Principal = { ...LOCAL, id: 'other' };
@@ -39,6 +39,7 @@ function task(
     closed: false,
     heard,
     changed: (said) => heard.push(said),
+    asker: () => Promise.resolve(undefined),
     close() {
       this.closed = true;
     },
@@ -46,7 +47,7 @@ function task(
 }
 
 function keep(records: TaskRecords, shown: Shown, ttl?: unknown): Shown {
-  records.reserve(shown.principal).keep(shown, ttl);
+  records.reserve(shown.principal).keep(shown, keptMs(ttl));
   return shown;
 }
 

@@ -2,7 +2,7 @@
 import { type Era, type Peer } from '../../../core/call.ts';
 import { type JsonObject } from '../../../core/json.ts';
 import { foreignMeta, META } from '../../../protocol/mcp/meta.ts';
-import { TASKS_CAPABILITY } from '../../../protocol/mcp/tasks.ts';
+import { declaresTasks, TASKS_CAPABILITY } from '../../../protocol/mcp/tasks.ts';
 import { declarable } from '../instances/affinity.ts';
 import { type Wire, type WireReply, type WireRequest } from '../wire/wire.ts';
 
@@ -33,11 +33,13 @@ export class Connection {
   /** `NAME#N`: which start of the server this is. */
   readonly instance: string;
   private readonly modernMeta: JsonObject;
+  private readonly takesTasks: boolean;
 
   constructor(wire: Wire, handshake: Handshake, identity: { instance: string; client: Peer }) {
     this.wire = wire;
     this.handshake = handshake;
     this.instance = identity.instance;
+    this.takesTasks = declaresTasks(handshake.capabilities);
     this.modernMeta = {
       [META.version]: handshake.version,
       [META.clientInfo]: { ...identity.client },
@@ -60,7 +62,9 @@ export class Connection {
       if (logLevel !== undefined) meta[META.logLevel] = logLevel;
       if (capabilities !== undefined)
         meta[META.clientCapabilities] =
-          tasks === true ? { ...declarable(capabilities), ...TASKS_CAPABILITY } : declarable(capabilities);
+          tasks === true && this.takesTasks
+            ? { ...declarable(capabilities), ...TASKS_CAPABILITY }
+            : declarable(capabilities);
     }
     const trace =
       traceparent === undefined ? undefined : { traceparent, ...(tracestate !== undefined && { tracestate }) };

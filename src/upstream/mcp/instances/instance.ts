@@ -1,5 +1,6 @@
 // One live process or connection of a server, from its handshake to its loss.
 import { type ServerConfig } from '../../../config/config.ts';
+import { type CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError, reasonOf, toGatewayError } from '../../../core/errors.ts';
 import { type Exchange, type QuestionAnswer } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
@@ -13,6 +14,9 @@ import { type InstanceStatus, utc } from '../status.ts';
 import { StdioWire } from '../wire/stdio-wire.ts';
 import { type AskedQuestion, SessionLost, type Wire, type WireReply } from '../wire/wire.ts';
 
+/** How many are asked the same for a task, one after the other. */
+const MAX_ASKED = 20;
+
 /** What happens to instances, for the record. */
 export type InstanceEvent = `server_${'started' | 'ended' | 'failed'}` | `spare_${'started' | 'ended'}`;
 
@@ -22,6 +26,8 @@ export interface InstanceHandlers {
   updated(uri: string, owner: Owner | undefined): void;
   /** A task that it works on changed. */
   taskChanged(instance: Instance, task: JsonObject): void;
+  /** Whoever can be asked on behalf of a task that this instance works on. */
+  askerOfTask(instance: string, task: string, signal: CancelSignal): Promise<Exchange | undefined>;
   /** It put a question to a caller. */
   asked(method: string): void;
   /** It said something that is for nobody. */
@@ -81,6 +87,8 @@ export class Instance {
   private level: LogLevel | undefined;
   private dropped = false;
   private held = 0;
+  /** Monotonic ms. */
+  private neededUntil = 0;
   private readonly stopHearing: (() => void) | undefined;
 
   /** Starts or connects, shakes hands. Throws GatewayError, and then leaves nothing behind. */
@@ -166,7 +174,12 @@ export class Instance {
 
   /** Whether anything needs it: a call, or a task that it works on while nobody calls. */
   get isNeeded(): boolean {
-    return this.calls > 0 || this.held > 0;
+    return this.calls > 0 || this.held > 0 || performance.now() < this.neededUntil;
+  }
+
+  /** Keeps it running for so many milliseconds: it works on a task that is followed elsewhere. */
+  needFor(ms: number): void {
+    this.neededUntil = Math.max(this.neededUntil, performance.now() + ms);
   }
 
   /** Keeps it running for a task. Returns the way to let go of it. */
@@ -274,16 +287,14 @@ interface KnownRoots {
 }
 
 /** Passes a question on to whoever it belongs to, and never to anybody else. Throws GatewayError, which the server gets. */
-async function ask(
-  { owner, server, on }: InstanceOptions,
-  asked: AskedQuestion,
-  known: KnownRoots,
-): Promise<QuestionAnswer> {
+async function ask(options: InstanceOptions, asked: AskedQuestion, known: KnownRoots): Promise<QuestionAnswer> {
+  const { owner, server, on } = options;
   const { method, params, signal } = asked;
+  if (asked.ofTask !== undefined && !asked.exchange) return askForTask(options, asked, asked.ofTask);
   // whose the roots are is plain on an instance with an owner, however many calls it runs
   const isOwnersRoots = method === 'roots/list' && owner !== undefined;
   // what a task asks says whose it is, so that the instance can be shared all the same
-  if (!isOwnersRoots && !asked.ofTask) on.asked(method);
+  if (!isOwnersRoots && asked.ofTask === undefined) on.asked(method);
   const exchange = asked.exchange ?? outsideOf(owner, asked);
   if (exchange) {
     const answer = await exchange.ask({ method, params, signal });
@@ -294,6 +305,28 @@ async function ask(
   if (isOwnersRoots && isObject(owner.capabilities.roots)) return { result: known.result };
   if (asked.inFlight > 1) throw unattributable(server, asked);
   throw new GatewayError('question_undeclared', `No caller of "${server.name}" is there to answer ${method}.`);
+}
+
+/** A task goes on when whoever was asked for it leaves: then the next is asked (2025-11-25 basic/utilities/tasks, Input Required Status). */
+async function askForTask(
+  { id, server, on }: InstanceOptions,
+  asked: AskedQuestion,
+  task: string,
+): Promise<QuestionAnswer> {
+  const { method, params, signal } = asked;
+  for (let tries = 0; tries < MAX_ASKED; tries++) {
+    const exchange = await on.askerOfTask(id, task, signal);
+    if (!exchange) break;
+    try {
+      return await exchange.ask({ method, params, signal });
+    } catch (error) {
+      if (!(error instanceof GatewayError) || error.code !== 'cancelled' || signal.aborted) throw error;
+    }
+  }
+  throw new GatewayError(
+    'question_undeclared',
+    `Nobody follows this task of "${server.name}" who could answer ${method}.`,
+  );
 }
 
 function unattributable({ name, isolation }: ServerConfig, { inFlight }: AskedQuestion): GatewayError {

@@ -4,7 +4,7 @@ import { type Era } from '../../../core/call.ts';
 import { reasonOf } from '../../../core/errors.ts';
 import { type JsonObject } from '../../../core/json.ts';
 import { type Connection } from '../connect/connection.ts';
-import { type ConnectContext } from '../connect/connect.ts';
+import { type UpstreamContext } from '../context.ts';
 import { type SpareProcess } from '../connect/spare-process.ts';
 import { type Wire } from '../wire/wire.ts';
 import { type Owner } from './affinity.ts';
@@ -13,7 +13,7 @@ import { type RecentErrors } from './recent-errors.ts';
 
 export interface OpeningsOptions {
   readonly config: () => ServerConfig;
-  readonly context: ConnectContext;
+  readonly context: UpstreamContext;
   readonly on: InstanceHandlers;
   readonly errors: RecentErrors;
   /** Starts of the shared instance that failed in a row. */
@@ -37,15 +37,13 @@ export interface Opening {
 
 export class Openings {
   private readonly options: OpeningsOptions;
-  private starts = 0;
 
   constructor(options: OpeningsOptions) {
     this.options = options;
   }
 
-  /** `NAME#N`. */
   nextId(): string {
-    return `${this.options.config().name}#${++this.starts}`;
+    return this.options.context.nextInstance(this.options.config().name);
   }
 
   /** Throws GatewayError. */

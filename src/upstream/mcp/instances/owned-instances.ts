@@ -9,6 +9,9 @@ import { Spare, type SpareOptions } from './spare.ts';
 import { type InstanceStatus } from '../status.ts';
 import { type Claim, InstanceQueue, type Place } from './instance-queue.ts';
 
+/** How long nobody may ask about tasks before their instance makes way for another owner's, in ms. */
+const ABANDONED_MS = 10 * 60_000;
+
 /** How often unused instances are looked for, at most. */
 const SWEEP_MS = 30_000;
 
@@ -262,9 +265,19 @@ export class OwnedInstances {
     let oldest: Instance | undefined;
     for (const instance of this.live)
       if (this.isIdle(instance) && instance.lastUsed < (oldest?.lastUsed ?? Infinity)) oldest = instance;
+    oldest ??= this.abandoned();
     if (!oldest) return undefined;
     this.retire(oldest, 'another session needed its place');
     return oldest.ended;
+  }
+
+  /** The instance that for longest nobody asked about the tasks that it works on: none of them keeps others out for ever. */
+  private abandoned(): Instance | undefined {
+    const before = performance.now() - ABANDONED_MS;
+    return [...this.live]
+      .filter(({ calls, lastUsed }) => calls === 0 && lastUsed < before)
+      .sort((a, b) => a.lastUsed - b.lastUsed)
+      .find((instance) => !this.isFollowed(instance));
   }
 
   private sweep(): void {
@@ -283,8 +296,12 @@ export class OwnedInstances {
 
   /** Whether an instance may be stopped: it runs nothing, and nothing is followed on it. */
   private isIdle(instance: Instance): boolean {
+    return !instance.isNeeded && !this.isFollowed(instance);
+  }
+
+  private isFollowed(instance: Instance): boolean {
     const holding = instance.owner && this.holdings.get(instance.owner.key);
-    return !instance.isNeeded && !(holding?.carrier === instance && holding.subscriptions.size > 0);
+    return holding?.carrier === instance && holding.subscriptions.size > 0;
   }
 
   /** Stops an idle instance, without giving its place to whoever waits. */

@@ -28,6 +28,11 @@ export class TaskInstances {
     return this.inFlight.track(instance.requestForTask(request).then((reply) => ({ connection, reply })));
   }
 
+  /** Keeps an instance running for so many milliseconds. */
+  needFor(id: string, ms: number): void {
+    this.find(id)?.needFor(ms);
+  }
+
   /** Keeps an instance running for a task that it works on. Returns the way to let go of it. */
   hold(id: string): () => void {
     return this.find(id)?.holdForTask() ?? (() => undefined);

@@ -86,7 +86,7 @@ export class Questions {
       params: withoutProtocolMeta(params),
       signal: question.cancellation.signal,
       exchange: call?.request.exchange,
-      ofTask: relatedTaskOf(params) !== undefined,
+      ofTask: relatedTaskOf(params),
       inFlight,
     });
     if (this.end(id, question)) this.options.send(text);

@@ -21,6 +21,9 @@ export interface UnaskedOptions {
 /** Most of what belongs to no call that one connection may send in a second; calls have limits of their own. */
 const MAX_PER_SECOND = 1_000;
 
+/** How long after a task was made, or asked, somebody may begin to wait for its end, in ms. */
+const FOLLOWED_WITHIN_MS = 50;
+
 /** Sorts the requests and notifications of one connection. */
 export class Unasked {
   private readonly options: UnaskedOptions;
@@ -61,7 +64,15 @@ export class Unasked {
     if (frame.method === 'ping') this.options.send(resultText(frame.id, '{}'));
     else if (this.modern)
       this.questions.refuse(frame.id, 'method_not_found', 'A client of 2026-07-28 takes no requests.');
-    else this.questions.take(frame, this.askerOf(frame, own));
+    else this.onQuestion(frame, own);
+  }
+
+  /** A task may ask in the same breath in which it is made: whoever is to follow it gets a moment to do so. */
+  private onQuestion(frame: RequestFrame, own: Pending | undefined): void {
+    const task = relatedTaskOf(frame.params);
+    const take = () => this.questions.take(frame, this.askerOf(frame, own));
+    if (task === undefined || this.findByTask(task)) take();
+    else setTimeout(take, FOLLOWED_WITHIN_MS);
   }
 
   private onNotification({ method, params }: NotificationFrame, own: Pending | undefined): void {
@@ -102,7 +113,10 @@ export class Unasked {
     const { call, inFlight } = attribute(pending());
     const task = relatedTaskOf(params);
     // a task's question may come on any stream, and is nobody's but the task's
-    if (task !== undefined) return { call: this.findByTask(task), inFlight };
+    if (task !== undefined) {
+      const waiting = this.findByTask(task);
+      return { call: waiting?.request.keptTask ? undefined : waiting, inFlight };
+    }
     if (own) return { call: callOf(own), inFlight };
     return { call: events.isOwners?.(method) === true ? undefined : call, inFlight };
   }

@@ -34,8 +34,10 @@ export interface WireRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** The caller; absent on the gateway's own requests. */
   readonly exchange?: Exchange;
-  /** The server's task whose end the request waits for: what the server asks on behalf of the task is asked here. */
+  /** The server's task whose end the request waits for: what the server tells of the task is told here. */
   readonly task?: string;
+  /** Whether the task goes on without the request: then its questions are not the request's, but go wherever the task is kept. */
+  readonly keptTask?: true;
   /** Total limit in ms; `Infinity` for a stream that stays open. */
   readonly totalMs: number;
   /** Gets the notifications that belong to this request and are neither progress nor log lines. */
@@ -53,8 +55,8 @@ export interface WireReply {
 export interface AskedQuestion extends Question {
   /** The call that it came with, or the only one in flight; absent where that cannot be told. */
   readonly exchange: Exchange | undefined;
-  /** Whether it says that it belongs to a task. */
-  readonly ofTask: boolean;
+  /** The server's task that it says it belongs to. */
+  readonly ofTask: string | undefined;
   /** Calls in flight when it was asked. */
   readonly inFlight: number;
 }
