@@ -57,6 +57,9 @@ const KINDS: readonly OfferKind[] = ['tool', 'prompt', 'resource', 'resourceTemp
 /** How long calls in flight may take to finish when the gateway stops. */
 const STOP_DRAIN_MS = 10_000;
 
+/** How long servers may take to hear that nobody wants their tasks any more. */
+const TASKS_DRAIN_MS = 1_000;
+
 export class Gateway {
   readonly identity: Peer;
   readonly changes = new Changes();
@@ -282,7 +285,7 @@ export class Gateway {
   async drain(): Promise<void> {
     this.stopping.abort();
     this.upstreams.rest();
-    await this.inFlight.settled(STOP_DRAIN_MS);
+    await Promise.all([this.inFlight.settled(STOP_DRAIN_MS), this.tasks.records.settled(TASKS_DRAIN_MS)]);
   }
 
   /** Ends everything: the servers, the log, the ownership of the state directory. */

@@ -8,17 +8,10 @@ import { isObject, type JsonObject } from '../../src/core/json.ts';
 import { fixture, type RunningGateway } from './harness/gateway.ts';
 import { ALICE, BOB } from './harness/principals.ts';
 import { errorOf, messageOf, modern, open, openSession, send, type Sent, stream } from './harness/raw.ts';
-import {
-  answer,
-  legacy,
-  openEvents,
-  type ScriptedServer,
-  startScripted,
-  tool,
-  type Visit,
-} from './harness/scripted.ts';
+import { answer, openEvents } from './harness/scripted.ts';
 import { type RunningServer, startServer } from './harness/servers.ts';
 import { until } from './harness/status.ts';
+import { startEndless } from './harness/endless-tasks.ts';
 import { recordsOf, RELATED, startTaskGateway, TaskClient } from './harness/tasks.ts';
 
 const NO_SUCH_TASK = { code: -32602, message: expect.stringContaining('There is no such task') as unknown };
@@ -151,40 +144,6 @@ test('an attempt at the task of another is recorded as refused, and the end of a
     { detail: { principal: 'alice', server: 'legacy', exposed: 'legacy__held_job', status: 'completed' } },
   ]);
 });
-
-/** A legacy server whose tasks never end, but for those that are cancelled; it is asked for a result in vain. */
-async function startEndless(ends: (visit: Visit) => boolean = () => false): Promise<ScriptedServer> {
-  let made = 0;
-  const capabilities = { tools: {}, tasks: { requests: { tools: { call: {} } } } };
-  const job = tool('job', { execution: { taskSupport: 'required' } });
-  const describe = (taskId: unknown, status: string): JsonObject => {
-    const lastUpdatedAt = new Date().toISOString();
-    return { taskId: String(taskId), status, createdAt: '2026-11-01T00:00:00Z', lastUpdatedAt, ttl: null };
-  };
-  const script = legacy(
-    () => [job],
-    new Set(),
-    (visit) => {
-      const { rpc, params, http, response, id } = visit;
-      if (rpc === 'initialize') {
-        const serverInfo = { name: 'endless', version: '1' };
-        answer(visit, { protocolVersion: '2025-11-25', capabilities, serverInfo });
-      } else if (rpc === 'tools/list') return { tools: [job] };
-      else if (rpc === 'tools/call') return { task: describe(++made, 'working') };
-      else if (rpc === 'tasks/get') return describe(params.taskId, 'working');
-      else if (rpc === 'tasks/cancel') return describe(params.taskId, 'cancelled');
-      else if (http === 'GET') response.writeHead(405).end();
-      else if (id === undefined) response.writeHead(202).end();
-      return undefined;
-    },
-  );
-  const running = await startScripted((visit) => {
-    if (ends(visit) || visit.rpc === 'tasks/result') return undefined;
-    return script(visit);
-  });
-  onTestFinished(() => running.stop());
-  return running;
-}
 
 test.each(['legacy', 'modern'])(
   'a %s client that does not know tasks and cancels its call cancels the task that it runs as',

@@ -117,12 +117,19 @@ export class BridgedTask implements KeptTask {
     return Promise.resolve(this.isOver() ? undefined : this.parked);
   }
 
-  close(why: Forgotten): void {
+  async close(why: Forgotten): Promise<void> {
     this.listeners.clear();
     if (this.isOver()) return;
-    if (why !== 'lost' && why !== 'replaced') this.ask('tasks/cancel').catch(() => undefined); // nobody could reach it any more
     this.forgotten = why;
+    const cancelled = why === 'lost' || why === 'replaced' ? undefined : this.cancelAtServer();
     this.parked.cancel();
+    await cancelled;
+  }
+
+  /** Ends what nobody could reach any more; where that fails, it ends with its time. */
+  private async cancelAtServer(): Promise<void> {
+    const params = { taskId: this.ref.upstreamId };
+    await this.options.send({ method: 'tasks/cancel', params, totalMs: this.options.totalMs }).catch(() => undefined);
   }
 
   /** Calls the listener at every change. Returns the way to stop listening. */

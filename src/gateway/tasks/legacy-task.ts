@@ -20,8 +20,8 @@ export interface LegacyTaskOptions {
   readonly call: Pick<Call, 'principal' | 'session' | 'exchange'>;
   /** As the server described it. */
   readonly task: JsonObject;
-  /** Asks the server to end it; nobody waits for that. */
-  readonly cancel: () => void;
+  /** Asks the server to end it. Never throws. */
+  readonly cancel: () => Promise<void>;
   /** It has ended; told once, with its last status. */
   readonly ended: (status: string) => void;
 }
@@ -39,7 +39,7 @@ export class LegacyTask implements KeptTask {
   private task: JsonObject;
   private readonly waiting = new Set<Exchange>();
   private readonly closing = new Cancellation();
-  private readonly cancelAtServer: () => void;
+  private readonly cancelAtServer: () => Promise<void>;
   private arrival = Promise.withResolvers<void>();
   private over = false;
 
@@ -102,11 +102,12 @@ export class LegacyTask implements KeptTask {
     return this.closing;
   }
 
-  close(why: Forgotten): void {
+  async close(why: Forgotten): Promise<void> {
     this.closing.abort();
     if (this.over) return;
-    if (why !== 'lost' && why !== 'replaced') this.cancelAtServer();
+    const cancelled = why === 'lost' || why === 'replaced' ? undefined : this.cancelAtServer();
     this.end(why);
+    await cancelled;
   }
 
   private end(status: string): void {

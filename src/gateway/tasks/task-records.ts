@@ -3,6 +3,7 @@ import { type TaskRef } from '../../core/call.ts';
 import { type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { type Exchange } from '../../core/exchange.ts';
+import { InFlight } from '../../core/in-flight.ts';
 import { type JsonObject } from '../../core/json.ts';
 import { type Principal } from '../../core/principal.ts';
 
@@ -37,8 +38,8 @@ export interface KeptTask {
   changed(task: JsonObject): void;
   /** Whoever can be asked on its behalf, now or when somebody comes; undefined where nobody will. */
   asker(signal: CancelSignal): Promise<Exchange | undefined>;
-  /** It is forgotten: whatever still runs for it is given up. */
-  close(why: Forgotten): void;
+  /** It is forgotten: whatever still runs for it is given up. Resolves when its server was told. Never throws. */
+  close(why: Forgotten): Promise<void>;
 }
 
 /** A place for a task that is being made. */
@@ -56,6 +57,8 @@ interface Entry {
 
 export class TaskRecords {
   private readonly entries = new Map<string, Entry>();
+  /** Tasks whose servers are being told that nobody wants them any more. */
+  private readonly leaving = new InFlight();
   /** Tasks that somebody asked for ahead of them. */
   private readonly awaited = new Map<string, PromiseWithResolvers<KeptTask | undefined>>();
   /** Places that are taken and not filled yet, by principal. */
@@ -123,6 +126,11 @@ export class TaskRecords {
     return awaited.promise;
   }
 
+  /** Resolves when the servers know of every task that was forgotten, or after `limitMs`. */
+  settled(limitMs: number): Promise<void> {
+    return this.leaving.settled(limitMs);
+  }
+
   /** A task has ended: where too much is kept of such, the oldest are forgotten. */
   trim(): void {
     let bytes = sum([...this.entries.values()].map(({ task }) => task.bytes));
@@ -170,7 +178,7 @@ export class TaskRecords {
     if (!entry) return;
     clearTimeout(entry.expiry);
     this.entries.delete(key);
-    entry.task.close(why);
+    void this.leaving.track(entry.task.close(why));
   }
 }
 

@@ -94,7 +94,11 @@ export class Tasks {
       call,
       task,
       ended: this.atEnd(call, ref, letGo),
-      cancel: () => void to.upstream.tasks.request(ref.instance, stop).catch(() => undefined), // nobody could reach it any more
+      cancel: () =>
+        to.upstream.tasks.request(ref.instance, stop).then(
+          () => undefined,
+          () => undefined, // it ends with its time, at the latest
+        ),
     });
     place.keep(kept, keptMs(task.ttl));
     return { ...answered.reply.result, task: kept.note(task) };

@@ -42,6 +42,7 @@ function task(
     asker: () => Promise.resolve(undefined),
     close() {
       this.closed = true;
+      return Promise.resolve();
     },
   };
 }
