@@ -61,6 +61,7 @@ describe('initialize', () => {
       resources: { listChanged: true, subscribe: true },
       completions: {},
       logging: {},
+      ...(agreed === '2025-11-25' && { tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } }),
     });
     expect(answer.headers['mcp-session-id']).toMatch(/^[!-~]{20,}$/);
     await send(gateway.origin, {
