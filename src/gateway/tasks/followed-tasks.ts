@@ -6,6 +6,7 @@ import { ownExchange } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
+import { withoutClientTasks } from '../../protocol/mcp/questions.ts';
 import { type Upstream } from '../../upstream/mcp/upstream.ts';
 import { type DispatchParts } from '../dispatch-parts.ts';
 import { isSame, requireSame, sendToTask } from './at-server.ts';
@@ -93,7 +94,7 @@ export class FollowedTasks {
       const ref = typeof params.taskId === 'string' ? open.get(params.taskId) : undefined;
       if (method !== 'notifications/tasks' || !ref || !isSame(ref, params)) return;
       if (isTerminal(params.status)) open.delete(ref.upstreamId);
-      this.listener({ ...withoutProtocolMeta(params), taskId: ref.id });
+      this.listener({ ...withoutClientTasks(withoutProtocolMeta(params)), taskId: ref.id });
     };
     for (
       let pause = FIRST_PAUSE_MS;
