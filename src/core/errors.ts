@@ -3,7 +3,8 @@
 /** Whose mistake an error is: decides who should act, and the status in the audit record. */
 export type Fault = 'caller' | 'gateway' | 'upstream';
 
-interface ErrorRow {
+/** What one code means on every wire. */
+export interface ErrorRow {
   /** JSON-RPC code. Our own lie outside -32768…-32000 (2026-07-28 basic/index, Error Codes). */
   readonly jsonRpc: number;
   /** HTTP status when the error is the whole HTTP response. MCP refusals are 200 (wire.md, Refusals). */
@@ -93,13 +94,13 @@ export const ERRORS = {
     503,
     gateway('Every session slot is taken. Close sessions with DELETE, or wait for idle ones to expire.'),
   ),
-  overloaded: row(-33007, 503, gateway('A bounded queue is full. Try again shortly.')),
-  audit_unavailable: row(
+  overloaded: callRow(-33007, 503, gateway('A bounded queue is full. Try again shortly.')),
+  audit_unavailable: callRow(
     -33008,
     503,
     gateway('The record of the call could not be written, so the call was refused. See `/readyz`.'),
   ),
-  shutting_down: row(-33009, 503, gateway('The gateway is stopping and takes no new calls.')),
+  shutting_down: callRow(-33009, 503, gateway('The gateway is stopping and takes no new calls.')),
   gateway_closed: row(
     -33019,
     503,

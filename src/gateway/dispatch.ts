@@ -7,6 +7,7 @@ import { type Reply } from '../core/reply.ts';
 import { type Handler } from '../core/stage.ts';
 import { type LogLevel, withoutProtocolMeta } from '../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
+import { withoutClientTasks } from '../protocol/mcp/questions.ts';
 import { declaresLegacyTasks, declaresTasks, LEGACY_TASKS_SINCE } from '../protocol/mcp/tasks.ts';
 import { type Upstream, type UpstreamReply } from '../upstream/mcp/upstream.ts';
 import { bridgeError, bridgeResult } from './bridge/results.ts';
@@ -185,9 +186,11 @@ function conclude(
   }
   const result = reply.result ?? {};
   if (isModernTask(answered) && declaresTasks(call.exchange.capabilities))
-    return { kind: 'result', result: parts.tasks.pass({ call, to, answered }), origin };
-  if (isQuestion(answered))
-    return { kind: 'result', result: withoutProtocolMeta(parts.states.wrap(call, target, result)), origin };
+    return { kind: 'result', result: withoutClientTasks(parts.tasks.pass({ call, to, answered })), origin };
+  if (isQuestion(answered)) {
+    const questions = withoutClientTasks(parts.states.wrap(call, target, result));
+    return { kind: 'result', result: withoutProtocolMeta(questions), origin };
+  }
   if (connection.era === 'modern' && result.resultType !== undefined && result.resultType !== 'complete') {
     const what = JSON.stringify(result.resultType).slice(0, 64);
     throw new GatewayError(

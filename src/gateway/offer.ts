@@ -20,7 +20,7 @@ export function declareAll(sources: readonly CatalogSource[], revision: string):
       resources: { listChanged: true, subscribe: true },
       completions: {},
       logging: {},
-      ...taskCapabilities(revision),
+      ...taskCapabilities(revision, { cancel: true }),
     },
     ...(instructions !== undefined && { instructions }),
   };
@@ -40,7 +40,8 @@ export function declareOne(source: CatalogSource, revision: string): Declaration
   for (const plain of ['completions', 'logging']) if (isObject(own[plain])) capabilities[plain] = {};
   // a modern client has tasks at either era's servers, a legacy one only at those that know its own
   const runsTasks = declaresLegacyTasks(own) || (revision === MODERN_VERSION && declaresTasks(own));
-  if (runsTasks) Object.assign(capabilities, taskCapabilities(revision));
+  const cancel = isObject(own.tasks) && isObject(own.tasks.cancel);
+  if (runsTasks) Object.assign(capabilities, taskCapabilities(revision, { cancel }));
   return { capabilities, ...(instructions !== undefined && { instructions }) };
 }
 
@@ -53,8 +54,9 @@ export function isDeclared(declaration: Declaration | undefined, capability: str
     : capabilities[capability] !== undefined;
 }
 
-/** Tasks as a revision declares them: an extension, a capability, or not at all. */
-function taskCapabilities(revision: string): JsonObject {
+/** Tasks as a revision declares them: an extension, a capability, or not at all. That a task can be cancelled is up to a legacy server. */
+function taskCapabilities(revision: string, { cancel }: { readonly cancel: boolean }): JsonObject {
   if (revision === MODERN_VERSION) return TASKS_CAPABILITY;
-  return revision >= LEGACY_TASKS_SINCE ? { tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } } : {};
+  if (revision < LEGACY_TASKS_SINCE) return {};
+  return { tasks: { list: {}, ...(cancel && { cancel: {} }), requests: { tools: { call: {} } } } };
 }

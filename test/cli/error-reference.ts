@@ -1,17 +1,17 @@
 // The reference page of the error table, in Markdown.
-import { ERRORS } from '../../src/core/errors.ts';
+import { type ErrorRow, ERRORS } from '../../src/core/errors.ts';
 
 /** One section a code, whose name is the anchor. */
 export function errorReference(): string {
   const sections = Object.entries(ERRORS)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .flatMap(([code, { jsonRpc, http, fault, retryable, help }]) => [
+    .flatMap(([code, { jsonRpc, http, legacyHttp, fault, retryable, help }]: [string, ErrorRow]) => [
       `## ${code}`,
       '',
       help,
       '',
       `- JSON-RPC code: \`${jsonRpc}\``,
-      `- HTTP status where it is the whole response: \`${http}\``,
+      `- HTTP status where it is the whole response: \`${http}\`${legacyHttp ? `; \`${legacyHttp}\` for a request of a legacy session` : ''}`,
       `- Whose mistake: the ${fault === 'gateway' ? 'gateway itself' : fault === 'upstream' ? 'server behind the gateway' : 'caller'}`,
       `- Worth trying again as it is: ${retryable ? 'yes' : 'no'}`,
       '',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { EXIT, EXIT_MEANINGS } from '../../src/cli/exit-codes.ts';
 import { commandReference } from '../../src/cli/help.ts';
-import { ERRORS } from '../../src/core/errors.ts';
+import { type ErrorRow, ERRORS } from '../../src/core/errors.ts';
 import { errorReference } from './error-reference.ts';
 
 const reference = join(import.meta.dirname, '../../docs/reference');
@@ -89,6 +89,21 @@ test('codes are a contract with clients', () => {
     client_unreachable: [-33018, 200],
     internal: [-32603, 500],
   });
+});
+
+test('what refuses a request of a legacy session, and not its HTTP exchange, is no broken transport to it', () => {
+  const rows: [string, ErrorRow][] = Object.entries(ERRORS);
+
+  expect(rows.filter(([, { legacyHttp }]) => legacyHttp === 200).map(([code]) => code)).toEqual([
+    'invalid_params',
+    'method_not_found',
+    'header_mismatch',
+    'unsupported_version',
+    'overloaded',
+    'audit_unavailable',
+    'shutting_down',
+    'internal',
+  ]);
 });
 
 test('each code of our own means one thing', () => {

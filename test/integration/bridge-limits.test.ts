@@ -54,6 +54,7 @@ test('of one principal 100 calls wait for answers; the next is refused and cance
   const answered = await send(gateway.origin, call('s__form', { requestState, inputResponses: { q1: ADA } }));
 
   expect(new Set(answers.map(({ requestState: state }) => state)).size).toBe(100);
+  expect(refused.status).toBe(503);
   expect(errorOf(refused)).toMatchObject({ code: -33007, data: { retryable: true } });
   expect(toldIn(resultOf(answered))).toEqual(ADA);
 });

@@ -45,6 +45,10 @@ const TOOLS: Readonly<Record<string, (state: unknown, responses: unknown) => Jso
     state === undefined
       ? input({ u: { method: elicit, params: { mode: 'url', message: 'Go', url: 'https://a.example/x' } } }, 'u')
       : said('paid'),
+  tasked: (state) =>
+    state === undefined
+      ? input({ q: { method: elicit, params: { ...FORM, task: { ttl: 1 }, elicitationId: 'its own' } } }, 't')
+      : said('told'),
   large: (state) => (state === undefined ? input(forms('who'), 'x'.repeat(64 * 1024)) : told((state as string).length)),
   too_large: () => input(forms('who'), 'x'.repeat(64 * 1024 + 1)),
 };
@@ -169,7 +173,16 @@ describe('A legacy client', () => {
     expect(errorOf(await plain('no_question')).code).toBe(-32601);
     expect(errorOf(await plain('form', bare))).toMatchObject({ code: -32601 });
     const meta = server.seen.at(-1)?.params._meta;
-    expect(isObject(meta) && meta['io.modelcontextprotocol/clientCapabilities']).toEqual({});
+    expect(isObject(meta) && meta['io.modelcontextprotocol/clientCapabilities']).toEqual({
+      extensions: { 'io.modelcontextprotocol/tasks': {} }, // the gateway's own: it follows the task to its end
+    });
+  });
+
+  test('is asked for no task of its own, and gets a form without the id of a page', async () => {
+    const { asked, answer } = await call('tasked', () => ({ result: ADA }));
+
+    expect(asked.map(({ params }) => params)).toEqual([FORM]);
+    expect(answer.result).toMatchObject({ content: [{ text: 'told' }] });
   });
 
   test('is sent to a page with an id, and told when that is over, before the answer', async () => {
@@ -205,6 +218,13 @@ describe('A modern client', () => {
     expect(first.inputRequests).toEqual(forms('who', '__proto__'));
     expect(first.requestState).not.toContain('two');
     expect(toldIn(done)).toEqual(['two', inputResponses]);
+  });
+
+  test('is asked for no task of its own', async () => {
+    const { inputRequests } = resultOf(await ask('tasked'));
+
+    expect(inputRequests).toMatchObject({ q: { method: elicit, params: FORM } });
+    expect(JSON.stringify(inputRequests)).not.toContain('ttl');
   });
 
   test('carries a state of 64 KiB, and is told where a server’s is larger', async () => {

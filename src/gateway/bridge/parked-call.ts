@@ -215,8 +215,8 @@ function withdrawn(): GatewayError {
   return new GatewayError('cancelled', 'The question was withdrawn.');
 }
 
-/** What only 2025-11-25 knows stays behind: the gateway itself tells when an elicitation is complete (wire.md, Questions 7). */
-function shown({ elicitationId: _id, task: _task, _meta, ...params }: JsonObject): JsonObject {
+/** The name that a server gives its question is for the gateway. */
+function shown({ _meta, ...params }: JsonObject): JsonObject {
   if (!isObject(_meta)) return params;
   const { [INPUT_KEY]: _key, ...rest } = _meta;
   return Object.keys(rest).length > 0 ? { ...params, _meta: rest } : params;

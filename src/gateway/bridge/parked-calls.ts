@@ -14,6 +14,8 @@ const PARKED_MS = 10 * 60_000;
 /** Most calls that are parked, in all and of one principal. */
 const MAX_PARKED = 1_000;
 const MAX_PER_PRINCIPAL = 100;
+/** Most that questions and kept outcomes of parked calls are together, in bytes. */
+const MAX_BYTES = 256 * 1024 * 1024;
 /** Rounds of one call whose answers are remembered; a client that lost a stream comes back for the last of them. */
 const MAX_SPENT = 10;
 
@@ -28,6 +30,8 @@ interface Parked {
   readonly principal: string;
   readonly call: ParkedCall;
   readonly spent: Map<number, Spent>;
+  /** Sizes of the questions of the last rounds, which its remembered replies hold. */
+  readonly asked: number[];
   round: number;
   expiry: NodeJS.Timeout | undefined;
 }
@@ -60,15 +64,19 @@ export class ParkedCalls {
   async begin(call: Call, target: Target, run: (exchange: Exchange) => Promise<Reply>): Promise<Reply> {
     const running = new ParkedCall(call, { wantsProgress: this.mayAsk(target.server) });
     running.attach(call.exchange);
-    running.run(run(running));
     const parked: Parked = {
       key: randomBytes(16).toString('base64url'),
       principal: call.principal.id,
       call: running,
       spent: new Map(),
+      asked: [],
       round: 0,
       expiry: undefined,
     };
+    const ending = run(running);
+    running.run(ending);
+    const trim = () => this.trim(parked);
+    ending.then(trim, trim); // also where nobody waits for it
     return this.turn(call, target, parked);
   }
 
@@ -96,29 +104,27 @@ export class ParkedCalls {
       this.keep(parked);
       return conclude(parked.call.outcome, parked.call.lacking);
     }
-    this.park(parked);
     const inputRequests = parked.call.inputRequests();
+    this.park(parked, JSON.stringify(inputRequests).length);
     const requestState = this.states.seal(call, target, { parked: { key: parked.key, round: parked.round } });
     return { kind: 'result', result: { resultType: INPUT_REQUIRED, inputRequests, requestState } };
   }
 
-  /** Leaves the call waiting for its caller. Throws `overloaded`, and cancels it, where too many do. */
-  private park(parked: Parked): void {
+  /** Leaves the call waiting for its caller. Throws `overloaded`, and cancels it, where too many do, or they hold too much. */
+  private park(parked: Parked, bytes: number): void {
     parked.call.detach();
     if (this.stopping.aborted) {
       this.forget(parked);
       throw new GatewayError('shutting_down', 'The gateway is stopping; nobody will be there to take the answers.');
     }
-    if (!this.parked.has(parked.key)) {
-      if (!this.makeRoom(parked.principal)) {
-        parked.call.cancel();
-        throw new GatewayError(
-          'overloaded',
-          'Too many calls wait for answers to questions; answer some of them first.',
-        );
-      }
-      this.parked.set(parked.key, parked);
+    const hasPlace = this.parked.has(parked.key) || this.makeRoom(parked.principal);
+    if (!hasPlace || !this.makeRoomFor(bytes)) {
+      this.forget(parked);
+      throw new GatewayError('overloaded', 'Too many calls wait for answers to questions; answer some of them first.');
     }
+    this.parked.set(parked.key, parked);
+    parked.asked.push(bytes);
+    if (parked.asked.length > MAX_SPENT) parked.asked.shift();
     parked.round++;
     this.keep(parked);
   }
@@ -133,6 +139,26 @@ export class ParkedCalls {
     return ended !== undefined;
   }
 
+  /** Returns whether so many bytes more fit; outcomes that are kept make way, the oldest first, where that is enough. */
+  private makeRoomFor(more: number): boolean {
+    const all = [...this.parked.values()];
+    const ended = all.filter(({ call }) => call.outcome !== undefined);
+    const kept = bytesOf(ended);
+    let bytes = more + bytesOf(all);
+    if (bytes - kept > MAX_BYTES) return false;
+    for (const each of ended) {
+      if (bytes <= MAX_BYTES) break;
+      bytes -= bytesOf([each]);
+      this.forget(each);
+    }
+    return true;
+  }
+
+  /** A call has ended: where it was parked, what came of it is kept, as far as that fits. */
+  private trim({ key }: Parked): void {
+    if (this.parked.has(key)) this.makeRoomFor(0);
+  }
+
   /** What was never parked has nobody who could come back for it. */
   private keep(parked: Parked): void {
     if (!this.parked.has(parked.key)) return;
@@ -145,6 +171,16 @@ export class ParkedCalls {
     this.parked.delete(parked.key);
     parked.call.cancel();
   }
+}
+
+/** What is held of calls for whoever comes back for them, in bytes. */
+function bytesOf(calls: readonly Parked[]): number {
+  let bytes = 0;
+  for (const { call, asked } of calls) {
+    if (call.outcome && 'reply' in call.outcome) bytes += call.outcome.reply.origin?.bytes ?? 0;
+    for (const size of asked) bytes += size;
+  }
+  return bytes;
 }
 
 /** The same state again: with the same answers it gets the same reply, and nothing is sent (wire.md, Questions 2). */

@@ -4,6 +4,7 @@ import { isObject, type JsonObject, type JsonValue } from '../../core/json.ts';
 import { type RpcError } from '../../core/reply.ts';
 import { foreignMeta } from '../../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
+import { withoutClientTasks } from '../../protocol/mcp/questions.ts';
 
 const RESOURCE_NOT_FOUND_LEGACY = -32002;
 const INVALID_PARAMS = -32602;
@@ -17,7 +18,7 @@ export function bridgeResult(call: Pick<Call, 'era' | 'method'>, from: Era, resu
 /** Modern results carry `resultType`, and caching hints where the method has them; what an older server cannot know is private and stale at once. */
 function toModern(method: string, from: Era, result: JsonObject): JsonObject {
   const resultType = from === 'modern' ? (result.resultType ?? 'complete') : 'complete';
-  const complete: JsonObject = { ...result, resultType };
+  const complete: JsonObject = { ...(from === 'modern' ? withoutClientTasks(result) : result), resultType };
   if (result._meta !== undefined) complete._meta = foreignMeta(result._meta);
   if (CALL_METHODS.get(method)?.cacheable) {
     const ttl = result.ttlMs;

@@ -2,6 +2,7 @@
 import { type TaskRef } from '../../core/call.ts';
 import { unknownTask } from '../../core/errors.ts';
 import { type JsonObject } from '../../core/json.ts';
+import { MAX_TIME } from '../../protocol/mcp/tasks.ts';
 import { type ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
 import { type CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
 import { type Upstream, type UpstreamReply } from '../../upstream/mcp/upstream.ts';
@@ -31,7 +32,8 @@ export async function requireSame(upstream: Upstream, task: TaskRef, caller: Cal
   if (!isSame(task, reply.result ?? {})) throw unknownTask();
 }
 
-/** Whether a server speaks of the task that it made then; a time that it did not say cannot differ. */
-export function isSame({ createdAt }: TaskRef, said: JsonObject): boolean {
-  return createdAt === undefined || said.createdAt === createdAt;
+/** Whether a server speaks of the task that it made then, as far as the time was kept; one that it did not say cannot differ. */
+export function isSame({ createdAt }: Pick<TaskRef, 'createdAt'>, said: JsonObject): boolean {
+  if (createdAt === undefined) return true;
+  return typeof said.createdAt === 'string' && said.createdAt.slice(0, MAX_TIME) === createdAt.slice(0, MAX_TIME);
 }

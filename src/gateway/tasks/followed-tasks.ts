@@ -6,6 +6,7 @@ import { ownExchange } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
+import { withoutClientTasks } from '../../protocol/mcp/questions.ts';
 import { type Upstream } from '../../upstream/mcp/upstream.ts';
 import { type DispatchParts } from '../dispatch-parts.ts';
 import { isSame, requireSame, sendToTask } from './at-server.ts';
@@ -21,6 +22,8 @@ const MOST_PAUSE_MS = 60_000;
 interface Group {
   readonly upstream: Upstream;
   readonly refs: Map<string, TaskRef>;
+  /** Aborted when nobody wants to hear of them any more. */
+  readonly over: Cancellation;
 }
 
 export class FollowedTasks {
@@ -28,7 +31,8 @@ export class FollowedTasks {
   private readonly parts: DispatchParts;
   private readonly bridged: readonly TaskRef[];
   private readonly groups: readonly Group[];
-  private readonly over = new Cancellation();
+  /** Ids of those that the listener was told there will be news of. */
+  private acknowledged: ReadonlySet<unknown> = new Set();
   private readonly backs: (() => void)[] = [];
   /** News that came before the acknowledgement was sent, which comes first. */
   private early: JsonObject[] | undefined = [];
@@ -55,27 +59,35 @@ export class FollowedTasks {
       this.backs.push(task.onChange(() => this.listener(task.described())));
     }
     const accepted = await Promise.all(this.groups.map((group) => this.listenAt(group)));
-    return [...ids, ...accepted.flat()];
+    ids.push(...accepted.flat());
+    this.acknowledged = new Set(ids);
+    return ids;
   }
 
-  /** The acknowledgement is sent: news may follow it. */
+  /** The acknowledgement is sent: news may follow it, of what it names alone (patterns/subscriptions, Acknowledgment). */
   tell(listener: (task: JsonObject) => void): void {
-    this.listener = listener;
-    this.early?.forEach(listener);
+    this.listener = (task) => {
+      if (this.acknowledged.has(task.taskId)) listener(task);
+    };
+    this.early?.forEach(this.listener);
     this.early = undefined;
   }
 
   end(): void {
-    this.over.abort();
+    for (const { over } of this.groups) over.abort();
     for (const back of this.backs) back();
   }
 
-  /** Listens at one server until the end; resolves as soon as it has acknowledged, with what it did. */
-  private listenAt(group: Group): Promise<string[]> {
+  /**
+   * Listens at one server until the end; resolves as soon as it has acknowledged, with what it did. One that acknowledges nothing in time
+   * is not listened to: whoever asks polls it.
+   */
+  private async listenAt(group: Group): Promise<string[]> {
     const acknowledged = Promise.withResolvers<string[]>();
     void this.listenOn(group, acknowledged.resolve);
-    const late = delay(ACKNOWLEDGE_MS, [], { ref: false });
-    return Promise.race([acknowledged.promise, late]);
+    const accepted = await Promise.race([acknowledged.promise, delay(ACKNOWLEDGE_MS, [] as string[], { ref: false })]);
+    if (accepted.length === 0) group.over.abort();
+    return accepted;
   }
 
   /** A task that is not, or no longer, the one that is meant is as one that never was. */
@@ -83,7 +95,7 @@ export class FollowedTasks {
     await requireSame(upstream, ref, this.call).catch(() => refs.delete(ref.upstreamId));
   }
 
-  private async listenOn({ upstream, refs }: Group, acknowledge: (ids: string[]) => void): Promise<void> {
+  private async listenOn({ upstream, refs, over }: Group, acknowledge: (ids: string[]) => void): Promise<void> {
     await Promise.all([...refs.values()].map((ref) => this.leaveOutOthers(upstream, refs, ref)));
     const open = new Map(refs);
     const [task] = open.values();
@@ -93,11 +105,11 @@ export class FollowedTasks {
       const ref = typeof params.taskId === 'string' ? open.get(params.taskId) : undefined;
       if (method !== 'notifications/tasks' || !ref || !isSame(ref, params)) return;
       if (isTerminal(params.status)) open.delete(ref.upstreamId);
-      this.listener({ ...withoutProtocolMeta(params), taskId: ref.id });
+      this.listener({ ...withoutClientTasks(withoutProtocolMeta(params)), taskId: ref.id });
     };
     for (
       let pause = FIRST_PAUSE_MS;
-      task && open.size > 0 && !this.over.aborted;
+      task && open.size > 0 && !over.aborted;
       pause = Math.min(2 * pause, MOST_PAUSE_MS)
     ) {
       const request = {
@@ -106,7 +118,7 @@ export class FollowedTasks {
         totalMs: Infinity,
         capabilities: {},
         tasks: true,
-        exchange: ownExchange(this.over.signal),
+        exchange: ownExchange(over.signal),
         onNotification,
       };
       // a server that is gone, or refuses, is a reason to poll, which any client may (tasks extension, Task Polling)
@@ -125,7 +137,7 @@ function grouped(refs: readonly TaskRef[], parts: DispatchParts): Group[] {
     const upstream = parts.upstream(ref.target.server);
     if (!upstream) continue;
     const key = `${ref.target.server}\n${ref.instance}`;
-    const group = groups.get(key) ?? { upstream, refs: new Map<string, TaskRef>() };
+    const group = groups.get(key) ?? { upstream, refs: new Map<string, TaskRef>(), over: new Cancellation() };
     group.refs.set(ref.upstreamId, ref);
     groups.set(key, group);
   }

@@ -1,6 +1,7 @@
 // What servers may ask of a client, and what the client must have declared to be asked it.
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { foreignMeta } from './meta.ts';
+import { MODERN_VERSION } from './versions.ts';
 
 /** The side that is asked: what it declared, and the revision that it speaks. */
 export interface Askable {
@@ -76,16 +77,37 @@ export function whyNotAsked(
   return undefined;
 }
 
-/** A question's params as its client knows them: those that never heard of modes get none (wire.md, Questions 7). */
+/**
+ * A question's params as its client knows them: those that never heard of modes get none, and pages alone have ids, for older clients
+ * (wire.md, Questions 7). No client is asked for a task of its own: the gateway declares to no server that a client has such.
+ */
 export function paramsFor(method: string, params: JsonObject, { capabilities, version }: Askable): JsonObject {
-  const { _meta, mode, ...rest } = params;
+  const { _meta, mode, elicitationId, ...rest } = withoutTask(params);
   const kept = foreignMeta(_meta);
+  const elicits = method === 'elicitation/create';
   const modes = version >= '2025-11-25' && (has(capabilities.elicitation, 'form') || isUrl(params));
+  const ids = version < MODERN_VERSION && isUrl(params);
   return {
     ...rest,
-    ...(mode !== undefined && (method !== 'elicitation/create' || modes) && { mode }),
+    ...(mode !== undefined && (!elicits || modes) && { mode }),
+    ...(elicitationId !== undefined && (!elicits || ids) && { elicitationId }),
     ...(kept && { _meta: kept }),
   };
+}
+
+/** A message whose `inputRequests` go on as they are, but for tasks that they ask the client for. */
+export function withoutClientTasks(message: JsonObject): JsonObject {
+  const { inputRequests } = message;
+  if (!isObject(inputRequests)) return message;
+  const carried = Object.entries(inputRequests).map(([key, request]) => {
+    const asksForTask = isObject(request) && isObject(request.params) && request.params.task !== undefined;
+    return [key, asksForTask ? { ...request, params: withoutTask(request.params as JsonObject) } : request] as const;
+  });
+  return { ...message, inputRequests: Object.fromEntries(carried) };
+}
+
+function withoutTask({ task: _task, ...params }: JsonObject): JsonObject {
+  return params;
 }
 
 /** The capabilities that a client must declare to be asked this, as it would declare them. */

@@ -20,6 +20,9 @@ export const TASKS_CAPABILITY: JsonObject = Object.freeze({ extensions: { [TASKS
 /** Longest id of a server's task that is carried, in characters. */
 const MAX_TASK_ID = 1_024;
 
+/** Longest time that is kept as a server said it, in characters. */
+export const MAX_TIME = 64;
+
 /** Longest message about a status that is kept, in characters. */
 const MAX_STATUS_MESSAGE = 4_096;
 
@@ -84,8 +87,8 @@ export function keptTask({
     taskId: text(taskId, MAX_TASK_ID),
     status: text(status, 32),
     statusMessage: text(statusMessage, MAX_STATUS_MESSAGE),
-    createdAt: text(createdAt, 64),
-    lastUpdatedAt: text(lastUpdatedAt, 64),
+    createdAt: text(createdAt, MAX_TIME),
+    lastUpdatedAt: text(lastUpdatedAt, MAX_TIME),
     ttl: typeof ttl === 'number' ? ttl : null,
     pollInterval: typeof pollInterval === 'number' ? pollInterval : undefined,
   };

@@ -260,6 +260,66 @@ test('all principals together have at most 1,000', async () => {
   await expect(stateOf(begin('one more'))).rejects.toMatchObject({ code: 'overloaded' });
 });
 
+/** A server that asks one form of this size, and whose answer is as large as it says. */
+const large = ({ question = 0, outcome = 0 }) => {
+  const params = { ...FORM, message: 'x'.repeat(question) };
+  const origin = { server: 'one', instance: 'one#1', era: 'legacy', transport: 'stdio', bytes: outcome } as const;
+  return async (exchange: Exchange): Promise<Reply> => {
+    await exchange.ask({ method: 'elicitation/create', params, signal: exchange.signal });
+    return { kind: 'result', result: { large: true }, origin };
+  };
+};
+const MIB = 1024 * 1024;
+
+test('outcomes that are kept are together no more than 256 MiB, and the oldest make way', async () => {
+  const { parked, resume } = world();
+  const retries: Caller[] = [];
+  for (let count = 0; count < 3; count++) {
+    const requestState = await stateOf(parked.begin(caller().call, TARGET, large({ outcome: 100 * MIB })));
+    const retry = caller({ requestState, inputResponses: { q1: YES } });
+    expect(await replied(resume(retry))).toEqual({ large: true });
+    retries.push(retry);
+  }
+  const [first, ...kept] = retries;
+
+  expect(() => first && resume(first)).toThrow('has expired');
+  for (const retry of kept) expect(await replied(resume(retry))).toEqual({ large: true });
+});
+
+test('an outcome that comes when nobody waits counts too', async () => {
+  const { parked, resume } = world();
+  const states: string[] = [];
+  for (let count = 0; count < 3; count++) {
+    const withdrawal = new Cancellation();
+    const run = async (exchange: Exchange): Promise<Reply> => {
+      await exchange.ask({ method: 'elicitation/create', params: FORM, signal: withdrawal }).catch(() => undefined);
+      return large({ outcome: 100 * MIB })({ ...exchange, ask: () => Promise.resolve({ result: YES }) });
+    };
+    states.push(await stateOf(parked.begin(caller().call, TARGET, run)));
+    withdrawal.abort();
+    await settle();
+  }
+  const [first, ...kept] = states.map((requestState) => caller({ requestState, inputResponses: { q1: YES } }));
+
+  expect(() => first && resume(first)).toThrow('has expired');
+  for (const retry of kept) expect(await replied(resume(retry))).toEqual({ large: true });
+});
+
+test('questions that do not fit into 256 MiB with the others are refused, once outcomes have made way', async () => {
+  const { parked, resume } = world();
+  const begin = (sizes: { question?: number; outcome?: number }) =>
+    stateOf(parked.begin(caller().call, TARGET, large(sizes)));
+  const old = caller({ requestState: await begin({ outcome: 20 * MIB }), inputResponses: { q1: YES } });
+  await replied(resume(old));
+  for (let count = 0; count < 2; count++) await begin({ question: 80 * MIB });
+
+  await expect(begin({ question: 100 * MIB })).rejects.toMatchObject({ code: 'overloaded' });
+  expect(await replied(resume(old))).toEqual({ large: true });
+  await begin({ question: 80 * MIB });
+  expect(() => resume(old)).toThrow('has expired');
+  expect(await begin({})).toMatch(/./);
+});
+
 test('a stop cancels the calls that wait for answers, lets those that are waited for finish, and parks no more', async () => {
   const { parked, stopping, resume } = world();
   const [waiting, attended, again] = [asking(), asking(), asking(2)];

@@ -1,7 +1,7 @@
 // What a client can be asked: by its declaration, and by its revision.
 import { describe, expect, test } from 'vitest';
 import { type JsonObject } from '../../../src/core/json.ts';
-import { paramsFor, whyNotAsked } from '../../../src/protocol/mcp/questions.ts';
+import { paramsFor, whyNotAsked, withoutClientTasks } from '../../../src/protocol/mcp/questions.ts';
 
 const NEW = '2025-11-25';
 const all = { elicitation: { form: {}, url: {} }, sampling: { tools: {} }, roots: {} };
@@ -77,5 +77,37 @@ describe('The params of a question', () => {
 
     expect(sent(all, { message: 'm', _meta })).toEqual({ message: 'm', _meta: { 'com.example/kept': true } });
     expect(sent(all, { message: 'm', _meta: { progressToken: 1 } })).toEqual({ message: 'm' });
+  });
+
+  test.each([['2025-11-25'], ['2026-07-28']])('ask no client of %s for a task of its own', (version) => {
+    const asked = { message: 'm', task: { ttl: 1 } };
+
+    expect(sent(all, asked, version)).toEqual({ message: 'm' });
+    expect(paramsFor('sampling/createMessage', asked, { version, capabilities: all })).toEqual({ message: 'm' });
+  });
+
+  test('have the id of a page for older clients alone, and none in a form', () => {
+    const page = { message: 'm', mode: 'url', elicitationId: 'e' };
+    const closed = { message: 'm', mode: 'form', elicitationId: 'e' };
+
+    expect(sent(all, page)).toEqual(page);
+    expect(sent(all, page, '2026-07-28')).toEqual({ message: 'm', mode: 'url' });
+    expect(sent(all, closed)).toEqual({ message: 'm', mode: 'form' });
+    expect(sent(all, { message: 'm', elicitationId: 'e' }, '2025-06-18')).toEqual({ message: 'm' });
+  });
+});
+
+test('what a modern server asks goes on as it is, but for tasks that it asks the client for', () => {
+  const inputRequests = {
+    plain: { method: 'roots/list' },
+    odd: 1,
+    form: { method: 'elicitation/create', params: { message: 'm', task: {} } },
+  };
+  const task = { resultType: 'input_required', requestState: 's' };
+
+  expect(withoutClientTasks(task)).toBe(task);
+  expect(withoutClientTasks({ ...task, inputRequests })).toEqual({
+    ...task,
+    inputRequests: { ...inputRequests, form: { method: 'elicitation/create', params: { message: 'm' } } },
   });
 });
