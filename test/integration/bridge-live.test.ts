@@ -173,9 +173,7 @@ describe('A legacy client', () => {
     expect(errorOf(await plain('no_question')).code).toBe(-32601);
     expect(errorOf(await plain('form', bare))).toMatchObject({ code: -32601 });
     const meta = server.seen.at(-1)?.params._meta;
-    expect(isObject(meta) && meta['io.modelcontextprotocol/clientCapabilities']).toEqual({
-      extensions: { 'io.modelcontextprotocol/tasks': {} }, // the gateway's own: it follows the task to its end
-    });
+    expect(isObject(meta) && meta['io.modelcontextprotocol/clientCapabilities']).toEqual({});
   });
 
   test('is asked for no task of its own, and gets a form without the id of a page', async () => {
