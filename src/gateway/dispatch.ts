@@ -10,6 +10,7 @@ import { CALL_METHODS } from '../protocol/mcp/methods.ts';
 import { declaresLegacyTasks, declaresTasks, LEGACY_TASKS_SINCE } from '../protocol/mcp/tasks.ts';
 import { type Upstream, type UpstreamReply } from '../upstream/mcp/upstream.ts';
 import { bridgeError, bridgeResult } from './bridge/results.ts';
+import { checkDeclared } from './bridge/declared-questions.ts';
 import { LiveQuestions } from './bridge/live-questions.ts';
 import { INPUT_REQUIRED } from './bridge/request-state.ts';
 import { asTask, isLegacyTask, isModernTask } from './tasks/tasks.ts';
@@ -186,8 +187,10 @@ function conclude(
   const result = reply.result ?? {};
   if (isModernTask(answered) && declaresTasks(call.exchange.capabilities))
     return { kind: 'result', result: parts.tasks.pass({ call, to, answered }), origin };
-  if (isQuestion(answered))
+  if (call.era === 'modern' && isQuestion(answered)) {
+    checkDeclared(call, target.server, result);
     return { kind: 'result', result: withoutProtocolMeta(parts.states.wrap(call, target, result)), origin };
+  }
   if (connection.era === 'modern' && result.resultType !== undefined && result.resultType !== 'complete') {
     const what = JSON.stringify(result.resultType).slice(0, 64);
     throw new GatewayError(
