@@ -1,7 +1,7 @@
 // A task of a modern server for a legacy client, who waits for an answer: followed to its end, its questions put live (wire.md, Tasks).
 import { type Call } from '../../core/call.ts';
 import { Cancellation, pause } from '../../core/cancellation.ts';
-import { ERRORS, GatewayError } from '../../core/errors.ts';
+import { ERRORS, GatewayError, toGatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { type RpcError } from '../../core/reply.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
@@ -134,15 +134,26 @@ class Follower {
 
   /** Sends a request about the task, again where it fails: the task goes on meanwhile. The error that there is no task is an answer. */
   private async insist(method: string, params?: JsonObject): Promise<WireReply> {
+    let last: GatewayError | undefined;
     for (let failures = 0; ; failures++) {
       try {
         const reply = await this.options.send(method, params);
         if (!reply.error || reply.error.code === GONE || failures >= MAX_FAILURES) return reply;
       } catch (failure) {
+        if (isGone(failure)) throw last ?? this.lost();
         if (failures >= MAX_FAILURES || !mayPass(failure)) throw failure;
+        last = toGatewayError(failure);
       }
       await this.rest();
     }
+  }
+
+  /** The instance that worked on the task has ended: its caller, who knows of no task, is told so. */
+  private lost(): GatewayError {
+    return new GatewayError(
+      'upstream_closed',
+      `The server "${this.options.server}" went away while it worked on the task that it made of the call.`,
+    );
   }
 
   /** Gives the server an answer. Where it takes none any more, how the task stands tells why. */
@@ -155,6 +166,10 @@ class Follower {
     this.refusal ??= refusal;
     this.over.abort();
   }
+}
+
+function isGone(failure: unknown): boolean {
+  return failure instanceof GatewayError && failure.code === 'unknown_task';
 }
 
 function endOf({ status, result, error, statusMessage }: JsonObject, server: string): Finished {
