@@ -11,6 +11,7 @@ import { withoutClientTasks } from '../protocol/mcp/questions.ts';
 import { declaresLegacyTasks, declaresTasks, LEGACY_TASKS_SINCE } from '../protocol/mcp/tasks.ts';
 import { type Upstream, type UpstreamReply } from '../upstream/mcp/upstream.ts';
 import { bridgeError, bridgeResult } from './bridge/results.ts';
+import { checkDeclared } from './bridge/declared-questions.ts';
 import { LiveQuestions } from './bridge/live-questions.ts';
 import { INPUT_REQUIRED } from './bridge/request-state.ts';
 import { asTask, isLegacyTask, isModernTask } from './tasks/tasks.ts';
@@ -187,7 +188,8 @@ function conclude(
   const result = reply.result ?? {};
   if (isModernTask(answered) && declaresTasks(call.exchange.capabilities))
     return { kind: 'result', result: withoutClientTasks(parts.tasks.pass({ call, to, answered })), origin };
-  if (isQuestion(answered)) {
+  if (call.era === 'modern' && isQuestion(answered)) {
+    checkDeclared(call, target.server, result);
     const questions = withoutClientTasks(parts.states.wrap(call, target, result));
     return { kind: 'result', result: withoutProtocolMeta(questions), origin };
   }

@@ -49,6 +49,12 @@ const TOOLS: Readonly<Record<string, (state: unknown, responses: unknown) => Jso
     state === undefined
       ? input({ q: { method: elicit, params: { ...FORM, task: { ttl: 1 }, elicitationId: 'its own' } } }, 't')
       : said('told'),
+  several: () =>
+    input({
+      ...forms('who'),
+      u: { method: elicit, params: { mode: 'url', message: 'Go', url: 'https://a.example/x' } },
+      r: { method: 'roots/list' },
+    }),
   large: (state) => (state === undefined ? input(forms('who'), 'x'.repeat(64 * 1024)) : told((state as string).length)),
   too_large: () => input(forms('who'), 'x'.repeat(64 * 1024 + 1)),
 };
@@ -245,6 +251,26 @@ describe('A modern client', () => {
     ] as const)
       expect(errorOf(await ask(name, { requestState: state, inputResponses: {} }))).toMatchObject({ code: -32602 });
     expect(server.count('tools/call')).toBe(before);
+  });
+
+  test.each([
+    ['form', {}, { elicitation: { form: {} } }],
+    ['url', { elicitation: {} }, { elicitation: { url: {} } }],
+    ['sampling', { elicitation: {} }, { sampling: {} }],
+    ['several', { elicitation: {} }, { elicitation: { url: {} }, roots: {} }],
+  ])(
+    'is not asked what it did not declare (%s): it hears which capability it lacks',
+    async (name, has, requiredCapabilities) => {
+      const answer = await ask(name, {}, has);
+
+      expect(answer.status).toBe(400);
+      expect(errorOf(answer)).toMatchObject({ code: -32021, message: expect.stringContaining('"m"') as string });
+      expect((errorOf(answer).data as JsonObject).requiredCapabilities).toEqual(requiredCapabilities);
+    },
+  );
+
+  test('is asked nothing that is no question', async () => {
+    expect(errorOf(await ask('no_question'))).toMatchObject({ code: -33013 });
   });
 
   test('hears from the server which capability it lacks, with the status that goes with it', async () => {

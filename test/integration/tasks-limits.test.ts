@@ -8,7 +8,7 @@ import { isObject, type JsonObject } from '../../src/core/json.ts';
 import { fixture, type RunningGateway } from './harness/gateway.ts';
 import { ALICE, BOB } from './harness/principals.ts';
 import { errorOf, messageOf, modern, open, openSession, send, type Sent, stream } from './harness/raw.ts';
-import { answer, openEvents } from './harness/scripted.ts';
+import { answer, openEvents, refuse, type Visit } from './harness/scripted.ts';
 import { type RunningServer, startServer } from './harness/servers.ts';
 import { until } from './harness/status.ts';
 import { startEndless } from './harness/endless-tasks.ts';
@@ -166,6 +166,33 @@ test.each(['legacy', 'modern'])(
     expect(cancelled).toMatchObject({ taskId: '1' });
   },
 );
+
+test.each([
+  ['reset', (visit: Visit) => void visit.response.destroy()],
+  ['a 503', (visit: Visit) => refuse(visit, 503)],
+  [
+    'the end of the stream',
+    (visit: Visit) => {
+      openEvents(visit);
+      visit.response.end();
+    },
+  ],
+])('a call that runs as a task gets its answer though the wait for it is cut by %s', async (_how, cut) => {
+  const endless = await startEndless((visit) => {
+    if (visit.rpc !== 'tasks/result') return false;
+    if (endless.count('tasks/result') < 2) cut(visit);
+    else answer(visit, { content: [{ type: 'text', text: 'done' }] });
+    return true;
+  });
+  const { gateway } = await start({ endless: { url: endless.url } });
+  const session = await openSession(gateway.origin, { headers: AUTHORIZED });
+  const called = send(gateway.origin, session.request('tools/call', { name: 'endless__job', arguments: {} }));
+
+  expect(messageOf(await called).result).toMatchObject({ content: [{ text: 'done' }] });
+  expect([endless.count('tasks/result'), endless.count('tools/call'), endless.count('tasks/cancel')]).toEqual([
+    3, 1, 0,
+  ]);
+});
 
 test('a task that its server makes of a call after that was cancelled is cancelled too', async () => {
   const endless = await startEndless(({ rpc }) => rpc === 'tools/call');

@@ -1,9 +1,9 @@
 // A modern server's questions put live to a legacy client, and the request sent again with the answers (design, The era bridge).
 import { randomUUID } from 'node:crypto';
 import { type Call } from '../../core/call.ts';
-import { pause } from '../../core/cancellation.ts';
-import { GatewayError } from '../../core/errors.ts';
-import { type QuestionAnswer } from '../../core/exchange.ts';
+import { type CancelSignal, pause } from '../../core/cancellation.ts';
+import { GatewayError, toGatewayError } from '../../core/errors.ts';
+import { type Question, type QuestionAnswer } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { type RpcError } from '../../core/reply.ts';
 
@@ -23,7 +23,7 @@ export type Answered = { readonly params: JsonObject } | { readonly error: RpcEr
 export class LiveQuestions {
   private readonly call: Call;
   private readonly server: string;
-  /** Elicitations by URL that the client was told of, which end with the call. */
+  /** Elicitations by URL that the client was asked, which end with the call. */
   private readonly told: string[] = [];
   private rounds = 0;
 
@@ -70,21 +70,32 @@ export class LiveQuestions {
       this.call.exchange.notify('notifications/elicitation/complete', { elicitationId });
   }
 
-  private async put(request: unknown): Promise<QuestionAnswer> {
+  /**
+   * Puts one question. Throws GatewayError: `cancelled` where `signal` was aborted before there was an answer, and whatever keeps the
+   * client from being asked.
+   */
+  async put(request: unknown, signal: CancelSignal = this.call.exchange.signal): Promise<QuestionAnswer> {
     if (!isObject(request) || typeof request.method !== 'string')
       throw new GatewayError('upstream_protocol', `The server "${this.server}" asked something that is not a request.`);
     const { method } = request;
-    const params = this.identified(isObject(request.params) ? request.params : {});
-    const answer = await this.call.exchange.ask({ method, params, signal: this.call.exchange.signal });
+    const given = isObject(request.params) ? request.params : {};
+    const page = method === 'elicitation/create' && given.mode === 'url' ? randomUUID() : undefined;
+    const params = page === undefined ? given : { ...given, elicitationId: page };
+    const answer = await this.ask({ method, params, signal }, page);
     if ('result' in answer) return answer;
     // an answer has no room for an error: a form that the client could not show counts as closed
     return method === 'elicitation/create' ? { result: { action: 'cancel' } } : answer;
   }
 
-  private identified(params: JsonObject): JsonObject {
-    if (params.mode !== 'url') return params;
-    const elicitationId = randomUUID();
-    this.told.push(elicitationId);
-    return { ...params, elicitationId };
+  private async ask(question: Question, page: string | undefined): Promise<QuestionAnswer> {
+    try {
+      const answer = await this.call.exchange.ask(question);
+      if (page !== undefined) this.told.push(page);
+      return answer;
+    } catch (failure) {
+      // a client that was sent to a page may be there still, though the question was withdrawn; any other failure kept it from hearing of it
+      if (page !== undefined && toGatewayError(failure).code === 'cancelled') this.told.push(page);
+      throw failure;
+    }
   }
 }

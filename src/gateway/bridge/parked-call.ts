@@ -203,7 +203,7 @@ export class ParkedCall implements Exchange {
 }
 
 /** Both sets of capabilities in one. */
-function joined(some: JsonObject = {}, more: JsonObject): JsonObject {
+export function joined(some: JsonObject = {}, more: JsonObject): JsonObject {
   const entries = Object.entries(more).map(([name, flags]) => {
     const known = some[name];
     return [name, { ...(isObject(known) ? known : {}), ...(isObject(flags) ? flags : {}) }] as const;

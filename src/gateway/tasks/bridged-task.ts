@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type TaskRef } from '../../core/call.ts';
 import { Cancellation } from '../../core/cancellation.ts';
 import { type Exchange, ownExchange } from '../../core/exchange.ts';
-import { ERRORS, GatewayError, toGatewayError, unknownTask } from '../../core/errors.ts';
+import { ERRORS, toGatewayError, unknownTask } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { type Principal } from '../../core/principal.ts';
 import { type Reply, type RpcError } from '../../core/reply.ts';
@@ -13,11 +13,8 @@ import { type ConnectionRequest } from '../../upstream/mcp/connect/connection.ts
 import { type WireReply } from '../../upstream/mcp/wire/wire.ts';
 import { type Outcome, ParkedCall } from '../bridge/parked-call.ts';
 import { isSame } from './at-server.ts';
+import { untilEnd } from './until-end.ts';
 import { type Forgotten, type KeptTask } from './task-records.ts';
-
-/** The pause before a wait that something between here and the server cut short is begun again, in ms, and for how many cuts in a row. */
-const AGAIN_AFTER_MS = 500;
-const MAX_CUTS = 20;
 
 /** How long whoever asks waits for the end to be known once the server cannot be asked, in ms. */
 const SETTLES_WITHIN_MS = 2_000;
@@ -156,30 +153,18 @@ export class BridgedTask implements KeptTask {
     const waiting = {
       method: 'tasks/result',
       params: { taskId: upstreamId },
-      totalMs: Infinity,
       exchange: this.parked,
       task: upstreamId,
       keptTask: true as const,
     };
-    for (let cuts = 0; ; cuts++) {
-      try {
-        const { result, error, bytes } = await this.options.send(waiting);
-        this.bytes = bytes;
-        return error ? { kind: 'error', error } : { kind: 'result', result: inlinedResult(result ?? {}) };
-      } catch (failure) {
-        if (this.parked.signal.aborted || cuts >= MAX_CUTS || !mayBeThere(failure)) throw failure;
-        const { error } = await this.isThere(failure);
-        if (error) return { kind: 'error', error };
-      }
-    }
-  }
-
-  /** What stands between may end a request that says nothing for long: the task itself tells whether it goes on. Else throws the failure. */
-  private async isThere(failure: unknown): Promise<WireReply> {
-    await delay(AGAIN_AFTER_MS, undefined, { ref: false });
-    return this.ask('tasks/get').catch(() => {
-      throw failure;
+    const { result, error, bytes } = await untilEnd({
+      wait: (totalMs) => this.options.send({ ...waiting, totalMs }),
+      look: () => this.ask('tasks/get'),
+      leftMs: () => Infinity,
+      signal: this.parked.signal,
     });
+    this.bytes = bytes;
+    return error ? { kind: 'error', error } : { kind: 'result', result: inlinedResult(result ?? {}) };
   }
 
   /** Asks about the task, and makes sure that it is still the one: a server may have begun anew with its ids. */
@@ -224,12 +209,4 @@ function endOf(outcome: Outcome, status: unknown): JsonObject {
   if (status === 'cancelled' || reply.kind !== 'error') return { status: 'cancelled' };
   const { code, message, data } = reply.error;
   return { status: 'failed', statusMessage: message, error: { code, message, ...(isObject(data) && { data }) } };
-}
-
-/** Whether a wait may just have been cut short, the task going on. */
-function mayBeThere(error: unknown): boolean {
-  return (
-    error instanceof GatewayError &&
-    ['upstream_closed', 'upstream_timed_out', 'upstream_failed', 'upstream_unreachable'].includes(error.code)
-  );
 }

@@ -1,17 +1,26 @@
 // A task of a modern server for a legacy client, who waits for an answer: followed to its end, its questions put live (wire.md, Tasks).
 import { type Call } from '../../core/call.ts';
-import { pause } from '../../core/cancellation.ts';
-import { GatewayError } from '../../core/errors.ts';
+import { Cancellation, pause } from '../../core/cancellation.ts';
+import { ERRORS, GatewayError, toGatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { type RpcError } from '../../core/reply.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
-import { HARD_LIMIT_MS, type WireReply } from '../../upstream/mcp/wire/wire.ts';
+import { type WireReply } from '../../upstream/mcp/wire/wire.ts';
 import { type LiveQuestions } from '../bridge/live-questions.ts';
+import { TaskClock } from './task-clock.ts';
+import { type Refusal, TaskQuestions } from './task-questions.ts';
+import { mayPass } from './until-end.ts';
 
 /** How often a task is looked at whose server does not say, and the bounds for one that does, in ms. */
 const USUAL_POLL_MS = 500;
 const LEAST_POLL_MS = 100;
 const MOST_POLL_MS = 30_000;
+
+/** How many requests in a row may fail before the task is given up. */
+const MAX_FAILURES = 5;
+
+/** What a server answers that knows no such task (tasks extension, Protocol Errors). */
+const GONE = ERRORS.unknown_task.jsonRpc;
 
 export interface FinishTaskOptions {
   readonly server: string;
@@ -25,101 +34,158 @@ export interface FinishTaskOptions {
 /** What came of a task: the result, or the error, that its call would have had. */
 export type Finished = { readonly result: JsonObject } | { readonly error: RpcError };
 
-/** Follows a task to its end. Throws `cancelled` and cancels the task where the caller gives up, `upstream_timed_out` where it stands still. */
+/** How the following of a task ended: with the task's own end, or with an error, after which it may still be there. */
+type Last = { readonly task: JsonObject } | { readonly error: RpcError; readonly isGone: boolean };
+
+/**
+ * Follows a task to its end. Throws `cancelled` where the caller gives up, `upstream_timed_out` where the task stands still, and what the
+ * server fails with again and again. A task that did not end, but that nobody waits for any more, is cancelled.
+ */
 export async function finishTask(call: Call, created: JsonObject, options: FinishTaskOptions): Promise<Finished> {
-  const follower = new Follower(call, options);
+  // why it failed is what the caller is told, whatever comes of this
+  const cancel = () => options.send('tasks/cancel').catch(() => undefined);
+  let last: Last;
   try {
-    return await follower.follow(created);
-  } catch (error) {
-    // a task that nobody waits for any more is ended; why it failed is what the caller is told
-    await options.send('tasks/cancel').catch(() => undefined);
-    throw error;
+    last = await new Follower(call, options).follow(created);
+  } catch (failure) {
+    await cancel();
+    throw failure;
   }
+  if ('task' in last) return endOf(last.task, options.server);
+  if (!last.isGone) await cancel();
+  return { error: last.error };
 }
 
 class Follower {
   private readonly call: Call;
   private readonly options: FinishTaskOptions;
-  private readonly answered = new Set<string>();
-  private startedAt = performance.now();
-  private movedAt = performance.now();
+  private readonly clock: TaskClock;
+  private readonly questions: TaskQuestions;
+  /** Aborted when the caller gives up, a question ends the call, or there is nothing to follow any more. */
+  private readonly over = new Cancellation();
+  private refusal: Refusal | undefined;
+  private pollMs = USUAL_POLL_MS;
   private last = '';
   private steps = 0;
 
   constructor(call: Call, options: FinishTaskOptions) {
     this.call = call;
     this.options = options;
+    this.clock = new TaskClock(options.totalMs);
+    this.questions = new TaskQuestions({
+      server: options.server,
+      questions: options.questions,
+      clock: this.clock,
+      answer: (inputResponses) => this.update(inputResponses),
+      refused: (refusal) => this.refuse(refusal),
+    });
   }
 
-  async follow(created: JsonObject): Promise<Finished> {
-    const { signal } = this.call.exchange;
+  async follow(created: JsonObject): Promise<Last> {
+    const stay = this.call.exchange.signal.onAbort(() => this.over.abort());
+    try {
+      return await this.poll(created);
+    } catch (failure) {
+      const { refusal } = this;
+      if (!refusal) throw failure;
+      if ('failure' in refusal) throw refusal.failure;
+      return { error: refusal.error, isGone: false };
+    } finally {
+      stay();
+      this.over.abort();
+      this.questions.withdraw();
+    }
+  }
+
+  private async poll(created: JsonObject): Promise<Last> {
     let task = created;
     while (!isTerminal(task.status)) {
       this.look(task);
-      const refused = await this.putQuestions(task);
-      if (refused) return refused;
-      await pause(pollOf(task), signal);
-      const { result, error } = await this.options.send('tasks/get');
-      if (error) return { error };
+      this.questions.follow(task.inputRequests);
+      await this.rest();
+      const { result, error } = await this.insist('tasks/get');
+      if (error) return { error, isGone: error.code === GONE };
       task = result ?? {};
     }
-    return this.endOf(task);
+    return { task };
   }
 
   /** A task that moves restarts its time, as progress does, and the caller hears of it. */
-  private look({ status, statusMessage, lastUpdatedAt }: JsonObject): void {
-    const now = performance.now();
+  private look(task: JsonObject): void {
+    this.pollMs = pollOf(task);
+    const { status, statusMessage, lastUpdatedAt } = task;
     const seen = JSON.stringify([status, statusMessage, lastUpdatedAt]);
-    if (seen !== this.last) {
-      this.last = seen;
-      this.movedAt = now;
-      const message = typeof statusMessage === 'string' ? { message: statusMessage.slice(0, 1_000) } : {};
-      this.call.exchange.progress({ progress: ++this.steps, ...message });
-    }
-    const { server, totalMs } = this.options;
-    if (now - this.movedAt > totalMs || now - this.startedAt > HARD_LIMIT_MS)
+    if (seen === this.last) return;
+    this.last = seen;
+    this.clock.moved();
+    const message = typeof statusMessage === 'string' ? { message: statusMessage.slice(0, 1_000) } : {};
+    this.call.exchange.progress({ progress: ++this.steps, ...message });
+  }
+
+  /** Waits until the server is to be asked again. Throws `upstream_timed_out` where the time of the task is over. */
+  private async rest(): Promise<void> {
+    if (this.clock.leftMs <= 0)
       throw new GatewayError(
         'upstream_timed_out',
-        `The server "${server}" made a task of the call, and the task did not end within its time (timeouts.total).`,
+        `The server "${this.options.server}" made a task of the call, and the task did not end within its time (timeouts.total).`,
       );
+    await pause(this.pollMs, this.over);
   }
 
-  /** Puts questions that were not put yet, and gives the server the answers. Returns the client's error where it gave one. */
-  private async putQuestions({ inputRequests }: JsonObject): Promise<Finished | undefined> {
-    const open = Object.entries(isObject(inputRequests) ? inputRequests : {}).filter(
-      ([key]) => !this.answered.has(key),
-    );
-    if (open.length === 0) return undefined;
-    const askedAt = performance.now();
-    const said = await this.options.questions.answer({ inputRequests: Object.fromEntries(open) }, {});
-    if ('error' in said) {
-      await this.options.send('tasks/cancel');
-      return { error: said.error };
+  /** Sends a request about the task, again where it fails: the task goes on meanwhile. The error that there is no task is an answer. */
+  private async insist(method: string, params?: JsonObject): Promise<WireReply> {
+    let last: GatewayError | undefined;
+    for (let failures = 0; ; failures++) {
+      try {
+        const reply = await this.options.send(method, params);
+        if (!reply.error || reply.error.code === GONE || failures >= MAX_FAILURES) return reply;
+      } catch (failure) {
+        if (isGone(failure)) throw last ?? this.lost();
+        if (failures >= MAX_FAILURES || !mayPass(failure)) throw failure;
+        last = toGatewayError(failure);
+      }
+      await this.rest();
     }
-    for (const [key] of open) this.answered.add(key);
-    const { error } = await this.options.send('tasks/update', { inputResponses: said.params.inputResponses ?? {} });
-    // the time of the caller is not the server's
-    this.movedAt = performance.now();
-    this.startedAt += this.movedAt - askedAt;
-    return error && { error };
   }
 
-  private endOf({ status, result, error, statusMessage }: JsonObject): Finished {
-    if (status === 'completed' && isObject(result)) return { result };
-    if (status === 'failed' && isObject(error) && typeof error.code === 'number' && typeof error.message === 'string')
-      return { error: { code: error.code, message: error.message, ...('data' in error && { data: error.data }) } };
-    const { server } = this.options;
-    const why = typeof statusMessage === 'string' ? `: ${statusMessage.slice(0, 500)}` : '';
-    if (status === 'cancelled')
-      throw new GatewayError(
-        'upstream_failed',
-        `The server "${server}" cancelled the task that it made of the call${why}`,
-      );
-    throw new GatewayError(
-      'upstream_protocol',
-      `The server "${server}" ended a task without saying what came of it${why}`,
+  /** The instance that worked on the task has ended: its caller, who knows of no task, is told so. */
+  private lost(): GatewayError {
+    return new GatewayError(
+      'upstream_closed',
+      `The server "${this.options.server}" went away while it worked on the task that it made of the call.`,
     );
   }
+
+  /** Gives the server an answer. Where it takes none any more, how the task stands tells why. */
+  private async update(inputResponses: JsonObject): Promise<void> {
+    const { error } = await this.insist('tasks/update', { inputResponses });
+    if (error && error.code !== GONE) this.refuse({ error });
+  }
+
+  private refuse(refusal: Refusal): void {
+    this.refusal ??= refusal;
+    this.over.abort();
+  }
+}
+
+function isGone(failure: unknown): boolean {
+  return failure instanceof GatewayError && failure.code === 'unknown_task';
+}
+
+function endOf({ status, result, error, statusMessage }: JsonObject, server: string): Finished {
+  if (status === 'completed' && isObject(result)) return { result };
+  if (status === 'failed' && isObject(error) && typeof error.code === 'number' && typeof error.message === 'string')
+    return { error: { code: error.code, message: error.message, ...('data' in error && { data: error.data }) } };
+  const why = typeof statusMessage === 'string' ? `: ${statusMessage.slice(0, 500)}` : '';
+  if (status === 'cancelled')
+    throw new GatewayError(
+      'upstream_failed',
+      `The server "${server}" cancelled the task that it made of the call${why}`,
+    );
+  throw new GatewayError(
+    'upstream_protocol',
+    `The server "${server}" ended a task without saying what came of it${why}`,
+  );
 }
 
 function pollOf({ pollIntervalMs }: JsonObject): number {

@@ -5,11 +5,14 @@ import { GatewayError } from '../../core/errors.ts';
 import { type Exchange, relayed } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { taskIdOf } from '../../protocol/mcp/tasks.ts';
+import { type ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
 import { type UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import { type LiveQuestions } from '../bridge/live-questions.ts';
 import { type Destination, send } from '../sending.ts';
 import { finishTask } from './finish-task.ts';
+import { TaskClock } from './task-clock.ts';
 import { isLegacyTask } from './tasks.ts';
+import { untilEnd } from './until-end.ts';
 
 /** How long a server whose caller has left may take to say which task there is to be cancelled, in ms. */
 const LEFT_BEHIND_MS = 1_000;
@@ -39,20 +42,49 @@ export async function createTask(call: Call, to: Destination, { params, exchange
   }
 }
 
-/** The answer that a call would have had that a legacy server runs as a task; the caller waits for it, and is asked meanwhile. */
+/** The answer that a call would have had that a legacy server runs as a task; the caller waits for it, and is asked meanwhile. Throws GatewayError. */
 export async function resultOfTask(
   to: Destination,
   { answered, exchange }: { answered: UpstreamReply; exchange: Exchange },
 ): Promise<UpstreamReply> {
   const task = taskIn(answered.reply.result?.task, to);
   const { total } = to.upstream.config.timeouts;
-  const request = { method: 'tasks/result', params: { taskId: task }, totalMs: total, exchange, task };
+  const { connection } = answered;
+  const ask = async (request: ConnectionRequest) =>
+    (await to.upstream.tasks.request(connection.instance, request)).reply;
+  const params = { taskId: task };
+  const clock = new TaskClock(total);
+  const waiting = { method: 'tasks/result', params, exchange: timed(exchange, clock), task };
   try {
-    return await to.upstream.tasks.request(answered.connection.instance, request);
+    const reply = await untilEnd({
+      wait: (totalMs) => ask({ ...waiting, totalMs }),
+      look: () => ask({ method: 'tasks/get', params, totalMs: total }),
+      leftMs: () => clock.leftMs,
+      signal: exchange.signal,
+    });
+    return { connection, reply };
   } catch (error) {
     cancelTask(to, answered);
     throw error;
   }
+}
+
+/** The exchange of a wait that may be begun again: the clock of the whole knows what the clock of each part knows. */
+function timed(exchange: Exchange, clock: TaskClock): Exchange {
+  return relayed(exchange, {
+    progress: (params) => {
+      clock.moved();
+      exchange.progress(params);
+    },
+    ask: async (question) => {
+      clock.hold();
+      try {
+        return await exchange.ask(question);
+      } finally {
+        clock.release();
+      }
+    },
+  });
 }
 
 /** The answer that a call would have had that a modern server made a task of. Throws GatewayError. */

@@ -3,7 +3,7 @@ import { type Call, type TaskRef } from '../../core/call.ts';
 import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
-import { TASK_RESULT, taskIdOf } from '../../protocol/mcp/tasks.ts';
+import { MAX_TIME, TASK_RESULT, taskIdOf } from '../../protocol/mcp/tasks.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { type Keyring } from '../../storage/keyring.ts';
 import { type UpstreamReply } from '../../upstream/mcp/upstream.ts';
@@ -125,7 +125,7 @@ export class Tasks {
       kind,
       upstreamId,
       instance: answered.connection.instance,
-      createdAt: typeof task.createdAt === 'string' ? task.createdAt.slice(0, 64) : undefined,
+      createdAt: typeof task.createdAt === 'string' ? task.createdAt.slice(0, MAX_TIME) : undefined,
       target: to.target,
     });
   }

@@ -1,7 +1,9 @@
 // Rounds of a modern server for a legacy client: what the wire tests cannot reach without waiting.
 import { afterEach, expect, test, vi } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
-import { ownExchange } from '../../../src/core/exchange.ts';
+import { GatewayError } from '../../../src/core/errors.ts';
+import { type Exchange, ownExchange } from '../../../src/core/exchange.ts';
+import { type JsonObject } from '../../../src/core/json.ts';
 import { LiveQuestions } from '../../../src/gateway/bridge/live-questions.ts';
 import { makeCall } from '../../audit/bare-call.ts';
 
@@ -36,4 +38,56 @@ test('each wait for a server without questions is twice the one before, and the 
     await vi.advanceTimersByTimeAsync(1);
     expect(await answered).toEqual({ params: { name: 'ask', requestState: `${round}` } });
   }
+});
+
+/** A caller whose client meets every question in this way, and what it is told. */
+function meeting(ask: Exchange['ask']): { questions: LiveQuestions; notified: string[]; asked: JsonObject[] } {
+  const notified: string[] = [];
+  const asked: JsonObject[] = [];
+  const exchange: Exchange = {
+    ...ownExchange(new Cancellation()),
+    notify: (method, { elicitationId }) => notified.push(`${method} ${JSON.stringify(elicitationId)}`),
+    ask: (question) => {
+      asked.push(question.params);
+      return ask(question);
+    },
+  };
+  return { questions: new LiveQuestions(makeCall({ era: 'legacy', exchange }), 'one'), notified, asked };
+}
+
+const PAGE = { method: 'elicitation/create', params: { mode: 'url', message: 'Go', url: 'https://a.example/x' } };
+
+test.each(['question_undeclared', 'client_unreachable', 'overloaded'] as const)(
+  'a client that was not sent to a page (%s) does not hear that this is over',
+  async (code) => {
+    const { questions, notified } = meeting(() => Promise.reject(new GatewayError(code, 'not asked')));
+
+    await expect(questions.put(PAGE)).rejects.toMatchObject({ code });
+    questions.end();
+    expect(notified).toEqual([]);
+  },
+);
+
+test('a client that was sent to a page hears that this is over, even where the question was withdrawn', async () => {
+  const withdrawn = new Cancellation();
+  const { questions, notified, asked } = meeting(({ signal }) => {
+    const { promise, reject } = Promise.withResolvers<never>();
+    signal.onAbort(() => reject(new GatewayError('cancelled', 'withdrawn')));
+    return promise;
+  });
+  const answered = questions.put(PAGE, withdrawn);
+  withdrawn.abort();
+
+  await expect(answered).rejects.toMatchObject({ code: 'cancelled' });
+  questions.end();
+  expect(notified).toEqual([`notifications/elicitation/complete ${JSON.stringify(asked[0]?.elicitationId)}`]);
+});
+
+test('only what sends the client to a page gets an id for it', async () => {
+  const { questions, notified, asked } = meeting(() => Promise.resolve({ result: {} }));
+  await questions.put({ method: 'sampling/createMessage', params: { mode: 'url' } });
+  questions.end();
+
+  expect(asked).toEqual([{ mode: 'url' }]);
+  expect(notified).toEqual([]);
 });

@@ -1,0 +1,32 @@
+// A modern server's questions that go to a modern caller as they are: only those that it said it can be asked (wire.md, Questions 6).
+import { type Call } from '../../core/call.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { isObject, type JsonObject } from '../../core/json.ts';
+import { missingCapability, whyNotAsked } from '../../protocol/mcp/questions.ts';
+import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
+import { joined } from './parked-call.ts';
+
+/** Throws `capability_required` where a result asks the caller what it did not declare, `upstream_protocol` where it asks no question. */
+export function checkDeclared(call: Call, server: string, { inputRequests }: JsonObject): void {
+  if (!isObject(inputRequests)) return;
+  const client = { capabilities: call.exchange.capabilities, version: MODERN_VERSION };
+  let why: string | undefined;
+  let lacking: JsonObject = {};
+  for (const request of Object.values(inputRequests)) {
+    const { method, params } = isObject(request) ? request : {};
+    const given = isObject(params) ? params : {};
+    const refusal = typeof method === 'string' ? whyNotAsked(method, given, client) : 'it is not a request';
+    if (refusal === undefined) continue;
+    const missing = typeof method === 'string' ? missingCapability(method, given) : {};
+    if (Object.keys(missing).length === 0)
+      throw new GatewayError('upstream_protocol', `The server "${server}" asks what is no question: ${refusal}.`);
+    why ??= refusal;
+    lacking = joined(lacking, missing);
+  }
+  if (why === undefined) return;
+  throw new GatewayError(
+    'capability_required',
+    `The server "${server}" asks its caller something, but the client cannot be asked this: ${why}.`,
+    { data: { requiredCapabilities: lacking } },
+  );
+}
