@@ -5,7 +5,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { type Exchange, type Question, type QuestionAnswer } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { type Reply } from '../../core/reply.ts';
-import { missingCapability, paramsFor, whyNotAsked } from '../../protocol/mcp/questions.ts';
+import { INPUT_KEY, missingCapability, paramsFor, whyNotAsked } from '../../protocol/mcp/questions.ts';
 import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 
 /** Questions within this time form one round (wire.md, Questions 4). */
@@ -13,9 +13,6 @@ const GATHER_MS = 20;
 
 /** Most questions of one round. */
 const MAX_QUESTIONS = 100;
-
-/** Where a server names the key of its question. */
-const INPUT_KEY = 'mcp-gateway/inputKey';
 
 interface Attached {
   readonly exchange: Exchange;
@@ -162,7 +159,7 @@ export class ParkedCall implements Exchange {
     const stop = signal.onAbort(() => reject(withdrawn()));
     this.open.set(key, {
       method,
-      params: shown(paramsFor(method, params, askable)),
+      params: paramsFor(method, params, askable),
       answer: (result) => resolve({ result }),
     });
     this.gather();
@@ -213,13 +210,6 @@ export function joined(some: JsonObject = {}, more: JsonObject): JsonObject {
 
 function withdrawn(): GatewayError {
   return new GatewayError('cancelled', 'The question was withdrawn.');
-}
-
-/** The name that a server gives its question is for the gateway. */
-function shown({ _meta, ...params }: JsonObject): JsonObject {
-  if (!isObject(_meta)) return params;
-  const { [INPUT_KEY]: _key, ...rest } = _meta;
-  return Object.keys(rest).length > 0 ? { ...params, _meta: rest } : params;
 }
 
 const ACTIONS: ReadonlySet<unknown> = new Set(['accept', 'decline', 'cancel']);

@@ -3,6 +3,9 @@ import { isObject, type JsonObject } from '../../core/json.ts';
 import { foreignMeta } from './meta.ts';
 import { MODERN_VERSION } from './versions.ts';
 
+/** Where a legacy server names the key of its question, in `_meta`: for the gateway, and for no client. */
+export const INPUT_KEY = 'mcp-gateway/inputKey';
+
 /** The side that is asked: what it declared, and the revision that it speaks. */
 export interface Askable {
   readonly capabilities: JsonObject;
@@ -83,7 +86,7 @@ export function whyNotAsked(
  */
 export function paramsFor(method: string, params: JsonObject, { capabilities, version }: Askable): JsonObject {
   const { _meta, mode, elicitationId, ...rest } = withoutTask(params);
-  const kept = foreignMeta(_meta);
+  const kept = withoutKey(foreignMeta(_meta));
   const elicits = method === 'elicitation/create';
   const modes = version >= '2025-11-25' && (has(capabilities.elicitation, 'form') || isUrl(params));
   const ids = version < MODERN_VERSION && isUrl(params);
@@ -104,6 +107,12 @@ export function withoutClientTasks(message: JsonObject): JsonObject {
     return [key, asksForTask ? { ...request, params: withoutTask(request.params as JsonObject) } : request] as const;
   });
   return { ...message, inputRequests: Object.fromEntries(carried) };
+}
+
+function withoutKey(meta: JsonObject | undefined): JsonObject | undefined {
+  if (meta?.[INPUT_KEY] === undefined) return meta;
+  const { [INPUT_KEY]: _key, ...rest } = meta;
+  return Object.keys(rest).length > 0 ? rest : undefined;
 }
 
 function withoutTask({ task: _task, ...params }: JsonObject): JsonObject {

@@ -111,3 +111,14 @@ test('what a modern server asks goes on as it is, but for tasks that it asks the
     inputRequests: { ...inputRequests, form: { method: 'elicitation/create', params: { message: 'm' } } },
   });
 });
+
+test('no client of any era sees the name that a server gives its question', () => {
+  const named = (more: JsonObject) => ({ message: 'Who?', _meta: { 'mcp-gateway/inputKey': 'who', ...more } });
+  for (const version of ['2025-06-18', NEW, '2026-07-28']) {
+    expect(paramsFor('elicitation/create', named({}), { version, capabilities: all })).toEqual({ message: 'Who?' });
+    expect(paramsFor('elicitation/create', named({ 'a.example/b': 1 }), { version, capabilities: all })).toEqual({
+      message: 'Who?',
+      _meta: { 'a.example/b': 1 },
+    });
+  }
+});
