@@ -26,10 +26,10 @@ import { createTask, endOfTask, resultOfTask } from './tasks/task-runs.ts';
 /** Makes the last handler of a pipeline. */
 export function createDispatch(parts: DispatchParts): Handler {
   return async (call) => {
-    const lists = CALL_METHODS.get(call.method)?.lists;
-    if (lists) return list(call, lists, parts);
+    const known = CALL_METHODS.get(call.method);
+    if (known?.lists) return list(call, known.lists, parts);
+    if (known?.capability === 'tasks') return callOfTask(call, parts);
     if (call.method === 'subscriptions/listen') return listen(call, parts);
-    if (call.method.startsWith('tasks/')) return callOfTask(call, parts);
     const { target } = call;
     const upstream = target && parts.upstream(target.server);
     if (!target || !upstream)

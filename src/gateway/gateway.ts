@@ -194,8 +194,7 @@ export class Gateway {
       await unmet;
       call = buildCall(request, this.view(scope, request), this.known);
     }
-    const running = this.inFlight.track(this.snapshot.handle(call));
-    return call.exchange.wantsProgress ? this.heartbeats.during(call.exchange, running) : running;
+    return this.heartbeats.during(call.exchange, this.inFlight.track(this.snapshot.handle(call)));
   }
 
   /** What an endpoint shows. Throws `not_found` where there is no such server. */

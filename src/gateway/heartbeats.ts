@@ -9,16 +9,14 @@ export class Heartbeats {
   private ticking: NodeJS.Timeout | undefined;
 
   /** Sees to it that the caller hears something while this runs, if it wants to hear of progress. */
-  async during<T>(exchange: Exchange, running: Promise<T>): Promise<T> {
+  during<T>(exchange: Exchange, running: Promise<T>): Promise<T> {
     if (!exchange.wantsProgress || !exchange.heartbeat) return running;
     this.live.add(exchange);
     this.ticking ??= setInterval(() => this.tick(), TICK_MS).unref();
-    try {
-      return await running;
-    } finally {
+    return running.finally(() => {
       this.live.delete(exchange);
       if (this.live.size === 0) this.rest();
-    }
+    });
   }
 
   private tick(): void {

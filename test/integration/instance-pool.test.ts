@@ -122,13 +122,19 @@ test('the instance of a session that is not used is stopped too, and the session
   expect((await client.facts('s')).self).not.toBe(self);
 });
 
-test('a lazy server whose offer is known is listed without a process, and starts with the first call', async () => {
+/** A lazy server whose offer is known from a run before; `before` is how often it was started by then. */
+async function knownLazy(instances: object) {
   const { space, server, starts, write } = counted();
-  write({ ...server, instances: { lazy: true } });
+  write({ ...server, instances: { lazy: true, ...instances } });
   const first = await startGateway({ space });
   await first.attempted();
   await first.stop();
   const before = starts();
+  return { space, starts, before };
+}
+
+test('a lazy server whose offer is known is listed without a process, and starts with the first call', async () => {
+  const { space, starts, before } = await knownLazy({});
 
   const gateway = await startTried({ space });
   const client = await SessionClient.open(gateway.origin);
@@ -141,12 +147,7 @@ test('a lazy server whose offer is known is listed without a process, and starts
 });
 
 test('a lazy server is started by whoever follows one of its resources, without a call', async () => {
-  const { space, server, starts, write } = counted();
-  write({ ...server, instances: { lazy: true, idle: '100ms' } });
-  const first = await startGateway({ space });
-  await first.attempted();
-  await first.stop();
-  const before = starts();
+  const { space, starts, before } = await knownLazy({ idle: '100ms' });
   const gateway = await startTried({ space });
   const client = await SessionClient.open(gateway.origin);
   expect(await client.request('resources/subscribe', { uri: 'private:///a' })).toEqual({});

@@ -194,7 +194,8 @@ test.each([
   ]);
 });
 
-test('a task that its server makes of a call after that was cancelled is cancelled too', async () => {
+/** A call that was cancelled before its server said whether it makes a task of it. */
+async function cancelUnanswered() {
   const endless = await startEndless(({ rpc }) => rpc === 'tools/call');
   const { gateway } = await start({ endless: { url: endless.url } });
   const session = await openSession(gateway.origin, { headers: AUTHORIZED });
@@ -203,6 +204,11 @@ test('a task that its server makes of a call after that was cancelled is cancell
   request.on('error', () => undefined); // it is given up
   const called = await endless.visited(({ rpc }) => rpc === 'tools/call');
   await send(gateway.origin, session.notification('notifications/cancelled', { requestId: 7 }));
+  return { endless, called, request };
+}
+
+test('a task that its server makes of a call after that was cancelled is cancelled too', async () => {
+  const { endless, called, request } = await cancelUnanswered();
   const now = new Date().toISOString();
   answer(called, { task: { taskId: 'late', status: 'working', createdAt: now, lastUpdatedAt: now, ttl: null } });
   const { params: cancelled } = await endless.visited(({ rpc }) => rpc === 'tasks/cancel');
@@ -212,14 +218,7 @@ test('a task that its server makes of a call after that was cancelled is cancell
 });
 
 test('a call that its server does not answer with a task after it was cancelled is cancelled itself', async () => {
-  const endless = await startEndless(({ rpc }) => rpc === 'tools/call');
-  const { gateway } = await start({ endless: { url: endless.url } });
-  const session = await openSession(gateway.origin, { headers: AUTHORIZED });
-  const params = { name: 'endless__job', arguments: {} };
-  const request = open(gateway.origin, session.request('tools/call', params, { id: 7 }));
-  request.on('error', () => undefined); // it is given up
-  await endless.visited(({ rpc }) => rpc === 'tools/call');
-  await send(gateway.origin, session.notification('notifications/cancelled', { requestId: 7 }));
+  const { endless, request } = await cancelUnanswered();
   await endless.visited(({ rpc }) => rpc === 'notifications/cancelled');
   request.destroy();
 

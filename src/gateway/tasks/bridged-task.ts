@@ -7,7 +7,8 @@ import { ERRORS, toGatewayError, unknownTask } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { type Principal } from '../../core/principal.ts';
 import { type Reply, type RpcError } from '../../core/reply.ts';
-import { inlinedResult, isTerminal, keptTask, toModernTask } from '../../protocol/mcp/tasks.ts';
+import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
+import { isTerminal, keptTask, toModernTask } from '../../protocol/mcp/tasks.ts';
 import { type CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
 import { type ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
 import { type WireReply } from '../../upstream/mcp/wire/wire.ts';
@@ -138,7 +139,7 @@ export class BridgedTask implements KeptTask {
   /** The whole of it, as far as is known here (tasks extension, Task Status). */
   described(): JsonObject {
     const { outcome } = this.parked;
-    const known = { ...toModernTask(this.task), taskId: this.ref.id, ttlMs: this.options.ttlMs };
+    const known = { taskId: this.ref.id, ...toModernTask(this.task), ttlMs: this.options.ttlMs };
     const last = this.endedAt === undefined ? known : { ...known, lastUpdatedAt: this.endedAt };
     if (this.wasCancelled) return { ...last, status: 'cancelled' };
     if (outcome) return { ...last, ...endOf(outcome, this.task.status) };
@@ -164,7 +165,7 @@ export class BridgedTask implements KeptTask {
       signal: this.parked.signal,
     });
     this.bytes = bytes;
-    return error ? { kind: 'error', error } : { kind: 'result', result: inlinedResult(result ?? {}) };
+    return error ? { kind: 'error', error } : { kind: 'result', result: withoutProtocolMeta(result ?? {}) };
   }
 
   /** Asks about the task, and makes sure that it is still the one: a server may have begun anew with its ids. */

@@ -1,6 +1,5 @@
 // Tasks in both eras: the extension of 2026-07-28 and the utility of 2025-11-25, and how one is written as the other.
 import { isObject, type JsonObject } from '../../core/json.ts';
-import { withoutProtocolMeta } from './meta.ts';
 
 /** The extension, as capabilities name it. */
 export const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
@@ -97,17 +96,13 @@ export function keptTask({
   );
 }
 
-/** A task of 2025-11-25 as 2026-07-28 writes it, without what depends on its status. */
-export function toModernTask(task: JsonObject): JsonObject {
-  const { status, statusMessage, createdAt, lastUpdatedAt, ttl, pollInterval } = task;
-  const created = typeof createdAt === 'string' ? createdAt : new Date().toISOString();
+/** A task of 2025-11-25, as it is kept, the way 2026-07-28 writes it: without its id, its time, and what depends on its status. */
+export function toModernTask({ statusMessage, createdAt, lastUpdatedAt, pollInterval }: JsonObject): JsonObject {
+  const created = createdAt ?? new Date().toISOString();
   return {
-    taskId: task.taskId,
-    status,
-    ...(typeof statusMessage === 'string' && { statusMessage }),
+    ...(statusMessage !== undefined && { statusMessage }),
     createdAt: created,
-    lastUpdatedAt: typeof lastUpdatedAt === 'string' ? lastUpdatedAt : created,
-    ttlMs: typeof ttl === 'number' ? wholeMs(ttl) : null,
+    lastUpdatedAt: lastUpdatedAt ?? created,
     ...(typeof pollInterval === 'number' && { pollIntervalMs: wholeMs(pollInterval) }),
   };
 }
@@ -115,9 +110,4 @@ export function toModernTask(task: JsonObject): JsonObject {
 /** Whole milliseconds, none below nothing, and not more than a day. */
 function wholeMs(value: number): number {
   return Math.min(Math.max(0, Math.trunc(value)), 24 * 60 * 60_000);
-}
-
-/** A result of 2025-11-25 as it stands inside a task of 2026-07-28. */
-export function inlinedResult(result: JsonObject): JsonObject {
-  return withoutProtocolMeta(result);
 }

@@ -1,21 +1,22 @@
-// Calls whose questions are with the client: rounds, limits, and what is left of them.
-import { setImmediate as turn } from 'node:timers/promises';
+// Calls whose questions are with the client: rounds, and what is left of them.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { type Call, type Target } from '../../../src/core/call.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
-import { type Exchange, type QuestionAnswer } from '../../../src/core/exchange.ts';
-import { isObject, type JsonObject } from '../../../src/core/json.ts';
+import { type Exchange } from '../../../src/core/exchange.ts';
+import { type JsonObject } from '../../../src/core/json.ts';
 import { type Reply } from '../../../src/core/reply.ts';
-import { ParkedCalls } from '../../../src/gateway/bridge/parked-calls.ts';
-import { RequestStates } from '../../../src/gateway/bridge/request-state.ts';
-import { Keyring } from '../../../src/storage/keyring.ts';
-import { makeCall } from '../../audit/bare-call.ts';
-import { temporaryFolder } from '../../storage/temporary.ts';
-
-const TARGET: Target = { kind: 'tool', server: 'one', exposed: 'one__ask', original: 'ask' };
-const FORM = { mode: 'form', message: 'Who?', requestedSchema: { type: 'object' } };
-const CAPABILITIES = { elicitation: { form: {}, url: {} } };
-const YES = { action: 'accept', content: { name: 'Ada' } };
+import {
+  TARGET,
+  FORM,
+  YES,
+  type Caller,
+  caller,
+  world,
+  asking,
+  settle,
+  replied,
+  stateOf,
+  keysOf,
+} from './parked-world.ts';
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
@@ -23,74 +24,6 @@ beforeEach(() => {
 afterEach(() => {
   vi.useRealTimers();
 });
-
-interface Caller {
-  readonly call: Call;
-  readonly leaving: Cancellation;
-  readonly progress: JsonObject[];
-}
-
-function caller(params: JsonObject = {}, principal = 'alice', capabilities: JsonObject = CAPABILITIES): Caller {
-  const leaving = new Cancellation();
-  const progress: JsonObject[] = [];
-  const exchange = { signal: leaving.signal, capabilities, progress: (said: JsonObject) => progress.push(said) };
-  const call = makeCall({
-    params: { name: 'one__ask', ...params },
-    principal: { ...makeCall().principal, id: principal },
-    exchange: exchange as unknown as Exchange,
-  });
-  return { call, leaving, progress };
-}
-
-function world() {
-  const stopping = new Cancellation();
-  const states = new RequestStates(new Keyring(temporaryFolder()));
-  const parked = new ParkedCalls({ states, mayAsk: () => true, stopping: stopping.signal });
-  const resume = ({ call }: Caller) => {
-    const state = states.open(call, TARGET)?.parked;
-    if (!state) throw new Error('the state names no parked call');
-    return parked.resume(call, TARGET, state);
-  };
-  return { parked, stopping, resume };
-}
-
-/** A server that asks one form after the other; tells what it was answered, and whether it was cancelled. */
-function asking(rounds = 1) {
-  const answers: QuestionAnswer[] = [];
-  let seen: Exchange | undefined;
-  let cancelled = false;
-  const run = async (exchange: Exchange): Promise<Reply> => {
-    seen = exchange;
-    exchange.signal.onAbort(() => (cancelled = true));
-    for (let round = 0; round < rounds; round++)
-      answers.push(await exchange.ask({ method: 'elicitation/create', params: FORM, signal: exchange.signal }));
-    return { kind: 'result', result: { content: [], answered: answers.length } };
-  };
-  return { run, answers, exchange: () => seen, wasCancelled: () => cancelled };
-}
-
-/** Lets everything happen that 20 ms and no answer make happen. */
-async function settle(): Promise<void> {
-  await turn();
-  await vi.advanceTimersByTimeAsync(20);
-  await turn();
-}
-
-async function replied(reply: Promise<Reply>): Promise<JsonObject> {
-  const [outcome] = await Promise.all([Promise.allSettled([reply]), settle()]);
-  if (outcome[0].status === 'rejected') throw outcome[0].reason;
-  const result = outcome[0].value;
-  if (result.kind !== 'result') throw new Error('no result');
-  return result.result;
-}
-
-async function stateOf(reply: Promise<Reply>): Promise<string> {
-  const { requestState } = await replied(reply);
-  if (typeof requestState !== 'string') throw new Error('no state');
-  return requestState;
-}
-
-const keysOf = ({ inputRequests }: JsonObject): string[] => (isObject(inputRequests) ? Object.keys(inputRequests) : []);
 
 test('a caller that leaves after it was asked cancels nothing; before that, and while it waits for the rest, it does', async () => {
   const { parked, resume } = world();
@@ -223,101 +156,6 @@ test('a question that was withdrawn is not asked, and what came of the call is k
     expect(await replied(resume(caller({ requestState, inputResponses: { q1: YES } })))).toMatchObject({
       finished: true,
     });
-});
-
-test('one principal has at most 100 calls with open questions, and one more is cancelled; others have theirs', async () => {
-  const { parked } = world();
-  for (let count = 0; count < 100; count++) await stateOf(parked.begin(caller().call, TARGET, asking().run));
-  const refused = asking();
-
-  await expect(stateOf(parked.begin(caller().call, TARGET, refused.run))).rejects.toMatchObject({ code: 'overloaded' });
-  expect(refused.wasCancelled()).toBe(true);
-  expect(await stateOf(parked.begin(caller({}, 'bob').call, TARGET, asking().run))).toMatch(/./);
-});
-
-test('outcomes that are kept for a retry make way for new questions', async () => {
-  const { parked, resume } = world();
-  let retry = caller();
-  let first = retry;
-  for (let count = 0; count < 150; count++) {
-    const requestState = await stateOf(parked.begin(caller().call, TARGET, asking().run));
-    retry = caller({ requestState, inputResponses: { q1: YES } });
-    await replied(resume(retry));
-    if (count === 0) first = retry;
-  }
-
-  expect(() => resume(first)).toThrow('has expired');
-  expect(await replied(resume(retry))).toMatchObject({ answered: 1 });
-});
-
-test('all principals together have at most 1,000', async () => {
-  const { parked } = world();
-  const begin = (principal: string) => parked.begin(caller({}, principal).call, TARGET, asking().run);
-  const all = Array.from({ length: 1_000 }, (_, count) => begin(`principal ${count % 10}`));
-  await settle();
-  await Promise.all(all);
-
-  await expect(stateOf(begin('one more'))).rejects.toMatchObject({ code: 'overloaded' });
-});
-
-/** A server that asks one form of this size, and whose answer is as large as it says. */
-const large = ({ question = 0, outcome = 0 }) => {
-  const params = { ...FORM, message: 'x'.repeat(question) };
-  const origin = { server: 'one', instance: 'one#1', era: 'legacy', transport: 'stdio', bytes: outcome } as const;
-  return async (exchange: Exchange): Promise<Reply> => {
-    await exchange.ask({ method: 'elicitation/create', params, signal: exchange.signal });
-    return { kind: 'result', result: { large: true }, origin };
-  };
-};
-const MIB = 1024 * 1024;
-
-test('outcomes that are kept are together no more than 256 MiB, and the oldest make way', async () => {
-  const { parked, resume } = world();
-  const retries: Caller[] = [];
-  for (let count = 0; count < 3; count++) {
-    const requestState = await stateOf(parked.begin(caller().call, TARGET, large({ outcome: 100 * MIB })));
-    const retry = caller({ requestState, inputResponses: { q1: YES } });
-    expect(await replied(resume(retry))).toEqual({ large: true });
-    retries.push(retry);
-  }
-  const [first, ...kept] = retries;
-
-  expect(() => first && resume(first)).toThrow('has expired');
-  for (const retry of kept) expect(await replied(resume(retry))).toEqual({ large: true });
-});
-
-test('an outcome that comes when nobody waits counts too', async () => {
-  const { parked, resume } = world();
-  const states: string[] = [];
-  for (let count = 0; count < 3; count++) {
-    const withdrawal = new Cancellation();
-    const run = async (exchange: Exchange): Promise<Reply> => {
-      await exchange.ask({ method: 'elicitation/create', params: FORM, signal: withdrawal }).catch(() => undefined);
-      return large({ outcome: 100 * MIB })({ ...exchange, ask: () => Promise.resolve({ result: YES }) });
-    };
-    states.push(await stateOf(parked.begin(caller().call, TARGET, run)));
-    withdrawal.abort();
-    await settle();
-  }
-  const [first, ...kept] = states.map((requestState) => caller({ requestState, inputResponses: { q1: YES } }));
-
-  expect(() => first && resume(first)).toThrow('has expired');
-  for (const retry of kept) expect(await replied(resume(retry))).toEqual({ large: true });
-});
-
-test('questions that do not fit into 256 MiB with the others are refused, once outcomes have made way', async () => {
-  const { parked, resume } = world();
-  const begin = (sizes: { question?: number; outcome?: number }) =>
-    stateOf(parked.begin(caller().call, TARGET, large(sizes)));
-  const old = caller({ requestState: await begin({ outcome: 20 * MIB }), inputResponses: { q1: YES } });
-  await replied(resume(old));
-  for (let count = 0; count < 2; count++) await begin({ question: 80 * MIB });
-
-  await expect(begin({ question: 100 * MIB })).rejects.toMatchObject({ code: 'overloaded' });
-  expect(await replied(resume(old))).toEqual({ large: true });
-  await begin({ question: 80 * MIB });
-  expect(() => resume(old)).toThrow('has expired');
-  expect(await begin({})).toMatch(/./);
 });
 
 test('a stop cancels the calls that wait for answers, lets those that are waited for finish, and parks no more', async () => {

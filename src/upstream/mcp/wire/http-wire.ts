@@ -1,13 +1,11 @@
 // JSON-RPC over Streamable HTTP, both eras: each request is a POST of its own.
-import { type Dispatcher } from 'undici';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { type JsonObject } from '../../../core/json.ts';
-import { type Secret } from '../../../core/secret.ts';
 import { Slots } from '../../../core/slots.ts';
 import { type Frame, notificationText } from '../../../protocol/mcp/frames.ts';
 import { type Deadlines } from './deadlines.ts';
 import { type CallWire, HttpCall } from './http-call.ts';
-import { HttpEndpoint } from './http-endpoint.ts';
+import { HttpEndpoint, type HttpEndpointOptions } from './http-endpoint.ts';
 import { HttpSession } from './http-session.ts';
 import { readInbound } from './inbound.ts';
 import { StandingStream } from './standing-stream.ts';
@@ -16,20 +14,13 @@ import {
   closed,
   FLUSH_MS,
   MAX_IN_FLIGHT,
-  type Timeouts,
   type Wire,
   type WireEvents,
   type WireReply,
   type WireRequest,
 } from './wire.ts';
 
-export interface HttpWireOptions {
-  readonly server: string;
-  readonly url: string;
-  readonly headers: Readonly<Record<string, Secret>>;
-  readonly dispatcher: Dispatcher;
-  readonly timeouts: Timeouts;
-  readonly maxMessageBytes: number;
+export interface HttpWireOptions extends HttpEndpointOptions {
   readonly deadlines: Deadlines;
   readonly events: WireEvents;
   /** Takes secrets out of what the server says. */

@@ -1,0 +1,87 @@
+// What tests of parked calls share: callers, servers that ask, and time that passes when it is told to.
+import { setImmediate as turn } from 'node:timers/promises';
+import { vi } from 'vitest';
+import { type Call, type Target } from '../../../src/core/call.ts';
+import { Cancellation } from '../../../src/core/cancellation.ts';
+import { type Exchange, type QuestionAnswer } from '../../../src/core/exchange.ts';
+import { isObject, type JsonObject } from '../../../src/core/json.ts';
+import { type Reply } from '../../../src/core/reply.ts';
+import { ParkedCalls } from '../../../src/gateway/bridge/parked-calls.ts';
+import { RequestStates } from '../../../src/gateway/bridge/request-state.ts';
+import { Keyring } from '../../../src/storage/keyring.ts';
+import { makeCall } from '../../audit/bare-call.ts';
+import { temporaryFolder } from '../../storage/temporary.ts';
+
+export const TARGET: Target = { kind: 'tool', server: 'one', exposed: 'one__ask', original: 'ask' };
+export const FORM = { mode: 'form', message: 'Who?', requestedSchema: { type: 'object' } };
+export const CAPABILITIES = { elicitation: { form: {}, url: {} } };
+export const YES = { action: 'accept', content: { name: 'Ada' } };
+
+export interface Caller {
+  readonly call: Call;
+  readonly leaving: Cancellation;
+  readonly progress: JsonObject[];
+}
+
+export function caller(params: JsonObject = {}, principal = 'alice', capabilities: JsonObject = CAPABILITIES): Caller {
+  const leaving = new Cancellation();
+  const progress: JsonObject[] = [];
+  const exchange = { signal: leaving.signal, capabilities, progress: (said: JsonObject) => progress.push(said) };
+  const call = makeCall({
+    params: { name: 'one__ask', ...params },
+    principal: { ...makeCall().principal, id: principal },
+    exchange: exchange as unknown as Exchange,
+  });
+  return { call, leaving, progress };
+}
+
+export function world() {
+  const stopping = new Cancellation();
+  const states = new RequestStates(new Keyring(temporaryFolder()));
+  const parked = new ParkedCalls({ states, mayAsk: () => true, stopping: stopping.signal });
+  const resume = ({ call }: Caller) => {
+    const state = states.open(call, TARGET)?.parked;
+    if (!state) throw new Error('the state names no parked call');
+    return parked.resume(call, TARGET, state);
+  };
+  return { parked, stopping, resume };
+}
+
+/** A server that asks one form after the other; tells what it was answered, and whether it was cancelled. */
+export function asking(rounds = 1) {
+  const answers: QuestionAnswer[] = [];
+  let seen: Exchange | undefined;
+  let cancelled = false;
+  const run = async (exchange: Exchange): Promise<Reply> => {
+    seen = exchange;
+    exchange.signal.onAbort(() => (cancelled = true));
+    for (let round = 0; round < rounds; round++)
+      answers.push(await exchange.ask({ method: 'elicitation/create', params: FORM, signal: exchange.signal }));
+    return { kind: 'result', result: { content: [], answered: answers.length } };
+  };
+  return { run, answers, exchange: () => seen, wasCancelled: () => cancelled };
+}
+
+/** Lets everything happen that 20 ms and no answer make happen. */
+export async function settle(): Promise<void> {
+  await turn();
+  await vi.advanceTimersByTimeAsync(20);
+  await turn();
+}
+
+export async function replied(reply: Promise<Reply>): Promise<JsonObject> {
+  const [outcome] = await Promise.all([Promise.allSettled([reply]), settle()]);
+  if (outcome[0].status === 'rejected') throw outcome[0].reason;
+  const result = outcome[0].value;
+  if (result.kind !== 'result') throw new Error('no result');
+  return result.result;
+}
+
+export async function stateOf(reply: Promise<Reply>): Promise<string> {
+  const { requestState } = await replied(reply);
+  if (typeof requestState !== 'string') throw new Error('no state');
+  return requestState;
+}
+
+export const keysOf = ({ inputRequests }: JsonObject): string[] =>
+  isObject(inputRequests) ? Object.keys(inputRequests) : [];
