@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { GatewayError } from '../core/errors.ts';
+import { GrowingBytes } from '../core/growing-bytes.ts';
 
 /** What a refused sender may still send before it is cut off. */
 const MAX_DISCARDED = 64 * 1024 * 1024;
@@ -17,21 +18,21 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Body>
   const tooLarge = () => new GatewayError('body_too_large', `The body is larger than ${limit} bytes (limits.body).`);
   if (Number(request.headers['content-length'] ?? 0) > limit) return Promise.reject(tooLarge());
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
+    const body = new GrowingBytes();
+    let refused = false;
     request.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes <= limit) {
-        chunks.push(chunk);
+      if (refused) return;
+      if (body.length + chunk.length <= limit) {
+        body.push(chunk);
         return;
       }
-      chunks.length = 0;
+      refused = true;
+      body.clear();
       reject(tooLarge());
     });
     request.on('end', () => {
-      const [only] = chunks;
-      const body = only && chunks.length === 1 ? only : Buffer.concat(chunks);
-      if (isUtf8(body)) resolve({ text: body.toString('utf8'), bytes });
+      const whole = body.bytes();
+      if (isUtf8(whole)) resolve({ text: whole.toString('utf8'), bytes: whole.length });
       else reject(new GatewayError('parse_error', 'The body is not UTF-8.'));
     });
     request.on('error', () => reject(new GatewayError('cancelled', 'The caller went away while it was sending.')));

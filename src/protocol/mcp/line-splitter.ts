@@ -1,10 +1,8 @@
 // Cuts a stream of bytes into lines of text, with a limit on how long a line may be.
+import { GrowingBytes } from '../../core/growing-bytes.ts';
 
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
-const NOTHING = Buffer.alloc(0);
-/** A buffer for the unfinished line up to this size is kept between lines; a larger one is given back. */
-const KEPT_CAPACITY = 64 * 1024;
 const DEFAULT_MAX_BYTES = 16 * 1024 * 1024;
 
 /** As much of a dropped line as is kept at either end. */
@@ -47,8 +45,7 @@ interface Dropping {
 export class LineSplitter {
   readonly #handlers: LineHandlers;
   readonly #maxBytes: number;
-  #pending: Buffer = NOTHING;
-  #length = 0;
+  readonly #pending = new GrowingBytes();
   #dropping: Dropping | undefined;
 
   constructor(handlers: LineHandlers, maxBytes = DEFAULT_MAX_BYTES) {
@@ -64,7 +61,7 @@ export class LineSplitter {
       return;
     }
     let start = 0;
-    if (this.#length > 0 || this.#dropping !== undefined) {
+    if (this.#pending.length > 0 || this.#dropping !== undefined) {
       this.#keep(chunk.subarray(0, first));
       this.#finish();
       start = first + 1;
@@ -105,30 +102,21 @@ export class LineSplitter {
     }
   }
 
-  /** Adds to the unfinished line. The buffer doubles, so a line that comes byte by byte costs no more than linear time and memory. */
   #keep(bytes: Buffer): void {
     if (bytes.length === 0) return;
     if (this.#dropping !== undefined) {
       this.#dropMore(this.#dropping, bytes);
       return;
     }
-    const length = this.#length + bytes.length;
+    const length = this.#pending.length + bytes.length;
     // One byte more may be the \r of a line that just fits.
-    if (length > this.#maxBytes + 1 || (length > this.#maxBytes && bytes[bytes.length - 1] !== RETURN)) {
+    if (length > this.#maxBytes + 1 || (length > this.#maxBytes && bytes[bytes.length - 1] !== RETURN))
       this.#drop(bytes);
-      return;
-    }
-    if (length > this.#pending.length) {
-      const grown = Buffer.allocUnsafe(Math.max(length, 2 * this.#pending.length, 1024));
-      this.#pending.copy(grown, 0, 0, this.#length);
-      this.#pending = grown;
-    }
-    bytes.copy(this.#pending, this.#length);
-    this.#length = length;
+    else this.#pending.push(bytes);
   }
 
   #drop(bytes: Buffer): void {
-    const kept = this.#pending.subarray(0, this.#length);
+    const kept = this.#pending.bytes();
     const head = Buffer.concat([kept.subarray(0, KEPT_OF_DROPPED), bytes.subarray(0, KEPT_OF_DROPPED)]);
     this.#dropping = {
       bytes: kept.length + bytes.length,
@@ -136,7 +124,7 @@ export class LineSplitter {
       tail: lastOf(kept, bytes),
       reported: false,
     };
-    this.#clear();
+    this.#pending.clear();
     this.#handlers.oversize(this.#dropping.bytes);
   }
 
@@ -159,15 +147,10 @@ export class LineSplitter {
       if (!line.reported) this.#report(line, true);
       return;
     }
-    if (this.#length === 0) return;
-    const text = this.#pending.toString('utf8', 0, this.#length);
-    this.#clear();
+    if (this.#pending.length === 0) return;
+    const text = this.#pending.bytes().toString('utf8');
+    this.#pending.clear();
     this.#emit(text);
-  }
-
-  #clear(): void {
-    this.#length = 0;
-    if (this.#pending.length > KEPT_CAPACITY) this.#pending = NOTHING;
   }
 
   #emit(text: string): void {

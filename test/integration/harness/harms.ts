@@ -72,6 +72,8 @@ const HTTP: Readonly<Record<string, RegExp>> = {
   'pour-log': SILENT,
   'pour-foreign': SILENT,
   'huge-sse': LARGE,
+  'huge-sse-chunks': /^-3301[24]$/,
+  'huge-comments': LARGE,
   'huge-lines': LARGE,
   'huge-body': LARGE,
   'huge-chunks': /^-3301[24]$/,
@@ -115,7 +117,17 @@ const SOME = new Set([
     'flood-updated',
   ],
   ...['flood-answers', 'flood-questions', 'list-100000', 'list-inventing', 'list-names', 'list-schemas'],
-  ...['redirect', 'hang-body', 'pour-comments', 'pour-log', 'huge-sse', 'huge-chunks', 'reset'],
+  ...[
+    'redirect',
+    'hang-body',
+    'pour-comments',
+    'pour-log',
+    'huge-sse',
+    'huge-sse-chunks',
+    'huge-comments',
+    'huge-chunks',
+    'reset',
+  ],
 ]);
 
 /** One of every sort, for every check. */

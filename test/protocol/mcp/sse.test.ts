@@ -100,8 +100,8 @@ describe('An event over the limit', () => {
   });
 
   test('is told although it never ends, and although comments stand in it', () => {
-    expect(readIn(Buffer.from(`data: ${'x'.repeat(2_000)}`), [64], 1_000).oversize).toBe(1);
-    expect(readIn(Buffer.from('data: xxxxxxxxxx\n: beat\n'.repeat(200)), [64], 1_000).oversize).toBe(1);
+    expect(readIn(Buffer.from(`data: ${'x'.repeat(5_200)}`), [64], 1_000).oversize).toBe(1);
+    expect(readIn(Buffer.from('data: xxxxxxxxxx\n: beat\n'.repeat(400)), [64], 1_000).oversize).toBe(1);
   });
 
   test('is not made of many small ones, nor of signs of life', () => {

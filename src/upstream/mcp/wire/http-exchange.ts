@@ -1,6 +1,7 @@
 // One HTTP request to a server, from headers to the messages in its body or stream.
 import { type Dispatcher } from 'undici';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
+import { GrowingBytes } from '../../../core/growing-bytes.ts';
 import { type ResponseFrame } from '../../../protocol/mcp/frames.ts';
 import { type SseEvent, SseReader } from '../../../protocol/mcp/sse.ts';
 import { readInbound } from './inbound.ts';
@@ -41,9 +42,6 @@ export interface ExchangeOptions {
 /** How much of a rejection's body is kept to explain it. */
 const REJECTION_BYTES = 4096;
 
-/** What the fields of an event may add to its message. */
-const SSE_FRAME_BYTES = 4096;
-
 /** The undici handler of one POST or GET; reads a JSON body or an event stream, bounded, each message once. */
 export class HttpExchange implements Dispatcher.DispatchHandler {
   private readonly options: ExchangeOptions;
@@ -51,8 +49,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   private controller: Dispatcher.DispatchController | undefined;
   private status = 0;
   private sse: SseReader | undefined;
-  private chunks: Buffer[] = [];
-  private size = 0;
+  private readonly body = new GrowingBytes();
   private over = false;
   private aborted: Error | undefined;
 
@@ -94,9 +91,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
       this.sse.push(chunk);
       return;
     }
-    this.size += chunk.length;
-    if (this.size > this.options.maxMessageBytes) this.abort(this.tooLarge());
-    else this.chunks.push(chunk);
+    if (this.body.length + chunk.length > this.options.maxMessageBytes) this.abort(this.tooLarge());
+    else this.body.push(chunk);
   }
 
   onResponseEnd(): void {
@@ -105,7 +101,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
       this.reject();
       return;
     }
-    if (!this.sse && this.size > 0) this.readMessage(this.text(), this.size);
+    if (!this.sse && this.body.length > 0) this.readMessage(this.text(), this.body.length);
     this.finish();
   }
 
@@ -115,7 +111,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   private reader(): SseReader {
     return new SseReader({
-      maxBytes: this.options.maxMessageBytes + SSE_FRAME_BYTES,
+      maxBytes: this.options.maxMessageBytes,
       onEvent: (event) => {
         if (this.over) return;
         if (event.event !== undefined && event.event !== 'message') this.on.event?.(event);
@@ -128,8 +124,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   }
 
   private text(): string {
-    const [only] = this.chunks;
-    return (only && this.chunks.length === 1 ? only : Buffer.concat(this.chunks)).toString('utf8');
+    return this.body.bytes().toString('utf8');
   }
 
   /** A refusal may hold a JSON-RPC error, which may be the answer (modern servers use 400 and 404 so). */
@@ -155,7 +150,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   private finish(error?: Error): void {
     if (this.over) return;
     this.over = true;
-    this.chunks = [];
+    this.body.clear();
     this.options.ended();
     this.on.end(error);
   }
