@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Agent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { isObject, type JsonObject } from '../src/core/json.ts';
 import { Connection } from './connection.ts';
-import { type Subject } from './exchange.ts';
+import type { Subject } from './exchange.ts';
 import { ACCEPT, type Caller, META, openLegacy, responseOf, unique, VERSION } from './messages.ts';
 
 /** What modern calls that are asked take of the gateway: the call, and the call again. */

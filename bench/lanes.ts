@@ -1,10 +1,10 @@
 // What is measured: the contenders with the same call, and the gateway's other lanes.
 import { REQUESTS_PER_ASKED } from './asked.ts';
-import { type Kind } from './exchange.ts';
+import type { Kind } from './exchange.ts';
 import { type AuditCount, auditOf, type Entry, type Gateway, startGateway, untilListed } from './gateway.ts';
 import { launch, path, type Running } from './process.ts';
 import { compete, type Contender, Load, type Plan, type Series } from './rounds.ts';
-import { type Bound } from './report.ts';
+import type { Bound } from './report.ts';
 
 /** What a part of the benchmark found. */
 export interface Found {

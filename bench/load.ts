@@ -1,7 +1,7 @@
 // The load generator: a process of its own that runs one round at a time and checks every answer.
 import { createHistogram } from 'node:perf_hooks';
 import { openCaller, type Subject } from './exchange.ts';
-import { type Caller } from './messages.ts';
+import type { Caller } from './messages.ts';
 
 /** One round of load. */
 export interface Round {

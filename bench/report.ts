@@ -1,6 +1,6 @@
 // What the rounds say: figures per contender, the bounds that they must keep, and both as text.
 import { type Sample, type Series, median } from './rounds.ts';
-import { type Startup } from './startup.ts';
+import type { Startup } from './startup.ts';
 
 /** One line of the table; times in microseconds, medians over the rounds. */
 export interface Row {

@@ -2,8 +2,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { cpuMicros, family } from './cpu.ts';
-import { type Subject } from './exchange.ts';
-import { type Measured, type Outcome, type Round } from './load.ts';
+import type { Subject } from './exchange.ts';
+import type { Measured, Outcome, Round } from './load.ts';
 import { path, tie } from './process.ts';
 
 /** Somebody to be measured. */

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { bridges, contest, lanes } from './lanes.ts';
 import { path } from './process.ts';
 import { type Bound, costBounds, rowsOf, startupBounds, table, verdicts } from './report.ts';
-import { type Plan } from './rounds.ts';
+import type { Plan } from './rounds.ts';
 import { measureStartup } from './startup.ts';
 
 const USAGE = `Usage: npm run bench -- [--quick] [--floor-only] [--json FILE] [--save NAME] [--bin FILE]

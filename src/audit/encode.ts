@@ -1,6 +1,6 @@
 // The stored form of a record: JSON put together by hand, because it is written twice for every call.
-import { type Peer } from '../core/call.ts';
-import { type Principal } from '../core/principal.ts';
+import type { Peer } from '../core/call.ts';
+import type { Principal } from '../core/principal.ts';
 import {
   SEGMENT_STARTED,
   type AuditRecord,

@@ -1,7 +1,7 @@
 // Takes over the log of versions that kept it in a database: the same records, byte for byte, become segments.
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { openDatabase, type Database } from '../storage/database.ts';
-import { type Migration } from '../storage/migrations.ts';
+import type { Migration } from '../storage/migrations.ts';
 import { StateError } from '../storage/state-error.ts';
 import { SegmentFile } from './segment-file.ts';
 import { segmentAt } from './segments.ts';

@@ -1,10 +1,10 @@
 // Version 1 of the audit record: what its three kinds carry, and how calls and replies become records.
-import { type Call, type Era, type Peer, type Transport } from '../core/call.ts';
-import { type Decision } from '../core/decision.ts';
+import type { Call, Era, Peer, Transport } from '../core/call.ts';
+import type { Decision } from '../core/decision.ts';
 import { ERRORS, toGatewayError, type GatewayError } from '../core/errors.ts';
-import { type JsonObject, type JsonValue } from '../core/json.ts';
-import { type Principal } from '../core/principal.ts';
-import { type Origin, type Reply } from '../core/reply.ts';
+import type { JsonObject, JsonValue } from '../core/json.ts';
+import type { Principal } from '../core/principal.ts';
+import type { Origin, Reply } from '../core/reply.ts';
 import { shapeOf } from './shape.ts';
 
 /** Every way in which a call can end. `unknown`: it may have taken effect, nobody can tell. */

@@ -1,6 +1,6 @@
 // The segment that is written: a batch of lines goes to its end whole, or is taken back.
 import { closeSync, fstatSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs';
-import { type Segment } from './segments.ts';
+import type { Segment } from './segments.ts';
 
 /** Bytes that are gathered for one write; a batch that is larger takes several. */
 const BUFFER_BYTES = 256 * 1024;

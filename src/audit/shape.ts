@@ -1,5 +1,5 @@
 // The level `shape` of the record: the structure of a value with the sizes of its leaves, and never what they hold.
-import { type JsonObject, type JsonValue } from '../core/json.ts';
+import type { JsonObject, JsonValue } from '../core/json.ts';
 
 const MAX_KEYS = 64;
 const MAX_DEPTH = 6;

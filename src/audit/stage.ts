@@ -1,9 +1,9 @@
 // The stage that keeps the record: no call before its intent is committed, no answer before its outcome is.
-import { type Call } from '../core/call.ts';
-import { type Decision } from '../core/decision.ts';
-import { type Reply } from '../core/reply.ts';
-import { type Stage } from '../core/stage.ts';
-import { type AuditLog } from './audit-log.ts';
+import type { Call } from '../core/call.ts';
+import type { Decision } from '../core/decision.ts';
+import type { Reply } from '../core/reply.ts';
+import type { Stage } from '../core/stage.ts';
+import type { AuditLog } from './audit-log.ts';
 import { failureOf, intentOf, outcomeOf } from './record.ts';
 
 /** What the record says about a call that the call itself does not know. */

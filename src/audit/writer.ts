@@ -1,7 +1,7 @@
 // The one who writes: numbers records, links them, and commits them a batch at a time.
 import { GENESIS, hashOf, prefixOf, type Link } from './chain.ts';
 import { encodeRecord } from './encode.ts';
-import { type OpenCalls } from './open-calls.ts';
+import type { OpenCalls } from './open-calls.ts';
 import { eventOf, type AuditRecord, type EventRecord, type OutcomeRecord } from './record.ts';
 import { recover } from './recovery.ts';
 import { SegmentFile } from './segment-file.ts';

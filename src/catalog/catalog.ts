@@ -1,13 +1,13 @@
 // The merged, immutable offer of all servers: what is listed, and where each name leads.
 import { randomBytes } from 'node:crypto';
-import { type OfferKind, type Target } from '../core/call.ts';
-import { type JsonObject } from '../core/json.ts';
-import { type Offered } from '../core/reply.ts';
+import type { OfferKind, Target } from '../core/call.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { Offered } from '../core/reply.ts';
 import { type MirroredParam, readMirroredParams } from '../protocol/mcp/param-headers.ts';
 import { declaresLegacyTasks, type TaskSupport, taskSupportOf } from '../protocol/mcp/tasks.ts';
 import { findFault } from './definitions.ts';
-import { type NameBook } from './names.ts';
-import { type ServerOffer } from './offer.ts';
+import type { NameBook } from './names.ts';
+import type { ServerOffer } from './offer.ts';
 import { compileTemplate, type UriTemplate } from './uri-templates.ts';
 
 /** One server's part, in configured order. */

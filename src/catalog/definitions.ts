@@ -1,5 +1,5 @@
 // What a server's definitions must look like so that clients, which check whole lists at once, take them.
-import { type OfferKind } from '../core/call.ts';
+import type { OfferKind } from '../core/call.ts';
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { readMirroredParams } from '../protocol/mcp/param-headers.ts';
 

@@ -1,5 +1,5 @@
 // One text of instructions for the whole offer: a headed, bounded part for each server that has some.
-import { type CatalogSource } from './catalog.ts';
+import type { CatalogSource } from './catalog.ts';
 
 /** Clients cut instructions; a server may not crowd out the others. */
 const MAX_PART = 2_000;

@@ -1,7 +1,7 @@
 // The names under which tools and prompts are offered: `alias__name`, safe for every client, and never changed once given.
 import { createHash } from 'node:crypto';
-import { type OfferKind } from '../core/call.ts';
-import { type NameRow } from './store.ts';
+import type { OfferKind } from '../core/call.ts';
+import type { NameRow } from './store.ts';
 
 /** With the client key `gw` this fits the limits of Claude, Gemini, Cursor and VS Code. */
 export const MAX_NAME = 54;

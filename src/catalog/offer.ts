@@ -1,6 +1,6 @@
 // What one server offers, as it was last read.
-import { type OfferKind, type Peer } from '../core/call.ts';
-import { type JsonObject } from '../core/json.ts';
+import type { OfferKind, Peer } from '../core/call.ts';
+import type { JsonObject } from '../core/json.ts';
 
 export interface ServerOffer {
   readonly capabilities: JsonObject;

@@ -1,7 +1,7 @@
 // What the gateway remembers of its servers between runs: their last offers, and the names given to what they offer.
-import { type Database } from '../storage/database.ts';
-import { type OfferKind } from '../core/call.ts';
-import { type ServerOffer } from './offer.ts';
+import type { Database } from '../storage/database.ts';
+import type { OfferKind } from '../core/call.ts';
+import type { ServerOffer } from './offer.ts';
 
 export interface NameRow {
   readonly kind: OfferKind;

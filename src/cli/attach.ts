@@ -1,17 +1,17 @@
 // Reaching the gateway of a state directory: the one that runs there, or one that is started inside for as long as it is needed.
-import { type Duplex } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { controlSocketPath } from '../storage/control-socket.ts';
 import { reasonOf } from '../core/errors.ts';
 import { StateError } from '../storage/state-error.ts';
-import { STDIO_UPGRADE } from '../downstream/control.ts';
+import { STDIO_UPGRADE } from '../downstream/joining.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
-import { type Invocation } from './options.ts';
+import type { Invocation } from './options.ts';
 import { say } from './output.ts';
-import { runGateway, type RunningGateway } from './run-gateway.ts';
-import { loadOrExit, openLog, stateDirectoryOf } from './setup.ts';
+import type { RunningGateway } from './run-gateway.ts';
 import { LONGEST_END_MS, untilSignal } from './signals.ts';
+import { stateDirectoryOf } from './state-directory.ts';
 
 /** How long an owner that is just starting may take to open its socket, and one that is ending to let go of the state directory. */
 const PATIENCE_MS = LONGEST_END_MS;
@@ -39,7 +39,7 @@ export async function attach(invocation: Invocation, signal?: AbortSignal): Prom
     signal?.throwIfAborted();
     if (await answers(socket)) return { socket, inside: undefined, detach: () => Promise.resolve() };
     try {
-      const inside = await own(invocation, stateDirectory);
+      const inside = await (await import('./own.ts')).own(invocation, stateDirectory); // loaded by owners alone
       return { socket, inside, detach: () => inside.stop() };
     } catch (error) {
       const taken = error instanceof StateError && error.reason === 'in_use';
@@ -66,15 +66,6 @@ export async function withGateway(
     left.abort();
     await detach();
   }
-}
-
-async function own(invocation: Invocation, stateDirectory: string): Promise<RunningGateway> {
-  const { config, warnings } = loadOrExit(invocation);
-  const logger = await openLog(invocation, 'warn');
-  const running = await runGateway({ config, warnings, logger, env: invocation.env, stateDirectory });
-  running.announce('stdio');
-  running.gateway.start();
-  return running;
 }
 
 async function answers(socket: string): Promise<boolean> {

@@ -7,7 +7,7 @@ import { verifyAudit } from '../audit/verify.ts';
 import { EXIT, ExitError, UsageError } from './exit-codes.ts';
 import { type Command, type Flags, integer, type Invocation, text } from './options.ts';
 import { print, printJson, printJsonLine, say, table, terminalWidth } from './output.ts';
-import { stateDirectoryOf } from './setup.ts';
+import { stateDirectoryOf } from './state-directory.ts';
 
 const DEFAULT_LIMIT = 100;
 /** Columns of a terminal that hold every column of the table. */

@@ -1,5 +1,5 @@
 // One line of a client as a relay must understand it: what is asked, answered or cancelled; the rest is the owner's business.
-import { type JsonValue } from '../core/json.ts';
+import type { JsonValue } from '../core/json.ts';
 import { type Frame, idOf, readFrame, type RequestId } from '../protocol/mcp/frames.ts';
 import { parseStrict } from '../protocol/mcp/strict-json.ts';
 

@@ -1,6 +1,6 @@
 // The table of commands: their names, what each is for, and where its code is.
 import { nearest } from '../config/problems.ts';
-import { type Command } from './options.ts';
+import type { Command } from './options.ts';
 
 export interface Entry {
   /** As it is typed, without the program: `audit query`. */

@@ -1,10 +1,11 @@
 // `mcp-gateway config validate|schema`.
 import { configJsonSchema } from '../config/json-schema.ts';
 import { exposure } from '../config/exposure.ts';
-import { loadConfig, locateConfig } from '../config/load.ts';
+import { loadConfig } from '../config/load.ts';
+import { locateConfig } from '../config/locate.ts';
 import { formatProblem } from '../config/problems.ts';
 import { EXIT } from './exit-codes.ts';
-import { type Command } from './options.ts';
+import type { Command } from './options.ts';
 import { print, printJson, say } from './output.ts';
 
 export const configValidate: Command = {

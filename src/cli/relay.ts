@@ -1,7 +1,7 @@
 // Carries one client's session over the owners of a state directory that follow each other, for as long as its pipe is open.
-import { type Duplex, type Readable, type Writable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import { GatewayError, toGatewayError } from '../core/errors.ts';
-import { ENDING } from '../downstream/control.ts';
+import { ENDING } from '../downstream/joining.ts';
 import { encodeError } from '../downstream/mcp/encode.ts';
 import { LineSplitter } from '../protocol/mcp/line-splitter.ts';
 import { cancelledBy, type ClientLine, idsOf, readClientLine } from './client-line.ts';

@@ -1,10 +1,10 @@
 // A gateway inside this process: state, control socket and reloading around it, and one way to end it all.
-import { type Config } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { type Control, openControl } from '../downstream/control.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import { Reloader } from '../gateway/reload.ts';
 import { controlSocketPath } from '../storage/control-socket.ts';
-import { type Logger } from '../telemetry/logger.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import { IDENTITY, VERSION } from './version.ts';
 
 export interface RunOptions {

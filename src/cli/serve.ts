@@ -1,5 +1,5 @@
 // `mcp-gateway serve`: the gateway over HTTP.
-import { type Config } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { exposure, isLoopbackHost } from '../config/exposure.ts';
 import { createFront } from '../downstream/http.ts';
 import { listen } from '../downstream/listen.ts';
@@ -7,8 +7,9 @@ import { EXIT, ExitError } from './exit-codes.ts';
 import { type Command, integer, type Invocation, text } from './options.ts';
 import { print, printJson } from './output.ts';
 import { runGateway } from './run-gateway.ts';
-import { loadOrExit, openLog, stateDirectoryOf } from './setup.ts';
+import { loadOrExit, openLog } from './setup.ts';
 import { untilSignal } from './signals.ts';
+import { stateDirectoryOf } from './state-directory.ts';
 
 export const serve: Command = {
   usage: '[--host HOST] [--port PORT]',

@@ -1,5 +1,5 @@
 // Everything about one server, for `mcp-gateway servers NAME`.
-import { type ServerStatus } from '../upstream/mcp/status.ts';
+import type { ServerStatus } from '../upstream/mcp/status.ts';
 import { oneLine, table } from './output.ts';
 
 type Line = readonly [key: string, value: string | undefined];

@@ -1,9 +1,9 @@
 // `mcp-gateway servers [NAME]`: the servers and how they are.
 import { didYouMean } from '../config/problems.ts';
-import { type ServerStatus } from '../upstream/mcp/status.ts';
+import type { ServerStatus } from '../upstream/mcp/status.ts';
 import { ask, withGateway } from './attach.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
-import { type Command, type Invocation } from './options.ts';
+import type { Command, Invocation } from './options.ts';
 import { oneLine, print, printJson, say, table } from './output.ts';
 import { detailOf } from './server-detail.ts';
 

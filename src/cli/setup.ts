@@ -1,11 +1,11 @@
-// What commands that run a gateway have in common: find and load the configuration, open the log, find the state directory.
-import { join, resolve } from 'node:path';
-import { type Config } from '../config/config.ts';
-import { loadConfig, locateConfig } from '../config/load.ts';
+// What commands that run a gateway have in common: find and load the configuration, open the log.
+import type { Config } from '../config/config.ts';
+import { loadConfig } from '../config/load.ts';
+import { locateConfig } from '../config/locate.ts';
 import { formatProblem } from '../config/problems.ts';
 import { type Logger, type LogLevelName, openLogger } from '../telemetry/logger.ts';
 import { EXIT, ExitError, UsageError } from './exit-codes.ts';
-import { type Invocation } from './options.ts';
+import type { Invocation } from './options.ts';
 import { say } from './output.ts';
 
 const LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
@@ -19,13 +19,6 @@ export function loadOrExit({ flags, env, cwd }: Invocation): { config: Config; w
     throw new ExitError(EXIT.configuration, `${file} is not a valid configuration; mend what is listed above.`);
   }
   return { config: loaded.config, warnings: loaded.warnings.map(formatProblem) };
-}
-
-/** The state directory: flag, environment, or `.mcp-gateway` beside the configuration. */
-export function stateDirectoryOf({ flags, env, cwd }: Invocation): string {
-  const named = flags.state ?? env.MCP_GATEWAY_STATE;
-  if (named !== undefined && named !== '') return resolve(cwd, named);
-  return join(locateConfig({ flag: flags.config, env, cwd }), '..', '.mcp-gateway');
 }
 
 /** Opens the program's log at the level of `--log-level` or MCP_GATEWAY_LOG_LEVEL. Throws UsageError. */

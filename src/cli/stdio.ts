@@ -1,11 +1,12 @@
 // `mcp-gateway stdio`: the gateway as the one MCP server that a client starts; joins a running one, or runs inside.
 import { type Duplex, duplexPair } from 'node:stream';
-import { StdioFront } from '../downstream/mcp/stdio.ts';
+import type { StdioFront, StdioPipes } from '../downstream/mcp/stdio.ts';
 import { type Joined, joinStdio } from './attach.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
-import { type Command, type Invocation } from './options.ts';
+import type { Command, Invocation } from './options.ts';
 import { say } from './output.ts';
 import { Relay } from './relay.ts';
+import type { RunningGateway } from './run-gateway.ts';
 import { untilSignal } from './signals.ts';
 
 export const stdio: Command = {
@@ -27,7 +28,7 @@ async function run(invocation: Invocation): Promise<number> {
   let relay: Relay | undefined;
   const serve = async () => {
     const { inside, stream } = await place.find();
-    if (inside) await new StdioFront(inside.gateway, pipes).ended;
+    if (inside) await (await openFront(inside, pipes)).ended;
     else {
       relay = new Relay({ ...pipes, join: () => place.next(), warn: (words) => say(`mcp-gateway: ${words}`) });
       await relay.run(stream);
@@ -71,7 +72,7 @@ class Place {
     );
     if (!inside) return stream;
     const [near, far] = duplexPair();
-    const front = new StdioFront(inside.gateway, { input: far, output: far });
+    const front = await openFront(inside, { input: far, output: far });
     void front.ended.then(() => far.end());
     return near;
   }
@@ -83,4 +84,10 @@ class Place {
     if (found?.inside) await found.inside.stop();
     else found?.stream.destroy();
   }
+}
+
+/** Its code is loaded by owners alone: who joins needs little, and clients start many. */
+async function openFront({ gateway }: RunningGateway, pipes: StdioPipes): Promise<StdioFront> {
+  const front = await import('../downstream/mcp/stdio.ts');
+  return new front.StdioFront(gateway, pipes);
 }

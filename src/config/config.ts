@@ -1,6 +1,6 @@
 // What a valid configuration is once loaded: frozen, complete, references resolved, secrets wrapped.
-import { type Secret } from '../core/secret.ts';
-import { type ServerEntry, type Settings } from './schema.ts';
+import type { Secret } from '../core/secret.ts';
+import type { ServerEntry, Settings } from './schema.ts';
 
 /** Which names are offered: those that match an `allow` pattern and no `deny` pattern. `*` stands for any characters. */
 interface NamePatterns {

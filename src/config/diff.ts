@@ -1,5 +1,5 @@
 // What changed between two configurations, as far as servers must be started, stopped or restarted.
-import { type ServerConfig } from './config.ts';
+import type { ServerConfig } from './config.ts';
 
 /** Servers by what happened to them; all but `removed` are those of the later configuration. */
 export interface ServerDiff {

@@ -1,7 +1,7 @@
 // Reads servers.d: one server or one map of servers a file; a bad file or entry takes out that server alone.
 import { basename, dirname, join } from 'node:path';
 import { isObject, type JsonObject } from '../core/json.ts';
-import { type ServerConfig } from './config.ts';
+import type { ServerConfig } from './config.ts';
 import { readEntry } from './entry.ts';
 import { listDirectory, MAX_DROPPED_FILES, readRegularFile, WRITABLE } from './files.ts';
 import { type Document, fileProblem, type Finding, parseDocument, problemAt } from './positions.ts';

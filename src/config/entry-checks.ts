@@ -1,8 +1,8 @@
 // Rules of a server's entry that concern several of its keys, and the mistakes that people make there.
 import { existsSync } from 'node:fs';
-import { type JsonObject } from '../core/json.ts';
+import type { JsonObject } from '../core/json.ts';
 import { unknownKeys } from './issues.ts';
-import { type Finding } from './positions.ts';
+import type { Finding } from './positions.ts';
 import { didYouMean, type Path } from './problems.ts';
 import { hasReference } from './references.ts';
 import { serverEntry, TRANSPORTS, URL_KEYS } from './schema.ts';

@@ -1,6 +1,6 @@
 // Reads one server's entry: resolves its references, checks it, and makes a server of it, usable or not.
 import { isObject, type JsonObject } from '../core/json.ts';
-import { type ServerConfig } from './config.ts';
+import type { ServerConfig } from './config.ts';
 import {
   idleKeyWarnings,
   ownHeaderWarnings,
@@ -10,7 +10,7 @@ import {
 } from './entry-checks.ts';
 import { findingsOf } from './issues.ts';
 import { type Document, type Finding, positionAt, problemAt } from './positions.ts';
-import { type Path, type Problem } from './problems.ts';
+import type { Path, Problem } from './problems.ts';
 import { type Expansion, expand, findReferences, pathKey } from './references.ts';
 import { serverEntry, type ServerEntry, URL_KEYS } from './schema.ts';
 import { brokenServer, disabledServer, isDisabled, type EntryPlace, usableServer } from './server.ts';

@@ -1,5 +1,5 @@
 // Whether others than this machine could use the gateway without saying who they are.
-import { type Config } from './config.ts';
+import type { Config } from './config.ts';
 
 /** Tells whether a host setting binds loopback addresses only. */
 export function isLoopbackHost(host: string): boolean {

@@ -1,7 +1,7 @@
 // What zod found wrong, as findings in our words, with a suggestion where a word was nearly right.
 import { z } from 'zod';
 import { isObject, type JsonValue } from '../core/json.ts';
-import { type Finding } from './positions.ts';
+import type { Finding } from './positions.ts';
 import { didYouMean, type Path } from './problems.ts';
 import { URL_KEYS } from './schema.ts';
 

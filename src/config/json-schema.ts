@@ -1,6 +1,6 @@
 // The JSON Schema of the configuration, for editors; mcp-gateway.schema.json is this.
 import { z } from 'zod';
-import { type JsonObject } from '../core/json.ts';
+import type { JsonObject } from '../core/json.ts';
 import { SERVER_NAME, configSchema } from './schema.ts';
 
 /** Returns the JSON Schema of the main file; one server is its definition `Server`. */

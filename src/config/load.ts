@@ -1,14 +1,13 @@
-// Finds and loads a configuration: the main file, the files of servers.d beside it, everything wrong with them at once.
+// Loads a configuration: the main file, the files of servers.d beside it, everything wrong with them at once.
 import { createHash } from 'node:crypto';
-import { statSync } from 'node:fs';
-import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
+import { dirname, relative, resolve } from 'node:path';
 import { isObject } from '../core/json.ts';
-import { type Config, type ServerConfig } from './config.ts';
+import type { Config, ServerConfig } from './config.ts';
 import { BAD_NAME, readDropped } from './dropped.ts';
 import { type EntryOutcome, readEntry } from './entry.ts';
 import { readRegularFile, WRITABLE } from './files.ts';
 import { type Document, fileProblem, parseDocument, problemAt } from './positions.ts';
-import { ConfigError, type Problem } from './problems.ts';
+import type { Problem } from './problems.ts';
 import { SERVER_NAME } from './schema.ts';
 import { readSettings } from './settings.ts';
 
@@ -16,37 +15,6 @@ import { readSettings } from './settings.ts';
 export type LoadResult =
   | { readonly ok: true; readonly config: Config; readonly warnings: readonly Problem[] }
   | { readonly ok: false; readonly problems: readonly Problem[] };
-
-/** Where to look for the main file. */
-export interface LocateOptions {
-  /** The value of `--config`. */
-  readonly flag?: string | undefined;
-  readonly env: NodeJS.ProcessEnv;
-  readonly cwd: string;
-  readonly platform?: NodeJS.Platform;
-}
-
-const FILE_NAME = 'mcp-gateway.json';
-
-/** Finds the main file: flag, environment, working directory, the user's folder. Throws ConfigError listing where it looked. */
-export function locateConfig({ flag, env, cwd, platform = process.platform }: LocateOptions): string {
-  const named = nonEmpty(flag) ?? nonEmpty(env.MCP_GATEWAY_CONFIG);
-  if (named !== undefined) {
-    const file = resolve(cwd, named);
-    if (isFile(file)) return file;
-    const origin = nonEmpty(flag) === undefined ? 'MCP_GATEWAY_CONFIG' : '--config';
-    throw new ConfigError(`${origin} names ${file}, which is not a file. Create it or correct the path.`);
-  }
-  const places = [
-    join(cwd, FILE_NAME),
-    ...userFolder(env, platform).map((folder) => join(folder, 'mcp-gateway', FILE_NAME)),
-  ];
-  const found = places.find(isFile);
-  if (found !== undefined) return found;
-  throw new ConfigError(
-    `There is no configuration. Looked for ${places.join(' and ')}. Create one, the least is {}, or name it with --config or MCP_GATEWAY_CONFIG.`,
-  );
-}
 
 /** Loads the main file and servers.d. Never throws; an invalid main file is no result at all, an unusable server is only that. */
 export function loadConfig(file: string, env: NodeJS.ProcessEnv): LoadResult {
@@ -136,22 +104,4 @@ function freeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;
   for (const item of Object.values(value)) freeze(item);
   return Object.freeze(value);
-}
-
-function userFolder(env: NodeJS.ProcessEnv, platform: NodeJS.Platform): string[] {
-  const home = nonEmpty(env.HOME) ?? nonEmpty(env.USERPROFILE);
-  const below = (...parts: string[]) => (home === undefined ? [] : [join(home, ...parts)]);
-  if (platform === 'win32')
-    return nonEmpty(env.APPDATA) === undefined ? below('AppData', 'Roaming') : [env.APPDATA ?? ''];
-  if (platform === 'darwin') return below('Library', 'Application Support');
-  const xdg = nonEmpty(env.XDG_CONFIG_HOME);
-  return xdg !== undefined && isAbsolute(xdg) ? [xdg] : below('.config');
-}
-
-function nonEmpty(text: string | undefined): string | undefined {
-  return text === '' ? undefined : text;
-}
-
-function isFile(file: string): boolean {
-  return statSync(file, { throwIfNoEntry: false })?.isFile() === true;
 }

@@ -1,6 +1,6 @@
 // A file of JSON with comments as a value that knows where each of its parts stands.
 import { createScanner, findNodeAtLocation, type Node, type ParseError, parseTree } from 'jsonc-parser';
-import { type JsonObject, type JsonValue } from '../core/json.ts';
+import type { JsonObject, JsonValue } from '../core/json.ts';
 import { excerptAt, secretSpans, type Span, TOKEN, unparsedSpans } from './excerpts.ts';
 import { formatPath, type Path, type Problem } from './problems.ts';
 

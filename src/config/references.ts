@@ -2,8 +2,8 @@
 import { resolve } from 'node:path';
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { readRegularFile } from './files.ts';
-import { type Finding } from './positions.ts';
-import { type Path } from './problems.ts';
+import type { Finding } from './positions.ts';
+import type { Path } from './problems.ts';
 
 /** What references are resolved against: relative files against the directory of the file that names them. */
 export interface ReferenceSource {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
-import { type ServerConfig, type Timeouts, type TlsConfig } from './config.ts';
+import type { ServerConfig, Timeouts, TlsConfig } from './config.ts';
 import { OWN_HEADERS } from './entry-checks.ts';
 import { safeArgs, safeUrl } from './excerpts.ts';
 import { serverEntry, type ServerEntry, SERVER_NAME, TRANSPORTS, URL_KEYS } from './schema.ts';

@@ -1,10 +1,10 @@
 // Everything of the main file but its servers: checked as a whole, tokens resolved.
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
-import { type TokenConfig } from './config.ts';
+import type { TokenConfig } from './config.ts';
 import { findingsOf } from './issues.ts';
 import { type Document, type Finding, problemAt } from './positions.ts';
-import { type Problem } from './problems.ts';
+import type { Problem } from './problems.ts';
 import { expand, hasReference, pathKey } from './references.ts';
 import { type Settings, settingsSchema } from './schema.ts';
 

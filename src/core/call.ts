@@ -1,7 +1,7 @@
 // A Call: one unit of work on its way through the pipeline, complete and frozen at birth.
-import { type ClientSession, type Exchange } from './exchange.ts';
-import { type JsonObject } from './json.ts';
-import { type Principal } from './principal.ts';
+import type { ClientSession, Exchange } from './exchange.ts';
+import type { JsonObject } from './json.ts';
+import type { Principal } from './principal.ts';
 
 /** `legacy`: revisions 2024-11-05 … 2025-11-25 (initialize, sessions); `modern`: 2026-07-28 (stateless). */
 export type Era = 'legacy' | 'modern';

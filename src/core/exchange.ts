@@ -1,8 +1,8 @@
 // The way back to the caller while a call runs.
-import { type CancelSignal } from './cancellation.ts';
+import type { CancelSignal } from './cancellation.ts';
 import { GatewayError } from './errors.ts';
-import { type JsonObject } from './json.ts';
-import { type RpcError } from './reply.ts';
+import type { JsonObject } from './json.ts';
+import type { RpcError } from './reply.ts';
 
 /** What a server asks of a caller: elicitation, sampling, roots. */
 export interface Question {

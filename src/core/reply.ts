@@ -1,6 +1,6 @@
 // A Reply: what came of a Call.
-import { type Era, type OfferKind, type Transport } from './call.ts';
-import { type JsonObject } from './json.ts';
+import type { Era, OfferKind, Transport } from './call.ts';
+import type { JsonObject } from './json.ts';
 
 /** One thing that is offered: the server's own definition under the name that callers see. */
 export interface Offered {

@@ -1,6 +1,6 @@
 // The whole engine of the pipeline: a stage, and how stages become one handler.
-import { type Call } from './call.ts';
-import { type Reply } from './reply.ts';
+import type { Call } from './call.ts';
+import type { Reply } from './reply.ts';
 
 /** Answers a call, or throws a GatewayError. */
 export type Handler = (call: Call) => Promise<Reply>;

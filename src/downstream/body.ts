@@ -1,6 +1,6 @@
 // Reading a request's body: bounded, whole, as text; and answering without one.
 import { isUtf8 } from 'node:buffer';
-import { type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../core/errors.ts';
 import { GrowingBytes } from '../core/growing-bytes.ts';
 

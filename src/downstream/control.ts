@@ -1,17 +1,12 @@
 // The control socket: how the command line and joining stdio clients reach the owner of a state directory, never over TCP.
 import { rmSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { type Duplex } from 'node:stream';
-import { type Gateway } from '../gateway/gateway.ts';
+import type { Duplex } from 'node:stream';
+import type { Gateway } from '../gateway/gateway.ts';
 import { prepareEnding } from './ending.ts';
 import { createFront } from './http.ts';
+import { ENDING, STDIO_UPGRADE } from './joining.ts';
 import { StdioFront } from './mcp/stdio.ts';
-
-/** The `Upgrade` token with which a stdio client asks for a bare stream of MCP lines. */
-export const STDIO_UPGRADE = 'mcp-stdio';
-
-/** The line that tells who joined that the owner is ending: it goes on answering, but takes no new calls. */
-export const ENDING = '{"jsonrpc":"2.0","method":"notifications/mcp-gateway/ending"}';
 
 export interface Control {
   /** Takes no more stdio clients, and tells those that joined to keep new calls for the next owner. */

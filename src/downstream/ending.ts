@@ -1,6 +1,6 @@
 // Ending servers in order: no new connections, the last answers leave, and nobody can hold up the end.
-import { type Server } from 'node:http';
-import { type Socket } from 'node:net';
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
 
 /** How long a reader may take for what was written before the end. */
 const FLUSH_MS = 1_000;

@@ -1,8 +1,8 @@
 // The HTTP front: checks every head, authenticates, and leads each path to its handler; the hot path goes straight from node:http.
-import { type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { ERRORS, type GatewayError, toGatewayError } from '../core/errors.ts';
 import { LOCAL, type Principal } from '../core/principal.ts';
-import { type Gateway } from '../gateway/gateway.ts';
+import type { Gateway } from '../gateway/gateway.ts';
 import { errorText } from '../protocol/mcp/frames.ts';
 import { refuseBody } from './body.ts';
 import { FailedAttempts } from './failed-attempts.ts';

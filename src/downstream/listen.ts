@@ -1,6 +1,6 @@
 // Binding a front to addresses: both loopback ones at once, and limits on slow senders.
 import { createServer, type RequestListener, type Server } from 'node:http';
-import { type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { reasonOf } from '../core/errors.ts';
 import { type Ending, prepareEnding } from './ending.ts';
 

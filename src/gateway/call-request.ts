@@ -1,10 +1,10 @@
 // What a downstream adapter hands in, and the Call that is made of it.
-import { type UriOptions, type View } from '../catalog/catalog.ts';
-import { type SeenUris } from '../catalog/seen-uris.ts';
-import { type Call, type Target, type TaskRef } from '../core/call.ts';
+import type { UriOptions, View } from '../catalog/catalog.ts';
+import type { SeenUris } from '../catalog/seen-uris.ts';
+import type { Call, Target, TaskRef } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
-import { type TaskIds } from './tasks/task-ids.ts';
+import type { TaskIds } from './tasks/task-ids.ts';
 import { withoutProtocolMeta } from '../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
 import { randomHex, traceFrom } from '../telemetry/trace.ts';

@@ -1,5 +1,5 @@
 // News of the offer: who wants to hear that lists or resources changed, and bursts made into one.
-import { type OfferKind } from '../core/call.ts';
+import type { OfferKind } from '../core/call.ts';
 
 /** Changes of lists within this time are told once. */
 const COALESCE_MS = 25;

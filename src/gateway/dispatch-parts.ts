@@ -1,14 +1,14 @@
 // What the end of the pipeline needs of the gateway, and nothing more of it.
-import { type Catalog } from '../catalog/catalog.ts';
-import { type SeenUris } from '../catalog/seen-uris.ts';
-import { type Target } from '../core/call.ts';
-import { type CancelSignal } from '../core/cancellation.ts';
-import { type CallerFacts } from '../upstream/mcp/instances/affinity.ts';
-import { type Upstream } from '../upstream/mcp/upstream.ts';
-import { type ParkedCalls } from './bridge/parked-calls.ts';
-import { type RequestStates } from './bridge/request-state.ts';
-import { type Tasks } from './tasks/tasks.ts';
-import { type Changes } from './changes.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import type { SeenUris } from '../catalog/seen-uris.ts';
+import type { Target } from '../core/call.ts';
+import type { CancelSignal } from '../core/cancellation.ts';
+import type { CallerFacts } from '../upstream/mcp/instances/affinity.ts';
+import type { Upstream } from '../upstream/mcp/upstream.ts';
+import type { ParkedCalls } from './bridge/parked-calls.ts';
+import type { RequestStates } from './bridge/request-state.ts';
+import type { Tasks } from './tasks/tasks.ts';
+import type { Changes } from './changes.ts';
 
 export interface DispatchParts {
   /** What the caller is offered. */

@@ -1,5 +1,5 @@
 // Signs of life for callers that give up on calls that say nothing: one clock for all calls that want progress.
-import { type Exchange } from '../core/exchange.ts';
+import type { Exchange } from '../core/exchange.ts';
 
 /** How often it is looked whose call has been silent for too long, in ms. */
 const TICK_MS = 10_000;

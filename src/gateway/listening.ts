@@ -1,11 +1,11 @@
 // `subscriptions/listen`: a call that stays open and tells what changed (patterns/subscriptions).
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Call, type OfferKind, type Target } from '../core/call.ts';
+import type { Call, OfferKind, Target } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
-import { type Reply } from '../core/reply.ts';
+import type { Reply } from '../core/reply.ts';
 import { ownerKeys } from '../upstream/mcp/instances/affinity.ts';
-import { type DispatchParts } from './dispatch-parts.ts';
+import type { DispatchParts } from './dispatch-parts.ts';
 import { FollowedTasks } from './tasks/followed-tasks.ts';
 import { requireTasks } from './tasks/task-calls.ts';
 

@@ -1,6 +1,6 @@
 // What an endpoint declares about itself: capabilities and instructions, from what is known without waking anybody.
 import { mergeInstructions } from '../catalog/instructions.ts';
-import { type CatalogSource } from '../catalog/catalog.ts';
+import type { CatalogSource } from '../catalog/catalog.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { declaresLegacyTasks, declaresTasks, LEGACY_TASKS_SINCE, TASKS_CAPABILITY } from '../protocol/mcp/tasks.ts';
 import { MODERN_VERSION } from '../protocol/mcp/versions.ts';

@@ -1,8 +1,8 @@
 // Pages of our lists: one for nearly everybody, since many clients read only the first.
 import { createHash } from 'node:crypto';
-import { type Call } from '../core/call.ts';
+import type { Call } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
-import { type Offered } from '../core/reply.ts';
+import type { Offered } from '../core/reply.ts';
 
 const PAGE = 1_000;
 

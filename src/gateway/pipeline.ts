@@ -1,12 +1,12 @@
 // The order of the stages, written once.
-import { type AuditLog } from '../audit/audit-log.ts';
+import type { AuditLog } from '../audit/audit-log.ts';
 import { auditStage } from '../audit/stage.ts';
-import { type Call } from '../core/call.ts';
+import type { Call } from '../core/call.ts';
 import { compose, type Handler } from '../core/stage.ts';
 import { authorizeStage, decideCall } from '../policy/authorize.ts';
-import { type Policy } from '../policy/policy.ts';
+import type { Policy } from '../policy/policy.ts';
 import { type CallLedger, quotaStage } from '../quota/count.ts';
-import { type Logger } from '../telemetry/logger.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import { traceStage } from '../telemetry/trace.ts';
 
 export interface PipelineParts {

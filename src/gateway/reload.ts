@@ -3,9 +3,9 @@ import { exposure } from '../config/exposure.ts';
 import { loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problems.ts';
 import { type ConfigWatch, watchConfig } from '../config/watch.ts';
-import { type Config } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { reasonOf } from '../core/errors.ts';
-import { type Gateway } from './gateway.ts';
+import type { Gateway } from './gateway.ts';
 
 export interface ReloadOptions {
   readonly gateway: Gateway;

@@ -1,13 +1,13 @@
 // One call on its way to its server: what is sent, and where the answer came from.
-import { type ToolTraits } from '../catalog/catalog.ts';
-import { type Call, type Target } from '../core/call.ts';
+import type { ToolTraits } from '../catalog/catalog.ts';
+import type { Call, Target } from '../core/call.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
-import { type Exchange } from '../core/exchange.ts';
-import { type Origin } from '../core/reply.ts';
+import type { Exchange } from '../core/exchange.ts';
+import type { Origin } from '../core/reply.ts';
 import { mirrorArguments } from '../protocol/mcp/param-headers.ts';
 import { traceparentOf } from '../telemetry/trace.ts';
 import { sendToTask } from './tasks/at-server.ts';
-import { type Upstream, type UpstreamReply } from '../upstream/mcp/upstream.ts';
+import type { Upstream, UpstreamReply } from '../upstream/mcp/upstream.ts';
 
 export interface Destination {
   readonly target: Target;

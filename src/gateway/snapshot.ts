@@ -1,10 +1,10 @@
 // Everything compiled from one valid configuration; a call keeps the snapshot that it started with.
-import { type Config } from '../config/config.ts';
-import { type Handler } from '../core/stage.ts';
+import type { Config } from '../config/config.ts';
+import type { Handler } from '../core/stage.ts';
 import { type Authenticate, compileAuthentication } from '../identity/authenticate.ts';
 import { compilePolicy, isUnrestricted, type Policy } from '../policy/policy.ts';
 import { createDispatch } from './dispatch.ts';
-import { type DispatchParts } from './dispatch-parts.ts';
+import type { DispatchParts } from './dispatch-parts.ts';
 import { buildPipeline, type PipelineParts } from './pipeline.ts';
 
 export interface Snapshot {

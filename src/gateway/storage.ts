@@ -5,7 +5,7 @@ import { type Database, openDatabase } from '../storage/database.ts';
 import { Keyring } from '../storage/keyring.ts';
 import { STATE_MIGRATIONS } from '../storage/migrations.ts';
 import { openStateDirectory, type StateDirectory } from '../storage/state-directory.ts';
-import { type Logger } from '../telemetry/logger.ts';
+import type { Logger } from '../telemetry/logger.ts';
 
 export interface Storage {
   readonly directory: StateDirectory;

@@ -1,12 +1,12 @@
 // The configured servers as running things: started, compared with a new configuration, drained, stopped.
 import { setTimeout as delay } from 'node:timers/promises';
-import { type CatalogSource } from '../catalog/catalog.ts';
-import { type ServerOffer } from '../catalog/offer.ts';
-import { type CatalogStore } from '../catalog/store.ts';
-import { type Config, type ServerConfig } from '../config/config.ts';
+import type { CatalogSource } from '../catalog/catalog.ts';
+import type { ServerOffer } from '../catalog/offer.ts';
+import type { CatalogStore } from '../catalog/store.ts';
+import type { Config, ServerConfig } from '../config/config.ts';
 import { diffServers } from '../config/diff.ts';
-import { type CallerFacts } from '../upstream/mcp/instances/affinity.ts';
-import { type UpstreamContext } from '../upstream/mcp/context.ts';
+import type { CallerFacts } from '../upstream/mcp/instances/affinity.ts';
+import type { UpstreamContext } from '../upstream/mcp/context.ts';
 import { type OwnOffer, Upstream } from '../upstream/mcp/upstream.ts';
 
 export type { CallerFacts };

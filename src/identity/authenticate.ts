@@ -2,7 +2,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { GatewayError } from '../core/errors.ts';
 import { LOCAL, type Principal } from '../core/principal.ts';
-import { type Secret } from '../core/secret.ts';
+import type { Secret } from '../core/secret.ts';
 
 export interface TokenEntry {
   readonly id: string;

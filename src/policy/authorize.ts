@@ -1,9 +1,9 @@
 // The stage that refuses what may not be called, and takes out of lists what may not be seen.
-import { type Call } from '../core/call.ts';
-import { type Decision } from '../core/decision.ts';
+import type { Call } from '../core/call.ts';
+import type { Decision } from '../core/decision.ts';
 import { GatewayError, unknownTask } from '../core/errors.ts';
-import { type Offered, type Reply } from '../core/reply.ts';
-import { type Stage } from '../core/stage.ts';
+import type { Offered, Reply } from '../core/reply.ts';
+import type { Stage } from '../core/stage.ts';
 import { type Policy, UNKNOWN, UNTARGETED } from './policy.ts';
 
 /** Decides on a whole call: its target, or the lack of one. */

@@ -1,6 +1,6 @@
 // What callers may do: compiled once per configuration, asked by one `decide` for calls and lists alike.
-import { type OfferKind, type Target } from '../core/call.ts';
-import { type Decision } from '../core/decision.ts';
+import type { OfferKind, Target } from '../core/call.ts';
+import type { Decision } from '../core/decision.ts';
 import { compilePatterns } from './patterns.ts';
 
 export interface NamePatterns {

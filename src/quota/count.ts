@@ -1,6 +1,6 @@
 // The stage that counts calls by principal and server; limits come to stand on the same counts.
-import { type Call } from '../core/call.ts';
-import { type Stage } from '../core/stage.ts';
+import type { Call } from '../core/call.ts';
+import type { Stage } from '../core/stage.ts';
 
 /** Most distinct (principal, server) pairs that are counted apart; the rest share one line. */
 const MAX_BUCKETS = 10_000;

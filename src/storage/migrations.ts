@@ -1,6 +1,6 @@
 // The schemas of the databases as append-only steps, and the walk from the version of a file to the newest.
 import { closeSync, openSync, renameSync, rmSync } from 'node:fs';
-import { type Database } from './database.ts';
+import type { Database } from './database.ts';
 import { newerState, StateError } from './state-error.ts';
 
 /** SQL that takes a database one version further. A published step is never changed, only followed by another. */

@@ -1,9 +1,9 @@
 // W3C Trace Context in and out, ids, and the stage that gives each call its span.
 import { randomFillSync } from 'node:crypto';
-import { type TraceContext } from '../core/call.ts';
+import type { TraceContext } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
-import { type Stage } from '../core/stage.ts';
-import { type Logger } from './logger.ts';
+import type { Stage } from '../core/stage.ts';
+import type { Logger } from './logger.ts';
 
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 /** It goes on as a header, so it must be one. */

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { type AuditHealth } from '../../src/audit/audit-log.ts';
+import type { AuditHealth } from '../../src/audit/audit-log.ts';
 import { queryAudit } from '../../src/audit/query.ts';
 import { eventOf, intentOf, outcomeOf } from '../../src/audit/record.ts';
 import { verifyAudit } from '../../src/audit/verify.ts';

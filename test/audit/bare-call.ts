@@ -2,8 +2,8 @@
 import { Cancellation } from '../../src/core/cancellation.ts';
 import { ownExchange } from '../../src/core/exchange.ts';
 import { randomUUID } from 'node:crypto';
-import { type Call } from '../../src/core/call.ts';
-import { type Decision } from '../../src/core/decision.ts';
+import type { Call } from '../../src/core/call.ts';
+import type { Decision } from '../../src/core/decision.ts';
 import { LOCAL } from '../../src/core/principal.ts';
 
 export const ALLOWED: Decision = { allowed: true, rule: 'default', reason: 'nothing forbids it' };

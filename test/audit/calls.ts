@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { AuditLog, type AuditLogOptions } from '../../src/audit/audit-log.ts';
-import { type Reply } from '../../src/core/reply.ts';
+import type { Reply } from '../../src/core/reply.ts';
 import { temporaryFolder } from '../storage/temporary.ts';
 
 export { ALLOWED, makeCall } from './bare-call.ts';

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AuditLog } from '../../src/audit/audit-log.ts';
 import { queryAudit, type AuditFilters } from '../../src/audit/query.ts';
 import { eventOf, failureOf, intentOf, outcomeOf, type AuditRecord } from '../../src/audit/record.ts';
-import { type Call } from '../../src/core/call.ts';
+import type { Call } from '../../src/core/call.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 import { StateError } from '../../src/storage/state-error.ts';
 import { temporaryFolder } from '../storage/temporary.ts';

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { queryAudit, type AuditRow } from '../../src/audit/query.ts';
-import { type AuditRecord } from '../../src/audit/record.ts';
+import type { AuditRecord } from '../../src/audit/record.ts';
 import { auditStage } from '../../src/audit/stage.ts';
-import { type Decision } from '../../src/core/decision.ts';
+import type { Decision } from '../../src/core/decision.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 import { ALLOWED, makeCall, makeReply, openLog } from './calls.ts';
 

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { MAX_KEPT, MAX_NAME, NameBook, type Nameable, type NameStore } from '../../src/catalog/names.ts';
-import { type NameRow } from '../../src/catalog/store.ts';
+import type { NameRow } from '../../src/catalog/store.ts';
 
 /** The table `names`, as a list. */
 function memory(): NameStore & { rows: NameRow[] } {

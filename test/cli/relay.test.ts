@@ -4,8 +4,8 @@ import { type Duplex, duplexPair, PassThrough } from 'node:stream';
 import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
 import { Relay } from '../../src/cli/relay.ts';
-import { type JsonObject, type JsonValue } from '../../src/core/json.ts';
-import { ENDING } from '../../src/downstream/control.ts';
+import type { JsonObject, JsonValue } from '../../src/core/json.ts';
+import { ENDING } from '../../src/downstream/joining.ts';
 
 /** One end of a pipe: what arrives is read message by message. */
 class End {

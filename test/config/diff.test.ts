@@ -1,7 +1,7 @@
 // Which servers must be started, stopped or restarted after a change.
 import { expect, test } from 'vitest';
 import { diffServers } from '../../src/config/diff.ts';
-import { type ServerConfig } from '../../src/config/config.ts';
+import type { ServerConfig } from '../../src/config/config.ts';
 import { valid, workspace } from './workspace.ts';
 
 function serversOf(mcpServers: object, env: NodeJS.ProcessEnv = {}) {

@@ -1,6 +1,6 @@
 // Where the main file is looked for.
 import { expect, test } from 'vitest';
-import { locateConfig } from '../../src/config/load.ts';
+import { locateConfig } from '../../src/config/locate.ts';
 import { ConfigError } from '../../src/config/problems.ts';
 import { workspace } from './workspace.ts';
 

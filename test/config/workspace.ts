@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { type Config, type ServerConfig } from '../../src/config/config.ts';
+import type { Config, ServerConfig } from '../../src/config/config.ts';
 import { loadConfig, type LoadResult } from '../../src/config/load.ts';
-import { type Problem } from '../../src/config/problems.ts';
+import type { Problem } from '../../src/config/problems.ts';
 
 /** Writes files (a string as it is, anything else as JSON) into a new folder that goes away with the test. */
 export function workspace(files: Record<string, unknown> = {}) {

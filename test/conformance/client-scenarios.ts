@@ -1,6 +1,6 @@
 // What the driver does in each scenario for clients: calls what the suite's server offers and looks at what comes back.
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict';
-import { type CallToolResult, type Client } from '@modelcontextprotocol/client';
+import type { CallToolResult, Client } from '@modelcontextprotocol/client';
 import { isObject, type JsonObject } from '../../src/core/json.ts';
 
 const textOf = ({ content }: CallToolResult): string => content.map((one) => ('text' in one ? one.text : '')).join('');

@@ -1,7 +1,7 @@
 // The verdicts as text: a table of scenarios and runs, why what failed did, and the page in docs.
 import { format, resolveConfig } from 'prettier';
 import { nameOf, type Revision, REVISIONS, type Run, SIGNING_IN, SKIPPED, WAYS } from './runs.ts';
-import { type Verdict } from './verdict.ts';
+import type { Verdict } from './verdict.ts';
 
 /** A run and how its scenarios came out. */
 export interface Judged {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { type Leg, type Revision } from './runs.ts';
+import type { Leg, Revision } from './runs.ts';
 
 /** One thing that a scenario looked at. */
 export interface Check {

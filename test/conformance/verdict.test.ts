@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { failures, table, total } from './report.ts';
 import { besidesOf, fixtureOf, RUNS } from './runs.ts';
-import { type Check } from './suite.ts';
+import type { Check } from './suite.ts';
 import { judge, judgeAll } from './verdict.ts';
 
 const check = (status: Check['status'], id = 'looked-at'): Check => ({

@@ -1,5 +1,5 @@
 // What the findings of the suite mean: a scenario passes if something was looked at and nothing failed or warned.
-import { type Check, type Findings } from './suite.ts';
+import type { Check, Findings } from './suite.ts';
 
 export interface Verdict {
   readonly passed: boolean;

@@ -1,13 +1,13 @@
 // A real HTTP front on a real port, before a gateway that is nothing but a handler of calls.
 import { listen } from '../../src/downstream/listen.ts';
 import { createFront } from '../../src/downstream/http.ts';
-import { type JsonObject } from '../../src/core/json.ts';
-import { type EndpointLimits } from '../../src/downstream/mcp/limits.ts';
+import type { JsonObject } from '../../src/core/json.ts';
+import type { EndpointLimits } from '../../src/downstream/mcp/limits.ts';
 import { LOCAL, type Principal } from '../../src/core/principal.ts';
-import { type Reply } from '../../src/core/reply.ts';
-import { type CallRequest } from '../../src/gateway/call-request.ts';
+import type { Reply } from '../../src/core/reply.ts';
+import type { CallRequest } from '../../src/gateway/call-request.ts';
 import { type ChangeListener, Changes } from '../../src/gateway/changes.ts';
-import { type Gateway } from '../../src/gateway/gateway.ts';
+import type { Gateway } from '../../src/gateway/gateway.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 
 export type CallHandler = (request: CallRequest) => Promise<Reply>;

@@ -1,7 +1,7 @@
 // What endpoints declare of tasks, by the revision of the client and by what the server declared.
 import { expect, test } from 'vitest';
 import { EMPTY_OFFER } from '../../src/catalog/offer.ts';
-import { type JsonObject } from '../../src/core/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { declareAll, declareOne } from '../../src/gateway/offer.ts';
 
 const requests = { tools: { call: {} } };

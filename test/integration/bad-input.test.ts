@@ -1,6 +1,6 @@
 // Bad input over HTTP: a clear error for each kind, nothing lost of what others do.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type JsonObject } from '../../src/core/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
 import {
   type Answer,

@@ -1,6 +1,6 @@
 // What waits for a client's answers does not stand in the way: of a stop, of other calls, of questions outside any call.
 import { expect, test } from 'vitest';
-import { type JsonObject } from '../../src/core/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { FORM, type StandingAsk, startAsking, told, toldIn } from './harness/asking.ts';
 import { fixture, type RunningGateway } from './harness/gateway.ts';
 import { kept, startTried } from './harness/kept.ts';

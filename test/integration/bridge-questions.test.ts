@@ -1,12 +1,12 @@
 // A modern client at a legacy server that asks: rounds of questions, states, and what becomes of them (wire.md, Questions).
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { type JsonObject } from '../../src/core/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { FORM, PROMPT, RESOURCE, SAMPLING, startAsking, toldIn } from './harness/asking.ts';
 import { ASKING_TOOLS, cancelledCalls, gate, holds, labelOf } from './harness/asking-tools.ts';
 import { type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
 import { ALICE, BOB } from './harness/principals.ts';
 import { errorOf, modern, open, resultOf, send, stream } from './harness/raw.ts';
-import { type ScriptedServer } from './harness/scripted.ts';
+import type { ScriptedServer } from './harness/scripted.ts';
 
 const ALL = { elicitation: { form: {}, url: {} }, sampling: { tools: {} }, roots: {} };
 const ADA = { action: 'accept', content: { name: 'Ada' } };

@@ -1,6 +1,6 @@
 // Caching hints of servers: what may have changed without a word is read again, and what is private is said to be so.
 import { expect, test } from 'vitest';
-import { type JsonObject } from '../../src/core/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { kept, startTried } from './harness/kept.ts';
 import { ask, modern, said, startScripted, tool } from './harness/scripted.ts';
 import { until } from './harness/status.ts';

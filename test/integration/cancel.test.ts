@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { setMark, takeMark } from '../../fixtures/servers/marks.ts';
-import { type JsonObject } from '../../src/core/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { CANCELLING_CLIENTS, type CancellingClient } from './harness/cancelling-clients.ts';
 import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
 import { openSession, resultOf, send, stream } from './harness/raw.ts';

@@ -12,10 +12,10 @@ import { ASKING_TOOLS } from './harness/asking-tools.ts';
 import { type RunningGateway, startGateway } from './harness/gateway.ts';
 import { type Handle, HANDLES } from './harness/handles.ts';
 import { modern, send } from './harness/raw.ts';
-import { type ScriptedServer } from './harness/scripted.ts';
+import type { ScriptedServer } from './harness/scripted.ts';
 import { type RunningServer, startServer } from './harness/servers.ts';
 import { statusesOf, until } from './harness/status.ts';
-import { type Visitor } from './harness/visitor.ts';
+import type { Visitor } from './harness/visitor.ts';
 
 /** By the id of the principal; the value is made longer, as tokens must be. */
 const GROUPS: Readonly<Record<string, string[]>> = {

@@ -1,11 +1,11 @@
 // Servers that fail again and again: their calls fail fast and are never sent twice, and they are started ever more rarely.
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { type ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { type JsonObject } from '../../src/core/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { fixture, startGateway, workspace } from './harness/gateway.ts';
 import { kept, startTried } from './harness/kept.ts';
 import { answer, callText, modern, refuse, said, startScripted, tool, type Visit } from './harness/scripted.ts';

@@ -4,7 +4,7 @@ import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type JsonObject } from '../../src/core/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { type ClientKind, CLIENTS, connectClient } from './harness/clients.ts';
 import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
 import { type RunningServer, startServer } from './harness/servers.ts';

@@ -1,6 +1,6 @@
 // What an instance of one session says, and what it is told, is that session's alone; and what is lost with it is made again.
 import { expect, onTestFinished, test } from 'vitest';
-import { type JsonObject } from '../../src/core/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { fixture, type RunningGateway, type StartOptions } from './harness/gateway.ts';
 import { startTried } from './harness/kept.ts';
 import { answer, legacy, said, startScripted, tool } from './harness/scripted.ts';

@@ -1,6 +1,6 @@
 // Whose calls share a process or session of a server, as configured and as learned.
 import { expect, onTestFinished, test } from 'vitest';
-import { type JsonObject } from '../../src/core/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { fixture, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
 import { startTried } from './harness/kept.ts';
 import { ALICE, BOB } from './harness/principals.ts';

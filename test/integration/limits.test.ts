@@ -7,7 +7,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type JsonObject } from '../../src/core/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { CLIENTS, connectClient } from './harness/clients.ts';
 import { fixture, startGateway } from './harness/gateway.ts';
 import { kept, startTried } from './harness/kept.ts';

@@ -1,6 +1,6 @@
 // A lost connection ends no legacy call, and its answer can be picked up by whoever comes back to the session.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type JsonObject } from '../../src/core/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
 import { inSession } from './harness/in-session.ts';
 import { type Answer, errorOf, type LegacySession, resultOf, send, stream } from './harness/raw.ts';

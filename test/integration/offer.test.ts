@@ -1,7 +1,7 @@
 // What the gateway offers: every page of every list, nothing that would break a client, and one answer for what is not to be used.
 import { createHash, randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { type JsonObject } from '../../src/core/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { CLIENTS, connectClient } from './harness/clients.ts';
 import { fixture, startGateway } from './harness/gateway.ts';
 import { kept, startTried } from './harness/kept.ts';

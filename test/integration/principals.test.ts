@@ -1,10 +1,10 @@
 // Two principals share every server, and nothing of one reaches the other.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { type Level } from '../../fixtures/servers/tool.ts';
+import type { Level } from '../../fixtures/servers/tool.ts';
 import { CLIENTS, type ClientKind } from './harness/clients.ts';
 import { runCollidingClients } from './harness/colliding-clients.ts';
-import { type RunningGateway } from './harness/gateway.ts';
+import type { RunningGateway } from './harness/gateway.ts';
 import { ALICE, BOB, SHARED_ERRANDS, startShared } from './harness/principals.ts';
 import { connectMatrixClient, type MatrixClient } from './matrix/client.ts';
 

@@ -1,6 +1,6 @@
 // Legacy sessions over HTTP: their faults, their streams, their end, batches, log levels, and what two of them never share.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type JsonObject } from '../../src/core/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
 import { inSession } from './harness/in-session.ts';
 import {

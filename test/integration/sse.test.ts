@@ -1,6 +1,6 @@
 // HTTP+SSE, the transport of 2024-11-05: real clients, and everything that its two halves can do wrong with each other.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type JsonObject } from '../../src/core/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { CLIENTS, connectClient } from './harness/clients.ts';
 import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
 import { errorOf, type EventStream, initialize, modern, modernMeta, send, type Sent, stream } from './harness/raw.ts';

@@ -1,7 +1,7 @@
 // A modern server's task that a legacy client waits for: what the server may fail with meanwhile, and what it asks and takes back (wire.md, Tasks).
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isObject, type JsonObject } from '../../src/core/json.ts';
-import { type RunningGateway } from './harness/gateway.ts';
+import type { RunningGateway } from './harness/gateway.ts';
 import { ALICE } from './harness/principals.ts';
 import { type EventStream, type LegacySession, openSession, send, stream } from './harness/raw.ts';
 import { modern, refuse, type ScriptedServer, startScripted, tool, type Visit } from './harness/scripted.ts';

@@ -13,7 +13,7 @@ import { setMark, untilMarked } from '../../fixtures/servers/marks.ts';
 import { cancelMark } from '../../fixtures/servers/tasks/tools.ts';
 import { isObject, type JsonObject } from '../../src/core/json.ts';
 import { transportV1 } from './harness/clients.ts';
-import { type RunningGateway } from './harness/gateway.ts';
+import type { RunningGateway } from './harness/gateway.ts';
 import { ALICE, BOB } from './harness/principals.ts';
 import { messageOf, openSession, send } from './harness/raw.ts';
 import { RELATED, startTaskServers, TASK_SERVERS, TaskClient, textOf } from './harness/tasks.ts';

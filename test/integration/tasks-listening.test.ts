@@ -1,6 +1,6 @@
 // Listeners at modern servers that do not acknowledge what they are asked to tell of (patterns/subscriptions, Acknowledgment).
 import { expect, onTestFinished, test } from 'vitest';
-import { type JsonObject } from '../../src/core/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { modern, openEvents, type ScriptedServer, startScripted, tool, type Visit } from './harness/scripted.ts';
 import { startTaskGateway, TaskClient } from './harness/tasks.ts';
 

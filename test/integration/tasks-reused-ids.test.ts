@@ -1,6 +1,6 @@
 // Servers that give an id again: nobody gets at the task of another with an old id of one's own (wire.md, Tasks).
 import { expect, onTestFinished, test } from 'vitest';
-import { type JsonObject } from '../../src/core/json.ts';
+import type { JsonObject } from '../../src/core/json.ts';
 import { fixture, type RunningGateway, workspace } from './harness/gateway.ts';
 import { BOB } from './harness/principals.ts';
 import { startServer } from './harness/servers.ts';

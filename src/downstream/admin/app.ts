@@ -1,6 +1,6 @@
 // Everything that is not a hot path, through Express: health for orchestrators, status for the command line.
 import express, { type Express } from 'express';
-import { type Gateway } from '../../gateway/gateway.ts';
+import type { Gateway } from '../../gateway/gateway.ts';
 
 export interface AdminOptions {
   /** Whether the admin API is part of it. */

@@ -1,11 +1,11 @@
 // Several messages in one array: what revision 2025-03-26 has, and no other (2025-03-26 basic/index, Batching).
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
-import { type JsonValue } from '../../core/json.ts';
-import { type Gateway } from '../../gateway/gateway.ts';
+import type { JsonValue } from '../../core/json.ts';
+import type { Gateway } from '../../gateway/gateway.ts';
 import { type Frame, idOf, readFrame } from '../../protocol/mcp/frames.ts';
 import { type Answer, encodeError } from './encode.ts';
 import { answerLegacy, type LegacyContext, takeMessage } from './legacy.ts';
-import { type Session } from './session.ts';
+import type { Session } from './session.ts';
 
 const BATCH_REVISION = '2025-03-26';
 /** Most messages of one batch. */

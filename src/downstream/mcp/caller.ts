@@ -1,6 +1,6 @@
 // What a front knows of a caller before its message is read.
-import { type Transport } from '../../core/call.ts';
-import { type Principal } from '../../core/principal.ts';
+import type { Transport } from '../../core/call.ts';
+import type { Principal } from '../../core/principal.ts';
 
 export interface Caller {
   readonly principal: Principal;

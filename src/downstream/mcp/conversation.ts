@@ -1,13 +1,13 @@
 // One client on two one-way channels that belong to each other, whose opening request decides its era (wire.md, Which era is a request).
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import { InFlight } from '../../core/in-flight.ts';
-import { type JsonValue } from '../../core/json.ts';
-import { type Gateway } from '../../gateway/gateway.ts';
+import type { JsonValue } from '../../core/json.ts';
+import type { Gateway } from '../../gateway/gateway.ts';
 import { type Frame, readFrame, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import { answerBatch, readBatch } from './batch.ts';
-import { type Caller, type MessageFacts } from './caller.ts';
+import type { Caller, MessageFacts } from './caller.ts';
 import { type Answer, encodeError } from './encode.ts';
-import { type Send } from './exchange.ts';
+import type { Send } from './exchange.ts';
 import { agree, answerLegacy, takeMessage } from './legacy.ts';
 import { answerModern, isModern } from './modern.ts';
 import { OpenRequests } from './open-requests.ts';

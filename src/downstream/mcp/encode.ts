@@ -1,8 +1,8 @@
 // Replies and errors as the JSON that a caller of either era gets.
-import { type Era, type Peer } from '../../core/call.ts';
+import type { Era, Peer } from '../../core/call.ts';
 import { ERRORS, GatewayError } from '../../core/errors.ts';
-import { type JsonObject } from '../../core/json.ts';
-import { type Offered, type Reply, type RpcError } from '../../core/reply.ts';
+import type { JsonObject } from '../../core/json.ts';
+import type { Offered, Reply, RpcError } from '../../core/reply.ts';
 import { toLegacyTool } from '../../gateway/bridge/results.ts';
 import { errorText, type RequestId, resultText } from '../../protocol/mcp/frames.ts';
 import { META } from '../../protocol/mcp/meta.ts';

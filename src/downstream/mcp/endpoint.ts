@@ -1,23 +1,23 @@
 // The MCP endpoint over Streamable HTTP: one path for both eras, told apart message by message.
 import { Cancellation } from '../../core/cancellation.ts';
-import { type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import { isObject, type JsonValue } from '../../core/json.ts';
-import { type Gateway } from '../../gateway/gateway.ts';
+import type { Gateway } from '../../gateway/gateway.ts';
 import { type Frame, idOf, readFrame, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import { META } from '../../protocol/mcp/meta.ts';
 import { isLegacyVersion, MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import { answerBatch, readBatch } from './batch.ts';
-import { type Caller } from './caller.ts';
+import type { Caller } from './caller.ts';
 import { unsupportedVersion } from './encode.ts';
 import { EventConnection } from './event-connection.ts';
 import { HttpResponse } from './http-response.ts';
-import { type EndpointLimits } from './limits.ts';
+import type { EndpointLimits } from './limits.ts';
 import { agree, answerLegacy, takeMessage } from './legacy.ts';
 import { answerModern, isModern } from './modern.ts';
 import { checkHeaders, readParamHeaders } from './modern-headers.ts';
 import { Session } from './session.ts';
-import { type Sessions } from './sessions.ts';
+import type { Sessions } from './sessions.ts';
 import {
   factsOf,
   failVisit,

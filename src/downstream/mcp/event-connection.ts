@@ -1,7 +1,7 @@
 // One HTTP response that is an event stream: kept alive while it is quiet, cut where its reader is too slow.
-import { type ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { SSE_HEARTBEAT, sseMessage } from '../../protocol/mcp/sse.ts';
-import { type EndpointLimits } from './limits.ts';
+import type { EndpointLimits } from './limits.ts';
 import { endStalled } from './stalled.ts';
 
 /** A stream of messages to a client. */

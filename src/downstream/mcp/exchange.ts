@@ -1,11 +1,11 @@
 // The way back to one caller: its own progress token, its log level, its subscription id, its questions.
-import { type CancelSignal } from '../../core/cancellation.ts';
+import type { CancelSignal } from '../../core/cancellation.ts';
 import { cannotAsk, type Exchange, type Question, type QuestionAnswer } from '../../core/exchange.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { type JsonObject } from '../../core/json.ts';
+import type { JsonObject } from '../../core/json.ts';
 import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
 import { type LogLevel, META, passesLevel, type ProgressToken } from '../../protocol/mcp/meta.ts';
-import { type OpenQuestions } from './open-questions.ts';
+import type { OpenQuestions } from './open-questions.ts';
 
 /** Silence that is too long for some clients, which then give up their calls: the strictest of them waits for a minute. */
 const SILENT_MS = 25_000;

@@ -1,8 +1,8 @@
 // One HTTP response that carries JSON-RPC: plain JSON, or a stream from the moment that something comes before the answer.
-import { type ServerResponse } from 'node:http';
-import { type Answer } from './encode.ts';
+import type { ServerResponse } from 'node:http';
+import type { Answer } from './encode.ts';
 import { EventConnection, type Outlet } from './event-connection.ts';
-import { type EndpointLimits } from './limits.ts';
+import type { EndpointLimits } from './limits.ts';
 import { endStalled } from './stalled.ts';
 
 export interface HttpResponseOptions {

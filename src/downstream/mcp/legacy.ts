@@ -1,17 +1,17 @@
 // Messages of the legacy era, whichever transport brought them.
-import { type Cancellation, type CancelSignal } from '../../core/cancellation.ts';
+import type { Cancellation, CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
-import { type Reply } from '../../core/reply.ts';
-import { type Gateway } from '../../gateway/gateway.ts';
+import type { Reply } from '../../core/reply.ts';
+import type { Gateway } from '../../gateway/gateway.ts';
 import { type Frame, type RequestFrame, resultText } from '../../protocol/mcp/frames.ts';
 import { isLogLevel, LOG_LEVELS, progressTokenOf, readPeer } from '../../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
 import { negotiateLegacy } from '../../protocol/mcp/versions.ts';
-import { type Caller, type MessageFacts } from './caller.ts';
+import type { Caller, MessageFacts } from './caller.ts';
 import { type Answer, encodeError, encodeReply } from './encode.ts';
 import { CallerExchange, type Send } from './exchange.ts';
-import { type Session, type SessionOptions } from './session.ts';
+import type { Session, SessionOptions } from './session.ts';
 
 export interface LegacyContext {
   readonly session: Session;

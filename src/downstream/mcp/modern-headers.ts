@@ -1,10 +1,10 @@
 // The headers of a modern HTTP request must say what its body says (streamable-http, Server Validation).
-import { type IncomingHttpHeaders } from 'node:http';
-import { type Target } from '../../core/call.ts';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Target } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject } from '../../core/json.ts';
-import { type Catalog } from '../../catalog/catalog.ts';
-import { type RequestFrame } from '../../protocol/mcp/frames.ts';
+import type { Catalog } from '../../catalog/catalog.ts';
+import type { RequestFrame } from '../../protocol/mcp/frames.ts';
 import { decodeHeaderValue } from '../../protocol/mcp/header-values.ts';
 import { META } from '../../protocol/mcp/meta.ts';
 import { NAMED_METHODS } from '../../protocol/mcp/methods.ts';

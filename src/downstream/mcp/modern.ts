@@ -1,13 +1,13 @@
 // Requests of the modern era: each says by itself who sends it and what it can do.
-import { type CancelSignal } from '../../core/cancellation.ts';
+import type { CancelSignal } from '../../core/cancellation.ts';
 import { toGatewayError, GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
-import { type Gateway } from '../../gateway/gateway.ts';
+import type { Gateway } from '../../gateway/gateway.ts';
 import { type RequestFrame, resultText } from '../../protocol/mcp/frames.ts';
 import { META, progressTokenOf, readModernMeta } from '../../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
 import { isLegacyVersion, MODERN_VERSION } from '../../protocol/mcp/versions.ts';
-import { type Caller, type MessageFacts } from './caller.ts';
+import type { Caller, MessageFacts } from './caller.ts';
 import { type Answer, discoverResult, encodeError, encodeReply, unsupportedVersion } from './encode.ts';
 import { CallerExchange, type Send } from './exchange.ts';
 

@@ -1,6 +1,6 @@
 // The questions that one session's client has not answered yet: each by an id of our own, matched within the session alone.
-import { type CancelSignal } from '../../core/cancellation.ts';
-import { type Question, type QuestionAnswer } from '../../core/exchange.ts';
+import type { CancelSignal } from '../../core/cancellation.ts';
+import type { Question, QuestionAnswer } from '../../core/exchange.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { notificationText, requestText, type RequestId, type ResponseFrame } from '../../protocol/mcp/frames.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';

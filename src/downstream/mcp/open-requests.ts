@@ -1,7 +1,7 @@
 // The requests of one client that are not answered yet: by the id that the client gave, and how each is cancelled.
 import { Cancellation } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { type RequestId } from '../../protocol/mcp/frames.ts';
+import type { RequestId } from '../../protocol/mcp/frames.ts';
 
 /** Most requests of one client at a time. */
 const MAX_OPEN = 1_000;

@@ -2,8 +2,8 @@
 import { GatewayError } from '../../core/errors.ts';
 import { sseMessage, ssePriming } from '../../protocol/mcp/sse.ts';
 import { randomHex } from '../../telemetry/trace.ts';
-import { type EventConnection, type Outlet } from './event-connection.ts';
-import { type EndpointLimits } from './limits.ts';
+import type { EventConnection, Outlet } from './event-connection.ts';
+import type { EndpointLimits } from './limits.ts';
 
 interface KeptEvent {
   readonly stream: ReplayStream;

@@ -1,23 +1,23 @@
 // A session of the legacy era: what `initialize` agreed on, the requests in flight, the standing streams.
 import { Cancellation } from '../../core/cancellation.ts';
-import { type OfferKind, type Peer } from '../../core/call.ts';
+import type { OfferKind, Peer } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { type ClientSession } from '../../core/exchange.ts';
-import { type JsonObject } from '../../core/json.ts';
-import { type Gateway } from '../../gateway/gateway.ts';
-import { type ChangeListener } from '../../gateway/changes.ts';
-import { type CallerFacts } from '../../gateway/upstreams.ts';
+import type { ClientSession } from '../../core/exchange.ts';
+import type { JsonObject } from '../../core/json.ts';
+import type { Gateway } from '../../gateway/gateway.ts';
+import type { ChangeListener } from '../../gateway/changes.ts';
+import type { CallerFacts } from '../../gateway/upstreams.ts';
 import { listChangedMethods } from '../../gateway/listening.ts';
 import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
-import { type LogLevel } from '../../protocol/mcp/meta.ts';
+import type { LogLevel } from '../../protocol/mcp/meta.ts';
 import { randomHex } from '../../telemetry/trace.ts';
-import { type Caller } from './caller.ts';
-import { type EventConnection, type Outlet } from './event-connection.ts';
+import type { Caller } from './caller.ts';
+import type { EventConnection, Outlet } from './event-connection.ts';
 import { CallerExchange } from './exchange.ts';
 import { type EndpointLimits, LIMITS } from './limits.ts';
 import { OpenQuestions } from './open-questions.ts';
 import { OpenRequests } from './open-requests.ts';
-import { type HeldSession } from './sessions.ts';
+import type { HeldSession } from './sessions.ts';
 import { Replay, type ReplayPosition, type ReplayStream } from './replay.ts';
 
 /** Most standing streams of one session: clients open a new one when they believe the old one lost. */

@@ -1,8 +1,8 @@
 // The table of legacy sessions over HTTP: bounded, each belonging to one principal and one endpoint, idle ones expire.
 import { randomBytes } from 'node:crypto';
 import { GatewayError } from '../../core/errors.ts';
-import { type Caller } from './caller.ts';
-import { type EndpointLimits } from './limits.ts';
+import type { Caller } from './caller.ts';
+import type { EndpointLimits } from './limits.ts';
 
 /** What the table knows of a session. */
 export interface HeldSession {

@@ -1,14 +1,14 @@
 // HTTP+SSE, the transport of 2024-11-05: a GET opens the stream that is the session, and messages are POSTed to the place that it names.
 import { NEWEST_LEGACY } from '../../protocol/mcp/versions.ts';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
-import { type Gateway } from '../../gateway/gateway.ts';
+import type { Gateway } from '../../gateway/gateway.ts';
 import { idOf, type RequestId } from '../../protocol/mcp/frames.ts';
 import { sseEndpoint } from '../../protocol/mcp/sse.ts';
-import { type Caller } from './caller.ts';
+import type { Caller } from './caller.ts';
 import { Conversation } from './conversation.ts';
 import { EventConnection } from './event-connection.ts';
-import { type EndpointLimits } from './limits.ts';
-import { type HeldSession, type Sessions } from './sessions.ts';
+import type { EndpointLimits } from './limits.ts';
+import type { HeldSession, Sessions } from './sessions.ts';
 import { factsOf, failVisit, readMessage, takesStreams, type Visit } from './visit.ts';
 
 const SESSION_PARAMETER = 'sessionId';

@@ -1,9 +1,9 @@
 // MCP over a pair of pipes: one client, one line a message.
-import { type Readable, type Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { GatewayError } from '../../core/errors.ts';
-import { type JsonValue } from '../../core/json.ts';
+import type { JsonValue } from '../../core/json.ts';
 import { LOCAL } from '../../core/principal.ts';
-import { type Gateway } from '../../gateway/gateway.ts';
+import type { Gateway } from '../../gateway/gateway.ts';
 import { idOf, oneLine } from '../../protocol/mcp/frames.ts';
 import { LineSplitter } from '../../protocol/mcp/line-splitter.ts';
 import { parseStrict } from '../../protocol/mcp/strict-json.ts';

@@ -1,14 +1,14 @@
 // One HTTP request at an MCP endpoint: reading its message, and refusing it.
-import { type IncomingMessage, type ServerResponse } from 'node:http';
-import { type Era } from '../../core/call.ts';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Era } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { type JsonValue } from '../../core/json.ts';
-import { type Gateway } from '../../gateway/gateway.ts';
-import { type RequestId } from '../../protocol/mcp/frames.ts';
+import type { JsonValue } from '../../core/json.ts';
+import type { Gateway } from '../../gateway/gateway.ts';
+import type { RequestId } from '../../protocol/mcp/frames.ts';
 import { parseStrict } from '../../protocol/mcp/strict-json.ts';
 import { isLegacyVersion } from '../../protocol/mcp/versions.ts';
 import { readBody, refuseBody } from '../body.ts';
-import { type Caller, type MessageFacts } from './caller.ts';
+import type { Caller, MessageFacts } from './caller.ts';
 import { encodeError, unsupportedVersion } from './encode.ts';
 
 export interface Visit {

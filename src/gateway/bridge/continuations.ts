@@ -1,7 +1,7 @@
 // Rounds of one call: which request goes on with a call that was counted already (wire.md, Questions 5).
 import { createHash } from 'node:crypto';
-import { type Call } from '../../core/call.ts';
-import { type RequestStates } from './request-state.ts';
+import type { Call } from '../../core/call.ts';
+import type { RequestStates } from './request-state.ts';
 
 /** Most states of modern servers that are remembered as used; beyond it the oldest are forgotten. */
 const MAX_USED = 10_000;

@@ -1,5 +1,5 @@
 // A modern server's questions that go to a modern caller as they are: only those that it said it can be asked (wire.md, Questions 6).
-import { type Call } from '../../core/call.ts';
+import type { Call } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { missingCapability, whyNotAsked } from '../../protocol/mcp/questions.ts';

@@ -1,11 +1,11 @@
 // A modern server's questions put live to a legacy client, and the request sent again with the answers (design, The era bridge).
 import { randomUUID } from 'node:crypto';
-import { type Call } from '../../core/call.ts';
+import type { Call } from '../../core/call.ts';
 import { type CancelSignal, pause } from '../../core/cancellation.ts';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
-import { type Question, type QuestionAnswer } from '../../core/exchange.ts';
+import type { Question, QuestionAnswer } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
-import { type RpcError } from '../../core/reply.ts';
+import type { RpcError } from '../../core/reply.ts';
 
 /** Most rounds of one call (wire.md, Questions 5). */
 const MAX_ROUNDS = 10;

@@ -1,10 +1,10 @@
 // A modern client's call that a legacy server works on: its live questions are gathered into rounds (design, The era bridge).
 import { Cancellation } from '../../core/cancellation.ts';
-import { type Call } from '../../core/call.ts';
+import type { Call } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { type Exchange, type Question, type QuestionAnswer } from '../../core/exchange.ts';
+import type { Exchange, Question, QuestionAnswer } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
-import { type Reply } from '../../core/reply.ts';
+import type { Reply } from '../../core/reply.ts';
 import { INPUT_KEY, missingCapability, paramsFor, whyNotAsked } from '../../protocol/mcp/questions.ts';
 import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 

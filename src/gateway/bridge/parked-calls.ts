@@ -1,11 +1,11 @@
 // Calls of modern clients at legacy servers, while their questions are with the client (wire.md, Questions 2 to 6).
 import { createHash, randomBytes } from 'node:crypto';
-import { type Call, type Target } from '../../core/call.ts';
-import { type CancelSignal } from '../../core/cancellation.ts';
+import type { Call, Target } from '../../core/call.ts';
+import type { CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { type Exchange } from '../../core/exchange.ts';
+import type { Exchange } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
-import { type Reply } from '../../core/reply.ts';
+import type { Reply } from '../../core/reply.ts';
 import { type Outcome, ParkedCall } from './parked-call.ts';
 import { canonical, INPUT_REQUIRED, type RequestState, type RequestStates, staleState } from './request-state.ts';
 

@@ -1,10 +1,10 @@
 // `requestState`: what a modern client carries from one round of questions to the next, sealed and bound to its call (wire.md, Questions 1).
 import { createHash } from 'node:crypto';
-import { type Call, type Target } from '../../core/call.ts';
+import type { Call, Target } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject, type JsonValue } from '../../core/json.ts';
 import { seal, unseal } from '../../protocol/mcp/sealed-state.ts';
-import { type Keyring } from '../../storage/keyring.ts';
+import type { Keyring } from '../../storage/keyring.ts';
 
 /** The largest state of a server that is carried, in characters. */
 const MAX_STATE = 64 * 1024;

@@ -1,7 +1,7 @@
 // Results and errors across eras: what each side may see, and in which shape (wire.md, Shapes across eras).
-import { type Call, type Era } from '../../core/call.ts';
+import type { Call, Era } from '../../core/call.ts';
 import { isObject, type JsonObject, type JsonValue } from '../../core/json.ts';
-import { type RpcError } from '../../core/reply.ts';
+import type { RpcError } from '../../core/reply.ts';
 import { foreignMeta } from '../../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
 import { withoutClientTasks } from '../../protocol/mcp/questions.ts';

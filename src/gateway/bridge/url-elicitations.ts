@@ -1,8 +1,8 @@
 // The error with which a legacy server sends its caller to a page first, as the questions that a modern caller gets (wire.md, Shapes across eras).
-import { type Call } from '../../core/call.ts';
+import type { Call } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
-import { type RpcError } from '../../core/reply.ts';
+import type { RpcError } from '../../core/reply.ts';
 import { missingCapability, whyNotAsked } from '../../protocol/mcp/questions.ts';
 import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import { INPUT_REQUIRED } from './request-state.ts';

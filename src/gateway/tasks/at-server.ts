@@ -1,11 +1,11 @@
 // Reaching a task where it is, and making sure that it is still the one that its caller means.
-import { type TaskRef } from '../../core/call.ts';
+import type { TaskRef } from '../../core/call.ts';
 import { unknownTask } from '../../core/errors.ts';
-import { type JsonObject } from '../../core/json.ts';
+import type { JsonObject } from '../../core/json.ts';
 import { MAX_TIME } from '../../protocol/mcp/tasks.ts';
-import { type ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
-import { type CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
-import { type Upstream, type UpstreamReply } from '../../upstream/mcp/upstream.ts';
+import type { ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
+import type { CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
+import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
 
 interface TaskRequest {
   readonly task: TaskRef;

@@ -1,21 +1,21 @@
 // A task of a legacy server for a modern client: its end is waited for, its questions are kept until the client answers (wire.md, Tasks).
 import { setTimeout as delay } from 'node:timers/promises';
-import { type TaskRef } from '../../core/call.ts';
+import type { TaskRef } from '../../core/call.ts';
 import { Cancellation } from '../../core/cancellation.ts';
 import { type Exchange, ownExchange } from '../../core/exchange.ts';
 import { ERRORS, toGatewayError, unknownTask } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
-import { type Principal } from '../../core/principal.ts';
-import { type Reply, type RpcError } from '../../core/reply.ts';
+import type { Principal } from '../../core/principal.ts';
+import type { Reply, RpcError } from '../../core/reply.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { isTerminal, keptTask, toModernTask } from '../../protocol/mcp/tasks.ts';
-import { type CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
-import { type ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
-import { type WireReply } from '../../upstream/mcp/wire/wire.ts';
+import type { CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
+import type { ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
+import type { WireReply } from '../../upstream/mcp/wire/wire.ts';
 import { type Outcome, ParkedCall } from '../bridge/parked-call.ts';
 import { isSame } from './at-server.ts';
 import { untilEnd } from './until-end.ts';
-import { type Forgotten, type KeptTask } from './task-records.ts';
+import type { Forgotten, KeptTask } from './task-records.ts';
 
 /** How long whoever asks waits for the end to be known once the server cannot be asked, in ms. */
 const SETTLES_WITHIN_MS = 2_000;

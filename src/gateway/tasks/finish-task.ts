@@ -1,12 +1,12 @@
 // A task of a modern server for a legacy client, who waits for an answer: followed to its end, its questions put live (wire.md, Tasks).
-import { type Call } from '../../core/call.ts';
+import type { Call } from '../../core/call.ts';
 import { Cancellation, pause } from '../../core/cancellation.ts';
 import { ERRORS, GatewayError, toGatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
-import { type RpcError } from '../../core/reply.ts';
+import type { RpcError } from '../../core/reply.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
-import { type WireReply } from '../../upstream/mcp/wire/wire.ts';
-import { type LiveQuestions } from '../bridge/live-questions.ts';
+import type { WireReply } from '../../upstream/mcp/wire/wire.ts';
+import type { LiveQuestions } from '../bridge/live-questions.ts';
 import { TaskClock } from './task-clock.ts';
 import { type Refusal, TaskQuestions } from './task-questions.ts';
 import { mayPass } from './until-end.ts';

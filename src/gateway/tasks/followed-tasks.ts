@@ -1,14 +1,14 @@
 // The tasks of one listener: news of them, from wherever the task is (tasks extension, Task Status Notifications).
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Call, type TaskRef } from '../../core/call.ts';
+import type { Call, TaskRef } from '../../core/call.ts';
 import { Cancellation } from '../../core/cancellation.ts';
 import { ownExchange } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { withoutClientTasks } from '../../protocol/mcp/questions.ts';
-import { type Upstream } from '../../upstream/mcp/upstream.ts';
-import { type DispatchParts } from '../dispatch-parts.ts';
+import type { Upstream } from '../../upstream/mcp/upstream.ts';
+import type { DispatchParts } from '../dispatch-parts.ts';
 import { isSame, requireSame, sendToTask } from './at-server.ts';
 
 /** How long the acknowledgement waits for servers to say which tasks they tell of. */

@@ -2,13 +2,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
-import { type Call, type TaskRef } from '../../core/call.ts';
+import type { Call, TaskRef } from '../../core/call.ts';
 import { type ClientSession, type Exchange, relayed } from '../../core/exchange.ts';
-import { type JsonObject } from '../../core/json.ts';
-import { type Principal } from '../../core/principal.ts';
+import type { JsonObject } from '../../core/json.ts';
+import type { Principal } from '../../core/principal.ts';
 import { isTerminal, keptTask, withRelatedTask } from '../../protocol/mcp/tasks.ts';
 import { isSame } from './at-server.ts';
-import { type Forgotten, type KeptTask } from './task-records.ts';
+import type { Forgotten, KeptTask } from './task-records.ts';
 
 /** How long a question waits for somebody to ask, and how often it is looked whether the session is there, in ms. */
 const ASKED_WITHIN_MS = 10 * 60_000;

@@ -1,17 +1,17 @@
 // Calls about tasks: `tasks/get` and its like, answered from the server that has the task, in the words of the caller's era.
-import { type Call, type TaskRef } from '../../core/call.ts';
+import type { Call, TaskRef } from '../../core/call.ts';
 import { Cancellation } from '../../core/cancellation.ts';
 import { relayed } from '../../core/exchange.ts';
 import { GatewayError, unknownTask } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
-import { type Reply, type RpcError } from '../../core/reply.ts';
+import type { Reply, RpcError } from '../../core/reply.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { declaresTasks, TASKS_CAPABILITY, withRelatedTask } from '../../protocol/mcp/tasks.ts';
-import { type UpstreamReply } from '../../upstream/mcp/upstream.ts';
+import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import { bridgeResult } from '../bridge/results.ts';
 import { isSame, requireSame } from './at-server.ts';
 import { exchangeOfTask, LegacyTask } from './legacy-task.ts';
-import { type DispatchParts } from '../dispatch-parts.ts';
+import type { DispatchParts } from '../dispatch-parts.ts';
 import { type Destination, originOf, send } from '../sending.ts';
 
 /** What every era gives an id of a task that it does not know, or no longer. */

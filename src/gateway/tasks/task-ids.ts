@@ -1,9 +1,9 @@
 // Task ids as clients know them: sealed, each names its server and its tool, and belongs to its principal (wire.md, Tasks).
-import { type TaskRef, type Target } from '../../core/call.ts';
-import { type Principal } from '../../core/principal.ts';
+import type { TaskRef, Target } from '../../core/call.ts';
+import type { Principal } from '../../core/principal.ts';
 import { seal, unseal } from '../../protocol/mcp/sealed-state.ts';
 import { randomHex } from '../../telemetry/trace.ts';
-import { type Keyring } from '../../storage/keyring.ts';
+import type { Keyring } from '../../storage/keyring.ts';
 
 /** No id of ours is longer, in characters. */
 const MAX_LENGTH = 8_192;

@@ -2,9 +2,9 @@
 import { Cancellation } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
-import { type RpcError } from '../../core/reply.ts';
-import { type LiveQuestions } from '../bridge/live-questions.ts';
-import { type TaskClock } from './task-clock.ts';
+import type { RpcError } from '../../core/reply.ts';
+import type { LiveQuestions } from '../bridge/live-questions.ts';
+import type { TaskClock } from './task-clock.ts';
 
 /** Most questions of one task. */
 const MAX_QUESTIONS = 100;

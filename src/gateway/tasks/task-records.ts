@@ -1,11 +1,11 @@
 // Tasks at legacy servers, which live in memory: whose they are, how they stand, and how long they are kept (wire.md, Tasks).
-import { type TaskRef } from '../../core/call.ts';
-import { type CancelSignal } from '../../core/cancellation.ts';
+import type { TaskRef } from '../../core/call.ts';
+import type { CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { type Exchange } from '../../core/exchange.ts';
+import type { Exchange } from '../../core/exchange.ts';
 import { InFlight } from '../../core/in-flight.ts';
-import { type JsonObject } from '../../core/json.ts';
-import { type Principal } from '../../core/principal.ts';
+import type { JsonObject } from '../../core/json.ts';
+import type { Principal } from '../../core/principal.ts';
 
 /** Most tasks, in all and of one principal. */
 const MAX_TASKS = 1_000;

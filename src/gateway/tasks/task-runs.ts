@@ -1,13 +1,13 @@
 // Calls that run as tasks at their server: begun, waited for, and cancelled with their caller.
-import { type Call } from '../../core/call.ts';
+import type { Call } from '../../core/call.ts';
 import { Cancellation } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { type Exchange, relayed } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { taskIdOf } from '../../protocol/mcp/tasks.ts';
-import { type ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
-import { type UpstreamReply } from '../../upstream/mcp/upstream.ts';
-import { type LiveQuestions } from '../bridge/live-questions.ts';
+import type { ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
+import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
+import type { LiveQuestions } from '../bridge/live-questions.ts';
 import { type Destination, send } from '../sending.ts';
 import { finishTask } from './finish-task.ts';
 import { TaskClock } from './task-clock.ts';

@@ -1,13 +1,13 @@
 // Tool calls that become tasks: who follows the task, and what their caller is told of it (wire.md, Tasks).
-import { type Call, type TaskRef } from '../../core/call.ts';
+import type { Call, TaskRef } from '../../core/call.ts';
 import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { MAX_TIME, TASK_RESULT, taskIdOf } from '../../protocol/mcp/tasks.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
-import { type Keyring } from '../../storage/keyring.ts';
-import { type UpstreamReply } from '../../upstream/mcp/upstream.ts';
-import { type Destination } from '../sending.ts';
+import type { Keyring } from '../../storage/keyring.ts';
+import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
+import type { Destination } from '../sending.ts';
 import { BridgedTask } from './bridged-task.ts';
 import { LegacyTask } from './legacy-task.ts';
 import { TaskIds } from './task-ids.ts';

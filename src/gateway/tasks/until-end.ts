@@ -1,7 +1,7 @@
 // The end of a legacy server's task, waited for where the server gives it, although what stands between may cut the wait short.
 import { type CancelSignal, pause } from '../../core/cancellation.ts';
 import { type ErrorCode, GatewayError } from '../../core/errors.ts';
-import { type WireReply } from '../../upstream/mcp/wire/wire.ts';
+import type { WireReply } from '../../upstream/mcp/wire/wire.ts';
 
 /** The pause before a wait that was cut short is begun again, in ms, and for how many cuts. */
 const AGAIN_AFTER_MS = 500;

@@ -1,7 +1,7 @@
 // JSON-RPC frames: what a parsed value is, and how one is written.
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject, type JsonValue } from '../../core/json.ts';
-import { type RpcError } from '../../core/reply.ts';
+import type { RpcError } from '../../core/reply.ts';
 
 export type RequestId = string | number;
 

@@ -1,6 +1,6 @@
 // The methods of a client, and what each says about itself: is it a Call, what does it name, which era has it.
-import { type OfferKind } from '../../core/call.ts';
-import { type Era } from '../../core/call.ts';
+import type { OfferKind } from '../../core/call.ts';
+import type { Era } from '../../core/call.ts';
 import { LEGACY_TASKS_SINCE } from './tasks.ts';
 
 export interface CallMethod {

@@ -1,6 +1,6 @@
 // The one parser of foreign JSON: bounded depth, no duplicate keys, checked before anything is built.
 import { GatewayError, reasonOf } from '../../core/errors.ts';
-import { type JsonValue } from '../../core/json.ts';
+import type { JsonValue } from '../../core/json.ts';
 
 export interface StrictOptions {
   /** Deepest nesting of arrays and objects that is taken. */

@@ -1,12 +1,12 @@
 // What servers have of the gateway: what they are connected with, and whom they tell.
-import { type StoredOffer } from '../../catalog/store.ts';
-import { type OfferKind } from '../../core/call.ts';
-import { type CancelSignal } from '../../core/cancellation.ts';
-import { type Exchange } from '../../core/exchange.ts';
-import { type JsonObject } from '../../core/json.ts';
-import { type ConnectContext } from './connect/connect.ts';
-import { type InstanceEvent } from './instances/instance.ts';
-import { type TraitStore } from './instances/trait-store.ts';
+import type { StoredOffer } from '../../catalog/store.ts';
+import type { OfferKind } from '../../core/call.ts';
+import type { CancelSignal } from '../../core/cancellation.ts';
+import type { Exchange } from '../../core/exchange.ts';
+import type { JsonObject } from '../../core/json.ts';
+import type { ConnectContext } from './connect/connect.ts';
+import type { InstanceEvent } from './instances/instance.ts';
+import type { TraitStore } from './instances/trait-store.ts';
 
 export interface UpstreamContext extends ConnectContext {
   readonly traits: TraitStore;

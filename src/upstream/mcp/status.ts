@@ -1,13 +1,13 @@
 // What can be told about a server: for `mcp-gateway servers` and the admin API.
-import { type StoredOffer } from '../../catalog/store.ts';
-import { type ServerConfig } from '../../config/config.ts';
-import { type Era } from '../../core/call.ts';
-import { type Sharing } from './instances/affinity.ts';
-import { type CircuitState } from './instances/circuit.ts';
-import { type Connection } from './connect/connection.ts';
-import { type RecentError } from './instances/recent-errors.ts';
-import { type StdioProcess } from './process/stdio-process.ts';
-import { type Trait } from './instances/trait-store.ts';
+import type { StoredOffer } from '../../catalog/store.ts';
+import type { ServerConfig } from '../../config/config.ts';
+import type { Era } from '../../core/call.ts';
+import type { Sharing } from './instances/affinity.ts';
+import type { CircuitState } from './instances/circuit.ts';
+import type { Connection } from './connect/connection.ts';
+import type { RecentError } from './instances/recent-errors.ts';
+import type { StdioProcess } from './process/stdio-process.ts';
+import type { Trait } from './instances/trait-store.ts';
 
 /** One process or connection. */
 export interface InstanceStatus {

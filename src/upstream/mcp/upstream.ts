@@ -1,16 +1,16 @@
 // A configured server: keeps its offer fresh, decides which of its instances a call runs on, and sees to it that there are any.
 import { EMPTY_OFFER, type ServerOffer } from '../../catalog/offer.ts';
-import { type StoredOffer } from '../../catalog/store.ts';
-import { type ServerConfig } from '../../config/config.ts';
-import { type Era } from '../../core/call.ts';
-import { type CancelSignal } from '../../core/cancellation.ts';
+import type { StoredOffer } from '../../catalog/store.ts';
+import type { ServerConfig } from '../../config/config.ts';
+import type { Era } from '../../core/call.ts';
+import type { CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError, reasonOf } from '../../core/errors.ts';
 import { InFlight } from '../../core/in-flight.ts';
-import { type LogLevel } from '../../protocol/mcp/meta.ts';
+import type { LogLevel } from '../../protocol/mcp/meta.ts';
 import { type CallerFacts, type Owner, ownerOf } from './instances/affinity.ts';
 import { Circuit, isServerFailure } from './instances/circuit.ts';
-import { type UpstreamContext } from './context.ts';
-import { type Connection, type ConnectionRequest } from './connect/connection.ts';
+import type { UpstreamContext } from './context.ts';
+import type { Connection, ConnectionRequest } from './connect/connection.ts';
 import { isUnreachable } from './wire/http-errors.ts';
 import { type Instance, type InstanceHandlers, lostAgain, occupy } from './instances/instance.ts';
 import { Isolation } from './instances/isolation.ts';

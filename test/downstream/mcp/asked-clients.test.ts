@@ -17,10 +17,10 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { toGatewayError } from '../../../src/core/errors.ts';
-import { type ClientSession } from '../../../src/core/exchange.ts';
-import { type JsonObject } from '../../../src/core/json.ts';
+import type { ClientSession } from '../../../src/core/exchange.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
 import { StdioFront } from '../../../src/downstream/mcp/stdio.ts';
-import { type CallRequest } from '../../../src/gateway/call-request.ts';
+import type { CallRequest } from '../../../src/gateway/call-request.ts';
 import { Inbox, initialize, openSession, send, stream } from '../../integration/harness/raw.ts';
 import { argumentsOf, said, startFront, type StubFront, stubGateway } from '../front.ts';
 

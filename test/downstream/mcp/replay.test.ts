@@ -1,5 +1,5 @@
 // What a session keeps of its streams: bounded, each stream for itself, and nothing for ids of elsewhere.
-import { type ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { EventConnection } from '../../../src/downstream/mcp/event-connection.ts';
 import { type EndpointLimits, LIMITS } from '../../../src/downstream/mcp/limits.ts';

@@ -1,5 +1,5 @@
 // A session and its standing streams: which of them is told, which keeps it awake, and who can be asked.
-import { type ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { expect, test } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { LOCAL } from '../../../src/core/principal.ts';

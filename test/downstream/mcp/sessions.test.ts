@@ -1,7 +1,7 @@
 // Ids of sessions are secrets: nobody guesses one, and no two are the same.
 import { expect, test } from 'vitest';
 import { LOCAL } from '../../../src/core/principal.ts';
-import { type Caller } from '../../../src/downstream/mcp/caller.ts';
+import type { Caller } from '../../../src/downstream/mcp/caller.ts';
 import { LIMITS } from '../../../src/downstream/mcp/limits.ts';
 import { type HeldSession, Sessions } from '../../../src/downstream/mcp/sessions.ts';
 

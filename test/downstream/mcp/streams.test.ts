@@ -3,12 +3,12 @@ import { Client as ClientV2, StreamableHTTPClientTransport as HttpV2 } from '@mo
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as HttpV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { once } from 'node:events';
-import { type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
 import { GatewayError } from '../../../src/core/errors.ts';
-import { type JsonObject } from '../../../src/core/json.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
 import { type EndpointLimits, LIMITS } from '../../../src/downstream/mcp/limits.ts';
-import { type CallRequest } from '../../../src/gateway/call-request.ts';
+import type { CallRequest } from '../../../src/gateway/call-request.ts';
 import { type EventStream, modern, open, openSession, send, stream } from '../../integration/harness/raw.ts';
 import { said, startFront, type StubFront } from '../front.ts';
 

@@ -1,6 +1,6 @@
 // A call counts once, however many rounds it takes; a state that is used again is a call again.
 import { expect, test } from 'vitest';
-import { type Call, type Target } from '../../../src/core/call.ts';
+import type { Call, Target } from '../../../src/core/call.ts';
 import { Continuations } from '../../../src/gateway/bridge/continuations.ts';
 import { type RequestState, RequestStates } from '../../../src/gateway/bridge/request-state.ts';
 import { CallLedger, quotaStage } from '../../../src/quota/count.ts';

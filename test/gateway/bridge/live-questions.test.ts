@@ -3,7 +3,7 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { GatewayError } from '../../../src/core/errors.ts';
 import { type Exchange, ownExchange } from '../../../src/core/exchange.ts';
-import { type JsonObject } from '../../../src/core/json.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
 import { LiveQuestions } from '../../../src/gateway/bridge/live-questions.ts';
 import { makeCall } from '../../audit/bare-call.ts';
 

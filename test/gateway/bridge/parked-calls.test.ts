@@ -1,9 +1,9 @@
 // Calls whose questions are with the client: rounds, and what is left of them.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
-import { type Exchange } from '../../../src/core/exchange.ts';
-import { type JsonObject } from '../../../src/core/json.ts';
-import { type Reply } from '../../../src/core/reply.ts';
+import type { Exchange } from '../../../src/core/exchange.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
+import type { Reply } from '../../../src/core/reply.ts';
 import {
   TARGET,
   FORM,

@@ -1,8 +1,8 @@
 // How many calls may be parked, and how much may be kept of them.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
-import { type Exchange } from '../../../src/core/exchange.ts';
-import { type Reply } from '../../../src/core/reply.ts';
+import type { Exchange } from '../../../src/core/exchange.ts';
+import type { Reply } from '../../../src/core/reply.ts';
 import { TARGET, FORM, YES, type Caller, caller, world, asking, settle, replied, stateOf } from './parked-world.ts';
 
 beforeEach(() => {

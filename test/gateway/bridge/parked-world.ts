@@ -1,11 +1,11 @@
 // What tests of parked calls share: callers, servers that ask, and time that passes when it is told to.
 import { setImmediate as turn } from 'node:timers/promises';
 import { vi } from 'vitest';
-import { type Call, type Target } from '../../../src/core/call.ts';
+import type { Call, Target } from '../../../src/core/call.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
-import { type Exchange, type QuestionAnswer } from '../../../src/core/exchange.ts';
+import type { Exchange, QuestionAnswer } from '../../../src/core/exchange.ts';
 import { isObject, type JsonObject } from '../../../src/core/json.ts';
-import { type Reply } from '../../../src/core/reply.ts';
+import type { Reply } from '../../../src/core/reply.ts';
 import { ParkedCalls } from '../../../src/gateway/bridge/parked-calls.ts';
 import { RequestStates } from '../../../src/gateway/bridge/request-state.ts';
 import { Keyring } from '../../../src/storage/keyring.ts';

@@ -2,8 +2,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { type Call, type Target } from '../../../src/core/call.ts';
-import { type JsonObject } from '../../../src/core/json.ts';
+import type { Call, Target } from '../../../src/core/call.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
 import { type RequestState, RequestStates } from '../../../src/gateway/bridge/request-state.ts';
 import { Keyring } from '../../../src/storage/keyring.ts';
 import { makeCall } from '../../audit/bare-call.ts';

@@ -1,7 +1,7 @@
 // An id of a task says nothing, belongs to one principal, and leads back to exactly what it was made of.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type TaskRef } from '../../../src/core/call.ts';
+import type { TaskRef } from '../../../src/core/call.ts';
 import { LOCAL } from '../../../src/core/principal.ts';
 import { TaskIds } from '../../../src/gateway/tasks/task-ids.ts';
 import { Keyring } from '../../../src/storage/keyring.ts';

@@ -1,8 +1,8 @@
 // Tasks in memory: how many there may be, how long they are kept, and whose they are.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { type TaskRef } from '../../../src/core/call.ts';
+import type { TaskRef } from '../../../src/core/call.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
-import { type JsonObject } from '../../../src/core/json.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
 import { LOCAL, type Principal } from '../../../src/core/principal.ts';
 import { keptMs, type KeptTask, TaskRecords } from '../../../src/gateway/tasks/task-records.ts';
 

@@ -1,5 +1,5 @@
 // Two principals behind one gateway whose servers ask: a legacy one under two names, and a modern one that keeps its state with the client.
-import { type JsonObject } from '../../../src/core/json.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
 import { FORM, PROMPT, RESOURCE, startAsking } from './asking.ts';
 import { ASKING_TOOLS } from './asking-tools.ts';
 import { type RunningGateway, startGateway } from './gateway.ts';

@@ -1,6 +1,6 @@
 // Clients of every transport that begin a call, cancel it as their transport does, and call on.
-import { type JsonObject } from '../../../src/core/json.ts';
-import { type RunningGateway } from './gateway.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
+import type { RunningGateway } from './gateway.ts';
 import {
   type EventStream,
   type Inbox,

@@ -1,7 +1,7 @@
 // What a process holds, read from the kernel.
 import { readdirSync } from 'node:fs';
 import { descendants } from '../../upstream/mcp/processes.ts';
-import { type RunningGateway } from './gateway.ts';
+import type { RunningGateway } from './gateway.ts';
 import { statusesOf, until } from './status.ts';
 
 export interface Counts {

@@ -1,6 +1,6 @@
 // A legacy server over HTTP whose tasks end only when a test says so.
 import { onTestFinished } from 'vitest';
-import { type JsonObject } from '../../../src/core/json.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
 import { answer, legacy, type ScriptedServer, startScripted, tool, type Visit } from './scripted.ts';
 
 /** How such a server differs from one life to the next. */

@@ -5,7 +5,7 @@ import { isObject, type JsonObject } from '../../../src/core/json.ts';
 import { RequestStates } from '../../../src/gateway/bridge/request-state.ts';
 import { Keyring } from '../../../src/storage/keyring.ts';
 import { FORM, toldIn } from './asking.ts';
-import { type RunningGateway } from './gateway.ts';
+import type { RunningGateway } from './gateway.ts';
 import { type HeaderList, type LegacySession, openSession, resultOf, send, type Sent, stream } from './raw.ts';
 import { sealer } from './stolen-states.ts';
 import { until } from './status.ts';

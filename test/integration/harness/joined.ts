@@ -1,6 +1,6 @@
 // Several `mcp-gateway stdio` on one state directory: which one owns it, and what their clients do.
 import { readRunInfo } from '../../../src/storage/state-directory.ts';
-import { type JsonObject } from '../../../src/core/json.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
 import { attempted } from './gateway.ts';
 import { initialize, openPipe, type RawPipe } from './raw.ts';
 

@@ -1,6 +1,6 @@
 // Crowds that listen: each on a connection of its own, by `subscriptions/listen` or by the standing stream of a legacy session.
-import { type JsonObject } from '../../../src/core/json.ts';
-import { type RunningGateway } from './gateway.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
+import type { RunningGateway } from './gateway.ts';
 import { type EventStream, messageOf, modern, openSession, send, stream } from './raw.ts';
 import { inParallel } from './askers.ts';
 

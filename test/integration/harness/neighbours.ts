@@ -1,9 +1,9 @@
 // One gateway in front of nineteen servers that are well and one that is not, and the clients of the nineteen.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ServerStatus } from '../../../src/upstream/mcp/status.ts';
+import type { ServerStatus } from '../../../src/upstream/mcp/status.ts';
 import { fixture, type RunningGateway, startGateway } from './gateway.ts';
-import { type Harm } from './harms.ts';
+import type { Harm } from './harms.ts';
 import { ask, callText, modern, said, startScripted, tool, toolNames } from './scripted.ts';
 import { type RunningServer, startServer } from './servers.ts';
 import { statusUntil, until } from './status.ts';

@@ -1,7 +1,7 @@
 // The resident memory of a gateway process, after its garbage is collected.
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type RunningGateway } from './gateway.ts';
+import type { RunningGateway } from './gateway.ts';
 
 /** What a gateway must be started with so that it can be made to collect its garbage. */
 export const COLLECTABLE = { NODE_OPTIONS: '--inspect=127.0.0.1:0' };

@@ -1,5 +1,5 @@
 // Many retries at once with one state of a call that waits: the first decides what its server is told.
-import { type JsonObject } from '../../../src/core/json.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
 import { ADA, type Askers, type Given, retry, type Wish } from './askers.ts';
 import { toldIn } from './asking.ts';
 

@@ -2,8 +2,8 @@
 import { expect } from 'vitest';
 import { toldIn } from './asking.ts';
 import { ADA } from './askers.ts';
-import { type Race } from './state-races.ts';
-import { type Theft } from './stolen-states.ts';
+import type { Race } from './state-races.ts';
+import type { Theft } from './stolen-states.ts';
 
 /** Fails unless every state was refused alike and recorded, no server noticed, and the owners were not disturbed. */
 export function expectRefused(theft: Theft, count: number): void {

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { type ServerStatus } from '../../../src/upstream/mcp/status.ts';
-import { type RunningGateway } from './gateway.ts';
+import type { ServerStatus } from '../../../src/upstream/mcp/status.ts';
+import type { RunningGateway } from './gateway.ts';
 
 /** The state of every server. */
 export async function statusesOf(gateway: RunningGateway): Promise<ServerStatus[]> {

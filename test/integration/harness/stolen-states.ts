@@ -1,6 +1,6 @@
 // Thousands of states that are not what the gateway sealed for this call, each sent as the retry of a call that waits.
 import { randomBytes } from 'node:crypto';
-import { type Target } from '../../../src/core/call.ts';
+import type { Target } from '../../../src/core/call.ts';
 import { isObject, type JsonObject } from '../../../src/core/json.ts';
 import { type RequestState, RequestStates } from '../../../src/gateway/bridge/request-state.ts';
 import { Keyring } from '../../../src/storage/keyring.ts';

@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import { alive, marked } from '../../upstream/mcp/processes.ts';
 import { fixture, workspace } from './gateway.ts';
 import { openSession, openSessions, outcomeOf, ownerPid, split } from './joined.ts';
-import { type RawPipe } from './raw.ts';
+import type { RawPipe } from './raw.ts';
 
 const CLIENTS = 4;
 /** Good answers that each client must get before a kill, and after it. */

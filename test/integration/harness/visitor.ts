@@ -1,6 +1,6 @@
 // Somebody who sends requests, and what comes back.
-import { type JsonObject } from '../../../src/core/json.ts';
-import { type RunningGateway } from './gateway.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
+import type { RunningGateway } from './gateway.ts';
 import { type Answer, type HeaderList, modern, send, type Sent } from './raw.ts';
 
 /** Somebody who sends requests; each cell has an address of its own, so that its records can be told apart. */

@@ -1,6 +1,6 @@
 // Features of plain requests: lists, calls, prompts, resources, completions, and how things fail.
 import { expect } from 'vitest';
-import { type Feature } from './features.ts';
+import type { Feature } from './features.ts';
 
 export const list: Feature = async ({ sdk }, { exposed, uri }) => {
   const { tools } = await sdk.listTools();

@@ -10,8 +10,8 @@ import {
   ResourceUpdatedNotificationSchema,
   ToolListChangedNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js';
-import { type JsonObject } from '../../../src/core/json.ts';
-import { type Level } from '../../../fixtures/servers/tool.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
+import type { Level } from '../../../fixtures/servers/tool.ts';
 import { type ClientKind, isSse, type Place, transportV1, transportV2 } from '../harness/clients.ts';
 import { bounded, Heard } from './heard.ts';
 

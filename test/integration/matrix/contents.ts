@@ -1,7 +1,7 @@
 // Features of what is carried: much of it, and bytes that must not change.
 import { createHash } from 'node:crypto';
 import { expect } from 'vitest';
-import { type Feature } from './features.ts';
+import type { Feature } from './features.ts';
 
 const LARGE = 3 * 1024 * 1024;
 /** Of the red pixel that the fixture servers show. */

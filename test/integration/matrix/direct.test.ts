@@ -1,7 +1,7 @@
 // Every feature of the matrix works where no gateway is in between, so that what fails in a cell fails because of the gateway.
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { fixture } from '../harness/gateway.ts';
-import { type ClientKind, type Place } from '../harness/clients.ts';
+import type { ClientKind, Place } from '../harness/clients.ts';
 import { type RunningServer, startServer } from '../harness/servers.ts';
 import { fixtureOf, SERVER_LANES, type ServerLane } from './cells.ts';
 import { connectMatrixClient, type MatrixClient } from './client.ts';

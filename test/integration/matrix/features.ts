@@ -1,5 +1,5 @@
 // What every cell of the matrix is tried with; a feature throws where it does not work.
-import { type MatrixClient } from './client.ts';
+import type { MatrixClient } from './client.ts';
 import { completion, errors, list, plainCall } from './calls.ts';
 import { binary, large } from './contents.ts';
 import { cancel, listChanged, logging, progress, resourceUpdate } from './notifications.ts';

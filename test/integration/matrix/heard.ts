@@ -1,5 +1,5 @@
 // The notifications that a client got, to be waited for one by one.
-import { type JsonObject } from '../../../src/core/json.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
 
 export interface Notice {
   readonly method: string;

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import { bounded } from './heard.ts';
-import { type Feature } from './features.ts';
+import type { Feature } from './features.ts';
 
 const PROGRESS = 'notifications/progress';
 const CHANGED = 'notifications/tools/list_changed';

@@ -1,8 +1,8 @@
 // Features of a server that asks its client while a call runs.
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
-import { type MatrixClient } from './client.ts';
-import { type Feature } from './features.ts';
+import type { MatrixClient } from './client.ts';
+import type { Feature } from './features.ts';
 
 /** Calls a tool that asks; gives what the server was answered. */
 async function answered(client: MatrixClient, tool: string, label: string): Promise<unknown> {

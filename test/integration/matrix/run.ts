@@ -1,6 +1,6 @@
 // Runs the matrix: every server behind one gateway, every kind of client at every server, every feature in every cell.
 import { fixture, type RunningGateway, startGateway } from '../harness/gateway.ts';
-import { type Place } from '../harness/clients.ts';
+import type { Place } from '../harness/clients.ts';
 import { type RunningServer, startServer } from '../harness/servers.ts';
 import { CLIENT_LANES, type ClientLane, fixtureOf, SERVER_LANES, type ServerLane } from './cells.ts';
 import { connectMatrixClient } from './client.ts';

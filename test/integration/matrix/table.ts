@@ -1,7 +1,7 @@
 // The page that shows the matrix: a table for each era pairing, a row for each cell, a column for each feature.
-import { type Era } from './cells.ts';
+import type { Era } from './cells.ts';
 import { FEATURES } from './features.ts';
-import { type Cell } from './run.ts';
+import type { Cell } from './run.ts';
 
 const PAIRINGS: readonly [Era, Era, string][] = [
   ['legacy', 'legacy', 'Everything works within an era.'],

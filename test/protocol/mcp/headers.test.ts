@@ -1,7 +1,7 @@
 // Header values and mirrored parameters: what is written is read back, and a check fails exactly where the two differ.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type JsonObject, type JsonValue } from '../../../src/core/json.ts';
+import type { JsonObject, JsonValue } from '../../../src/core/json.ts';
 import { decodeHeaderValue, encodeHeaderValue } from '../../../src/protocol/mcp/header-values.ts';
 import {
   checkMirrored,

@@ -1,6 +1,6 @@
 // What a client can be asked: by its declaration, and by its revision.
 import { describe, expect, test } from 'vitest';
-import { type JsonObject } from '../../../src/core/json.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
 import { paramsFor, whyNotAsked, withoutClientTasks } from '../../../src/protocol/mcp/questions.ts';
 
 const NEW = '2025-11-25';

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../../../src/core/errors.ts';
-import { type JsonValue } from '../../../src/core/json.ts';
+import type { JsonValue } from '../../../src/core/json.ts';
 import { parseStrict } from '../../../src/protocol/mcp/strict-json.ts';
 
 const LIMITS = { depth: 64, uniqueKeys: true };

@@ -7,12 +7,12 @@ import { Pool } from 'undici';
 import { onTestFinished } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { type Exchange, ownExchange, type QuestionAnswer } from '../../../src/core/exchange.ts';
-import { type JsonObject } from '../../../src/core/json.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
 import { Deadlines } from '../../../src/upstream/mcp/wire/deadlines.ts';
 import { HttpWire, type HttpWireOptions } from '../../../src/upstream/mcp/wire/http-wire.ts';
 import { SseWire } from '../../../src/upstream/mcp/wire/sse-wire.ts';
 import { StdioWire } from '../../../src/upstream/mcp/wire/stdio-wire.ts';
-import { type AskedQuestion, type Timeouts, type Wire, type WireEvents } from '../../../src/upstream/mcp/wire/wire.ts';
+import type { AskedQuestion, Timeouts, Wire, WireEvents } from '../../../src/upstream/mcp/wire/wire.ts';
 import { fixture } from './processes.ts';
 
 /** A list that can be waited on. */

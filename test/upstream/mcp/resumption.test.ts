@@ -1,7 +1,7 @@
 // Streams that end before their answer: resumed where the server gave an event id, failed once where it did not.
 import { expect, onTestFinished, test } from 'vitest';
 import { HttpWire } from '../../../src/upstream/mcp/wire/http-wire.ts';
-import { type Timeouts } from '../../../src/upstream/mcp/wire/wire.ts';
+import type { Timeouts } from '../../../src/upstream/mcp/wire/wire.ts';
 import { call, caller, httpOptions, type Message, Report, Seen, stream, type Visit, web } from './peers.ts';
 
 type Serve = (visit: Visit) => void;

@@ -1,14 +1,14 @@
 // Opening a connection: the transport that the entry names, the handshake, and what the handshake teaches.
-import { type Era, type Peer } from '../../../core/call.ts';
+import type { Era, Peer } from '../../../core/call.ts';
 import { GatewayError } from '../../../core/errors.ts';
-import { type JsonObject } from '../../../core/json.ts';
-import { type ServerConfig } from '../../../config/config.ts';
+import type { JsonObject } from '../../../core/json.ts';
+import type { ServerConfig } from '../../../config/config.ts';
 import { Connection } from './connection.ts';
 import { openDispatcher } from '../wire/dispatcher.ts';
-import { type EraStore } from './era-store.ts';
+import type { EraStore } from './era-store.ts';
 import { shakeHands, SlowModern } from './handshake.ts';
 import { HttpWire, type HttpWireOptions } from '../wire/http-wire.ts';
-import { type SpareProcess } from './spare-process.ts';
+import type { SpareProcess } from './spare-process.ts';
 import { SseWire } from '../wire/sse-wire.ts';
 import { type StdioContext, stdioWire } from './stdio.ts';
 import { HttpRejection, type Wire, type WireEvents } from '../wire/wire.ts';

@@ -1,10 +1,10 @@
 // A live connection to one server, era known: requests get what its era wants of them.
-import { type Era, type Peer } from '../../../core/call.ts';
-import { type JsonObject } from '../../../core/json.ts';
+import type { Era, Peer } from '../../../core/call.ts';
+import type { JsonObject } from '../../../core/json.ts';
 import { foreignMeta, META } from '../../../protocol/mcp/meta.ts';
 import { declaresTasks, TASKS_CAPABILITY } from '../../../protocol/mcp/tasks.ts';
 import { declarable } from '../instances/affinity.ts';
-import { type Wire, type WireReply, type WireRequest } from '../wire/wire.ts';
+import type { Wire, WireReply, WireRequest } from '../wire/wire.ts';
 
 /** What the handshake found. */
 export interface Handshake {

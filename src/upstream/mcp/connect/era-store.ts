@@ -1,6 +1,6 @@
 // What era each server was found to speak: kept between runs, so that a legacy server is not probed at every start.
-import { type Era } from '../../../core/call.ts';
-import { type Database } from '../../../storage/database.ts';
+import type { Era } from '../../../core/call.ts';
+import type { Database } from '../../../storage/database.ts';
 
 /** A legacy verdict is only believed this long: an upgraded server still answers `initialize` (wire.md, Probing an upstream). */
 const LEGACY_AGE_MS = 24 * 60 * 60_000;

@@ -1,10 +1,10 @@
 // Finding out what a server speaks: `server/discover` first, `initialize` where that fails (wire.md, Probing an upstream).
-import { type Era, type Peer } from '../../../core/call.ts';
+import type { Era, Peer } from '../../../core/call.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
 import { META, readPeer } from '../../../protocol/mcp/meta.ts';
 import { isLegacyVersion, LEGACY_VERSIONS, MODERN_VERSION, NEWEST_LEGACY } from '../../../protocol/mcp/versions.ts';
-import { type Handshake } from './connection.ts';
+import type { Handshake } from './connection.ts';
 import { concludesNothing, transportError } from '../wire/http-errors.ts';
 import { HttpRejection, type Timeouts, type Wire, type WireReply } from '../wire/wire.ts';
 

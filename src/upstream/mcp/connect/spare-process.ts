@@ -1,8 +1,8 @@
 // A process that was started ahead of whoever will use it: it runs, and nobody has greeted it.
-import { type ServerConfig } from '../../../config/config.ts';
+import type { ServerConfig } from '../../../config/config.ts';
 import { cannotAsk } from '../../../core/exchange.ts';
-import { type StdioWire } from '../wire/stdio-wire.ts';
-import { type WireEvents } from '../wire/wire.ts';
+import type { StdioWire } from '../wire/stdio-wire.ts';
+import type { WireEvents } from '../wire/wire.ts';
 import { type StdioContext, stdioWire } from './stdio.ts';
 
 export interface SpareProcessOptions {

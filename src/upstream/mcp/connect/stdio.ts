@@ -1,9 +1,9 @@
 // The wire to a configured process.
-import { type ServerConfig } from '../../../config/config.ts';
+import type { ServerConfig } from '../../../config/config.ts';
 import { childEnvironment } from '../process/environment.ts';
-import { type Deadlines } from '../wire/deadlines.ts';
+import type { Deadlines } from '../wire/deadlines.ts';
 import { StdioWire } from '../wire/stdio-wire.ts';
-import { type WireEvents } from '../wire/wire.ts';
+import type { WireEvents } from '../wire/wire.ts';
 
 export interface StdioContext {
   readonly deadlines: Deadlines;

@@ -1,7 +1,7 @@
 // Whose calls may share an instance of a server (design, Instances and affinity).
-import { type ClientSession, type Exchange } from '../../../core/exchange.ts';
+import type { ClientSession, Exchange } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
-import { type Principal } from '../../../core/principal.ts';
+import type { Principal } from '../../../core/principal.ts';
 
 /** What a server's instances are shared by, once `auto` is decided. */
 export type Sharing = 'shared' | 'session' | 'principal';

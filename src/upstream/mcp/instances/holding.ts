@@ -1,8 +1,8 @@
 // What one session or principal has of a server: its instances, what it follows, and how often starting them failed.
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
-import { type Owner } from './affinity.ts';
+import type { Owner } from './affinity.ts';
 import { backoffMs, STABLE_MS, untilTriedAgain } from '../connect/backoff.ts';
-import { type Instance } from './instance.ts';
+import type { Instance } from './instance.ts';
 import { ResourceSubscriptions } from '../offer/resource-subscriptions.ts';
 
 /** Starts that fail in a row before calls are refused without another. */

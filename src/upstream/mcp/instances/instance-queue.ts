@@ -1,9 +1,9 @@
 // Callers that wait for an instance of their own: in the order in which they came, each woken by what it can use and by nothing else.
-import { type CancelSignal } from '../../../core/cancellation.ts';
+import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
-import { type Holding } from './holding.ts';
-import { type SpareProcess } from '../connect/spare-process.ts';
-import { type Instance, type Loss } from './instance.ts';
+import type { Holding } from './holding.ts';
+import type { SpareProcess } from '../connect/spare-process.ts';
+import type { Instance, Loss } from './instance.ts';
 
 /** Most callers that wait. */
 const MAX_WAITING = 1_000;

@@ -1,14 +1,14 @@
 // One live process or connection of a server, from its handshake to its loss.
-import { type ServerConfig } from '../../../config/config.ts';
-import { type CancelSignal } from '../../../core/cancellation.ts';
+import type { ServerConfig } from '../../../config/config.ts';
+import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError, reasonOf, toGatewayError } from '../../../core/errors.ts';
-import { type Exchange, type QuestionAnswer } from '../../../core/exchange.ts';
+import type { Exchange, QuestionAnswer } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
 import { LOG_LEVELS, type LogLevel } from '../../../protocol/mcp/meta.ts';
 import { type Owner, SHARED_CAPABILITIES } from './affinity.ts';
 import { connect, type ConnectContext } from '../connect/connect.ts';
-import { type Connection, type ConnectionRequest } from '../connect/connection.ts';
-import { type SpareProcess } from '../connect/spare-process.ts';
+import type { Connection, ConnectionRequest } from '../connect/connection.ts';
+import type { SpareProcess } from '../connect/spare-process.ts';
 import { OfferWatch } from '../offer/offer-watch.ts';
 import { type InstanceStatus, utc } from '../status.ts';
 import { StdioWire } from '../wire/stdio-wire.ts';

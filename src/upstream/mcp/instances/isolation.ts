@@ -1,9 +1,9 @@
 // How the instances of one server are shared: as configured, or as its behaviour has taught.
-import { type ServerConfig } from '../../../config/config.ts';
-import { type Era } from '../../../core/call.ts';
-import { type Sharing } from './affinity.ts';
-import { type IsolationStatus } from '../status.ts';
-import { type LearnedTrait, type Trait, type TraitStore } from './trait-store.ts';
+import type { ServerConfig } from '../../../config/config.ts';
+import type { Era } from '../../../core/call.ts';
+import type { Sharing } from './affinity.ts';
+import type { IsolationStatus } from '../status.ts';
+import type { LearnedTrait, Trait, TraitStore } from './trait-store.ts';
 
 export class Isolation {
   configured: ServerConfig['isolation'];

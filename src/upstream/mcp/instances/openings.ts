@@ -1,15 +1,15 @@
 // Every start of a server: what it is called, what is read of it before it counts as started, and what is recorded of it.
-import { type ServerConfig } from '../../../config/config.ts';
-import { type Era } from '../../../core/call.ts';
+import type { ServerConfig } from '../../../config/config.ts';
+import type { Era } from '../../../core/call.ts';
 import { reasonOf } from '../../../core/errors.ts';
-import { type JsonObject } from '../../../core/json.ts';
-import { type Connection } from '../connect/connection.ts';
-import { type UpstreamContext } from '../context.ts';
-import { type SpareProcess } from '../connect/spare-process.ts';
-import { type Wire } from '../wire/wire.ts';
-import { type Owner } from './affinity.ts';
+import type { JsonObject } from '../../../core/json.ts';
+import type { Connection } from '../connect/connection.ts';
+import type { UpstreamContext } from '../context.ts';
+import type { SpareProcess } from '../connect/spare-process.ts';
+import type { Wire } from '../wire/wire.ts';
+import type { Owner } from './affinity.ts';
 import { Instance, type InstanceHandlers } from './instance.ts';
-import { type RecentErrors } from './recent-errors.ts';
+import type { RecentErrors } from './recent-errors.ts';
 
 export interface OpeningsOptions {
   readonly config: () => ServerConfig;

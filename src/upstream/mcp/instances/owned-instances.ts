@@ -1,12 +1,12 @@
 // The instances of one server that belong to sessions or principals: opened on use, bounded, stopped when nobody uses them.
-import { type CancelSignal } from '../../../core/cancellation.ts';
+import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
-import { type Owner } from './affinity.ts';
+import type { Owner } from './affinity.ts';
 import { Holding } from './holding.ts';
 import { type Instance, type Loss, occupy } from './instance.ts';
-import { type SpareProcess } from '../connect/spare-process.ts';
+import type { SpareProcess } from '../connect/spare-process.ts';
 import { Spare, type SpareOptions } from './spare.ts';
-import { type InstanceStatus } from '../status.ts';
+import type { InstanceStatus } from '../status.ts';
 import { type Claim, InstanceQueue, type Place } from './instance-queue.ts';
 
 /** How long nobody may ask about tasks before their instance makes way for another owner's, in ms. */

@@ -1,13 +1,13 @@
 // The instance of a server that everybody shares: kept alive, tried again after failures, put to rest when nobody uses it.
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ServerConfig } from '../../../config/config.ts';
-import { type CancelSignal } from '../../../core/cancellation.ts';
+import type { ServerConfig } from '../../../config/config.ts';
+import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { backoffMs, STABLE_MS, untilTriedAgain } from '../connect/backoff.ts';
-import { type Instance, type Loss } from './instance.ts';
-import { type RecentErrors } from './recent-errors.ts';
-import { type UpstreamState } from '../status.ts';
+import type { Instance, Loss } from './instance.ts';
+import type { RecentErrors } from './recent-errors.ts';
+import type { UpstreamState } from '../status.ts';
 
 /** How often it is looked whether a process is still used, at most. */
 const SWEEP_MS = 30_000;

@@ -1,10 +1,10 @@
 // At most one process of a server that is started ahead of the next owner, so that its first call does not wait for a start.
-import { type ServerConfig } from '../../../config/config.ts';
+import type { ServerConfig } from '../../../config/config.ts';
 import { reasonOf } from '../../../core/errors.ts';
 import { backoffMs } from '../connect/backoff.ts';
 import { SpareProcess } from '../connect/spare-process.ts';
-import { type StdioContext } from '../connect/stdio.ts';
-import { type InstanceHandlers } from './instance.ts';
+import type { StdioContext } from '../connect/stdio.ts';
+import type { InstanceHandlers } from './instance.ts';
 
 export interface SpareOptions {
   readonly server: () => ServerConfig;

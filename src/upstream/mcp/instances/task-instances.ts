@@ -1,9 +1,9 @@
 // The instances of a server as its tasks know them: each task is reached on the one that works on it, and on no other.
 import { unknownTask } from '../../../core/errors.ts';
-import { type InFlight } from '../../../core/in-flight.ts';
-import { type Connection, type ConnectionRequest } from '../connect/connection.ts';
-import { type WireReply } from '../wire/wire.ts';
-import { type Instance } from './instance.ts';
+import type { InFlight } from '../../../core/in-flight.ts';
+import type { Connection, ConnectionRequest } from '../connect/connection.ts';
+import type { WireReply } from '../wire/wire.ts';
+import type { Instance } from './instance.ts';
 
 export class TaskInstances {
   private readonly find: (id: string) => Instance | undefined;

@@ -1,5 +1,5 @@
 // What was learned of how a server behaves: kept between runs, so that nobody's question meets a shared instance twice.
-import { type Database } from '../../../storage/database.ts';
+import type { Database } from '../../../storage/database.ts';
 
 /** `asks`: it puts questions to its callers. `stateful`: it assigns session ids. Either makes `auto` isolate (design, Instances and affinity). */
 export type Trait = 'asks' | 'stateful';

@@ -1,10 +1,10 @@
 // What a server offers as it was last read: to everybody from the shared instance, to single owners from theirs.
 import { isDeepStrictEqual } from 'node:util';
 import { EMPTY_OFFER, type ServerOffer } from '../../../catalog/offer.ts';
-import { type StoredOffer } from '../../../catalog/store.ts';
-import { type OfferKind } from '../../../core/call.ts';
-import { type Connection } from '../connect/connection.ts';
-import { type Instance } from '../instances/instance.ts';
+import type { StoredOffer } from '../../../catalog/store.ts';
+import type { OfferKind } from '../../../core/call.ts';
+import type { Connection } from '../connect/connection.ts';
+import type { Instance } from '../instances/instance.ts';
 import { OwnOffers } from './own-offers.ts';
 import { readOffer } from './read-offer.ts';
 

@@ -3,7 +3,7 @@ import { Cancellation } from '../../../core/cancellation.ts';
 import { ownExchange } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
 import { backoffMs } from '../connect/backoff.ts';
-import { type Connection } from '../connect/connection.ts';
+import type { Connection } from '../connect/connection.ts';
 
 /** Changes within this time are read together; where they do not end, twice as much each time, up to the most. */
 const COALESCE_MS = 50;

@@ -1,6 +1,6 @@
 // What the instances of single owners offer, where they announced something else than everybody is offered.
-import { type ServerOffer } from '../../../catalog/offer.ts';
-import { type OfferKind } from '../../../core/call.ts';
+import type { ServerOffer } from '../../../catalog/offer.ts';
+import type { OfferKind } from '../../../core/call.ts';
 
 const KINDS: readonly OfferKind[] = ['tool', 'prompt', 'resource', 'resourceTemplate'];
 

@@ -1,10 +1,10 @@
 // Reading everything that a server offers: all pages of all lists that it declares.
 import { EMPTY_OFFER, type ServerOffer } from '../../../catalog/offer.ts';
-import { type OfferKind } from '../../../core/call.ts';
+import type { OfferKind } from '../../../core/call.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
 import { LIST_KEYS } from '../../../protocol/mcp/methods.ts';
-import { type Connection } from '../connect/connection.ts';
+import type { Connection } from '../connect/connection.ts';
 
 /**
  * Bounds of one list: pages read, entries kept, bytes in all and of one entry (wire.md, What the gateway offers). Every client that

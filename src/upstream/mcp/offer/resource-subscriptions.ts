@@ -1,9 +1,9 @@
 // Subscriptions to resources of one server: counted by holder, made once upstream, made again after a reconnect.
-import { type CancelSignal } from '../../../core/cancellation.ts';
+import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import { isObject } from '../../../core/json.ts';
-import { type Connection } from '../connect/connection.ts';
-import { type OfferWatch } from './offer-watch.ts';
+import type { Connection } from '../connect/connection.ts';
+import type { OfferWatch } from './offer-watch.ts';
 
 /** Most resources that are followed at one server. */
 const MAX_URIS = 10_000;

@@ -3,7 +3,7 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { type Readable, type Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { resolveCommand } from './command.ts';
 import { detectContainment, type Containment, type Enclosure } from './containment.ts';

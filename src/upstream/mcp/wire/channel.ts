@@ -1,10 +1,10 @@
 // One JSON-RPC channel that every caller of a server shares: ids and progress tokens are the gateway's own.
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
-import { type JsonObject } from '../../../core/json.ts';
+import type { JsonObject } from '../../../core/json.ts';
 import { Slots } from '../../../core/slots.ts';
 import { notificationText, requestText, type ResponseFrame } from '../../../protocol/mcp/frames.ts';
-import { type DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
-import { type Deadlines } from './deadlines.ts';
+import type { DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
+import type { Deadlines } from './deadlines.ts';
 import { readDropped } from './dropped-answer.ts';
 import { brokenAnswerId, readInbound } from './inbound.ts';
 import { Pending } from './pending.ts';

@@ -1,5 +1,5 @@
 // Whose answer a line was that is too long to be kept: read from its two ends, and only where they leave no doubt.
-import { type DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
+import type { DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
 
 /** `answer` with the request that it answered; `other` for what is no answer at all; `unknown` where the ends do not say. */
 export type DroppedKind =

@@ -1,11 +1,11 @@
 // One request over Streamable HTTP: its POST, and the GETs that go on reading its answer where the server closed the stream before it.
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { notificationText, requestText, type ResponseFrame } from '../../../protocol/mcp/frames.ts';
-import { type Deadline, type Deadlines } from './deadlines.ts';
-import { type HttpEndpoint } from './http-endpoint.ts';
+import type { Deadline, Deadlines } from './deadlines.ts';
+import type { HttpEndpoint } from './http-endpoint.ts';
 import { concludesNothing, isSessionUnknown, transportError } from './http-errors.ts';
-import { type ExchangeHandlers, type HttpExchange, type ResponseHeaders } from './http-exchange.ts';
-import { type HttpSession } from './http-session.ts';
+import type { ExchangeHandlers, HttpExchange, ResponseHeaders } from './http-exchange.ts';
+import type { HttpSession } from './http-session.ts';
 import { Pending } from './pending.ts';
 import { StreamCursor } from './stream-cursor.ts';
 import { HttpRejection, SessionLost, type Timeouts, type WireRequest } from './wire.ts';

@@ -1,7 +1,7 @@
 // Sending HTTP requests to one server: its URL, its credentials, and what is open of them.
-import { type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { GatewayError } from '../../../core/errors.ts';
-import { type Secret } from '../../../core/secret.ts';
+import type { Secret } from '../../../core/secret.ts';
 import { Slots } from '../../../core/slots.ts';
 import { transportError } from './http-errors.ts';
 import { type ExchangeHandlers, HttpExchange } from './http-exchange.ts';

@@ -1,11 +1,11 @@
 // One HTTP request to a server, from headers to the messages in its body or stream.
-import { type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { GrowingBytes } from '../../../core/growing-bytes.ts';
-import { type ResponseFrame } from '../../../protocol/mcp/frames.ts';
+import type { ResponseFrame } from '../../../protocol/mcp/frames.ts';
 import { type SseEvent, SseReader } from '../../../protocol/mcp/sse.ts';
 import { readInbound } from './inbound.ts';
-import { type Turns } from './turns.ts';
+import type { Turns } from './turns.ts';
 import { HttpRejection } from './wire.ts';
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;

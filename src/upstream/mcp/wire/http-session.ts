@@ -2,9 +2,9 @@
 import { encodeHeaderValue } from '../../../protocol/mcp/header-values.ts';
 import { NAMED_METHODS } from '../../../protocol/mcp/methods.ts';
 import { MODERN_VERSION } from '../../../protocol/mcp/versions.ts';
-import { type HttpEndpoint } from './http-endpoint.ts';
-import { type ResponseHeaders } from './http-exchange.ts';
-import { type WireRequest } from './wire.ts';
+import type { HttpEndpoint } from './http-endpoint.ts';
+import type { ResponseHeaders } from './http-exchange.ts';
+import type { WireRequest } from './wire.ts';
 
 type Headers = Record<string, string>;
 

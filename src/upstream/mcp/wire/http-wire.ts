@@ -1,9 +1,9 @@
 // JSON-RPC over Streamable HTTP, both eras: each request is a POST of its own.
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
-import { type JsonObject } from '../../../core/json.ts';
+import type { JsonObject } from '../../../core/json.ts';
 import { Slots } from '../../../core/slots.ts';
 import { type Frame, notificationText } from '../../../protocol/mcp/frames.ts';
-import { type Deadlines } from './deadlines.ts';
+import type { Deadlines } from './deadlines.ts';
 import { type CallWire, HttpCall } from './http-call.ts';
 import { HttpEndpoint, type HttpEndpointOptions } from './http-endpoint.ts';
 import { HttpSession } from './http-session.ts';

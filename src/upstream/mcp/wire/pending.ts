@@ -1,6 +1,6 @@
 // One request that waits for its answer: settled exactly once, whoever comes first of answer, caller, clock and channel.
 import { GatewayError } from '../../../core/errors.ts';
-import { type JsonObject } from '../../../core/json.ts';
+import type { JsonObject } from '../../../core/json.ts';
 import { withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
 import { type Deadline, type Deadlines, timedOut } from './deadlines.ts';
 import { RateLimit } from './rate-limit.ts';

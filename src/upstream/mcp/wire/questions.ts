@@ -1,13 +1,13 @@
 // What a server asks while it works: open until it is answered, withdrawn, or of no use to anybody any more.
 import { Cancellation } from '../../../core/cancellation.ts';
 import { type ErrorCode, ERRORS, GatewayError, reasonOf, toGatewayError } from '../../../core/errors.ts';
-import { type JsonValue } from '../../../core/json.ts';
-import { type RpcError } from '../../../core/reply.ts';
+import type { JsonValue } from '../../../core/json.ts';
+import type { RpcError } from '../../../core/reply.ts';
 import { errorText, type RequestFrame, type RequestId, resultText } from '../../../protocol/mcp/frames.ts';
 import { withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
 import { relatedTaskOf } from '../../../protocol/mcp/tasks.ts';
-import { type Pending } from './pending.ts';
-import { type WireEvents } from './wire.ts';
+import type { Pending } from './pending.ts';
+import type { WireEvents } from './wire.ts';
 
 export interface QuestionsOptions {
   readonly events: Pick<WireEvents, 'question' | 'noise'>;

@@ -1,13 +1,13 @@
 // JSON-RPC over HTTP+SSE (2024-11-05 transports, HTTP with SSE): one stream for all that comes, and a POST for each message that goes.
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
-import { type JsonObject } from '../../../core/json.ts';
-import { type SseEvent } from '../../../protocol/mcp/sse.ts';
+import type { JsonObject } from '../../../core/json.ts';
+import type { SseEvent } from '../../../protocol/mcp/sse.ts';
 import { Channel } from './channel.ts';
 import { type Deadline, timedOut } from './deadlines.ts';
 import { HttpEndpoint } from './http-endpoint.ts';
 import { isSessionUnknown, transportError } from './http-errors.ts';
-import { type HttpExchange, type ResponseHeaders } from './http-exchange.ts';
-import { type HttpWireOptions } from './http-wire.ts';
+import type { HttpExchange, ResponseHeaders } from './http-exchange.ts';
+import type { HttpWireOptions } from './http-wire.ts';
 import { closed, FLUSH_MS, HttpRejection, SessionLost, type Wire, type WireReply, type WireRequest } from './wire.ts';
 
 /** The stream to one server, which is its session, and the address that it gave for messages. */

@@ -1,9 +1,9 @@
 // The stream of a legacy Streamable HTTP session that belongs to no request: list changes and the like.
 import { STABLE_MS } from '../connect/backoff.ts';
-import { type HttpEndpoint } from './http-endpoint.ts';
+import type { HttpEndpoint } from './http-endpoint.ts';
 import { concludesNothing, isSessionUnknown } from './http-errors.ts';
-import { type ExchangeHandlers, type HttpExchange } from './http-exchange.ts';
-import { type HttpSession } from './http-session.ts';
+import type { ExchangeHandlers, HttpExchange } from './http-exchange.ts';
+import type { HttpSession } from './http-session.ts';
 import { StreamCursor } from './stream-cursor.ts';
 import { HttpRejection } from './wire.ts';
 

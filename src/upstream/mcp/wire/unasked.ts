@@ -1,12 +1,12 @@
 // What a server sends without being asked: whose it is, and how much of it is let through.
-import { type JsonObject, type JsonValue } from '../../../core/json.ts';
+import type { JsonObject, JsonValue } from '../../../core/json.ts';
 import { type NotificationFrame, type RequestFrame, resultText } from '../../../protocol/mcp/frames.ts';
 import { META } from '../../../protocol/mcp/meta.ts';
 import { relatedTaskOf } from '../../../protocol/mcp/tasks.ts';
-import { type Pending } from './pending.ts';
+import type { Pending } from './pending.ts';
 import { type Asker, attribute, Questions } from './questions.ts';
 import { RateLimit } from './rate-limit.ts';
-import { type WireEvents } from './wire.ts';
+import type { WireEvents } from './wire.ts';
 
 export interface UnaskedOptions {
   readonly events: WireEvents;

@@ -1,10 +1,10 @@
 // The border between a transport and the protocol above it: one JSON-RPC channel to one server.
 import { GatewayError } from '../../../core/errors.ts';
-import { type Exchange, type Question, type QuestionAnswer } from '../../../core/exchange.ts';
-import { type Transport } from '../../../core/call.ts';
-import { type JsonObject } from '../../../core/json.ts';
-import { type RpcError } from '../../../core/reply.ts';
-import { type ResponseFrame } from '../../../protocol/mcp/frames.ts';
+import type { Exchange, Question, QuestionAnswer } from '../../../core/exchange.ts';
+import type { Transport } from '../../../core/call.ts';
+import type { JsonObject } from '../../../core/json.ts';
+import type { RpcError } from '../../../core/reply.ts';
+import type { ResponseFrame } from '../../../protocol/mcp/frames.ts';
 
 /** Time limits of a server in milliseconds. */
 export interface Timeouts {

@@ -1,11 +1,11 @@
 // Whose calls share an instance: what decides it, and what of a caller is declared to a server.
 import { expect, test } from 'vitest';
-import { type ClientSession } from '../../../../src/core/exchange.ts';
+import type { ClientSession } from '../../../../src/core/exchange.ts';
 import { Cancellation } from '../../../../src/core/cancellation.ts';
-import { type ServerConfig } from '../../../../src/config/config.ts';
+import type { ServerConfig } from '../../../../src/config/config.ts';
 import { type CallerFacts, declarable, ownerKeys, ownerOf } from '../../../../src/upstream/mcp/instances/affinity.ts';
 import { Isolation } from '../../../../src/upstream/mcp/instances/isolation.ts';
-import { type LearnedTrait, type TraitStore } from '../../../../src/upstream/mcp/instances/trait-store.ts';
+import type { LearnedTrait, TraitStore } from '../../../../src/upstream/mcp/instances/trait-store.ts';
 
 function isolationOf(isolation: ServerConfig['isolation'], known: LearnedTrait[] = []) {
   const store = {

@@ -1,8 +1,8 @@
 // The process that is started ahead of its owner, when it does not stay.
 import { EventEmitter, once } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
-import { type ServerConfig } from '../../../../src/config/config.ts';
-import { type JsonObject } from '../../../../src/core/json.ts';
+import type { ServerConfig } from '../../../../src/config/config.ts';
+import type { JsonObject } from '../../../../src/core/json.ts';
 import { Spare } from '../../../../src/upstream/mcp/instances/spare.ts';
 import { Deadlines } from '../../../../src/upstream/mcp/wire/deadlines.ts';
 import { TIMEOUTS } from '../peers.ts';

@@ -1,7 +1,7 @@
 // News of an offer that never end: read ever less often, and the last of them is never missed.
 import { EventEmitter, once } from 'node:events';
 import { expect, test } from 'vitest';
-import { type Connection } from '../../../../src/upstream/mcp/connect/connection.ts';
+import type { Connection } from '../../../../src/upstream/mcp/connect/connection.ts';
 import { OfferWatch } from '../../../../src/upstream/mcp/offer/offer-watch.ts';
 
 const legacy = { era: 'legacy' } as unknown as Connection;

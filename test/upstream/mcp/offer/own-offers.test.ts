@@ -1,7 +1,7 @@
 // What single owners are offered, and when that is news.
 import { expect, test } from 'vitest';
 import { EMPTY_OFFER, type ServerOffer } from '../../../../src/catalog/offer.ts';
-import { type OfferKind } from '../../../../src/core/call.ts';
+import type { OfferKind } from '../../../../src/core/call.ts';
 import { OwnOffers } from '../../../../src/upstream/mcp/offer/own-offers.ts';
 
 const offering = (...tools: string[]): ServerOffer => ({

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { Cancellation } from '../../../../src/core/cancellation.ts';
 import { GatewayError } from '../../../../src/core/errors.ts';
-import { type JsonObject } from '../../../../src/core/json.ts';
+import type { JsonObject } from '../../../../src/core/json.ts';
 import { type Live, ResourceSubscriptions } from '../../../../src/upstream/mcp/offer/resource-subscriptions.ts';
 
 const ONE = { uri: 'x:///a', holder: 'one' };

@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Cancellation } from '../../../../src/core/cancellation.ts';
-import { type Exchange } from '../../../../src/core/exchange.ts';
-import { type JsonObject } from '../../../../src/core/json.ts';
+import type { Exchange } from '../../../../src/core/exchange.ts';
+import type { JsonObject } from '../../../../src/core/json.ts';
 import { OpenRequests } from '../../../../src/downstream/mcp/open-requests.ts';
 import { Channel } from '../../../../src/upstream/mcp/wire/channel.ts';
 import { Deadlines } from '../../../../src/upstream/mcp/wire/deadlines.ts';

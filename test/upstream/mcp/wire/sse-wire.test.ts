@@ -2,7 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { Secret } from '../../../../src/core/secret.ts';
 import { SseWire } from '../../../../src/upstream/mcp/wire/sse-wire.ts';
-import { type Timeouts } from '../../../../src/upstream/mcp/wire/wire.ts';
+import type { Timeouts } from '../../../../src/upstream/mcp/wire/wire.ts';
 import { call, caller, httpOptions, type Message, peer, Report, Seen, stream, type Visit, web } from '../peers.ts';
 
 /** A wire to a server whose GET is answered as told; POSTs are taken unless told otherwise. */

@@ -1,0 +1,14 @@
+// Becoming the owner of a state directory without listening on an address, for commands that find no gateway.
+import type { Invocation } from './options.ts';
+import { runGateway, type RunningGateway } from './run-gateway.ts';
+import { loadOrExit, openLog } from './setup.ts';
+
+/** Starts a gateway that listens on its control socket alone, and its servers. Throws StateError where another one owns the directory. */
+export async function own(invocation: Invocation, stateDirectory: string): Promise<RunningGateway> {
+  const { config, warnings } = loadOrExit(invocation);
+  const logger = await openLog(invocation, 'warn');
+  const running = await runGateway({ config, warnings, logger, env: invocation.env, stateDirectory });
+  running.announce('stdio');
+  running.gateway.start();
+  return running;
+}
