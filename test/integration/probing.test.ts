@@ -25,54 +25,58 @@ function eras(state: string): { server: string; era: string; learned_at: number 
   }
 }
 
-test('every kind of stdio server is met in its era, whatever it does with the probe, and is remembered', async () => {
-  const space = workspace({
-    mcpServers: {
-      modern: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'modern'),
-      legacy: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'legacy'),
-      dual: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'both'),
-      v1: fixture('sdk-v1-server.ts', '--transport', 'stdio'),
-      exits: moody('exits', '--unknown', 'exit'),
-      silent: moody('silent', '--unknown', 'silent'),
-      slow: moody('slow', '--era', 'dual', '--late', '2500'),
-    },
-  });
-  const before = Date.now();
-  const first = await startGateway({ space });
-  await first.attempted();
-  const found = await statusesOf(first);
-  const answers = await Promise.all(
-    found.map(({ name }) => callText(first.url, `${name}__echo`, { text: `hello ${name}` })),
-  );
-  await first.stop();
-  const again = await startGateway({ space });
-  await again.attempted();
-  const found2 = await statusesOf(again);
-  await again.stop();
-  const remembered = eras(space.state);
-  space.remove();
-
-  const expected = {
-    modern: 'modern',
-    legacy: 'legacy',
-    dual: 'modern',
-    v1: 'legacy',
-    exits: 'legacy',
-    silent: 'legacy',
-    slow: 'modern',
-  };
-  for (const all of [found, found2])
-    expect(Object.fromEntries(all.map(({ name, state, era }) => [name, `${state} ${era ?? ''}`]))).toEqual(
-      Object.fromEntries(Object.entries(expected).map(([name, era]) => [name, `ready ${era}`])),
+test.concurrent(
+  'every kind of stdio server is met in its era, whatever it does with the probe, and is remembered',
+  async () => {
+    const space = workspace({
+      mcpServers: {
+        modern: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'modern'),
+        legacy: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'legacy'),
+        dual: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'both'),
+        v1: fixture('sdk-v1-server.ts', '--transport', 'stdio'),
+        exits: moody('exits', '--unknown', 'exit'),
+        silent: moody('silent', '--unknown', 'silent'),
+        slow: moody('slow', '--era', 'dual', '--late', '2500'),
+      },
+    });
+    const before = Date.now();
+    const first = await startGateway({ space });
+    await first.attempted();
+    const found = await statusesOf(first);
+    const answers = await Promise.all(
+      found.map(({ name }) => callText(first.url, `${name}__echo`, { text: `hello ${name}` })),
     );
-  expect(answers).toEqual(found.map(({ name }) => `hello ${name}`));
-  expect(Object.fromEntries(remembered.map(({ server, era }) => [server, era]))).toEqual(expected);
-  for (const { learned_at } of remembered) expect(learned_at).toBeGreaterThanOrEqual(before);
-  // the probe cost a process, once: the second gateway knew
-  expect([starts('exits'), starts('silent'), starts('slow')]).toEqual([3, 2, 3]);
-}, 60_000);
+    await first.stop();
+    const again = await startGateway({ space });
+    await again.attempted();
+    const found2 = await statusesOf(again);
+    await again.stop();
+    const remembered = eras(space.state);
+    space.remove();
 
-test.each([401, 403, 429, 503])('HTTP %i concludes nothing about the era', async (status) => {
+    const expected = {
+      modern: 'modern',
+      legacy: 'legacy',
+      dual: 'modern',
+      v1: 'legacy',
+      exits: 'legacy',
+      silent: 'legacy',
+      slow: 'modern',
+    };
+    for (const all of [found, found2])
+      expect(Object.fromEntries(all.map(({ name, state, era }) => [name, `${state} ${era ?? ''}`]))).toEqual(
+        Object.fromEntries(Object.entries(expected).map(([name, era]) => [name, `ready ${era}`])),
+      );
+    expect(answers).toEqual(found.map(({ name }) => `hello ${name}`));
+    expect(Object.fromEntries(remembered.map(({ server, era }) => [server, era]))).toEqual(expected);
+    for (const { learned_at } of remembered) expect(learned_at).toBeGreaterThanOrEqual(before);
+    // the probe cost a process, once: the second gateway knew
+    expect([starts('exits'), starts('silent'), starts('slow')]).toEqual([3, 2, 3]);
+  },
+  60_000,
+);
+
+test.concurrent.each([401, 403, 429, 503])('HTTP %i concludes nothing about the era', async (status) => {
   let refusals = 2;
   const sessions = new Set<string>();
   const asModern = modern(
@@ -106,7 +110,7 @@ test.each([401, 403, 429, 503])('HTTP %i concludes nothing about the era', async
   expect(refused.lastError ?? '').toMatch(new RegExp(`HTTP ${status}|^$`));
 });
 
-test.each([
+test.concurrent.each([
   { times: 'once', refusals: 1, state: 'ready', lastError: '' },
   { times: 'always', refusals: Infinity, state: 'waiting', lastError: 'refuses 2026-07-28 and names it as what it' },
 ])(
@@ -138,7 +142,7 @@ test.each([
   },
 );
 
-test('HTTP silence concludes nothing either', async () => {
+test.concurrent('HTTP silence concludes nothing either', async () => {
   let silent = true;
   const script = modern(
     () => [tool('echo')],
@@ -164,7 +168,7 @@ test('HTTP silence concludes nothing either', async () => {
   expect(server.count('initialize')).toBe(0);
 });
 
-test('what is remembered of a server is asked again as soon as it fails', async () => {
+test.concurrent('what is remembered of a server is asked again as soon as it fails', async () => {
   const old = await startServer('sdk-server.ts', '--era', 'legacy');
   const port = new URL(old.url).port;
   const space = workspace({ mcpServers: { s: { url: old.url } } });
