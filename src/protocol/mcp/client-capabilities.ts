@@ -54,7 +54,9 @@ function made(flags: number): JsonObject {
   const has = (flag: number) => (flags & flag) !== 0;
   const { freeze } = Object;
   return freeze({
-    ...(has(ELICITATION) && { elicitation: freeze({ ...(has(FORM) && { form: {} }), ...(has(PAGES) && { url: {} }) }) }),
+    ...(has(ELICITATION) && {
+      elicitation: freeze({ ...(has(FORM) && { form: {} }), ...(has(PAGES) && { url: {} }) }),
+    }),
     ...(has(SAMPLING) && {
       sampling: freeze({ ...(has(TOOLS) && { tools: {} }), ...(has(CONTEXT) && { context: {} }) }),
     }),
