@@ -76,7 +76,12 @@ export function readModernMeta(params: JsonObject): ModernMeta {
     throw new GatewayError('invalid_params', `\`_meta["${META.logLevel}"]\` must be one of ${LOG_LEVELS.join(', ')}.`);
   }
   const client = readPeer(meta[META.clientInfo]);
-  return { version, capabilities: knownCapabilities(capabilities), ...(client && { client }), ...(level && { logLevel: level }) };
+  return {
+    version,
+    capabilities: knownCapabilities(capabilities),
+    ...(client && { client }),
+    ...(level && { logLevel: level }),
+  };
 }
 
 const missing = (key: string) =>
