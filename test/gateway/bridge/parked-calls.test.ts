@@ -4,6 +4,7 @@ import { Cancellation } from '../../../src/core/cancellation.ts';
 import type { Exchange } from '../../../src/core/exchange.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
 import type { Reply } from '../../../src/core/reply.ts';
+import { ParkedCall } from '../../../src/gateway/bridge/parked-call.ts';
 import {
   CAPABILITIES,
   TARGET,
@@ -285,4 +286,19 @@ test('a call that gives way to others is cancelled, and whoever comes back for i
   expect(server.wasCancelled()).toBe(true);
   const retry = caller({ requestState, inputResponses: { q1: YES } });
   for (let time = 0; time < 2; time++) await expect(replied(resume(retry))).rejects.toMatchObject(refused);
+});
+
+test('a question for which there is no room is refused to the server, and the others stay open', async () => {
+  let room = true;
+  const call = new ParkedCall(caller().call, { admits: () => room });
+  const ask = () => call.ask({ method: 'elicitation/create', params: FORM, signal: call.signal });
+  const [first] = [ask()];
+  const held = call.bytes;
+  room = false;
+
+  await expect(ask()).rejects.toMatchObject({ code: 'overloaded' });
+  expect([Object.keys(call.inputRequests()), call.bytes]).toEqual([['q1'], held]);
+  call.answer({ q1: YES });
+  expect(await first).toEqual({ result: YES });
+  expect(call.bytes).toBe(0);
 });
