@@ -268,7 +268,12 @@ const limits = z
     upstreamMessage: size(1024, 2 ** 30)
       .prefault('16MiB')
       .describe('Largest message of a server.'),
-    sessions: z.int().min(1).max(1_000_000).default(10_000).describe('Most client sessions at a time.'),
+    sessions: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(10_000)
+      .describe('Most client sessions at a time. Nobody has more of them than are free for others.'),
   })
   .prefault({})
   .describe('Bounds.');

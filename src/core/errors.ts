@@ -89,10 +89,12 @@ export const ERRORS = {
     caller('A valid bearer token is required. Tokens are configured under `auth.tokens`.'),
   ),
   cancelled: row(-33005, 200, caller('The caller cancelled the call.')),
-  too_many_sessions: row(
+  too_many_sessions: callRow(
     -33006,
     503,
-    gateway('Every session slot is taken. Close sessions with DELETE, or wait for idle ones to expire.'),
+    gateway(
+      'The caller has as many sessions in use as are free for others (`limits.sessions`). Close some with DELETE, or their streams.',
+    ),
   ),
   overloaded: callRow(-33007, 503, gateway('A bounded queue is full. Try again shortly.')),
   audit_unavailable: callRow(

@@ -43,6 +43,10 @@ export interface Exchange {
    * asked this, `cancelled` when the call ended or the question was withdrawn before there was an answer.
    */
   ask(question: Question): Promise<QuestionAnswer>;
+  /** Since when nobody waits for the call, because its questions are with a caller who may come back, in monotonic ms; else undefined. */
+  readonly unattendedSince?: number | undefined;
+  /** Ends a call that nobody waits for in favour of those that wait for its place; whoever comes back is told why. Absent where somebody always waits. */
+  giveWay?(why: string): void;
 }
 
 /** A legacy session, as something that a server's instance can belong to. */

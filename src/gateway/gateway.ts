@@ -11,6 +11,7 @@ import type { OfferKind, Peer } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Reply } from '../core/reply.ts';
+import { CallRoom } from '../quota/call-room.ts';
 import { CallLedger } from '../quota/count.ts';
 import type { LogLevel } from '../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
@@ -73,6 +74,7 @@ export class Gateway {
   private readonly parked: ParkedCalls;
   private readonly tasks: Tasks;
   private readonly ledger = new CallLedger();
+  private readonly room = new CallRoom();
   private readonly continuations: Continuations;
   private readonly inFlight = new InFlight();
   private readonly heartbeats = new Heartbeats();
@@ -184,6 +186,15 @@ export class Gateway {
   async call(request: CallRequest): Promise<Reply> {
     if (this.stopping.signal.aborted)
       throw new GatewayError('shutting_down', 'The gateway is stopping; try again when it is back.');
+    const held = this.room.enter(request);
+    try {
+      return await this.handle(request);
+    } finally {
+      this.room.leave(request.principal.id, held);
+    }
+  }
+
+  private async handle(request: CallRequest): Promise<Reply> {
     const { scope } = request;
     const view = this.view(scope, request);
     if (scope !== undefined) await this.requireDeclared(scope, request);
@@ -312,6 +323,7 @@ export class Gateway {
       stopping: this.stopping.signal,
       logger: this.logger,
       ledger: this.ledger,
+      room: this.room,
       goesOn: (call) => this.continuations.has(call),
       audit: this.storage.audit,
     });

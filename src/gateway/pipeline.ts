@@ -5,6 +5,7 @@ import type { Call } from '../core/call.ts';
 import { compose, type Handler } from '../core/stage.ts';
 import { authorizeStage, decideCall } from '../policy/authorize.ts';
 import type { Policy } from '../policy/policy.ts';
+import type { CallRoom } from '../quota/call-room.ts';
 import { type CallLedger, quotaStage } from '../quota/count.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { traceStage } from '../telemetry/trace.ts';
@@ -14,6 +15,7 @@ export interface PipelineParts {
   readonly audit: AuditLog;
   readonly policy: Policy;
   readonly ledger: CallLedger;
+  readonly room: CallRoom;
   /** Whether a call is a further round of one that was counted. */
   readonly goesOn: (call: Call) => boolean;
   readonly configHash: string;
@@ -21,13 +23,14 @@ export interface PipelineParts {
 }
 
 /** Builds the one way of a call, outermost stage first. Audit stands outside authorize and quota, so that a refusal is recorded too. */
-export function buildPipeline({ logger, audit, policy, ledger, goesOn, configHash, dispatch }: PipelineParts): Handler {
+export function buildPipeline(parts: PipelineParts): Handler {
+  const { logger, audit, policy, configHash, dispatch } = parts;
   return compose(
     [
       /* trace     */ traceStage(logger),
       /* audit     */ auditStage(audit, { decide: (call) => decideCall(policy, call), configHash }),
       /* authorize */ authorizeStage(policy),
-      /* quota     */ quotaStage(ledger, goesOn),
+      /* quota     */ quotaStage(parts),
     ],
     /* dispatch  */ dispatch,
   );

@@ -1,6 +1,7 @@
-// The stage that counts calls by principal and server; limits come to stand on the same counts.
+// The stage that counts calls by principal and server, where there is room for them; limits come to stand on the same counts.
 import type { Call } from '../core/call.ts';
 import type { Stage } from '../core/stage.ts';
+import type { CallRoom } from './call-room.ts';
 
 /** Most distinct (principal, server) pairs that are counted apart; the rest share one line. */
 const MAX_BUCKETS = 10_000;
@@ -35,9 +36,17 @@ export class CallLedger {
   }
 }
 
-/** Counts every call that authorization let through, before it is dispatched; `goesOn` tells of one that was counted before. */
-export function quotaStage(ledger: CallLedger, goesOn: (call: Call) => boolean): Stage {
+export interface QuotaStageOptions {
+  readonly ledger: CallLedger;
+  readonly room: Pick<CallRoom, 'require'>;
+  /** Tells of a call that was counted before. */
+  readonly goesOn: (call: Call) => boolean;
+}
+
+/** Counts every call that authorization let through and that there is room for, before it is dispatched. */
+export function quotaStage({ ledger, room, goesOn }: QuotaStageOptions): Stage {
   return (call, next) => {
+    room.require(call.principal.id);
     if (!goesOn(call)) ledger.add(call.principal.id, call.target?.server ?? '');
     return next(call);
   };

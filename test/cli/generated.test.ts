@@ -99,6 +99,7 @@ test('what refuses a request of a legacy session, and not its HTTP exchange, is 
     'method_not_found',
     'header_mismatch',
     'unsupported_version',
+    'too_many_sessions',
     'overloaded',
     'audit_unavailable',
     'shutting_down',

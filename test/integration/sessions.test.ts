@@ -15,6 +15,7 @@ import {
   send,
   stream,
 } from './harness/raw.ts';
+import { SessionClient } from './harness/session-client.ts';
 
 let gateway: RunningGateway;
 
@@ -169,32 +170,36 @@ describe('The end of a session', () => {
     await send(gateway.origin, staying.delete());
   });
 
-  test('makes room: no more than limits.sessions at a time, and the refusal says so', async () => {
-    const opened: LegacySession[] = [];
-    let refused: Answer | undefined;
-    while (!refused) {
-      const answer = await post(initialize());
-      const id = answer.headers['mcp-session-id'];
-      if (typeof id === 'string')
-        opened.push({
-          delete: () => ({ method: 'DELETE', headers: { 'Mcp-Session-Id': id } }),
-        } as unknown as LegacySession);
-      else refused = answer;
-    }
-    const [first] = opened;
-    if (first) await send(gateway.origin, first.delete());
+  test('makes room: where a caller has as many as are free, the one that it left unused for longest ends', async () => {
+    const ids: string[] = [];
+    const open = async () => ids.push(String((await post(initialize())).headers['mcp-session-id']));
+    const named = (id: string) => ({ 'Mcp-Session-Id': id });
+    const ping = (id: string) =>
+      post(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' }), named(id)).then(({ status }) => status);
+    for (let count = 0; count < 30; count++) await open();
+    const [first = '', second = ''] = ids;
+    expect(await ping(first)).toBe(200);
+    await open();
+
+    expect(new Set(ids).size).toBe(31);
+    expect([await ping(first), await ping(second), await ping(ids.at(-1) ?? '')]).toEqual([200, 404, 200]);
+    for (const id of ids) await send(gateway.origin, { method: 'DELETE', headers: named(id) });
+  });
+
+  test('makes room: sessions that are listened to stay, and one more is refused, which says so', async () => {
+    const clients: SessionClient[] = [];
+    for (let count = 0; count < 30; count++) clients.push(await SessionClient.open(gateway.origin));
+    const refused = await post(initialize());
+    await clients[0]?.end();
     const again = await post(initialize());
 
-    expect(opened.length).toBeLessThanOrEqual(60);
-    expect(refused.status).toBe(503);
+    expect(verdict(refused)).toEqual([200, -33006]);
     expect(errorOf(refused).message).toContain('limits.sessions');
-    expect(again.status).toBe(200);
+    expect(again.headers['mcp-session-id']).toBeTypeOf('string');
     expect((await send(gateway.origin, modern('tools/list'))).status).toBe(200);
-    await send(gateway.origin, {
-      method: 'DELETE',
-      headers: { 'Mcp-Session-Id': String(again.headers['mcp-session-id']) },
-    });
-    for (const one of opened.slice(1)) await send(gateway.origin, one.delete());
+    const id = String(again.headers['mcp-session-id']);
+    await send(gateway.origin, { method: 'DELETE', headers: { 'Mcp-Session-Id': id } });
+    for (const client of clients.slice(1)) await client.end();
   });
 });
 

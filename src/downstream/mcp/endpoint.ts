@@ -143,7 +143,7 @@ export class McpEndpoint {
     if (frame.kind === 'request' && frame.method === 'initialize') {
       const { options, answer } = agree(this.gateway, frame, caller);
       const { limits } = this;
-      const { id } = this.sessions.open(() => new Session({ ...options, limits }));
+      const { id } = this.sessions.open(caller.principal, () => new Session({ ...options, limits }));
       const named = { ...headers, [SESSION_HEADER]: id };
       new HttpResponse(response, { headers: named, limits, streams: false }).end(answer);
       return;

@@ -5,6 +5,7 @@ import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import { type Frame, type RequestFrame, resultText } from '../../protocol/mcp/frames.ts';
+import { knownCapabilities } from '../../protocol/mcp/client-capabilities.ts';
 import { isLogLevel, LOG_LEVELS, progressTokenOf, readPeer } from '../../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
 import { negotiateLegacy } from '../../protocol/mcp/versions.ts';
@@ -40,7 +41,7 @@ export function agree(
   if (declared.instructions !== undefined) result.instructions = declared.instructions;
   const client = readPeer(clientInfo);
   return {
-    options: { gateway, caller, version, client, capabilities },
+    options: { gateway, caller, version, client, capabilities: knownCapabilities(capabilities) },
     answer: { text: resultText(frame.id, JSON.stringify(result)), status: 200 },
   };
 }

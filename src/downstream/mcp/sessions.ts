@@ -1,6 +1,7 @@
 // The table of legacy sessions over HTTP: bounded, each belonging to one principal and one endpoint, idle ones expire.
 import { randomBytes } from 'node:crypto';
 import { GatewayError } from '../../core/errors.ts';
+import type { Principal } from '../../core/principal.ts';
 import type { Caller } from './caller.ts';
 import type { EndpointLimits } from './limits.ts';
 
@@ -25,6 +26,8 @@ const FOREIGN = 'The session belongs to another principal, or to another endpoin
 
 export class Sessions {
   private readonly sessions = new Map<string, HeldSession>();
+  /** How many each principal has. */
+  private readonly shares = new Map<string, number>();
   private readonly most: number;
   private readonly limits: EndpointLimits;
   private readonly onRefused: (caller: Caller, reason: string) => void;
@@ -42,15 +45,18 @@ export class Sessions {
     this.sweeper = setInterval(() => this.sweep(), limits.sweepMs).unref();
   }
 
-  /** Opens a session; the id is the secret that names it. Throws `too_many_sessions` before it makes one. */
-  open<S extends HeldSession>(make: () => S): { id: string; session: S } {
-    if (this.sessions.size >= this.most) this.sweep();
-    if (this.sessions.size >= this.most)
-      throw new GatewayError('too_many_sessions', `All ${this.most} sessions are in use (limits.sessions).`);
+  /**
+   * Opens a session of a principal; the id is the secret that names it. A principal may have no more than are free for others: the one
+   * of its own that was unused for longest makes way. Throws `too_many_sessions` before it makes one.
+   */
+  open<S extends HeldSession>({ id: principal }: Principal, make: () => S): { id: string; session: S } {
+    if (!this.hasRoom(principal)) this.sweep();
+    if (!this.hasRoom(principal)) this.makeRoom(principal);
     const id = randomBytes(24).toString('base64url');
     const session = make();
     session.lastUsed = this.limits.now();
     this.sessions.set(id, session);
+    this.shares.set(principal, this.shareOf(principal) + 1);
     return { id, session };
   }
 
@@ -73,14 +79,40 @@ export class Sessions {
   }
 
   end(id: string): void {
-    this.sessions.get(id)?.end();
+    const session = this.sessions.get(id);
+    if (!session) return;
     this.sessions.delete(id);
+    const { id: principal } = session.caller.principal;
+    const left = this.shareOf(principal) - 1;
+    if (left > 0) this.shares.set(principal, left);
+    else this.shares.delete(principal);
+    session.end();
   }
 
   close(): void {
     clearInterval(this.sweeper);
-    for (const session of this.sessions.values()) session.end();
-    this.sessions.clear();
+    for (const id of [...this.sessions.keys()]) this.end(id);
+  }
+
+  private shareOf(principal: string): number {
+    return this.shares.get(principal) ?? 0;
+  }
+
+  private hasRoom(principal: string): boolean {
+    return this.shareOf(principal) < this.most - this.sessions.size;
+  }
+
+  private makeRoom(principal: string): void {
+    let oldest: string | undefined;
+    let since = Infinity;
+    for (const [id, { caller, busy, lastUsed }] of this.sessions)
+      if (caller.principal.id === principal && !busy && lastUsed < since) [oldest, since] = [id, lastUsed];
+    if (oldest === undefined)
+      throw new GatewayError(
+        'too_many_sessions',
+        `Of ${this.most} sessions (limits.sessions) ${this.sessions.size} are in use, ${this.shareOf(principal)} of them by this caller, who may have no more than are free.`,
+      );
+    this.end(oldest);
   }
 
   private isIdle({ busy, lastUsed }: HeldSession): boolean {

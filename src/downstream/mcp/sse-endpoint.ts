@@ -47,7 +47,7 @@ export class SseEndpoint {
       throw new GatewayError('method_not_allowed', 'GET opens an event stream; send `Accept: text/event-stream`.');
     if (!this.gateway.declare(caller.scope, NEWEST_LEGACY))
       throw new GatewayError('not_found', `There is no server named "${caller.scope ?? ''}" here.`);
-    const { id } = sessions.open(() => {
+    const { id } = sessions.open(caller.principal, () => {
       const connection = new EventConnection(response, { headers, limits });
       const channel = new SseChannel(this.gateway, { caller, connection });
       connection.onClose(() => sessions.end(id));

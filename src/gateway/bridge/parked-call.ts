@@ -5,8 +5,17 @@ import { GatewayError } from '../../core/errors.ts';
 import type { Exchange, Question, QuestionAnswer } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
-import { INPUT_KEY, missingCapability, paramsFor, whyNotAsked } from '../../protocol/mcp/questions.ts';
+import { weightOf } from '../../core/weight.ts';
+import {
+  type Askable,
+  INPUT_KEY,
+  isAnswer,
+  missingCapability,
+  paramsFor,
+  whyNotAsked,
+} from '../../protocol/mcp/questions.ts';
 import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
+import { KeptReply } from './kept-reply.ts';
 
 /** Questions within this time form one round (wire.md, Questions 4). */
 const GATHER_MS = 20;
@@ -21,8 +30,14 @@ interface Attached {
 
 interface OpenQuestion {
   readonly method: string;
+  /** As the server asked. */
+  readonly asked: JsonObject;
+  /** As the caller is asked. */
   readonly params: JsonObject;
+  /** What it takes in memory, in bytes. */
+  readonly weight: number;
   readonly answer: (result: JsonObject) => void;
+  readonly refuse: (why: GatewayError) => void;
 }
 
 /** What the caller sees next: the end of the call, or questions. */
@@ -38,15 +53,19 @@ export interface ParkedCallOptions {
   readonly uniqueKeys?: boolean;
   /** Whether the server is asked for progress though this caller does not want it: one who retries may (wire.md, Questions 5). */
   readonly wantsProgress?: boolean;
+  /** Whether there is room for what the call holds with one more question. */
+  readonly admits?: () => boolean;
 }
 
 /** The exchange that the server sees; whoever retries the call takes the place of the caller before. */
 export class ParkedCall implements Exchange {
-  readonly capabilities: JsonObject;
+  /** Those of the latest caller. */
+  capabilities: JsonObject;
   readonly wantsProgress: boolean;
   readonly logLevel: string | undefined;
-  /** How the call ended; undefined while it runs. */
-  outcome: Outcome | undefined;
+  /** Since when its questions are with a caller who has not come back, in monotonic ms. */
+  unattendedSince: number | undefined;
+  hasEnded = false;
   /** Capabilities that the caller would have needed to be asked what the server wanted to ask. */
   lacking: JsonObject | undefined;
   private readonly cancellation = new Cancellation();
@@ -59,10 +78,14 @@ export class ParkedCall implements Exchange {
   private gathering: NodeJS.Timeout | undefined;
   private named = 0;
   private readonly asked: (() => void) | undefined;
+  private readonly admits: () => boolean;
   private readonly usedKeys: Set<string> | undefined;
+  private result: Outcome | KeptReply | undefined;
+  private displaced: GatewayError | undefined;
 
   constructor({ exchange, params }: Pick<Call, 'exchange' | 'params'>, options: ParkedCallOptions = {}) {
     this.asked = options.asked;
+    this.admits = options.admits ?? (() => true);
     if (options.uniqueKeys === true) this.usedKeys = new Set();
     this.capabilities = exchange.capabilities;
     this.wantsProgress = exchange.wantsProgress || options.wantsProgress === true;
@@ -72,6 +95,28 @@ export class ParkedCall implements Exchange {
 
   get signal(): Cancellation {
     return this.cancellation;
+  }
+
+  /** How the call ended; undefined while it runs, and once that was let go of. */
+  get outcome(): Outcome | undefined {
+    return this.result instanceof KeptReply ? { reply: this.result.open() } : this.result;
+  }
+
+  /** What its open questions and its outcome, if that is kept, take in memory, in bytes. */
+  get bytes(): number {
+    let bytes = this.result instanceof KeptReply ? this.result.bytes : 0;
+    for (const { weight } of this.open.values()) bytes += weight;
+    return bytes;
+  }
+
+  /** Nobody is there to take what came of it: it is kept until somebody comes. A failure needs no keeping: it is small. */
+  keepOutcome(): void {
+    if (this.result && 'reply' in this.result) this.result = new KeptReply(this.result.reply);
+  }
+
+  /** What came of it was taken. */
+  letGoOfOutcome(): void {
+    this.result = undefined;
   }
 
   /** Runs the call; its end is told as a turn, however it comes. */
@@ -89,6 +134,8 @@ export class ParkedCall implements Exchange {
 
   /** Adds a caller, who hears of the call from now on; the call is cancelled when the last one leaves. */
   attach(exchange: Exchange): void {
+    this.capabilities = exchange.capabilities;
+    this.unattendedSince = undefined;
     const attached: Attached = { exchange, stopHearing: undefined };
     this.callers.push(attached);
     attached.stopHearing = exchange.signal.onAbort(() => {
@@ -101,11 +148,29 @@ export class ParkedCall implements Exchange {
   detach(): void {
     for (const { stopHearing } of this.callers) stopHearing?.();
     this.callers = [];
+    this.unattendedSince = performance.now();
+  }
+
+  /** Somebody comes back with answers; what is open and cannot be asked of this caller is refused to the server (wire.md, Questions 5 and 6). */
+  resume(exchange: Exchange, responses: JsonObject): void {
+    this.attach(exchange);
+    this.answer(responses);
+    for (const [key, { method, asked, refuse }] of [...this.open]) {
+      const refusal = this.refusalOf(method, asked);
+      if (!refusal) continue;
+      this.open.delete(key);
+      refuse(refusal);
+    }
+  }
+
+  giveWay(why: string): void {
+    this.displaced = new GatewayError('overloaded', why);
+    this.cancellation.abort();
   }
 
   /** Waits for the end of the call, or for questions. */
   async next(): Promise<Turn> {
-    if (this.outcome) return 'ended';
+    if (this.hasEnded) return 'ended';
     if (this.open.size > 0) this.gather();
     return this.turn.promise;
   }
@@ -121,7 +186,10 @@ export class ParkedCall implements Exchange {
   answer(responses: JsonObject): void {
     for (const [key, { method, answer }] of [...this.open]) {
       const response = responses[key];
-      if (Object.hasOwn(responses, key) && isObject(response) && isAnswer(method, response)) answer(response);
+      if (Object.hasOwn(responses, key) && isObject(response) && isAnswer(method, response)) {
+        this.open.delete(key);
+        answer(response);
+      }
     }
   }
 
@@ -142,12 +210,8 @@ export class ParkedCall implements Exchange {
   }
 
   async ask({ method, params, signal }: Question): Promise<QuestionAnswer> {
-    const askable = { capabilities: this.capabilities, version: MODERN_VERSION };
-    const refusal = whyNotAsked(method, params, askable);
-    if (refusal !== undefined) {
-      this.lacking = joined(this.lacking, missingCapability(method, params));
-      throw new GatewayError('question_undeclared', `The client cannot be asked this: ${refusal}.`);
-    }
+    const refusal = this.refusalOf(method, params);
+    if (refusal) throw refusal;
     const key = this.keyOf(params);
     const early = this.early.get(key);
     this.early.delete(key);
@@ -157,18 +221,36 @@ export class ParkedCall implements Exchange {
     if (signal.aborted) throw withdrawn();
     const { promise, resolve, reject } = Promise.withResolvers<QuestionAnswer>();
     const stop = signal.onAbort(() => reject(withdrawn()));
-    this.open.set(key, {
+    const question = {
       method,
-      params: paramsFor(method, params, askable),
-      answer: (result) => resolve({ result }),
-    });
-    this.gather();
+      asked: params,
+      params: paramsFor(method, params, this.askable),
+      weight: weightOf(params),
+      answer: (result: JsonObject) => resolve({ result }),
+      refuse: reject,
+    };
+    this.open.set(key, question);
     try {
+      if (!this.admits())
+        throw new GatewayError('overloaded', 'There is no room for a question of this size with those that are open.');
+      this.gather();
       return await promise;
     } finally {
-      this.open.delete(key);
+      if (this.open.get(key) === question) this.open.delete(key);
       stop();
     }
+  }
+
+  private get askable(): Askable {
+    return { capabilities: this.capabilities, version: MODERN_VERSION };
+  }
+
+  /** Why the caller cannot be asked this; remembers what it would have had to declare. */
+  private refusalOf(method: string, params: JsonObject): GatewayError | undefined {
+    const why = whyNotAsked(method, params, this.askable);
+    if (why === undefined) return undefined;
+    this.lacking = joined(this.lacking, missingCapability(method, params));
+    return new GatewayError('question_undeclared', `The client cannot be asked this: ${why}.`);
   }
 
   /** The server's own name for the question, or the next of ours. */
@@ -192,7 +274,8 @@ export class ParkedCall implements Exchange {
   }
 
   private end(outcome: Outcome): void {
-    this.outcome = outcome;
+    this.hasEnded = true;
+    this.result = this.displaced ? { failure: this.displaced } : outcome;
     clearTimeout(this.gathering);
     this.detach();
     this.turn.resolve('ended');
@@ -210,17 +293,4 @@ export function joined(some: JsonObject = {}, more: JsonObject): JsonObject {
 
 function withdrawn(): GatewayError {
   return new GatewayError('cancelled', 'The question was withdrawn.');
-}
-
-const ACTIONS: ReadonlySet<unknown> = new Set(['accept', 'decline', 'cancel']);
-
-/** Whether a response has the shape that answers the question. */
-function isAnswer(method: string, response: JsonObject): boolean {
-  if (method === 'elicitation/create')
-    return ACTIONS.has(response.action) && (response.content === undefined || isObject(response.content));
-  if (method === 'roots/list')
-    return (
-      Array.isArray(response.roots) && response.roots.every((root) => isObject(root) && typeof root.uri === 'string')
-    );
-  return typeof response.role === 'string' && response.content !== undefined;
 }

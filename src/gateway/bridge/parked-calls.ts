@@ -1,38 +1,40 @@
 // Calls of modern clients at legacy servers, while their questions are with the client (wire.md, Questions 2 to 6).
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Call, Target } from '../../core/call.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Exchange } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
+import { weightOf } from '../../core/weight.ts';
+import { AnsweredRound } from './answered-round.ts';
 import { type Outcome, ParkedCall } from './parked-call.ts';
-import { canonical, INPUT_REQUIRED, type RequestState, type RequestStates, staleState } from './request-state.ts';
+import { INPUT_REQUIRED, type RequestState, type RequestStates, staleState } from './request-state.ts';
 
 /** How long a question may be with the client, and how long an outcome is kept for whoever asks again. */
 const PARKED_MS = 10 * 60_000;
 /** Most calls that are parked, in all and of one principal. */
 const MAX_PARKED = 1_000;
 const MAX_PER_PRINCIPAL = 100;
-/** Most that questions and kept outcomes of parked calls are together, in bytes. */
+/**
+ * Most that parked calls take in memory together, in bytes: their arguments, their questions, what is kept of their rounds. Nobody's may
+ * take more than is free for others.
+ */
 const MAX_BYTES = 256 * 1024 * 1024;
 /** Rounds of one call whose answers are remembered; a client that lost a stream comes back for the last of them. */
 const MAX_SPENT = 10;
-
-/** A round that was answered: the same answers get the same reply. */
-interface Spent {
-  readonly digest: string;
-  readonly reply: Promise<Reply>;
-}
 
 interface Parked {
   readonly key: string;
   readonly principal: string;
   readonly call: ParkedCall;
-  readonly spent: Map<number, Spent>;
-  /** Sizes of the questions of the last rounds, which its remembered replies hold. */
-  readonly asked: number[];
+  /** The rounds that were answered, by number. */
+  readonly rounds: Map<number, AnsweredRound>;
+  /** What the request takes in memory, in bytes. */
+  request: number;
   round: number;
+  /** Whoever waits for what comes next. */
+  waiting: number;
   expiry: NodeJS.Timeout | undefined;
 }
 
@@ -42,18 +44,22 @@ export interface ParkedCallsOptions {
   readonly mayAsk: (server: string) => boolean;
   /** Aborted when the gateway stops. */
   readonly stopping: CancelSignal;
+  /** In the place of `MAX_BYTES`. */
+  readonly maxBytes?: number;
 }
 
 export class ParkedCalls {
   private readonly states: RequestStates;
   private readonly mayAsk: (server: string) => boolean;
   private readonly stopping: CancelSignal;
+  private readonly maxBytes: number;
   private readonly parked = new Map<string, Parked>();
 
-  constructor({ states, mayAsk, stopping }: ParkedCallsOptions) {
+  constructor({ states, mayAsk, stopping, maxBytes = MAX_BYTES }: ParkedCallsOptions) {
     this.states = states;
     this.mayAsk = mayAsk;
     this.stopping = stopping;
+    this.maxBytes = maxBytes;
     stopping.onAbort(() => {
       // who waits for a call gets its end, like the callers of all others
       for (const each of [...this.parked.values()]) if (!each.call.attended) this.forget(each);
@@ -68,15 +74,16 @@ export class ParkedCalls {
       key: randomBytes(16).toString('base64url'),
       principal: call.principal.id,
       call: running,
-      spent: new Map(),
-      asked: [],
+      rounds: new Map(),
+      request: 0,
       round: 0,
+      waiting: 0,
       expiry: undefined,
     };
     const ending = run(running);
     running.run(ending);
-    const trim = () => this.trim(parked);
-    ending.then(trim, trim); // also where nobody waits for it
+    const ended = () => this.ended(parked);
+    ending.then(ended, ended); // also where nobody waits for it
     return this.turn(call, target, parked);
   }
 
@@ -85,78 +92,113 @@ export class ParkedCalls {
     const parked = this.parked.get(key);
     if (!parked) throw staleState();
     const responses = isObject(call.params.inputResponses) ? call.params.inputResponses : {};
-    const digest = digestOf(responses);
-    const spent = parked.spent.get(round);
-    if (spent) return join(parked, spent, { call, digest });
+    const answered = parked.rounds.get(round);
+    if (answered) {
+      // the same state again: with the same answers it gets the same reply, and nothing is sent (wire.md, Questions 2)
+      const reply = answered.again(responses);
+      if (parked.call.attended) parked.call.attach(call.exchange);
+      return reply;
+    }
     if (round !== parked.round) throw staleState();
-    parked.call.attach(call.exchange);
-    parked.call.answer(responses);
+    parked.call.resume(call.exchange, responses);
     const reply = this.turn(call, target, parked);
-    parked.spent.set(round, { digest, reply });
-    parked.spent.delete(round - MAX_SPENT);
-    reply.catch(() => undefined); // whoever asked is told; those who join later are too
+    const spent = new AnsweredRound(responses, reply);
+    parked.rounds.set(round, spent);
+    parked.rounds.delete(round - MAX_SPENT);
+    void reply.then(
+      (given) => {
+        spent.settled(given);
+        this.trim(parked);
+      },
+      () => undefined, // whoever asked is told; those who join later are too
+    );
     return reply;
   }
 
   private async turn(call: Call, target: Target, parked: Parked): Promise<Reply> {
     clearTimeout(parked.expiry);
-    if ((await parked.call.next()) === 'ended' && parked.call.outcome) {
+    parked.waiting++;
+    const turn = await parked.call.next();
+    parked.waiting--;
+    const { outcome } = parked.call;
+    if (turn === 'ended' && outcome) {
+      parked.call.letGoOfOutcome();
       this.keep(parked);
-      return conclude(parked.call.outcome, parked.call.lacking);
+      return conclude(outcome, parked.call.lacking);
     }
     const inputRequests = parked.call.inputRequests();
-    this.park(parked, JSON.stringify(inputRequests).length);
+    if (parked.round === 0) parked.request = weightOf(call.params);
+    this.park(parked);
     const requestState = this.states.seal(call, target, { parked: { key: parked.key, round: parked.round } });
     return { kind: 'result', result: { resultType: INPUT_REQUIRED, inputRequests, requestState } };
   }
 
   /** Leaves the call waiting for its caller. Throws `overloaded`, and cancels it, where too many do, or they hold too much. */
-  private park(parked: Parked, bytes: number): void {
+  private park(parked: Parked): void {
     parked.call.detach();
     if (this.stopping.aborted) {
       this.forget(parked);
       throw new GatewayError('shutting_down', 'The gateway is stopping; nobody will be there to take the answers.');
     }
     const hasPlace = this.parked.has(parked.key) || this.makeRoom(parked.principal);
-    if (!hasPlace || !this.makeRoomFor(bytes)) {
+    if (hasPlace) this.parked.set(parked.key, parked);
+    if (!hasPlace || !this.makeRoomFor(parked.principal)) {
       this.forget(parked);
       throw new GatewayError('overloaded', 'Too many calls wait for answers to questions; answer some of them first.');
     }
-    this.parked.set(parked.key, parked);
-    parked.asked.push(bytes);
-    if (parked.asked.length > MAX_SPENT) parked.asked.shift();
     parked.round++;
     this.keep(parked);
   }
 
   /** Returns whether there is room for one more of this principal; outcomes that are kept make way, the oldest first. */
   private makeRoom(principal: string): boolean {
-    const own = [...this.parked.values()].filter((each) => each.principal === principal);
+    const own = this.of(principal);
     if (this.parked.size < MAX_PARKED && own.length < MAX_PER_PRINCIPAL) return true;
     const candidates = own.length < MAX_PER_PRINCIPAL ? [...this.parked.values()] : own;
-    const ended = candidates.find(({ call }) => call.outcome !== undefined);
+    const ended = candidates.find(({ call }) => call.hasEnded);
     if (ended) this.forget(ended);
     return ended !== undefined;
   }
 
-  /** Returns whether so many bytes more fit; outcomes that are kept make way, the oldest first, where that is enough. */
-  private makeRoomFor(more: number): boolean {
-    const all = [...this.parked.values()];
-    const ended = all.filter(({ call }) => call.outcome !== undefined);
-    const kept = bytesOf(ended);
-    let bytes = more + bytesOf(all);
-    if (bytes - kept > MAX_BYTES) return false;
-    for (const each of ended) {
-      if (bytes <= MAX_BYTES) break;
-      bytes -= bytesOf([each]);
-      this.forget(each);
-    }
+  /** Returns whether the calls of a principal take no more than is free; those that have ended make way where that is enough. */
+  private makeRoomFor(principal: string): boolean {
+    const own = this.of(principal);
+    const ended = own.filter(({ call }) => call.hasEnded);
+    // what is forgotten is no longer held, and free as well
+    if (this.excessOf(own) > 2 * bytesOf(ended)) return false;
+    this.forgetEnded(own);
     return true;
   }
 
+  /** Forgets what is kept of calls that have ended, the oldest first, until their principal takes no more than is free. */
+  private forgetEnded(own: readonly Parked[]): void {
+    let excess = this.excessOf(own);
+    for (const each of own) {
+      if (excess <= 0) return;
+      if (!each.call.hasEnded) continue;
+      excess -= 2 * bytesOf([each]);
+      this.forget(each);
+    }
+  }
+
+  /** By how much the calls of one principal take more than is free, in bytes. */
+  private excessOf(own: readonly Parked[]): number {
+    return bytesOf(own) - (this.maxBytes - bytesOf(this.parked.values()));
+  }
+
+  private of(principal: string): Parked[] {
+    return [...this.parked.values()].filter((each) => each.principal === principal);
+  }
+
   /** A call has ended: where it was parked, what came of it is kept, as far as that fits. */
-  private trim({ key }: Parked): void {
-    if (this.parked.has(key)) this.makeRoomFor(0);
+  private ended(parked: Parked): void {
+    if (parked.waiting > 0 || !this.parked.has(parked.key)) return;
+    parked.call.keepOutcome();
+    this.trim(parked);
+  }
+
+  private trim({ key, principal }: Parked): void {
+    if (this.parked.has(key)) this.forgetEnded(this.of(principal));
   }
 
   /** What was never parked has nobody who could come back for it. */
@@ -173,30 +215,14 @@ export class ParkedCalls {
   }
 }
 
-/** What is held of calls for whoever comes back for them, in bytes. */
-function bytesOf(calls: readonly Parked[]): number {
+/** What is held of calls, in bytes. */
+function bytesOf(calls: Iterable<Parked>): number {
   let bytes = 0;
-  for (const { call, asked } of calls) {
-    if (call.outcome && 'reply' in call.outcome) bytes += call.outcome.reply.origin?.bytes ?? 0;
-    for (const size of asked) bytes += size;
+  for (const { call, request, rounds } of calls) {
+    bytes += request + call.bytes;
+    for (const round of rounds.values()) bytes += round.bytes;
   }
   return bytes;
-}
-
-/** The same state again: with the same answers it gets the same reply, and nothing is sent (wire.md, Questions 2). */
-function join(
-  { call: parked }: Parked,
-  spent: Spent,
-  { call, digest }: { readonly call: Call; readonly digest: string },
-): Promise<Reply> {
-  if (spent.digest !== digest)
-    throw new GatewayError('invalid_params', 'This `params.requestState` was already used with other answers.');
-  if (parked.attended) parked.attach(call.exchange);
-  return spent.reply;
-}
-
-function digestOf(responses: JsonObject): string {
-  return createHash('sha256').update(canonical(responses)).digest('base64url');
 }
 
 /** A failure that came of a question which the caller could not be asked names what it lacks (wire.md, Questions 6). */

@@ -31,6 +31,8 @@ export interface BridgedTaskOptions {
   readonly send: (request: ConnectionRequest) => Promise<WireReply>;
   /** How long one question to the server may take, in ms. */
   readonly totalMs: number;
+  /** Whether there is room for what it holds with one more question. */
+  readonly admits: () => boolean;
   /** It has ended; told once, with its last status. */
   readonly ended: (status: string) => void;
 }
@@ -40,8 +42,6 @@ export class BridgedTask implements KeptTask {
   readonly principal: Principal;
   /** It fails then, and says so. */
   readonly outlivesInstance = true;
-  /** Size of what it ended with. */
-  bytes = 0;
   private readonly options: BridgedTaskOptions;
   private readonly parked: ParkedCall;
   private readonly running: Promise<void>;
@@ -59,7 +59,10 @@ export class BridgedTask implements KeptTask {
     const { capabilities } = options.caller.exchange;
     // progress and log lines are not for tasks (tasks extension, Task Status Notifications)
     const exchange = { ...ownExchange(new Cancellation()), capabilities };
-    this.parked = new ParkedCall({ exchange, params: {} }, { asked: () => this.tell(), uniqueKeys: true });
+    this.parked = new ParkedCall(
+      { exchange, params: {} },
+      { asked: () => this.tell(), uniqueKeys: true, admits: options.admits },
+    );
     const end = this.untilEnd();
     this.parked.run(end);
     this.running = end.then(
@@ -70,6 +73,11 @@ export class BridgedTask implements KeptTask {
 
   get ended(): boolean {
     return this.isOver();
+  }
+
+  /** What its open questions and what it ended with take. */
+  get bytes(): number {
+    return this.parked.bytes;
   }
 
   /** How it stands, as the server says now, or why it does not say (tasks extension, Task Polling). Throws GatewayError. */
@@ -158,13 +166,12 @@ export class BridgedTask implements KeptTask {
       task: upstreamId,
       keptTask: true as const,
     };
-    const { result, error, bytes } = await untilEnd({
+    const { result, error } = await untilEnd({
       wait: (totalMs) => this.options.send({ ...waiting, totalMs }),
       look: () => this.ask('tasks/get'),
       leftMs: () => Infinity,
       signal: this.parked.signal,
     });
-    this.bytes = bytes;
     return error ? { kind: 'error', error } : { kind: 'result', result: withoutProtocolMeta(result ?? {}) };
   }
 
@@ -179,7 +186,7 @@ export class BridgedTask implements KeptTask {
   }
 
   private isOver(): boolean {
-    return this.wasCancelled || this.parked.outcome !== undefined;
+    return this.wasCancelled || this.parked.hasEnded;
   }
 
   private untilKnown(): Promise<void> {
@@ -190,6 +197,7 @@ export class BridgedTask implements KeptTask {
     if (this.endedAt !== undefined) return;
     this.endedAt = new Date().toISOString();
     const { status } = this.described();
+    this.parked.keepOutcome();
     this.options.ended(this.forgotten ?? (typeof status === 'string' ? status : 'unknown'));
     this.tell();
   }

@@ -14,7 +14,7 @@ const MAX_PER_PRINCIPAL = 100;
 /** How long after its server speaks of a task the task may be made, in ms. */
 const KEPT_WITHIN_MS = 1_000;
 
-/** Most bytes of results that are kept for whoever asks for them. */
+/** Most that questions and results take that are kept for whoever asks for them, in bytes. Nobody's may take more than is free for others. */
 const MAX_BYTES = 256 * 1024 * 1024;
 
 /** How long a task is kept whose server names no time, and the longest for any. */
@@ -32,7 +32,7 @@ export interface KeptTask {
   readonly ended: boolean;
   /** Whether there is something to say of it when the instance that had it is gone. */
   readonly outlivesInstance: boolean;
-  /** Size of what came of it, as far as that is kept here. */
+  /** What its questions and what came of it take in memory, as far as they are kept here. */
   readonly bytes: number;
   /** Its server says how it stands, in the words of 2025-11-25. */
   changed(task: JsonObject): void;
@@ -131,15 +131,21 @@ export class TaskRecords {
     return this.leaving.settled(limitMs);
   }
 
-  /** A task has ended: where too much is kept of such, the oldest are forgotten. */
-  trim(): void {
-    let bytes = sum([...this.entries.values()].map(({ task }) => task.bytes));
-    for (const [key, { task }] of [...this.entries]) {
-      if (bytes <= MAX_BYTES) return;
+  /**
+   * Returns whether the tasks of a principal take no more than is free; those that have ended are forgotten for it, the oldest first.
+   */
+  trim(principal: Principal): boolean {
+    let all = bytesOf([...this.entries.values()].map(({ task }) => task));
+    const own = this.of(principal);
+    let held = bytesOf(own);
+    for (const task of own) {
+      if (held <= MAX_BYTES - all) break;
       if (!task.ended || task.bytes === 0) continue;
-      bytes -= task.bytes;
-      this.forget(key, 'crowded_out');
+      held -= task.bytes;
+      all -= task.bytes;
+      this.forget(keyOfTask(task), 'crowded_out');
     }
+    return held <= MAX_BYTES - all;
   }
 
   /** An instance is gone, and with it its tasks. */
@@ -156,7 +162,7 @@ export class TaskRecords {
   }
 
   private add(task: KeptTask, ttlMs: number): void {
-    const key = keyOf(task.ref.target.server, task.ref.instance, task.ref.upstreamId);
+    const key = keyOfTask(task);
     this.forget(key, 'replaced'); // a server that uses an id again means another task
     this.entries.set(key, { task, expiry: setTimeout(() => this.forget(key, 'expired'), ttlMs).unref() });
     this.awaited.get(key)?.resolve(task);
@@ -189,6 +195,14 @@ export function keptMs(ttl: unknown): number {
 
 function keyOf(server: string, instance: string, upstreamId: string): string {
   return `${server}\n${instance}\n${upstreamId}`;
+}
+
+function keyOfTask({ ref }: KeptTask): string {
+  return keyOf(ref.target.server, ref.instance, ref.upstreamId);
+}
+
+function bytesOf(tasks: readonly KeptTask[]): number {
+  return sum(tasks.map(({ bytes }) => bytes));
 }
 
 function sum(numbers: Iterable<number>): number {

@@ -69,6 +69,7 @@ export class Tasks {
       task,
       totalMs: to.upstream.config.timeouts.total,
       send: async (request) => (await to.upstream.tasks.request(ref.instance, request)).reply,
+      admits: () => this.records.trim(principal),
       ended: this.atEnd(call, ref, letGo),
     });
     place.keep(kept, ttlMs);
@@ -135,7 +136,7 @@ export class Tasks {
     const { server, exposed } = target;
     return (status) => {
       letGo();
-      this.records.trim();
+      this.records.trim(principal);
       this.options.record('task_ended', { call: id, principal: principal.id, server, instance, exposed, status });
     };
   }

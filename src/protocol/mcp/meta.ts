@@ -1,6 +1,7 @@
 // `_meta`: the protocol's keys, which are hop by hop, and everybody else's, which pass through.
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
+import { knownCapabilities } from './client-capabilities.ts';
 
 export const META = {
   version: 'io.modelcontextprotocol/protocolVersion',
@@ -56,6 +57,7 @@ export function withoutProtocolMeta(params: JsonObject): JsonObject {
 /** What a modern request says about its sender. */
 export interface ModernMeta {
   readonly version: string;
+  /** As far as they are known here. */
   readonly capabilities: JsonObject;
   readonly client?: { name: string; version: string };
   readonly logLevel?: LogLevel;
@@ -74,7 +76,12 @@ export function readModernMeta(params: JsonObject): ModernMeta {
     throw new GatewayError('invalid_params', `\`_meta["${META.logLevel}"]\` must be one of ${LOG_LEVELS.join(', ')}.`);
   }
   const client = readPeer(meta[META.clientInfo]);
-  return { version, capabilities, ...(client && { client }), ...(level && { logLevel: level }) };
+  return {
+    version,
+    capabilities: knownCapabilities(capabilities),
+    ...(client && { client }),
+    ...(level && { logLevel: level }),
+  };
 }
 
 const missing = (key: string) =>

@@ -127,3 +127,16 @@ export function missingCapability(method: string, params: JsonObject): JsonObjec
     needed.map(([name = '', flag]) => [name, flag === undefined ? {} : { [flag]: {} }] as const),
   );
 }
+
+const ACTIONS: ReadonlySet<unknown> = new Set(['accept', 'decline', 'cancel']);
+
+/** Whether a response has the shape that answers the question. */
+export function isAnswer(method: string, response: JsonObject): boolean {
+  if (method === 'elicitation/create')
+    return ACTIONS.has(response.action) && (response.content === undefined || isObject(response.content));
+  if (method === 'roots/list')
+    return (
+      Array.isArray(response.roots) && response.roots.every((root) => isObject(root) && typeof root.uri === 'string')
+    );
+  return typeof response.role === 'string' && response.content !== undefined;
+}

@@ -10,10 +10,17 @@ const MILLION = 1_000_000;
 const LOOKED_AT = 20;
 const ALICE: Caller = { principal: { ...LOCAL, id: 'alice' }, transport: 'streamable-http' };
 
+const BOB: Caller = { ...ALICE, principal: { ...LOCAL, id: 'bob' } };
+
 class Bare implements HeldSession {
-  readonly caller = ALICE;
-  readonly busy = false;
+  readonly caller: Caller;
+  busy = false;
   lastUsed = 0;
+
+  constructor(caller = ALICE) {
+    this.caller = caller;
+  }
+
   end(): void {
     this.lastUsed = -1;
   }
@@ -24,7 +31,7 @@ test('of a million ids none comes twice, and each of the 32 characters can be an
   const seen = new Set<string>();
   const counts = new Uint32Array(32 * 128);
   for (let count = 0; count < MILLION; count++) {
-    const { id } = sessions.open(() => new Bare());
+    const { id } = sessions.open(ALICE.principal, () => new Bare());
     sessions.end(id);
     seen.add(id);
     if (id.length !== 32) throw new Error(`an id of ${id.length} characters`);
@@ -43,11 +50,10 @@ test('of a million ids none comes twice, and each of the 32 characters can be an
 test('who names a session that is not its own is told to the gateway, and told the same whatever it named', () => {
   const told: string[] = [];
   const sessions = new Sessions(10, LIMITS, ({ principal }, reason) => told.push(`${principal.id}: ${reason}`));
-  const { id } = sessions.open(() => new Bare());
-  const bob: Caller = { ...ALICE, principal: { ...LOCAL, id: 'bob' } };
+  const { id } = sessions.open(ALICE.principal, () => new Bare());
   const answers = [id, 'never was'].map((named) => {
     try {
-      return sessions.find(named, { caller: bob, kind: Bare });
+      return sessions.find(named, { caller: BOB, kind: Bare });
     } catch (error) {
       return (error as Error).message;
     }
@@ -60,4 +66,38 @@ test('who names a session that is not its own is told to the gateway, and told t
     'bob: The session belongs to another principal, or to another endpoint.',
     'bob: The session is unknown or has ended.',
   ]);
+});
+
+test('nobody has more sessions than are free for others: its own oldest makes way, and those in use do not', () => {
+  let now = 0;
+  const sessions = new Sessions(10, { ...LIMITS, now: () => now++ });
+  const open = (caller: Caller) => sessions.open(caller.principal, () => new Bare(caller)).session;
+  const alices = Array.from({ length: 5 }, () => open(ALICE));
+  const bobs = Array.from({ length: 3 }, () => open(BOB));
+  const [first, second] = alices as [Bare, Bare];
+  const ended = (list: readonly Bare[]) => list.map(({ lastUsed }) => lastUsed === -1);
+  first.busy = true;
+  open(ALICE);
+
+  expect(ended(alices)).toEqual([false, true, false, false, false]);
+  expect(ended(bobs)).toEqual([false, false, false]);
+  for (const session of alices) if (session !== second) session.busy = true;
+  const last = open(ALICE);
+  last.busy = true;
+  expect(() => open(ALICE)).toThrow('by this caller, who may have no more than are free');
+  expect(ended(bobs)).toEqual([false, false, false]);
+  sessions.close();
+  expect(ended([...alices, ...bobs, last])).not.toContain(false);
+});
+
+test('a single session can always be had, and what ends is counted out', () => {
+  const sessions = new Sessions(1, LIMITS);
+  for (let count = 0; count < 3; count++) {
+    const { id, session } = sessions.open(ALICE.principal, () => new Bare());
+    session.busy = true;
+    expect(() => sessions.open(BOB.principal, () => new Bare(BOB))).toThrow('limits.sessions');
+    sessions.end(id);
+    sessions.end(id);
+  }
+  sessions.close();
 });

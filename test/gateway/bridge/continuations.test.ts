@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { Call, Target } from '../../../src/core/call.ts';
 import { Continuations } from '../../../src/gateway/bridge/continuations.ts';
 import { type RequestState, RequestStates } from '../../../src/gateway/bridge/request-state.ts';
+import { CallRoom } from '../../../src/quota/call-room.ts';
 import { CallLedger, quotaStage } from '../../../src/quota/count.ts';
 import { Keyring } from '../../../src/storage/keyring.ts';
 import { makeCall } from '../../audit/bare-call.ts';
@@ -14,7 +15,7 @@ function world() {
   const states = new RequestStates(new Keyring(temporaryFolder()));
   const continuations = new Continuations(states);
   const ledger = new CallLedger();
-  const stage = quotaStage(ledger, (call) => continuations.has(call));
+  const stage = quotaStage({ ledger, room: new CallRoom(), goesOn: (call) => continuations.has(call) });
   const count = async (call: Call): Promise<number> => {
     await stage(call, () => Promise.resolve({ kind: 'result', result: {} }));
     return ledger.counts().reduce((sum, { calls }) => sum + calls, 0);

@@ -4,7 +4,9 @@ import { Cancellation } from '../../../src/core/cancellation.ts';
 import type { Exchange } from '../../../src/core/exchange.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
 import type { Reply } from '../../../src/core/reply.ts';
+import { ParkedCall } from '../../../src/gateway/bridge/parked-call.ts';
 import {
+  CAPABILITIES,
   TARGET,
   FORM,
   YES,
@@ -240,4 +242,63 @@ test('every capability that was wanting is named', async () => {
     message: expect.stringContaining('cannot go on') as string,
     data: { requiredCapabilities: { elicitation: { form: {}, url: {} }, sampling: { tools: {} } } },
   });
+});
+
+test('a retry can be asked what it declares itself: what the first request declared beyond that is refused to the server', async () => {
+  const { parked, resume } = world();
+  const told: unknown[] = [];
+  const ask = (exchange: Exchange, method: string, params: JsonObject) =>
+    exchange.ask({ method, params, signal: exchange.signal }).then(
+      (answer) => told.push('result' in answer ? answer.result : answer),
+      ({ code }: { code: string }) => told.push(code),
+    );
+  const sample = { messages: [], maxTokens: 1 };
+  const run = async (exchange: Exchange): Promise<Reply> => {
+    await Promise.all([
+      ask(exchange, 'elicitation/create', FORM),
+      ask(exchange, 'sampling/createMessage', sample),
+      ask(exchange, 'roots/list', {}),
+    ]);
+    await ask(exchange, 'sampling/createMessage', sample);
+    return { kind: 'result', result: { isError: true, content: [{ type: 'text', text: 'no model' }] } };
+  };
+  const all = { ...CAPABILITIES, sampling: {}, roots: {} };
+  const requestState = await stateOf(parked.begin(caller({}, 'alice', all).call, TARGET, run));
+  const roots = { roots: [{ uri: 'file:///home' }] };
+  const retry = caller({ requestState, inputResponses: { q1: YES, q3: roots } });
+
+  await expect(replied(resume(retry))).rejects.toMatchObject({
+    code: 'capability_required',
+    data: { requiredCapabilities: { sampling: {} } },
+  });
+  expect(told).toHaveLength(4);
+  expect(told).toEqual(expect.arrayContaining([YES, roots, 'question_undeclared', 'question_undeclared']));
+});
+
+test('a call that gives way to others is cancelled, and whoever comes back for it is told why', async () => {
+  const { parked, resume } = world();
+  const server = asking();
+  const requestState = await stateOf(parked.begin(caller().call, TARGET, server.run));
+  expect(server.exchange()?.unattendedSince).toBeTypeOf('number');
+  server.exchange()?.giveWay?.('Others waited for its place.');
+  const refused = { code: 'overloaded', message: 'Others waited for its place.' };
+
+  expect(server.wasCancelled()).toBe(true);
+  const retry = caller({ requestState, inputResponses: { q1: YES } });
+  for (let time = 0; time < 2; time++) await expect(replied(resume(retry))).rejects.toMatchObject(refused);
+});
+
+test('a question for which there is no room is refused to the server, and the others stay open', async () => {
+  let room = true;
+  const call = new ParkedCall(caller().call, { admits: () => room });
+  const ask = () => call.ask({ method: 'elicitation/create', params: FORM, signal: call.signal });
+  const [first] = [ask()];
+  const held = call.bytes;
+  room = false;
+
+  await expect(ask()).rejects.toMatchObject({ code: 'overloaded' });
+  expect([Object.keys(call.inputRequests()), call.bytes]).toEqual([['q1'], held]);
+  call.answer({ q1: YES });
+  expect(await first).toEqual({ result: YES });
+  expect(call.bytes).toBe(0);
 });

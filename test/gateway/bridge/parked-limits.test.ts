@@ -2,8 +2,9 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import type { Exchange } from '../../../src/core/exchange.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
 import type { Reply } from '../../../src/core/reply.ts';
-import { TARGET, FORM, YES, type Caller, caller, world, asking, settle, replied, stateOf } from './parked-world.ts';
+import { TARGET, FORM, YES, caller, world, asking, settle, replied, stateOf } from './parked-world.ts';
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
@@ -38,7 +39,7 @@ test('outcomes that are kept for a retry make way for new questions', async () =
 });
 
 test('all principals together have at most 1,000', async () => {
-  const { parked } = world();
+  const { parked } = world(2 ** 30);
   const begin = (principal: string) => parked.begin(caller({}, principal).call, TARGET, asking().run);
   const all = Array.from({ length: 1_000 }, (_, count) => begin(`principal ${count % 10}`));
   await settle();
@@ -47,30 +48,50 @@ test('all principals together have at most 1,000', async () => {
   await expect(stateOf(begin('one more'))).rejects.toMatchObject({ code: 'overloaded' });
 });
 
-/** A server that asks one form of this size, and whose answer is as large as it says. */
+const KIB = 1024;
+const text = (kib: number) => 'x'.repeat(kib * KIB);
+
+/** A server that asks one form, and answers; so many KiB each. */
 const large = ({ question = 0, outcome = 0 }) => {
-  const params = { ...FORM, message: 'x'.repeat(question) };
-  const origin = { server: 'one', instance: 'one#1', era: 'legacy', transport: 'stdio', bytes: outcome } as const;
+  const params = { ...FORM, message: text(question) };
   return async (exchange: Exchange): Promise<Reply> => {
     await exchange.ask({ method: 'elicitation/create', params, signal: exchange.signal });
-    return { kind: 'result', result: { large: true }, origin };
+    return { kind: 'result', result: { large: text(outcome) } };
   };
 };
-const MIB = 1024 * 1024;
 
-test('outcomes that are kept are together no more than 256 MiB, and the oldest make way', async () => {
-  const { parked, resume } = world();
-  const retries: Caller[] = [];
-  for (let count = 0; count < 3; count++) {
-    const requestState = await stateOf(parked.begin(caller().call, TARGET, large({ outcome: 100 * MIB })));
-    const retry = caller({ requestState, inputResponses: { q1: YES } });
-    expect(await replied(resume(retry))).toEqual({ large: true });
-    retries.push(retry);
-  }
-  const [first, ...kept] = retries;
+/** Calls a server and answers its form. Returns the retry. */
+async function answered({ parked, resume }: ReturnType<typeof world>, outcome: number, principal = 'alice') {
+  const requestState = await stateOf(parked.begin(caller({}, principal).call, TARGET, large({ outcome })));
+  const retry = caller({ requestState, inputResponses: { q1: YES } }, principal);
+  const result = await replied(resume(retry));
+  expect(result.large).toHaveLength(outcome * KIB);
+  return { retry, result };
+}
 
-  expect(() => first && resume(first)).toThrow('has expired');
-  for (const retry of kept) expect(await replied(resume(retry))).toEqual({ large: true });
+test('outcomes that are kept for one principal are together no more than is free of 256, and the oldest make way', async () => {
+  const here = world();
+  const [first, ...rest] = [await answered(here, 50), await answered(here, 50), await answered(here, 50)];
+
+  expect(() => first && here.resume(first.retry)).toThrow('has expired');
+  for (const { retry, result } of rest) expect(await replied(here.resume(retry))).toEqual(result);
+});
+
+test('what one principal has kept does not cost another what it has', async () => {
+  const here = world();
+  const bobs = await answered(here, 60, 'bob');
+  const alices = [await answered(here, 60), await answered(here, 60), await answered(here, 60)];
+  const kept = alices.map(({ retry }) => {
+    try {
+      void here.resume(retry);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+
+  expect(await replied(here.resume(bobs.retry))).toEqual(bobs.result);
+  expect(kept).toEqual([false, false, true]);
 });
 
 test('an outcome that comes when nobody waits counts too', async () => {
@@ -80,7 +101,7 @@ test('an outcome that comes when nobody waits counts too', async () => {
     const withdrawal = new Cancellation();
     const run = async (exchange: Exchange): Promise<Reply> => {
       await exchange.ask({ method: 'elicitation/create', params: FORM, signal: withdrawal }).catch(() => undefined);
-      return large({ outcome: 100 * MIB })({ ...exchange, ask: () => Promise.resolve({ result: YES }) });
+      return { kind: 'result', result: { large: text(50) } };
     };
     states.push(await stateOf(parked.begin(caller().call, TARGET, run)));
     withdrawal.abort();
@@ -89,20 +110,48 @@ test('an outcome that comes when nobody waits counts too', async () => {
   const [first, ...kept] = states.map((requestState) => caller({ requestState, inputResponses: { q1: YES } }));
 
   expect(() => first && resume(first)).toThrow('has expired');
-  for (const retry of kept) expect(await replied(resume(retry))).toEqual({ large: true });
+  for (const retry of kept) expect((await replied(resume(retry))).large).toHaveLength(50 * KIB);
 });
 
-test('questions that do not fit into 256 MiB with the others are refused, once outcomes have made way', async () => {
-  const { parked, resume } = world();
+test('questions for which there is no room with the others are refused, once outcomes have made way', async () => {
+  const here = world();
   const begin = (sizes: { question?: number; outcome?: number }) =>
-    stateOf(parked.begin(caller().call, TARGET, large(sizes)));
-  const old = caller({ requestState: await begin({ outcome: 20 * MIB }), inputResponses: { q1: YES } });
-  await replied(resume(old));
-  for (let count = 0; count < 2; count++) await begin({ question: 80 * MIB });
+    stateOf(here.parked.begin(caller().call, TARGET, large(sizes)));
+  const old = await answered(here, 20);
+  await begin({ question: 80 });
 
-  await expect(begin({ question: 100 * MIB })).rejects.toMatchObject({ code: 'overloaded' });
-  expect(await replied(resume(old))).toEqual({ large: true });
-  await begin({ question: 80 * MIB });
-  expect(() => resume(old)).toThrow('has expired');
+  await expect(begin({ question: 60 })).rejects.toMatchObject({ code: 'overloaded' });
+  expect(await replied(here.resume(old.retry))).toEqual(old.result);
+  await begin({ question: 40 });
+  expect(() => here.resume(old.retry)).toThrow('has expired');
   expect(await begin({})).toMatch(/./);
+});
+
+/** Three bytes each as JSON, and 48 in memory. */
+const wide = (count: number) => Array.from({ length: count }, () => []);
+
+test('questions and arguments count with what they take in memory, outcomes are kept as what they are on the wire', async () => {
+  const here = world();
+  const huge = wide(3_000);
+  const asksMuch = async (exchange: Exchange): Promise<Reply> => {
+    await exchange.ask({ method: 'elicitation/create', params: { ...FORM, huge }, signal: exchange.signal });
+    return { kind: 'result', result: {} };
+  };
+  const begin = (params: JsonObject, run: (exchange: Exchange) => Promise<Reply>) =>
+    stateOf(here.parked.begin(caller(params).call, TARGET, run));
+
+  await expect(begin({}, asksMuch)).rejects.toMatchObject({ code: 'overloaded' });
+  await expect(begin({ arguments: { huge } }, asking().run)).rejects.toMatchObject({ code: 'overloaded' });
+  await expect(begin({ inputResponses: { never: huge } }, asking().run)).rejects.toMatchObject({ code: 'overloaded' });
+  const answersMuch = async (exchange: Exchange): Promise<Reply> => {
+    await asking().run(exchange);
+    return { kind: 'result', result: { huge } };
+  };
+  const retries = [];
+  for (let count = 0; count < 3; count++) {
+    const requestState = await begin({}, answersMuch);
+    retries.push(caller({ requestState, inputResponses: { q1: YES } }));
+  }
+  for (const retry of retries) await replied(here.resume(retry));
+  for (const retry of retries) expect((await replied(here.resume(retry))).huge).toHaveLength(huge.length);
 });

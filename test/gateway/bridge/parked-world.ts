@@ -35,10 +35,11 @@ export function caller(params: JsonObject = {}, principal = 'alice', capabilitie
   return { call, leaving, progress };
 }
 
-export function world() {
+/** Parked calls that hold no more than so many bytes. */
+export function world(maxBytes = 256 * 1024) {
   const stopping = new Cancellation();
   const states = new RequestStates(new Keyring(temporaryFolder()));
-  const parked = new ParkedCalls({ states, mayAsk: () => true, stopping: stopping.signal });
+  const parked = new ParkedCalls({ states, mayAsk: () => true, stopping: stopping.signal, maxBytes });
   const resume = ({ call }: Caller) => {
     const state = states.open(call, TARGET)?.parked;
     if (!state) throw new Error('the state names no parked call');

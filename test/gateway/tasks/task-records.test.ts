@@ -122,17 +122,27 @@ test('a task goes with the instance that had it, but for one that has something 
   expect([gone.closed, records.get(gone.ref), records.get(stays.ref)]).toEqual([true, undefined, stays]);
 });
 
-test('of results there are at most 256 MiB: the oldest tasks that ended are forgotten with theirs', () => {
+test('what is kept for one principal takes no more than is free of 256 MiB: the oldest tasks that ended are forgotten', () => {
   const records = new TaskRecords(new Cancellation());
-  const bytes = 100 * 1024 * 1024;
+  const bytes = 50 * 1024 * 1024;
   const [running, ...done] = [
     keep(records, task('0', { bytes })),
     ...['1', '2', '3'].map((id) => keep(records, task(id, { ended: true, bytes }))),
   ] as [Shown, ...Shown[]];
   const after = keep(records, task('4', { ended: true }));
-  records.trim();
+  expect(records.trim(LOCAL)).toBe(true);
 
   expect([running, ...done, after].map(({ closed }) => closed)).toEqual([false, true, true, false, false]);
+});
+
+test('tasks of another principal are not forgotten for it, and running ones never: then there is no room', () => {
+  const records = new TaskRecords(new Cancellation());
+  const bytes = 60 * 1024 * 1024;
+  const theirs = keep(records, task('a', { principal: other, ended: true, bytes }));
+  const own = ['b', 'c'].map((id) => keep(records, task(id, { bytes })));
+
+  expect(records.trim(LOCAL)).toBe(false);
+  expect([theirs, ...own].map(({ closed }) => closed)).toEqual([false, false, false]);
 });
 
 test('when the gateway stops, all are given up', () => {

@@ -1,9 +1,9 @@
 // A live connection to one server, era known: requests get what its era wants of them.
 import type { Era, Peer } from '../../../core/call.ts';
 import type { JsonObject } from '../../../core/json.ts';
+import { declarable } from '../../../protocol/mcp/client-capabilities.ts';
 import { foreignMeta, META } from '../../../protocol/mcp/meta.ts';
 import { declaresTasks, TASKS_CAPABILITY } from '../../../protocol/mcp/tasks.ts';
-import { declarable } from '../instances/affinity.ts';
 import type { Wire, WireReply, WireRequest } from '../wire/wire.ts';
 
 /** What the handshake found. */

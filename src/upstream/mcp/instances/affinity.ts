@@ -1,7 +1,8 @@
 // Whose calls may share an instance of a server (design, Instances and affinity).
 import type { ClientSession, Exchange } from '../../../core/exchange.ts';
-import { isObject, type JsonObject } from '../../../core/json.ts';
+import type { JsonObject } from '../../../core/json.ts';
 import type { Principal } from '../../../core/principal.ts';
+import { declarable, NO_CAPABILITIES } from '../../../protocol/mcp/client-capabilities.ts';
 
 /** What a server's instances are shared by, once `auto` is decided. */
 export type Sharing = 'shared' | 'session' | 'principal';
@@ -20,6 +21,8 @@ export interface Owner {
   readonly key: string;
   /** The same, for people. */
   readonly label: string;
+  /** The id of the principal that it is, or whose session it is. */
+  readonly principal: string;
   readonly session?: ClientSession;
   /** What its instances declare to the server: exactly what the caller declared. */
   readonly capabilities: JsonObject;
@@ -45,14 +48,20 @@ export function ownerOf(sharing: Sharing, caller: CallerFacts): Owner | undefine
 
 function sessionOf({ principal, exchange }: CallerFacts, session: ClientSession): Owner {
   const label = `${session.key} of ${principal.id}`;
-  return { key: session.key, label, session, capabilities: declarable(exchange.capabilities) };
+  return {
+    key: session.key,
+    label,
+    principal: principal.id,
+    session,
+    capabilities: declarable(exchange.capabilities),
+  };
 }
 
 /** Callers of one principal may differ in what they can answer, and an instance declares it only once. */
 function principalOf({ principal, exchange }: CallerFacts): Owner {
   const capabilities = declarable(exchange.capabilities);
-  const declared = capabilities === NOTHING ? '{}' : JSON.stringify(capabilities);
-  return { key: `${principal.id} ${declared}`, label: principal.id, capabilities };
+  const declared = capabilities === NO_CAPABILITIES ? '{}' : JSON.stringify(capabilities);
+  return { key: `${principal.id} ${declared}`, label: principal.id, principal: principal.id, capabilities };
 }
 
 /** The keys of every owner that a caller can be. */
@@ -61,28 +70,8 @@ export function ownerKeys(caller: CallerFacts): ReadonlySet<string> {
   return new Set(owners.filter((key) => key !== undefined));
 }
 
-/** What most callers declare, without an object for each of their calls. */
-const NOTHING: JsonObject = Object.freeze({});
-
-/**
- * What of a caller's capabilities is declared upstream: what a server may ask of it. Everything else, extensions too, would promise
- * what the gateway does not carry (wire.md, What the gateway offers).
- */
-export function declarable({ elicitation, sampling, roots }: JsonObject): JsonObject {
-  if (elicitation === undefined && sampling === undefined && roots === undefined) return NOTHING;
-  return {
-    ...(isObject(elicitation) && { elicitation: flags(elicitation, ['form', 'url']) }),
-    ...(isObject(sampling) && { sampling: flags(sampling, ['tools', 'context']) }),
-    ...(isObject(roots) && { roots: roots.listChanged === true ? { listChanged: true } : {} }),
-  };
-}
-
 /** What instances that everybody shares declare: what can be passed to the one caller that a question belongs to. */
 export const SHARED_CAPABILITIES: JsonObject = Object.freeze({
   elicitation: { form: {}, url: {} },
   sampling: { tools: {} },
 });
-
-function flags(declared: JsonObject, known: readonly string[]): JsonObject {
-  return Object.fromEntries(known.filter((flag) => isObject(declared[flag])).map((flag) => [flag, {}]));
-}

@@ -5,7 +5,7 @@ import { GatewayError } from '../../../../src/core/errors.ts';
 import { Holding } from '../../../../src/upstream/mcp/instances/holding.ts';
 import { type Claim, InstanceQueue } from '../../../../src/upstream/mcp/instances/instance-queue.ts';
 
-const holding = (key: string) => new Holding({ key, label: key, capabilities: {} }, 's', 1_000);
+const holding = (key: string) => new Holding({ key, label: key, principal: 'ada', capabilities: {} }, 's', 1_000);
 const PLACE: Claim = {};
 
 /** A queue for places that only some owners can use. */

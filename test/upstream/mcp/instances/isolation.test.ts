@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import type { ClientSession } from '../../../../src/core/exchange.ts';
 import { Cancellation } from '../../../../src/core/cancellation.ts';
 import type { ServerConfig } from '../../../../src/config/config.ts';
-import { type CallerFacts, declarable, ownerKeys, ownerOf } from '../../../../src/upstream/mcp/instances/affinity.ts';
+import { declarable } from '../../../../src/protocol/mcp/client-capabilities.ts';
+import { type CallerFacts, ownerKeys, ownerOf } from '../../../../src/upstream/mcp/instances/affinity.ts';
 import { Isolation } from '../../../../src/upstream/mcp/instances/isolation.ts';
 import type { LearnedTrait, TraitStore } from '../../../../src/upstream/mcp/instances/trait-store.ts';
 

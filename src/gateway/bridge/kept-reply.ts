@@ -1,0 +1,19 @@
+// A reply that is kept for whoever comes back for it: as its JSON, which takes no more memory than it counts.
+import type { Reply } from '../../core/reply.ts';
+
+export class KeptReply {
+  private readonly json: Buffer;
+
+  constructor(reply: Reply) {
+    this.json = Buffer.from(JSON.stringify(reply));
+  }
+
+  /** What it takes, in bytes. */
+  get bytes(): number {
+    return this.json.length;
+  }
+
+  open(): Reply {
+    return JSON.parse(this.json.toString()) as Reply;
+  }
+}

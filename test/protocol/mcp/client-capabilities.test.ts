@@ -1,0 +1,48 @@
+// What is kept of the capabilities that clients declare.
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { JsonObject } from '../../../src/core/json.ts';
+import { declarable, knownCapabilities } from '../../../src/protocol/mcp/client-capabilities.ts';
+import { whyNotAsked } from '../../../src/protocol/mcp/questions.ts';
+import { declaresTasks, TASKS_EXTENSION } from '../../../src/protocol/mcp/tasks.ts';
+
+const flag = fc.constantFrom<unknown>(undefined, {}, { odd: [[]] }, true, null, []);
+const declared = fc.record({
+  elicitation: fc.oneof(flag, fc.record({ form: flag, url: flag })),
+  sampling: fc.oneof(flag, fc.record({ tools: flag, context: flag })),
+  roots: fc.oneof(flag, fc.record({ listChanged: fc.constantFrom(undefined, true, false, 'yes') })),
+  extensions: fc.oneof(flag, fc.record({ [TASKS_EXTENSION]: flag })),
+  experimental: flag,
+}) as fc.Arbitrary<JsonObject>;
+
+const QUESTIONS: readonly (readonly [string, JsonObject])[] = [
+  ['elicitation/create', {}],
+  ['elicitation/create', { mode: 'url' }],
+  ['sampling/createMessage', {}],
+  ['sampling/createMessage', { tools: [] }],
+  ['roots/list', {}],
+];
+
+test('a client can be asked the same by what is kept of its capabilities as by all of them', () => {
+  const verdicts = (capabilities: JsonObject) => [
+    declaresTasks(capabilities),
+    ...QUESTIONS.map(([method, params]) => whyNotAsked(method, params, { capabilities, version: '2026-07-28' })),
+  ];
+  fc.assert(
+    fc.property(declared, (capabilities) => {
+      expect(verdicts(knownCapabilities(capabilities))).toEqual(verdicts(capabilities));
+      expect(verdicts(declarable(capabilities)).slice(1)).toEqual(verdicts(capabilities).slice(1));
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test('whoever declares the same keeps the same small object, however much was sent', () => {
+  const large = { elicitation: { form: { a: [1] } }, roots: { listChanged: true, b: [] }, experimental: { c: [[]] } };
+
+  expect(knownCapabilities(large)).toEqual({ elicitation: { form: {} }, roots: { listChanged: true } });
+  expect(knownCapabilities(large)).toBe(knownCapabilities({ roots: { listChanged: true }, elicitation: { form: {} } }));
+  expect(knownCapabilities({ extensions: { [TASKS_EXTENSION]: { d: [] }, other: {} } })).toEqual({
+    extensions: { [TASKS_EXTENSION]: {} },
+  });
+});
