@@ -1,4 +1,4 @@
-// News of the offer: who wants to hear that lists or resources changed, and bursts made into one.
+// News of the offer: who wants to hear that lists changed, and bursts made into one.
 import type { OfferKind } from '../core/call.ts';
 
 /** Changes of lists within this time are told once. */
@@ -7,7 +7,6 @@ const COALESCE_MS = 25;
 export interface ChangeListener {
   /** The lists of these kinds changed at this server. */
   listsChanged(server: string, kinds: ReadonlySet<OfferKind>): void;
-  resourceUpdated(server: string, uri: string): void;
 }
 
 interface Waiting {
@@ -38,10 +37,6 @@ export class Changes {
     if (waiting.kinds.size === 0) return;
     this.waiting.set(key, waiting);
     this.timer ??= setTimeout(() => this.flush(), COALESCE_MS).unref();
-  }
-
-  resourceUpdated(server: string, uri: string, owner?: string): void {
-    for (const listener of this.hearing(owner)) listener.resourceUpdated(server, uri);
   }
 
   close(): void {

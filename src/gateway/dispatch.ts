@@ -9,13 +9,14 @@ import { type LogLevel, withoutProtocolMeta } from '../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
 import { withoutClientTasks } from '../protocol/mcp/questions.ts';
 import { declaresLegacyTasks, declaresTasks, LEGACY_TASKS_SINCE } from '../protocol/mcp/tasks.ts';
-import type { Upstream, UpstreamReply } from '../upstream/mcp/upstream.ts';
+import type { UpstreamReply } from '../upstream/mcp/upstream.ts';
 import { bridgeError, bridgeResult } from './bridge/results.ts';
 import { checkDeclared } from './bridge/declared-questions.ts';
 import { LiveQuestions } from './bridge/live-questions.ts';
 import { INPUT_REQUIRED } from './bridge/request-state.ts';
 import { asTask, isLegacyTask, isModernTask } from './tasks/tasks.ts';
 import { urlElicitations } from './bridge/url-elicitations.ts';
+import { subscribe } from './following.ts';
 import { listen } from './listening.ts';
 import type { DispatchParts } from './dispatch-parts.ts';
 import { pageOf } from './paging.ts';
@@ -30,12 +31,13 @@ export function createDispatch(parts: DispatchParts): Handler {
     if (known?.lists) return list(call, known.lists, parts);
     if (known?.capability === 'tasks') return callOfTask(call, parts);
     if (call.method === 'subscriptions/listen') return listen(call, parts);
+    // the session knows at which server it follows what; that may be another than the one which the URI leads to by now, or none
+    if (call.method === 'resources/unsubscribe') return { kind: 'result', result: {} };
     const { target } = call;
     const upstream = target && parts.upstream(target.server);
     if (!target || !upstream)
       throw new GatewayError('unknown_target', `Nothing of this name is offered: ${call.requested ?? call.method}`);
-    if (call.method === 'resources/subscribe') return follow(call, upstream, true);
-    if (call.method === 'resources/unsubscribe') return follow(call, upstream, false);
+    if (call.method === 'resources/subscribe') return subscribe(call, target, parts);
     return forward(call, { target, upstream, traits: parts.catalog(call).traits(target) }, parts);
   };
 }
@@ -46,14 +48,6 @@ async function list(call: Call, of: OfferKind, parts: DispatchParts): Promise<Re
   const view = call.scope === undefined ? all : server(call.scope);
   const isPrivate = (view?.isPrivate ?? false) || parts.listsVary();
   return { kind: 'list', of, ...pageOf(call, view?.lists[of] ?? [], version), isPrivate };
-}
-
-async function follow(call: Call, upstream: Upstream, wanted: boolean): Promise<Reply> {
-  const uri = call.requested ?? '';
-  const holder = call.session?.key ?? call.id;
-  if (wanted) await upstream.follow(uri, holder, call);
-  else upstream.unfollow(uri, holder);
-  return { kind: 'result', result: {} };
 }
 
 /** Sends a call to its server, across the eras where they differ (design, The era bridge). */

@@ -135,7 +135,7 @@ export class Gateway {
         env: options.env,
         onOffer: (server, stored) => this.onOffer(server, stored),
         onOwnOffer: (server, owner, kinds) => this.onOwnOffer(server, owner, kinds),
-        onResourceUpdated: (server, uri, owner) => this.changes.resourceUpdated(server, uri, owner),
+        mayHear: (server, uri) => this.known.permits({ kind: 'resource', server, exposed: uri, original: uri }),
         onTask: (server, instance, task) => this.tasks.records.changed(server, instance, task),
         askerOfTask: (task, signal) => this.tasks.records.asker(task, signal),
         onLost: (server, instance) => this.tasks.records.lost(server, instance),
@@ -249,7 +249,7 @@ export class Gateway {
 
   /** Lets go of everything that a session or listener followed. */
   unfollow(holder: string, followed: Iterable<{ readonly server: string; readonly uri: string }>): void {
-    for (const { server, uri } of followed) this.upstreams.get(server)?.unfollow(uri, holder);
+    for (const { server, uri } of followed) this.upstreams.get(server)?.followed.unfollow(uri, holder);
   }
 
   servers(): ServerStatus[] {

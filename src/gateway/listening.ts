@@ -4,8 +4,11 @@ import type { Call, OfferKind, Target } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { Reply } from '../core/reply.ts';
-import { ownerKeys } from '../upstream/mcp/instances/affinity.ts';
+import type { Exchange } from '../core/exchange.ts';
+import { type CallerFacts, ownerKeys } from '../upstream/mcp/instances/affinity.ts';
+import type { Follower } from '../upstream/mcp/offer/resource-subscriptions.ts';
 import type { DispatchParts } from './dispatch-parts.ts';
+import { follow } from './following.ts';
 import { FollowedTasks } from './tasks/followed-tasks.ts';
 import { requireTasks } from './tasks/task-calls.ts';
 
@@ -38,25 +41,22 @@ export async function listen(call: Call, parts: DispatchParts): Promise<Reply> {
   const targets = resourcesOf(call, wanted.resourceSubscriptions, parts);
   const tasks = tasksOf(call, wanted.taskIds, parts);
   const { exchange, scope } = call;
+  const hearing = new Hearing(call);
   const end = Promise.withResolvers<'left' | 'stopping'>();
   const leave = () => end.resolve('left');
   const stop = () => end.resolve('stopping');
   const takeBack = [exchange.signal.onAbort(leave), parts.stopping.onAbort(stop)];
-  const [kept, keptTasks] = await Promise.all([followed(targets, call, parts), tasks.follow()]);
-  const uris = new Map(kept.map((target) => [`${target.server}\n${target.original}`, target.exposed]));
+  const [kept, keptTasks] = await Promise.all([followed(targets, hearing, parts), tasks.follow()]);
   exchange.notify('notifications/subscriptions/acknowledged', {
     notifications: { ...honoured(lists, kept), ...(keptTasks.length > 0 && { taskIds: keptTasks }) },
   });
+  hearing.begin();
   tasks.tell((task) => exchange.notify('notifications/tasks', task));
   const unsubscribe = parts.changes.subscribe(
     {
       listsChanged: (server, kinds) => {
         if (scope !== undefined && scope !== server) return;
         for (const entry of lists) if (entry.kinds.some((kind) => kinds.has(kind))) exchange.notify(entry.method, {});
-      },
-      resourceUpdated: (server, uri) => {
-        const exposed = uris.get(`${server}\n${uri}`);
-        if (exposed !== undefined) exchange.notify('notifications/resources/updated', { uri: exposed });
       },
     },
     ownerKeys(call),
@@ -68,7 +68,32 @@ export async function listen(call: Call, parts: DispatchParts): Promise<Reply> {
     unsubscribe();
     tasks.end();
     for (const back of takeBack) back();
-    for (const target of targets) parts.upstream(target.server)?.unfollow(target.original, call.id);
+    for (const { server, original } of targets) parts.upstream(server)?.followed.unfollow(original, hearing.key);
+  }
+}
+
+/** The listener as one who follows resources: what changes before the acknowledgement is told after it, which must come first. */
+class Hearing implements Follower {
+  readonly key: string;
+  readonly caller: CallerFacts;
+  private readonly exchange: Exchange;
+  private early: Set<string> | undefined = new Set();
+
+  constructor({ id, principal, exchange }: Call) {
+    this.key = id;
+    this.caller = { principal, exchange };
+    this.exchange = exchange;
+  }
+
+  updated(uri: string): void {
+    if (!this.early) this.exchange.notify('notifications/resources/updated', { uri });
+    else if (this.early.size < MAX_URIS) this.early.add(uri);
+  }
+
+  begin(): void {
+    const early = this.early ?? [];
+    this.early = undefined;
+    for (const uri of early) this.updated(uri);
   }
 }
 
@@ -89,12 +114,12 @@ function tasksOf(call: Call, ids: unknown, parts: DispatchParts): FollowedTasks 
  * Follows resources and returns those that are: what a server refuses is left out of the acknowledgement. One that is slow to answer is
  * not waited for; its subscription stands, and is made again whenever it is connected.
  */
-async function followed(targets: readonly Target[], call: Call, parts: DispatchParts): Promise<Target[]> {
+async function followed(targets: readonly Target[], follower: Follower, parts: DispatchParts): Promise<Target[]> {
   if (targets.length === 0) return [];
   const refused = new Set<Target>();
   const asked = targets.map(async (target) => {
     try {
-      await parts.upstream(target.server)?.follow(target.original, call.id, call);
+      await follow(target, follower, { parts, signal: follower.caller.exchange.signal });
     } catch {
       refused.add(target);
     }

@@ -87,6 +87,8 @@ export class Upstreams {
     const next = new Map<string, Upstream>();
     for (const server of config.servers)
       next.set(server.name, kept.get(server.name)?.reconfigured(server) ?? this.create(server));
+    // who follows resources goes on with them at the server that comes instead (wire.md, Subscriptions and notifications)
+    for (const { name } of changed) next.get(name)?.followed.takeOver(this.current.get(name)?.followed.release() ?? []);
     this.current = next;
     this.startedAt = performance.now();
     return { touched: [...added, ...removed, ...changed].map((server) => server.name) };

@@ -4,10 +4,11 @@ import type { Decision } from '../core/decision.ts';
 import { GatewayError, unknownTask } from '../core/errors.ts';
 import type { Offered, Reply } from '../core/reply.ts';
 import type { Stage } from '../core/stage.ts';
-import { type Policy, UNKNOWN, UNTARGETED } from './policy.ts';
+import { LETTING_GO, type Policy, UNKNOWN, UNTARGETED } from './policy.ts';
 
 /** Decides on a whole call: its target, or the lack of one. */
 export function decideCall(policy: Policy, call: Call): Decision {
+  if (call.method === 'resources/unsubscribe') return LETTING_GO;
   if (call.target) return policy.decide(call.target);
   return call.requested === undefined ? UNTARGETED : UNKNOWN;
 }

@@ -36,6 +36,13 @@ export const UNTARGETED: Decision = Object.freeze({
   reason: 'the list shows what may be used',
 });
 
+/** The decision on a call that only ends what its caller began; it tells nothing of what there is. */
+export const LETTING_GO: Decision = Object.freeze({
+  allowed: true,
+  rule: 'default',
+  reason: 'what is followed may always be let go',
+});
+
 /** The decision on a name that nobody offers. */
 export const UNKNOWN: Decision = Object.freeze({
   allowed: false,

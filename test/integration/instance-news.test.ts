@@ -86,8 +86,10 @@ test('an update of a resource reaches the session whose instance told it, once, 
   const again = await one.facts('s');
   expect(again).toMatchObject({ subscribed: [uri], level: 'info' });
   expect(again.self).not.toBe(self);
+  await one.news.inbox.find({ method: UPDATED }); // what changed meanwhile nobody knows, so it is told as changed
   await one.call('s__touch', { uri });
   await one.news.inbox.find({ method: UPDATED });
+  expect(one.heard(UPDATED)).toBe(3);
   await one.request('resources/unsubscribe', { uri });
   expect((await one.facts('s')).subscribed).toEqual([]);
   expect(other.heard(UPDATED)).toBe(1);

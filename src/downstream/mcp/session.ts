@@ -93,9 +93,6 @@ export class Session implements HeldSession {
     };
     const listener: ChangeListener = {
       listsChanged: (server, kinds) => this.onListsChanged(server, kinds),
-      resourceUpdated: (server, uri) => {
-        if (this.followed.get(uri) === server) this.tell('notifications/resources/updated', { uri });
-      },
     };
     this.unsubscribe = gateway.hear(listener, this.facts);
   }
@@ -160,8 +157,10 @@ export class Session implements HeldSession {
       throw new GatewayError('overloaded', `The session follows ${MAX_FOLLOWED} resources; unsubscribe from some.`);
   }
 
-  /** Remembers which server's resource is followed, for as long as the session lives. */
+  /** Remembers which server's resource is followed, for as long as the session lives; what is followed no longer is let go there. */
   setFollowed(uri: string, server: string | undefined): void {
+    const before = this.followed.get(uri);
+    if (before !== undefined && before !== server) this.gateway.unfollow(this.key, [{ uri, server: before }]);
     if (server === undefined) this.followed.delete(uri);
     else if (this.over.aborted) this.gateway.unfollow(this.key, [{ uri, server }]);
     else this.followed.set(uri, server);

@@ -19,7 +19,7 @@ import { Noise } from './instances/noise.ts';
 import { type Opening, Openings } from './instances/openings.ts';
 import { OwnedInstances } from './instances/owned-instances.ts';
 import { RecentErrors } from './instances/recent-errors.ts';
-import { ResourceSubscriptions } from './offer/resource-subscriptions.ts';
+import { FollowedResources } from './offer/followed-resources.ts';
 import { SharedInstance } from './instances/shared-instance.ts';
 import { TaskInstances } from './instances/task-instances.ts';
 import { describeServer, type OfferedStatus, type ServerStatus } from './status.ts';
@@ -66,14 +66,22 @@ export class Upstream {
   private readonly ending = new Set<Instance>();
   /** Takes secrets out of what the server says. */
   private readonly clean: (text: string) => string;
-  private readonly subscriptions: ResourceSubscriptions;
+  /** The resources that callers follow. */
+  readonly followed: FollowedResources;
 
   constructor(config: ServerConfig, context: UpstreamContext, known: StoredOffer | undefined) {
     this.config = config;
     this.context = context;
     this.clean = textCleaner(config.secrets);
     this.noise = new Noise(this.clean);
-    this.subscriptions = new ResourceSubscriptions(config.name, config.timeouts.total);
+    this.followed = new FollowedResources({
+      server: config.name,
+      totalMs: config.timeouts.total,
+      shared: () => this.shared,
+      owned: () => this.owned,
+      ownerOf: (caller) => this.ownerOf(caller),
+      permits: (uri) => context.mayHear(config.name, uri),
+    });
     this.isolation = new Isolation(config, context.traits);
     this.known = new KnownOffer({
       stored: known,
@@ -125,9 +133,9 @@ export class Upstream {
       ready: (instance) => {
         this.circuit.succeeded();
         if (this.sharedLevel !== undefined) instance.raiseLevel(this.sharedLevel);
-        return this.subscriptions.resume(instance);
+        return this.followed.resume(instance);
       },
-      isNeeded: () => this.shared.current?.isNeeded === true || this.subscriptions.size > 0,
+      isNeeded: () => this.shared.current?.isNeeded === true || this.followed.needsShared,
       errors: this.errors,
     });
   }
@@ -192,19 +200,6 @@ export class Upstream {
   /** Runs a request of a caller. Throws GatewayError; what was not processed is sent again once (wire.md, Retrying). */
   request(request: ConnectionRequest, caller: CallerFacts): Promise<UpstreamReply> {
     return this.inFlight.track(this.perform(request, caller));
-  }
-
-  /** Tells `onResourceUpdated` of changes to a resource for as long as anyone holds it. Throws GatewayError. */
-  follow(uri: string, holder: string, caller: CallerFacts): Promise<void> {
-    const owner = this.ownerOf(caller);
-    return owner
-      ? this.owned.follow(owner, { uri, holder }, caller.exchange.signal)
-      : this.subscriptions.follow({ uri, holder }, this.shared, caller.exchange.signal);
-  }
-
-  unfollow(uri: string, holder: string): void {
-    this.subscriptions.remove(uri, holder, this.shared.current);
-    this.owned.unfollow(uri, holder);
   }
 
   /** A session wants lines of this level from now on; its calls see to it where it is not connected yet. */
@@ -329,7 +324,7 @@ export class Upstream {
 
   private readonly handlers: InstanceHandlers = {
     changed: (instance) => this.refresh(instance),
-    updated: (uri, owner) => this.context.onResourceUpdated(this.config.name, uri, owner?.key),
+    updated: (uri, owner) => this.followed.updated(uri, owner),
     taskChanged: (instance, task) => this.context.onTask(this.config.name, instance.id, task),
     askerOfTask: (instance, task, signal) =>
       this.context.askerOfTask({ server: this.config.name, instance, task }, signal),

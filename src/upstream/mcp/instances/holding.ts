@@ -3,7 +3,7 @@ import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import type { Owner } from './affinity.ts';
 import { backoffMs, STABLE_MS, untilTriedAgain } from '../connect/backoff.ts';
 import type { Instance } from './instance.ts';
-import { ResourceSubscriptions } from '../offer/resource-subscriptions.ts';
+import { type Following, ResourceSubscriptions } from '../offer/resource-subscriptions.ts';
 
 /** Starts that fail in a row before calls are refused without another. */
 const PATIENCE = 3;
@@ -82,9 +82,9 @@ export class Holding {
   }
 
   /** Follows a resource on the instance that tells of the others, or on this one if there is none yet. Throws GatewayError. */
-  follow({ uri, holder }: { uri: string; holder: string }, instance: Instance): Promise<void> {
+  follow(following: Following, instance: Instance): Promise<void> {
     this.carrier ??= instance;
-    return this.subscriptions.add(uri, holder, this.carrier);
+    return this.subscriptions.add(following, this.carrier);
   }
 
   /** Follows on one of the instances whatever no instance tells of now. Never throws: it is done again with the next. */

@@ -155,7 +155,7 @@ export class Instance {
     this.connection = connection;
     this.watch = new OfferWatch(connection, {
       changed: () => on.changed(this),
-      updated: (uri) => on.updated(uri, owner),
+      updated: (uri) => this.updated(uri),
     });
     this.watch.start();
     this.stopHearing = owner?.session?.onRootsChanged(() => this.tellRootsChanged());
@@ -227,6 +227,11 @@ export class Instance {
       );
   }
 
+  /** Tells those who follow a resource that it changed. */
+  updated(uri: string): void {
+    this.options.on.updated(uri, this.owner);
+  }
+
   /** Takes it out of use. What is in flight fails, unless the instance was only replaced. */
   drop(loss: Loss): void {
     if (this.dropped) return;
@@ -267,8 +272,7 @@ export class Instance {
 
   private onNotification(method: string, params: JsonObject): void {
     if (method.endsWith('/list_changed')) this.watch.changed();
-    else if (method === 'notifications/resources/updated' && typeof params.uri === 'string')
-      this.options.on.updated(params.uri, this.owner);
+    else if (method === 'notifications/resources/updated' && typeof params.uri === 'string') this.updated(params.uri);
     else if (method === 'notifications/tasks/status') this.options.on.taskChanged(this, params);
     else if (method === 'notifications/elicitation/complete') this.owner?.session?.standing.notify(method, params);
   }

@@ -6,6 +6,7 @@ import { Holding } from './holding.ts';
 import { type Instance, type Loss, occupy } from './instance.ts';
 import type { SpareProcess } from '../connect/spare-process.ts';
 import { Spare, type SpareOptions } from './spare.ts';
+import type { Follower, Following } from '../offer/resource-subscriptions.ts';
 import type { InstanceStatus } from '../status.ts';
 import { type Claim, InstanceQueue, type Place } from './instance-queue.ts';
 
@@ -91,22 +92,39 @@ export class OwnedInstances {
   }
 
   /** Follows a resource on an instance of the owner's. Throws GatewayError. */
-  async follow(owner: Owner, followed: { uri: string; holder: string }, signal: CancelSignal): Promise<void> {
+  async follow(owner: Owner, following: Following, signal: CancelSignal): Promise<void> {
     const carrier = this.holdings.get(owner.key)?.carrier;
     const instance = carrier ? occupy(carrier) : await this.acquire(owner, signal);
     try {
       this.requireOpen(owner, signal);
-      await this.holdingOf(owner).follow(followed, instance);
+      await this.holdingOf(owner).follow(following, instance);
     } finally {
       this.release(instance);
     }
   }
 
-  unfollow(uri: string, holder: string): void {
+  unfollow(uri: string, key: string): void {
     for (const holding of [...this.holdings.values()]) {
-      holding.subscriptions.remove(uri, holder, holding.carrier);
+      holding.subscriptions.remove(uri, key, holding.carrier);
       this.forgetEmpty(holding);
     }
+  }
+
+  /** Whoever of the owner's follows the resource, or one above it that `permits` lets be heard of. */
+  followersOf(owner: Owner, uri: string, permits: (above: string) => boolean): Iterable<Follower> {
+    return this.holdings.get(owner.key)?.subscriptions.followersOf(uri, permits) ?? [];
+  }
+
+  /** Takes over who followed on an instance of the owner's elsewhere; one is opened for it soon. */
+  adopt(owner: Owner, following: Following): void {
+    const holding = this.holdingOf(owner);
+    holding.subscriptions.adopt(following);
+    if (holding.instances.size === 0) this.reopenLater(holding);
+  }
+
+  /** Gives everything away that is followed on instances of owners. */
+  releaseFollowed(): Following[] {
+    return [...this.holdings.values()].flatMap(({ subscriptions }) => subscriptions.release());
   }
 
   instancesOf(owner: Owner): readonly Instance[] {

@@ -26,11 +26,16 @@ export class OfferWatch {
   private readonly connection: Connection;
   private readonly on: OfferWatchHandlers;
   private readonly uris = new Set<string>();
+  /** Those that the server left out of its last acknowledgement. */
+  private refused: ReadonlySet<string> = new Set();
   private timer: NodeJS.Timeout | undefined;
   private listenTimer: NodeJS.Timeout | undefined;
   /** The listening in force, and while it is being renewed the one before it. */
   private readonly open = new Set<Cancellation>();
+  /** Settles when the last renewal is in force. */
   private renewal: Promise<void> | undefined;
+  /** Whether what is followed by now is still to be asked for. */
+  private isRenewing = false;
   private reading = false;
   private readAt = -Infinity;
   private waitMs = COALESCE_MS;
@@ -63,18 +68,31 @@ export class OfferWatch {
     this.timer = setTimeout(() => void this.read(), this.waitMs).unref();
   }
 
-  /** Wants (or no longer wants) to hear of updates to a resource; resolves when the listening that says so is in force. */
-  follow(uri: string, wanted: boolean): Promise<void> {
+  /**
+   * Wants (or no longer wants) to hear of updates to a resource. Resolves when the listening that says so is in force, with whether the
+   * server grants it; one that is slow to acknowledge may still do so.
+   */
+  async follow(uri: string, wanted: boolean): Promise<boolean> {
+    if (this.connection.era !== 'modern' || this.stopped) return true;
     const changed = wanted ? this.uris.size !== this.uris.add(uri).size : this.uris.delete(uri);
-    if (!changed || this.connection.era !== 'modern' || this.stopped) return Promise.resolve();
-    this.renewal ??= new Promise((resolve) => {
-      setTimeout(resolve, ACKNOWLEDGE_MS).unref();
-      clearTimeout(this.listenTimer);
-      this.listenTimer = setTimeout(() => {
-        this.renewal = undefined;
-        this.listen(0, resolve);
-      }, RENEW_MS);
-    });
+    await (changed ? this.renew() : this.renewal);
+    if (!wanted || !this.refused.has(uri)) return true;
+    this.uris.delete(uri); // so that whoever wants it next has it asked for anew
+    return false;
+  }
+
+  /** Listens anew in a moment; resolves when that is in force. */
+  private renew(): Promise<void> {
+    if (this.isRenewing) return this.renewal ?? Promise.resolve();
+    this.isRenewing = true;
+    const inForce = Promise.withResolvers<void>();
+    this.renewal = inForce.promise;
+    setTimeout(inForce.resolve, ACKNOWLEDGE_MS).unref();
+    clearTimeout(this.listenTimer);
+    this.listenTimer = setTimeout(() => {
+      this.isRenewing = false;
+      this.listen(0, inForce.resolve);
+    }, RENEW_MS);
     return this.renewal;
   }
 
@@ -91,6 +109,7 @@ export class OfferWatch {
   /** Listens anew. The listening before it ends only when this one is in force, so that nothing is missed in between. */
   private listen(attempt: number, inForce: () => void): void {
     const notifications = this.filter();
+    const asked = [...this.uris];
     const before = [...this.open];
     const settle = () => {
       for (const abort of before) abort.abort();
@@ -126,14 +145,17 @@ export class OfferWatch {
         exchange: ownExchange(abort.signal),
         onNotification: (method, params) => {
           heard = true;
+          if (method === 'notifications/subscriptions/acknowledged') this.refused = leftOut(asked, params);
           settle();
           this.onNotification(method, params);
         },
       })
       .then((reply) => {
         // refused outright: the server has no such method, and asking again would not change that
-        if (reply.error) settle();
-        else restart();
+        if (reply.error) {
+          this.refused = new Set(asked);
+          settle();
+        } else restart();
       }, restart);
   }
 
@@ -156,6 +178,13 @@ export class OfferWatch {
     else if (method === 'notifications/resources/updated' && typeof params.uri === 'string')
       this.on.updated(params.uri);
   }
+}
+
+/** What was asked for and is not granted (2026-07-28 basic/patterns/subscriptions, Acknowledgment). */
+function leftOut(asked: readonly string[], { notifications }: JsonObject): ReadonlySet<string> {
+  const granted = isObject(notifications) ? notifications.resourceSubscriptions : undefined;
+  const known = new Set<unknown>(Array.isArray(granted) ? granted : []);
+  return new Set(asked.filter((uri) => !known.has(uri)));
 }
 
 function nothing(): void {
