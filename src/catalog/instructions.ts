@@ -3,7 +3,8 @@ import type { CatalogSource } from './catalog.ts';
 
 /** Clients cut instructions; a server may not crowd out the others. */
 const MAX_PART = 2_000;
-const MAX_ALL = 16_000;
+/** Longest instructions, in characters: of one server at its own URL, and of all together. */
+export const MAX_INSTRUCTIONS = 16_000;
 
 /** Joins the servers' instructions; undefined where none has any. */
 export function mergeInstructions(sources: readonly CatalogSource[]): string | undefined {
@@ -14,5 +15,5 @@ export function mergeInstructions(sources: readonly CatalogSource[]): string | u
   });
   if (parts.length === 0) return undefined;
   const all = parts.join('\n\n');
-  return all.length > MAX_ALL ? `${all.slice(0, MAX_ALL)}…` : all;
+  return all.length > MAX_INSTRUCTIONS ? `${all.slice(0, MAX_INSTRUCTIONS)}…` : all;
 }

@@ -172,6 +172,14 @@ export const ERRORS = {
     200,
     caller('The server asked something of a client that has no event stream open on which it could be asked.'),
   ),
+  answer_too_large: row(
+    -33020,
+    200,
+    gateway(
+      'The answers to the other messages of a batch left no room for this one, though the call was made. Send fewer at a time.',
+      false,
+    ),
+  ),
   internal: callRow(-32603, 500, gateway('A bug in the gateway. The log has the cause under the same call id.', false)),
 } as const satisfies Record<string, ErrorRow>;
 

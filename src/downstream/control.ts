@@ -1,7 +1,6 @@
 // The control socket: how the command line and joining stdio clients reach the owner of a state directory, never over TCP.
 import { rmSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { Duplex } from 'node:stream';
 import type { Gateway } from '../gateway/gateway.ts';
 import { prepareEnding } from './ending.ts';
 import { createFront } from './http.ts';
@@ -19,7 +18,7 @@ export async function openControl(gateway: Gateway, path: string): Promise<Contr
   const front = createFront({ gateway });
   const server = createServer(front.listener);
   const ending = prepareEnding([server]);
-  const joined = new Set<Duplex>();
+  const joined = new Set<StdioFront>();
   let stopped = false;
   server.on('upgrade', (request, socket) => {
     if (request.headers.upgrade !== STDIO_UPGRADE) {
@@ -31,10 +30,10 @@ export async function openControl(gateway: Gateway, path: string): Promise<Contr
       socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
       return;
     }
-    joined.add(socket);
-    socket.once('close', () => joined.delete(socket));
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${STDIO_UPGRADE}\r\n\r\n`);
     const stdio = new StdioFront(gateway, { input: socket, output: socket });
+    joined.add(stdio);
+    socket.once('close', () => joined.delete(stdio));
     void stdio.ended.then(() => socket.end());
   });
   if (process.platform !== 'win32') rmSync(path, { force: true }); // ours by the lock: whoever left it is gone
@@ -50,7 +49,7 @@ export async function openControl(gateway: Gateway, path: string): Promise<Contr
   const stop = () => {
     if (stopped) return;
     stopped = true;
-    for (const socket of joined) if (socket.writable) socket.write(`${ENDING}\n`);
+    for (const stdio of joined) stdio.say(ENDING);
   };
   return {
     stop,

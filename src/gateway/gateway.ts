@@ -31,6 +31,7 @@ import { type ChangeListener, Changes } from './changes.ts';
 import { InFlight } from '../core/in-flight.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { declareAll, declareOne, type Declaration, isDeclared } from './offer.ts';
+import { OwnCatalogs } from './own-catalogs.ts';
 import { compileSnapshot, type Snapshot } from './snapshot.ts';
 import { closeStorage, openStorage, type Storage } from './storage.ts';
 import { Upstreams } from './upstreams.ts';
@@ -83,7 +84,7 @@ export class Gateway {
   private readonly known: Known;
   private catalog: Catalog;
   /** Catalogs of callers to whom a server offers something else than to everybody. */
-  private readonly ownCatalogs = new Map<string, Catalog>();
+  private readonly ownCatalogs = new OwnCatalogs();
   private hasOwnOffers = false;
   private reloadError: string | undefined;
   snapshot: Snapshot;
@@ -358,9 +359,7 @@ export class Gateway {
   private catalogFor(caller: CallerFacts): Catalog {
     const own = this.hasOwnOffers ? this.upstreams.ownSources(caller) : undefined;
     if (!own) return this.catalog;
-    const known = this.ownCatalogs.get(own.key) ?? buildCatalog(own.sources(), this.names);
-    this.ownCatalogs.set(own.key, known);
-    return known;
+    return this.ownCatalogs.get(own.key, () => buildCatalog(own.sources(), this.names));
   }
 
   private onOwnOffer(server: string, owner: string, kinds: readonly OfferKind[]): void {

@@ -7,7 +7,8 @@ import type { Config, ServerConfig } from '../config/config.ts';
 import { diffServers } from '../config/diff.ts';
 import type { CallerFacts } from '../upstream/mcp/instances/affinity.ts';
 import type { UpstreamContext } from '../upstream/mcp/context.ts';
-import { type OwnOffer, Upstream } from '../upstream/mcp/upstream.ts';
+import type { OwnOffer } from '../upstream/mcp/offer/own-offers.ts';
+import { Upstream } from '../upstream/mcp/upstream.ts';
 
 export type { CallerFacts };
 
@@ -52,7 +53,7 @@ export class Upstreams {
     return this.all().map((upstream) => sourceOf(upstream));
   }
 
-  /** What one caller's catalog is built of, where servers offer it something else than everybody; `key` names exactly that. */
+  /** What one caller's catalog is built of, where servers offer it something else than everybody; `key` names exactly that, for all who are offered the same. */
   ownSources(caller: CallerFacts): { sources: () => CatalogSource[]; key: string } | undefined {
     const own = new Map<Upstream, OwnOffer>();
     for (const upstream of this.current.values()) {
@@ -62,7 +63,7 @@ export class Upstreams {
     if (own.size === 0) return undefined;
     return {
       sources: () => this.all().map((upstream) => sourceOf(upstream, own.get(upstream)?.offer)),
-      key: [...own].map(([{ config }, { owner }]) => `${config.name}\n${owner}`).join('\n'),
+      key: [...own].map(([{ config }, { digest }]) => `${config.name}\n${digest}`).join('\n'),
     };
   }
 

@@ -87,6 +87,7 @@ test('codes are a contract with clients', () => {
     capability_required: [-32021, 400],
     question_unattributable: [-33017, 200],
     client_unreachable: [-33018, 200],
+    answer_too_large: [-33020, 200],
     internal: [-32603, 500],
   });
 });

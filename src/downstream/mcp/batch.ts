@@ -2,7 +2,7 @@
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import type { JsonValue } from '../../core/json.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
-import { type Frame, idOf, readFrame } from '../../protocol/mcp/frames.ts';
+import { type Frame, idOf, readFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import { type Answer, encodeError } from './encode.ts';
 import { answerLegacy, type LegacyContext, takeMessage } from './legacy.ts';
 import type { Session } from './session.ts';
@@ -10,6 +10,9 @@ import type { Session } from './session.ts';
 const BATCH_REVISION = '2025-03-26';
 /** Most messages of one batch. */
 const MAX_BATCH = 100;
+
+/** What the answers to one batch come to, in characters; a single one may be larger. */
+const MAX_ANSWERED = 64 * 1024 * 1024;
 
 /** A message of a batch, or the answer to one that is none. */
 type BatchItem = Frame | { readonly kind: 'fault'; readonly answer: Answer };
@@ -37,21 +40,40 @@ function readItem(value: JsonValue): BatchItem {
   }
 }
 
-/** Answers all of a batch at once, in one array; undefined where there is nothing to answer. */
+/**
+ * Answers all of a batch at once, in one array; undefined where there is nothing to answer. An answer for which the others have left no room
+ * is replaced by `answer_too_large`.
+ */
 export async function answerBatch(
   gateway: Gateway,
   items: readonly BatchItem[],
   context: LegacyContext,
 ): Promise<Answer | undefined> {
   const { session } = context;
-  const answers = await Promise.all(
+  let answered = 0;
+  const fitting = (id: RequestId, { text }: Answer): string => {
+    if (answered > 0 && answered + text.length > MAX_ANSWERED) return encodeError(id, noRoom(), 'legacy').text;
+    answered += text.length;
+    return text;
+  };
+  const texts = await Promise.all(
     items.map(async (item) => {
-      if (item.kind === 'fault') return item.answer;
-      if (item.kind === 'request') return answerLegacy(gateway, item, context);
+      if (item.kind === 'fault') return item.answer.text;
+      if (item.kind === 'request') {
+        const answer = await answerLegacy(gateway, item, context);
+        return answer && fitting(item.id, answer);
+      }
       takeMessage(item, session);
       return undefined;
     }),
   );
-  const texts = answers.filter((answer) => answer !== undefined).map((answer) => answer.text);
-  return texts.length === 0 ? undefined : { text: `[${texts.join(',')}]`, status: 200 };
+  const given = texts.filter((text) => text !== undefined);
+  return given.length === 0 ? undefined : { text: `[${given.join(',')}]`, status: 200 };
+}
+
+function noRoom(): GatewayError {
+  return new GatewayError(
+    'answer_too_large',
+    `The answers to the other messages of the batch leave no room for this one: together they may be ${MAX_ANSWERED} characters. The call was made; ask for less at a time.`,
+  );
 }

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { SSE_HEARTBEAT, sseMessage } from '../../protocol/mcp/sse.ts';
 import type { EndpointLimits } from './limits.ts';
 import { endStalled } from './stalled.ts';
+import { WriteQueue } from './write-queue.ts';
 
 /** A stream of messages to a client. */
 export interface Outlet {
@@ -19,14 +20,13 @@ export interface EventConnectionOptions {
 
 export class EventConnection implements Outlet {
   private readonly response: ServerResponse;
-  private readonly limits: EndpointLimits;
+  private readonly queue: WriteQueue;
   private readonly heartbeat: NodeJS.Timeout;
   private closeAt = Infinity;
 
   /** Sends the head at once. */
   constructor(response: ServerResponse, { headers, limits }: EventConnectionOptions) {
     this.response = response;
-    this.limits = limits;
     response.writeHead(200, {
       ...headers,
       'content-type': 'text/event-stream',
@@ -34,6 +34,7 @@ export class EventConnection implements Outlet {
       'x-accel-buffering': 'no',
     });
     response.flushHeaders();
+    this.queue = new WriteQueue(response, limits);
     endStalled(response, limits.stalledMs);
     this.heartbeat = setInterval(() => this.beat(), limits.heartbeatMs);
     this.onClose(() => clearInterval(this.heartbeat));
@@ -46,13 +47,10 @@ export class EventConnection implements Outlet {
 
   /** Writes events as they are; tells whether they can reach the client. */
   write(events: string): boolean {
-    const { response } = this;
-    if (response.writableEnded || response.destroyed) return false;
-    response.write(events);
+    if (!this.queue.write(events)) return false;
     this.heartbeat.refresh();
-    if (response.writableLength > this.limits.maxBuffered) response.destroy();
-    else if (this.closeAt !== Infinity && performance.now() >= this.closeAt) this.end();
-    return !response.destroyed;
+    if (this.closeAt !== Infinity && performance.now() >= this.closeAt) this.end();
+    return true;
   }
 
   send(text: string): boolean {
@@ -62,7 +60,7 @@ export class EventConnection implements Outlet {
   end(text?: string): void {
     clearInterval(this.heartbeat);
     if (this.response.writableEnded || this.response.destroyed) return;
-    this.response.end(text === undefined ? undefined : sseMessage(text));
+    this.queue.end(text === undefined ? undefined : sseMessage(text));
   }
 
   /** Lets the connection end by itself some time after this long, its stream going on elsewhere. */
@@ -72,6 +70,6 @@ export class EventConnection implements Outlet {
 
   /** Shows life to a reader who has nothing left to read. */
   beat(): void {
-    if (this.response.writableLength === 0) this.write(SSE_HEARTBEAT);
+    if (this.queue.waiting === 0) this.write(SSE_HEARTBEAT);
   }
 }

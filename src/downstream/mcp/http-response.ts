@@ -45,7 +45,11 @@ export class HttpResponse {
           'content-length': Buffer.byteLength(text),
         })
         .end(text);
-      if (response.writableLength > 0) endStalled(response, this.options.limits.stalledMs);
+      if (response.writableLength > 0) {
+        const { stalledMs, backlog } = this.options.limits;
+        endStalled(response, stalledMs);
+        backlog.follow(response);
+      }
     }
   }
 

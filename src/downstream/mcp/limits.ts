@@ -1,4 +1,6 @@
 // The bounds of what the MCP endpoints keep and wait for, in one place, so that tests can make them small.
+import { Backlog } from './backlog.ts';
+import { KeptEvents } from './kept-events.ts';
 
 export interface EndpointLimits {
   /** Quiet calls become streams after this long, so that clients that give up on silence see life (wire.md, Resumption). */
@@ -6,8 +8,11 @@ export interface EndpointLimits {
   /** The same for modern clients, to whom the status of an answer says more: it is not given away so soon. */
   readonly modernStreamAfterMs: number;
   readonly heartbeatMs: number;
-  /** What may wait for a slow reader before it is cut off, in bytes. */
+  /** What may wait for a reader of a stream that has taken nothing for `slowMs` before it is cut off, in bytes. */
   readonly maxBuffered: number;
+  readonly slowMs: number;
+  /** What waits for all readers together. */
+  readonly backlog: Backlog;
   /** How long a reader may take nothing of what waits for it before it is cut off. */
   readonly stalledMs: number;
   /** A session without request or stream for this long has ended. */
@@ -17,6 +22,8 @@ export interface EndpointLimits {
   /** What one session keeps for clients that come back, and no more than so many bytes of it. */
   readonly replayEvents: number;
   readonly replayBytes: number;
+  /** What all sessions together keep so. */
+  readonly kept: KeptEvents;
   /** How long one connection carries the stream of a call before the client is left to poll (2025-11-25 transports, Sending Messages). */
   readonly pollAfterMs: number;
   /** How long a client is asked to wait before it comes back. */
@@ -30,11 +37,14 @@ export const LIMITS: EndpointLimits = Object.freeze({
   modernStreamAfterMs: 5_000,
   heartbeatMs: 15_000,
   maxBuffered: 16 * 1024 * 1024,
+  slowMs: 1_000,
+  backlog: new Backlog(256 * 1024 * 1024),
   stalledMs: 60_000,
   idleMs: 60 * 60_000,
   sweepMs: 60_000,
   replayEvents: 1_000,
   replayBytes: 4 * 1024 * 1024,
+  kept: new KeptEvents(256 * 1024 * 1024),
   pollAfterMs: 10 * 60_000,
   retryMs: 1_000,
   now: () => performance.now(),

@@ -5,7 +5,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { notificationText, requestText, type RequestId, type ResponseFrame } from '../../protocol/mcp/frames.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { withRelatedTask } from '../../protocol/mcp/tasks.ts';
-import { type Askable, paramsFor, whyNotAsked } from '../../protocol/mcp/questions.ts';
+import { type Askable, paramsFor, requireAskable } from '../../protocol/mcp/questions.ts';
 
 /** Most questions that wait for one client at a time. */
 const MAX_QUESTIONS = 100;
@@ -45,9 +45,7 @@ export class OpenQuestions {
    * what it belongs to ended.
    */
   async ask({ method, params, signal, task }: Question, way: QuestionWay): Promise<QuestionAnswer> {
-    const refusal = whyNotAsked(method, params, this.client);
-    if (refusal !== undefined)
-      throw new GatewayError('question_undeclared', `The client cannot be asked this: ${refusal}.`);
+    requireAskable(method, params, this.client);
     if (signal.aborted || way.signal.aborted)
       throw new GatewayError('cancelled', 'What the question belongs to is over; nobody was asked.');
     if (this.open.size >= MAX_QUESTIONS)

@@ -3,13 +3,13 @@ import { GatewayError } from '../../core/errors.ts';
 import { sseMessage, ssePriming } from '../../protocol/mcp/sse.ts';
 import { randomHex } from '../../telemetry/trace.ts';
 import type { EventConnection, Outlet } from './event-connection.ts';
+import type { Kept } from './kept-events.ts';
 import type { EndpointLimits } from './limits.ts';
 
-interface KeptEvent {
+interface KeptEvent extends Kept {
   readonly stream: ReplayStream;
   readonly number: number;
   readonly text: string;
-  readonly bytes: number;
 }
 
 /** Where a client is on a stream. */
@@ -33,6 +33,7 @@ export class Replay {
   private readonly kept: KeptEvent[] = [];
   private bytes = 0;
   private last = 0;
+  private closed = false;
 
   constructor(options: ReplayOptions) {
     this.options = options;
@@ -65,16 +66,27 @@ export class Replay {
     return !found || (found.over && after === found.sent) ? undefined : { stream: found, after };
   }
 
-  keep(event: KeptEvent): void {
-    const { replayBytes, replayEvents } = this.options.limits;
+  /** Keeps an event of a stream; the oldest of the session give way to it, and where all sessions keep too much, the oldest of all. */
+  keep(stream: ReplayStream, number: number, text: string): void {
+    const { replayBytes, replayEvents, kept } = this.options.limits;
+    if (this.closed) return;
+    const event: KeptEvent = { stream, number, text, bytes: Buffer.byteLength(text), letGo: () => this.letGoOldest() };
     this.kept.push(event);
     this.bytes += event.bytes;
     while (this.bytes > replayBytes || this.kept.length > replayEvents) {
-      const oldest = this.kept.shift();
-      if (!oldest) return;
-      this.bytes -= oldest.bytes;
-      this.forget(oldest.stream);
+      const oldest = this.letGoOldest();
+      if (!oldest) break;
+      kept.remove(oldest);
     }
+    if (this.kept.length > 0) kept.add(event);
+  }
+
+  /** The session has ended: nobody comes back to it. */
+  close(): void {
+    this.closed = true;
+    for (const event of this.kept) this.options.limits.kept.remove(event);
+    this.kept.length = this.bytes = 0;
+    this.streams.clear();
   }
 
   keptOf(stream: ReplayStream, after = 0): KeptEvent[] {
@@ -84,6 +96,14 @@ export class Replay {
   /** Lets go of a stream that is over once nothing of it is kept. */
   forget(stream: ReplayStream): void {
     if (stream.over && !this.kept.some((event) => event.stream === stream)) this.streams.delete(stream.number);
+  }
+
+  private letGoOldest(): KeptEvent | undefined {
+    const oldest = this.kept.shift();
+    if (!oldest) return undefined;
+    this.bytes -= oldest.bytes;
+    this.forget(oldest.stream);
+    return oldest;
   }
 }
 
@@ -137,7 +157,7 @@ export class ReplayStream implements Outlet {
   send(text: string): boolean {
     if (this.over) return false;
     const number = ++this.sent;
-    this.replay.keep({ stream: this, number, text, bytes: Buffer.byteLength(text) });
+    this.replay.keep(this, number, text);
     this.connection?.write(this.event(number, text));
     return true;
   }

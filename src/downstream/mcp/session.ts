@@ -178,6 +178,7 @@ export class Session implements HeldSession {
     );
     for (const stream of this.streams) stream.end();
     this.streams.clear();
+    this.replay.close();
     this.rootsListeners.clear();
   }
 

@@ -8,10 +8,12 @@ import { idOf, oneLine } from '../../protocol/mcp/frames.ts';
 import { LineSplitter } from '../../protocol/mcp/line-splitter.ts';
 import { parseStrict } from '../../protocol/mcp/strict-json.ts';
 import { Conversation } from './conversation.ts';
+import { LIMITS } from './limits.ts';
+import { WriteQueue } from './write-queue.ts';
 
 /** How long what was asked may take to be answered or cancelled once the client is gone. */
 const LAST_ANSWERS_MS = 15_000;
-/** What may wait for a client that does not read before it is given up. */
+/** What may wait for a client that has read nothing for a while before it is given up, in bytes. */
 const MAX_BUFFERED = 64 * 1024 * 1024;
 
 export interface StdioPipes {
@@ -23,15 +25,15 @@ export interface StdioPipes {
 export class StdioFront {
   readonly ended: Promise<void>;
   private readonly gateway: Gateway;
-  private readonly output: Writable;
+  private readonly queue: WriteQueue;
   private readonly conversation: Conversation;
 
   constructor(gateway: Gateway, { input, output }: StdioPipes) {
     this.gateway = gateway;
-    this.output = output;
+    this.queue = new WriteQueue(output, { ...LIMITS, maxBuffered: MAX_BUFFERED });
     this.conversation = new Conversation(gateway, {
       caller: { principal: LOCAL, transport: 'stdio' },
-      send: (text) => this.send(text),
+      send: (text) => this.say(oneLine(text)),
     });
     const { limits } = gateway.snapshot.config;
     const oversize = () =>
@@ -42,18 +44,15 @@ export class StdioFront {
     const splitter = new LineSplitter({ line: (text) => this.onLine(text), oversize }, limits.body);
     output.on('error', () => input.destroy()); // the client is gone: what follows can reach nobody
     this.ended = new Promise((resolve) => {
-      const end = () => resolve(this.conversation.end(LAST_ANSWERS_MS));
+      const end = () => resolve(this.conversation.end(LAST_ANSWERS_MS).then(() => this.queue.flush()));
       input.on('data', (chunk: Buffer) => splitter.push(chunk));
       for (const event of ['close', 'end', 'error']) input.on(event, end);
     });
   }
 
-  private send(text: string): boolean {
-    const { output } = this;
-    if (output.destroyed || output.writableEnded) return false;
-    output.write(`${oneLine(text)}\n`);
-    if (output.writableLength > MAX_BUFFERED) output.destroy();
-    return !output.destroyed;
+  /** Sends one line; tells whether it can reach the client. */
+  say(line: string): boolean {
+    return this.queue.write(`${line}\n`);
   }
 
   private onLine(text: string): void {

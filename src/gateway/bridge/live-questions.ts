@@ -6,6 +6,7 @@ import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import type { Question, QuestionAnswer } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
+import { requireAskable } from '../../protocol/mcp/questions.ts';
 
 /** Most rounds of one call (wire.md, Questions 5). */
 const MAX_ROUNDS = 10;
@@ -47,6 +48,8 @@ export class LiveQuestions {
         `The server "${this.server}" wants input, but asks ${asked.length} questions${asked.length === 0 ? ' and gives no state' : ''}.`,
       );
     if (asked.length === 0) await pause(FIRST_WAIT_MS * 2 ** (this.rounds - 1), this.call.exchange.signal);
+    // the client is not troubled with some of a round that cannot be answered as a whole
+    for (const [, request] of asked) this.requireAskable(request);
     const given: [string, JsonObject][] = [];
     const answers = await Promise.all(asked.map(([, request]) => this.put(request)));
     for (const [index, answer] of answers.entries()) {
@@ -75,16 +78,25 @@ export class LiveQuestions {
    * client from being asked.
    */
   async put(request: unknown, signal: CancelSignal = this.call.exchange.signal): Promise<QuestionAnswer> {
-    if (!isObject(request) || typeof request.method !== 'string')
-      throw new GatewayError('upstream_protocol', `The server "${this.server}" asked something that is not a request.`);
-    const { method } = request;
-    const given = isObject(request.params) ? request.params : {};
+    const { method, params: given } = this.read(request);
     const page = method === 'elicitation/create' && given.mode === 'url' ? randomUUID() : undefined;
     const params = page === undefined ? given : { ...given, elicitationId: page };
     const answer = await this.ask({ method, params, signal }, page);
     if ('result' in answer) return answer;
     // an answer has no room for an error: a form that the client could not show counts as closed
     return method === 'elicitation/create' ? { result: { action: 'cancel' } } : answer;
+  }
+
+  private requireAskable(request: unknown): void {
+    const { exchange, revision } = this.call;
+    const { method, params } = this.read(request);
+    requireAskable(method, params, { capabilities: exchange.capabilities, version: revision });
+  }
+
+  private read(request: unknown): { method: string; params: JsonObject } {
+    if (!isObject(request) || typeof request.method !== 'string')
+      throw new GatewayError('upstream_protocol', `The server "${this.server}" asked something that is not a request.`);
+    return { method: request.method, params: isObject(request.params) ? request.params : {} };
   }
 
   private async ask(question: Question, page: string | undefined): Promise<QuestionAnswer> {

@@ -1,6 +1,7 @@
 // `_meta`: the protocol's keys, which are hop by hop, and everybody else's, which pass through.
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
+import { firstOf } from '../../core/text.ts';
 import { knownCapabilities } from './client-capabilities.ts';
 
 export const META = {
@@ -87,9 +88,9 @@ export function readModernMeta(params: JsonObject): ModernMeta {
 const missing = (key: string) =>
   new GatewayError('invalid_params', `\`params._meta["${key}"]\` is required on every request of 2026-07-28.`);
 
-/** Reads an `Implementation`; what a client says of itself is bounded before it reaches a record. */
+/** Reads an `Implementation`; what somebody says of itself is bounded before it is kept. */
 export function readPeer(value: unknown): { name: string; version: string } | undefined {
   if (!isObject(value) || typeof value.name !== 'string') return undefined;
   const version = typeof value.version === 'string' ? value.version : '';
-  return { name: value.name.slice(0, 128), version: version.slice(0, 64) };
+  return { name: firstOf(value.name, 128), version: firstOf(version, 64) };
 }

@@ -1,4 +1,5 @@
 // What servers may ask of a client, and what the client must have declared to be asked it.
+import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { foreignMeta } from './meta.ts';
 import { MODERN_VERSION } from './versions.ts';
@@ -78,6 +79,13 @@ export function whyNotAsked(
     if (!declared(capabilities)) return `it did not declare \`${capability}\``;
   }
   return undefined;
+}
+
+/** Throws `question_undeclared` where this cannot be asked of a client. */
+export function requireAskable(method: string, params: JsonObject, client: Askable): void {
+  const refusal = whyNotAsked(method, params, client);
+  if (refusal !== undefined)
+    throw new GatewayError('question_undeclared', `The client cannot be asked this: ${refusal}.`);
 }
 
 /**

@@ -15,6 +15,7 @@ import { isUnreachable } from './wire/http-errors.ts';
 import { type Instance, type InstanceHandlers, lostAgain, occupy } from './instances/instance.ts';
 import { Isolation } from './instances/isolation.ts';
 import { KnownOffer } from './offer/known-offer.ts';
+import type { OwnOffer } from './offer/own-offers.ts';
 import { Noise } from './instances/noise.ts';
 import { type Opening, Openings } from './instances/openings.ts';
 import { OwnedInstances } from './instances/owned-instances.ts';
@@ -26,12 +27,6 @@ import { describeServer, type OfferedStatus, type ServerStatus } from './status.
 import { textCleaner } from './process/stderr-tail.ts';
 import { StdioWire } from './wire/stdio-wire.ts';
 import { SessionLost, type Wire, type WireReply } from './wire/wire.ts';
-
-/** What one owner is offered. */
-export interface OwnOffer {
-  readonly owner: string;
-  readonly offer: ServerOffer;
-}
 
 /** An answer, and the connection that gave it. */
 export interface UpstreamReply {
@@ -163,8 +158,7 @@ export class Upstream {
   /** What it offers this caller, where that differs from what it offers everybody. */
   ownOffer(caller: CallerFacts): OwnOffer | undefined {
     const owner = this.ownerOf(caller)?.key;
-    const offer = owner === undefined ? undefined : this.known.own.get(owner);
-    return offer && owner !== undefined ? { owner, offer } : undefined;
+    return owner === undefined ? undefined : this.known.own.get(owner);
   }
 
   /** Whether anything was ever read from it. */

@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { EventConnection } from '../../../src/downstream/mcp/event-connection.ts';
+import { KeptEvents } from '../../../src/downstream/mcp/kept-events.ts';
 import { type EndpointLimits, LIMITS } from '../../../src/downstream/mcp/limits.ts';
 import { Replay } from '../../../src/downstream/mcp/replay.ts';
 import { Wire } from '../wire.ts';
@@ -106,6 +107,44 @@ describe('What is kept', () => {
     expect(replay.keptOf(stream).map(({ number }) => number)).toEqual([2]);
     stream.send('z'.repeat(101));
     expect(replay.keptOf(stream)).toEqual([]);
+  });
+
+  test('is bounded over all sessions: the oldest goes first, whosever it is', () => {
+    const kept = new KeptEvents(100);
+    const sessions = [setup({ kept }), setup({ kept })] as const;
+    const [one, other] = sessions.map(({ open }) => open().stream);
+    one!.send('a'.repeat(40));
+    other!.send('b'.repeat(40));
+    one!.send('c'.repeat(40));
+    const numbers = () =>
+      [one, other].map((stream, index) => sessions[index]!.replay.keptOf(stream!).map(({ number }) => number));
+    expect(numbers()).toEqual([[2], [1]]);
+    other!.send('d'.repeat(60));
+
+    expect(numbers()).toEqual([[2], [2]]);
+    expect(kept.bytes).toBe(100);
+  });
+
+  test('is kept no more when its session has ended, and by no session that has', () => {
+    const kept = new KeptEvents(100);
+    const { replay, open } = setup({ kept });
+    const { stream } = open();
+    stream.send('a'.repeat(40));
+    replay.close();
+    stream.send('b'.repeat(40));
+
+    expect(kept.bytes).toBe(0);
+    expect(replay.keptOf(stream)).toEqual([]);
+  });
+
+  test('makes room in all for the young ones of its own session first', () => {
+    const kept = new KeptEvents(100);
+    const { open } = setup({ kept, replayBytes: 50 });
+    const { stream } = open();
+    for (let count = 0; count < 100; count++) stream.send('a'.repeat(30));
+    stream.send('b'.repeat(51));
+
+    expect(kept.bytes).toBe(0);
   });
 
   test.each(['', 'x', '1', '-', '--', '-1-1', 'NaN-1-1'])('is not found by %j', (id) => {

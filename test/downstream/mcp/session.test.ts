@@ -4,22 +4,24 @@ import { expect, test } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { LOCAL } from '../../../src/core/principal.ts';
 import { EventConnection } from '../../../src/downstream/mcp/event-connection.ts';
+import { KeptEvents } from '../../../src/downstream/mcp/kept-events.ts';
 import { LIMITS } from '../../../src/downstream/mcp/limits.ts';
 import { Session } from '../../../src/downstream/mcp/session.ts';
 import { said, stubGateway } from '../front.ts';
 import { Wire } from '../wire.ts';
 
-function setup() {
+function setup(limits = LIMITS) {
   const session = new Session({
     gateway: stubGateway(() => Promise.resolve(said(''))),
     caller: { principal: LOCAL, transport: 'streamable-http' },
     version: '2025-06-18',
     client: undefined,
     capabilities: { roots: {} },
+    limits,
   });
   const connect = (lastId?: string) => {
     const wire = new Wire();
-    const connection = new EventConnection(wire as unknown as ServerResponse, { headers: {}, limits: LIMITS });
+    const connection = new EventConnection(wire as unknown as ServerResponse, { headers: {}, limits });
     session.openStream(connection, lastId === undefined ? undefined : session.replay.find(lastId));
     return wire;
   };
@@ -85,4 +87,15 @@ test('The end of a session ends its streams, and what waits for its end is told'
   session.end();
 
   expect([wire.writableEnded, ends]).toEqual([true, 1]);
+});
+
+test('The end of a session lets go of what was kept for its client', () => {
+  const kept = new KeptEvents(1_000_000);
+  const { session, connect, tell } = setup({ ...LIMITS, kept });
+  connect();
+  tell('one');
+  expect(kept.bytes).toBeGreaterThan(0);
+  session.end();
+
+  expect(kept.bytes).toBe(0);
 });

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { createFront } from '../../../src/downstream/http.ts';
-import { LIMITS } from '../../../src/downstream/mcp/limits.ts';
+import { type EndpointLimits, LIMITS } from '../../../src/downstream/mcp/limits.ts';
 import { type CallHandler, said, stubGateway } from '../front.ts';
 
 const BODY = JSON.stringify({
@@ -33,8 +33,8 @@ const HEAD = [
 ].join('\r\n');
 
 /** Asks, and reads nothing. Resolves with the server's end of the connection. */
-async function askAndStall(call: CallHandler): Promise<Socket> {
-  const limits = { ...LIMITS, stalledMs: 400, heartbeatMs: 100 };
+async function askAndStall(call: CallHandler, some: Partial<EndpointLimits> = {}): Promise<Socket> {
+  const limits = { ...LIMITS, stalledMs: 400, heartbeatMs: 100, ...some };
   const front = createFront({ gateway: stubGateway(call), network: { loopback: true }, limits });
   const server = createServer(front.listener).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -73,6 +73,7 @@ test('one that takes nothing of a stream is cut off, although signs of life are 
 test('one that takes nothing of a storm is cut off as soon as too much waits for it', async () => {
   let taken = 0;
   const cancelled = Promise.withResolvers<void>();
+  const limits = { stalledMs: 60_000, slowMs: 10 };
   const socket = await askAndStall(async ({ exchange }) => {
     exchange.signal.onAbort(() => cancelled.resolve());
     while (!exchange.signal.aborted && taken < 200) {
@@ -81,7 +82,7 @@ test('one that takes nothing of a storm is cut off as soon as too much waits for
     }
     await cancelled.promise;
     return said('too late');
-  });
+  }, limits);
 
   if (!socket.destroyed) await once(socket, 'close');
   await cancelled.promise;

@@ -75,9 +75,25 @@ describe('A quiet stream', () => {
   });
 });
 
+describe('A reader at full speed', () => {
+  test('gets an answer of any size on the stream of its call, in both eras', async () => {
+    const held = await start({ maxBuffered: 64 * 1024, slowMs: 0 });
+    const session = await openSession(front.origin);
+    const large = 'x'.repeat(17 << 20);
+    const streams = [
+      await stream(front.origin, session.request(...CALL)),
+      await stream(front.origin, modern('tools/call', { name: 't' })),
+    ];
+    for (const one of streams) await seen(one, /:\n\n/);
+    held.end.resolve(large);
+
+    for (const one of streams) expect(textOf(await one.inbox.find({ id: 1 })) === large).toBe(true);
+  });
+});
+
 describe('A reader that is too slow', () => {
   test('is cut off, its legacy call goes on, and it can come back for the end', async () => {
-    const held = await start({ maxBuffered: 64 * 1024, replayBytes: 32 * 1024 });
+    const held = await start({ maxBuffered: 64 * 1024, slowMs: 0, replayBytes: 32 * 1024 });
     const session = await openSession(front.origin);
     const request = open(front.origin, session.request(...CALL));
     const [response] = (await once(request, 'response')) as [IncomingMessage];
@@ -103,7 +119,7 @@ describe('A reader that is too slow', () => {
   });
 
   test('of HTTP+SSE loses its session, and its calls are cancelled', async () => {
-    const held = await start({ maxBuffered: 64 * 1024 });
+    const held = await start({ maxBuffered: 64 * 1024, slowMs: 0 });
     const sse = await startSse();
     sse.post('initialize', { protocolVersion: '2024-11-05', capabilities: {} });
     sse.post(...CALL);

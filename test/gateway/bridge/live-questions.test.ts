@@ -46,6 +46,7 @@ function meeting(ask: Exchange['ask']): { questions: LiveQuestions; notified: st
   const asked: JsonObject[] = [];
   const exchange: Exchange = {
     ...ownExchange(new Cancellation()),
+    capabilities: { elicitation: {} },
     notify: (method, { elicitationId }) => notified.push(`${method} ${JSON.stringify(elicitationId)}`),
     ask: (question) => {
       asked.push(question.params);
@@ -55,6 +56,7 @@ function meeting(ask: Exchange['ask']): { questions: LiveQuestions; notified: st
   return { questions: new LiveQuestions(makeCall({ era: 'legacy', exchange }), 'one'), notified, asked };
 }
 
+const FORM = { method: 'elicitation/create', params: { message: 'Who?', requestedSchema: {} } };
 const PAGE = { method: 'elicitation/create', params: { mode: 'url', message: 'Go', url: 'https://a.example/x' } };
 
 test.each(['question_undeclared', 'client_unreachable', 'overloaded'] as const)(
@@ -90,4 +92,21 @@ test('only what sends the client to a page gets an id for it', async () => {
 
   expect(asked).toEqual([{ mode: 'url' }]);
   expect(notified).toEqual([]);
+});
+
+test('nobody is asked any of a round in which one question cannot be asked', async () => {
+  const { questions, asked } = meeting(() => Promise.resolve({ result: {} }));
+  const inputRequests = (second: JsonObject) => ({ inputRequests: { first: FORM, second } });
+
+  await expect(questions.answer(inputRequests(PAGE), {})).rejects.toMatchObject({ code: 'question_undeclared' });
+  await expect(questions.answer(inputRequests({ method: 'tools/list' }), {})).rejects.toMatchObject({
+    code: 'question_undeclared',
+  });
+  await expect(questions.answer({ inputRequests: { first: FORM, second: 7 } }, {})).rejects.toMatchObject({
+    code: 'upstream_protocol',
+  });
+  expect(asked).toEqual([]);
+  expect(await questions.answer({ inputRequests: { first: FORM } }, {})).toMatchObject({
+    params: { inputResponses: { first: {} } },
+  });
 });

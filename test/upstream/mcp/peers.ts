@@ -103,6 +103,8 @@ export const TIMEOUTS: Timeouts = { start: 5_000, connect: 5_000, firstByte: 5_0
 interface PeerOptions {
   readonly timeouts?: Partial<Timeouts>;
   readonly maxMessageBytes?: number;
+  /** The HTTP status that a message is refused with; undefined where it is taken. */
+  readonly refuses?: (message: Message) => number | undefined;
 }
 
 const textOf = (message: JsonObject | string): string =>
@@ -222,7 +224,7 @@ async function ssePeer(options: PeerOptions): Promise<Peer> {
       shared.write('event: endpoint\ndata: /messages?session=1\n\n');
       return;
     }
-    response.writeHead(202).end('Accepted');
+    response.writeHead(options.refuses?.(message) ?? 202).end('Accepted');
     sent.add(message);
   });
   const wire = new SseWire(httpOptions(server.url, report, options));
@@ -245,7 +247,7 @@ async function httpPeer(options: PeerOptions): Promise<Peer> {
   const server = await web(({ http, message, response }) => {
     if (http === 'GET') streams.set(undefined, stream(response));
     else if (http === 'DELETE' || message.method === undefined || message.id === undefined)
-      response.writeHead(202).end();
+      response.writeHead(options.refuses?.(message) ?? 202).end();
     else streams.set(message.id, response);
     sent.add(message);
   });

@@ -1,8 +1,11 @@
 // Finding out what a server speaks: `server/discover` first, `initialize` where that fails (wire.md, Probing an upstream).
+import { MAX_INSTRUCTIONS } from '../../../catalog/instructions.ts';
 import type { Era, Peer } from '../../../core/call.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
+import { firstOf } from '../../../core/text.ts';
 import { META, readPeer } from '../../../protocol/mcp/meta.ts';
+import { knownCapabilities } from '../../../protocol/mcp/server-capabilities.ts';
 import { isLegacyVersion, LEGACY_VERSIONS, MODERN_VERSION, NEWEST_LEGACY } from '../../../protocol/mcp/versions.ts';
 import type { Handshake } from './connection.ts';
 import { concludesNothing, transportError } from '../wire/http-errors.ts';
@@ -182,12 +185,13 @@ function quoted(value: unknown): string {
   return (json ?? 'nothing').slice(0, MAX_QUOTED);
 }
 
+/** What is kept of a server with each of its instances: bounded, whatever it says. */
 function readIdentity(result: JsonObject, info: unknown): Omit<Handshake, 'era' | 'version'> {
   const { capabilities, instructions } = result;
   const serverInfo = readPeer(info);
   return {
-    capabilities: isObject(capabilities) ? capabilities : {},
+    capabilities: knownCapabilities(capabilities),
     ...(serverInfo && { serverInfo }),
-    ...(typeof instructions === 'string' && { instructions }),
+    ...(typeof instructions === 'string' && { instructions: firstOf(instructions, MAX_INSTRUCTIONS) }),
   };
 }

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { EMPTY_OFFER, type ServerOffer } from '../../../catalog/offer.ts';
 import type { StoredOffer } from '../../../catalog/store.ts';
 import type { OfferKind } from '../../../core/call.ts';
+import { GatewayError } from '../../../core/errors.ts';
 import type { Connection } from '../connect/connection.ts';
 import type { Instance } from '../instances/instance.ts';
 import { OwnOffers } from './own-offers.ts';
@@ -69,6 +70,10 @@ export class KnownOffer {
   /** An instance may come to offer its owner what others are not offered: it is shown to the owner alone. Throws GatewayError. */
   async readOwn(instance: Instance, owner: string): Promise<void> {
     const { offer } = await readOffer(instance.connection, this.options.totalMs(), this.offer);
-    if (!instance.isLost) this.own.set(owner, offer, this.offer);
+    if (instance.isLost || this.own.set(owner, offer, this.offer)) return;
+    throw new GatewayError(
+      'overloaded',
+      'what it offers single sessions or principals is too much to be kept; one more of them is offered what everybody is',
+    );
   }
 }

@@ -49,7 +49,7 @@ export class Channel {
       events: options.events,
       pending: () => this.pending.all(),
       find: (id) => this.pending.get(id),
-      send: (text) => this.tell(text, 'an answer'),
+      send: (text, failed) => this.tell(text, 'an answer', failed),
     });
   }
 
@@ -160,14 +160,17 @@ export class Channel {
     if (this.heard === heard) this.giveUp('it no longer answers, nor says anything else');
   }
 
-  /** Sends what nobody waits for: whoever caused it is not to blame for a full pipe. */
-  private tell(text: string, what: string): void {
+  /** Sends what has no answer; `failed` is told of what cannot be delivered, for whoever waits for its effect. */
+  private tell(text: string, what: string, failed?: (error: unknown) => void): void {
     if (this.gone !== undefined) return;
-    const failed = (error: unknown) => this.unasked.noise(`${what} could not be delivered: ${reasonOf(error)}`);
+    const onFailure = (error: unknown) => {
+      this.unasked.noise(`${what} could not be delivered: ${reasonOf(error)}`);
+      failed?.(error);
+    };
     try {
-      this.options.send(text)?.catch(failed);
+      this.options.send(text)?.catch(onFailure);
     } catch (error) {
-      failed(error);
+      onFailure(error);
     }
   }
 

@@ -1,7 +1,7 @@
 // What the failures of HTTP mean for a call.
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { timedOut } from './deadlines.ts';
-import { HttpRejection, type Timeouts } from './wire.ts';
+import { HttpRejection, SessionLost, type Timeouts } from './wire.ts';
 
 const TIMED_OUT: Readonly<Record<string, 'connect' | 'firstByte' | 'idle'>> = {
   UND_ERR_CONNECT_TIMEOUT: 'connect',
@@ -54,6 +54,13 @@ export function concludesNothing(status: number): boolean {
 export function isSessionUnknown({ status, body, answer }: HttpRejection): boolean {
   if (status === 404) return true;
   return status === 400 && answer?.id === undefined && /session/i.test(answer?.error?.message ?? body);
+}
+
+/** What it means that a message of a session could not be delivered: `SessionLost` where the server has forgotten the session. */
+export function messageError(server: string, error: unknown): unknown {
+  const cause = error instanceof GatewayError ? error.cause : undefined;
+  if (!(cause instanceof HttpRejection) || !isSessionUnknown(cause)) return error;
+  return new SessionLost(`The server "${server}" no longer knows the session.`);
 }
 
 function rejectionError(server: string, rejection: HttpRejection): GatewayError {

@@ -6,6 +6,7 @@ import { type Frame, notificationText } from '../../../protocol/mcp/frames.ts';
 import type { Deadlines } from './deadlines.ts';
 import { type CallWire, HttpCall } from './http-call.ts';
 import { HttpEndpoint, type HttpEndpointOptions } from './http-endpoint.ts';
+import { messageError } from './http-errors.ts';
 import { HttpSession } from './http-session.ts';
 import { readInbound } from './inbound.ts';
 import { StandingStream } from './standing-stream.ts';
@@ -52,7 +53,7 @@ export class HttpWire implements Wire {
       events: options.events,
       pending: () => this.calls.all().map((call) => call.pending),
       find: (id) => this.calls.get(id)?.pending,
-      send: (text) => this.tell(text),
+      send: (text, failed) => this.tell(text, { failed }),
     });
     const { server, timeouts, deadlines, clean } = options;
     this.callWire = {
@@ -150,8 +151,14 @@ export class HttpWire implements Wire {
     else this.unasked.noise('an answer to another request on this stream, or a second one');
   }
 
-  /** Sends what nobody waits for; `ahead` of every later request where one may not be answered before it is there. */
-  private tell(text: string, { ahead = false } = {}): void {
+  /**
+   * Sends what has no answer; `ahead` of every later request where one may not be answered before it is there. `failed` is told of what
+   * cannot be delivered.
+   */
+  private tell(
+    text: string,
+    { ahead = false, failed }: { ahead?: boolean; failed?: ((error: unknown) => void) | undefined },
+  ): void {
     if (this.ended) return;
     if (this.session.era === 'modern') {
       this.unasked.noise('a request, which no server of 2026-07-28 sends; it was not answered');
@@ -159,8 +166,11 @@ export class HttpWire implements Wire {
     }
     const to = { headers: this.session.messageHeaders('') };
     const posted = ahead ? this.endpoint.postAhead(text, to) : this.endpoint.post(text, to);
-    posted.catch((error: unknown) => {
-      if (!this.ended) this.unasked.noise(`a message could not be delivered: ${reasonOf(error)}`);
+    posted.catch((thrown: unknown) => {
+      if (this.ended) return;
+      const error = this.session.assigned ? messageError(this.options.server, thrown) : thrown;
+      this.unasked.noise(`a message could not be delivered: ${reasonOf(error)}`);
+      failed?.(error);
     });
   }
 

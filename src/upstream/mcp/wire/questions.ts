@@ -11,8 +11,8 @@ import type { WireEvents } from './wire.ts';
 
 export interface QuestionsOptions {
   readonly events: Pick<WireEvents, 'question' | 'noise'>;
-  /** Sends an answer to the server. Never throws. */
-  send(text: string): void;
+  /** Sends an answer to the server. Never throws; `failed` is told of one that cannot be delivered. */
+  send(text: string, failed?: (error: unknown) => void): void;
 }
 
 /** Whose a message of the server is, as far as that can be told. */
@@ -44,6 +44,8 @@ export function attribute(pending: readonly Pending[]): Asker {
 export class Questions {
   private readonly options: QuestionsOptions;
   private readonly open = new Map<RequestId, OpenQuestion>();
+  /** Questions that are taken in a moment. */
+  private readonly early = new Map<RequestId, NodeJS.Timeout>();
 
   constructor(options: QuestionsOptions) {
     this.options = options;
@@ -51,29 +53,59 @@ export class Questions {
 
   /** Takes a question; its answer goes to the server by itself. */
   take(frame: RequestFrame, asker: Asker): void {
-    const { id } = frame;
-    // an error under this id would be taken for the answer to the question that is open, so there is none
-    if (this.open.has(id))
-      this.options.events.noise('a question with the id of one that is still open; it was ignored');
-    else if (asker.call?.done === true) this.refuse(id, 'cancelled', 'The call that this belongs to has ended.');
-    else if (this.open.size >= MAX_OPEN)
-      this.refuse(id, 'overloaded', `${MAX_OPEN} questions of this server are open.`);
-    else void this.put(frame, asker);
+    if (asker.call?.done === true)
+      this.refuse(frame.id, 'cancelled', { message: 'The call that this belongs to has ended.' });
+    else if (this.admits(frame.id, asker.call)) void this.put(frame, asker);
   }
 
-  /** Answers a request of the server with an error. */
-  refuse(id: RequestId, code: ErrorCode, message: string): void {
-    this.options.send(errorText(id, rpcErrorOf(new GatewayError(code, message))));
+  /** As `take`, some milliseconds later, when it may be plain whose it is; unless it is taken back, or nobody is there any more by then. */
+  takeLater(frame: RequestFrame, ms: number, askerOf: () => Asker): void {
+    const { id } = frame;
+    if (!this.admits(id)) return;
+    const due = () => {
+      this.early.delete(id);
+      this.take(frame, askerOf());
+    };
+    this.early.set(id, setTimeout(due, ms));
+  }
+
+  /** Answers a request of the server with an error; `call` is the one that waits for it. */
+  refuse(id: RequestId, code: ErrorCode, { message, call }: { message: string; call?: Pending | undefined }): void {
+    this.send(errorText(id, rpcErrorOf(new GatewayError(code, message))), call);
   }
 
   /** The server takes a question back: nothing is sent for it (basic/utilities/cancellation). */
   withdraw(id: JsonValue | undefined): void {
-    if (typeof id === 'string' || typeof id === 'number') this.abort(id, this.open.get(id));
+    if (typeof id !== 'string' && typeof id !== 'number') return;
+    clearTimeout(this.early.get(id));
+    this.early.delete(id);
+    this.abort(id, this.open.get(id));
   }
 
   /** The channel is gone, and with it whoever asked. */
   close(): void {
+    for (const timer of this.early.values()) clearTimeout(timer);
+    this.early.clear();
     for (const [id, question] of this.open) this.abort(id, question);
+  }
+
+  private admits(id: RequestId, call?: Pending): boolean {
+    // an error under this id would be taken for the answer to the question that is open, so there is none
+    if (this.open.has(id) || this.early.has(id)) {
+      this.options.events.noise('a question with the id of one that is still open; it was ignored');
+      return false;
+    }
+    if (this.open.size + this.early.size < MAX_OPEN) return true;
+    this.refuse(id, 'overloaded', { message: `${MAX_OPEN} questions of this server are open.`, call });
+    return false;
+  }
+
+  /** A server that cannot be given an answer waits for it in vain, and so would the call that it asked for. */
+  private send(text: string, call: Pending | undefined): void {
+    this.options.send(text, (error) => {
+      const why = `An answer to the server, which asked during the call, could not be delivered: ${reasonOf(error)}`;
+      call?.abandon(new GatewayError('upstream_closed', why, { cause: error }));
+    });
   }
 
   private async put({ id, method, params }: RequestFrame, { call, inFlight }: Asker): Promise<void> {
@@ -89,7 +121,7 @@ export class Questions {
       ofTask: relatedTaskOf(params),
       inFlight,
     });
-    if (this.end(id, question)) this.options.send(text);
+    if (this.end(id, question)) this.send(text, call);
   }
 
   private async ask(id: RequestId, asked: Parameters<WireEvents['question']>[0]): Promise<string> {

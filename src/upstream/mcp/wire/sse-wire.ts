@@ -5,10 +5,10 @@ import type { SseEvent } from '../../../protocol/mcp/sse.ts';
 import { Channel } from './channel.ts';
 import { type Deadline, timedOut } from './deadlines.ts';
 import { HttpEndpoint } from './http-endpoint.ts';
-import { isSessionUnknown, transportError } from './http-errors.ts';
+import { messageError, transportError } from './http-errors.ts';
 import type { HttpExchange, ResponseHeaders } from './http-exchange.ts';
 import type { HttpWireOptions } from './http-wire.ts';
-import { closed, FLUSH_MS, HttpRejection, SessionLost, type Wire, type WireReply, type WireRequest } from './wire.ts';
+import { closed, FLUSH_MS, type Wire, type WireReply, type WireRequest } from './wire.ts';
 
 /** The stream to one server, which is its session, and the address that it gave for messages. */
 export class SseWire implements Wire {
@@ -130,9 +130,7 @@ export class SseWire implements Wire {
     try {
       await this.endpoint.post(text, { headers: this.headers, path: this.path });
     } catch (error) {
-      const { cause } = error as GatewayError;
-      if (!(cause instanceof HttpRejection) || !isSessionUnknown(cause)) throw error;
-      throw new SessionLost(`The server "${server}" no longer knows the session.`);
+      throw messageError(server, error);
     }
   }
 }

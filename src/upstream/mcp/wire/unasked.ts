@@ -14,8 +14,8 @@ export interface UnaskedOptions {
   pending(): readonly Pending[];
   /** The request in flight with this id. */
   find(id: number): Pending | undefined;
-  /** Sends a message to the server. Never throws. */
-  send(text: string): void;
+  /** Sends a message to the server. Never throws; `failed` is told of one that cannot be delivered. */
+  send(text: string, failed?: (error: unknown) => void): void;
 }
 
 /** Most of what belongs to no call that one connection may send in a second; calls have limits of their own. */
@@ -63,16 +63,16 @@ export class Unasked {
     if (!this.admits()) return;
     if (frame.method === 'ping') this.options.send(resultText(frame.id, '{}'));
     else if (this.modern)
-      this.questions.refuse(frame.id, 'method_not_found', 'A client of 2026-07-28 takes no requests.');
+      this.questions.refuse(frame.id, 'method_not_found', { message: 'A client of 2026-07-28 takes no requests.' });
     else this.onQuestion(frame, own);
   }
 
   /** A task may ask in the same breath in which it is made: whoever is to follow it gets a moment to do so. */
   private onQuestion(frame: RequestFrame, own: Pending | undefined): void {
     const task = relatedTaskOf(frame.params);
-    const take = () => this.questions.take(frame, this.askerOf(frame, own));
-    if (task === undefined || this.findByTask(task)) take();
-    else setTimeout(take, FOLLOWED_WITHIN_MS);
+    const askerOf = () => this.askerOf(frame, own);
+    if (task === undefined || this.findByTask(task)) this.questions.take(frame, askerOf());
+    else this.questions.takeLater(frame, FOLLOWED_WITHIN_MS, askerOf);
   }
 
   private onNotification({ method, params }: NotificationFrame, own: Pending | undefined): void {

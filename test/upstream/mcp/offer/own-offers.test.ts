@@ -10,9 +10,9 @@ const offering = (...tools: string[]): ServerOffer => ({
 });
 const BASE = offering('all');
 
-function heard() {
+function heard(most?: number) {
   const news: [string, readonly OfferKind[]][] = [];
-  return { news, offers: new OwnOffers((owner, kinds) => news.push([owner, kinds])) };
+  return { news, offers: new OwnOffers((owner, kinds) => news.push([owner, kinds]), most) };
 }
 
 test('what is offered to everybody is nobody’s own, and no news', () => {
@@ -25,7 +25,7 @@ test('what differs is its owner’s alone, is told once for the lists that chang
   const { news, offers } = heard();
   offers.set('one', offering('all', 'more'), BASE);
   offers.set('one', offering('all', 'more'), BASE);
-  expect(offers.get('one')).toEqual(offering('all', 'more'));
+  expect(offers.get('one')?.offer).toEqual(offering('all', 'more'));
   expect(offers.get('other')).toBeUndefined();
   offers.forget('one', BASE);
   offers.forget('one', BASE);
@@ -41,5 +41,33 @@ test('what everybody is offered too by now is nobody’s own any more', () => {
   offers.set('early', offering('all', 'new'), BASE);
   offers.set('other', offering('all', 'else'), BASE);
   offers.rebase(offering('all', 'new'));
-  expect([offers.get('early'), offers.get('other')]).toEqual([undefined, offering('all', 'else')]);
+  expect([offers.get('early'), offers.get('other')?.offer]).toEqual([undefined, offering('all', 'else')]);
+});
+
+test('what many are offered is kept once, as long as one of them is there', () => {
+  const { offers } = heard(2 * JSON.stringify(offering('all', 'more')).length);
+  for (let owner = 0; owner < 100; owner++) expect(offers.set(`${owner}`, offering('all', 'more'), BASE)).toBe(true);
+  const [first, last] = [offers.get('0'), offers.get('99')];
+  for (let owner = 0; owner < 99; owner++) offers.forget(`${owner}`, BASE);
+
+  expect(last?.offer).toBe(first?.offer);
+  expect(last?.digest).toBe(first?.digest);
+  expect(offers.set('other', offering('all', 'else'), BASE)).toBe(true);
+  expect(offers.get('other')?.digest).not.toBe(last?.digest);
+});
+
+test('an owner for whom there is no room is offered what everybody is, until others have left', () => {
+  const { news, offers } = heard(2.5 * JSON.stringify(offering('all', 'n')).length);
+  for (const owner of ['a', 'b', 'c']) offers.set(owner, offering('all', owner), BASE);
+  expect(offers.get('c')).toBeUndefined();
+  expect(offers.set('a', offering('all', 'b'), BASE)).toBe(true);
+  expect(offers.set('c', offering('all', 'c'), BASE)).toBe(true);
+  expect(offers.set('b', offering('all', 'x'.repeat(1_000)), BASE)).toBe(false);
+
+  expect(['a', 'b', 'c'].map((owner) => offers.get(owner)?.offer)).toEqual([
+    offering('all', 'b'),
+    undefined,
+    offering('all', 'c'),
+  ]);
+  expect(news.map(([owner]) => owner)).toEqual(['a', 'b', 'a', 'c', 'b']);
 });

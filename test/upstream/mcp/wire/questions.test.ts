@@ -1,7 +1,10 @@
 // What a server asks while it works, on every transport: whose it is, who answers, and what ends it.
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { GatewayError } from '../../../../src/core/errors.ts';
-import { call, caller, type Message, peer, TRANSPORTS } from '../peers.ts';
+import type { JsonObject } from '../../../../src/core/json.ts';
+import { readInbound } from '../../../../src/upstream/mcp/wire/inbound.ts';
+import { Unasked } from '../../../../src/upstream/mcp/wire/unasked.ts';
+import { call, caller, type Message, peer, Report, TRANSPORTS } from '../peers.ts';
 
 const asking = (id: number | string) => ({ id, method: 'roots/list', params: { _meta: { progressToken: 7, own: 1 } } });
 const answered = (id: number | string) => (message: Message) =>
@@ -180,4 +183,89 @@ test('a question on the stream of a call that has ended is refused', async () =>
 
   expect(await there.sent.first(answered(9))).toMatchObject({ error: { code: -33005 } });
   expect(there.report.questions.all).toEqual([]);
+});
+
+test.each([
+  ['sse', 404, 'no longer knows the session'],
+  ['streamable-http', 500, 'HTTP 500'],
+] as const)(
+  'over %s an answer that the server refuses with HTTP %s fails the call that waits for its effect',
+  async (transport, status, why) => {
+    const refuses = ({ method }: Message) => (method === undefined ? status : undefined);
+    const there = await peer(transport, { refuses });
+    const { id, reply } = await call(there, caller());
+    there.say(asking(5), id);
+    const question = await there.report.questions.first(() => true);
+
+    question.answer({ result: { roots: [] } });
+
+    await expect(reply).rejects.toMatchObject({
+      code: 'upstream_closed',
+      message: expect.stringContaining(why) as string,
+    });
+    await there.report.noises.first((text) => text.includes('could not be delivered'));
+    await there.sent.first(({ method }) => method === 'notifications/cancelled');
+  },
+);
+
+describe('A question of a task that nobody follows yet', () => {
+  const ofTask = (id: string) => ({
+    id,
+    method: 'roots/list',
+    params: { _meta: { 'io.modelcontextprotocol/related-task': { taskId: 't' } } },
+  });
+
+  function setup() {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const report = new Report();
+    const sent: string[] = [];
+    const unasked = new Unasked({
+      events: report,
+      pending: () => [],
+      find: () => undefined,
+      send: (text) => void sent.push(text),
+    });
+    const say = (message: JsonObject) =>
+      unasked.take(readInbound(JSON.stringify({ jsonrpc: '2.0', ...message })) as never);
+    return { unasked, report, sent, say };
+  }
+
+  test('is put a moment later', () => {
+    const { report, say } = setup();
+    say(ofTask('a'));
+    expect(report.questions.all).toEqual([]);
+    vi.runAllTimers();
+
+    expect(report.questions.all).toMatchObject([{ ofTask: 't' }]);
+  });
+
+  test('is put to nobody where its channel has ended by then', () => {
+    const { unasked, report, say } = setup();
+    say(ofTask('a'));
+    unasked.close();
+    vi.runAllTimers();
+
+    expect(report.questions.all).toEqual([]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('is put to nobody where the server has taken it back by then', () => {
+    const { report, say } = setup();
+    say(ofTask('a'));
+    say({ method: 'notifications/cancelled', params: { requestId: 'a' } });
+    vi.runAllTimers();
+
+    expect(report.questions.all).toEqual([]);
+  });
+
+  test('counts among those that are open', () => {
+    const { report, sent, say } = setup();
+    for (let id = 0; id < 101; id++) say(ofTask(`${id}`));
+    say(ofTask('1'));
+
+    expect(sent).toHaveLength(1);
+    expect(JSON.parse(sent[0] ?? '')).toMatchObject({ id: '100', error: { code: -33007 } });
+    expect(report.noises.all).toMatchObject([expect.stringContaining('still open')]);
+  });
 });
