@@ -21,6 +21,8 @@ export interface DispatchParts {
   readonly changes: Changes;
   /** Whether the thing may be used: what a listener may hear of. */
   readonly permits: (target: Target) => boolean;
+  /** The same under the policy in force when it is asked, for what goes on for long. */
+  readonly permitsNow: (target: Target) => boolean;
   /** Resolves when what may be new at the servers (at one of them) has had its chance to be known (wire.md: at most 2 s). */
   readonly upToDate: (scope: string | undefined) => Promise<void> | undefined;
   /** Whether what is listed differs from caller to caller. */

@@ -319,6 +319,7 @@ export class Gateway {
       parked: this.parked,
       tasks: this.tasks,
       changes: this.changes,
+      permitsNow: this.known.permits,
       upToDate: (scope) => this.upstreams.upToDate(scope),
       listsVary: () => this.hasOwnOffers,
       stopping: this.stopping.signal,

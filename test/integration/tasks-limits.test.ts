@@ -209,7 +209,7 @@ async function cancelUnanswered() {
 
 test('a task that its server makes of a call after that was cancelled is cancelled too', async () => {
   const { endless, called, request } = await cancelUnanswered();
-  const now = new Date().toISOString();
+  const now = '2026-11-01T00:00:00Z';
   answer(called, { task: { taskId: 'late', status: 'working', createdAt: now, lastUpdatedAt: now, ttl: null } });
   const { params: cancelled } = await endless.visited(({ rpc }) => rpc === 'tasks/cancel');
   request.destroy();

@@ -3,17 +3,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TaskRef } from '../../core/call.ts';
 import { Cancellation } from '../../core/cancellation.ts';
 import { type Exchange, ownExchange } from '../../core/exchange.ts';
-import { ERRORS, toGatewayError, unknownTask } from '../../core/errors.ts';
+import { ERRORS, toGatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { Reply, RpcError } from '../../core/reply.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { isTerminal, keptTask, toModernTask } from '../../protocol/mcp/tasks.ts';
 import type { CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
-import type { ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
 import type { WireReply } from '../../upstream/mcp/wire/wire.ts';
 import { type Outcome, ParkedCall } from '../bridge/parked-call.ts';
-import { isSame } from './at-server.ts';
+import { cancelAtServer, isSame, look, reach, type TaskAt } from './at-server.ts';
 import { untilEnd } from './until-end.ts';
 import type { Forgotten, KeptTask } from './task-records.ts';
 
@@ -27,10 +26,10 @@ export interface BridgedTaskOptions {
   readonly task: JsonObject;
   /** How long it is kept, in ms. */
   readonly ttlMs: number;
-  /** Sends a request to the instance that works on it. Throws GatewayError. */
-  readonly send: (request: ConnectionRequest) => Promise<WireReply>;
-  /** How long one question to the server may take, in ms. */
-  readonly totalMs: number;
+  /** The way to it. */
+  readonly at: TaskAt;
+  /** Takes a place among the requests that may stay open, and gives the way to leave it; undefined where none is free. */
+  readonly place: () => (() => void) | undefined;
   /** Whether there is room for what it holds with one more question. */
   readonly admits: () => boolean;
   /** It has ended; told once, with its last status. */
@@ -83,7 +82,7 @@ export class BridgedTask implements KeptTask {
   /** How it stands, as the server says now, or why it does not say (tasks extension, Task Polling). Throws GatewayError. */
   async get(): Promise<{ readonly task: JsonObject } | { readonly error: RpcError }> {
     if (this.ended) return { task: this.described() };
-    const { result, error } = await this.ask('tasks/get').catch(
+    const { result, error } = await look(this.options.at).catch(
       async (failure: unknown): Promise<Partial<WireReply>> => {
         // where the server is gone, the end is about to be known
         await this.untilKnown();
@@ -106,7 +105,7 @@ export class BridgedTask implements KeptTask {
   /** Asks the server to end it. One that has ended stays as it is (tasks extension, Task Cancellation). */
   async cancel(): Promise<void> {
     if (this.ended) return;
-    const { error } = await this.ask('tasks/cancel');
+    const { error } = await reach(this.options.at, { method: 'tasks/cancel' });
     if (error || this.isOver()) return;
     this.wasCancelled = true;
     this.parked.cancel();
@@ -127,15 +126,9 @@ export class BridgedTask implements KeptTask {
     this.listeners.clear();
     if (this.isOver()) return;
     this.forgotten = why;
-    const cancelled = why === 'lost' || why === 'replaced' ? undefined : this.cancelAtServer();
+    const cancelled = why === 'lost' || why === 'replaced' ? undefined : cancelAtServer(this.options.at);
     this.parked.cancel();
     await cancelled;
-  }
-
-  /** Ends what nobody could reach any more; where that fails, it ends with its time. */
-  private async cancelAtServer(): Promise<void> {
-    const params = { taskId: this.ref.upstreamId };
-    await this.options.send({ method: 'tasks/cancel', params, totalMs: this.options.totalMs }).catch(() => undefined);
   }
 
   /** Calls the listener at every change. Returns the way to stop listening. */
@@ -159,6 +152,7 @@ export class BridgedTask implements KeptTask {
   /** Waits for the end where the server gives it, which is also where it asks (2025-11-25 basic/utilities/tasks, Input Required Status). */
   private async untilEnd(): Promise<Reply> {
     const { upstreamId } = this.ref;
+    const { at, place } = this.options;
     const waiting = {
       method: 'tasks/result',
       params: { taskId: upstreamId },
@@ -167,22 +161,13 @@ export class BridgedTask implements KeptTask {
       keptTask: true as const,
     };
     const { result, error } = await untilEnd({
-      wait: (totalMs) => this.options.send({ ...waiting, totalMs }),
-      look: () => this.ask('tasks/get'),
+      wait: (totalMs) => at.send({ ...waiting, totalMs }),
+      look: () => look(at),
+      place,
       leftMs: () => Infinity,
       signal: this.parked.signal,
     });
     return error ? { kind: 'error', error } : { kind: 'result', result: withoutProtocolMeta(result ?? {}) };
-  }
-
-  /** Asks about the task, and makes sure that it is still the one: a server may have begun anew with its ids. */
-  private async ask(method: 'tasks/get' | 'tasks/cancel'): Promise<WireReply> {
-    const { options, ref } = this;
-    const params = { taskId: ref.upstreamId };
-    const reply = await options.send({ method: 'tasks/get', params, totalMs: options.totalMs });
-    if (reply.error) return reply;
-    if (reply.result?.taskId !== ref.upstreamId || !isSame(ref, reply.result)) throw unknownTask();
-    return method === 'tasks/get' ? reply : options.send({ method, params, totalMs: options.totalMs });
   }
 
   private isOver(): boolean {

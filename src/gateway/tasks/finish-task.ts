@@ -1,7 +1,7 @@
 // A task of a modern server for a legacy client, who waits for an answer: followed to its end, its questions put live (wire.md, Tasks).
 import type { Call } from '../../core/call.ts';
 import { Cancellation, pause } from '../../core/cancellation.ts';
-import { ERRORS, GatewayError, toGatewayError } from '../../core/errors.ts';
+import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
@@ -9,26 +9,19 @@ import type { WireReply } from '../../upstream/mcp/wire/wire.ts';
 import type { LiveQuestions } from '../bridge/live-questions.ts';
 import { TaskClock } from './task-clock.ts';
 import { type Refusal, TaskQuestions } from './task-questions.ts';
-import { mayPass } from './until-end.ts';
+import { cancelAtServer, isUnknown, look, reach, type TaskAt } from './at-server.ts';
+import { MAX_FAILURES, mayPass } from './until-end.ts';
 
 /** How often a task is looked at whose server does not say, and the bounds for one that does, in ms. */
 const USUAL_POLL_MS = 500;
 const LEAST_POLL_MS = 100;
 const MOST_POLL_MS = 30_000;
 
-/** How many requests in a row may fail before the task is given up. */
-const MAX_FAILURES = 5;
-
-/** What a server answers that knows no such task (tasks extension, Protocol Errors). */
-const GONE = ERRORS.unknown_task.jsonRpc;
-
 export interface FinishTaskOptions {
   readonly server: string;
-  /** Sends a request about the task. Throws GatewayError. */
-  readonly send: (method: string, params?: JsonObject) => Promise<WireReply>;
+  /** The task; it may stand still for as long as one answer may take. */
+  readonly at: TaskAt;
   readonly questions: LiveQuestions;
-  /** How long the task may stand still, in ms. */
-  readonly totalMs: number;
 }
 
 /** What came of a task: the result, or the error, that its call would have had. */
@@ -42,17 +35,17 @@ type Last = { readonly task: JsonObject } | { readonly error: RpcError; readonly
  * server fails with again and again. A task that did not end, but that nobody waits for any more, is cancelled.
  */
 export async function finishTask(call: Call, created: JsonObject, options: FinishTaskOptions): Promise<Finished> {
-  // why it failed is what the caller is told, whatever comes of this
-  const cancel = () => options.send('tasks/cancel').catch(() => undefined);
+  // why it failed is what the caller is told, and at once, whatever comes of this
+  const cancel = () => void cancelAtServer(options.at);
   let last: Last;
   try {
     last = await new Follower(call, options).follow(created);
   } catch (failure) {
-    await cancel();
+    cancel();
     throw failure;
   }
   if ('task' in last) return endOf(last.task, options.server);
-  if (!last.isGone) await cancel();
+  if (!last.isGone) cancel();
   return { error: last.error };
 }
 
@@ -71,7 +64,7 @@ class Follower {
   constructor(call: Call, options: FinishTaskOptions) {
     this.call = call;
     this.options = options;
-    this.clock = new TaskClock(options.totalMs);
+    this.clock = new TaskClock(options.at.totalMs);
     this.questions = new TaskQuestions({
       server: options.server,
       questions: options.questions,
@@ -100,18 +93,18 @@ class Follower {
   private async poll(created: JsonObject): Promise<Last> {
     let task = created;
     while (!isTerminal(task.status)) {
-      this.look(task);
+      this.note(task);
       this.questions.follow(task.inputRequests);
       await this.rest();
-      const { result, error } = await this.insist('tasks/get');
-      if (error) return { error, isGone: error.code === GONE };
-      task = result ?? {};
+      const standing = await this.insist(() => look(this.options.at));
+      if (standing.error) return { error: standing.error, isGone: isUnknown(standing) };
+      task = standing.result ?? {};
     }
     return { task };
   }
 
   /** A task that moves restarts its time, as progress does, and the caller hears of it. */
-  private look(task: JsonObject): void {
+  private note(task: JsonObject): void {
     this.pollMs = pollOf(task);
     const { status, statusMessage, lastUpdatedAt } = task;
     const seen = JSON.stringify([status, statusMessage, lastUpdatedAt]);
@@ -132,13 +125,13 @@ class Follower {
     await pause(this.pollMs, this.over);
   }
 
-  /** Sends a request about the task, again where it fails: the task goes on meanwhile. The error that there is no task is an answer. */
-  private async insist(method: string, params?: JsonObject): Promise<WireReply> {
+  /** Asks the server about the task, again where that fails: the task goes on meanwhile. The error that there is no task is an answer. */
+  private async insist(ask: () => Promise<WireReply>): Promise<WireReply> {
     let last: GatewayError | undefined;
     for (let failures = 0; ; failures++) {
       try {
-        const reply = await this.options.send(method, params);
-        if (!reply.error || reply.error.code === GONE || failures >= MAX_FAILURES) return reply;
+        const reply = await ask();
+        if (!reply.error || isUnknown(reply) || failures >= MAX_FAILURES) return reply;
       } catch (failure) {
         if (isGone(failure)) throw last ?? this.lost();
         if (failures >= MAX_FAILURES || !mayPass(failure)) throw failure;
@@ -148,7 +141,7 @@ class Follower {
     }
   }
 
-  /** The instance that worked on the task has ended: its caller, who knows of no task, is told so. */
+  /** The server that worked on the task is not there any more, or began anew: its caller, who knows of no task, is told so. */
   private lost(): GatewayError {
     return new GatewayError(
       'upstream_closed',
@@ -158,8 +151,9 @@ class Follower {
 
   /** Gives the server an answer. Where it takes none any more, how the task stands tells why. */
   private async update(inputResponses: JsonObject): Promise<void> {
-    const { error } = await this.insist('tasks/update', { inputResponses });
-    if (error && error.code !== GONE) this.refuse({ error });
+    const update = { method: 'tasks/update', params: { inputResponses } };
+    const reply = await this.insist(() => reach(this.options.at, update));
+    if (reply.error && !isUnknown(reply)) this.refuse({ error: reply.error });
   }
 
   private refuse(refusal: Refusal): void {

@@ -1,153 +1,118 @@
 // The tasks of one listener: news of them, from wherever the task is (tasks extension, Task Status Notifications).
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Call, TaskRef } from '../../core/call.ts';
-import { Cancellation } from '../../core/cancellation.ts';
-import { ownExchange } from '../../core/exchange.ts';
-import { isObject, type JsonObject } from '../../core/json.ts';
+import type { JsonObject } from '../../core/json.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { withoutClientTasks } from '../../protocol/mcp/questions.ts';
-import type { Upstream } from '../../upstream/mcp/upstream.ts';
 import type { DispatchParts } from '../dispatch-parts.ts';
-import { isSame, requireSame, sendToTask } from './at-server.ts';
+import type { WireReply } from '../../upstream/mcp/wire/wire.ts';
+import { isSame, isUnknown, look, taskAt } from './at-server.ts';
+import { ACKNOWLEDGE_MS } from './task-listen.ts';
+import { mayPass } from './until-end.ts';
 
-/** How long the acknowledgement waits for servers to say which tasks they tell of. */
-const ACKNOWLEDGE_MS = 2_000;
-
-/** The pause before a listening that its server ended is begun again, in ms; doubled each time, up to the most. */
-const FIRST_PAUSE_MS = 1_000;
-const MOST_PAUSE_MS = 60_000;
-
-/** Those that one instance of a server has, by the server's ids. */
-interface Group {
-  readonly upstream: Upstream;
-  readonly refs: Map<string, TaskRef>;
-  /** Aborted when nobody wants to hear of them any more. */
-  readonly over: Cancellation;
-}
+/** Stops hearing of a task. */
+type Leave = () => void;
 
 export class FollowedTasks {
   private readonly call: Call;
   private readonly parts: DispatchParts;
-  private readonly bridged: readonly TaskRef[];
-  private readonly groups: readonly Group[];
-  /** Ids of those that the listener was told there will be news of. */
-  private acknowledged: ReadonlySet<unknown> = new Set();
-  private readonly backs: (() => void)[] = [];
-  /** News that came before the acknowledgement was sent, which comes first. */
-  private early: JsonObject[] | undefined = [];
-  private listener: (task: JsonObject) => void = (task) => this.early?.push(task);
+  private readonly refs: readonly TaskRef[];
+  /** Those that the listener was told there will be news of, by its ids. */
+  private readonly followed = new Map<string, Leave>();
+  private listener: ((task: JsonObject) => void) | undefined;
+  /** Those that changed before the acknowledgement was sent, which comes first. Only that they did is kept: how they stand is told then. */
+  private readonly early = new Map<string, () => void>();
 
   /** `refs` are tasks of the caller. */
   constructor(call: Call, refs: readonly TaskRef[], parts: DispatchParts) {
     this.call = call;
     this.parts = parts;
-    this.bridged = refs.filter(({ kind }) => kind === 'bridged');
-    this.groups = grouped(
-      refs.filter(({ kind }) => kind === 'modern'),
-      parts,
-    );
+    this.refs = refs;
   }
 
   /** Begins to listen. Resolves with the ids that there will be news of. */
   async follow(): Promise<string[]> {
-    const ids: string[] = [];
-    for (const ref of this.bridged) {
-      const task = this.parts.tasks.bridged(ref);
-      if (!task) continue;
-      ids.push(ref.id);
-      this.backs.push(task.onChange(() => this.listener(task.described())));
-    }
-    const accepted = await Promise.all(this.groups.map((group) => this.listenAt(group)));
-    ids.push(...accepted.flat());
-    this.acknowledged = new Set(ids);
-    return ids;
+    const followed = this.refs.map(async (ref) => {
+      const leave = ref.kind === 'bridged' ? this.followBridged(ref) : await this.followInTime(ref);
+      if (leave) this.followed.set(ref.id, leave);
+    });
+    await Promise.all(followed);
+    return [...this.followed.keys()];
   }
 
   /** The acknowledgement is sent: news may follow it, of what it names alone (patterns/subscriptions, Acknowledgment). */
   tell(listener: (task: JsonObject) => void): void {
-    this.listener = (task) => {
-      if (this.acknowledged.has(task.taskId)) listener(task);
-    };
-    this.early?.forEach(this.listener);
-    this.early = undefined;
+    this.listener = listener;
+    for (const tellNow of this.early.values()) tellNow();
+    this.early.clear();
   }
 
   end(): void {
-    for (const { over } of this.groups) over.abort();
-    for (const back of this.backs) back();
+    this.listener = undefined;
+    for (const leave of this.followed.values()) leave();
   }
 
-  /**
-   * Listens at one server until the end; resolves as soon as it has acknowledged, with what it did. One that acknowledges nothing in time
-   * is not listened to: whoever asks polls it.
-   */
-  private async listenAt(group: Group): Promise<string[]> {
-    const acknowledged = Promise.withResolvers<string[]>();
-    void this.listenOn(group, acknowledged.resolve);
-    const accepted = await Promise.race([acknowledged.promise, delay(ACKNOWLEDGE_MS, [] as string[], { ref: false })]);
-    if (accepted.length === 0) group.over.abort();
-    return accepted;
+  private followBridged(ref: TaskRef): Leave | undefined {
+    const task = this.parts.tasks.bridged(ref);
+    const tell = () => task && this.deliver(ref, task.described());
+    return task?.onChange(() => (this.listener ? tell() : this.early.set(ref.id, tell)));
   }
 
-  /** A task that is not, or no longer, the one that is meant is as one that never was. */
-  private async leaveOutOthers(upstream: Upstream, refs: Map<string, TaskRef>, ref: TaskRef): Promise<void> {
-    await requireSame(upstream, ref, this.call).catch(() => refs.delete(ref.upstreamId));
+  /** One that its server agrees too late to tell of is polled by whoever asked. */
+  private async followInTime(ref: TaskRef): Promise<Leave | undefined> {
+    const agreed = this.followAtServer(ref);
+    const first = await Promise.race([agreed, delay(ACKNOWLEDGE_MS, 'late' as const, { ref: false })]);
+    if (first !== 'late') return first;
+    void agreed.then((leave) => leave?.());
+    return undefined;
   }
 
-  private async listenOn({ upstream, refs, over }: Group, acknowledge: (ids: string[]) => void): Promise<void> {
-    await Promise.all([...refs.values()].map((ref) => this.leaveOutOthers(upstream, refs, ref)));
-    const open = new Map(refs);
-    const [task] = open.values();
-    if (!task) acknowledge([]);
-    const onNotification = (method: string, params: JsonObject) => {
-      if (method === 'notifications/subscriptions/acknowledged') acknowledge(acceptedOf(params, open));
-      const ref = typeof params.taskId === 'string' ? open.get(params.taskId) : undefined;
-      if (method !== 'notifications/tasks' || !ref || !isSame(ref, params)) return;
-      if (isTerminal(params.status)) open.delete(ref.upstreamId);
-      this.listener({ ...withoutClientTasks(withoutProtocolMeta(params)), taskId: ref.id });
-    };
-    for (
-      let pause = FIRST_PAUSE_MS;
-      task && open.size > 0 && !over.aborted;
-      pause = Math.min(2 * pause, MOST_PAUSE_MS)
-    ) {
-      const request = {
-        method: 'subscriptions/listen',
-        params: { notifications: { taskIds: [...open.keys()] } },
-        totalMs: Infinity,
-        capabilities: {},
-        tasks: true,
-        exchange: ownExchange(over.signal),
-        onNotification,
-      };
-      // a server that is gone, or refuses, is a reason to poll, which any client may (tasks extension, Task Polling)
-      const sent = sendToTask(upstream, { task, request, caller: this.call });
-      const answered = await sent.catch(() => undefined);
-      acknowledge([]);
-      if (answered?.reply.error) return;
-      await delay(pause, undefined, { ref: false });
+  private async followAtServer(ref: TaskRef): Promise<Leave | undefined> {
+    const { parts, call } = this;
+    if (ref.kind !== 'modern' || !(await this.isThere(ref))) return undefined;
+    const listen = parts.tasks.listens.of(ref, call, parts.upstream);
+    const news = (task: JsonObject) => this.hear(ref, task);
+    const leave = () => listen.leave(ref.upstreamId, news);
+    if (await listen.follow(ref.upstreamId, news)) return leave;
+    leave();
+    return undefined;
+  }
+
+  /** A task that is not, or no longer, the one that is meant is as one that never was. One of which its server cannot speak now may be there. */
+  private async isThere(ref: TaskRef): Promise<boolean> {
+    try {
+      const standing = await this.look(ref);
+      return standing !== undefined && !isUnknown(standing);
+    } catch (failure) {
+      return mayPass(failure);
     }
   }
-}
 
-function grouped(refs: readonly TaskRef[], parts: DispatchParts): Group[] {
-  const groups = new Map<string, Group>();
-  for (const ref of refs) {
-    const upstream = parts.upstream(ref.target.server);
-    if (!upstream) continue;
-    const key = `${ref.target.server}\n${ref.instance}`;
-    const group = groups.get(key) ?? { upstream, refs: new Map<string, TaskRef>(), over: new Cancellation() };
-    group.refs.set(ref.upstreamId, ref);
-    groups.set(key, group);
+  private look(ref: TaskRef): Promise<WireReply | undefined> {
+    const upstream = this.parts.upstream(ref.target.server);
+    return upstream ? look(taskAt(upstream, ref, this.call)) : Promise.resolve(undefined);
   }
-  return [...groups.values()];
-}
 
-/** The ids of ours for those that a server agreed to tell of. */
-function acceptedOf({ notifications }: JsonObject, refs: ReadonlyMap<string, TaskRef>): string[] {
-  const ids = isObject(notifications) && Array.isArray(notifications.taskIds) ? notifications.taskIds : [];
-  return ids
-    .map((id) => (typeof id === 'string' ? refs.get(id)?.id : undefined))
-    .filter((id): id is string => id !== undefined);
+  private hear(ref: TaskRef, task: JsonObject): void {
+    if (!isSame(ref, task)) return;
+    if (!this.listener) this.early.set(ref.id, () => void this.tellStanding(ref));
+    else this.tellOf(ref, task);
+  }
+
+  /** Where the server cannot say how a task stands, there is nothing to tell before it changes again. */
+  private async tellStanding(ref: TaskRef): Promise<void> {
+    const standing = await this.look(ref).catch(() => undefined);
+    if (standing?.result) this.tellOf(ref, standing.result);
+  }
+
+  private tellOf(ref: TaskRef, { resultType: _complete, ...task }: JsonObject): void {
+    this.deliver(ref, { ...withoutClientTasks(withoutProtocolMeta(task)), taskId: ref.id });
+    if (isTerminal(task.status)) this.followed.get(ref.id)?.();
+  }
+
+  /** Nobody hears of what was denied since (wire.md, Subscriptions and notifications). */
+  private deliver(ref: TaskRef, task: JsonObject): void {
+    if (this.followed.has(ref.id) && this.parts.permitsNow(ref.target)) this.listener?.(task);
+  }
 }

@@ -3,11 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import type { Call, TaskRef } from '../../core/call.ts';
-import { type ClientSession, type Exchange, relayed } from '../../core/exchange.ts';
+import { type ClientSession, type Exchange, ownExchange, relayed } from '../../core/exchange.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Principal } from '../../core/principal.ts';
 import { isTerminal, keptTask, withRelatedTask } from '../../protocol/mcp/tasks.ts';
 import { isSame } from './at-server.ts';
+import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
+import { SharedRequest } from './shared-request.ts';
 import type { Forgotten, KeptTask } from './task-records.ts';
 
 /** How long a question waits for somebody to ask, and how often it is looked whether the session is there, in ms. */
@@ -34,6 +36,8 @@ export class LegacyTask implements KeptTask {
   readonly bytes = 0;
   /** By which its caller knows its progress, as long as it runs (2025-11-25 basic/utilities/tasks, Task Progress Notifications). */
   readonly progressToken: Exchange['progressToken'];
+  /** The wait for it at the server, of all who wait for it here. */
+  readonly end = new SharedRequest<UpstreamReply>();
   private readonly session: ClientSession | undefined;
   private readonly onEnd: (status: string) => void;
   private task: JsonObject;
@@ -68,7 +72,7 @@ export class LegacyTask implements KeptTask {
     const own = { ...withoutProtocolMeta(task), taskId: this.ref.id };
     if (this.over) return own;
     this.task = { ...keptTask(task), taskId: this.ref.id };
-    if (typeof task.status === 'string' && isTerminal(task.status)) this.end(task.status);
+    if (typeof task.status === 'string' && isTerminal(task.status)) this.finish(task.status);
     return own;
   }
 
@@ -84,6 +88,19 @@ export class LegacyTask implements KeptTask {
     this.arrival.resolve();
     this.arrival = Promise.withResolvers();
     return () => this.waiting.delete(exchange);
+  }
+
+  /** Everybody who waits for its end, as one who is told; asked are those whom `asker` finds. */
+  exchangeOfAll(signal: CancelSignal): Exchange {
+    return {
+      ...ownExchange(signal),
+      progress: (params) => {
+        for (const exchange of this.waiting) exchangeOfTask(exchange, this).progress(params);
+      },
+      log: (params) => {
+        for (const exchange of this.waiting) exchange.log(params);
+      },
+    };
   }
 
   /** Whoever waits for the end is asked, else the session that made it; where neither is there, whoever comes first. */
@@ -106,18 +123,18 @@ export class LegacyTask implements KeptTask {
     this.closing.abort();
     if (this.over) return;
     const cancelled = why === 'lost' || why === 'replaced' ? undefined : this.cancelAtServer();
-    this.end(why);
+    this.finish(why);
     await cancelled;
   }
 
-  private end(status: string): void {
+  private finish(status: string): void {
     this.over = true;
     this.onEnd(status);
   }
 }
 
 /** A caller who waits for the end of a task: what is asked and told meanwhile is the task's, its progress by the token of the first call. */
-export function exchangeOfTask(exchange: Exchange, { ref, progressToken }: LegacyTask): Exchange {
+function exchangeOfTask(exchange: Exchange, { ref, progressToken }: LegacyTask): Exchange {
   return relayed(exchange, {
     wantsProgress: false,
     progress: (params) => {

@@ -1,21 +1,19 @@
 // Calls about tasks: `tasks/get` and its like, answered from the server that has the task, in the words of the caller's era.
 import type { Call, TaskRef } from '../../core/call.ts';
-import { Cancellation } from '../../core/cancellation.ts';
-import { relayed } from '../../core/exchange.ts';
+import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError, unknownTask } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
-import type { Reply, RpcError } from '../../core/reply.ts';
+import type { Reply } from '../../core/reply.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { declaresTasks, TASKS_CAPABILITY, withRelatedTask } from '../../protocol/mcp/tasks.ts';
-import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
+import type { Connection } from '../../upstream/mcp/connect/connection.ts';
+import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import { bridgeResult } from '../bridge/results.ts';
-import { isSame, requireSame } from './at-server.ts';
-import { exchangeOfTask, LegacyTask } from './legacy-task.ts';
+import { isSame, isUnknown, look, taskAt } from './at-server.ts';
+import { LegacyTask } from './legacy-task.ts';
+import { untilEnd } from './until-end.ts';
 import type { DispatchParts } from '../dispatch-parts.ts';
 import { type Destination, originOf, send } from '../sending.ts';
-
-/** What every era gives an id of a task that it does not know, or no longer. */
-const INVALID_PARAMS = -32602;
 
 const EMPTY: JsonObject = Object.freeze({ resultType: 'complete' });
 
@@ -47,7 +45,8 @@ interface Found {
 /** A modern server's own task. */
 async function passModern(call: Call, to: Destination, { task, parts }: Found): Promise<Reply> {
   if (task.kind !== 'modern') throw unknownTask();
-  if (call.method !== 'tasks/get') await requireSame(to.upstream, task, call);
+  const refusal = await lookFirst(call, to, task);
+  if (refusal) return refusal;
   const answered = await send(call, to, { params: { ...call.params, taskId: task.upstreamId }, tasks: true });
   const origin = originOf(to, answered);
   const { connection, reply } = answered;
@@ -85,11 +84,11 @@ async function answerBridged(call: Call, ref: TaskRef, { tasks, seen }: Dispatch
 async function passLegacy(call: Call, to: Destination, { task, parts }: Found): Promise<Reply> {
   const kept = parts.tasks.kept(task);
   if (!kept) throw unknownTask();
-  if (call.method !== 'tasks/get') await requireSame(to.upstream, task, call);
-  const params = { ...call.params, taskId: task.upstreamId };
+  const refusal = await lookFirst(call, to, task);
+  if (refusal) return refusal;
   const answered = await (call.method === 'tasks/result'
-    ? waitFor(call, to, { kept, params })
-    : send(call, to, { params }));
+    ? waitFor(call, to, kept)
+    : send(call, to, { params: { ...call.params, taskId: task.upstreamId } }));
   const { reply } = answered;
   const origin = originOf(to, answered);
   const isOther = call.method === 'tasks/get' && reply.result !== undefined && !isSame(task, reply.result);
@@ -101,29 +100,50 @@ async function passLegacy(call: Call, to: Destination, { task, parts }: Found): 
   return { kind: 'result', result: withRelatedTask(withoutProtocolMeta(result), task.id), origin };
 }
 
-/** Whether a server has forgotten a task: that is said in our words, since its own name its own id. */
-function isUnknown({ error }: { readonly error?: RpcError }): boolean {
-  return error?.code === INVALID_PARAMS;
+/** Before anything but a look: the answer where the server does not say that the task is there. Throws `unknown_task` where it is not, or another is. */
+async function lookFirst(call: Call, { upstream }: Destination, task: TaskRef): Promise<Reply | undefined> {
+  if (call.method === 'tasks/get') return undefined;
+  const standing = await look(taskAt(upstream, task, call));
+  // said in our words, since the server's own name its own id
+  if (isUnknown(standing)) throw unknownTask();
+  return standing.error && { kind: 'error', error: standing.error };
 }
 
-/** Waits for the end of a task, however long that takes; what the server asks meanwhile is put to whoever waits. */
-async function waitFor(
-  { exchange, method }: Call,
-  { upstream }: Destination,
-  { kept, params }: { kept: LegacyTask; params: JsonObject },
-): Promise<UpstreamReply> {
-  const { upstreamId, instance } = kept.ref;
+/** Waits for the end of a task, however long that takes, with all others who do; what the server asks meanwhile is put to one of them. */
+async function waitFor({ exchange }: Call, { upstream }: Destination, kept: LegacyTask): Promise<UpstreamReply> {
   const leave = new Cancellation();
   const backs = [exchange.signal.onAbort(() => leave.abort()), kept.closed.onAbort(() => leave.abort())];
-  const told = relayed(exchangeOfTask(exchange, kept), { signal: leave });
   const detach = kept.attach(exchange);
   try {
-    const request = { method, params, totalMs: Infinity, exchange: told, task: upstreamId, keptTask: true as const };
-    return await upstream.tasks.request(instance, request);
+    return await kept.end.join(leave, (signal) => untilEndOf(kept, upstream, signal));
+  } catch (error) {
+    throw kept.closed.aborted && !exchange.signal.aborted ? unknownTask() : error;
   } finally {
     detach();
     for (const back of backs) back();
   }
+}
+
+/** The one wait at the server, for whoever waits here. */
+async function untilEndOf(kept: LegacyTask, upstream: Upstream, signal: CancelSignal): Promise<UpstreamReply> {
+  const { ref, principal } = kept;
+  const { upstreamId, instance } = ref;
+  const exchange = kept.exchangeOfAll(signal);
+  const waiting = { method: 'tasks/result', params: { taskId: upstreamId }, exchange, task: upstreamId };
+  let connection: Connection | undefined;
+  const reply = await untilEnd({
+    wait: async (totalMs) => {
+      const answered = await upstream.tasks.request(instance, { ...waiting, keptTask: true, totalMs });
+      ({ connection } = answered);
+      return answered.reply;
+    },
+    look: () => look(taskAt(upstream, ref, { principal, exchange })),
+    place: () => upstream.tasks.stand(instance, principal.id),
+    leftMs: () => Infinity,
+    signal,
+  });
+  if (!connection) throw unknownTask(); // it is gone before anybody could wait for it
+  return { reply, connection };
 }
 
 /** The tasks that the caller may ask for, from our own records; at most 100, so that there is one page. */

@@ -1,12 +1,13 @@
 // Task ids as clients know them: sealed, each names its server and its tool, and belongs to its principal (wire.md, Tasks).
 import type { TaskRef, Target } from '../../core/call.ts';
+import { GatewayError } from '../../core/errors.ts';
 import type { Principal } from '../../core/principal.ts';
 import { seal, unseal } from '../../protocol/mcp/sealed-state.ts';
 import { randomHex } from '../../telemetry/trace.ts';
 import type { Keyring } from '../../storage/keyring.ts';
 
-/** No id of ours is longer, in characters. */
-const MAX_LENGTH = 8_192;
+/** No id of ours is longer, in characters: it has to fit into the header of a request. */
+const MAX_LENGTH = 12_288;
 
 /** The id of no instance. */
 const NO_INSTANCE = '';
@@ -34,7 +35,7 @@ export class TaskIds {
     this.keyring = keyring;
   }
 
-  /** Gives a server's task the id that its caller will know. */
+  /** Gives a server's task the id that its caller will know. Throws `upstream_protocol` where it would be too long to be used. */
   name(principal: Principal, task: Omit<TaskRef, 'id'>): TaskRef {
     const { server, original, exposed } = task.target;
     const inside: Inside = {
@@ -47,7 +48,9 @@ export class TaskIds {
       r: this.run,
       ...(task.createdAt !== undefined && { c: task.createdAt }),
     };
-    return { ...task, id: seal(JSON.stringify(inside), bindingOf(principal), this.keyring.newest) };
+    const id = seal(JSON.stringify(inside), bindingOf(principal), this.keyring.newest);
+    if (id.length <= MAX_LENGTH) return { ...task, id };
+    throw new GatewayError('upstream_protocol', `The server "${server}" made a task whose id is too long to be used.`);
   }
 
   /** The task that an id names; undefined for one that is not of this principal, or of nobody. */

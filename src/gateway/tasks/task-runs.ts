@@ -5,10 +5,10 @@ import { GatewayError } from '../../core/errors.ts';
 import { type Exchange, relayed } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { taskIdOf } from '../../protocol/mcp/tasks.ts';
-import type { ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
 import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import type { LiveQuestions } from '../bridge/live-questions.ts';
 import { type Destination, send } from '../sending.ts';
+import { cancelAtServer, createdAtOf, look, type TaskAt } from './at-server.ts';
 import { finishTask } from './finish-task.ts';
 import { TaskClock } from './task-clock.ts';
 import { isLegacyTask } from './tasks.ts';
@@ -29,10 +29,11 @@ export async function createTask(call: Call, to: Destination, { params, exchange
   const left = Promise.withResolvers<never>();
   const stay = exchange.signal.onAbort(() => {
     setTimeout(() => given.abort(), LEFT_BEHIND_MS).unref();
-    creating.then(
-      (answered) => cancelTask(to, answered),
-      () => undefined, // there is no task
-    );
+    creating
+      .then((answered) =>
+        isLegacyTask(answered) ? cancelAtServer(runAt(to, answered, answered.reply.result?.task)) : undefined,
+      )
+      .catch(() => undefined); // there is no task, or none that could be cancelled
     left.reject(new GatewayError('cancelled', 'The caller cancelled the call.'));
   });
   try {
@@ -47,24 +48,21 @@ export async function resultOfTask(
   to: Destination,
   { answered, exchange }: { answered: UpstreamReply; exchange: Exchange },
 ): Promise<UpstreamReply> {
-  const task = taskIn(answered.reply.result?.task, to);
-  const { total } = to.upstream.config.timeouts;
-  const { connection } = answered;
-  const ask = async (request: ConnectionRequest) =>
-    (await to.upstream.tasks.request(connection.instance, request)).reply;
-  const params = { taskId: task };
-  const clock = new TaskClock(total);
-  const waiting = { method: 'tasks/result', params, exchange: timed(exchange, clock), task };
+  const at = runAt(to, answered, answered.reply.result?.task);
+  const { upstreamId } = at.task;
+  const clock = new TaskClock(at.totalMs);
+  const params = { taskId: upstreamId };
+  const waiting = { method: 'tasks/result', params, exchange: timed(exchange, clock), task: upstreamId };
   try {
     const reply = await untilEnd({
-      wait: (totalMs) => ask({ ...waiting, totalMs }),
-      look: () => ask({ method: 'tasks/get', params, totalMs: total }),
+      wait: (totalMs) => at.send({ ...waiting, totalMs }),
+      look: () => look(at),
       leftMs: () => clock.leftMs,
       signal: exchange.signal,
     });
-    return { connection, reply };
+    return { connection: answered.connection, reply };
   } catch (error) {
-    cancelTask(to, answered);
+    void cancelAtServer(at);
     throw error;
   }
 }
@@ -95,38 +93,34 @@ export async function endOfTask(
 ): Promise<UpstreamReply> {
   const { connection } = answered;
   const created = answered.reply.result ?? {};
-  const taskId = taskIn(created, to);
-  const { total } = to.upstream.config.timeouts;
+  const at = runAt(to, answered, created);
   let bytes = 0;
   const finished = await finishTask(call, created, {
     server: to.target.server,
-    totalMs: total,
     questions,
-    send: async (method, params) => {
-      const request = { method, params: { ...params, taskId }, totalMs: total, capabilities: {}, tasks: true };
-      const { reply } = await to.upstream.tasks.request(connection.instance, request);
-      ({ bytes } = reply);
-      return reply;
+    at: {
+      ...at,
+      send: async (request) => {
+        const reply = await at.send(request);
+        ({ bytes } = reply);
+        return reply;
+      },
     },
   });
   return { connection, reply: { ...finished, bytes } };
 }
 
-/** Ends a task that nobody waits for. */
-function cancelTask({ upstream }: Destination, answered: UpstreamReply): void {
-  if (!isLegacyTask(answered)) return;
-  const task = answered.reply.result?.task;
-  const taskId = isObject(task) ? taskIdOf(task) : undefined;
-  if (taskId === undefined) return;
-  const request = { method: 'tasks/cancel', params: { taskId }, totalMs: upstream.config.timeouts.total };
-  upstream.tasks.request(answered.connection.instance, request).catch(() => undefined); // it ends with its time, at the latest
-}
-
-function taskIn(task: unknown, { target }: Destination): string {
-  const id = isObject(task) ? taskIdOf(task) : undefined;
-  if (id !== undefined) return id;
-  throw new GatewayError(
-    'upstream_protocol',
-    `The server "${target.server}" made a task without an id that can be used.`,
-  );
+/** The way to the task that came of a call, on the instance that made it. Throws `upstream_protocol` where its id cannot be used. */
+function runAt({ upstream, target }: Destination, { connection }: UpstreamReply, task: unknown): TaskAt {
+  const upstreamId = isObject(task) ? taskIdOf(task) : undefined;
+  if (!isObject(task) || upstreamId === undefined)
+    throw new GatewayError(
+      'upstream_protocol',
+      `The server "${target.server}" made a task without an id that can be used.`,
+    );
+  return {
+    task: { upstreamId, createdAt: createdAtOf(task) },
+    totalMs: upstream.config.timeouts.total,
+    send: async (request) => (await upstream.tasks.request(connection.instance, request)).reply,
+  };
 }

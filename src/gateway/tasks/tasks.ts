@@ -3,14 +3,16 @@ import type { Call, TaskRef } from '../../core/call.ts';
 import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
-import { MAX_TIME, TASK_RESULT, taskIdOf } from '../../protocol/mcp/tasks.ts';
+import { TASK_RESULT, taskIdOf } from '../../protocol/mcp/tasks.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import type { Keyring } from '../../storage/keyring.ts';
 import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import type { Destination } from '../sending.ts';
+import { cancelAtServer, createdAtOf, taskAt } from './at-server.ts';
 import { BridgedTask } from './bridged-task.ts';
 import { LegacyTask } from './legacy-task.ts';
 import { TaskIds } from './task-ids.ts';
+import { TaskListens } from './task-listens.ts';
 import { keptMs, type KeptTask, type TaskPlace, TaskRecords } from './task-records.ts';
 
 /** How long a legacy server is asked to keep a task of ours, in ms. */
@@ -34,6 +36,7 @@ interface Created {
 export class Tasks {
   readonly ids: TaskIds;
   readonly records: TaskRecords;
+  readonly listens = new TaskListens();
   private readonly options: TasksOptions;
 
   constructor(options: TasksOptions) {
@@ -67,8 +70,8 @@ export class Tasks {
       ttlMs,
       caller,
       task,
-      totalMs: to.upstream.config.timeouts.total,
-      send: async (request) => (await to.upstream.tasks.request(ref.instance, request)).reply,
+      at: taskAt(to.upstream, ref, caller),
+      place: () => to.upstream.tasks.stand(ref.instance, principal.id),
       admits: () => this.records.trim(principal),
       ended: this.atEnd(call, ref, letGo),
     });
@@ -88,18 +91,13 @@ export class Tasks {
     const task = taskOf(created);
     const ref = this.nameOf('legacy', created, task);
     const letGo = to.upstream.tasks.hold(ref.instance);
-    const totalMs = to.upstream.config.timeouts.total;
-    const stop = { method: 'tasks/cancel', params: { taskId: ref.upstreamId }, totalMs };
+    const at = taskAt(to.upstream, ref, call);
     const kept = new LegacyTask({
       ref,
       call,
       task,
       ended: this.atEnd(call, ref, letGo),
-      cancel: () =>
-        to.upstream.tasks.request(ref.instance, stop).then(
-          () => undefined,
-          () => undefined, // it ends with its time, at the latest
-        ),
+      cancel: () => cancelAtServer(at),
     });
     place.keep(kept, keptMs(task.ttl));
     return { ...answered.reply.result, task: kept.note(task) };
@@ -126,7 +124,7 @@ export class Tasks {
       kind,
       upstreamId,
       instance: answered.connection.instance,
-      createdAt: typeof task.createdAt === 'string' ? task.createdAt.slice(0, MAX_TIME) : undefined,
+      createdAt: createdAtOf(task),
       target: to.target,
     });
   }

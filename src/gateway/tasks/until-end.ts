@@ -1,11 +1,24 @@
 // The end of a legacy server's task, waited for where the server gives it, although what stands between may cut the wait short.
 import { type CancelSignal, pause } from '../../core/cancellation.ts';
 import { type ErrorCode, GatewayError } from '../../core/errors.ts';
+import { isTerminal } from '../../protocol/mcp/tasks.ts';
 import type { WireReply } from '../../upstream/mcp/wire/wire.ts';
+import { isUnknown } from './at-server.ts';
 
-/** The pause before a wait that was cut short is begun again, in ms, and for how many cuts. */
-const AGAIN_AFTER_MS = 500;
-const MAX_CUTS = 20;
+/** How many requests about a task may fail in a row before it is given up. */
+export const MAX_FAILURES = 5;
+
+/** The pause after the first of several failures in a row, in ms; doubled each time, up to the most. */
+const FIRST_PAUSE_MS = 200;
+const MOST_PAUSE_MS = 10_000;
+
+/** A wait that lasted so long, in ms, was none of several failures in a row. */
+const LASTED_MS = 30_000;
+
+/** How often a task is looked at that is not waited for and whose server does not say, and the bounds for one that does, in ms. */
+const USUAL_POLL_MS = 2_000;
+const LEAST_POLL_MS = 1_000;
+const MOST_POLL_MS = 30_000;
 
 /** Failures after which a task may go on: what failed is the way to it. */
 const PASSING: ReadonlySet<ErrorCode> = new Set([
@@ -20,6 +33,11 @@ export interface UntilEndOptions {
   readonly wait: (totalMs: number) => Promise<WireReply>;
   /** Asks how the task stands. Throws GatewayError. */
   readonly look: () => Promise<WireReply>;
+  /**
+   * Takes a place among the requests that may stay open without end, and gives the way to leave it; undefined where none is free, and
+   * then the task is looked at until it ends. Absent where the wait has an end of its own.
+   */
+  readonly place?: () => (() => void) | undefined;
   /** How long the wait may still last, in ms; Infinity where it may last as long as the task. */
   readonly leftMs: () => number;
   /** Aborted when nobody waits any more. */
@@ -28,25 +46,60 @@ export interface UntilEndOptions {
 
 /**
  * The answer to `tasks/result`, or the error with which the server says that there is no task any more. A wait that was cut short is begun
- * again where the server still knows the task. Throws GatewayError: that of the last cut, or `cancelled`.
+ * again for as long as the server knows the task. Throws GatewayError: that of the last cut, or `cancelled`.
  */
-export async function untilEnd({ wait, look, leftMs, signal }: UntilEndOptions): Promise<WireReply> {
+export async function untilEnd(options: UntilEndOptions): Promise<WireReply> {
   for (let cuts = 0; ; cuts++) {
+    const begun = performance.now();
     try {
-      return await wait(leftMs());
+      return await waitInPlace(options);
     } catch (failure) {
-      if (cuts >= MAX_CUTS || !mayPass(failure) || leftMs() <= AGAIN_AFTER_MS) throw failure;
-      await pause(AGAIN_AFTER_MS, signal);
-      const standing = await look().catch(() => {
-        throw failure;
-      });
+      if (!mayPass(failure)) throw failure;
+      if (performance.now() - begun >= LASTED_MS) cuts = 0;
+      const standing = await standingAfter(failure, cuts, options);
       if (standing.error) return standing;
-      if (leftMs() <= 0) throw failure;
     }
   }
+}
+
+/** Waits as soon as there is a place, and looks until then. An end is fetched in any case: that does not stay open. */
+async function waitInPlace({ wait, look, place, leftMs, signal }: UntilEndOptions): Promise<WireReply> {
+  if (!place) return wait(leftMs());
+  for (;;) {
+    const leave = place();
+    if (leave) return wait(leftMs()).finally(leave);
+    const standing = await look();
+    if (isUnknown(standing)) return standing;
+    if (isTerminal(standing.result?.status)) return wait(leftMs());
+    await pause(pollOf(standing.result?.pollInterval), signal);
+  }
+}
+
+/** How the task stands after a cut, asked again where the server cannot say. Throws the failure that cut the wait short. */
+async function standingAfter(
+  failure: unknown,
+  cuts: number,
+  { look, leftMs, signal }: UntilEndOptions,
+): Promise<WireReply> {
+  for (let failures = 1; failures <= MAX_FAILURES; failures++) {
+    const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (cuts + failures - 1), MOST_PAUSE_MS);
+    if (leftMs() <= pauseMs) throw failure;
+    await pause(pauseMs, signal);
+    const standing = await look().catch((error: unknown) => {
+      if (!mayPass(error)) throw failure;
+    });
+    if (leftMs() <= 0) throw failure;
+    if (standing && (!standing.error || isUnknown(standing))) return standing;
+  }
+  throw failure;
 }
 
 /** Whether a request about a task may have failed while the task goes on. */
 export function mayPass(failure: unknown): boolean {
   return failure instanceof GatewayError && PASSING.has(failure.code);
+}
+
+function pollOf(pollInterval: unknown): number {
+  const wanted = typeof pollInterval === 'number' ? pollInterval : USUAL_POLL_MS;
+  return Math.min(Math.max(wanted, LEAST_POLL_MS), MOST_POLL_MS);
 }

@@ -10,6 +10,7 @@ afterEach(() => void vi.useRealTimers());
 
 const END = { result: { content: [] }, bytes: 1 };
 const THERE = { result: { status: 'working' }, bytes: 1 };
+const GONE = { error: { code: -32602, message: 'no such task' }, bytes: 1 };
 const failing = (code: ErrorCode) => () => Promise.reject(new GatewayError(code, code));
 
 function waitFor(options: Partial<UntilEndOptions>) {
@@ -35,12 +36,82 @@ test.each(['upstream_closed', 'upstream_timed_out', 'upstream_failed', 'upstream
   },
 );
 
-test('twenty cuts are borne, and not one more', async () => {
-  const { wait, outcome } = waitFor({});
+test('any number of cuts is borne while the task goes on, at pauses that grow', async () => {
+  let cuts = 0;
+  const times: number[] = [];
+  const { outcome } = waitFor({
+    wait: () => {
+      times.push(performance.now());
+      return cuts++ < 30 ? failing('upstream_closed')() : Promise.resolve(END);
+    },
+  });
+  await vi.runAllTimersAsync();
+  const pauses = times.slice(1).map((time, index) => Math.round(time - times[index]!));
+
+  expect(await outcome).toBe(END);
+  expect(pauses.slice(0, 7)).toEqual([200, 400, 800, 1_600, 3_200, 6_400, 10_000]);
+  expect(Math.max(...pauses)).toBe(10_000);
+});
+
+test('after a wait that lasted the pause is short again', async () => {
+  const waits: number[] = [0, 0, 0, 60_000];
+  const times: number[] = [];
+  const { outcome } = waitFor({
+    wait: async () => {
+      times.push(performance.now());
+      const lasts = waits.shift();
+      if (lasts === undefined) return END;
+      if (lasts > 0) await new Promise((resolve) => setTimeout(resolve, lasts));
+      throw new GatewayError('upstream_closed', 'cut');
+    },
+  });
   await vi.runAllTimersAsync();
 
-  expect(await outcome).toMatchObject({ failure: { code: 'upstream_closed' } });
-  expect(wait).toHaveBeenCalledTimes(21);
+  expect(await outcome).toBe(END);
+  expect(Math.round(times.at(-1)! - times.at(-2)!)).toBe(60_200);
+});
+
+test('five failures in a row are borne, the cut among them, and not one more', async () => {
+  const counted = (failures: number) => {
+    let looks = 0;
+    const answers = [failing('upstream_closed'), () => Promise.resolve(END)];
+    const wait = () => answers.shift()!();
+    const busy = { error: { code: -32000, message: 'busy' }, bytes: 1 };
+    return waitFor({
+      wait,
+      look: () => {
+        if (++looks > failures) return Promise.resolve(THERE);
+        return looks % 2 === 0 ? Promise.resolve(busy) : failing('upstream_unreachable')();
+      },
+    });
+  };
+  const [borne, tooMany] = [counted(4), counted(5)];
+  await vi.runAllTimersAsync();
+
+  expect(await borne.outcome).toBe(END);
+  expect(await tooMany.outcome).toMatchObject({ failure: { code: 'upstream_closed' } });
+  expect([borne.look.mock.calls.length, tooMany.look.mock.calls.length]).toEqual([5, 5]);
+});
+
+test('without a place it is looked at as often as the server says until there is one, or it has ended', async () => {
+  const status = ['working', 'working', 'completed'];
+  const look = () => Promise.resolve({ result: { status: status.shift() ?? '', pollInterval: 3_000 }, bytes: 1 });
+  const ended = waitFor({ wait: () => Promise.resolve(END), look, place: () => undefined });
+  const left = vi.fn();
+  const places = [undefined, left];
+  const placed = waitFor({ wait: () => Promise.resolve(END), place: () => places.shift() });
+  const gone = waitFor({ look: () => Promise.resolve(GONE), place: () => undefined });
+  const begun = performance.now();
+  await vi.runAllTimersAsync();
+
+  expect(await ended.outcome).toBe(END);
+  expect(performance.now() - begun).toBe(6_000);
+  expect([ended.wait.mock.calls.length, ended.look.mock.calls.length]).toEqual([1, 3]);
+  expect(await placed.outcome).toBe(END);
+  expect([placed.wait.mock.calls.length, placed.look.mock.calls.length]).toEqual([1, 1]);
+  expect(left).toHaveBeenCalledTimes(1);
+  expect(await gone.outcome).toBe(GONE);
+  expect(gone.wait).not.toHaveBeenCalled();
 });
 
 test.each(['upstream_protocol', 'upstream_rejected', 'unknown_task', 'cancelled'] as const)(
@@ -53,15 +124,15 @@ test.each(['upstream_protocol', 'upstream_rejected', 'unknown_task', 'cancelled'
   },
 );
 
-test('a cut ends the wait where the server cannot say how the task stands, and its refusal is the answer', async () => {
-  const refusal = { error: { code: -32602, message: 'no such task' }, bytes: 1 };
-  const silent = waitFor({ look: failing('upstream_unreachable') });
-  const refused = waitFor({ look: () => Promise.resolve(refusal) });
+test('a cut ends the wait where the task is not there any more', async () => {
+  const lost = waitFor({ look: failing('unknown_task') });
+  const refused = waitFor({ look: () => Promise.resolve(GONE) });
   await vi.runAllTimersAsync();
 
-  expect(await silent.outcome).toMatchObject({ failure: { code: 'upstream_closed' } });
-  expect(await refused.outcome).toBe(refusal);
-  expect([silent.wait.mock.calls.length, refused.wait.mock.calls.length]).toEqual([1, 1]);
+  expect(await lost.outcome).toMatchObject({ failure: { code: 'upstream_closed' } });
+  expect(await refused.outcome).toBe(GONE);
+  expect([lost.wait.mock.calls.length, refused.wait.mock.calls.length]).toEqual([1, 1]);
+  expect([lost.look.mock.calls.length, refused.look.mock.calls.length]).toEqual([1, 1]);
 });
 
 test('waits share one time: each may last as long as is left of it, and there is none after it', async () => {
@@ -70,7 +141,7 @@ test('waits share one time: each may last as long as is left of it, and there is
   await vi.runAllTimersAsync();
 
   expect(await outcome).toMatchObject({ failure: { code: 'upstream_closed' } });
-  expect(wait.mock.calls).toEqual([[2_000], [1_500], [1_000], [500]]);
+  expect(wait.mock.calls).toEqual([[2_000], [1_800], [1_400], [600]]);
 });
 
 test('nobody waits on when the caller has left', async () => {

@@ -1,7 +1,7 @@
 // One live process or connection of a server, from its handshake to its loss.
 import type { ServerConfig } from '../../../config/config.ts';
 import type { CancelSignal } from '../../../core/cancellation.ts';
-import { GatewayError, reasonOf, toGatewayError } from '../../../core/errors.ts';
+import { GatewayError, reasonOf, toGatewayError, unknownTask } from '../../../core/errors.ts';
 import type { Exchange, QuestionAnswer } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
 import { LOG_LEVELS, type LogLevel } from '../../../protocol/mcp/meta.ts';
@@ -191,13 +191,15 @@ export class Instance {
     };
   }
 
-  /** Sends a request about a task, which takes no call's place. Throws GatewayError. */
+  /** Sends a request about a task, which takes no call's place. Throws GatewayError: `unknown_task` where its server knows our session, and with it the task, no longer. */
   async requestForTask(request: ConnectionRequest): Promise<WireReply> {
     const letGo = this.holdForTask();
     try {
       return await this.connection.request(request);
     } catch (error) {
-      throw error instanceof SessionLost ? lostAgain(error) : error;
+      if (!(error instanceof SessionLost)) throw error;
+      this.drop({ reason: error.message, kind: 'replaced' });
+      throw unknownTask();
     } finally {
       letGo();
     }

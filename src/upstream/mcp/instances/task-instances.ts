@@ -4,10 +4,12 @@ import type { InFlight } from '../../../core/in-flight.ts';
 import type { Connection, ConnectionRequest } from '../connect/connection.ts';
 import type { WireReply } from '../wire/wire.ts';
 import type { Instance } from './instance.ts';
+import { StandingPlaces } from './standing-places.ts';
 
 export class TaskInstances {
   private readonly find: (id: string) => Instance | undefined;
   private readonly inFlight: InFlight;
+  private readonly standing = new StandingPlaces();
 
   /** `find` gives an instance that lives, by its id. */
   constructor(find: (id: string) => Instance | undefined, inFlight: InFlight) {
@@ -26,6 +28,17 @@ export class TaskInstances {
     if (!instance) throw unknownTask();
     const { connection } = instance;
     return this.inFlight.track(instance.requestForTask(request).then((reply) => ({ connection, reply })));
+  }
+
+  /**
+   * Takes a place among the requests to an instance that may stay open without end, for a principal. Returns the way to leave it;
+   * undefined where none is free.
+   */
+  stand(id: string, principal: string): (() => void) | undefined {
+    const transport = this.find(id)?.connection.wire.transport;
+    // a pipe, and a stream that everything comes back on, have room for any number
+    if (transport === 'stdio' || transport === 'sse') return () => undefined;
+    return this.standing.take(id, principal);
   }
 
   /** Keeps an instance running for so many milliseconds. */

@@ -22,7 +22,7 @@ export interface DispatcherOptions {
 }
 
 /** Most connections that one upstream gets; more calls wait for a free one. */
-const MAX_CONNECTIONS = 256;
+export const MAX_CONNECTIONS = 256;
 
 /** Opens the pool of one upstream; through a proxy only if the environment names one. */
 export function openDispatcher(options: DispatcherOptions): Dispatcher {
