@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { expect, test } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { LOCAL } from '../../../src/core/principal.ts';
+import { agree } from '../../../src/downstream/mcp/legacy.ts';
 import { EventConnection } from '../../../src/downstream/mcp/event-connection.ts';
 import { LIMITS } from '../../../src/downstream/mcp/limits.ts';
 import { Session } from '../../../src/downstream/mcp/session.ts';
@@ -85,4 +86,17 @@ test('The end of a session ends its streams, and what waits for its end is told'
   session.end();
 
   expect([wire.writableEnded, ends]).toEqual([true, 1]);
+});
+
+test('A session keeps of what its client declared only what is known here', () => {
+  const params = {
+    protocolVersion: '2025-11-25',
+    capabilities: { roots: { odd: [[]] }, experimental: { x: [[]] } },
+    clientInfo: { name: 'c', version: '1' },
+  };
+  const gateway = stubGateway(() => Promise.resolve(said('')));
+  const caller = { principal: LOCAL, transport: 'streamable-http' } as const;
+  const { options } = agree(gateway, { kind: 'request', id: 1, method: 'initialize', params }, caller);
+
+  expect(new Session(options).capabilities).toEqual({ roots: {} });
 });

@@ -33,7 +33,7 @@ test('it is the own where nobody has more', () => {
 test('everybody keeps one, and nothing is given up while a call runs that ends by itself', () => {
   expect(givingWay([left('alice', 1), left('bob', 2)], owner('carol'))).toBeUndefined();
   expect(givingWay([left('alice', 1), left('alice', 2), running('bob')], owner('carol'))).toBeUndefined();
-  expect(givingWay([], alice)).toBeUndefined();
+  expect(givingWay<Occupied>([], alice)).toBeUndefined();
 });
 
 test('an instance that nothing runs on but that is needed is not given up, and counts', () => {
