@@ -32,6 +32,11 @@ export class Cancellation implements CancelSignal {
     listeners?.forEach((listener) => listener());
   }
 
+  /** What could be cancelled is over, though this is still held: it holds none of those who wanted to be told. */
+  release(): void {
+    this.listeners = undefined;
+  }
+
   onAbort(listener: () => void): () => void {
     if (this.done) {
       listener();

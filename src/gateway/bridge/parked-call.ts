@@ -278,6 +278,7 @@ export class ParkedCall implements Exchange {
     this.result = this.displaced ? { failure: this.displaced } : outcome;
     clearTimeout(this.gathering);
     this.detach();
+    this.cancellation.release(); // who listens has request and answer
     this.turn.resolve('ended');
   }
 }

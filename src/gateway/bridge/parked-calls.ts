@@ -144,7 +144,10 @@ export class ParkedCalls {
     if (hasPlace) this.parked.set(parked.key, parked);
     if (!hasPlace || !this.makeRoomFor(parked.principal)) {
       this.forget(parked);
-      throw new GatewayError('overloaded', 'Too many calls wait for answers to questions; answer some of them first.');
+      throw new GatewayError(
+        'overloaded',
+        'Too many calls of this caller wait for answers to questions, or they hold too much; answer some of them first.',
+      );
     }
     parked.round++;
     this.keep(parked);
@@ -192,6 +195,7 @@ export class ParkedCalls {
 
   /** A call has ended: where it was parked, what came of it is kept, as far as that fits. */
   private ended(parked: Parked): void {
+    parked.request = 0;
     if (parked.waiting > 0 || !this.parked.has(parked.key)) return;
     parked.call.keepOutcome();
     this.trim(parked);

@@ -28,5 +28,5 @@ export interface UpstreamContext extends ConnectContext {
   /** An instance is gone, and with it whatever it alone had. */
   onLost(server: string, instance: string): void;
   /** Something for the record. */
-  onEvent(event: InstanceEvent | 'server_isolated' | 'circuit_opened', detail: JsonObject): void;
+  onEvent(event: InstanceEvent | 'server_isolated' | 'circuit_opened' | 'calls_gave_way', detail: JsonObject): void;
 }

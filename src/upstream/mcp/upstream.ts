@@ -116,6 +116,8 @@ export class Upstream {
       },
       open: (owner, signal, spare) => this.openOwned({ owner, signal, spare }),
       released: (owner) => this.known.own.forget(owner.key, this.known.offer),
+      gaveWay: ({ id, owner }) =>
+        context.onEvent('calls_gave_way', { server: config.name, instance: id, owner: owner?.label ?? '' }),
     });
     this.tasks = new TaskInstances((id) => {
       const { current } = this.shared;

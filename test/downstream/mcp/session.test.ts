@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { expect, test } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { LOCAL } from '../../../src/core/principal.ts';
+import { agree } from '../../../src/downstream/mcp/legacy.ts';
 import { EventConnection } from '../../../src/downstream/mcp/event-connection.ts';
 import { KeptEvents } from '../../../src/downstream/mcp/kept-events.ts';
 import { LIMITS } from '../../../src/downstream/mcp/limits.ts';
@@ -98,4 +99,17 @@ test('The end of a session lets go of what was kept for its client', () => {
   session.end();
 
   expect(kept.bytes).toBe(0);
+});
+
+test('A session keeps of what its client declared only what is known here', () => {
+  const params = {
+    protocolVersion: '2025-11-25',
+    capabilities: { roots: { odd: [[]] }, experimental: { x: [[]] } },
+    clientInfo: { name: 'c', version: '1' },
+  };
+  const gateway = stubGateway(() => Promise.resolve(said('')));
+  const caller = { principal: LOCAL, transport: 'streamable-http' } as const;
+  const { options } = agree(gateway, { kind: 'request', id: 1, method: 'initialize', params }, caller);
+
+  expect(new Session(options).capabilities).toEqual({ roots: {} });
 });

@@ -1,6 +1,7 @@
 // Calls whose questions are with the client: rounds, and what is left of them.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
+import { toGatewayError } from '../../../src/core/errors.ts';
 import type { Exchange } from '../../../src/core/exchange.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
 import type { Reply } from '../../../src/core/reply.ts';
@@ -250,7 +251,7 @@ test('a retry can be asked what it declares itself: what the first request decla
   const ask = (exchange: Exchange, method: string, params: JsonObject) =>
     exchange.ask({ method, params, signal: exchange.signal }).then(
       (answer) => told.push('result' in answer ? answer.result : answer),
-      ({ code }: { code: string }) => told.push(code),
+      (error: unknown) => told.push(toGatewayError(error).code),
     );
   const sample = { messages: [], maxTokens: 1 };
   const run = async (exchange: Exchange): Promise<Reply> => {
@@ -301,4 +302,17 @@ test('a question for which there is no room is refused to the server, and the ot
   call.answer({ q1: YES });
   expect(await first).toEqual({ result: YES });
   expect(call.bytes).toBe(0);
+});
+
+test('a call that has ended holds nobody who listened for its cancellation, as its request and its answer are held by those', async () => {
+  const { parked, stopping, resume } = world();
+  const server = asking();
+  const requestState = await stateOf(parked.begin(caller().call, TARGET, server.run));
+  const retry = caller({ requestState, inputResponses: { q1: YES } });
+  const result = await replied(resume(retry));
+  expect(await replied(resume(retry))).toEqual(result);
+  stopping.abort();
+
+  expect(() => resume(retry)).toThrow('has expired');
+  expect(server.wasCancelled()).toBe(false);
 });

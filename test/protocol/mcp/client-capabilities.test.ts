@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { declarable, knownCapabilities } from '../../../src/protocol/mcp/client-capabilities.ts';
+import { META, readModernMeta } from '../../../src/protocol/mcp/meta.ts';
 import { whyNotAsked } from '../../../src/protocol/mcp/questions.ts';
 import { declaresTasks, TASKS_EXTENSION } from '../../../src/protocol/mcp/tasks.ts';
 
@@ -45,4 +46,10 @@ test('whoever declares the same keeps the same small object, however much was se
   expect(knownCapabilities({ extensions: { [TASKS_EXTENSION]: { d: [] }, other: {} } })).toEqual({
     extensions: { [TASKS_EXTENSION]: {} },
   });
+});
+
+test('a request of the modern era says no more than that', () => {
+  const _meta = { [META.version]: '2026-07-28', [META.clientCapabilities]: { sampling: { a: [[]] }, b: [] } };
+
+  expect(readModernMeta({ _meta }).capabilities).toBe(knownCapabilities({ sampling: {} }));
 });

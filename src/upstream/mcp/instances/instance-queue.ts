@@ -5,6 +5,9 @@ import type { Holding } from './holding.ts';
 import type { SpareProcess } from '../connect/spare-process.ts';
 import type { Instance, Loss } from './instance.ts';
 
+/** How often it is looked whether anything becomes free for those who wait, in ms. */
+const LOOK_MS = 250;
+
 /** Most callers that wait. */
 const MAX_WAITING = 1_000;
 
@@ -29,6 +32,8 @@ export interface QueueOptions {
   readonly server: string;
   /** `max` instances; `total` ms that a caller waits. */
   readonly limits: () => { readonly max: number; readonly total: number };
+  /** Told who waits for longest, again and again while anybody does: it may be that nothing becomes free by itself. */
+  readonly stuck: (holding: Holding) => void;
 }
 
 export class InstanceQueue {
@@ -36,6 +41,7 @@ export class InstanceQueue {
   /** What a caller can have now; throws where it is to have nothing. */
   private readonly claim: (holding: Holding) => Claim | undefined;
   private readonly waiting = new Set<Waiter>();
+  private looking: NodeJS.Timeout | undefined;
 
   constructor(options: QueueOptions, claim: (holding: Holding) => Claim | undefined) {
     this.options = options;
@@ -66,6 +72,8 @@ export class InstanceQueue {
         fail(new GatewayError('overloaded', `${busy}; none became free within ${total / 1000} s (timeouts.total).`)),
       total,
     );
+    this.looking ??= setInterval(() => this.look(), LOOK_MS).unref();
+    this.look();
     const stay = signal?.onAbort(() => fail(new GatewayError('cancelled', 'The caller cancelled the call.')));
     try {
       return await promise;
@@ -87,6 +95,16 @@ export class InstanceQueue {
         waiter.fail(error);
       }
     }
+  }
+
+  private look(): void {
+    const [first] = this.waiting;
+    if (first) {
+      this.options.stuck(first.holding);
+      return;
+    }
+    clearInterval(this.looking);
+    this.looking = undefined;
   }
 
   /** Ends the waiting of one owner. */

@@ -82,6 +82,8 @@ export class Instance {
   calls = 0;
   /** Monotonic ms. */
   lastUsed = performance.now();
+  /** Callers that may leave their calls waiting. */
+  private readonly leavable: Exchange[] = [];
   private readonly options: InstanceOptions;
   private readonly loss = Promise.withResolvers<Loss>();
   private level: LogLevel | undefined;
@@ -169,7 +171,30 @@ export class Instance {
   request(request: ConnectionRequest): Promise<WireReply> {
     const wanted = request.exchange?.logLevel;
     if (wanted !== undefined && wanted !== this.level) this.raiseLevel(wanted as LogLevel);
-    return this.connection.request(request);
+    const { exchange } = request;
+    if (!this.owner || exchange?.giveWay === undefined) return this.connection.request(request);
+    return this.runLeavable(request, exchange);
+  }
+
+  private async runLeavable(request: ConnectionRequest, exchange: Exchange): Promise<WireReply> {
+    this.leavable.push(exchange);
+    try {
+      return await this.connection.request(request);
+    } finally {
+      this.leavable.splice(this.leavable.indexOf(exchange), 1);
+    }
+  }
+
+  /** Since when every call on it waits for a caller who is not there, in monotonic ms; undefined where there is none, or one does not. */
+  get unattendedSince(): number | undefined {
+    if (this.leavable.length < this.calls) return undefined;
+    const since = this.leavable.map(({ unattendedSince }) => unattendedSince ?? Infinity);
+    return since.length > 0 && Math.max(...since) < Infinity ? Math.min(...since) : undefined;
+  }
+
+  /** Ends the calls on it that can be ended so, in favour of others. */
+  giveWay(why: string): void {
+    for (const exchange of [...this.leavable]) exchange.giveWay?.(why);
   }
 
   /** Whether anything needs it: a call, or a task that it works on while nobody calls. */

@@ -2,6 +2,7 @@
 import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { Owner } from './affinity.ts';
+import { givingWay } from './giving-way.ts';
 import { Holding } from './holding.ts';
 import { type Instance, type Loss, occupy } from './instance.ts';
 import type { SpareProcess } from '../connect/spare-process.ts';
@@ -27,6 +28,8 @@ export interface OwnedOptions {
   readonly open: (owner: Owner, signal: AbortSignal, spare: SpareProcess | undefined) => Promise<Instance>;
   /** The owner has no instance any more. */
   readonly released: (owner: Owner) => void;
+  /** The calls on an instance are ended, because nobody is there for them and others wait. */
+  readonly gaveWay: (instance: Instance) => void;
 }
 
 export class OwnedInstances {
@@ -46,7 +49,9 @@ export class OwnedInstances {
 
   constructor(options: OwnedOptions) {
     this.options = options;
-    this.queue = new InstanceQueue(options, (holding) => this.claim(holding));
+    const { server, limits } = options;
+    const stuck = (holding: Holding) => this.displace(holding);
+    this.queue = new InstanceQueue({ server, limits, stuck }, (holding) => this.claim(holding));
     this.spare = new Spare(options.spare, () => this.queue.serve());
   }
 
@@ -276,6 +281,16 @@ export class OwnedInstances {
     holding.reopenLater(async () => {
       if (!this.resting) this.release(await this.acquire(holding.owner, undefined));
     });
+  }
+
+  /** Ends calls that nobody waits for, where those who wait would otherwise wait for them. */
+  private displace({ owner }: Holding): void {
+    const instance = this.count === this.live.size ? givingWay(this.live, owner) : undefined;
+    if (!instance) return;
+    this.options.gaveWay(instance);
+    instance.giveWay(
+      `The call was ended while its questions waited for answers: all ${this.options.limits().max} instances of the server "${this.options.server}" were in use (instances.max), and others waited for one.`,
+    );
   }
 
   /** Stops the instance that was unused for longest, to make room for another owner's; resolves when it is gone. */

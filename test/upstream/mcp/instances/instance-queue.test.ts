@@ -11,12 +11,15 @@ const PLACE: Claim = {};
 /** A queue for places that only some owners can use. */
 function queueOf(total = 10_000) {
   const free = new Map<Holding, number>();
-  const queue = new InstanceQueue({ server: 's', limits: () => ({ max: 1, total }) }, (wanting) => {
-    const left = free.get(wanting) ?? 0;
-    if (left === 0) return undefined;
-    free.set(wanting, left - 1);
-    return PLACE;
-  });
+  const queue = new InstanceQueue(
+    { server: 's', limits: () => ({ max: 1, total }), stuck: () => undefined },
+    (wanting) => {
+      const left = free.get(wanting) ?? 0;
+      if (left === 0) return undefined;
+      free.set(wanting, left - 1);
+      return PLACE;
+    },
+  );
   return { free, queue };
 }
 
