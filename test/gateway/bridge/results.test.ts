@@ -90,3 +90,13 @@ test('a resource that is not found has the code of the caller’s era', () => {
   );
   expect(bridgeError({ ...read, era: 'legacy' }, { code: -32602, message: 'bad' }).code).toBe(-32602);
 });
+
+test('a resource that is not found is named by its beginning, however long its name is', () => {
+  const requested = `x://${'1'.repeat(1_000_000)}`;
+  const { data } = bridgeError(
+    { method: 'resources/read', requested, era: 'modern' },
+    { code: -32002, message: 'gone' },
+  );
+
+  expect(data).toEqual({ uri: requested.slice(0, 256) });
+});
