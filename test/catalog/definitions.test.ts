@@ -1,6 +1,6 @@
 // What is offered is taken by every client: one malformed definition costs nothing but itself, whatever is wrong with it.
 import fc from 'fast-check';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test, vi } from 'vitest';
 import { buildCatalog } from '../../src/catalog/catalog.ts';
 import { NameBook } from '../../src/catalog/names.ts';
 import { EMPTY_OFFER } from '../../src/catalog/offer.ts';
@@ -114,8 +114,8 @@ function replaced(
 }
 
 const good = (kind: OfferKind, which: string): JsonObject => ({
-  ...VALID[kind],
   name: which,
+  inputSchema: { type: 'object' },
   uri: `x://${which}`,
   uriTemplate: `x://${which}/{id}`,
 });
@@ -139,6 +139,7 @@ const LISTERS: Readonly<Record<OfferKind, (client: AnsweredClient['client']) => 
 let entries: readonly Offered[] = [];
 let clients: AnsweredClient[] = [];
 beforeAll(async () => {
+  vi.spyOn(console, 'warn').mockImplementation(() => undefined); // what a validator says of formats that it does not know
   clients = await connectAll(({ id, method, era }) =>
     encodeReply(
       { kind: 'list', of: METHODS[method] ?? 'tool', entries, isPrivate: false },
@@ -178,4 +179,16 @@ test.each(Object.keys(VALID) as OfferKind[])('a valid %s is offered as it is', a
   expect([...catalog.warnings.values()]).toEqual([]);
   expect(catalog.server('s')?.lists[kind][1]?.definition).toEqual(VALID[kind]);
   for (const names of Object.values(await readBy(kind, VALID[kind]))) expect(names).toHaveLength(3);
+});
+
+test.each([
+  ['tool', { description: null }, 'its description is not a string'],
+  ['tool', { icons: [{ src: 'a' }, { theme: 'dark' }] }, 'its icons[1].src is missing'],
+  ['tool', { inputSchema: { type: 'string' } }, 'its inputSchema.type is not object'],
+  ['tool', { inputSchema: { type: 'object', properties: { a: 5 } } }, 'its inputSchema.properties.a is not a schema'],
+  ['resource', { annotations: { priority: 5 } }, 'its annotations.priority is not a number from 0 to 1'],
+] as const)('the warning about a %s with %j says what is wrong and where', (kind, wrong, why) => {
+  const catalog = offered(kind, { ...VALID[kind], ...(wrong as object) });
+
+  expect(catalog.warnings.get('s')).toEqual([expect.stringContaining(` is not offered: ${why}`)]);
 });
