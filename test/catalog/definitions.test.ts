@@ -113,7 +113,7 @@ function replaced(
   return copy;
 }
 
-const good = (kind: OfferKind, which: string): JsonObject => ({
+const good = (which: string): JsonObject => ({
   name: which,
   inputSchema: { type: 'object' },
   uri: `x://${which}`,
@@ -121,7 +121,7 @@ const good = (kind: OfferKind, which: string): JsonObject => ({
 });
 
 function offered(kind: OfferKind, definition: JsonObject) {
-  const entries = { ...EMPTY_OFFER.entries, [kind]: [good(kind, 'first'), definition, good(kind, 'last')] };
+  const entries = { ...EMPTY_OFFER.entries, [kind]: [good('first'), definition, good('last')] };
   const offer = { capabilities: {}, entries };
   return buildCatalog(
     [{ server: 's', alias: 's', offer }],
