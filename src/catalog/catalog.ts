@@ -6,6 +6,7 @@ import type { Offered } from '../core/reply.ts';
 import { type MirroredParam, readMirroredParams } from '../protocol/mcp/param-headers.ts';
 import { declaresLegacyTasks, type TaskSupport, taskSupportOf } from '../protocol/mcp/tasks.ts';
 import { findFault } from './definitions.ts';
+import { legacyOutputOf } from './legacy-tools.ts';
 import type { NameBook } from './names.ts';
 import type { ServerOffer } from './offer.ts';
 import { compileTemplate, type UriTemplate } from './uri-templates.ts';
@@ -54,9 +55,11 @@ export interface ToolTraits {
   readonly mirrored: readonly MirroredParam[];
   /** Whether a legacy server runs it as a task. */
   readonly taskSupport: TaskSupport | undefined;
+  /** Whether legacy clients are told that its structured content is wrapped. */
+  readonly wrapsOutput: boolean;
 }
 
-const PLAIN: ToolTraits = Object.freeze({ mirrored: [], taskSupport: undefined });
+const PLAIN: ToolTraits = Object.freeze({ mirrored: [], taskSupport: undefined, wrapsOutput: false });
 
 export interface Catalog {
   /** Changes with every catalog: list cursors belong to one. */
@@ -91,14 +94,15 @@ function withoutInvalid(
 ): ServerOffer['entries'] {
   const { server, offer } = source;
   const warnings: string[] = [];
+  const warn = (warning: string) => warnings.length < MAX_WARNINGS && warnings.push(warning);
   const valid = (kind: OfferKind) => {
     const seen = new Set<string>();
     return offer.entries[kind].filter((definition) => {
       const key = keyOf(kind, definition);
       const fault = seen.has(key) ? 'it stands twice in the list' : findFault(kind, definition);
       seen.add(key);
-      if (fault !== undefined && warnings.length < MAX_WARNINGS)
-        warnings.push(`the ${THINGS[kind]} ${JSON.stringify(key.slice(0, 100))} is not offered: ${fault}`);
+      if (fault !== undefined)
+        warn(`the ${THINGS[kind]} ${JSON.stringify(key.slice(0, 100))} is not offered: ${fault}`);
       return fault === undefined;
     });
   };
@@ -113,8 +117,14 @@ function withoutInvalid(
     const read = readMirroredParams(tool.inputSchema);
     const mirrored = read.ok ? read.params : [];
     const taskSupport = runsTasks ? taskSupportOf(tool) : undefined;
-    if (mirrored.length > 0 || taskSupport !== undefined)
-      found.traits.set(`${server}\n${keyOf('tool', tool)}`, { mirrored, taskSupport });
+    const { wrapped: wrapsOutput, fault } = legacyOutputOf(tool);
+    const name = keyOf('tool', tool);
+    if (mirrored.length > 0 || taskSupport !== undefined || wrapsOutput)
+      found.traits.set(`${server}\n${name}`, { mirrored, taskSupport, wrapsOutput });
+    if (fault !== undefined)
+      warn(
+        `the tool ${JSON.stringify(name.slice(0, 100))} is offered to older clients without its outputSchema: ${fault}`,
+      );
   }
   if (warnings.length > 0) found.warnings.set(server, warnings);
   return entries;

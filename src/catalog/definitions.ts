@@ -1,34 +1,74 @@
 // What a server's definitions must look like so that clients, which check whole lists at once, take them.
 import type { OfferKind } from '../core/call.ts';
+import { excerpt } from '../core/errors.ts';
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { readMirroredParams } from '../protocol/mcp/param-headers.ts';
 
-type Check = (value: JsonValue) => boolean;
+/** Says what is wrong with a value, after the name of where it stands: ` is no string`, `.priority is no number`; undefined where nothing is. */
+type Check = (value: JsonValue) => string | undefined;
 
-const text: Check = (value) => typeof value === 'string';
-const object: Check = (value) => isObject(value);
-const flag: Check = (value) => typeof value === 'boolean';
-const number: Check = (value) => typeof value === 'number';
+/** As the clients' SDKs read it, which is what counts: the specification asks for ISO 8601 and no more. */
+const MOMENT = /^(\d{4}-\d\d-\d\d)T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
+
+/** A check by a test; `what` says what the value is not. */
+const is =
+  (test: (value: JsonValue) => boolean, what: string): Check =>
+  (value) =>
+    test(value) ? undefined : ` is not ${what}`;
+
+const text = is((value) => typeof value === 'string', 'a string');
+const object = is(isObject, 'an object');
+const flag = is((value) => typeof value === 'boolean', 'a boolean');
+/** Not Infinity, which `1e999` is read as and JSON cannot write. */
+const number = is(Number.isFinite, 'a number');
+const share = is((value) => typeof value === 'number' && value >= 0 && value <= 1, 'a number from 0 to 1');
+const moment = is(isMoment, 'a time of ISO 8601 with its offset');
+const schema = is((value) => isObject(value) || typeof value === 'boolean', 'a schema');
+const oneOf = (...values: readonly string[]) =>
+  is((value) => typeof value === 'string' && values.includes(value), values.join(' or '));
+
 const listOf =
   (check: Check): Check =>
   (value) =>
-    Array.isArray(value) && value.every(check);
+    Array.isArray(value) ? firstFault(value.entries(), (index) => `[${index}]`, check) : ' is not a list';
+
+/** An object with whatever names. */
+const named =
+  (check: Check): Check =>
+  (value) =>
+    isObject(value) ? firstFault(Object.entries(value), (name) => `.${excerpt(name)}`, check) : ' is not an object';
 
 /** Checks each key that is there; a key that is not listed is nobody's business. */
 const shape =
-  (keys: Readonly<Record<string, Check>>, ...required: string[]) =>
-  (value: JsonValue): string | undefined => {
-    if (!isObject(value)) return 'it is not an object';
+  (keys: Readonly<Record<string, Check>>, ...required: string[]): Check =>
+  (value) => {
+    if (!isObject(value)) return ' is not an object';
     const missing = required.find((key) => value[key] === undefined);
-    if (missing !== undefined) return `it has no ${missing}`;
-    const wrong = Object.keys(keys).find((key) => value[key] !== undefined && !keys[key]?.(value[key]));
-    return wrong === undefined ? undefined : `its ${wrong} has the wrong type`;
+    if (missing !== undefined) return `.${missing} is missing`;
+    for (const key of Object.keys(keys)) {
+      const fault = value[key] === undefined ? undefined : keys[key]?.(value[key]);
+      if (fault !== undefined) return `.${key}${fault}`;
+    }
+    return undefined;
   };
 
-const fits =
-  (check: (value: JsonValue) => string | undefined): Check =>
-  (value) =>
-    check(value) === undefined;
+function firstFault<K>(
+  entries: Iterable<[K, JsonValue | undefined]>,
+  place: (key: K) => string,
+  check: Check,
+): string | undefined {
+  for (const [key, value] of entries) {
+    const fault = check(value ?? null);
+    if (fault !== undefined) return place(key) + fault;
+  }
+  return undefined;
+}
+
+function isMoment(value: JsonValue): boolean {
+  const day = typeof value === 'string' ? MOMENT.exec(value)?.[1] : undefined;
+  const midnight = Date.parse(`${day}T00:00:00Z`);
+  return !Number.isNaN(midnight) && new Date(midnight).toISOString().slice(0, 10) === day; // the 30th of February is the 2nd of March
+}
 
 const hints = shape({
   title: text,
@@ -37,20 +77,32 @@ const hints = shape({
   idempotentHint: flag,
   openWorldHint: flag,
 });
-const annotations = shape({ audience: listOf(text), priority: number, lastModified: text });
-const icon = shape({ src: text, mimeType: text, sizes: listOf(text) }, 'src');
+const annotations = shape({ audience: listOf(oneOf('user', 'assistant')), priority: share, lastModified: moment });
+const icon = shape({ src: text, mimeType: text, sizes: listOf(text), theme: oneOf('light', 'dark') }, 'src');
+const execution = shape({ taskSupport: oneOf('required', 'optional', 'forbidden') });
+const input = shape(
+  { $schema: text, type: oneOf('object'), properties: named(schema), required: listOf(text) },
+  'type',
+);
+const output = shape({ $schema: text });
 const argument = shape({ name: text, title: text, description: text, required: flag }, 'name');
 
-const NAMED = { name: text, title: text, description: text, _meta: object, icons: listOf(fits(icon)) };
-const FOUND = { ...NAMED, mimeType: text, annotations: fits(annotations) };
+const NAMED = { name: text, title: text, description: text, _meta: object, icons: listOf(icon) };
+const FOUND = { ...NAMED, mimeType: text, annotations };
 
-const SHAPES: Readonly<Record<OfferKind, (value: JsonValue) => string | undefined>> = {
+const SHAPES: Readonly<Record<OfferKind, Check>> = {
   tool: shape(
-    { ...NAMED, inputSchema: object, outputSchema: object, annotations: fits(hints), execution: object },
+    {
+      ...NAMED,
+      inputSchema: input,
+      outputSchema: output,
+      annotations: hints,
+      execution,
+    },
     'name',
     'inputSchema',
   ),
-  prompt: shape({ ...NAMED, arguments: listOf(fits(argument)) }, 'name'),
+  prompt: shape({ ...NAMED, arguments: listOf(argument) }, 'name'),
   resource: shape({ ...FOUND, uri: text, size: number }, 'uri', 'name'),
   resourceTemplate: shape({ ...FOUND, uriTemplate: text }, 'uriTemplate', 'name'),
 };
@@ -58,9 +110,8 @@ const SHAPES: Readonly<Record<OfferKind, (value: JsonValue) => string | undefine
 /** Says why a definition cannot be offered; undefined where it can. */
 export function findFault(kind: OfferKind, definition: JsonObject): string | undefined {
   const fault = SHAPES[kind](definition);
-  if (fault !== undefined || kind !== 'tool') return fault;
-  const { inputSchema } = definition;
-  if (isObject(inputSchema) && inputSchema.type !== 'object') return 'its inputSchema is not of the type "object"';
-  const params = readMirroredParams(inputSchema);
+  if (fault !== undefined) return `its ${fault.slice(1)}`;
+  if (kind !== 'tool') return undefined;
+  const params = readMirroredParams(definition.inputSchema);
   return params.ok ? undefined : params.reason;
 }

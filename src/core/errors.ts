@@ -220,6 +220,14 @@ export function toGatewayError(thrown: unknown): GatewayError {
   return new GatewayError('internal', 'The gateway failed on this request; its log has the cause.', { cause: thrown });
 }
 
+/** Longest part of what a peer sent that a message says again, in characters. */
+const MAX_EXCERPT = 256;
+
+/** What a peer sent, as a message says it again: however long it was. */
+export function excerpt(sent: string): string {
+  return sent.length <= MAX_EXCERPT ? sent : sent.slice(0, MAX_EXCERPT);
+}
+
 /** The text of any thrown value, for a message that goes on. */
 export function reasonOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);

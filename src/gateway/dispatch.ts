@@ -1,6 +1,6 @@
 // The end of the pipeline: lists come from the catalog, everything else goes to the server that has it.
 import type { Call, OfferKind, Target } from '../core/call.ts';
-import { GatewayError } from '../core/errors.ts';
+import { excerpt, GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { Exchange } from '../core/exchange.ts';
 import type { Reply } from '../core/reply.ts';
@@ -36,7 +36,10 @@ export function createDispatch(parts: DispatchParts): Handler {
     const { target } = call;
     const upstream = target && parts.upstream(target.server);
     if (!target || !upstream)
-      throw new GatewayError('unknown_target', `Nothing of this name is offered: ${call.requested ?? call.method}`);
+      throw new GatewayError(
+        'unknown_target',
+        `Nothing of this name is offered: ${excerpt(call.requested ?? call.method)}`,
+      );
     if (call.method === 'resources/subscribe') return subscribe(call, target, parts);
     return forward(call, { target, upstream, traits: parts.catalog(call).traits(target) }, parts);
   };
@@ -195,7 +198,7 @@ function conclude(
     );
   }
   parts.seen.learn(call.principal.id, target.server, result);
-  return { kind: 'result', result: bridgeResult(call, connection.era, result), origin };
+  return { kind: 'result', result: bridgeResult(call, { era: connection.era, traits: to.traits }, result), origin };
 }
 
 /** The caller's params with the name that the server knows; everything else as it was sent. */

@@ -1,7 +1,7 @@
 // The stage that refuses what may not be called, and takes out of lists what may not be seen.
 import type { Call } from '../core/call.ts';
 import type { Decision } from '../core/decision.ts';
-import { GatewayError, unknownTask } from '../core/errors.ts';
+import { excerpt, GatewayError, unknownTask } from '../core/errors.ts';
 import type { Offered, Reply } from '../core/reply.ts';
 import type { Stage } from '../core/stage.ts';
 import { LETTING_GO, type Policy, UNKNOWN, UNTARGETED } from './policy.ts';
@@ -37,7 +37,7 @@ export function authorizeStage(policy: Policy): Stage {
 }
 
 function refusal(call: Call): GatewayError {
-  const name = (call.requested ?? '').slice(0, 256);
+  const name = excerpt(call.requested ?? '');
   if (call.method.startsWith('resources/'))
     return new GatewayError('resource_not_found', `Resource not found: ${name}`, { data: { uri: name } });
   if (call.task) return unknownTask();

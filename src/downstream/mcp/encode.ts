@@ -1,9 +1,9 @@
 // Replies and errors as the JSON that a caller of either era gets.
+import { toLegacyTool } from '../../catalog/legacy-tools.ts';
 import type { Era, Peer } from '../../core/call.ts';
 import { ERRORS, GatewayError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Offered, Reply, RpcError } from '../../core/reply.ts';
-import { toLegacyTool } from '../../gateway/bridge/results.ts';
 import { errorText, type RequestId, resultText } from '../../protocol/mcp/frames.ts';
 import { META } from '../../protocol/mcp/meta.ts';
 import { LIST_KEYS } from '../../protocol/mcp/methods.ts';

@@ -6,12 +6,10 @@ import type { JsonObject } from '../../core/json.ts';
 import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
 import { type LogLevel, META, passesLevel, type ProgressToken } from '../../protocol/mcp/meta.ts';
 import type { OpenQuestions } from './open-questions.ts';
+import { Steps } from './steps.ts';
 
 /** Silence that is too long for some clients, which then give up their calls: the strictest of them waits for a minute. */
 const SILENT_MS = 25_000;
-
-/** So little progress that the server's own numbers stay what they are. */
-const STEP = 1e-6;
 
 /** Sends one message to a client; tells whether it can still reach it. */
 export type Send = (text: string) => boolean;
@@ -38,8 +36,7 @@ export class CallerExchange implements Exchange {
   private readonly startedAt: number;
   private over = false;
   private heardAt: number;
-  /** The last progress that the caller was told; each must be more than the one before (basic/utilities/progress). */
-  private reached = 0;
+  private readonly steps = new Steps();
 
   constructor(options: ExchangeOptions) {
     this.options = options;
@@ -67,15 +64,16 @@ export class CallerExchange implements Exchange {
     const { progressToken } = this.options;
     if (progressToken === undefined) return;
     this.heardAt = performance.now();
-    if (typeof params.progress === 'number') this.reached = params.progress;
-    this.send('notifications/progress', { ...params, progressToken });
+    this.send('notifications/progress', { ...params, ...this.steps.next(params), progressToken });
   }
 
   heartbeat(): void {
+    const { progressToken } = this.options;
     const now = performance.now();
-    if (now - this.heardAt < SILENT_MS) return;
-    const seconds = Math.round((now - this.startedAt) / 1_000);
-    this.progress({ progress: this.reached + STEP, message: `Still working after ${seconds} s.` });
+    if (progressToken === undefined || now - this.heardAt < SILENT_MS) return;
+    this.heardAt = now;
+    const message = `Still working after ${Math.round((now - this.startedAt) / 1_000)} s.`;
+    this.send('notifications/progress', { progress: this.steps.more(), message, progressToken });
   }
 
   log(params: JsonObject): void {

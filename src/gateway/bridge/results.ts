@@ -1,7 +1,10 @@
 // Results and errors across eras: what each side may see, and in which shape (wire.md, Shapes across eras).
 import type { Call, Era } from '../../core/call.ts';
-import { isObject, type JsonObject, type JsonValue } from '../../core/json.ts';
+import type { ToolTraits } from '../../catalog/catalog.ts';
+import { excerpt } from '../../core/errors.ts';
+import { isObject, type JsonObject } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
+import { contentFor } from '../../protocol/mcp/content.ts';
 import { foreignMeta } from '../../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
 import { withoutClientTasks } from '../../protocol/mcp/questions.ts';
@@ -9,10 +12,22 @@ import { withoutClientTasks } from '../../protocol/mcp/questions.ts';
 const RESOURCE_NOT_FOUND_LEGACY = -32002;
 const INVALID_PARAMS = -32602;
 
-/** A server's result as the caller's era has it. Within the legacy era it is the very same object. */
-export function bridgeResult(call: Pick<Call, 'era' | 'method'>, from: Era, result: JsonObject): JsonObject {
-  if (call.era === 'legacy') return from === 'legacy' ? result : toLegacy(result);
-  return toModern(call.method, from, result);
+/** Who gave a result. */
+export interface Source {
+  readonly era: Era;
+  /** What legacy clients were told of the tool that gave it. */
+  readonly traits: Pick<ToolTraits, 'wrapsOutput'>;
+}
+
+/** A server's result as the caller's era and revision have it: within the legacy era the very same object, where the client knows all of it. */
+export function bridgeResult(
+  call: Pick<Call, 'era' | 'method' | 'revision'>,
+  { era: from, traits }: Source,
+  result: JsonObject,
+): JsonObject {
+  if (call.era === 'modern') return toModern(call.method, from, result);
+  const known = contentFor(from === 'legacy' ? result : toLegacy(result), call.revision);
+  return wrapStructured(known, traits.wrapsOutput);
 }
 
 /** Modern results carry `resultType`, and caching hints where the method has them; what an older server cannot know is private and stale at once. */
@@ -31,30 +46,25 @@ function toModern(method: string, from: Era, result: JsonObject): JsonObject {
 function toLegacy(result: JsonObject): JsonObject {
   const { resultType: _type, ttlMs: _ttl, cacheScope: _scope, _meta, ...rest } = result;
   const meta = foreignMeta(_meta);
-  return wrapStructured(meta ? { ...rest, _meta: meta } : rest);
+  return meta ? { ...rest, _meta: meta } : rest;
 }
 
-/** Legacy clients reject structured content that is no object: it is wrapped as `{ result: … }`, as SDK v2 does. */
-function wrapStructured(result: JsonObject): JsonObject {
+/**
+ * Legacy clients reject structured content that is no object, or not what the tool's schema says: it is wrapped as the schema is, with a text
+ * block if there is none, as SDK v2 does.
+ */
+function wrapStructured(result: JsonObject, wraps: boolean): JsonObject {
   const structured = result.structuredContent;
-  if (structured === undefined || isObject(structured)) return result;
-  const content = result.content;
-  const hasText = Array.isArray(content) && content.some((block) => isObject(block) && block.type === 'text');
+  if (structured === undefined) return result;
+  if (isObject(structured)) return wraps ? { ...result, structuredContent: { result: structured } } : result;
+  const content = Array.isArray(result.content) ? result.content : [];
+  const hasText = content.some((block) => isObject(block) && block.type === 'text');
   const text = { type: 'text', text: JSON.stringify(structured) };
   return {
     ...result,
     structuredContent: { result: structured },
-    content: hasText ? content : [...(Array.isArray(content) ? content : []), text],
+    content: hasText ? content : [...content, text],
   };
-}
-
-/** A tool as a legacy client can take it: one output schema that is no object makes SDK v1 reject the whole list. */
-export function toLegacyTool(tool: JsonObject): JsonObject {
-  const schema = tool.outputSchema;
-  if (!isObject(schema) || schema.type === 'object') return tool;
-  const { $schema, ...inner } = schema;
-  const wrapped: JsonObject = { type: 'object', properties: { result: inner as JsonValue }, required: ['result'] };
-  return { ...tool, outputSchema: $schema === undefined ? wrapped : { $schema, ...wrapped } };
 }
 
 /** A server's error with the code that the caller's era has for it. */
@@ -64,7 +74,7 @@ export function bridgeError(call: Pick<Call, 'era' | 'method' | 'requested'>, er
     return {
       ...error,
       code: INVALID_PARAMS,
-      data: { ...(isObject(error.data) ? error.data : {}), uri: call.requested },
+      data: { ...(isObject(error.data) ? error.data : {}), uri: excerpt(call.requested ?? '') },
     };
   }
   if (call.era === 'legacy' && error.code === INVALID_PARAMS && isObject(error.data) && 'uri' in error.data) {

@@ -52,7 +52,7 @@ async function passModern(call: Call, to: Destination, { task, parts }: Found): 
   const { connection, reply } = answered;
   if (connection.era !== 'modern' || (call.method !== 'tasks/update' && isUnknown(reply))) throw unknownTask();
   if (reply.error) return { kind: 'error', error: reply.error, origin };
-  const result = bridgeResult(call, 'modern', reply.result ?? {});
+  const result = bridgeResult(call, { era: 'modern', traits: to.traits }, reply.result ?? {});
   if (call.method !== 'tasks/get') return { kind: 'result', result, origin };
   if (!isSame(task, result)) throw unknownTask();
   if (isObject(result.result)) parts.seen.learn(call.principal.id, task.target.server, result.result);
@@ -97,7 +97,8 @@ async function passLegacy(call: Call, to: Destination, { task, parts }: Found): 
   const result = reply.result ?? {};
   if (call.method !== 'tasks/result') return { kind: 'result', result: kept.note(result), origin };
   parts.seen.learn(call.principal.id, task.target.server, result);
-  return { kind: 'result', result: withRelatedTask(withoutProtocolMeta(result), task.id), origin };
+  const known = bridgeResult(call, { era: 'legacy', traits: to.traits }, result);
+  return { kind: 'result', result: withRelatedTask(withoutProtocolMeta(known), task.id), origin };
 }
 
 /** Before anything but a look: the answer where the server does not say that the task is there. Throws `unknown_task` where it is not, or another is. */

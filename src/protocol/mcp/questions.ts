@@ -1,6 +1,7 @@
 // What servers may ask of a client, and what the client must have declared to be asked it.
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
+import { samplingMessagesFor } from './content.ts';
 import { foreignMeta } from './meta.ts';
 import { MODERN_VERSION } from './versions.ts';
 
@@ -98,6 +99,9 @@ export function paramsFor(method: string, params: JsonObject, { capabilities, ve
   const elicits = method === 'elicitation/create';
   const modes = version >= '2025-11-25' && (has(capabilities.elicitation, 'form') || isUrl(params));
   const ids = version < MODERN_VERSION && isUrl(params);
+  const { messages } = rest;
+  if (method === 'sampling/createMessage' && Array.isArray(messages) && version < MODERN_VERSION)
+    rest.messages = samplingMessagesFor(messages, version);
   return {
     ...rest,
     ...(mode !== undefined && (!elicits || modes) && { mode }),

@@ -1,7 +1,7 @@
 // What a server sends without being asked: whose it is, and how much of it is let through.
 import type { JsonObject, JsonValue } from '../../../core/json.ts';
 import { type NotificationFrame, type RequestFrame, resultText } from '../../../protocol/mcp/frames.ts';
-import { META } from '../../../protocol/mcp/meta.ts';
+import { META, withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
 import { relatedTaskOf } from '../../../protocol/mcp/tasks.ts';
 import type { Pending } from './pending.ts';
 import { type Asker, attribute, Questions } from './questions.ts';
@@ -92,8 +92,9 @@ export class Unasked {
     else if (pending && (!own || own === pending) && !pending.progress(params)) this.drop();
   }
 
-  /** A log line of nobody goes to the server's own log (wire.md, Logging). */
-  private onLog(params: JsonObject, own: Pending | undefined): void {
+  /** A log line of nobody goes to the server's own log; the protocol's keys end here (wire.md, Logging and Shapes across eras). */
+  private onLog(said: JsonObject, own: Pending | undefined): void {
+    const params = withoutProtocolMeta(said);
     const call = own ? callOf(own) : attribute(this.options.pending()).call;
     if (call) {
       if (!call.log(params)) this.drop();

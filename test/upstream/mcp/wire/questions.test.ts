@@ -158,6 +158,21 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
     expect(await there.report.logs.first(() => true)).toMatchObject({ data: 'two' });
     expect(alice.told.all).toHaveLength(1);
   });
+
+  test('a log line comes without what the protocol says of its own hop, to a caller and to the connection', async () => {
+    const there = await peer(transport);
+    const alice = caller();
+    const params = { level: 'info', data: 'line' };
+    const hop = { 'io.modelcontextprotocol/subscriptionId': 7, progressToken: 1 };
+    const line = { method: 'notifications/message', params: { ...params, _meta: { ...hop, 'com.example/key': 1 } } };
+    const foreign = { ...params, _meta: { 'com.example/key': 1 } };
+
+    there.say(line);
+    expect(await there.report.logs.first(() => true)).toEqual(foreign);
+    await call(there, alice, { name: 'alice' });
+    there.say(line);
+    expect(await alice.told.first(() => true)).toEqual(foreign);
+  });
 });
 
 test('over Streamable HTTP the stream of a POST tells whose question it is, whoever else is in flight', async () => {

@@ -1,0 +1,93 @@
+// Tools as legacy clients are given them.
+import { AjvJsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/ajv';
+import { expect, test } from 'vitest';
+import { buildCatalog } from '../../src/catalog/catalog.ts';
+import { legacyOutputOf, toLegacyTool } from '../../src/catalog/legacy-tools.ts';
+import { NameBook } from '../../src/catalog/names.ts';
+import { EMPTY_OFFER } from '../../src/catalog/offer.ts';
+import type { JsonObject } from '../../src/core/json.ts';
+
+const tool = (outputSchema: JsonObject): JsonObject => ({ name: 't', inputSchema: { type: 'object' }, outputSchema });
+const shown = (outputSchema: JsonObject): JsonObject => toLegacyTool(tool(outputSchema)).outputSchema as JsonObject;
+
+/** Whether the validator of SDK v1 takes a value for the schema that legacy clients are given. */
+const takes = (outputSchema: JsonObject, value: unknown): boolean =>
+  new AjvJsonSchemaValidator().getValidator(shown(outputSchema))(value).valid;
+
+test('a tool whose schemas every client reads is the very same', () => {
+  const plain = tool({ type: 'object', properties: { a: { type: 'string' } } });
+
+  expect(toLegacyTool(plain)).toBe(plain);
+});
+
+test('an output schema that is no object is wrapped', () => {
+  expect(shown({ $schema: 's', type: 'array' })).toEqual({
+    $schema: 's',
+    type: 'object',
+    properties: { result: { type: 'array' } },
+    required: ['result'],
+  });
+  for (const schema of [{}, { anyOf: [{ type: 'object' }, { type: 'null' }] }, { type: 'array' }])
+    expect(legacyOutputOf(tool(schema)).wrapped).toBe(true);
+  expect(legacyOutputOf(tool({ type: 'object' })).wrapped).toBe(false);
+});
+
+test('references lead to the same place in a wrapped schema, and what only looks like one stays', () => {
+  const list = { type: 'array', items: { $ref: '#/$defs/Item' }, $defs: { Item: { type: 'string' } } };
+  const tree = { type: 'array', items: { $ref: '#' } };
+  const root = { $ref: '#/$defs/Node', $defs: { Node: { type: 'object', properties: { $ref: { type: 'number' } } } } };
+  const data = { type: 'array', items: { const: { $ref: '#/x' } } };
+
+  expect([takes(list, { result: ['a'] }), takes(list, { result: [5] })]).toEqual([true, false]);
+  expect([takes(tree, { result: [[], [[]]] }), takes(tree, { result: [[5]] })]).toEqual([true, false]);
+  expect([takes(root, { result: { $ref: 5 } }), takes(root, { result: { $ref: 'x' } })]).toEqual([true, false]);
+  expect([takes(data, { result: [{ $ref: '#/x' }] }), takes(data, { result: [{}] })]).toEqual([true, false]);
+});
+
+test('properties with booleans for schemas get schemas that say the same', () => {
+  const properties = { a: true, b: false, c: { type: 'string' } };
+  const same = { a: {}, b: { not: {} }, c: { type: 'string' } };
+  const given = { name: 't', inputSchema: { type: 'object', properties } };
+
+  expect(toLegacyTool(given)).toEqual({ name: 't', inputSchema: { type: 'object', properties: same } });
+  expect(shown({ type: 'object', properties })).toEqual({ type: 'object', properties: same });
+});
+
+test('schemas of one name are not taken for one another', () => {
+  const validator = new AjvJsonSchemaValidator();
+  const named = (type: string) =>
+    shown({ $id: 'https://example.com/out', type: 'object', properties: { a: { type } } });
+
+  expect(validator.getValidator(named('string'))({ a: 'text' }).valid).toBe(true);
+  expect(validator.getValidator(named('number'))({ a: 'text' }).valid).toBe(false);
+});
+
+test.each([
+  ['a reference that leads nowhere', { $ref: '#/$defs/Nothing' }],
+  ['a reference by a name that nothing has', { $ref: '#nobody' }],
+  ['a reference to somewhere else', { $ref: 'https://example.com/schema.json' }],
+  ['an unknown type', { type: 'text' }],
+  ['a pattern that is none', { type: 'string', pattern: '(' }],
+  ['a pattern that only old engines read', { type: 'string', pattern: '\\-' }],
+  ['no end', deep(2_000)],
+])('an output schema with %s is left out alone, with one warning; a modern client gets it', (_what, schema) => {
+  const definition = tool({ type: 'object', properties: { a: schema } });
+  const offer = { capabilities: {}, entries: { ...EMPTY_OFFER.entries, tool: [definition] } };
+  const catalog = buildCatalog(
+    [{ server: 's', alias: 's', offer }],
+    new NameBook({ names: () => [], saveNames: () => undefined }),
+  );
+
+  expect(catalog.warnings.get('s')).toEqual([
+    expect.stringMatching(/^the tool "t" is offered to older clients without its outputSchema: /),
+  ]);
+  expect(catalog.server('s')?.lists.tool[0]?.definition).toBe(definition);
+  expect(toLegacyTool(definition)).toEqual({ name: 't', inputSchema: { type: 'object' } });
+  expect(catalog.traits({ server: 's', original: 't' }).wrapsOutput).toBe(false);
+});
+
+function deep(levels: number): JsonObject {
+  let schema: JsonObject = {};
+  for (let level = 0; level < levels; level++) schema = { not: schema };
+  return schema;
+}
