@@ -158,6 +158,28 @@ test('whoever follows a resource hears of what lies below it, once, and of nothi
   for (const each of streams) expect(heardBy(each)).toEqual(heard);
 });
 
+test('what changes while a listener waits for its acknowledgement is told after it', async () => {
+  const held = Promise.withResolvers<() => void>();
+  const server = await serving(['r:///a', 'r:///b'], (visit) => {
+    if (visit.rpc !== 'resources/subscribe' || visit.params.uri !== 'r:///b') return undefined;
+    const tell = openEvents(visit);
+    held.resolve(() => tell({ id: visit.id ?? null, result: {} }));
+    return undefined;
+  });
+  const gateway = await before({ s: { url: server.url } }, server);
+  const witness = await SessionClient.open(gateway.origin);
+  await witness.request('resources/subscribe', { uri: 'r:///a' });
+  const opening = listener(gateway, ['r:///a', 'r:///b']);
+  const grant = await held.promise;
+  server.update('r:///a');
+  await untilHeard([witness.news], 'r:///a');
+  grant();
+  const { inbox } = await opening;
+  await inbox.find({ method: UPDATED });
+
+  expect(inbox.all.map(({ method }) => method)).toEqual([ACKNOWLEDGED, UPDATED]);
+});
+
 test('the acknowledgement names what a modern server granted, and a legacy subscription that it did not grant is refused', async () => {
   const server = await startScripted(
     modern(

@@ -3,12 +3,9 @@ import type { Call } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
-import { missingCapability, whyNotAsked } from '../../protocol/mcp/questions.ts';
+import { missingCapability, URL_ELICITATION_REQUIRED, whyNotAsked } from '../../protocol/mcp/questions.ts';
 import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import { INPUT_REQUIRED } from './request-state.ts';
-
-/** `URLElicitationRequiredError` (2025-11-25 client/elicitation). */
-const URL_ELICITATION_REQUIRED = -32042;
 
 /** Most pages of one error. */
 const MAX_ELICITATIONS = 100;

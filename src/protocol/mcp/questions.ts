@@ -5,6 +5,9 @@ import { samplingMessagesFor } from './content.ts';
 import { foreignMeta } from './meta.ts';
 import { MODERN_VERSION } from './versions.ts';
 
+/** `URLElicitationRequiredError` (2025-11-25 client/elicitation). */
+export const URL_ELICITATION_REQUIRED = -32042;
+
 /** Where a legacy server names the key of its question, in `_meta`: for the gateway, and for no client. */
 export const INPUT_KEY = 'mcp-gateway/inputKey';
 

@@ -1,4 +1,4 @@
-// Which resources another lies below: updates may be of "a sub-resource of the one that the client actually subscribed to" (schema, ResourceUpdatedNotification).
+// Which resources another lies below, since updates may be of a sub-resource of what is followed (schema, ResourceUpdatedNotification).
 
 /** Bounds of what is looked at: a URI is as long as its server likes. */
 const MAX_URI = 2_048;

@@ -21,6 +21,7 @@ import { type Opening, Openings } from './instances/openings.ts';
 import { OwnedInstances } from './instances/owned-instances.ts';
 import { RecentErrors } from './instances/recent-errors.ts';
 import { FollowedResources } from './offer/followed-resources.ts';
+import { SentToPages } from './instances/sent-to-pages.ts';
 import { SharedInstance } from './instances/shared-instance.ts';
 import { TaskInstances } from './instances/task-instances.ts';
 import { describeServer, type OfferedStatus, type ServerStatus } from './status.ts';
@@ -61,6 +62,8 @@ export class Upstream {
   private readonly ending = new Set<Instance>();
   /** Takes secrets out of what the server says. */
   private readonly clean: (text: string) => string;
+  /** The pages that callers were sent to. */
+  private readonly pages = new SentToPages();
   /** The resources that callers follow. */
   readonly followed: FollowedResources;
 
@@ -267,6 +270,7 @@ export class Upstream {
       const instance = await this.obtain(owner, request.exchange?.signal);
       try {
         const reply = await instance.request(request);
+        if (reply.error) this.pages.required(reply.error, request.session, owner);
         if (again || !this.isOutdated(reply, instance)) return { connection: instance.connection, reply };
       } catch (error) {
         if (again || !this.mayRepeat(error, instance)) throw this.judged(error, owner);
@@ -321,6 +325,8 @@ export class Upstream {
   private readonly handlers: InstanceHandlers = {
     changed: (instance) => this.refresh(instance),
     updated: (uri, owner) => this.followed.updated(uri, owner),
+    sentToPage: (asked, owner) => this.pages.asked(asked, owner),
+    pageDone: (params, owner) => this.pages.done(params, owner),
     taskChanged: (instance, task) => this.context.onTask(this.config.name, instance.id, task),
     askerOfTask: (instance, task, signal) =>
       this.context.askerOfTask({ server: this.config.name, instance, task }, signal),

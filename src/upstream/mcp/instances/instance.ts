@@ -30,6 +30,10 @@ export interface InstanceHandlers {
   askerOfTask(instance: string, task: string, signal: CancelSignal): Promise<Exchange | undefined>;
   /** It put a question to a caller. */
   asked(method: string): void;
+  /** It sends a caller to a page. */
+  sentToPage(asked: AskedQuestion, owner: Owner | undefined): void;
+  /** It says that what a caller was sent to a page for is done. */
+  pageDone(params: JsonObject, owner: Owner | undefined): void;
   /** It said something that is for nobody. */
   noise(what: string): void;
   event(event: InstanceEvent, detail: JsonObject): void;
@@ -301,7 +305,7 @@ export class Instance {
     if (method.endsWith('/list_changed')) this.watch.changed();
     else if (method === 'notifications/resources/updated' && typeof params.uri === 'string') this.updated(params.uri);
     else if (method === 'notifications/tasks/status') this.options.on.taskChanged(this, params);
-    else if (method === 'notifications/elicitation/complete') this.owner?.session?.standing.notify(method, params);
+    else if (method === 'notifications/elicitation/complete') this.options.on.pageDone(params, this.owner);
   }
 
   private tellRootsChanged(): void {
@@ -328,6 +332,7 @@ async function ask(options: InstanceOptions, asked: AskedQuestion, known: KnownR
   if (!isOwnersRoots && asked.ofTask === undefined) on.asked(method);
   const exchange = asked.exchange ?? outsideOf(owner, asked);
   if (exchange) {
+    if (params.mode === 'url') on.sentToPage(asked, owner);
     const answer = await exchange.ask({ method, params, signal });
     if (isOwnersRoots && 'result' in answer) known.result = answer.result;
     return answer;

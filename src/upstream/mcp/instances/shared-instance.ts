@@ -90,16 +90,20 @@ export class SharedInstance {
   /** The instance, waiting for one that is being opened; fails at once while the server is down. Throws GatewayError. */
   async acquire(signal: CancelSignal | undefined): Promise<Instance> {
     for (;;) {
-      if (this.entered === 'idle') {
-        this.enter('connecting');
-        this.wake.resolve();
-      }
+      this.rouse();
       const inTime = this.entered !== 'connecting' || (await this.untilSettled(signal));
       if (signal?.aborted === true) throw new GatewayError('cancelled', 'The caller cancelled the call.');
       if (this.current) return this.current;
       // one that has just been put to rest is woken again
       if (!inTime || !this.isComing()) throw this.unavailable();
     }
+  }
+
+  /** Starts it where it is at rest. */
+  rouse(): void {
+    if (this.entered !== 'idle') return;
+    this.enter('connecting');
+    this.wake.resolve();
   }
 
   /** Notes that a call came: what is used is not put to rest. */

@@ -73,6 +73,7 @@ export class FollowedResources {
       if (owner) owned().adopt(owner, following);
       else this.subscriptions.adopt(following);
     }
+    if (this.needsShared) shared().rouse();
   }
 
   /** The owner's followers, also those who began to follow while everybody shared one instance. */

@@ -118,6 +118,8 @@ export class Questions {
       params: withoutProtocolMeta(params),
       signal: question.cancellation.signal,
       exchange: call?.request.exchange,
+      session: call?.request.session,
+      onCallEnd: call && ((listener) => call.onEnd(listener)),
       ofTask: relatedTaskOf(params),
       inFlight,
     });

@@ -1,6 +1,6 @@
 // The border between a transport and the protocol above it: one JSON-RPC channel to one server.
 import { GatewayError } from '../../../core/errors.ts';
-import type { Exchange, Question, QuestionAnswer } from '../../../core/exchange.ts';
+import type { ClientSession, Exchange, Question, QuestionAnswer } from '../../../core/exchange.ts';
 import type { Transport } from '../../../core/call.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import type { RpcError } from '../../../core/reply.ts';
@@ -34,6 +34,8 @@ export interface WireRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** The caller; absent on the gateway's own requests. */
   readonly exchange?: Exchange;
+  /** The caller's session, which hears of what outlives the call. */
+  readonly session?: ClientSession | undefined;
   /** The server's task whose end the request waits for: what the server tells of the task is told here. */
   readonly task?: string;
   /** Whether the task goes on without the request: then its questions are not the request's, but go wherever the task is kept. */
@@ -55,6 +57,10 @@ export interface WireReply {
 export interface AskedQuestion extends Question {
   /** The call that it came with, or the only one in flight; absent where that cannot be told. */
   readonly exchange: Exchange | undefined;
+  /** The session of that call. */
+  readonly session?: ClientSession | undefined;
+  /** Calls the listener when that call ends. Returns the way to stop listening. */
+  readonly onCallEnd?: ((listener: () => void) => () => void) | undefined;
   /** The server's task that it says it belongs to. */
   readonly ofTask: string | undefined;
   /** Calls in flight when it was asked. */

@@ -1,7 +1,7 @@
-// News of an offer that never end: read ever less often, and the last of them is never missed.
+// News of an offer that never end: read ever less often, and the last of them is never missed; and what a modern server grants of them.
 import { EventEmitter, once } from 'node:events';
-import { expect, test } from 'vitest';
-import type { Connection } from '../../../../src/upstream/mcp/connect/connection.ts';
+import { expect, onTestFinished, test } from 'vitest';
+import type { Connection, ConnectionRequest } from '../../../../src/upstream/mcp/connect/connection.ts';
 import { OfferWatch } from '../../../../src/upstream/mcp/offer/offer-watch.ts';
 
 const legacy = { era: 'legacy' } as unknown as Connection;
@@ -46,4 +46,39 @@ test('a change that comes while the offer is read is read too, and many of them 
   watch.stop();
 
   expect(reads).toBe(2);
+});
+
+/** Watches a modern server that answers each listening like this; `asked` are the resources that each asked for. */
+function listening(answer: (asked: string[]) => { granted: string[] } | { error: object }) {
+  const asked: string[][] = [];
+  const request = ({ params, onNotification }: ConnectionRequest) => {
+    const { resourceSubscriptions = [] } = params.notifications as { resourceSubscriptions?: string[] };
+    asked.push(resourceSubscriptions);
+    const answered = answer(resourceSubscriptions);
+    if ('error' in answered) return Promise.resolve(answered);
+    const notifications = { resourceSubscriptions: answered.granted };
+    onNotification?.('notifications/subscriptions/acknowledged', { notifications });
+    return new Promise(() => undefined);
+  };
+  const connection = { era: 'modern', handshake: { capabilities: {} }, request } as unknown as Connection;
+  const watch = new OfferWatch(connection, { changed: () => Promise.resolve(), updated: () => undefined });
+  onTestFinished(() => watch.stop());
+  return { asked, watch };
+}
+
+test('what a modern server leaves out of its acknowledgement is not granted, and is asked for again by whoever wants it next', async () => {
+  let grants = ['b'];
+  const { asked, watch } = listening(() => ({ granted: grants }));
+  expect(await Promise.all([watch.follow('a', true), watch.follow('b', true)])).toEqual([false, true]);
+  grants = ['a', 'b'];
+  expect(await Promise.all([watch.follow('a', true), watch.follow('b', true)])).toEqual([true, true]);
+  expect(asked).toEqual([
+    ['a', 'b'],
+    ['b', 'a'],
+  ]);
+});
+
+test('a modern server that takes no listening grants nothing', async () => {
+  const { watch } = listening(() => ({ error: { code: -32601, message: 'no such method' } }));
+  expect(await watch.follow('a', true)).toBe(false);
 });
