@@ -34,7 +34,7 @@ async function startReborn(era: 'modern' | 'legacy', ttl = 60_000): Promise<Rebo
   const times = { lastUpdatedAt: '2026-11-01T00:00:00Z', ttl, ttlMs: ttl, pollInterval: 100, pollIntervalMs: 100 };
   const onTask = (visit: Visit): JsonObject | undefined => {
     const { rpc, params, id, response } = visit;
-    const task = tasks.get(String(params.taskId));
+    const task = tasks.get(params.taskId as string);
     if (rpc !== 'tasks/get') changes.push(visit);
     if (!task) {
       const error = { code: -32602, message: 'none' };
@@ -80,7 +80,9 @@ async function startReborn(era: 'modern' | 'legacy', ttl = 60_000): Promise<Rebo
     server,
     begin: () => {
       lives++;
-      [tasks, said, changes] = [new Map(), {}, []];
+      tasks = new Map();
+      said = {};
+      changes = [];
       waiting.forEach(({ response }) => response.destroy());
       waiting = [];
     },
@@ -161,6 +163,15 @@ test("a call that runs as a task at a legacy server does not get the result of a
   expect(error).toMatchObject({ code: -33011 });
   expect(await plain).toMatchObject(SECRET);
   expect(reborn.changes.map(({ rpc }) => rpc)).toEqual(['tasks/result']);
+});
+
+test('what a server says of another task than the one that it was asked about is told to nobody', async () => {
+  const reborn = await startReborn('modern');
+  const { bob } = await start(reborn);
+  const task = await bob.begin('s__job');
+  reborn.say({ taskId: '2', status: 'completed', result: SECRET });
+
+  expect(await bob.get(task)).toMatchObject({ error: { code: -32602, message: 'There is no such task.' } });
 });
 
 test('a kept task whose time is over ends nothing that has its id now', async () => {
