@@ -7,7 +7,7 @@ import { ALICE, BOB } from './harness/principals.ts';
 import { type LegacySession, messageOf, openSession, send, type Sent } from './harness/raw.ts';
 import { answer, modern, openEvents, refuse, startScripted, tool, type Visit } from './harness/scripted.ts';
 import { until } from './harness/status.ts';
-import { startTaskGateway, TaskClient } from './harness/tasks.ts';
+import { RELATED, startTaskGateway, TaskClient } from './harness/tasks.ts';
 
 const EXTENSION = { extensions: { 'io.modelcontextprotocol/tasks': {} } };
 const CREATED = '2026-11-01T00:00:00Z';
@@ -94,6 +94,41 @@ test('beyond its share of the connections a principal’s tasks are looked at, a
   expect(await alice.until(tasks.at(-1)!, 'completed')).toMatchObject({ result: DONE });
   expect(await bob.get(own)).toMatchObject({ status: 'working' });
   expect(server.count('tasks/result')).toBe(MAX_PLACES + 2);
+});
+
+test('a task beyond that share asks its questions all the same', async () => {
+  const answered: JsonObject[] = [];
+  const asking = String(MAX_PLACES + 1);
+  const server = await startEndless((visit) => {
+    const { rpc, params } = visit;
+    if ('action' in visit.answer) answered.push(visit.answer);
+    if (params.taskId !== asking || !rpc.startsWith('tasks/')) return false;
+    const status = answered.length > 0 ? 'completed' : 'input_required';
+    if (rpc === 'tasks/get') answer(visit, { taskId: asking, status, createdAt: CREATED, ttl: null });
+    if (rpc === 'tasks/result' && answered.length > 0) answer(visit, DONE);
+    else if (rpc === 'tasks/result') {
+      const question = { message: 'Sure?', requestedSchema: { type: 'object', properties: {} } };
+      openEvents(visit)({
+        id: 1,
+        method: 'elicitation/create',
+        params: { ...question, _meta: { [RELATED]: { taskId: asking } } },
+      });
+    }
+    return true;
+  });
+  const { alice } = await start(server.url);
+  const tasks: string[] = [];
+  while (tasks.length < MAX_PLACES) tasks.push(await alice.begin('s__job'));
+  await reaches(() => server.count('tasks/result'), MAX_PLACES);
+  const task = await alice.begin('s__job');
+  const { inputRequests } = await alice.until(task, 'input_required');
+  // it stays open though nobody waits at the server any more
+  await server.visited(({ rpc }) => rpc === 'notifications/cancelled');
+  await alice.ask('tasks/update', { taskId: task, inputResponses: { q1: { action: 'accept', content: {} } } });
+
+  expect(inputRequests).toMatchObject({ q1: { method: 'elicitation/create' } });
+  expect(await alice.until(task, 'completed')).toMatchObject({ result: DONE });
+  expect(answered).toEqual([{ action: 'accept', content: {} }]);
 });
 
 /** A modern server whose tasks work; the test tells of them on the streams of those who listen. */

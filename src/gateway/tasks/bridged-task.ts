@@ -13,7 +13,7 @@ import type { CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
 import type { WireReply } from '../../upstream/mcp/wire/wire.ts';
 import { type Outcome, ParkedCall } from '../bridge/parked-call.ts';
 import { cancelAtServer, isSame, look, reach, type TaskAt } from './at-server.ts';
-import { untilEnd } from './until-end.ts';
+import { type TakePlace, untilEnd } from './until-end.ts';
 import type { Forgotten, KeptTask } from './task-records.ts';
 
 /** How long whoever asks waits for the end to be known once the server cannot be asked, in ms. */
@@ -28,8 +28,8 @@ export interface BridgedTaskOptions {
   readonly ttlMs: number;
   /** The way to it. */
   readonly at: TaskAt;
-  /** Takes a place among the requests that may stay open, and gives the way to leave it; undefined where none is free. */
-  readonly place: () => (() => void) | undefined;
+  /** Takes a place for the wait for its end. */
+  readonly place: TakePlace;
   /** It has ended; told once, with its last status. */
   readonly ended: (status: string) => void;
 }
@@ -162,6 +162,7 @@ export class BridgedTask implements KeptTask {
       wait: (totalMs) => at.send({ ...waiting, totalMs }),
       look: () => look(at),
       place,
+      hasAsked: () => Object.keys(this.parked.inputRequests()).length > 0,
       leftMs: () => Infinity,
       signal: this.parked.signal,
     });
