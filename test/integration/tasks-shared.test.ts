@@ -214,6 +214,7 @@ test('a listener hears nothing of a task whose tool was denied since it began to
   const { params } = await inbox.find({ method: 'notifications/tasks' });
 
   expect(params).toMatchObject({ taskId: task, statusMessage: 'allowed again' });
+  expect(JSON.stringify(inbox.all)).not.toContain('of a denied tool');
 });
 
 test('of everything that is told before the acknowledgement only how the task stands is told after it', async () => {
