@@ -84,6 +84,7 @@ const TELLING: Readonly<Record<string, Telling>> = {
   curious: () =>
     asking(Object.fromEntries(Array.from({ length: MAX_QUESTIONS + 1 }, (_, index) => [`q${index}`, form('q')]))),
   samples: () => asking({ who: form('who'), s: SAMPLING }),
+  unendable: () => asking({ s: SAMPLING }),
   forgetful: () => (given('forgetful').length > 1 ? completed() : asking({ who: form('who') })),
   asks_at_the_end: () =>
     completed({ resultType: 'input_required', inputRequests: { who: form('who') }, requestState: 'mine' }),
@@ -110,6 +111,7 @@ beforeAll(async () => {
       refuse(visit, 503);
       return;
     }
+    if (rpc === 'tasks/cancel' && name === 'unendable') return undefined;
     return rpc === 'tasks/update' || rpc === 'tasks/cancel' ? { resultType: 'complete' } : undefined;
   };
   const extensions = { 'io.modelcontextprotocol/tasks': {} };
@@ -244,6 +246,14 @@ describe('A client that is asked by a task', () => {
     expect(answer.error).toEqual(error);
     expect(questionsIn(heard)).toEqual({ asked: ['who', 'sampling/createMessage'], withdrawn: ['who'] });
     await untilCancelled('samples');
+  });
+
+  test('gets the error at once, however long the server takes to cancel the task', async () => {
+    const error = { code: -1, message: 'User rejected sampling request' };
+    const { answer } = await call('unendable', () => ({ error }));
+    await untilCancelled('unendable');
+
+    expect(answer.error).toEqual(error);
   });
 
   test('need not answer again where the server could not take the answer at first', async () => {

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TaskRef } from '../../core/call.ts';
 import { Cancellation } from '../../core/cancellation.ts';
 import { type Exchange, ownExchange } from '../../core/exchange.ts';
-import { ERRORS, toGatewayError } from '../../core/errors.ts';
+import { ERRORS, GatewayError, toGatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { Reply, RpcError } from '../../core/reply.ts';
@@ -13,7 +13,7 @@ import type { CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
 import type { WireReply } from '../../upstream/mcp/wire/wire.ts';
 import { type Outcome, ParkedCall } from '../bridge/parked-call.ts';
 import { cancelAtServer, isSame, look, reach, type TaskAt } from './at-server.ts';
-import { untilEnd } from './until-end.ts';
+import { type TakePlace, untilEnd } from './until-end.ts';
 import type { Forgotten, KeptTask } from './task-records.ts';
 
 /** How long whoever asks waits for the end to be known once the server cannot be asked, in ms. */
@@ -28,8 +28,8 @@ export interface BridgedTaskOptions {
   readonly ttlMs: number;
   /** The way to it. */
   readonly at: TaskAt;
-  /** Takes a place among the requests that may stay open, and gives the way to leave it; undefined where none is free. */
-  readonly place: () => (() => void) | undefined;
+  /** Takes a place for the wait for its end. */
+  readonly place: TakePlace;
   /** Whether there is room for what it holds with one more question. */
   readonly admits: () => boolean;
   /** It has ended; told once, with its last status. */
@@ -45,6 +45,8 @@ export class BridgedTask implements KeptTask {
   private readonly parked: ParkedCall;
   private readonly running: Promise<void>;
   private readonly listeners = new Set<() => void>();
+  /** Rejects when its server has lost it. */
+  private readonly loss = Promise.withResolvers<never>();
   private task: JsonObject;
   private wasCancelled = false;
   private forgotten: Forgotten | undefined;
@@ -84,6 +86,7 @@ export class BridgedTask implements KeptTask {
     if (this.ended) return { task: this.described() };
     const { result, error } = await look(this.options.at).catch(
       async (failure: unknown): Promise<Partial<WireReply>> => {
+        if (isLoss(failure)) this.lose();
         // where the server is gone, the end is about to be known
         await this.untilKnown();
         if (this.isOver()) return {};
@@ -105,7 +108,10 @@ export class BridgedTask implements KeptTask {
   /** Asks the server to end it. One that has ended stays as it is (tasks extension, Task Cancellation). */
   async cancel(): Promise<void> {
     if (this.ended) return;
-    const { error } = await reach(this.options.at, { method: 'tasks/cancel' });
+    const { error } = await reach(this.options.at, { method: 'tasks/cancel' }).catch((failure: unknown) => {
+      if (isLoss(failure)) this.lose();
+      throw failure;
+    });
     if (error || this.isOver()) return;
     this.wasCancelled = true;
     this.parked.cancel();
@@ -160,14 +166,23 @@ export class BridgedTask implements KeptTask {
       task: upstreamId,
       keptTask: true as const,
     };
-    const { result, error } = await untilEnd({
+    const end = untilEnd({
       wait: (totalMs) => at.send({ ...waiting, totalMs }),
       look: () => look(at),
       place,
+      hasAsked: () => Object.keys(this.parked.inputRequests()).length > 0,
       leftMs: () => Infinity,
       signal: this.parked.signal,
     });
+    const { result, error } = await Promise.race([end, this.loss.promise]);
     return error ? { kind: 'error', error } : { kind: 'result', result: withoutProtocolMeta(result ?? {}) };
+  }
+
+  /** Its server began anew, or forgot the session that it belonged to: what is waited for does not come any more. */
+  private lose(): void {
+    const { server } = this.ref.target;
+    this.loss.reject(new GatewayError('upstream_closed', `The server "${server}" lost the task before its end.`));
+    this.parked.signal.abort();
   }
 
   private isOver(): boolean {
@@ -190,6 +205,10 @@ export class BridgedTask implements KeptTask {
   private tell(): void {
     for (const listener of this.listeners) listener();
   }
+}
+
+function isLoss(failure: unknown): boolean {
+  return failure instanceof GatewayError && failure.code === 'unknown_task';
 }
 
 /** A tool's own failure is a result, and `failed` is for errors of the protocol alone (tasks extension, Task Execution Errors). */

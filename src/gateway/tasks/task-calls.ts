@@ -139,7 +139,7 @@ async function untilEndOf(kept: LegacyTask, upstream: Upstream, signal: CancelSi
       return answered.reply;
     },
     look: () => look(taskAt(upstream, ref, { principal, exchange })),
-    place: () => upstream.tasks.stand(instance, principal.id),
+    place: (kind) => upstream.tasks.stand(instance, principal.id, kind),
     leftMs: () => Infinity,
     signal,
   });

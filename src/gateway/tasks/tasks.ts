@@ -71,7 +71,7 @@ export class Tasks {
       caller,
       task,
       at: taskAt(to.upstream, ref, caller),
-      place: () => to.upstream.tasks.stand(ref.instance, principal.id),
+      place: (kind) => to.upstream.tasks.stand(ref.instance, principal.id, kind),
       admits: () => this.records.trim(principal),
       ended: this.atEnd(call, ref, letGo),
     });

@@ -2,6 +2,7 @@
 import { type CancelSignal, pause } from '../../core/cancellation.ts';
 import { type ErrorCode, GatewayError } from '../../core/errors.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
+import type { PlaceKind } from '../../upstream/mcp/instances/standing-places.ts';
 import type { WireReply } from '../../upstream/mcp/wire/wire.ts';
 import { isUnknown } from './at-server.ts';
 
@@ -28,16 +29,21 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
   'upstream_unreachable',
 ]);
 
+/** How long a wait lasts that is only to hear what a task asks, in ms. */
+const HEARING_MS = 2_000;
+
+/** Takes a place among the requests that stay open, and gives the way to leave it; undefined where none is free. */
+export type TakePlace = (kind: PlaceKind) => (() => void) | undefined;
+
 export interface UntilEndOptions {
   /** Asks for the result, which comes at the end, for at most so many ms. Throws GatewayError. */
   readonly wait: (totalMs: number) => Promise<WireReply>;
   /** Asks how the task stands. Throws GatewayError. */
   readonly look: () => Promise<WireReply>;
-  /**
-   * Takes a place among the requests that may stay open without end, and gives the way to leave it; undefined where none is free, and
-   * then the task is looked at until it ends. Absent where the wait has an end of its own.
-   */
-  readonly place?: () => (() => void) | undefined;
+  /** Where no place is free, the task is looked at until it ends. Absent where the wait has an end of its own. */
+  readonly place?: TakePlace;
+  /** Whether what the task asks is known already. */
+  readonly hasAsked?: () => boolean;
   /** How long the wait may still last, in ms; Infinity where it may last as long as the task. */
   readonly leftMs: () => number;
   /** Aborted when nobody waits any more. */
@@ -63,15 +69,33 @@ export async function untilEnd(options: UntilEndOptions): Promise<WireReply> {
 }
 
 /** Waits as soon as there is a place, and looks until then. An end is fetched in any case: that does not stay open. */
-async function waitInPlace({ wait, look, place, leftMs, signal }: UntilEndOptions): Promise<WireReply> {
+async function waitInPlace(options: UntilEndOptions): Promise<WireReply> {
+  const { wait, look, place, leftMs, signal } = options;
   if (!place) return wait(leftMs());
   for (;;) {
-    const leave = place();
+    const leave = place('standing');
     if (leave) return wait(leftMs()).finally(leave);
     const standing = await look();
     if (isUnknown(standing)) return standing;
-    if (isTerminal(standing.result?.status)) return wait(leftMs());
-    await pause(pollOf(standing.result?.pollInterval), signal);
+    const { status, pollInterval } = standing.result ?? {};
+    if (isTerminal(status)) return wait(leftMs());
+    const end = status === 'input_required' ? await hear(options, place) : undefined;
+    if (end) return end;
+    await pause(pollOf(pollInterval), signal);
+  }
+}
+
+/** A legacy server asks where it is waited for (2025-11-25 basic/utilities/tasks, Input Required Status): for a moment, where that is enough. */
+async function hear({ wait, hasAsked }: UntilEndOptions, place: TakePlace): Promise<WireReply | undefined> {
+  const leave = hasAsked?.() === true ? undefined : place('brief');
+  if (!leave) return undefined;
+  try {
+    return await wait(HEARING_MS);
+  } catch (failure) {
+    if (failure instanceof GatewayError && failure.code === 'upstream_timed_out') return undefined;
+    throw failure;
+  } finally {
+    leave();
   }
 }
 

@@ -30,6 +30,16 @@ test('leads back to its task, for its principal alone', () => {
   );
 });
 
+test('leads back to a task whose own id is as long as may be, whatever it is made of, and is not given where it could not', () => {
+  const ids = make();
+  const target = { kind: 'tool', server: 'one', exposed: 'work', original: 'work' } as const;
+  const task = { kind: 'modern', upstreamId: '\u0001'.repeat(1_024), instance: 'one#1', target } as const;
+  const named = ids.name(LOCAL, task);
+
+  expect(ids.open(LOCAL, named.id)).toEqual(named);
+  expect(() => ids.name(LOCAL, { ...task, instance: 'x'.repeat(10_000) })).toThrow(/too long to be used/);
+});
+
 test('is another one each time, of letters that a header can carry, and shows nothing of the task', () => {
   const ids = make();
   const task = {

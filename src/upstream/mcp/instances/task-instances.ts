@@ -4,7 +4,7 @@ import type { InFlight } from '../../../core/in-flight.ts';
 import type { Connection, ConnectionRequest } from '../connect/connection.ts';
 import type { WireReply } from '../wire/wire.ts';
 import type { Instance } from './instance.ts';
-import { StandingPlaces } from './standing-places.ts';
+import { type PlaceKind, StandingPlaces } from './standing-places.ts';
 
 export class TaskInstances {
   private readonly find: (id: string) => Instance | undefined;
@@ -31,14 +31,14 @@ export class TaskInstances {
   }
 
   /**
-   * Takes a place among the requests to an instance that may stay open without end, for a principal. Returns the way to leave it;
+   * Takes a place among the requests to an instance that stay open, for a principal. Returns the way to leave it;
    * undefined where none is free.
    */
-  stand(id: string, principal: string): (() => void) | undefined {
+  stand(id: string, principal: string, kind: PlaceKind = 'standing'): (() => void) | undefined {
     const transport = this.find(id)?.connection.wire.transport;
     // a pipe, and a stream that everything comes back on, have room for any number
     if (transport === 'stdio' || transport === 'sse') return () => undefined;
-    return this.standing.take(id, principal);
+    return this.standing.take(id, principal, kind);
   }
 
   /** Keeps an instance running for so many milliseconds. */

@@ -60,7 +60,7 @@ test('an error that comes in the same breath is known by then, and an instance o
   pages.done({ elicitationId: 'a' }, undefined);
   require(one.session, 'a', 'b');
   await new Promise(setImmediate);
-  await done('b', { key: 'other', label: 'other', session: other.session, capabilities: {} });
+  await done('b', { key: 'other', label: 'other', principal: 'other', session: other.session, capabilities: {} });
 
   expect(told).toEqual(['one a', 'other b']);
 });
