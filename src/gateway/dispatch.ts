@@ -155,7 +155,7 @@ async function forwardAsking(
     while (isQuestion(answered)) {
       const said = await questions.answer(answered.reply.result ?? {}, params);
       if ('error' in said) return { kind: 'error', error: said.error, origin: originOf(to, answered) };
-      answered = await send(call, to, { params: said.params, tasks });
+      answered = await send(call, to, { params: said.params, tasks, answers: true });
     }
     if (isModernTask(answered)) answered = await endOfTask(call, to, { answered, questions });
     return conclude(call, to, { parts, answered });

@@ -22,13 +22,15 @@ export interface Sent {
   readonly exchange?: Exchange;
   /** Whether the server may answer with a task. */
   readonly tasks?: boolean;
+  /** Whether it carries answers of the caller, who is not asked for them again. */
+  readonly answers?: boolean;
 }
 
 /** Sends a call. Throws GatewayError. */
 export function send(
   call: Call,
   { upstream, traits }: Destination,
-  { params, exchange = call.exchange, tasks = false }: Sent,
+  { params, exchange = call.exchange, tasks = false, answers = false }: Sent,
 ): Promise<UpstreamReply> {
   const args = call.params.arguments;
   const headers =
@@ -46,6 +48,7 @@ export function send(
     ...(call.exchange.logLevel !== undefined && { logLevel: call.exchange.logLevel }),
     capabilities: call.exchange.capabilities,
     tasks,
+    ...(answers && { patient: true }),
     ...(headers && { headers }),
   };
   return call.task ? sendToTask(upstream, { task: call.task, request, caller: call }) : upstream.request(request, call);

@@ -12,7 +12,7 @@ const FLAGS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The capabilities of the protocol that a server declares, of either era, without anything else that it says there. */
-export function knownCapabilities(declared: unknown): JsonObject {
+export function knownServerCapabilities(declared: unknown): JsonObject {
   if (!isObject(declared)) return {};
   const known: JsonObject = {};
   for (const [name, flags] of Object.entries(FLAGS)) {

@@ -3,7 +3,6 @@ import { EMPTY_OFFER, type ServerOffer } from '../../catalog/offer.ts';
 import type { StoredOffer } from '../../catalog/store.ts';
 import type { ServerConfig } from '../../config/config.ts';
 import type { Era } from '../../core/call.ts';
-import type { CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError, reasonOf } from '../../core/errors.ts';
 import { InFlight } from '../../core/in-flight.ts';
 import type { LogLevel } from '../../protocol/mcp/meta.ts';
@@ -267,7 +266,7 @@ export class Upstream {
 
   private async performAs(owner: Owner | undefined, request: ConnectionRequest): Promise<UpstreamReply> {
     for (let again = false; ; again = true) {
-      const instance = await this.obtain(owner, request.exchange?.signal);
+      const instance = await this.obtain(owner, request);
       try {
         const reply = await instance.request(request);
         if (reply.error) this.pages.required(reply.error, request.session, owner);
@@ -281,14 +280,17 @@ export class Upstream {
   }
 
   /** An instance for one call; give it back with `release`. */
-  private obtain(owner: Owner | undefined, signal: CancelSignal | undefined): Instance | Promise<Instance> {
+  private obtain(owner: Owner | undefined, request: ConnectionRequest): Instance | Promise<Instance> {
+    const { patient = false } = request;
+    const signal = request.exchange?.signal;
     if (!owner) {
       this.shared.touch();
       const { current } = this.shared;
-      return current ? occupy(current) : this.shared.acquire(signal).then(occupy);
+      return current ? occupy(current) : this.shared.acquire(signal, { patient }).then(occupy);
     }
-    if (this.shared.state === 'waiting') throw this.shared.unavailable();
-    return this.owned.acquire(owner, signal);
+    if (this.shared.state !== 'waiting') return this.owned.acquire(owner, signal);
+    if (!patient) throw this.shared.unavailable();
+    return this.shared.acquire(signal, { patient }).then(() => this.owned.acquire(owner, signal));
   }
 
   private release(instance: Instance): void {

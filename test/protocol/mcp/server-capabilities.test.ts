@@ -1,6 +1,6 @@
 // What is kept of a server's capabilities: what the protocol has, and nothing else, however much there is of it.
 import { expect, test } from 'vitest';
-import { knownCapabilities } from '../../../src/protocol/mcp/server-capabilities.ts';
+import { knownServerCapabilities } from '../../../src/protocol/mcp/server-capabilities.ts';
 
 const TASKS = 'io.modelcontextprotocol/tasks';
 
@@ -15,8 +15,8 @@ test('everything that the protocol has is kept', () => {
     extensions: { [TASKS]: {} },
   };
 
-  expect(knownCapabilities(all)).toEqual(all);
-  expect(knownCapabilities({ tools: {}, resources: { subscribe: true }, tasks: {} })).toEqual({
+  expect(knownServerCapabilities(all)).toEqual(all);
+  expect(knownServerCapabilities({ tools: {}, resources: { subscribe: true }, tasks: {} })).toEqual({
     tools: {},
     resources: { subscribe: true },
     tasks: {},
@@ -35,11 +35,11 @@ test('nothing else is kept, at any place', () => {
     x: much,
   };
 
-  expect(knownCapabilities(given)).toEqual({
+  expect(knownServerCapabilities(given)).toEqual({
     tools: {},
     completions: {},
     tasks: { list: {}, requests: { tools: { call: {} } } },
     extensions: { [TASKS]: {} },
   });
-  for (const none of [undefined, null, [], 'tools']) expect(knownCapabilities(none)).toEqual({});
+  for (const none of [undefined, null, [], 'tools']) expect(knownServerCapabilities(none)).toEqual({});
 });

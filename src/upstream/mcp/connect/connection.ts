@@ -24,6 +24,8 @@ export interface ConnectionRequest extends Omit<WireRequest, 'params'> {
   readonly capabilities?: JsonObject;
   /** Whether a task may come instead of an answer, for a server that is told with every request. */
   readonly tasks?: boolean;
+  /** Whether it waits for a server that is down, as long as a call may take: what it carries cannot be had again. */
+  readonly patient?: boolean;
 }
 
 /** Wire and handshake together. */

@@ -5,7 +5,7 @@ import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
 import { firstOf } from '../../../core/text.ts';
 import { META, readPeer } from '../../../protocol/mcp/meta.ts';
-import { knownCapabilities } from '../../../protocol/mcp/server-capabilities.ts';
+import { knownServerCapabilities } from '../../../protocol/mcp/server-capabilities.ts';
 import { isLegacyVersion, LEGACY_VERSIONS, MODERN_VERSION, NEWEST_LEGACY } from '../../../protocol/mcp/versions.ts';
 import type { Handshake } from './connection.ts';
 import { concludesNothing, transportError } from '../wire/http-errors.ts';
@@ -190,7 +190,7 @@ function readIdentity(result: JsonObject, info: unknown): Omit<Handshake, 'era' 
   const { capabilities, instructions } = result;
   const serverInfo = readPeer(info);
   return {
-    capabilities: knownCapabilities(capabilities),
+    capabilities: knownServerCapabilities(capabilities),
     ...(serverInfo && { serverInfo }),
     ...(typeof instructions === 'string' && { instructions: firstOf(instructions, MAX_INSTRUCTIONS) }),
   };

@@ -38,6 +38,8 @@ export class SharedInstance {
   private readonly firstAttempt = Promise.withResolvers<void>();
   private settled = Promise.withResolvers<void>();
   private wake = Promise.withResolvers<void>();
+  /** Settles with the next change of the state. */
+  private change = Promise.withResolvers<void>();
   private running: Promise<void> | undefined;
   private begins = 0;
   /** Monotonic ms. */
@@ -87,8 +89,12 @@ export class SharedInstance {
     if (this.isUsable && !this.isStopping()) this.running ??= this.run();
   }
 
-  /** The instance, waiting for one that is being opened; fails at once while the server is down. Throws GatewayError. */
-  async acquire(signal: CancelSignal | undefined): Promise<Instance> {
+  /**
+   * The instance, waiting for one that is being opened. While the server is down this fails at once, unless it is `patient`: then it waits
+   * for the next attempts, as long as a call may take. Throws GatewayError.
+   */
+  async acquire(signal: CancelSignal | undefined, { patient = false } = {}): Promise<Instance> {
+    if (patient && this.entered === 'waiting') await this.untilBack(signal);
     for (;;) {
       this.rouse();
       const inTime = this.entered !== 'connecting' || (await this.untilSettled(signal));
@@ -130,6 +136,7 @@ export class SharedInstance {
   rest(): void {
     this.resting = true;
     this.nextAttemptAt = undefined;
+    this.change.resolve();
   }
 
   /** Opens nothing any more and lets go of what is open; `ended` resolves when the last attempt is over. */
@@ -137,6 +144,7 @@ export class SharedInstance {
     this.stopping.abort();
     if (this.isUsable) this.entered = 'stopped';
     this.settled.resolve();
+    this.change.resolve();
     this.firstAttempt.resolve();
     this.wake.resolve();
     this.current?.drop({ reason: 'it was stopped', kind: 'unused' });
@@ -250,10 +258,29 @@ export class SharedInstance {
     return isInTime;
   }
 
+  /** Resolves when a server that is down is tried no more, because it is back or given up, or when a call has waited long enough. */
+  private async untilBack(signal: CancelSignal | undefined): Promise<void> {
+    const limit = new AbortController();
+    const leave = () => limit.abort();
+    const stay = signal?.onAbort(leave);
+    const { total } = this.options.config().timeouts;
+    const late = delay(total, undefined, { signal: limit.signal, ref: false }).catch(() => undefined);
+    const over = late.then(leave);
+    while (!limit.signal.aborted && this.isTried()) await Promise.race([over, this.change.promise]);
+    stay?.();
+    leave();
+  }
+
+  private isTried(): boolean {
+    return !this.resting && (this.entered === 'connecting' || this.entered === 'waiting');
+  }
+
   private enter(state: UpstreamState): void {
     if (this.isStopping()) return;
     const before = this.entered;
     this.entered = state;
+    this.change.resolve();
+    this.change = Promise.withResolvers();
     if (state !== 'connecting') this.settled.resolve();
     else if (before !== 'connecting') this.settled = Promise.withResolvers();
   }
