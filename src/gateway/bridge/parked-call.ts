@@ -5,7 +5,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { Exchange, Question, QuestionAnswer } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
-import { INPUT_KEY, missingCapability, paramsFor, whyNotAsked } from '../../protocol/mcp/questions.ts';
+import { INPUT_KEY, isAnswer, missingCapability, paramsFor, whyNotAsked } from '../../protocol/mcp/questions.ts';
 import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 
 /** Questions within this time form one round (wire.md, Questions 4). */
@@ -210,17 +210,4 @@ export function joined(some: JsonObject = {}, more: JsonObject): JsonObject {
 
 function withdrawn(): GatewayError {
   return new GatewayError('cancelled', 'The question was withdrawn.');
-}
-
-const ACTIONS: ReadonlySet<unknown> = new Set(['accept', 'decline', 'cancel']);
-
-/** Whether a response has the shape that answers the question. */
-function isAnswer(method: string, response: JsonObject): boolean {
-  if (method === 'elicitation/create')
-    return ACTIONS.has(response.action) && (response.content === undefined || isObject(response.content));
-  if (method === 'roots/list')
-    return (
-      Array.isArray(response.roots) && response.roots.every((root) => isObject(root) && typeof root.uri === 'string')
-    );
-  return typeof response.role === 'string' && response.content !== undefined;
 }

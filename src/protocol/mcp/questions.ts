@@ -127,3 +127,16 @@ export function missingCapability(method: string, params: JsonObject): JsonObjec
     needed.map(([name = '', flag]) => [name, flag === undefined ? {} : { [flag]: {} }] as const),
   );
 }
+
+const ACTIONS: ReadonlySet<unknown> = new Set(['accept', 'decline', 'cancel']);
+const ROLES: ReadonlySet<unknown> = new Set(['user', 'assistant']);
+
+/** Whether a response has the shape that answers a question. */
+export function isAnswer(method: string, response: JsonObject): boolean {
+  const { action, content, roots, role } = response;
+  if (method === 'elicitation/create') return ACTIONS.has(action) && (content === undefined || isObject(content));
+  if (method === 'roots/list')
+    return Array.isArray(roots) && roots.every((root) => isObject(root) && typeof root.uri === 'string');
+  const blocks = Array.isArray(content) ? content : [content];
+  return ROLES.has(role) && blocks.every((block) => isObject(block) && typeof block.type === 'string');
+}
