@@ -165,6 +165,13 @@ export const ERRORS = {
       'The server asked while several calls were running, and did not say for which: it gets this error instead of an answer.',
     ),
   ),
+  question_unanswered: row(
+    -33020,
+    200,
+    caller(
+      'The server asked something of a client that did not answer within 10 minutes. Call again when it can answer.',
+    ),
+  ),
   client_unreachable: row(
     -33018,
     200,

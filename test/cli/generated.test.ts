@@ -86,6 +86,7 @@ test('codes are a contract with clients', () => {
     question_undeclared: [-32601, 200],
     capability_required: [-32021, 400],
     question_unattributable: [-33017, 200],
+    question_unanswered: [-33020, 200],
     client_unreachable: [-33018, 200],
     internal: [-32603, 500],
   });

@@ -1,4 +1,5 @@
 // The bounds of what the MCP endpoints keep and wait for, in one place, so that tests can make them small.
+import { QUESTION_MS } from '../../core/exchange.ts';
 
 export interface EndpointLimits {
   /** Quiet calls become streams after this long, so that clients that give up on silence see life (wire.md, Resumption). */
@@ -21,6 +22,8 @@ export interface EndpointLimits {
   readonly pollAfterMs: number;
   /** How long a client is asked to wait before it comes back. */
   readonly retryMs: number;
+  /** How long a question may be with a client. */
+  readonly questionMs: number;
   /** Milliseconds on a monotonic clock, by which sessions age. */
   readonly now: () => number;
 }
@@ -37,5 +40,6 @@ export const LIMITS: EndpointLimits = Object.freeze({
   replayBytes: 4 * 1024 * 1024,
   pollAfterMs: 10 * 60_000,
   retryMs: 1_000,
+  questionMs: QUESTION_MS,
   now: () => performance.now(),
 });

@@ -10,8 +10,7 @@ import { isTerminal, keptTask, withRelatedTask } from '../../protocol/mcp/tasks.
 import { isSame } from './at-server.ts';
 import type { Forgotten, KeptTask } from './task-records.ts';
 
-/** How long a question waits for somebody to ask, and how often it is looked whether the session is there, in ms. */
-const ASKED_WITHIN_MS = 10 * 60_000;
+/** How often it is looked whether the session is there, while a question waits for somebody to ask, in ms. */
 const LOOK_AGAIN_MS = 1_000;
 
 export interface LegacyTaskOptions {
@@ -88,8 +87,7 @@ export class LegacyTask implements KeptTask {
 
   /** Whoever waits for the end is asked, else the session that made it; where neither is there, whoever comes first. */
   async asker(signal: CancelSignal): Promise<Exchange | undefined> {
-    const until = performance.now() + ASKED_WITHIN_MS;
-    while (!this.over && !signal.aborted && performance.now() < until) {
+    while (!this.over && !signal.aborted) {
       const latest = [...this.waiting].at(-1) ?? (this.session?.reachable ? this.session.standing : undefined);
       if (latest && !latest.signal.aborted) return exchangeOfTask(latest, this);
       await Promise.race([this.arrival.promise, delay(LOOK_AGAIN_MS, undefined, { ref: false })]);

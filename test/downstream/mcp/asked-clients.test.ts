@@ -19,6 +19,7 @@ import { Cancellation } from '../../../src/core/cancellation.ts';
 import { toGatewayError } from '../../../src/core/errors.ts';
 import type { ClientSession } from '../../../src/core/exchange.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
+import { LIMITS } from '../../../src/downstream/mcp/limits.ts';
 import { StdioFront } from '../../../src/downstream/mcp/stdio.ts';
 import type { CallRequest } from '../../../src/gateway/call-request.ts';
 import { Inbox, initialize, openSession, send, stream } from '../../integration/harness/raw.ts';
@@ -203,6 +204,18 @@ describe('A question', () => {
 
     expect(running.inbox.all.map(({ method }) => method)).toEqual(['roots/list', 'notifications/cancelled', undefined]);
     expect(running.inbox.all[1]).toMatchObject({ params: { requestId: id } });
+  });
+
+  test('is taken back when the client does not answer in time, and its call goes on', async () => {
+    const impatient = await startFront(call, { limits: { ...LIMITS, questionMs: 1 } });
+    const opened = await openSession(impatient.origin, { capabilities });
+    const asked = opened.request('tools/call', { name: 'ask', arguments: asking });
+    const { inbox } = await stream(impatient.origin, asked);
+    const { result } = await inbox.find({ id: 1 });
+
+    expect(textOf(result)).toBe('question_unanswered');
+    expect(inbox.all.map(({ method }) => method)).toEqual(['roots/list', 'notifications/cancelled', undefined]);
+    await impatient.close();
   });
 
   test('is taken back when its call ends, and none can be asked then', async () => {
