@@ -141,7 +141,7 @@ async function startTask(call: Call, to: Destination, { parts, params, exchange 
 async function runAsTask(call: Call, to: Destination, { parts, params, exchange }: Sending): Promise<Reply> {
   const answered = await createTask(call, to, { params: asTask(params), exchange });
   if (!isLegacyTask(answered)) return conclude(call, to, { parts, answered });
-  return conclude(call, to, { parts, answered: await resultOfTask(to, { answered, exchange }) });
+  return conclude(call, to, { parts, answered: await resultOfTask(call, to, { answered, exchange }) });
 }
 
 /** A modern server's questions are put to a legacy client while its call runs, and its task is followed to the end. */

@@ -40,6 +40,7 @@ export function send(
     params,
     totalMs: upstream.config.timeouts.total,
     exchange,
+    principal: call.principal.id,
     traceparent: traceparentOf(call.trace),
     ...(call.trace.state !== undefined && { tracestate: call.trace.state }),
     ...(call.exchange.logLevel !== undefined && { logLevel: call.exchange.logLevel }),

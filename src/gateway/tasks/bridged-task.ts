@@ -155,6 +155,7 @@ export class BridgedTask implements KeptTask {
       method: 'tasks/result',
       params: { taskId: upstreamId },
       exchange: this.parked,
+      principal: this.principal.id,
       task: upstreamId,
       keptTask: true as const,
     };

@@ -118,7 +118,15 @@ async function waitFor(
   const told = relayed(exchangeOfTask(exchange, kept), { signal: leave });
   const detach = kept.attach(exchange);
   try {
-    const request = { method, params, totalMs: Infinity, exchange: told, task: upstreamId, keptTask: true as const };
+    const request = {
+      method,
+      params,
+      totalMs: Infinity,
+      exchange: told,
+      principal: kept.principal.id,
+      task: upstreamId,
+      keptTask: true as const,
+    };
     return await upstream.tasks.request(instance, request);
   } finally {
     detach();

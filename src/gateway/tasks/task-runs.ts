@@ -44,6 +44,7 @@ export async function createTask(call: Call, to: Destination, { params, exchange
 
 /** The answer that a call would have had that a legacy server runs as a task; the caller waits for it, and is asked meanwhile. Throws GatewayError. */
 export async function resultOfTask(
+  call: Call,
   to: Destination,
   { answered, exchange }: { answered: UpstreamReply; exchange: Exchange },
 ): Promise<UpstreamReply> {
@@ -54,7 +55,13 @@ export async function resultOfTask(
     (await to.upstream.tasks.request(connection.instance, request)).reply;
   const params = { taskId: task };
   const clock = new TaskClock(total);
-  const waiting = { method: 'tasks/result', params, exchange: timed(exchange, clock), task };
+  const waiting = {
+    method: 'tasks/result',
+    params,
+    exchange: timed(exchange, clock),
+    principal: call.principal.id,
+    task,
+  };
   try {
     const reply = await untilEnd({
       wait: (totalMs) => ask({ ...waiting, totalMs }),

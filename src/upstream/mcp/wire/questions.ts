@@ -18,14 +18,18 @@ export interface QuestionsOptions {
 /** Whose a message of the server is, as far as that can be told. */
 export interface Asker {
   readonly call: Pending | undefined;
+  /** Who has to answer for it: a principal, else the task that it names; undefined where neither can be told. */
+  readonly owner: string | undefined;
   /** Calls in flight. */
   readonly inFlight: number;
 }
 
-/** Most questions of one connection that are open at a time. */
-const MAX_OPEN = 100;
+/** Most questions of one connection that are open at a time, in all and of one owner: nobody's silence is everybody's. */
+const MAX_OPEN = 1_000;
+const MAX_PER_OWNER = 100;
 
 interface OpenQuestion {
+  readonly owner: string | undefined;
   readonly cancellation: Cancellation;
   readonly call: Pending | undefined;
   unlink: (() => void) | undefined;
@@ -37,7 +41,12 @@ interface OpenQuestion {
  */
 export function attribute(pending: readonly Pending[]): Asker {
   const calls = pending.filter((each) => each.isCall);
-  return { call: calls.length === 1 ? calls[0] : undefined, inFlight: calls.length };
+  return askerOf(calls.length === 1 ? calls[0] : undefined, calls.length);
+}
+
+/** The asker that is one call, or nobody. */
+export function askerOf(call: Pending | undefined, inFlight: number): Asker {
+  return { call, owner: call?.request.principal, inFlight };
 }
 
 /** The questions of one connection. While one is open the clocks of its call stand still (wire.md, Questions 5). */
@@ -58,7 +67,15 @@ export class Questions {
     else if (asker.call?.done === true) this.refuse(id, 'cancelled', 'The call that this belongs to has ended.');
     else if (this.open.size >= MAX_OPEN)
       this.refuse(id, 'overloaded', `${MAX_OPEN} questions of this server are open.`);
+    else if (this.openOf(asker.owner) >= MAX_PER_OWNER)
+      this.refuse(id, 'overloaded', `${MAX_PER_OWNER} questions of this server to the same caller are open.`);
     else void this.put(frame, asker);
+  }
+
+  private openOf(owner: string | undefined): number {
+    let count = 0;
+    for (const question of this.open.values()) if (question.owner === owner) count++;
+    return count;
   }
 
   /** Answers a request of the server with an error. */
@@ -76,8 +93,8 @@ export class Questions {
     for (const [id, question] of this.open) this.abort(id, question);
   }
 
-  private async put({ id, method, params }: RequestFrame, { call, inFlight }: Asker): Promise<void> {
-    const question: OpenQuestion = { cancellation: new Cancellation(), call, unlink: undefined };
+  private async put({ id, method, params }: RequestFrame, { call, owner, inFlight }: Asker): Promise<void> {
+    const question: OpenQuestion = { owner, cancellation: new Cancellation(), call, unlink: undefined };
     this.open.set(id, question);
     call?.deadline?.hold();
     question.unlink = call?.onEnd(() => this.abort(id, question));

@@ -34,6 +34,8 @@ export interface WireRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** The caller; absent on the gateway's own requests. */
   readonly exchange?: Exchange;
+  /** The principal on whose behalf it is sent; absent on the gateway's own requests. */
+  readonly principal?: string;
   /** The server's task whose end the request waits for: what the server tells of the task is told here. */
   readonly task?: string;
   /** Whether the task goes on without the request: then its questions are not the request's, but go wherever the task is kept. */
