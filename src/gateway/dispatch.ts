@@ -187,7 +187,7 @@ function conclude(
   }
   const result = reply.result ?? {};
   if (isModernTask(answered) && declaresTasks(call.exchange.capabilities))
-    return { kind: 'result', result: withoutClientTasks(parts.tasks.pass({ call, to, answered })), origin };
+    return { kind: 'result', result: parts.tasks.pass({ call, to, answered }), origin };
   if (call.era === 'modern' && isQuestion(answered)) {
     checkDeclared(call, target.server, result);
     const questions = withoutClientTasks(parts.states.wrap(call, target, result));

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TaskRef } from '../../core/call.ts';
 import { Cancellation } from '../../core/cancellation.ts';
 import { type Exchange, ownExchange } from '../../core/exchange.ts';
-import { ERRORS, toGatewayError, unknownTask } from '../../core/errors.ts';
+import { ERRORS, type GatewayError, toGatewayError, unknownTask } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { Reply, RpcError } from '../../core/reply.ts';
@@ -12,6 +12,7 @@ import { isTerminal, keptTask, toModernTask } from '../../protocol/mcp/tasks.ts'
 import type { CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
 import type { ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
 import type { WireReply } from '../../upstream/mcp/wire/wire.ts';
+import { lackedIn } from '../bridge/parked-calls.ts';
 import { type Outcome, ParkedCall } from '../bridge/parked-call.ts';
 import { isSame } from './at-server.ts';
 import { untilEnd } from './until-end.ts';
@@ -142,7 +143,7 @@ export class BridgedTask implements KeptTask {
     const known = { taskId: this.ref.id, ...toModernTask(this.task), ttlMs: this.options.ttlMs };
     const last = this.endedAt === undefined ? known : { ...known, lastUpdatedAt: this.endedAt };
     if (this.wasCancelled) return { ...last, status: 'cancelled' };
-    if (outcome) return { ...last, ...endOf(outcome, this.task.status) };
+    if (outcome) return { ...last, ...this.endOf(outcome) };
     const inputRequests = this.parked.inputRequests();
     if (Object.keys(inputRequests).length > 0) return { ...known, status: 'input_required', inputRequests };
     return { ...known, status: 'working' };
@@ -179,6 +180,17 @@ export class BridgedTask implements KeptTask {
     return method === 'tasks/get' ? reply : options.send({ method, params, totalMs: options.totalMs });
   }
 
+  /** A tool's own failure is a result, and `failed` is for errors of the protocol alone (tasks extension, Task Execution Errors). */
+  private endOf(outcome: Outcome): JsonObject {
+    if ('failure' in outcome) return failedBy(toGatewayError(outcome.failure));
+    const { reply } = outcome;
+    if (this.task.status === 'cancelled') return { status: 'cancelled' };
+    const lacked = lackedIn(reply, this.parked.lacking);
+    if (lacked) return failedBy(lacked);
+    if (reply.kind === 'result') return { status: 'completed', result: reply.result };
+    return reply.kind === 'error' ? failedWith(reply.error) : { status: 'cancelled' };
+  }
+
   private isOver(): boolean {
     return this.wasCancelled || this.parked.outcome !== undefined;
   }
@@ -200,15 +212,10 @@ export class BridgedTask implements KeptTask {
   }
 }
 
-/** A tool's own failure is a result, and `failed` is for errors of the protocol alone (tasks extension, Task Execution Errors). */
-function endOf(outcome: Outcome, status: unknown): JsonObject {
-  if ('failure' in outcome) {
-    const { code, message } = toGatewayError(outcome.failure);
-    return { status: 'failed', statusMessage: message, error: { code: ERRORS[code].jsonRpc, message } };
-  }
-  const { reply } = outcome;
-  if (reply.kind === 'result' && status !== 'cancelled') return { status: 'completed', result: reply.result };
-  if (status === 'cancelled' || reply.kind !== 'error') return { status: 'cancelled' };
-  const { code, message, data } = reply.error;
+function failedBy({ code, message, data }: GatewayError): JsonObject {
+  return failedWith({ code: ERRORS[code].jsonRpc, message, data });
+}
+
+function failedWith({ code, message, data }: RpcError): JsonObject {
   return { status: 'failed', statusMessage: message, error: { code, message, ...(isObject(data) && { data }) } };
 }

@@ -8,6 +8,7 @@ import { isTerminal } from '../../protocol/mcp/tasks.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { withoutClientTasks } from '../../protocol/mcp/questions.ts';
 import type { Upstream } from '../../upstream/mcp/upstream.ts';
+import { checkDeclared } from '../bridge/declared-questions.ts';
 import type { DispatchParts } from '../dispatch-parts.ts';
 import { isSame, requireSame, sendToTask } from './at-server.ts';
 
@@ -95,6 +96,16 @@ export class FollowedTasks {
     await requireSame(upstream, ref, this.call).catch(() => refs.delete(ref.upstreamId));
   }
 
+  /** News that ask what the listener did not declare are not told: whoever polls the task is told why. */
+  private asksUndeclared({ target }: TaskRef, task: JsonObject): boolean {
+    try {
+      checkDeclared(this.call, target.server, task);
+      return false;
+    } catch {
+      return true;
+    }
+  }
+
   private async listenOn({ upstream, refs, over }: Group, acknowledge: (ids: string[]) => void): Promise<void> {
     await Promise.all([...refs.values()].map((ref) => this.leaveOutOthers(upstream, refs, ref)));
     const open = new Map(refs);
@@ -105,6 +116,7 @@ export class FollowedTasks {
       const ref = typeof params.taskId === 'string' ? open.get(params.taskId) : undefined;
       if (method !== 'notifications/tasks' || !ref || !isSame(ref, params)) return;
       if (isTerminal(params.status)) open.delete(ref.upstreamId);
+      if (this.asksUndeclared(ref, params)) return;
       this.listener({ ...withoutClientTasks(withoutProtocolMeta(params)), taskId: ref.id });
     };
     for (

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import type { Call, TaskRef } from '../../core/call.ts';
+import { GatewayError, unknownTask } from '../../core/errors.ts';
 import { type ClientSession, type Exchange, relayed } from '../../core/exchange.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Principal } from '../../core/principal.ts';
@@ -41,6 +42,7 @@ export class LegacyTask implements KeptTask {
   private readonly cancelAtServer: () => Promise<void>;
   private arrival = Promise.withResolvers<void>();
   private over = false;
+  private forgotten: Forgotten | undefined;
 
   /** Keeps nothing of the call but what outlives it. */
   constructor({ ref, call, task, ended, cancel }: LegacyTaskOptions) {
@@ -100,7 +102,21 @@ export class LegacyTask implements KeptTask {
     return this.closing;
   }
 
+  /** Why nobody can wait for its end any more; undefined while it is kept. */
+  get whyClosed(): GatewayError | undefined {
+    const { forgotten, ref } = this;
+    if (forgotten === undefined) return undefined;
+    if (forgotten === 'stopped')
+      return new GatewayError('shutting_down', 'The gateway is stopping, and the task has been cancelled.');
+    if (forgotten !== 'lost') return unknownTask();
+    return new GatewayError(
+      'upstream_closed',
+      `The server "${ref.target.server}" went away while it worked on the task.`,
+    );
+  }
+
   async close(why: Forgotten): Promise<void> {
+    this.forgotten = why;
     this.closing.abort();
     if (this.over) return;
     const cancelled = why === 'lost' || why === 'replaced' ? undefined : this.cancelAtServer();

@@ -8,6 +8,7 @@ import type { Reply, RpcError } from '../../core/reply.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { declaresTasks, TASKS_CAPABILITY, withRelatedTask } from '../../protocol/mcp/tasks.ts';
 import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
+import { checkDeclared } from '../bridge/declared-questions.ts';
 import { bridgeResult } from '../bridge/results.ts';
 import { isSame, requireSame } from './at-server.ts';
 import { exchangeOfTask, LegacyTask } from './legacy-task.ts';
@@ -56,6 +57,7 @@ async function passModern(call: Call, to: Destination, { task, parts }: Found): 
   const result = bridgeResult(call, 'modern', reply.result ?? {});
   if (call.method !== 'tasks/get') return { kind: 'result', result, origin };
   if (!isSame(task, result)) throw unknownTask();
+  checkDeclared(call, task.target.server, result);
   if (isObject(result.result)) parts.seen.learn(call.principal.id, task.target.server, result.result);
   return { kind: 'result', result: { ...result, taskId: task.id }, origin };
 }
@@ -128,6 +130,8 @@ async function waitFor(
       keptTask: true as const,
     };
     return await upstream.tasks.request(instance, request);
+  } catch (failure) {
+    throw kept.whyClosed ?? failure;
   } finally {
     detach();
     for (const back of backs) back();
