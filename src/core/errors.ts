@@ -101,13 +101,10 @@ export const ERRORS = {
     gateway('The record of the call could not be written, so the call was refused. See `/readyz`.'),
   ),
   shutting_down: callRow(-33009, 503, gateway('The gateway is stopping and takes no new calls.')),
-  gateway_closed: row(
+  gateway_closed: callRow(
     -33019,
     503,
-    gateway(
-      'The gateway that was serving the call ended; another one took over. Whether the call took effect is not known.',
-      false,
-    ),
+    gateway('The gateway that was serving the call ended. Whether the call took effect is not known.', false),
   ),
   upstream_unreachable: row(
     -33010,

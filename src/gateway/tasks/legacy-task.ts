@@ -34,7 +34,9 @@ export class LegacyTask implements KeptTask {
   readonly bytes = 0;
   /** By which its caller knows its progress, as long as it runs (2025-11-25 basic/utilities/tasks, Task Progress Notifications). */
   readonly progressToken: Exchange['progressToken'];
-  private readonly session: ClientSession | undefined;
+  /** The session that made it, as long as that lives: a task may outlive it by a day. */
+  private session: ClientSession | undefined;
+  private readonly leaveSession: (() => void) | undefined;
   private readonly onEnd: (status: string) => void;
   private task: JsonObject;
   private readonly waiting = new Set<Exchange>();
@@ -49,6 +51,7 @@ export class LegacyTask implements KeptTask {
     this.ref = ref;
     this.principal = call.principal;
     this.session = call.session;
+    this.leaveSession = call.session?.standing.signal.onAbort(() => (this.session = undefined));
     this.progressToken = call.exchange.progressToken;
     this.onEnd = ended;
     this.cancelAtServer = cancel;
@@ -107,7 +110,7 @@ export class LegacyTask implements KeptTask {
     const { forgotten, ref } = this;
     if (forgotten === undefined) return undefined;
     if (forgotten === 'stopped')
-      return new GatewayError('shutting_down', 'The gateway is stopping, and the task has been cancelled.');
+      return new GatewayError('gateway_closed', 'The gateway is stopping, and the task is cancelled.');
     if (forgotten !== 'lost') return unknownTask();
     return new GatewayError(
       'upstream_closed',
@@ -117,6 +120,8 @@ export class LegacyTask implements KeptTask {
 
   async close(why: Forgotten): Promise<void> {
     this.forgotten = why;
+    this.leaveSession?.();
+    this.session = undefined;
     this.closing.abort();
     if (this.over) return;
     const cancelled = why === 'lost' || why === 'replaced' ? undefined : this.cancelAtServer();

@@ -3,6 +3,7 @@ import type { Call } from '../../core/call.ts';
 import { Cancellation } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { type Exchange, relayed } from '../../core/exchange.ts';
+import type { InFlight } from '../../core/in-flight.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { taskIdOf } from '../../protocol/mcp/tasks.ts';
 import type { ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
@@ -20,19 +21,26 @@ const LEFT_BEHIND_MS = 1_000;
 interface Created {
   readonly params: JsonObject;
   readonly exchange: Exchange;
+  /** Counts tasks that nobody waits for until their servers know that. */
+  readonly leaving: InFlight;
 }
 
 /** Lets a legacy server begin a task. A caller who leaves before there is one leaves none behind. Throws GatewayError. */
-export async function createTask(call: Call, to: Destination, { params, exchange }: Created): Promise<UpstreamReply> {
+export async function createTask(
+  call: Call,
+  to: Destination,
+  { params, exchange, leaving }: Created,
+): Promise<UpstreamReply> {
   const given = new Cancellation();
   const creating = send(call, to, { params, exchange: relayed(exchange, { signal: given }) });
   const left = Promise.withResolvers<never>();
   const stay = exchange.signal.onAbort(() => {
     setTimeout(() => given.abort(), LEFT_BEHIND_MS).unref();
-    creating.then(
+    const cancelling = creating.then(
       (answered) => cancelTask(to, answered),
       () => undefined, // there is no task
     );
+    void leaving.track(cancelling);
     left.reject(new GatewayError('cancelled', 'The caller cancelled the call.'));
   });
   try {
@@ -46,7 +54,7 @@ export async function createTask(call: Call, to: Destination, { params, exchange
 export async function resultOfTask(
   call: Call,
   to: Destination,
-  { answered, exchange }: { answered: UpstreamReply; exchange: Exchange },
+  { answered, exchange, leaving }: { answered: UpstreamReply; exchange: Exchange; leaving: InFlight },
 ): Promise<UpstreamReply> {
   const task = taskIn(answered.reply.result?.task, to);
   const { total } = to.upstream.config.timeouts;
@@ -71,7 +79,7 @@ export async function resultOfTask(
     });
     return { connection, reply };
   } catch (error) {
-    cancelTask(to, answered);
+    void leaving.track(cancelTask(to, answered));
     throw error;
   }
 }
@@ -119,14 +127,14 @@ export async function endOfTask(
   return { connection, reply: { ...finished, bytes } };
 }
 
-/** Ends a task that nobody waits for. */
-function cancelTask({ upstream }: Destination, answered: UpstreamReply): void {
+/** Ends a task that nobody waits for; where that fails, it ends with its time. Never throws. */
+async function cancelTask({ upstream }: Destination, answered: UpstreamReply): Promise<void> {
   if (!isLegacyTask(answered)) return;
   const task = answered.reply.result?.task;
   const taskId = isObject(task) ? taskIdOf(task) : undefined;
   if (taskId === undefined) return;
   const request = { method: 'tasks/cancel', params: { taskId }, totalMs: upstream.config.timeouts.total };
-  upstream.tasks.request(answered.connection.instance, request).catch(() => undefined); // it ends with its time, at the latest
+  await upstream.tasks.request(answered.connection.instance, request).catch(() => undefined);
 }
 
 function taskIn(task: unknown, { target }: Destination): string {
