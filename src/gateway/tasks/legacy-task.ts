@@ -78,8 +78,9 @@ export class LegacyTask implements KeptTask {
 
   /** The session that made it hears of it (2025-11-25 basic/utilities/tasks, Task Status Notification). */
   changed(task: JsonObject): void {
-    if (!this.over && isSame(this.ref, task))
-      this.session?.standing.notify('notifications/tasks/status', this.note(task));
+    if (this.over || !isSame(this.ref, task)) return;
+    const noted = this.note(task);
+    this.session?.standing.notify('notifications/tasks/status', noted);
   }
 
   /** Somebody waits for its end, and can be asked and told meanwhile. Returns the way to leave. */
