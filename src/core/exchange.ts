@@ -72,15 +72,11 @@ export async function askWithin<Asked extends Pick<Question, 'method' | 'signal'
 ): Promise<QuestionAnswer> {
   const withdrawn = new Cancellation();
   const stay = question.signal.onAbort(() => withdrawn.abort());
-  let late = false;
-  const timer = setTimeout(() => {
-    late = true;
-    withdrawn.abort();
-  }, ms).unref();
+  const timer = setTimeout(() => withdrawn.abort(), ms).unref();
   try {
     return await ask({ ...question, signal: withdrawn.signal });
   } catch (failure) {
-    if (!late) throw failure;
+    if (!withdrawn.aborted || question.signal.aborted) throw failure;
     const message = `Nobody answered ${question.method.slice(0, 64)} within ${ms / 1_000} s; the question is withdrawn.`;
     throw new GatewayError('question_unanswered', message, { cause: failure });
   } finally {
