@@ -116,7 +116,7 @@ export class Unasked {
     // a task's question may come on any stream, and is nobody's but the task's
     if (task !== undefined) {
       const waiting = this.findByTask(task);
-      const owner = waiting?.request.principal ?? task;
+      const owner = waiting?.request.principal ?? `\n${task}`; // which is the name of no principal
       return { call: waiting?.request.keptTask ? undefined : waiting, owner, inFlight };
     }
     if (own) return askerOf(callOf(own), inFlight);
