@@ -103,6 +103,7 @@ test('what refuses a request of a legacy session, and not its HTTP exchange, is 
     'overloaded',
     'audit_unavailable',
     'shutting_down',
+    'gateway_closed',
     'internal',
   ]);
 });

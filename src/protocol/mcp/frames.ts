@@ -68,7 +68,8 @@ export function readClientFrame(value: JsonValue): Frame {
   try {
     return readFrame(value);
   } catch (fault) {
-    if (!isObject(value) || 'method' in value || !isRequestId(value.id)) throw fault;
+    const answers = isObject(value) && !('method' in value) && ('result' in value || 'error' in value);
+    if (!answers || !isRequestId(value.id)) throw fault;
     const message = `The client answered with something that is no answer: ${reasonOf(fault)}`;
     return { kind: 'response', id: value.id, error: { code: ERRORS.internal.jsonRpc, message } };
   }

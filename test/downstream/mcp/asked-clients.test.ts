@@ -157,7 +157,12 @@ describe('An answer', () => {
 
   test('that is garbage is taken for an error, and the question is open no more', async () => {
     const { start, answer } = await raw();
-    for (const body of [{}, { result: null }, { result: 5 }, { result: {}, error: { code: 1, message: '' } }]) {
+    for (const body of [
+      { error: 'no' },
+      { result: null },
+      { result: 5 },
+      { result: {}, error: { code: 1, message: '' } },
+    ]) {
       const running = await start('ask', asking);
       const { id } = await running.inbox.find({ method: 'roots/list' });
       expect((await answer(id, body)).status).toBe(202);
