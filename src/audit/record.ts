@@ -141,7 +141,8 @@ export function statusOfError(error: GatewayError): Status {
     case 'upstream_rejected':
       return 'protocol_error';
     case 'internal':
-      // A bug says nothing about whether the call was sent before it struck.
+    case 'gateway_closed':
+      // Neither a bug nor the end says anything about whether the call was sent before it struck.
       return 'unknown';
     default:
       return ERRORS[error.code].fault === 'upstream' ? 'unknown' : 'refused';

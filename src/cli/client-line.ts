@@ -1,6 +1,6 @@
 // One line of a client as a relay must understand it: what is asked, answered or cancelled; the rest is the owner's business.
 import type { JsonValue } from '../core/json.ts';
-import { type Frame, idOf, readFrame, type RequestId } from '../protocol/mcp/frames.ts';
+import { type Frame, idOf, readClientFrame, type RequestId } from '../protocol/mcp/frames.ts';
 import { parseStrict } from '../protocol/mcp/strict-json.ts';
 
 /** A message that the owner will refuse, with the id that it will name. */
@@ -35,7 +35,7 @@ export function readClientLine(text: string): ClientLine {
 
 function read(value: JsonValue): Frame | Unreadable {
   try {
-    return readFrame(value);
+    return readClientFrame(value);
   } catch {
     return { kind: 'unreadable', id: idOf(value) };
   }

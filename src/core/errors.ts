@@ -103,13 +103,10 @@ export const ERRORS = {
     gateway('The record of the call could not be written, so the call was refused. See `/readyz`.'),
   ),
   shutting_down: callRow(-33009, 503, gateway('The gateway is stopping and takes no new calls.')),
-  gateway_closed: row(
+  gateway_closed: callRow(
     -33019,
     503,
-    gateway(
-      'The gateway that was serving the call ended; another one took over. Whether the call took effect is not known.',
-      false,
-    ),
+    gateway('The gateway that was serving the call ended. Whether the call took effect is not known.', false),
   ),
   upstream_unreachable: row(
     -33010,
@@ -167,13 +164,20 @@ export const ERRORS = {
       'The server asked while several calls were running, and did not say for which: it gets this error instead of an answer.',
     ),
   ),
+  question_unanswered: row(
+    -33020,
+    200,
+    caller(
+      'The server asked something of a client that did not answer within 10 minutes. Call again when it can answer.',
+    ),
+  ),
   client_unreachable: row(
     -33018,
     200,
     caller('The server asked something of a client that has no event stream open on which it could be asked.'),
   ),
   answer_too_large: row(
-    -33020,
+    -33021,
     200,
     gateway(
       'The answers to the other messages of a batch left no room for this one, though the call was made. Send fewer at a time.',

@@ -1,5 +1,5 @@
 // The way back to the caller while a call runs.
-import type { CancelSignal } from './cancellation.ts';
+import { Cancellation, type CancelSignal } from './cancellation.ts';
 import { GatewayError } from './errors.ts';
 import type { JsonObject } from './json.ts';
 import type { RpcError } from './reply.ts';
@@ -40,7 +40,8 @@ export interface Exchange {
   notify(method: string, params: JsonObject): void;
   /**
    * Puts a question to the caller, on the stream of this call. Throws GatewayError: `question_undeclared` where the caller cannot be
-   * asked this, `cancelled` when the call ended or the question was withdrawn before there was an answer.
+   * asked this, `cancelled` when the call ended or the question was withdrawn before there was an answer,
+   * `question_unanswered` when there was none in time.
    */
   ask(question: Question): Promise<QuestionAnswer>;
   /** Since when nobody waits for the call, because its questions are with a caller who may come back, in monotonic ms; else undefined. */
@@ -59,6 +60,33 @@ export interface ClientSession {
   readonly reachable: boolean;
   /** Calls the listener when the client says that its roots changed. Returns the way to stop listening. */
   onRootsChanged(listener: () => void): () => void;
+}
+
+/** How long a question may be with whoever is asked, in ms (wire.md, Questions 5). */
+export const QUESTION_MS = 10 * 60_000;
+
+/**
+ * Asks, and withdraws the question where there is no answer after so many milliseconds. Throws `question_unanswered` then, and whatever
+ * `ask` throws.
+ */
+export async function askWithin<Asked extends Pick<Question, 'method' | 'signal'>>(
+  ms: number,
+  question: Asked,
+  ask: (question: Asked) => Promise<QuestionAnswer>,
+): Promise<QuestionAnswer> {
+  const withdrawn = new Cancellation();
+  const stay = question.signal.onAbort(() => withdrawn.abort());
+  const timer = setTimeout(() => withdrawn.abort(), ms).unref();
+  try {
+    return await ask({ ...question, signal: withdrawn.signal });
+  } catch (failure) {
+    if (!withdrawn.aborted || question.signal.aborted) throw failure;
+    const message = `Nobody answered ${question.method.slice(0, 64)} within ${ms / 1_000} s; the question is withdrawn.`;
+    throw new GatewayError('question_unanswered', message, { cause: failure });
+  } finally {
+    clearTimeout(timer);
+    stay();
+  }
 }
 
 /** Refuses every question: for whoever has nobody to ask. */

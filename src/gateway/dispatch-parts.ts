@@ -29,4 +29,6 @@ export interface DispatchParts {
   readonly listsVary: () => boolean;
   /** Aborted when the gateway stops: standing calls end well then. */
   readonly stopping: CancelSignal;
+  /** Aborted when the gateway stops and does not wait any longer: every call that is left ends now. */
+  readonly ending: CancelSignal;
 }

@@ -23,26 +23,42 @@ import { pageOf } from './paging.ts';
 import { type Destination, originOf, send } from './sending.ts';
 import { callOfTask } from './tasks/task-calls.ts';
 import { createTask, endOfTask, resultOfTask } from './tasks/task-runs.ts';
+import { untilEnding } from './tasks/until-ending.ts';
 
 /** Makes the last handler of a pipeline. */
 export function createDispatch(parts: DispatchParts): Handler {
   return async (call) => {
-    const known = CALL_METHODS.get(call.method);
-    if (known?.lists) return list(call, known.lists, parts);
-    if (known?.capability === 'tasks') return callOfTask(call, parts);
-    if (call.method === 'subscriptions/listen') return listen(call, parts);
-    // the session knows at which server it follows what; that may be another than the one which the URI leads to by now, or none
-    if (call.method === 'resources/unsubscribe') return { kind: 'result', result: {} };
-    const { target } = call;
-    const upstream = target && parts.upstream(target.server);
-    if (!target || !upstream)
-      throw new GatewayError(
-        'unknown_target',
-        `Nothing of this name is offered: ${excerpt(call.requested ?? call.method)}`,
-      );
-    if (call.method === 'resources/subscribe') return subscribe(call, target, parts);
-    return forward(call, { target, upstream, traits: parts.catalog(call).traits(target) }, parts);
+    try {
+      return await dispatch(call, parts);
+    } catch (failure) {
+      throw parts.ending.aborted && !call.exchange.signal.aborted ? cutShort(failure) : failure;
+    }
   };
+}
+
+function dispatch(call: Call, parts: DispatchParts): Reply | Promise<Reply> {
+  const known = CALL_METHODS.get(call.method);
+  if (known?.lists) return list(call, known.lists, parts);
+  if (known?.capability === 'tasks') return callOfTask(call, parts);
+  if (call.method === 'subscriptions/listen') return listen(call, parts);
+  // the session knows at which server it follows what; that may be another than the one which the URI leads to by now, or none
+  if (call.method === 'resources/unsubscribe') return { kind: 'result', result: {} };
+  const { target } = call;
+  const upstream = target && parts.upstream(target.server);
+  if (!target || !upstream)
+    throw new GatewayError(
+      'unknown_target',
+      `Nothing of this name is offered: ${excerpt(call.requested ?? call.method)}`,
+    );
+  if (call.method === 'resources/subscribe') return subscribe(call, target, parts);
+  return forward(call, { target, upstream, traits: parts.catalog(call).traits(target) }, parts);
+}
+
+/** Once the gateway has let go of the servers, that is why a call fails, whatever it met. */
+function cutShort(cause: unknown): GatewayError {
+  const message =
+    'The gateway stopped before the server answered. Whether the call took effect is not known; look before you call again.';
+  return new GatewayError('gateway_closed', message, { cause });
 }
 
 async function list(call: Call, of: OfferKind, parts: DispatchParts): Promise<Reply> {
@@ -124,7 +140,10 @@ async function startTask(call: Call, to: Destination, { parts, params, exchange 
   const { tasks } = parts;
   const place = tasks.records.reserve(call.principal);
   try {
-    const answered = await createTask(call, to, { params, exchange });
+    const { leaving } = tasks.records;
+    const answered = await untilEnding(exchange, parts, (open) =>
+      createTask(call, to, { params, exchange: open, leaving }),
+    );
     if (!isLegacyTask(answered)) return conclude(call, to, { parts, answered });
     const created = { call, to, answered };
     const result = call.era === 'modern' ? tasks.bridge(created, place) : tasks.keep(created, place);
@@ -135,10 +154,14 @@ async function startTask(call: Call, to: Destination, { parts, params, exchange 
 }
 
 /** Runs a call as a task for a caller that does not ask about tasks: the answer comes when the task ends (wire.md, Tasks). */
-async function runAsTask(call: Call, to: Destination, { parts, params, exchange }: Sending): Promise<Reply> {
-  const answered = await createTask(call, to, { params: asTask(params), exchange });
-  if (!isLegacyTask(answered)) return conclude(call, to, { parts, answered });
-  return conclude(call, to, { parts, answered: await resultOfTask(to, { answered, exchange }) });
+function runAsTask(call: Call, to: Destination, { parts, params, exchange }: Sending): Promise<Reply> {
+  const { leaving } = parts.tasks.records;
+  return untilEnding(exchange, parts, async (open) => {
+    const answered = await createTask(call, to, { params: asTask(params), exchange: open, leaving });
+    if (!isLegacyTask(answered)) return conclude(call, to, { parts, answered });
+    const ended = await resultOfTask(call, to, { answered, exchange: open, leaving });
+    return conclude(call, to, { parts, answered: ended });
+  });
 }
 
 /** A modern server's questions are put to a legacy client while its call runs, and its task is followed to the end. */
@@ -150,18 +173,21 @@ async function forwardAsking(
   const tasks = call.method === 'tools/call';
   let answered = await send(call, to, { params, tasks });
   if (!isQuestion(answered) && !isModernTask(answered)) return conclude(call, to, { parts, answered });
-  const questions = new LiveQuestions(call, to.target.server);
-  try {
-    while (isQuestion(answered)) {
-      const said = await questions.answer(answered.reply.result ?? {}, params);
-      if ('error' in said) return { kind: 'error', error: said.error, origin: originOf(to, answered) };
-      answered = await send(call, to, { params: said.params, tasks, answers: true });
+  return untilEnding(call.exchange, parts, async (exchange) => {
+    const asking = { ...call, exchange };
+    const questions = new LiveQuestions(asking, to.target.server);
+    try {
+      while (isQuestion(answered)) {
+        const said = await questions.answer(answered.reply.result ?? {}, params);
+        if ('error' in said) return { kind: 'error', error: said.error, origin: originOf(to, answered) };
+        answered = await send(asking, to, { params: said.params, tasks, answers: true });
+      }
+      if (isModernTask(answered)) answered = await endOfTask(asking, to, { answered, questions });
+      return conclude(call, to, { parts, answered });
+    } finally {
+      questions.end();
     }
-    if (isModernTask(answered)) answered = await endOfTask(call, to, { answered, questions });
-    return conclude(call, to, { parts, answered });
-  } finally {
-    questions.end();
-  }
+  });
 }
 
 function isQuestion({ connection, reply }: UpstreamReply): boolean {
@@ -184,7 +210,7 @@ function conclude(
   }
   const result = reply.result ?? {};
   if (isModernTask(answered) && declaresTasks(call.exchange.capabilities))
-    return { kind: 'result', result: withoutClientTasks(parts.tasks.pass({ call, to, answered })), origin };
+    return { kind: 'result', result: parts.tasks.pass({ call, to, answered }), origin };
   if (call.era === 'modern' && isQuestion(answered)) {
     checkDeclared(call, target.server, result);
     const questions = withoutClientTasks(parts.states.wrap(call, target, result));

@@ -59,8 +59,9 @@ const KINDS: readonly OfferKind[] = ['tool', 'prompt', 'resource', 'resourceTemp
 /** How long calls in flight may take to finish when the gateway stops. */
 const STOP_DRAIN_MS = 10_000;
 
-/** How long servers may take to hear that nobody wants their tasks any more. */
-const TASKS_DRAIN_MS = 1_000;
+/** How long servers may take to hear that nobody wants their tasks any more, and calls that are cut short to end with an error. */
+const TASKS_DRAIN_MS = 2_000;
+const LAST_ANSWERS_MS = 1_000;
 
 export class Gateway {
   readonly identity: Peer;
@@ -80,6 +81,8 @@ export class Gateway {
   private readonly inFlight = new InFlight();
   private readonly heartbeats = new Heartbeats();
   private readonly stopping = new Cancellation();
+  private readonly ending = new Cancellation();
+  private drained: Promise<void> | undefined;
   /** Where URIs and task ids lead, under the policy in force. */
   private readonly known: Known;
   private catalog: Catalog;
@@ -292,11 +295,25 @@ export class Gateway {
       .catch((error: unknown) => this.logger.error({ err: error, event }, 'an event is missing from the audit log'));
   }
 
-  /** Takes no new calls; resolves when those in flight have ended, or after 10 s. Standing calls are ended at once. */
-  async drain(): Promise<void> {
+  /**
+   * Takes no new calls; resolves when those in flight have ended. Standing calls end at once; whatever does not end within 10 s is cancelled at
+   * its server and ends with `gateway_closed`.
+   */
+  drain(): Promise<void> {
+    return (this.drained ??= this.endCalls());
+  }
+
+  private async endCalls(): Promise<void> {
+    const { inFlight, tasks, upstreams } = this;
     this.stopping.abort();
-    this.upstreams.rest();
-    await Promise.all([this.inFlight.settled(STOP_DRAIN_MS), this.tasks.records.settled(TASKS_DRAIN_MS)]);
+    upstreams.rest();
+    await inFlight.settled(STOP_DRAIN_MS);
+    this.ending.abort();
+    // what a server works on for nobody has to be cancelled while it can be told
+    await tasks.records.leaving.settled(TASKS_DRAIN_MS);
+    if (inFlight.size === 0) return;
+    await upstreams.stop();
+    await inFlight.settled(LAST_ANSWERS_MS);
   }
 
   /** Ends everything: the servers, the log, the ownership of the state directory. */
@@ -323,6 +340,7 @@ export class Gateway {
       upToDate: (scope) => this.upstreams.upToDate(scope),
       listsVary: () => this.hasOwnOffers,
       stopping: this.stopping.signal,
+      ending: this.ending.signal,
       logger: this.logger,
       ledger: this.ledger,
       room: this.room,

@@ -43,6 +43,7 @@ export function send(
     totalMs: upstream.config.timeouts.total,
     exchange,
     session: call.session,
+    principal: call.principal.id,
     traceparent: traceparentOf(call.trace),
     ...(call.trace.state !== undefined && { tracestate: call.trace.state }),
     ...(call.exchange.logLevel !== undefined && { logLevel: call.exchange.logLevel }),

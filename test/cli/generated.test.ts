@@ -86,8 +86,9 @@ test('codes are a contract with clients', () => {
     question_undeclared: [-32601, 200],
     capability_required: [-32021, 400],
     question_unattributable: [-33017, 200],
+    question_unanswered: [-33020, 200],
     client_unreachable: [-33018, 200],
-    answer_too_large: [-33020, 200],
+    answer_too_large: [-33021, 200],
     internal: [-32603, 500],
   });
 });
@@ -104,6 +105,7 @@ test('what refuses a request of a legacy session, and not its HTTP exchange, is 
     'overloaded',
     'audit_unavailable',
     'shutting_down',
+    'gateway_closed',
     'internal',
   ]);
 });

@@ -88,9 +88,7 @@ describe('What is no JSON-RPC message', () => {
     ['an id beyond 2^53', '{"jsonrpc":"2.0","id":9007199254740993,"method":"ping"}'],
     ['an infinite id', '{"jsonrpc":"2.0","id":1e400,"method":"ping"}'],
     ['an id without end', `{"jsonrpc":"2.0","id":"${'i'.repeat(2000)}","method":"ping"}`],
-    ['result and error', '{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":""}}'],
     ['neither result nor error', '{"jsonrpc":"2.0","id":1}'],
-    ['an error without code', '{"jsonrpc":"2.0","id":1,"error":{"message":"x"}}'],
     ['a batch', `[${initialize()}]`],
     ['an empty batch', '[]'],
   ])('is -32600: %s', async (_what, body) => {
@@ -98,6 +96,17 @@ describe('What is no JSON-RPC message', () => {
 
     expect(verdict(await post(body))).toEqual([400, -32600]);
     expect(verdict(await send(gateway.origin, session.post(body)))).toEqual([400, -32600]);
+    expect(verdict(await post(body, { 'MCP-Protocol-Version': MODERN }))).toEqual([400, -32600]);
+  });
+
+  test.each([
+    ['result and error', '{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":""}}'],
+    ['an error without code', '{"jsonrpc":"2.0","id":1,"error":{"message":"x"}}'],
+  ])('is taken for an answer in a session, whatever it says, and is -32600 outside: %s', async (_what, body) => {
+    const session = await openSession(gateway.origin);
+
+    expect((await send(gateway.origin, session.post(body))).status).toBe(202);
+    expect(verdict(await post(body))).toEqual([400, -32600]);
     expect(verdict(await post(body, { 'MCP-Protocol-Version': MODERN }))).toEqual([400, -32600]);
   });
 

@@ -2,7 +2,7 @@
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import type { JsonValue } from '../../core/json.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
-import { type Frame, idOf, readFrame, type RequestId } from '../../protocol/mcp/frames.ts';
+import { type Frame, idOf, readClientFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import { type Answer, encodeError } from './encode.ts';
 import { answerLegacy, type LegacyContext, takeMessage } from './legacy.ts';
 import type { Session } from './session.ts';
@@ -34,7 +34,7 @@ export function readBatch(values: readonly JsonValue[], session: Session | undef
 
 function readItem(value: JsonValue): BatchItem {
   try {
-    return readFrame(value);
+    return readClientFrame(value);
   } catch (error) {
     return { kind: 'fault', answer: encodeError(idOf(value), toGatewayError(error), 'legacy') };
   }

@@ -3,7 +3,7 @@ import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import { InFlight } from '../../core/in-flight.ts';
 import type { JsonValue } from '../../core/json.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
-import { type Frame, readFrame, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
+import { type Frame, readClientFrame, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import { answerBatch, readBatch } from './batch.ts';
 import type { Caller, MessageFacts } from './caller.ts';
 import { type Answer, encodeError } from './encode.ts';
@@ -36,7 +36,7 @@ export class Conversation {
   /** Takes one message, or a batch of them; answers come later. Throws `invalid_request` where it is none. */
   take(value: JsonValue, facts: MessageFacts): void {
     if (Array.isArray(value)) this.takeBatch(value, facts);
-    else this.takeFrame(readFrame(value), facts);
+    else this.takeFrame(readClientFrame(value), facts);
   }
 
   /** Answers a message with the error that was met. */

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import { isObject, type JsonValue } from '../../core/json.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
-import { type Frame, idOf, readFrame, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
+import { type Frame, idOf, readClientFrame, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import { META } from '../../protocol/mcp/meta.ts';
 import { isLegacyVersion, MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import { answerBatch, readBatch } from './batch.ts';
@@ -67,7 +67,7 @@ export class McpEndpoint {
             await this.batch(visit, value, bytes);
             return;
           }
-          const frame = readFrame(value);
+          const frame = readClientFrame(value);
           await (modern ? this.modern(visit, frame, bytes) : this.legacy(visit, frame, bytes));
           return;
         }

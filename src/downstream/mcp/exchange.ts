@@ -1,6 +1,6 @@
 // The way back to one caller: its own progress token, its log level, its subscription id, its questions.
 import type { CancelSignal } from '../../core/cancellation.ts';
-import { cannotAsk, type Exchange, type Question, type QuestionAnswer } from '../../core/exchange.ts';
+import { askWithin, cannotAsk, type Exchange, type Question, type QuestionAnswer } from '../../core/exchange.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
@@ -94,7 +94,7 @@ export class CallerExchange implements Exchange {
     const { questions } = this.options;
     if (!questions) return cannotAsk(question);
     if (this.over) throw new GatewayError('cancelled', 'The call that the question belongs to has ended.');
-    return questions.ask(question, this.options);
+    return askWithin(questions.answeredWithinMs, question, (limited) => questions.ask(limited, this.options));
   }
 
   /** The call has ended: nothing more may be sent, and what was asked on its behalf is withdrawn. */

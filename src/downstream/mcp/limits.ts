@@ -1,4 +1,5 @@
 // The bounds of what the MCP endpoints keep and wait for, in one place, so that tests can make them small.
+import { QUESTION_MS } from '../../core/exchange.ts';
 import { Backlog } from './backlog.ts';
 import { KeptEvents } from './kept-events.ts';
 
@@ -28,6 +29,8 @@ export interface EndpointLimits {
   readonly pollAfterMs: number;
   /** How long a client is asked to wait before it comes back. */
   readonly retryMs: number;
+  /** How long a question may be with a client. */
+  readonly questionMs: number;
   /** Milliseconds on a monotonic clock, by which sessions age. */
   readonly now: () => number;
 }
@@ -47,5 +50,6 @@ export const LIMITS: EndpointLimits = Object.freeze({
   kept: new KeptEvents(256 * 1024 * 1024),
   pollAfterMs: 10 * 60_000,
   retryMs: 1_000,
+  questionMs: QUESTION_MS,
   now: () => performance.now(),
 });

@@ -5,6 +5,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { notificationText, requestText, type RequestId, type ResponseFrame } from '../../protocol/mcp/frames.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { withRelatedTask } from '../../protocol/mcp/tasks.ts';
+import { LIMITS } from './limits.ts';
 import { type Askable, paramsFor, requireAskable } from '../../protocol/mcp/questions.ts';
 
 /** Most questions that wait for one client at a time. */
@@ -27,16 +28,25 @@ interface OpenQuestion {
 }
 
 export class OpenQuestions {
+  /** How long a question may be with the client, in ms. */
+  readonly answeredWithinMs: number;
   private readonly client: Askable;
   private readonly open = new Map<RequestId, OpenQuestion>();
   private last = 0;
 
-  constructor(client: Askable) {
+  constructor(client: Askable, answeredWithinMs = LIMITS.questionMs) {
     this.client = client;
+    this.answeredWithinMs = answeredWithinMs;
   }
 
   get size(): number {
     return this.open.size;
+  }
+
+  /** How many calls wait for their client's answers. */
+  get waitingCalls(): number {
+    const calls = [...this.open.values()].map(({ way }) => way).filter(({ reachable }) => reachable === undefined);
+    return new Set(calls).size;
   }
 
   /**
@@ -71,7 +81,7 @@ export class OpenQuestions {
           'The client has no event stream open on which it could be asked; it opens one with GET, or takes one as the answer to its call.',
         );
       backs.push(
-        signal.onAbort(() => withdraw('The server withdrew the question.')),
+        signal.onAbort(() => withdraw('The question was withdrawn.')),
         way.signal.onAbort(() => withdraw('What the question belongs to was cancelled.')),
       );
       return await promise;

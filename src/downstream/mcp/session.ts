@@ -78,7 +78,7 @@ export class Session implements HeldSession {
     this.version = version;
     this.client = client;
     this.capabilities = capabilities;
-    this.questions = new OpenQuestions({ capabilities, version });
+    this.questions = new OpenQuestions({ capabilities, version }, limits.questionMs);
     const isReachable = () => this.newest?.connected ?? false;
     this.link = {
       key: this.key,
@@ -103,8 +103,9 @@ export class Session implements HeldSession {
     return { ...caller, session: link, exchange: link.standing };
   }
 
+  /** Requests that wait for the client show no life of it: one that is gone would leave them, and its session, behind. */
   get busy(): boolean {
-    return this.requests.size > 0 || [...this.streams].some((stream) => stream.connected);
+    return this.requests.size > this.questions.waitingCalls || [...this.streams].some((stream) => stream.connected);
   }
 
   /** Registers a request. Throws as `OpenRequests.begin` does. */

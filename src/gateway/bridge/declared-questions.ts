@@ -1,4 +1,4 @@
-// A modern server's questions that go to a modern caller as they are: only those that it said it can be asked (wire.md, Questions 6).
+// A modern server's questions that go to a modern caller as they are, in a result, a task, or news of one: only those that it said it can be asked (wire.md, Questions 6).
 import type { Call } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
@@ -6,9 +6,14 @@ import { missingCapability, whyNotAsked } from '../../protocol/mcp/questions.ts'
 import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import { joined } from './parked-call.ts';
 
-/** Throws `capability_required` where a result asks the caller what it did not declare, `upstream_protocol` where it asks no question. */
+/** Throws `capability_required` where a message asks the caller what it did not declare, `upstream_protocol` where it asks no question. */
 export function checkDeclared(call: Call, server: string, { inputRequests }: JsonObject): void {
-  if (!isObject(inputRequests)) return;
+  if (inputRequests === undefined) return;
+  if (!isObject(inputRequests))
+    throw new GatewayError(
+      'upstream_protocol',
+      `The server "${server}" asks what is no question: \`inputRequests\` is no object.`,
+    );
   const client = { capabilities: call.exchange.capabilities, version: MODERN_VERSION };
   let why: string | undefined;
   let lacking: JsonObject = {};

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Call } from '../../core/call.ts';
 import { type CancelSignal, pause } from '../../core/cancellation.ts';
-import { GatewayError, toGatewayError } from '../../core/errors.ts';
+import { type ErrorCode, GatewayError, toGatewayError } from '../../core/errors.ts';
 import type { Question, QuestionAnswer } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
@@ -16,6 +16,9 @@ const MAX_QUESTIONS = 100;
 
 /** The wait before a round without questions, in ms; doubled each time. */
 const FIRST_WAIT_MS = 100;
+
+/** How asking a client fails that has heard of the question. */
+const ASKED_IN_VAIN: ReadonlySet<ErrorCode> = new Set(['cancelled', 'question_unanswered']);
 
 /** What the client said to a round: the params of the next request, or the error that it answered with. */
 export type Answered = { readonly params: JsonObject } | { readonly error: RpcError };
@@ -105,8 +108,8 @@ export class LiveQuestions {
       if (page !== undefined) this.told.push(page);
       return answer;
     } catch (failure) {
-      // a client that was sent to a page may be there still, though the question was withdrawn; any other failure kept it from hearing of it
-      if (page !== undefined && toGatewayError(failure).code === 'cancelled') this.told.push(page);
+      // a client that was sent to a page may be there still, though the question is not; any other failure kept it from hearing of it
+      if (page !== undefined && ASKED_IN_VAIN.has(toGatewayError(failure).code)) this.told.push(page);
       throw failure;
     }
   }

@@ -229,14 +229,19 @@ function bytesOf(calls: Iterable<Parked>): number {
   return bytes;
 }
 
-/** A failure that came of a question which the caller could not be asked names what it lacks (wire.md, Questions 6). */
 function conclude(outcome: Outcome, lacking: JsonObject | undefined): Reply {
   if ('failure' in outcome) throw outcome.failure;
-  const { reply } = outcome;
-  if (!lacking) return reply;
+  const failure = lackedIn(outcome.reply, lacking);
+  if (failure) throw failure;
+  return outcome.reply;
+}
+
+/** A failure that came of a question which the caller could not be asked names what it lacks (wire.md, Questions 6). */
+export function lackedIn(reply: Reply, lacking: JsonObject | undefined): GatewayError | undefined {
+  if (!lacking) return undefined;
   const failed = reply.kind === 'error' || (reply.kind === 'result' && reply.result.isError === true);
-  if (!failed) return reply;
-  throw new GatewayError(
+  if (!failed) return undefined;
+  return new GatewayError(
     'capability_required',
     `The server wanted to ask its caller something, for which this client declares no support: ${textOf(reply)}`,
     { data: { requiredCapabilities: lacking } },

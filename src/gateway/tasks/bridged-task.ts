@@ -11,6 +11,7 @@ import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { isTerminal, keptTask, toModernTask } from '../../protocol/mcp/tasks.ts';
 import type { CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
 import type { WireReply } from '../../upstream/mcp/wire/wire.ts';
+import { lackedIn } from '../bridge/parked-calls.ts';
 import { type Outcome, ParkedCall } from '../bridge/parked-call.ts';
 import { cancelAtServer, isSame, look, reach, type TaskAt } from './at-server.ts';
 import { type TakePlace, untilEnd } from './until-end.ts';
@@ -149,7 +150,7 @@ export class BridgedTask implements KeptTask {
     const known = { taskId: this.ref.id, ...toModernTask(this.task), ttlMs: this.options.ttlMs };
     const last = this.endedAt === undefined ? known : { ...known, lastUpdatedAt: this.endedAt };
     if (this.wasCancelled) return { ...last, status: 'cancelled' };
-    if (outcome) return { ...last, ...endOf(outcome, this.task.status) };
+    if (outcome) return { ...last, ...this.endOf(outcome) };
     const inputRequests = this.parked.inputRequests();
     if (Object.keys(inputRequests).length > 0) return { ...known, status: 'input_required', inputRequests };
     return { ...known, status: 'working' };
@@ -163,6 +164,7 @@ export class BridgedTask implements KeptTask {
       method: 'tasks/result',
       params: { taskId: upstreamId },
       exchange: this.parked,
+      principal: this.principal.id,
       task: upstreamId,
       keptTask: true as const,
     };
@@ -183,6 +185,17 @@ export class BridgedTask implements KeptTask {
     const { server } = this.ref.target;
     this.loss.reject(new GatewayError('upstream_closed', `The server "${server}" lost the task before its end.`));
     this.parked.signal.abort();
+  }
+
+  /** A tool's own failure is a result, and `failed` is for errors of the protocol alone (tasks extension, Task Execution Errors). */
+  private endOf(outcome: Outcome): JsonObject {
+    if ('failure' in outcome) return failedBy(toGatewayError(outcome.failure));
+    const { reply } = outcome;
+    if (this.task.status === 'cancelled') return { status: 'cancelled' };
+    const lacked = lackedIn(reply, this.parked.lacking);
+    if (lacked) return failedBy(lacked);
+    if (reply.kind === 'result') return { status: 'completed', result: reply.result };
+    return reply.kind === 'error' ? failedWith(reply.error) : { status: 'cancelled' };
   }
 
   private isOver(): boolean {
@@ -211,15 +224,10 @@ function isLoss(failure: unknown): boolean {
   return failure instanceof GatewayError && failure.code === 'unknown_task';
 }
 
-/** A tool's own failure is a result, and `failed` is for errors of the protocol alone (tasks extension, Task Execution Errors). */
-function endOf(outcome: Outcome, status: unknown): JsonObject {
-  if ('failure' in outcome) {
-    const { code, message } = toGatewayError(outcome.failure);
-    return { status: 'failed', statusMessage: message, error: { code: ERRORS[code].jsonRpc, message } };
-  }
-  const { reply } = outcome;
-  if (reply.kind === 'result' && status !== 'cancelled') return { status: 'completed', result: reply.result };
-  if (status === 'cancelled' || reply.kind !== 'error') return { status: 'cancelled' };
-  const { code, message, data } = reply.error;
+function failedBy({ code, message, data }: GatewayError): JsonObject {
+  return failedWith({ code: ERRORS[code].jsonRpc, message, data });
+}
+
+function failedWith({ code, message, data }: RpcError): JsonObject {
   return { status: 'failed', statusMessage: message, error: { code, message, ...(isObject(data) && { data }) } };
 }

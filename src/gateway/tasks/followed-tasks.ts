@@ -5,6 +5,7 @@ import type { JsonObject } from '../../core/json.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { withoutClientTasks } from '../../protocol/mcp/questions.ts';
+import { checkDeclared } from '../bridge/declared-questions.ts';
 import type { DispatchParts } from '../dispatch-parts.ts';
 import type { WireReply } from '../../upstream/mcp/wire/wire.ts';
 import { isSame, isUnknown, look, taskAt } from './at-server.ts';
@@ -107,8 +108,19 @@ export class FollowedTasks {
   }
 
   private tellOf(ref: TaskRef, { resultType: _complete, ...task }: JsonObject): void {
+    if (this.asksUndeclared(ref, task)) return;
     this.deliver(ref, { ...withoutClientTasks(withoutProtocolMeta(task)), taskId: ref.id });
     if (isTerminal(task.status)) this.followed.get(ref.id)?.();
+  }
+
+  /** News that ask what the listener did not declare are not told: whoever polls the task is told why. */
+  private asksUndeclared({ target }: TaskRef, task: JsonObject): boolean {
+    try {
+      checkDeclared(this.call, target.server, task);
+      return false;
+    } catch {
+      return true;
+    }
   }
 
   /** Nobody hears of what was denied since (wire.md, Subscriptions and notifications). */

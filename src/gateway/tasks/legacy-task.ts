@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import type { Call, TaskRef } from '../../core/call.ts';
+import { GatewayError, unknownTask } from '../../core/errors.ts';
 import { type ClientSession, type Exchange, ownExchange, relayed } from '../../core/exchange.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Principal } from '../../core/principal.ts';
@@ -12,8 +13,7 @@ import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import { SharedRequest } from './shared-request.ts';
 import type { Forgotten, KeptTask } from './task-records.ts';
 
-/** How long a question waits for somebody to ask, and how often it is looked whether the session is there, in ms. */
-const ASKED_WITHIN_MS = 10 * 60_000;
+/** How often it is looked whether the session is there, while a question waits for somebody to ask, in ms. */
 const LOOK_AGAIN_MS = 1_000;
 
 export interface LegacyTaskOptions {
@@ -38,7 +38,9 @@ export class LegacyTask implements KeptTask {
   readonly progressToken: Exchange['progressToken'];
   /** The wait for it at the server, of all who wait for it here. */
   readonly end = new SharedRequest<UpstreamReply>();
-  private readonly session: ClientSession | undefined;
+  /** The session that made it, as long as that lives: a task may outlive it by a day. */
+  private session: ClientSession | undefined;
+  private readonly leaveSession: (() => void) | undefined;
   private readonly onEnd: (status: string) => void;
   private task: JsonObject;
   private readonly waiting = new Set<Exchange>();
@@ -46,12 +48,14 @@ export class LegacyTask implements KeptTask {
   private readonly cancelAtServer: () => Promise<void>;
   private arrival = Promise.withResolvers<void>();
   private over = false;
+  private forgotten: Forgotten | undefined;
 
   /** Keeps nothing of the call but what outlives it. */
   constructor({ ref, call, task, ended, cancel }: LegacyTaskOptions) {
     this.ref = ref;
     this.principal = call.principal;
     this.session = call.session;
+    this.leaveSession = call.session?.standing.signal.onAbort(() => (this.session = undefined));
     this.progressToken = call.exchange.progressToken;
     this.onEnd = ended;
     this.cancelAtServer = cancel;
@@ -78,8 +82,9 @@ export class LegacyTask implements KeptTask {
 
   /** The session that made it hears of it (2025-11-25 basic/utilities/tasks, Task Status Notification). */
   changed(task: JsonObject): void {
-    if (!this.over && isSame(this.ref, task))
-      this.session?.standing.notify('notifications/tasks/status', this.note(task));
+    if (this.over || !isSame(this.ref, task)) return;
+    const noted = this.note(task);
+    this.session?.standing.notify('notifications/tasks/status', noted);
   }
 
   /** Somebody waits for its end, and can be asked and told meanwhile. Returns the way to leave. */
@@ -105,8 +110,7 @@ export class LegacyTask implements KeptTask {
 
   /** Whoever waits for the end is asked, else the session that made it; where neither is there, whoever comes first. */
   async asker(signal: CancelSignal): Promise<Exchange | undefined> {
-    const until = performance.now() + ASKED_WITHIN_MS;
-    while (!this.over && !signal.aborted && performance.now() < until) {
+    while (!this.over && !signal.aborted) {
       const latest = [...this.waiting].at(-1) ?? (this.session?.reachable ? this.session.standing : undefined);
       if (latest && !latest.signal.aborted) return exchangeOfTask(latest, this);
       await Promise.race([this.arrival.promise, delay(LOOK_AGAIN_MS, undefined, { ref: false })]);
@@ -119,7 +123,23 @@ export class LegacyTask implements KeptTask {
     return this.closing;
   }
 
+  /** Why nobody can wait for its end any more; undefined while it is kept. */
+  get whyClosed(): GatewayError | undefined {
+    const { forgotten, ref } = this;
+    if (forgotten === undefined) return undefined;
+    if (forgotten === 'stopped')
+      return new GatewayError('gateway_closed', 'The gateway is stopping, and the task is cancelled.');
+    if (forgotten !== 'lost') return unknownTask();
+    return new GatewayError(
+      'upstream_closed',
+      `The server "${ref.target.server}" went away while it worked on the task.`,
+    );
+  }
+
   async close(why: Forgotten): Promise<void> {
+    this.forgotten = why;
+    this.leaveSession?.();
+    this.session = undefined;
     this.closing.abort();
     if (this.over) return;
     const cancelled = why === 'lost' || why === 'replaced' ? undefined : this.cancelAtServer();

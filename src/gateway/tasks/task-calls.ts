@@ -8,6 +8,7 @@ import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { declaresTasks, TASKS_CAPABILITY, withRelatedTask } from '../../protocol/mcp/tasks.ts';
 import type { Connection } from '../../upstream/mcp/connect/connection.ts';
 import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
+import { checkDeclared } from '../bridge/declared-questions.ts';
 import { bridgeResult } from '../bridge/results.ts';
 import { isSame, isUnknown, look, taskAt } from './at-server.ts';
 import { LegacyTask } from './legacy-task.ts';
@@ -55,6 +56,7 @@ async function passModern(call: Call, to: Destination, { task, parts }: Found): 
   const result = bridgeResult(call, { era: 'modern', traits: to.traits }, reply.result ?? {});
   if (call.method !== 'tasks/get') return { kind: 'result', result, origin };
   if (!isSame(task, result)) throw unknownTask();
+  checkDeclared(call, task.target.server, result);
   if (isObject(result.result)) parts.seen.learn(call.principal.id, task.target.server, result.result);
   return { kind: 'result', result: { ...result, taskId: task.id }, origin };
 }
@@ -117,8 +119,8 @@ async function waitFor({ exchange }: Call, { upstream }: Destination, kept: Lega
   const detach = kept.attach(exchange);
   try {
     return await kept.end.join(leave, (signal) => untilEndOf(kept, upstream, signal));
-  } catch (error) {
-    throw kept.closed.aborted && !exchange.signal.aborted ? unknownTask() : error;
+  } catch (failure) {
+    throw kept.whyClosed ?? failure;
   } finally {
     detach();
     for (const back of backs) back();
@@ -130,7 +132,8 @@ async function untilEndOf(kept: LegacyTask, upstream: Upstream, signal: CancelSi
   const { ref, principal } = kept;
   const { upstreamId, instance } = ref;
   const exchange = kept.exchangeOfAll(signal);
-  const waiting = { method: 'tasks/result', params: { taskId: upstreamId }, exchange, task: upstreamId };
+  const params = { taskId: upstreamId };
+  const waiting = { method: 'tasks/result', params, exchange, principal: principal.id, task: upstreamId };
   let connection: Connection | undefined;
   const reply = await untilEnd({
     wait: async (totalMs) => {

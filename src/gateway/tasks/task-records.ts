@@ -44,7 +44,7 @@ export interface KeptTask {
 
 /** A place for a task that is being made. */
 export interface TaskPlace {
-  /** Keeps the task for so many milliseconds. */
+  /** Keeps the task for so many milliseconds. Throws `gateway_closed`, and cancels it, where the gateway is stopping. */
   keep(task: KeptTask, ttlMs: number): void;
   /** Nothing came of it. Means nothing once a task is kept. */
   giveBack(): void;
@@ -56,16 +56,19 @@ interface Entry {
 }
 
 export class TaskRecords {
+  /** Tasks whose servers are being told that nobody wants them any more: a stop waits for that. */
+  readonly leaving = new InFlight();
   private readonly entries = new Map<string, Entry>();
-  /** Tasks whose servers are being told that nobody wants them any more. */
-  private readonly leaving = new InFlight();
   /** Tasks that somebody asked for ahead of them. */
   private readonly awaited = new Map<string, PromiseWithResolvers<KeptTask | undefined>>();
   /** Places that are taken and not filled yet, by principal. */
   private readonly places = new Map<string, number>();
 
+  private readonly stopping: CancelSignal;
+
   /** `stopping` is aborted when the gateway stops. */
   constructor(stopping: CancelSignal) {
+    this.stopping = stopping;
     stopping.onAbort(() => {
       for (const key of [...this.entries.keys()]) this.forget(key, 'stopped');
     });
@@ -89,6 +92,13 @@ export class TaskRecords {
     };
     const keep = (task: KeptTask, ttlMs: number) => {
       giveBack();
+      if (this.stopping.aborted) {
+        void this.leaving.track(task.close('stopped'));
+        throw new GatewayError(
+          'gateway_closed',
+          'The gateway is stopping, and the task that the call became is cancelled.',
+        );
+      }
       this.add(task, ttlMs);
     };
     return { keep, giveBack };
@@ -124,11 +134,6 @@ export class TaskRecords {
       if (this.awaited.get(key) === awaited) this.awaited.delete(key);
     }, KEPT_WITHIN_MS);
     return awaited.promise;
-  }
-
-  /** Resolves when the servers know of every task that was forgotten, or after `limitMs`. */
-  settled(limitMs: number): Promise<void> {
-    return this.leaving.settled(limitMs);
   }
 
   /**

@@ -3,6 +3,7 @@ import type { Call } from '../../core/call.ts';
 import { Cancellation } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { type Exchange, relayed } from '../../core/exchange.ts';
+import type { InFlight } from '../../core/in-flight.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { taskIdOf } from '../../protocol/mcp/tasks.ts';
 import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
@@ -20,20 +21,27 @@ const LEFT_BEHIND_MS = 1_000;
 interface Created {
   readonly params: JsonObject;
   readonly exchange: Exchange;
+  /** Counts tasks that nobody waits for until their servers know that. */
+  readonly leaving: InFlight;
 }
 
 /** Lets a legacy server begin a task. A caller who leaves before there is one leaves none behind. Throws GatewayError. */
-export async function createTask(call: Call, to: Destination, { params, exchange }: Created): Promise<UpstreamReply> {
+export async function createTask(
+  call: Call,
+  to: Destination,
+  { params, exchange, leaving }: Created,
+): Promise<UpstreamReply> {
   const given = new Cancellation();
   const creating = send(call, to, { params, exchange: relayed(exchange, { signal: given }) });
   const left = Promise.withResolvers<never>();
   const stay = exchange.signal.onAbort(() => {
     setTimeout(() => given.abort(), LEFT_BEHIND_MS).unref();
-    creating
+    const cancelling = creating
       .then((answered) =>
         isLegacyTask(answered) ? cancelAtServer(runAt(to, answered, answered.reply.result?.task)) : undefined,
       )
       .catch(() => undefined); // there is no task, or none that could be cancelled
+    void leaving.track(cancelling);
     left.reject(new GatewayError('cancelled', 'The caller cancelled the call.'));
   });
   try {
@@ -45,14 +53,21 @@ export async function createTask(call: Call, to: Destination, { params, exchange
 
 /** The answer that a call would have had that a legacy server runs as a task; the caller waits for it, and is asked meanwhile. Throws GatewayError. */
 export async function resultOfTask(
+  call: Call,
   to: Destination,
-  { answered, exchange }: { answered: UpstreamReply; exchange: Exchange },
+  { answered, exchange, leaving }: { answered: UpstreamReply; exchange: Exchange; leaving: InFlight },
 ): Promise<UpstreamReply> {
   const at = runAt(to, answered, answered.reply.result?.task);
   const { upstreamId } = at.task;
   const clock = new TaskClock(at.totalMs);
   const params = { taskId: upstreamId };
-  const waiting = { method: 'tasks/result', params, exchange: timed(exchange, clock), task: upstreamId };
+  const waiting = {
+    method: 'tasks/result',
+    params,
+    exchange: timed(exchange, clock),
+    principal: call.principal.id,
+    task: upstreamId,
+  };
   try {
     const reply = await untilEnd({
       wait: (totalMs) => at.send({ ...waiting, totalMs }),
@@ -62,7 +77,7 @@ export async function resultOfTask(
     });
     return { connection: answered.connection, reply };
   } catch (error) {
-    void cancelAtServer(at);
+    void leaving.track(cancelAtServer(at));
     throw error;
   }
 }

@@ -51,7 +51,9 @@ export class Tasks {
     const ref = this.nameOf('modern', { call, to, answered }, result);
     // its process is not at rest while it works
     to.upstream.tasks.needFor(ref.instance, keptMs(result.ttlMs));
-    return { ...withoutProtocolMeta(result), taskId: ref.id };
+    // what it asks is asked where it is polled: a new task asks nothing (tasks extension, Task Creation)
+    const { inputRequests: _asked, ...created } = withoutProtocolMeta(result);
+    return { ...created, taskId: ref.id };
   }
 
   /** A legacy server's task for a modern client: what the client gets in the place of the answer. Throws GatewayError. */

@@ -1,5 +1,5 @@
 // JSON-RPC frames: what a parsed value is, and how one is written.
-import { GatewayError } from '../../core/errors.ts';
+import { ERRORS, GatewayError, reasonOf } from '../../core/errors.ts';
 import { isObject, type JsonObject, type JsonValue } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
 
@@ -58,6 +58,21 @@ export function readFrame(value: JsonValue): Frame {
   if (!('id' in value)) return { kind: 'notification', method, params: params ?? {} };
   if (!isRequestId(id)) throw invalid('`id` must be a string or an integer, not null.');
   return { kind: 'request', id, method, params: params ?? {} };
+}
+
+/**
+ * Reads one message of a client. What breaks the rules of an answer answers its question all the same, with an error: an error under its id
+ * would be taken for the answer to a request of the client that has the same one. Throws as `readFrame`.
+ */
+export function readClientFrame(value: JsonValue): Frame {
+  try {
+    return readFrame(value);
+  } catch (fault) {
+    const answers = isObject(value) && !('method' in value) && ('result' in value || 'error' in value);
+    if (!answers || !isRequestId(value.id)) throw fault;
+    const message = `The client answered with something that is no answer: ${reasonOf(fault)}`;
+    return { kind: 'response', id: value.id, error: { code: ERRORS.internal.jsonRpc, message } };
+  }
 }
 
 function readResponse(value: JsonObject): ResponseFrame {

@@ -29,9 +29,17 @@ export function passesLevel(level: unknown, threshold: LogLevel): boolean {
 
 export type ProgressToken = string | number;
 
-/** The progress token of a request's `_meta`, if it has a valid one (basic/patterns/progress). */
+/** Longest progress token that is carried, in characters; a token is a handle, and outlives its request where that becomes a task. */
+const MAX_TOKEN = 1_024;
+
+/**
+ * The progress token of a request's `_meta`, if it has a valid one (basic/patterns/progress). Throws `invalid_params` for one that is too
+ * long to be kept.
+ */
 export function progressTokenOf(meta: JsonObject | undefined): ProgressToken | undefined {
   const token = meta?.progressToken;
+  if (typeof token === 'string' && token.length > MAX_TOKEN)
+    throw new GatewayError('invalid_params', `\`_meta.progressToken\` must be of at most ${MAX_TOKEN} characters.`);
   return typeof token === 'string' || Number.isSafeInteger(token) ? (token as ProgressToken) : undefined;
 }
 

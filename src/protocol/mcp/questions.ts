@@ -144,14 +144,14 @@ export function missingCapability(method: string, params: JsonObject): JsonObjec
 }
 
 const ACTIONS: ReadonlySet<unknown> = new Set(['accept', 'decline', 'cancel']);
+const ROLES: ReadonlySet<unknown> = new Set(['user', 'assistant']);
 
-/** Whether a response has the shape that answers the question. */
+/** Whether a response has the shape that answers a question. */
 export function isAnswer(method: string, response: JsonObject): boolean {
-  if (method === 'elicitation/create')
-    return ACTIONS.has(response.action) && (response.content === undefined || isObject(response.content));
+  const { action, content, roots, role } = response;
+  if (method === 'elicitation/create') return ACTIONS.has(action) && (content === undefined || isObject(content));
   if (method === 'roots/list')
-    return (
-      Array.isArray(response.roots) && response.roots.every((root) => isObject(root) && typeof root.uri === 'string')
-    );
-  return typeof response.role === 'string' && response.content !== undefined;
+    return Array.isArray(roots) && roots.every((root) => isObject(root) && typeof root.uri === 'string');
+  const blocks = Array.isArray(content) ? content : [content];
+  return ROLES.has(role) && blocks.every((block) => isObject(block) && typeof block.type === 'string');
 }

@@ -19,6 +19,7 @@ import { Cancellation } from '../../../src/core/cancellation.ts';
 import { toGatewayError } from '../../../src/core/errors.ts';
 import type { ClientSession } from '../../../src/core/exchange.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
+import { LIMITS } from '../../../src/downstream/mcp/limits.ts';
 import { StdioFront } from '../../../src/downstream/mcp/stdio.ts';
 import type { CallRequest } from '../../../src/gateway/call-request.ts';
 import { Inbox, initialize, openSession, send, stream } from '../../integration/harness/raw.ts';
@@ -125,6 +126,7 @@ async function raw(declared: JsonObject = capabilities) {
   return { opened, start, answer };
 }
 const asking = { method: 'roots/list' };
+const NO_ANSWER = { error: { code: -32603, message: expect.stringContaining('no answer') as unknown } };
 
 describe('An answer', () => {
   test('counts once, and only in its own session; any other is taken and means nothing', async () => {
@@ -153,14 +155,26 @@ describe('An answer', () => {
     expect(JSON.parse(textOf((await running.inbox.find({ id: 1 })).result))).toEqual({ result: ROOTS });
   });
 
-  test('that is garbage is 400, and the question stays open', async () => {
+  test('that is garbage is taken for an error, and the question is open no more', async () => {
+    const { start, answer } = await raw();
+    for (const body of [
+      { error: 'no' },
+      { result: null },
+      { result: 5 },
+      { result: {}, error: { code: 1, message: '' } },
+    ]) {
+      const running = await start('ask', asking);
+      const { id } = await running.inbox.find({ method: 'roots/list' });
+      expect((await answer(id, body)).status).toBe(202);
+
+      expect(JSON.parse(textOf((await running.inbox.find({ id: 1 })).result))).toEqual(NO_ANSWER);
+    }
+  });
+
+  test('that is an error goes on as it is', async () => {
     const { start, answer } = await raw();
     const running = await start('ask', asking);
     const { id } = await running.inbox.find({ method: 'roots/list' });
-    for (const body of [{}, { result: 5 }, { result: {}, error: { code: 1, message: '' } }, { error: 'no' }]) {
-      const refused = await answer(id, body);
-      expect([refused.status, (JSON.parse(refused.text) as { error: JsonObject }).error.code]).toEqual([400, -32600]);
-    }
     await answer(id, { error: { code: -1, message: 'User rejected', data: { why: 'so' } } });
 
     expect(JSON.parse(textOf((await running.inbox.find({ id: 1 })).result))).toEqual({
@@ -195,6 +209,18 @@ describe('A question', () => {
 
     expect(running.inbox.all.map(({ method }) => method)).toEqual(['roots/list', 'notifications/cancelled', undefined]);
     expect(running.inbox.all[1]).toMatchObject({ params: { requestId: id } });
+  });
+
+  test('is taken back when the client does not answer in time, and its call goes on', async () => {
+    const impatient = await startFront(call, { limits: { ...LIMITS, questionMs: 1 } });
+    const opened = await openSession(impatient.origin, { capabilities });
+    const asked = opened.request('tools/call', { name: 'ask', arguments: asking });
+    const { inbox } = await stream(impatient.origin, asked);
+    const { result } = await inbox.find({ id: 1 });
+
+    expect(textOf(result)).toBe('question_unanswered');
+    expect(inbox.all.map(({ method }) => method)).toEqual(['roots/list', 'notifications/cancelled', undefined]);
+    await impatient.close();
   });
 
   test('is taken back when its call ends, and none can be asked then', async () => {
@@ -266,13 +292,35 @@ describe('Outside any call', () => {
   });
 });
 
-test('A client on a pipe is asked there, in a call and outside', async () => {
+/** A client on a pipe that is initialized. */
+function openFront() {
   const [input, output] = [new PassThrough(), new PassThrough()];
   const stdio = new StdioFront(stubGateway(call), { input, output });
   const inbox = new Inbox();
   createInterface(output).on('line', (line) => inbox.add(line));
   const write = (message: JsonObject) => input.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
   input.write(`${initialize('2025-11-25', 0, capabilities)}\n`);
+  const end = async () => {
+    input.end();
+    await stdio.ended;
+  };
+  return { inbox, write, end };
+}
+
+test('A broken answer under the id of a call of the client is no answer to that call', async () => {
+  const { inbox, write, end } = openFront();
+  write({ id: 1, method: 'tools/call', params: { name: 'ask', arguments: asking } });
+  const { id } = await inbox.find({ method: 'roots/list' });
+  write({ id, result: null });
+  const answer = await inbox.find({ id: 1 });
+  await end();
+
+  expect(id).toBe(1);
+  expect(JSON.parse(textOf(answer.result))).toEqual(NO_ANSWER);
+});
+
+test('A client on a pipe is asked there, in a call and outside', async () => {
+  const { inbox, write, end } = openFront();
   write({ id: 1, method: 'tools/call', params: { name: 'ask', arguments: asking } });
   const first = await inbox.find({ method: 'roots/list' });
   write({ id: first.id, result: ROOTS });
@@ -281,7 +329,6 @@ test('A client on a pipe is asked there, in a call and outside', async () => {
   write({ id: (await inbox.find({ method: 'roots/list' })).id, error: { code: 1, message: 'no' } });
 
   expect(await asked).toEqual({ error: { code: 1, message: 'no' } });
-  input.end();
-  await stdio.ended;
+  await end();
   expect(session?.standing.signal.aborted).toBe(true);
 });

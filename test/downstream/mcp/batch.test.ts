@@ -41,7 +41,7 @@ test('of answers that together are too much for one response each that fits is g
   const answers = await answersTo(30 * MIB, 30 * MIB, 30 * MIB, 1);
 
   expect(answers.map(({ result }) => result?.content[0]?.text.length)).toEqual([30 * MIB, 30 * MIB, undefined, 1]);
-  expect(answers[2]).toMatchObject({ id: 2, error: { code: -33020, data: { reason: 'answer_too_large' } } });
+  expect(answers[2]).toMatchObject({ id: 2, error: { code: -33021, data: { reason: 'answer_too_large' } } });
 });
 
 test('a single answer may be larger than that', async () => {

@@ -4,8 +4,8 @@ import { Cancellation } from '../../../src/core/cancellation.ts';
 import { OpenQuestions } from '../../../src/downstream/mcp/open-questions.ts';
 import { CallerExchange } from '../../../src/downstream/mcp/exchange.ts';
 
-function setup({ reachable = true } = {}) {
-  const questions = new OpenQuestions({ version: '2025-11-25', capabilities: { roots: {} } });
+function setup({ reachable = true, withinMs = 60_000 } = {}) {
+  const questions = new OpenQuestions({ version: '2025-11-25', capabilities: { roots: {} } }, withinMs);
   const call = new Cancellation();
   const sent: Record<string, unknown>[] = [];
   const options = {
@@ -65,6 +65,17 @@ describe('A question', () => {
     expect(sent.at(-1)).toEqual(cancelledNote(1));
     answer(1);
     expect(sent).toHaveLength(2);
+  });
+
+  test('is taken back when there is no answer in time, and the client is told', async () => {
+    const { ask, sent, questions } = setup({ withinMs: 1 });
+
+    await expect(ask()).rejects.toMatchObject({
+      code: 'question_unanswered',
+      message: expect.stringContaining('roots/list') as unknown,
+    });
+    expect(sent.at(-1)).toEqual(cancelledNote(1));
+    expect(questions.size).toBe(0);
   });
 
   test('is taken back when its call is cancelled', async () => {

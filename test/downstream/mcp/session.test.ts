@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { LOCAL } from '../../../src/core/principal.ts';
 import { agree } from '../../../src/downstream/mcp/legacy.ts';
+import { CallerExchange } from '../../../src/downstream/mcp/exchange.ts';
 import { EventConnection } from '../../../src/downstream/mcp/event-connection.ts';
 import { KeptEvents } from '../../../src/downstream/mcp/kept-events.ts';
 import { LIMITS } from '../../../src/downstream/mcp/limits.ts';
@@ -41,6 +42,24 @@ test('A stream keeps its session awake as long as somebody reads it', () => {
   wire.lose();
 
   expect(session.busy).toBe(false);
+});
+
+test('A session whose only request waits for an answer of its client ages, until the client answers', async () => {
+  const { session } = setup();
+  const { signal } = session.begin(1);
+  expect(session.busy).toBe(true);
+  const { questions, capabilities } = session;
+  const exchange = new CallerExchange({ signal, send: () => true, capabilities, questions });
+  const asked = exchange.ask({ method: 'roots/list', params: {}, signal: new Cancellation().signal });
+  expect(session.busy).toBe(false);
+  session.begin(2);
+  expect(session.busy).toBe(true);
+  session.finish(2);
+  expect(session.busy).toBe(false);
+  questions.answer({ kind: 'response', id: 1, result: { roots: [] } });
+  await asked;
+
+  expect(session.busy).toBe(true);
 });
 
 test('A client whose stream is lost is not asked there, and nothing is kept of the question', async () => {

@@ -85,6 +85,14 @@ test('a client that was sent to a page hears that this is over, even where the q
   expect(notified).toEqual([`notifications/elicitation/complete ${JSON.stringify(asked[0]?.elicitationId)}`]);
 });
 
+test('a client that was sent to a page, and did not answer in time, hears that this is over', async () => {
+  const { questions, notified } = meeting(() => Promise.reject(new GatewayError('question_unanswered', 'too late')));
+
+  await expect(questions.put(PAGE)).rejects.toMatchObject({ code: 'question_unanswered' });
+  questions.end();
+  expect(notified).toHaveLength(1);
+});
+
 test('only what sends the client to a page gets an id for it', async () => {
   const { questions, notified, asked } = meeting(() => Promise.resolve({ result: {} }));
   await questions.put({ method: 'sampling/createMessage', params: { mode: 'url' } });

@@ -153,3 +153,14 @@ test('when the gateway stops, all are given up', () => {
 
   expect([kept.closed, records.get(kept.ref)]).toEqual([true, undefined]);
 });
+
+test('a task that is made once the gateway stops is closed at once, and whoever called is told', () => {
+  const stopping = new Cancellation();
+  const records = new TaskRecords(stopping);
+  const place = records.reserve(LOCAL);
+  stopping.abort();
+  const late = task('late');
+
+  expect(() => place.keep(late, MINUTE)).toThrow(expect.objectContaining({ code: 'gateway_closed' }));
+  expect([late.closed, records.get(late.ref)]).toEqual([true, undefined]);
+});

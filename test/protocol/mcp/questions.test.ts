@@ -1,7 +1,7 @@
 // What a client can be asked: by its declaration, and by its revision.
 import { describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/core/json.ts';
-import { paramsFor, whyNotAsked, withoutClientTasks } from '../../../src/protocol/mcp/questions.ts';
+import { isAnswer, paramsFor, whyNotAsked, withoutClientTasks } from '../../../src/protocol/mcp/questions.ts';
 
 const NEW = '2025-11-25';
 const all = { elicitation: { form: {}, url: {} }, sampling: { tools: {} }, roots: {} };
@@ -121,4 +121,19 @@ test('no client of any era sees the name that a server gives its question', () =
       _meta: { 'a.example/b': 1 },
     });
   }
+});
+
+test.each([
+  ['elicitation/create', { action: 'accept', content: {} }, true],
+  ['elicitation/create', { action: 'accept', content: 'x' }, false],
+  ['elicitation/create', { action: 7 }, false],
+  ['roots/list', { roots: [{ uri: 'file:///a' }] }, true],
+  ['roots/list', { roots: ['file:///a'] }, false],
+  ['sampling/createMessage', { role: 'assistant', content: { type: 'text', text: 'hi' } }, true],
+  ['sampling/createMessage', { role: 'assistant', content: [{ type: 'text', text: 'hi' }] }, true],
+  ['sampling/createMessage', { role: 'x', content: { type: 'text', text: 'hi' } }, false],
+  ['sampling/createMessage', { role: 'assistant', content: 5 }, false],
+  ['sampling/createMessage', { role: 'assistant' }, false],
+] as const)('to %s, %j is an answer: %s', (method, response, is) => {
+  expect(isAnswer(method, response as unknown as JsonObject)).toBe(is);
 });

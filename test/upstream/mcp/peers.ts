@@ -300,9 +300,9 @@ export function caller(): Caller {
 export async function call(
   { wire, sent }: Pick<Peer, 'wire' | 'sent'>,
   from: Caller,
-  { name = 'tool', totalMs = 5_000 } = {},
+  { name = 'tool', totalMs = 5_000, principal = 'somebody' } = {},
 ): Promise<{ id: number; reply: ReturnType<Wire['request']> }> {
-  const reply = wire.request({ method: 'tools/call', params: { name }, exchange: from, totalMs });
+  const reply = wire.request({ method: 'tools/call', params: { name }, exchange: from, principal, totalMs });
   reply.catch(() => undefined); // looked at where it matters
   const message = await sent.first((candidate) => candidate.params?.name === name && !claimed.has(candidate));
   claimed.add(message);

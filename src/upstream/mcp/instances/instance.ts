@@ -2,7 +2,7 @@
 import type { ServerConfig } from '../../../config/config.ts';
 import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError, reasonOf, toGatewayError, unknownTask } from '../../../core/errors.ts';
-import type { Exchange, QuestionAnswer } from '../../../core/exchange.ts';
+import { askWithin, type Exchange, QUESTION_MS, type QuestionAnswer } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
 import { LOG_LEVELS, type LogLevel } from '../../../protocol/mcp/meta.ts';
 import { type Owner, SHARED_CAPABILITIES } from './affinity.ts';
@@ -344,25 +344,23 @@ async function ask(options: InstanceOptions, asked: AskedQuestion, known: KnownR
 }
 
 /** A task goes on when whoever was asked for it leaves: then the next is asked (2025-11-25 basic/utilities/tasks, Input Required Status). */
-async function askForTask(
-  { id, server, on }: InstanceOptions,
-  asked: AskedQuestion,
-  task: string,
-): Promise<QuestionAnswer> {
-  const { method, params, signal } = asked;
-  for (let tries = 0; tries < MAX_ASKED; tries++) {
-    const exchange = await on.askerOfTask(id, task, signal);
-    if (!exchange) break;
-    try {
-      return await exchange.ask({ method, params, signal });
-    } catch (error) {
-      if (!(error instanceof GatewayError) || error.code !== 'cancelled' || signal.aborted) throw error;
+function askForTask(options: InstanceOptions, asked: AskedQuestion, task: string): Promise<QuestionAnswer> {
+  const { id, server, on } = options;
+  return askWithin(QUESTION_MS, asked, async ({ method, params, signal }) => {
+    for (let tries = 0; tries < MAX_ASKED; tries++) {
+      const exchange = await on.askerOfTask(id, task, signal);
+      if (!exchange) break;
+      try {
+        return await exchange.ask({ method, params, signal });
+      } catch (error) {
+        if (!(error instanceof GatewayError) || error.code !== 'cancelled' || signal.aborted) throw error;
+      }
     }
-  }
-  throw new GatewayError(
-    'question_undeclared',
-    `Nobody follows this task of "${server.name}" who could answer ${method}.`,
-  );
+    throw new GatewayError(
+      'question_undeclared',
+      `Nobody follows this task of "${server.name}" who could answer ${method}.`,
+    );
+  });
 }
 
 function unattributable({ name, isolation }: ServerConfig, { inFlight }: AskedQuestion): GatewayError {

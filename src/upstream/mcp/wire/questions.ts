@@ -18,17 +18,26 @@ export interface QuestionsOptions {
 /** Whose a message of the server is, as far as that can be told. */
 export interface Asker {
   readonly call: Pending | undefined;
+  /** Who has to answer for it: a principal, else the task that it names; undefined where neither can be told. */
+  readonly owner: string | undefined;
   /** Calls in flight. */
   readonly inFlight: number;
 }
 
-/** Most questions of one connection that are open at a time. */
-const MAX_OPEN = 100;
+/** Most questions of one connection that are open at a time, in all and of one owner: nobody's silence is everybody's. */
+const MAX_OPEN = 1_000;
+const MAX_PER_OWNER = 100;
 
 interface OpenQuestion {
+  readonly owner: string | undefined;
   readonly cancellation: Cancellation;
   readonly call: Pending | undefined;
   unlink: (() => void) | undefined;
+}
+
+interface EarlyQuestion {
+  readonly owner: string | undefined;
+  readonly timer: NodeJS.Timeout;
 }
 
 /**
@@ -37,7 +46,12 @@ interface OpenQuestion {
  */
 export function attribute(pending: readonly Pending[]): Asker {
   const calls = pending.filter((each) => each.isCall);
-  return { call: calls.length === 1 ? calls[0] : undefined, inFlight: calls.length };
+  return askerOf(calls.length === 1 ? calls[0] : undefined, calls.length);
+}
+
+/** The asker that is one call, or nobody. */
+export function askerOf(call: Pending | undefined, inFlight: number): Asker {
+  return { call, owner: call?.request.principal, inFlight };
 }
 
 /** The questions of one connection. While one is open the clocks of its call stand still (wire.md, Questions 5). */
@@ -45,7 +59,7 @@ export class Questions {
   private readonly options: QuestionsOptions;
   private readonly open = new Map<RequestId, OpenQuestion>();
   /** Questions that are taken in a moment. */
-  private readonly early = new Map<RequestId, NodeJS.Timeout>();
+  private readonly early = new Map<RequestId, EarlyQuestion>();
 
   constructor(options: QuestionsOptions) {
     this.options = options;
@@ -55,18 +69,19 @@ export class Questions {
   take(frame: RequestFrame, asker: Asker): void {
     if (asker.call?.done === true)
       this.refuse(frame.id, 'cancelled', { message: 'The call that this belongs to has ended.' });
-    else if (this.admits(frame.id, asker.call)) void this.put(frame, asker);
+    else if (this.admits(frame.id, asker)) void this.put(frame, asker);
   }
 
   /** As `take`, some milliseconds later, when it may be plain whose it is; unless it is taken back, or nobody is there any more by then. */
   takeLater(frame: RequestFrame, ms: number, askerOf: () => Asker): void {
     const { id } = frame;
-    if (!this.admits(id)) return;
+    const asker = askerOf();
+    if (!this.admits(id, asker)) return;
     const due = () => {
       this.early.delete(id);
       this.take(frame, askerOf());
     };
-    this.early.set(id, setTimeout(due, ms));
+    this.early.set(id, { owner: asker.owner, timer: setTimeout(due, ms) });
   }
 
   /** Answers a request of the server with an error; `call` is the one that waits for it. */
@@ -77,27 +92,38 @@ export class Questions {
   /** The server takes a question back: nothing is sent for it (basic/utilities/cancellation). */
   withdraw(id: JsonValue | undefined): void {
     if (typeof id !== 'string' && typeof id !== 'number') return;
-    clearTimeout(this.early.get(id));
+    clearTimeout(this.early.get(id)?.timer);
     this.early.delete(id);
     this.abort(id, this.open.get(id));
   }
 
   /** The channel is gone, and with it whoever asked. */
   close(): void {
-    for (const timer of this.early.values()) clearTimeout(timer);
+    for (const { timer } of this.early.values()) clearTimeout(timer);
     this.early.clear();
     for (const [id, question] of this.open) this.abort(id, question);
   }
 
-  private admits(id: RequestId, call?: Pending): boolean {
+  private admits(id: RequestId, { call, owner }: Asker): boolean {
     // an error under this id would be taken for the answer to the question that is open, so there is none
     if (this.open.has(id) || this.early.has(id)) {
       this.options.events.noise('a question with the id of one that is still open; it was ignored');
       return false;
     }
-    if (this.open.size + this.early.size < MAX_OPEN) return true;
-    this.refuse(id, 'overloaded', { message: `${MAX_OPEN} questions of this server are open.`, call });
+    const isFull = this.open.size + this.early.size >= MAX_OPEN;
+    if (!isFull && this.openOf(owner) < MAX_PER_OWNER) return true;
+    const message = isFull
+      ? `${MAX_OPEN} questions of this server are open.`
+      : `${MAX_PER_OWNER} questions of this server to the same caller are open.`;
+    this.refuse(id, 'overloaded', { message, call });
     return false;
+  }
+
+  private openOf(owner: string | undefined): number {
+    let count = 0;
+    for (const question of this.open.values()) if (question.owner === owner) count++;
+    for (const question of this.early.values()) if (question.owner === owner) count++;
+    return count;
   }
 
   /** A server that cannot be given an answer waits for it in vain, and so would the call that it asked for. */
@@ -108,8 +134,8 @@ export class Questions {
     });
   }
 
-  private async put({ id, method, params }: RequestFrame, { call, inFlight }: Asker): Promise<void> {
-    const question: OpenQuestion = { cancellation: new Cancellation(), call, unlink: undefined };
+  private async put({ id, method, params }: RequestFrame, { call, owner, inFlight }: Asker): Promise<void> {
+    const question: OpenQuestion = { owner, cancellation: new Cancellation(), call, unlink: undefined };
     this.open.set(id, question);
     call?.deadline?.hold();
     question.unlink = call?.onEnd(() => this.abort(id, question));

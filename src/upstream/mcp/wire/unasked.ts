@@ -4,7 +4,7 @@ import { type NotificationFrame, type RequestFrame, resultText } from '../../../
 import { META, withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
 import { relatedTaskOf } from '../../../protocol/mcp/tasks.ts';
 import type { Pending } from './pending.ts';
-import { type Asker, attribute, Questions } from './questions.ts';
+import { type Asker, askerOf, attribute, Questions } from './questions.ts';
 import { RateLimit } from './rate-limit.ts';
 import type { WireEvents } from './wire.ts';
 
@@ -111,15 +111,17 @@ export class Unasked {
 
   private askerOf({ method, params }: RequestFrame, own: Pending | undefined): Asker {
     const { events, pending } = this.options;
-    const { call, inFlight } = attribute(pending());
+    const only = attribute(pending());
+    const { inFlight } = only;
     const task = relatedTaskOf(params);
     // a task's question may come on any stream, and is nobody's but the task's
     if (task !== undefined) {
       const waiting = this.findByTask(task);
-      return { call: waiting?.request.keptTask ? undefined : waiting, inFlight };
+      const owner = waiting?.request.principal ?? `\n${task}`; // which is the name of no principal
+      return { call: waiting?.request.keptTask ? undefined : waiting, owner, inFlight };
     }
-    if (own) return { call: callOf(own), inFlight };
-    return { call: events.isOwners?.(method) === true ? undefined : call, inFlight };
+    if (own) return askerOf(callOf(own), inFlight);
+    return events.isOwners?.(method) === true ? askerOf(undefined, inFlight) : only;
   }
 
   private findById(id: JsonValue | undefined): Pending | undefined {

@@ -36,6 +36,8 @@ export interface WireRequest {
   readonly exchange?: Exchange;
   /** The caller's session, which hears of what outlives the call. */
   readonly session?: ClientSession | undefined;
+  /** The principal on whose behalf it is sent; absent on the gateway's own requests. */
+  readonly principal?: string;
   /** The server's task whose end the request waits for: what the server tells of the task is told here. */
   readonly task?: string;
   /** Whether the task goes on without the request: then its questions are not the request's, but go wherever the task is kept. */

@@ -284,3 +284,17 @@ describe('A question of a task that nobody follows yet', () => {
     expect(report.noises.all).toMatchObject([expect.stringContaining('still open')]);
   });
 });
+
+test('what one principal leaves unanswered keeps nobody else from being asked', async () => {
+  const there = await peer('streamable-http');
+  const alice = await call(there, caller(), { name: 'alice', principal: 'alice' });
+  const bob = await call(there, caller(), { name: 'bob', principal: 'bob' });
+  for (let id = 1; id <= 100; id++) there.say(asking(id), alice.id);
+  await there.report.questions.first(() => there.report.questions.all.length === 100);
+  there.say(asking(101), alice.id);
+  there.say(asking(102), bob.id);
+  const refusal = await there.sent.first(answered(101));
+  await there.report.questions.first(() => there.report.questions.all.length === 101);
+
+  expect(refusal).toMatchObject({ error: { code: -33007, message: expect.stringContaining('100') as unknown } });
+});
