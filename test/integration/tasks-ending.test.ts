@@ -44,8 +44,14 @@ test('who waits for a task whose time ends is told that there is no such task', 
 });
 
 test('a task that is made while the gateway stops is cancelled at its server, and its caller is told', async () => {
+  const now = new Date().toISOString();
+  const made = { taskId: 'late', status: 'working', createdAt: now, lastUpdatedAt: now, ttl: null };
   let last: Visit | undefined;
   const endless = await startEndless((visit) => {
+    if (visit.rpc === 'tasks/get' && visit.params.taskId === made.taskId) {
+      answer(visit, made);
+      return true;
+    }
     if (visit.rpc !== 'tools/call' || endless.count('tools/call') === 0) return false;
     last = visit;
     return true;
@@ -57,8 +63,7 @@ test('a task that is made while the gateway stops is cancelled at its server, an
   await endless.visited((visit) => visit === last);
   const exit = gateway.stop();
   await endless.visited(({ rpc }) => rpc === 'tasks/cancel'); // that of the first one: the stop has begun
-  const now = new Date().toISOString();
-  answer(last!, { task: { taskId: 'late', status: 'working', createdAt: now, lastUpdatedAt: now, ttl: null } });
+  answer(last!, { task: made });
 
   expect(await late).toMatchObject({ error: ENDED });
   expect(await exit).toBe(143);

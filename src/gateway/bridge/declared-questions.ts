@@ -1,4 +1,4 @@
-// A modern server's questions that go to a modern caller as they are, in a result, a task, or news of one: only those that it said it can be asked (wire.md, Questions 6).
+// A modern server's questions on their way to a modern caller: only those that it declared to be asked (wire.md, Questions 6).
 import type { Call } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
