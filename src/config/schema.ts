@@ -273,7 +273,7 @@ const limits = z
       .min(1)
       .max(1_000_000)
       .default(10_000)
-      .describe('Most client sessions at a time. Nobody has more of them than are free for others.'),
+      .describe('Most client sessions at a time. No token has more of them than are free for others.'),
   })
   .prefault({})
   .describe('Bounds.');

@@ -22,7 +22,7 @@ let gateway: RunningGateway;
 beforeAll(async () => {
   gateway = await startGateway({
     config: {
-      limits: { sessions: 60 },
+      limits: { sessions: 30 },
       mcpServers: {
         echo: fixture('echo-stdio.ts'),
         sdk: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'legacy'),
@@ -170,7 +170,7 @@ describe('The end of a session', () => {
     await send(gateway.origin, staying.delete());
   });
 
-  test('makes room: where a caller has as many as are free, the one that it left unused for longest ends', async () => {
+  test('makes room: where there are no more, the one that was left unused for longest ends', async () => {
     const ids: string[] = [];
     const open = async () => ids.push(String((await post(initialize())).headers['mcp-session-id']));
     const named = (id: string) => ({ 'Mcp-Session-Id': id });

@@ -46,12 +46,13 @@ export class Sessions {
   }
 
   /**
-   * Opens a session of a principal; the id is the secret that names it. A principal may have no more than are free for others: the one
-   * of its own that was unused for longest makes way. Throws `too_many_sessions` before it makes one.
+   * Opens a session of a principal; the id is the secret that names it. A principal may have no more than are free for others, unless
+   * everybody is `local`; the one of its own that was unused for longest makes way. Throws `too_many_sessions` before it makes one.
    */
-  open<S extends HeldSession>({ id: principal }: Principal, make: () => S): { id: string; session: S } {
-    if (!this.hasRoom(principal)) this.sweep();
-    if (!this.hasRoom(principal)) this.makeRoom(principal);
+  open<S extends HeldSession>(owner: Principal, make: () => S): { id: string; session: S } {
+    const { id: principal } = owner;
+    if (!this.hasRoom(owner)) this.sweep();
+    if (!this.hasRoom(owner)) this.makeRoom(principal);
     const id = randomBytes(24).toString('base64url');
     const session = make();
     session.lastUsed = this.limits.now();
@@ -98,8 +99,9 @@ export class Sessions {
     return this.shares.get(principal) ?? 0;
   }
 
-  private hasRoom(principal: string): boolean {
-    return this.shareOf(principal) < this.most - this.sessions.size;
+  private hasRoom({ id, kind }: Principal): boolean {
+    const free = this.most - this.sessions.size;
+    return kind === 'local' ? free > 0 : this.shareOf(id) < free;
   }
 
   private makeRoom(principal: string): void {
@@ -110,7 +112,7 @@ export class Sessions {
     if (oldest === undefined)
       throw new GatewayError(
         'too_many_sessions',
-        `Of ${this.most} sessions (limits.sessions) ${this.sessions.size} are in use, ${this.shareOf(principal)} of them by this caller, who may have no more than are free.`,
+        `Of ${this.most} sessions (limits.sessions) ${this.sessions.size} are in use, ${this.shareOf(principal)} of them by this caller; others need what is free.`,
       );
     this.end(oldest);
   }

@@ -8,9 +8,9 @@ import { type HeldSession, Sessions } from '../../../src/downstream/mcp/sessions
 const MILLION = 1_000_000;
 /** Of so many ids the characters of one are counted. */
 const LOOKED_AT = 20;
-const ALICE: Caller = { principal: { ...LOCAL, id: 'alice' }, transport: 'streamable-http' };
+const ALICE: Caller = { principal: { ...LOCAL, kind: 'token', id: 'alice' }, transport: 'streamable-http' };
 
-const BOB: Caller = { ...ALICE, principal: { ...LOCAL, id: 'bob' } };
+const BOB: Caller = { ...ALICE, principal: { ...LOCAL, kind: 'token', id: 'bob' } };
 
 class Bare implements HeldSession {
   readonly caller: Caller;
@@ -84,10 +84,20 @@ test('nobody has more sessions than are free for others: its own oldest makes wa
   for (const session of alices) if (session !== second) session.busy = true;
   const last = open(ALICE);
   last.busy = true;
-  expect(() => open(ALICE)).toThrow('by this caller, who may have no more than are free');
+  expect(() => open(ALICE)).toThrow('by this caller; others need what is free');
   expect(ended(bobs)).toEqual([false, false, false]);
   sessions.close();
   expect(ended([...alices, ...bobs, last])).not.toContain(false);
+});
+
+test('where everybody is local, there are no others to leave sessions to', () => {
+  const sessions = new Sessions(4, LIMITS);
+  const open = () => sessions.open(LOCAL, () => new Bare({ ...ALICE, principal: LOCAL })).session;
+  const all = Array.from({ length: 4 }, open);
+  expect(all.map(({ lastUsed }) => lastUsed)).not.toContain(-1);
+  for (const session of all) session.busy = true;
+  expect(open).toThrow('limits.sessions');
+  sessions.close();
 });
 
 test('a single session can always be had, and what ends is counted out', () => {
