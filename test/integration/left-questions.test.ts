@@ -17,7 +17,9 @@ test('forms that one principal leaves unanswered do not keep another from the se
           { id: 'bob', token: '${env:BOB}' },
         ],
       },
-      mcpServers: { s: { ...fixture('private-stdio.ts'), isolation: 'session', instances: { max: 2 } } },
+      mcpServers: {
+        s: { ...fixture('private-stdio.ts'), isolation: 'session', instances: { max: 2 }, timeouts: { total: '2s' } },
+      },
     },
     env: { ALICE, BOB },
   });

@@ -55,7 +55,7 @@ export async function answerLegacy(
   const { session } = context;
   let controller: Cancellation;
   try {
-    controller = session.begin(frame.id);
+    controller = session.begin(frame);
   } catch (error) {
     return encodeError(frame.id, toGatewayError(error), 'legacy');
   }

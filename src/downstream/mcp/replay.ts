@@ -48,6 +48,12 @@ export class Replay {
     return stream;
   }
 
+  /** Whether a client reads one of the streams. */
+  get isRead(): boolean {
+    for (const { connected } of this.streams.values()) if (connected) return true;
+    return false;
+  }
+
   /**
    * Finds the place of a Last-Event-ID; undefined where nothing more will come of its stream. Throws `invalid_request` where it is none of
    * this session's.

@@ -8,7 +8,7 @@ import type { Gateway } from '../../gateway/gateway.ts';
 import type { ChangeListener } from '../../gateway/changes.ts';
 import type { CallerFacts } from '../../gateway/upstreams.ts';
 import { listChangedMethods } from '../../gateway/listening.ts';
-import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
+import { notificationText, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import type { LogLevel } from '../../protocol/mcp/meta.ts';
 import { randomHex } from '../../telemetry/trace.ts';
 import type { Caller } from './caller.ts';
@@ -63,6 +63,8 @@ export class Session implements HeldSession {
   private readonly limits: EndpointLimits;
   private readonly gateway: Gateway;
   private readonly requests = new OpenRequests();
+  /** Those of them that wait for the end of a task. */
+  private readonly taskWaits = new Set<RequestId>();
   private readonly streams = new Set<StandingStream>();
   private readonly followed = new Map<string, string>();
   private readonly rootsListeners = new Set<() => void>();
@@ -103,20 +105,26 @@ export class Session implements HeldSession {
     return { ...caller, session: link, exchange: link.standing };
   }
 
-  /** Requests that wait for the client show no life of it: one that is gone would leave them, and its session, behind. */
+  /**
+   * Whether a client is there, or something comes to an end without one. Requests that wait for the client, or for the end of a task, show
+   * no life of it: one that is gone would leave them, and its session, behind.
+   */
   get busy(): boolean {
-    return this.requests.size > this.questions.waitingCalls || [...this.streams].some((stream) => stream.connected);
+    return this.requests.size > this.questions.waitingCalls + this.taskWaits.size || this.replay.isRead;
   }
 
   /** Registers a request. Throws as `OpenRequests.begin` does. */
-  begin(id: RequestId): Cancellation {
+  begin({ id, method }: Pick<RequestFrame, 'id' | 'method'>): Cancellation {
     this.lastUsed = this.limits.now();
-    return this.requests.begin(id);
+    const cancellation = this.requests.begin(id);
+    if (method === 'tasks/result') this.taskWaits.add(id);
+    return cancellation;
   }
 
   finish(id: RequestId): void {
     this.lastUsed = this.limits.now();
     this.requests.finish(id);
+    this.taskWaits.delete(id);
   }
 
   cancel(id: unknown): void {

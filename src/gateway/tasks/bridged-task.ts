@@ -46,8 +46,8 @@ export class BridgedTask implements KeptTask {
   private readonly parked: ParkedCall;
   private readonly running: Promise<void>;
   private readonly listeners = new Set<() => void>();
-  /** Rejects when its server has lost it. */
-  private readonly loss = Promise.withResolvers<never>();
+  /** Gives up the wait for its end, as long as that is waited for. */
+  private giveUp: ((reason: GatewayError) => void) | undefined;
   private task: JsonObject;
   private wasCancelled = false;
   private forgotten: Forgotten | undefined;
@@ -176,14 +176,18 @@ export class BridgedTask implements KeptTask {
       leftMs: () => Infinity,
       signal: this.parked.signal,
     });
-    const { result, error } = await Promise.race([end, this.loss.promise]);
+    const settled = Promise.withResolvers<WireReply>();
+    this.giveUp = settled.reject;
+    end.then(settled.resolve, settled.reject);
+    // what leads to the reply is let go of with it: only what is kept of it counts
+    const { result, error } = await settled.promise.finally(() => (this.giveUp = undefined));
     return error ? { kind: 'error', error } : { kind: 'result', result: withoutProtocolMeta(result ?? {}) };
   }
 
   /** Its server began anew, or forgot the session that it belonged to: what is waited for does not come any more. */
   private lose(): void {
     const { server } = this.ref.target;
-    this.loss.reject(new GatewayError('upstream_closed', `The server "${server}" lost the task before its end.`));
+    this.giveUp?.(new GatewayError('upstream_closed', `The server "${server}" lost the task before its end.`));
     this.parked.signal.abort();
   }
 

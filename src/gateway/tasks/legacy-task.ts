@@ -80,6 +80,11 @@ export class LegacyTask implements KeptTask {
     return own;
   }
 
+  /** Its server gave what it ended with. */
+  noteResult({ isError }: JsonObject): void {
+    this.note({ ...this.task, status: isError === true ? 'failed' : 'completed' });
+  }
+
   /** The session that made it hears of it (2025-11-25 basic/utilities/tasks, Task Status Notification). */
   changed(task: JsonObject): void {
     if (this.over || !isSame(this.ref, task)) return;

@@ -98,6 +98,7 @@ async function passLegacy(call: Call, to: Destination, { task, parts }: Found): 
   if (reply.error) return { kind: 'error', error: reply.error, origin };
   const result = reply.result ?? {};
   if (call.method !== 'tasks/result') return { kind: 'result', result: kept.note(result), origin };
+  kept.noteResult(result);
   parts.seen.learn(call.principal.id, task.target.server, result);
   const known = bridgeResult(call, { era: 'legacy', traits: to.traits }, result);
   return { kind: 'result', result: withRelatedTask(withoutProtocolMeta(known), task.id), origin };

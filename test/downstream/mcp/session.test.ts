@@ -46,13 +46,13 @@ test('A stream keeps its session awake as long as somebody reads it', () => {
 
 test('A session whose only request waits for an answer of its client ages, until the client answers', async () => {
   const { session } = setup();
-  const { signal } = session.begin(1);
+  const { signal } = session.begin({ id: 1, method: 'tools/call' });
   expect(session.busy).toBe(true);
   const { questions, capabilities } = session;
   const exchange = new CallerExchange({ signal, send: () => true, capabilities, questions });
   const asked = exchange.ask({ method: 'roots/list', params: {}, signal: new Cancellation().signal });
   expect(session.busy).toBe(false);
-  session.begin(2);
+  session.begin({ id: 2, method: 'tools/call' });
   expect(session.busy).toBe(true);
   session.finish(2);
   expect(session.busy).toBe(false);
@@ -131,4 +131,17 @@ test('A session keeps of what its client declared only what is known here', () =
   const { options } = agree(gateway, { kind: 'request', id: 1, method: 'initialize', params }, caller);
 
   expect(new Session(options).capabilities).toEqual({ roots: {} });
+});
+
+test('A wait for the end of a task keeps a session awake only while somebody reads it', () => {
+  const { session } = setup();
+  session.begin({ id: 1, method: 'tasks/result' });
+  expect(session.busy).toBe(false);
+  const wire = new Wire();
+  session.openCallStream(new EventConnection(wire as unknown as ServerResponse, { headers: {}, limits: LIMITS }));
+  expect(session.busy).toBe(true);
+  wire.lose();
+  expect(session.busy).toBe(false);
+  session.begin({ id: 2, method: 'tools/call' });
+  expect(session.busy).toBe(true);
 });

@@ -62,3 +62,13 @@ test('a task does not hold a session that has ended, nor a session a task that i
   expect(endedSession.deref()).toBeUndefined();
   expect(kept.ended).toBe(false);
 });
+
+test.each([
+  [{ content: [] }, 'completed'],
+  [{ content: [], isError: true }, 'failed'],
+])('a task whose server gave %j is known as %s, though the server never said so', (result, status) => {
+  const task = makeTask(sessionOf(new Cancellation()).session);
+  task.noteResult(result);
+
+  expect([task.ended, task.described.status]).toEqual([true, status]);
+});

@@ -12,9 +12,9 @@ export interface Occupied {
 
 /**
  * The instance whose callers left it for longest, of the principal that has most instances; undefined where a call still runs, whose
- * instance becomes free, or where nobody has more than one.
+ * instance becomes free, where nobody has more than one, or where none was left before `leftBefore`, in monotonic ms.
  */
-export function givingWay<T extends Occupied>(live: Iterable<T>, wanting: Owner): T | undefined {
+export function givingWay<T extends Occupied>(live: Iterable<T>, wanting: Owner, leftBefore: number): T | undefined {
   const shares = new Map<string, T[]>();
   for (const instance of live) {
     if (instance.calls > 0 && instance.unattendedSince === undefined) return undefined;
@@ -27,8 +27,9 @@ export function givingWay<T extends Occupied>(live: Iterable<T>, wanting: Owner)
   const [most] = [shares.get(wanting.principal) ?? [], ...shares.values()].sort((a, b) => b.length - a.length);
   if (!most || most.length < 2) return undefined;
   let oldest: T | undefined;
+  let since = leftBefore;
   for (const instance of most)
-    if (instance.unattendedSince !== undefined && instance.unattendedSince < (oldest?.unattendedSince ?? Infinity))
-      oldest = instance;
+    if (instance.unattendedSince !== undefined && instance.unattendedSince < since)
+      [oldest, since] = [instance, instance.unattendedSince];
   return oldest;
 }

@@ -14,6 +14,9 @@ import { type Claim, InstanceQueue, type Place } from './instance-queue.ts';
 /** How long nobody may ask about tasks before their instance makes way for another owner's, in ms. */
 const ABANDONED_MS = 10 * 60_000;
 
+/** How long whoever is asked has for an answer, however many wait, in ms; half of what those wait where that is less. */
+const ANSWER_MS = 60_000;
+
 /** How often unused instances are looked for, at most. */
 const SWEEP_MS = 30_000;
 
@@ -285,7 +288,8 @@ export class OwnedInstances {
 
   /** Ends calls that nobody waits for, where those who wait would otherwise wait for them. */
   private displace({ owner }: Holding): void {
-    const instance = this.count === this.live.size ? givingWay(this.live, owner) : undefined;
+    const leftBefore = performance.now() - Math.min(ANSWER_MS, this.options.limits().total / 2);
+    const instance = this.count === this.live.size ? givingWay(this.live, owner, leftBefore) : undefined;
     if (!instance) return;
     this.options.gaveWay(instance);
     instance.giveWay(

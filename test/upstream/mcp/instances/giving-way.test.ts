@@ -12,33 +12,43 @@ const left = (principal: string, unattendedSince: number): Occupied => ({
 const running = (principal: string): Occupied => ({ owner: owner(principal), calls: 1, unattendedSince: undefined });
 const needed = (principal: string): Occupied => ({ owner: owner(principal), calls: 0, unattendedSince: undefined });
 
+/** When everybody has had time to answer. */
+const NOW = 100;
+
 const [alice, bob] = [owner('alice'), owner('bob')];
 
 test('it is the one that was left for longest, of whoever has most', () => {
   const [first, oldest, theirs] = [left('alice', 2), left('alice', 1), left('bob', 0)];
 
-  expect(givingWay([first, oldest, theirs], owner('carol'))).toBe(oldest);
-  expect(givingWay([first, oldest, theirs], bob)).toBe(oldest);
-  expect(givingWay([first, oldest, theirs], alice)).toBe(oldest);
+  expect(givingWay([first, oldest, theirs], owner('carol'), NOW)).toBe(oldest);
+  expect(givingWay([first, oldest, theirs], bob, NOW)).toBe(oldest);
+  expect(givingWay([first, oldest, theirs], alice, NOW)).toBe(oldest);
 });
 
 test('it is the own where nobody has more', () => {
   const own = [left('alice', 5), left('alice', 6)];
   const theirs = [left('bob', 1), left('bob', 2)];
 
-  expect(givingWay([...theirs, ...own], alice)).toBe(own[0]);
-  expect(givingWay([...own, ...theirs], bob)).toBe(theirs[0]);
+  expect(givingWay([...theirs, ...own], alice, NOW)).toBe(own[0]);
+  expect(givingWay([...own, ...theirs], bob, NOW)).toBe(theirs[0]);
 });
 
 test('everybody keeps one, and nothing is given up while a call runs that ends by itself', () => {
-  expect(givingWay([left('alice', 1), left('bob', 2)], owner('carol'))).toBeUndefined();
-  expect(givingWay([left('alice', 1), left('alice', 2), running('bob')], owner('carol'))).toBeUndefined();
-  expect(givingWay<Occupied>([], alice)).toBeUndefined();
+  expect(givingWay([left('alice', 1), left('bob', 2)], owner('carol'), NOW)).toBeUndefined();
+  expect(givingWay([left('alice', 1), left('alice', 2), running('bob')], owner('carol'), NOW)).toBeUndefined();
+  expect(givingWay<Occupied>([], alice, NOW)).toBeUndefined();
 });
 
 test('an instance that nothing runs on but that is needed is not given up, and counts', () => {
   const own = left('alice', 1);
 
-  expect(givingWay([needed('alice'), own], bob)).toBe(own);
-  expect(givingWay([needed('alice'), needed('alice')], bob)).toBeUndefined();
+  expect(givingWay([needed('alice'), own], bob, NOW)).toBe(own);
+  expect(givingWay([needed('alice'), needed('alice')], bob, NOW)).toBeUndefined();
+});
+
+test('whoever was asked a moment ago has time to answer', () => {
+  const [first, second] = [left('alice', 5), left('alice', 6)];
+
+  expect(givingWay([first, second], bob, 5)).toBeUndefined();
+  expect(givingWay([second, first], bob, 6)).toBe(first);
 });
