@@ -272,4 +272,4 @@ test('binary content is the same behind every pair of client and server', async 
     }
     await client.close();
   }
-});
+}, 90_000); // 25 pairs, 13 MiB each
