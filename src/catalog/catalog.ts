@@ -1,6 +1,6 @@
 // The merged, immutable offer of all servers: what is listed, and where each name leads.
 import { randomBytes } from 'node:crypto';
-import type { OfferKind, Target } from '../core/call.ts';
+import { OFFER_KINDS, type OfferKind, type Target } from '../core/call.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Offered } from '../core/reply.ts';
 import { type MirroredParam, readMirroredParams } from '../protocol/mcp/param-headers.ts';
@@ -17,8 +17,6 @@ export interface CatalogSource {
   readonly alias: string;
   readonly offer: ServerOffer;
 }
-
-const KINDS: readonly OfferKind[] = ['tool', 'prompt', 'resource', 'resourceTemplate'];
 
 const THINGS: Readonly<Record<OfferKind, string>> = {
   tool: 'tool',
@@ -177,7 +175,7 @@ function withAlias(definition: JsonObject, alias: string): JsonObject {
 }
 
 function byKind(list: (kind: OfferKind) => readonly Offered[]): Lists {
-  return Object.freeze(Object.fromEntries(KINDS.map((kind) => [kind, Object.freeze(list(kind))]))) as Lists;
+  return Object.freeze(Object.fromEntries(OFFER_KINDS.map((kind) => [kind, Object.freeze(list(kind))]))) as Lists;
 }
 
 function isPrivate({ offer }: CatalogSource): boolean {
@@ -185,12 +183,12 @@ function isPrivate({ offer }: CatalogSource): boolean {
 }
 
 function viewOf(lists: Lists, isPrivate: boolean): View {
-  const targets = Object.fromEntries(KINDS.map((kind) => [kind, new Map<string, Target>()])) as Record<
+  const targets = Object.fromEntries(OFFER_KINDS.map((kind) => [kind, new Map<string, Target>()])) as Record<
     OfferKind,
     Map<string, Target>
   >;
   const others = new Map<string, Target[]>();
-  for (const kind of KINDS) {
+  for (const kind of OFFER_KINDS) {
     for (const { server, exposed, original } of lists[kind]) {
       const target = Object.freeze({ kind, server, exposed, original });
       if (!targets[kind].has(exposed)) targets[kind].set(exposed, target);

@@ -9,7 +9,8 @@ export type Era = 'legacy' | 'modern';
 export type Transport = 'streamable-http' | 'sse' | 'stdio';
 
 /** The kinds of things a server offers. */
-export type OfferKind = 'tool' | 'prompt' | 'resource' | 'resourceTemplate';
+export const OFFER_KINDS = ['tool', 'prompt', 'resource', 'resourceTemplate'] as const;
+export type OfferKind = (typeof OFFER_KINDS)[number];
 
 /** Where a call goes: resolved by the catalog when the call is built. */
 export interface Target {

@@ -1,13 +1,11 @@
 // The gateway: owns every long-lived object, and hands each call to the pipeline of the snapshot in force.
 import { Cancellation } from '../core/cancellation.ts';
 import { eventOf } from '../audit/record.ts';
-import { buildCatalog, type Catalog, type View } from '../catalog/catalog.ts';
-import { NameBook } from '../catalog/names.ts';
-import type { ServerOffer } from '../catalog/offer.ts';
+import type { Catalog, View } from '../catalog/catalog.ts';
 import { SeenUris } from '../catalog/seen-uris.ts';
-import { CatalogStore, type StoredOffer } from '../catalog/store.ts';
+import { CatalogStore } from '../catalog/store.ts';
 import type { Config } from '../config/config.ts';
-import type { OfferKind, Peer } from '../core/call.ts';
+import { OFFER_KINDS, type OfferKind, type Peer } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Reply } from '../core/reply.ts';
@@ -26,12 +24,12 @@ import { Continuations } from './bridge/continuations.ts';
 import { ParkedCalls } from './bridge/parked-calls.ts';
 import { Tasks } from './tasks/tasks.ts';
 import { RequestStates } from './bridge/request-state.ts';
+import { Catalogs } from './catalogs.ts';
 import { buildCall, type CallRequest, type Known } from './call-request.ts';
 import { type ChangeListener, Changes } from './changes.ts';
 import { InFlight } from '../core/in-flight.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { declareAll, declareOne, type Declaration, isDeclared } from './offer.ts';
-import { OwnCatalogs } from './own-catalogs.ts';
 import { compileSnapshot, type Snapshot } from './snapshot.ts';
 import { closeStorage, openStorage, type Storage } from './storage.ts';
 import { Upstreams } from './upstreams.ts';
@@ -54,8 +52,6 @@ export interface Health {
   readonly reloadError?: string;
 }
 
-const KINDS: readonly OfferKind[] = ['tool', 'prompt', 'resource', 'resourceTemplate'];
-
 /** How long calls in flight may take to finish when the gateway stops. */
 const STOP_DRAIN_MS = 10_000;
 
@@ -69,8 +65,6 @@ export class Gateway {
   readonly logger: Logger;
   private readonly storage: Storage;
   private readonly upstreams: Upstreams;
-  private readonly names: NameBook;
-  private readonly store: CatalogStore;
   private readonly seen = new SeenUris();
   private readonly states: RequestStates;
   private readonly parked: ParkedCalls;
@@ -85,10 +79,7 @@ export class Gateway {
   private drained: Promise<void> | undefined;
   /** Where URIs and task ids lead, under the policy in force. */
   private readonly known: Known;
-  private catalog: Catalog;
-  /** Catalogs of callers to whom a server offers something else than to everybody. */
-  private readonly ownCatalogs = new OwnCatalogs();
-  private hasOwnOffers = false;
+  private readonly catalogs: Catalogs;
   private reloadError: string | undefined;
   snapshot: Snapshot;
 
@@ -110,7 +101,7 @@ export class Gateway {
     this.identity = options.identity;
     this.logger = options.logger;
     this.storage = storage;
-    this.store = new CatalogStore(storage.state);
+    const store = new CatalogStore(storage.state);
     this.states = new RequestStates(storage.keyring);
     this.continuations = new Continuations(this.states);
     this.parked = new ParkedCalls({
@@ -128,7 +119,6 @@ export class Gateway {
       tasks: this.tasks.ids,
       permits: (target) => this.snapshot.policy.decide(target).allowed,
     };
-    this.names = new NameBook(this.store);
     this.upstreams = new Upstreams(
       {
         client: options.identity,
@@ -137,18 +127,18 @@ export class Gateway {
         traits: new TraitStore(storage.state),
         maxMessageBytes: options.config.limits.upstreamMessage,
         env: options.env,
-        onOffer: (server, stored) => this.onOffer(server, stored),
-        onOwnOffer: (server, owner, kinds) => this.onOwnOffer(server, owner, kinds),
+        onOffer: (server, stored) => this.catalogs.onOffer(server, stored),
+        onOwnOffer: (server, owner, kinds) => this.catalogs.onOwnOffer(server, owner, kinds),
         mayHear: (server, uri) => this.known.permits({ kind: 'resource', server, exposed: uri, original: uri }),
         onTask: (server, instance, task) => this.tasks.records.changed(server, instance, task),
         askerOfTask: (task, signal) => this.tasks.records.asker(task, signal),
         onLost: (server, instance) => this.tasks.records.lost(server, instance),
         onEvent: (event, detail) => this.record(event, detail),
       },
-      this.store,
+      store,
     );
     this.upstreams.apply(options.config);
-    this.catalog = buildCatalog(this.upstreams.sources(), this.names);
+    this.catalogs = new Catalogs({ upstreams: this.upstreams, store, changes: this.changes });
     this.snapshot = this.compile(options.config);
   }
 
@@ -171,13 +161,13 @@ export class Gateway {
     const next = this.compile(config);
     await this.storage.audit.append(eventOf('config_reloaded', { before: before.config.hash, config: config.hash }));
     const { touched } = this.upstreams.apply(config);
-    this.rebuildCatalog();
+    this.catalogs.rebuild();
     this.snapshot = next;
     this.reloadError = undefined;
     this.upstreams.start();
     const repatterned = config.servers.filter((server) => this.patternsDiffer(before.config, server.name));
     for (const name of new Set([...touched, ...repatterned.map((server) => server.name)]))
-      this.changes.listsChanged(name, KINDS);
+      this.changes.listsChanged(name, OFFER_KINDS);
   }
 
   /** Remembers that an edit was refused, for `/readyz`. */
@@ -214,7 +204,7 @@ export class Gateway {
 
   /** What an endpoint shows. Throws `not_found` where there is no such server. */
   private view(scope: string | undefined, caller: CallerFacts): View {
-    const { all, server } = this.catalogFor(caller);
+    const { all, server } = this.catalogs.of(caller);
     const view = scope === undefined ? all : server(scope);
     if (!view) throw new GatewayError('not_found', `There is no server named "${scope ?? ''}" here.`);
     return view;
@@ -229,7 +219,7 @@ export class Gateway {
 
   /** The catalog in force: for header checks, and for the cursors of lists. */
   get offer(): Catalog {
-    return this.catalog;
+    return this.catalogs.all;
   }
 
   /** The server that a URI leads to, for this caller. */
@@ -257,10 +247,11 @@ export class Gateway {
   }
 
   servers(): ServerStatus[] {
-    const { policy } = this.snapshot;
+    const { catalogs, snapshot } = this;
+    const { policy } = snapshot;
     return this.upstreams.all().map((upstream) => {
       const { name } = upstream.config;
-      const lists = this.catalog.server(name)?.lists;
+      const lists = catalogs.all.server(name)?.lists;
       const count = (kind: OfferKind) => lists?.[kind].filter((entry) => policy.decide(entry).allowed).length ?? 0;
       const offered = {
         tools: count('tool'),
@@ -268,7 +259,7 @@ export class Gateway {
         resources: count('resource'),
         resourceTemplates: count('resourceTemplate'),
       };
-      return upstream.status({ warnings: this.catalog.warnings.get(name) ?? [], ...offered });
+      return upstream.status({ warnings: catalogs.all.warnings.get(name) ?? [], ...offered });
     });
   }
 
@@ -329,7 +320,7 @@ export class Gateway {
 
   private compile(config: Config): Snapshot {
     return compileSnapshot(config, {
-      catalog: (caller) => this.catalogFor(caller),
+      catalog: (caller) => this.catalogs.of(caller),
       upstream: (name) => this.upstreams.get(name),
       seen: this.seen,
       states: this.states,
@@ -338,7 +329,7 @@ export class Gateway {
       changes: this.changes,
       permitsNow: this.known.permits,
       upToDate: (scope) => this.upstreams.upToDate(scope),
-      listsVary: () => this.hasOwnOffers,
+      listsVary: () => this.catalogs.vary,
       stopping: this.stopping.signal,
       ending: this.ending.signal,
       logger: this.logger,
@@ -369,39 +360,6 @@ export class Gateway {
     };
     return shape(before) !== shape(this.snapshot.config);
   }
-
-  private rebuildCatalog(): void {
-    this.catalog = buildCatalog(this.upstreams.sources(), this.names);
-    this.ownCatalogs.clear();
-  }
-
-  private catalogFor(caller: CallerFacts): Catalog {
-    const own = this.hasOwnOffers ? this.upstreams.ownSources(caller) : undefined;
-    if (!own) return this.catalog;
-    return this.ownCatalogs.get(own.key, () => buildCatalog(own.sources(), this.names));
-  }
-
-  private onOwnOffer(server: string, owner: string, kinds: readonly OfferKind[]): void {
-    this.ownCatalogs.clear();
-    this.hasOwnOffers = this.upstreams.all().some((upstream) => upstream.hasOwnOffers);
-    this.changes.listsChanged(server, kinds, owner);
-  }
-
-  private onOffer(server: string, stored: StoredOffer): void {
-    const upstream = this.upstreams.get(server);
-    if (!upstream) return;
-    const before = this.catalog.server(server)?.lists;
-    this.store.saveOffer(server, upstream.config.digest, stored);
-    this.rebuildCatalog();
-    this.changes.listsChanged(
-      server,
-      KINDS.filter((kind) => !sameEntries(before?.[kind].map((entry) => entry.definition) ?? [], stored.offer, kind)),
-    );
-  }
-}
-
-function sameEntries(before: readonly JsonObject[], after: ServerOffer, kind: OfferKind): boolean {
-  return JSON.stringify(before) === JSON.stringify(after.entries[kind]);
 }
 
 /** Nothing to do: the same text, and references that resolve to the same values. */

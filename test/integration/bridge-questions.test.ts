@@ -4,7 +4,7 @@ import type { JsonObject } from '../../src/core/json.ts';
 import { FORM, PROMPT, RESOURCE, SAMPLING, startAsking, toldIn } from './harness/asking.ts';
 import { ASKING_TOOLS, cancelledCalls, gate, holds, labelOf } from './harness/asking-tools.ts';
 import { type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
-import { ALICE, BOB } from './harness/principals.ts';
+import { ALICE, BOB, AUTH } from './harness/principals.ts';
 import { errorOf, modern, open, resultOf, send, stream } from './harness/raw.ts';
 import type { ScriptedServer } from './harness/scripted.ts';
 
@@ -15,13 +15,6 @@ const STALE = { code: -32602 };
 const elicit = 'elicitation/create';
 let server: ScriptedServer;
 let gateway: RunningGateway;
-const AUTH = {
-  tokens: [
-    { id: 'alice', token: '${env:ALICE}' },
-    { id: 'bob', token: '${env:BOB}' },
-  ],
-};
-
 beforeAll(async () => {
   server = await startAsking(ASKING_TOOLS);
   gateway = await startGateway({

@@ -1,6 +1,6 @@
 // Questions that nobody comes back to answer: they cost their own caller, and not others who use the same server.
 import { expect, test } from 'vitest';
-import { BOB, ALICE } from './harness/principals.ts';
+import { ALICE, AUTH, BOB } from './harness/principals.ts';
 import { recordsOf } from './harness/tasks.ts';
 import { fixture } from './harness/gateway.ts';
 import { startTried } from './harness/kept.ts';
@@ -11,12 +11,7 @@ const ASKABLE = { 'io.modelcontextprotocol/clientCapabilities': { elicitation: {
 test('forms that one principal leaves unanswered do not keep another from the server: the oldest gives way, and says so', async () => {
   const gateway = await startTried({
     config: {
-      auth: {
-        tokens: [
-          { id: 'alice', token: '${env:ALICE}' },
-          { id: 'bob', token: '${env:BOB}' },
-        ],
-      },
+      auth: AUTH,
       mcpServers: {
         s: { ...fixture('private-stdio.ts'), isolation: 'session', instances: { max: 2 }, timeouts: { total: '2s' } },
       },

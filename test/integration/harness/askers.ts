@@ -3,7 +3,7 @@ import type { JsonObject } from '../../../src/core/json.ts';
 import { FORM, PROMPT, RESOURCE, startAsking } from './asking.ts';
 import { ASKING_TOOLS } from './asking-tools.ts';
 import { type RunningGateway, startGateway } from './gateway.ts';
-import { ALICE, BOB } from './principals.ts';
+import { ALICE, BOB, AUTH } from './principals.ts';
 import { errorOf, messageOf, modern, resultOf, send } from './raw.ts';
 import { modern as modernScript, said, type ScriptedServer, startScripted, tool } from './scripted.ts';
 
@@ -70,13 +70,9 @@ export async function startAskers(): Promise<Askers> {
       },
     ),
   );
-  const tokens = [
-    { id: 'alice', token: '${env:ALICE}' },
-    { id: 'bob', token: '${env:BOB}' },
-  ];
   const mcpServers = { t: { url: legacy.url }, s: { url: legacy.url }, m: { url: modernServer.url } };
   const gateway = await startGateway({
-    config: { auth: { tokens }, mcpServers },
+    config: { auth: AUTH, mcpServers },
     args: ['--log-level', 'warn'],
     env: { ALICE, BOB },
   });

@@ -6,6 +6,14 @@ import { startServer } from './servers.ts';
 export const ALICE = 'alice-token-0123456789-abcdefghij';
 export const BOB = 'bob-token-0123456789-abcdefghijkl';
 
+/** Their part of a configuration; the environment holds what it refers to. */
+export const AUTH = {
+  tokens: [
+    { id: 'alice', token: '${env:ALICE}' },
+    { id: 'bob', token: '${env:BOB}' },
+  ],
+};
+
 /** Starts a gateway for both, with a server on a pipe (`echo`), one behind a shared session (`web`) and a modern one. */
 export async function startShared(): Promise<{ gateway: RunningGateway; stop: () => Promise<void> }> {
   // on a starved machine a call may come just when an idle connection is closed, which is no matter of principals
@@ -13,12 +21,7 @@ export async function startShared(): Promise<{ gateway: RunningGateway; stop: ()
   const modern = await startServer('sdk-server.ts', '--era', 'modern', '--scheme', 'modern');
   const gateway = await startGateway({
     config: {
-      auth: {
-        tokens: [
-          { id: 'alice', token: '${env:ALICE}' },
-          { id: 'bob', token: '${env:BOB}' },
-        ],
-      },
+      auth: AUTH,
       mcpServers: { echo: fixture('echo-stdio.ts'), web: { url: web.url }, modern: { url: modern.url } },
     },
     args: ['--log-level', 'warn'],

@@ -1,7 +1,7 @@
 // A modern client that knows tasks, in bare requests, and the servers with tasks that it may meet.
 import { isObject, type JsonObject } from '../../../src/core/json.ts';
 import { fixture, type RunningGateway, startGateway, type Workspace } from './gateway.ts';
-import { ALICE, BOB } from './principals.ts';
+import { ALICE, BOB, AUTH } from './principals.ts';
 import { errorOf, type EventStream, modern, resultOf, type Sent, send, stream } from './raw.ts';
 import { startServer } from './servers.ts';
 import { until } from './status.ts';
@@ -88,13 +88,6 @@ export function textOf(result: unknown): string {
   const [block] = Array.isArray(content) ? content : [];
   return isObject(block) && typeof block.text === 'string' ? block.text : '';
 }
-
-const AUTH = {
-  tokens: [
-    { id: 'alice', token: '${env:ALICE}' },
-    { id: 'bob', token: '${env:BOB}' },
-  ],
-};
 
 /** Starts a gateway for both principals with these servers; in a space that outlives it where one is given. */
 export async function startTaskGateway(mcpServers: object, space?: Workspace): Promise<RunningGateway> {

@@ -1,9 +1,7 @@
 // What the instances of single owners offer, where they announced something else than everybody is offered.
 import { hash } from 'node:crypto';
 import type { ServerOffer } from '../../../catalog/offer.ts';
-import type { OfferKind } from '../../../core/call.ts';
-
-const KINDS: readonly OfferKind[] = ['tool', 'prompt', 'resource', 'resourceTemplate'];
+import { OFFER_KINDS, type OfferKind } from '../../../core/call.ts';
 
 /** What the different offers of one server come to, as JSON, in characters: the largest that is read fits in. */
 const MAX_LENGTH = 40 * 1024 * 1024;
@@ -100,5 +98,5 @@ export class OwnOffers {
 }
 
 function differing(one: ServerOffer, other: ServerOffer): OfferKind[] {
-  return KINDS.filter((kind) => JSON.stringify(one.entries[kind]) !== JSON.stringify(other.entries[kind]));
+  return OFFER_KINDS.filter((kind) => JSON.stringify(one.entries[kind]) !== JSON.stringify(other.entries[kind]));
 }
