@@ -4,19 +4,21 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
+import { against, againstBounds } from './against.ts';
 import { bridges, contest, lanes } from './lanes.ts';
 import { path } from './process.ts';
 import { type Bound, costBounds, rowsOf, startupBounds, table, verdicts } from './report.ts';
 import type { Plan } from './rounds.ts';
 import { measureStartup } from './startup.ts';
 
-const USAGE = `Usage: npm run bench -- [--quick] [--floor-only] [--json FILE] [--save NAME] [--bin FILE]
+const USAGE = `Usage: npm run bench -- [--quick] [--floor-only] [--json FILE] [--save NAME] [--bin FILE] [--against FILE]
 
   --quick       short rounds, about 20 s in all: for a look, not for a record
   --floor-only  only the floor and the SDK relay: needs no build
   --json FILE   write the figures to FILE
   --save NAME   write the figures to bench/results/NAME.json
   --bin FILE    the gateway to measure (default dist/cli/bin.js)
+  --against FILE  only compare it with this other build, in turn, in the same rounds
 
 Exit code 10: a bound was missed.
 `;
@@ -28,6 +30,7 @@ const { values: options } = parseArgs({
     json: { type: 'string' },
     save: { type: 'string' },
     bin: { type: 'string', default: path('dist/cli/bin.js') },
+    against: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -39,6 +42,9 @@ const CONTEST: Plan = options.quick
 const LANES: Plan = options.quick
   ? { connections: CONNECTIONS, rounds: 1, milliseconds: 300, warmup: 300 }
   : { connections: CONNECTIONS, rounds: 3, milliseconds: 1_500, warmup: 1_500 };
+const COMPARISON: Plan = options.quick
+  ? { connections: [16], rounds: 3, milliseconds: 300, warmup: 400 }
+  : { connections: [16], rounds: 15, milliseconds: 1_500, warmup: 3_000 };
 const STARTS = options.quick ? 3 : 9;
 
 const out = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -89,6 +95,18 @@ async function measure(bin: string | undefined): Promise<{ report: object; bound
   return { report: { contest: rows, lanes: otherRows, bridge: bridgeRows, startup }, bounds };
 }
 
+async function compare(bin: string, other: string): Promise<{ report: object; bounds: Bound[] }> {
+  const found = await against(bin, other, COMPARISON);
+  for (const { what, before, now, more } of found) {
+    const [old, added] = [before, more].map((figure) => figure?.median.toFixed(3));
+    out(`${what}: ${now.median.toFixed(3)} x${old === undefined ? '' : `, before ${old} x, more ${added ?? ''}`}`);
+  }
+  return {
+    report: { against: git('-C', dirname(other), 'rev-parse', '--verify', 'HEAD'), comparison: found },
+    bounds: againstBounds(found),
+  };
+}
+
 async function main(): Promise<number> {
   if (options.help) {
     process.stdout.write(USAGE);
@@ -98,7 +116,10 @@ async function main(): Promise<number> {
     process.stderr.write(`${options.bin} does not exist. Run \`npm run build\` first, or measure with --floor-only.\n`);
     return 2;
   }
-  const { report, bounds } = await measure(options['floor-only'] ? undefined : options.bin);
+  const { report, bounds } =
+    options.against === undefined
+      ? await measure(options['floor-only'] ? undefined : options.bin)
+      : await compare(options.bin, options.against);
   if (bounds.length > 0) out(`Bounds\n\n${verdicts(bounds)}`);
   const figures = { ...circumstances(), quick: options.quick, ...report, bounds };
   if (options.json !== undefined) write(options.json, figures);
