@@ -1,6 +1,6 @@
 // Rules of a server's entry that concern several of its keys, and the mistakes that people make there.
 import { existsSync } from 'node:fs';
-import type { JsonObject } from '../core/json.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
 import { unknownKeys } from './issues.ts';
 import type { Finding } from './positions.ts';
 import { didYouMean, type Path } from './problems.ts';
@@ -20,6 +20,13 @@ const CLIENT_KEYS: Readonly<Record<string, string>> = {
   gallery: '',
   version: '',
   $schema: '',
+  source: '',
+  settings: '',
+  dev: '',
+  faviconUrl: '',
+  connectionTimeout: 'use "timeouts": { "connect": ... }',
+  watchPaths: '',
+  disabled_tools: 'use "tools": { "deny": [...] }',
   disabledTools: 'use "tools": { "deny": [...] }',
   excludeTools: 'use "tools": { "deny": [...] }',
   includeTools: 'use "tools": { "allow": [...] }',
@@ -29,6 +36,13 @@ const CLIENT_KEYS: Readonly<Record<string, string>> = {
   oauth: 'use "headers" with references',
   auth: 'use "headers" with references',
 };
+
+/** The keys of which an entry has one. */
+const REACH = ['command', ...URL_KEYS];
+/** Transports that clients know and the gateway does not speak. */
+const WEB_SOCKET = /^(ws|wss|websocket)$/i;
+const NO_WEB_SOCKET =
+  'WebSocket is no transport of MCP and not spoken here; if the server also speaks HTTP, write its http:// or https:// URL and the type "http" or "sse"';
 
 /** Headers that the gateway sets on every request, whatever the entry says. */
 export const OWN_HEADERS: ReadonlySet<string> = new Set([
@@ -73,23 +87,44 @@ export function reachFindings(entry: JsonObject, path: Path): Finding[] {
       { path: [...path, second], atKey: true, message: `"${urls.join('" and "')}" mean the same and differ; keep one` },
     ];
   }
-  if (entry.command === undefined && urls.length === 0) {
-    const hint =
-      Object.keys(entry)
-        .map((key) => didYouMean(key, ['command', ...URL_KEYS]))
-        .find((text) => text !== '') ?? '';
-    return [{ path, message: `the server needs a "command" to start or a "url" to reach${hint}` }];
-  }
+  if (entry.command === undefined && urls.length === 0) return [unreachable(entry, path)];
   return [...typeFindings(entry, path), ...commandFindings(entry, path)];
 }
 
-/** Warns of keys that have no effect on this way to reach a server. */
+/** Where a key is nearly the one that is missing, that is the mistake. */
+function unreachable(entry: JsonObject, path: Path): Finding {
+  const slip = Object.keys(entry).find(
+    (key) => !Object.hasOwn(serverEntry.shape, key) && didYouMean(key, REACH) !== '',
+  );
+  if (slip === undefined) return { path, message: 'the server needs a "command" to start or a "url" to reach' };
+  return {
+    path: [...path, slip],
+    atKey: true,
+    message: `unknown key${didYouMean(slip, REACH)} The server needs a "command" or a "url"`,
+  };
+}
+
+/** Warns of keys that have no effect on this way to reach a server, if there is one. */
 export function idleKeyWarnings(entry: JsonObject, path: Path): Finding[] {
+  if (!REACH.some((key) => entry[key] !== undefined)) return [];
   const idle = entry.command === undefined ? ['args', 'env', 'cwd'] : ['headers', 'tls'];
   const reason = entry.command === undefined ? 'the server is reached over HTTP' : 'the server is a process';
   return idle
     .filter((key) => entry[key] !== undefined)
     .map((key) => ({ path: [...path, key], atKey: true, severity: 'warning', message: `has no effect: ${reason}` }));
+}
+
+/** Warns of variables in the way of a shell or of Gemini CLI; what stands there is not told, as it may be a secret that looks so. */
+export function literalWarnings(entry: JsonObject, path: Path): Finding[] {
+  return ['env', 'headers'].flatMap((key) => {
+    const values = entry[key];
+    return Object.entries(isObject(values) ? values : {})
+      .filter(([, value]) => typeof value === 'string' && /^(\$[A-Z_][A-Z0-9_]*|%[A-Z_][A-Z0-9_]*%)$/.test(value))
+      .map(([name]): Finding => {
+        const message = 'is passed on as it stands; if it is to be the value of a variable, write ${env:NAME}';
+        return { path: [...path, key, name], severity: 'warning', message };
+      });
+  });
 }
 
 /** Checks names and values that are put into a process or a request as they are; messages tell no values. */
@@ -136,6 +171,8 @@ function clientKey(advice: string): string {
 
 function typeFindings(entry: JsonObject, path: Path): Finding[] {
   const given = (['type', 'transport'] as const).filter((key) => entry[key] !== undefined);
+  const socket = given.find((key) => WEB_SOCKET.test(String(entry[key])));
+  if (socket !== undefined) return [{ path: [...path, socket], message: NO_WEB_SOCKET }];
   const kinds = given.map((key) => transportOf(entry[key]));
   const [first, second] = kinds;
   const key = given[0];
@@ -160,7 +197,6 @@ function transportOf(type: unknown): string | undefined {
 function commandFindings(entry: JsonObject, path: Path): Finding[] {
   const { command } = entry;
   if (typeof command !== 'string' || !/\s/.test(command) || hasReference(command)) return [];
-  if (command.trim() !== command) return [{ path: [...path, 'command'], message: 'has white space around it' }];
   const [program = '', ...args] = command.split(/\s+/);
   const looksLikePath = /[/\\]/.test(program);
   if (looksLikePath && (existsSync(command) || !existsSync(program))) return [];

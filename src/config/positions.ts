@@ -1,8 +1,10 @@
 // A file of JSON with comments as a value that knows where each of its parts stands.
 import { createScanner, findNodeAtLocation, type Node, type ParseError, parseTree } from 'jsonc-parser';
 import type { JsonObject, JsonValue } from '../core/json.ts';
-import { excerptAt, secretSpans, type Span, TOKEN, unparsedSpans } from './excerpts.ts';
+import { excerptAt, secretSpans } from './excerpts.ts';
 import { formatPath, type Path, type Problem } from './problems.ts';
+import { type Span, TOKEN } from './tokens.ts';
+import { unparsedSpans } from './unparsed.ts';
 
 /** A finding about a value, before it has a place in a file. */
 export interface Finding {
