@@ -8,6 +8,7 @@ const EXAMPLE = '\'{"key": "value"}\'';
 
 /** Reads the value. Throws UsageError. */
 export function readToolArguments(json: string): JsonObject {
+  if (json.trim() === '') throw new UsageError(`--args is empty; write a JSON object, like ${EXAMPLE}.`);
   let value: unknown;
   try {
     value = JSON.parse(json);
@@ -28,5 +29,5 @@ function whereFrom(json: string): string {
   const shown = printable(text.slice(from, from + 100)).replaceAll('\t', ' ');
   const place = json.includes('\n') ? `line ${line}, column ${column}` : `column ${column}`;
   const caret = `${' '.repeat(column - 1 - from)}^`;
-  return ` at ${place}: ${message}. Write it like ${EXAMPLE}.\n  ${shown}\n  ${caret}`;
+  return ` at ${place}: ${message}\n  ${shown}\n  ${caret}\nWrite a JSON object, like ${EXAMPLE}.`;
 }

@@ -1,7 +1,7 @@
 // Rules of a server's entry that concern several of its keys, and the mistakes that people make there.
 import { existsSync } from 'node:fs';
 import { isObject, type JsonObject } from '../core/json.ts';
-import { unknownKeys } from './issues.ts';
+import { ignoredKeys, unknownKeys } from './issues.ts';
 import type { Finding } from './positions.ts';
 import { didYouMean, type Path } from './problems.ts';
 import { hasReference } from './references.ts';
@@ -23,6 +23,8 @@ const CLIENT_KEYS: Readonly<Record<string, string>> = {
   source: '',
   settings: '',
   dev: '',
+  sandboxEnabled: '',
+  sandbox: '',
   faviconUrl: '',
   connectionTimeout: 'use "timeouts": { "connect": ... }',
   watchPaths: '',
@@ -39,8 +41,6 @@ const CLIENT_KEYS: Readonly<Record<string, string>> = {
 
 /** The keys of which an entry has one. */
 const REACH = ['command', ...URL_KEYS];
-/** Transports that clients know and the gateway does not speak. */
-const WEB_SOCKET = /^(ws|wss|websocket)$/i;
 const NO_WEB_SOCKET =
   'WebSocket is no transport of MCP and not spoken here; if the server also speaks HTTP, write its http:// or https:// URL and the type "http" or "sse"';
 
@@ -62,15 +62,29 @@ export const OWN_HEADERS: ReadonlySet<string> = new Set([
 
 /** Warns of keys that are not known: a client's own, or a slip. */
 export function unknownKeyWarnings(entry: JsonObject, path: Path): Finding[] {
-  return unknownKeys({ schema: serverEntry, value: entry, path }).map(({ path: here, key, known }) => {
-    const advice = Object.hasOwn(CLIENT_KEYS, key) ? CLIENT_KEYS[key] : undefined;
-    const message = advice === undefined ? `unknown key, ignored${didYouMean(key, known)}` : clientKey(advice);
-    return { path: here, message, severity: 'warning', atKey: true };
-  });
+  const unknown = unknownKeys({ schema: serverEntry, value: entry, path });
+  const adviceOf = (key: string) => (Object.hasOwn(CLIENT_KEYS, key) ? CLIENT_KEYS[key] : undefined);
+  const clients = unknown.filter(({ key }) => adviceOf(key) === '');
+  const others = unknown.filter(({ key }) => adviceOf(key) !== '');
+  return [
+    ...ignoredKeys(path, { keys: clients.map(({ key }) => key), reason: 'settings of a client' }),
+    ...others.map(({ path: here, key, known }): Finding => {
+      const advice = adviceOf(key);
+      const message = advice === undefined ? `unknown key, ignored${didYouMean(key, known)}` : `ignored: ${advice}`;
+      return { path: here, message, severity: 'warning', atKey: true };
+    }),
+  ];
+}
+
+/** The key that asks for a WebSocket, if one does. */
+export function webSocketKey(entry: JsonObject): string | undefined {
+  return ['type', 'transport'].find((key) => /^(ws|wss|websocket)$/i.test(String(entry[key])));
 }
 
 /** Checks how a server is reached: exactly one of a command and a URL, and a type that fits it. */
 export function reachFindings(entry: JsonObject, path: Path): Finding[] {
+  const socket = webSocketKey(entry);
+  if (socket !== undefined) return [{ path: [...path, socket], message: NO_WEB_SOCKET }];
   const urls = URL_KEYS.filter((key) => entry[key] !== undefined);
   const second = urls[1];
   if (entry.command !== undefined && urls[0] !== undefined) {
@@ -165,14 +179,8 @@ export function ownHeaderWarnings(names: readonly string[], path: Path): Finding
     }));
 }
 
-function clientKey(advice: string): string {
-  return advice === '' ? 'ignored: a setting for clients' : `ignored: ${advice}`;
-}
-
 function typeFindings(entry: JsonObject, path: Path): Finding[] {
   const given = (['type', 'transport'] as const).filter((key) => entry[key] !== undefined);
-  const socket = given.find((key) => WEB_SOCKET.test(String(entry[key])));
-  if (socket !== undefined) return [{ path: [...path, socket], message: NO_WEB_SOCKET }];
   const kinds = given.map((key) => transportOf(entry[key]));
   const [first, second] = kinds;
   const key = given[0];

@@ -8,6 +8,7 @@ import {
   reachFindings,
   unknownKeyWarnings,
   valueFindings,
+  webSocketKey,
 } from './entry-checks.ts';
 import type { Translated } from './formats.ts';
 import { homeOf } from './home.ts';
@@ -63,7 +64,8 @@ export function readEntry(request: EntryRequest): EntryOutcome {
     findings.faults.push({ path, message: fault });
     return outcome({ request, place, findings, entry: undefined, resolved: [] });
   }
-  const expansion = resolveReferences(request, raw);
+  const known = Object.fromEntries(Object.entries(raw).filter(([key]) => Object.hasOwn(serverEntry.shape, key)));
+  const expansion = resolveReferences(request, known);
   const entry = check(expansion, { request, raw, findings });
   return outcome({ request, place, findings, entry, resolved: expansion.resolved });
 }
@@ -119,6 +121,7 @@ function shapeFindings(
   const { path } = request;
   const resolved = !isDisabled(raw) && expansion.unset.length + expansion.malformed.length === 0;
   const told = new Set(findings.faults.map((finding) => pathKey(finding.path)));
+  if (webSocketKey(raw) !== undefined) URL_KEYS.forEach((key) => told.add(pathKey([...path, key])));
   const found = parsed.success
     ? [...valueFindings(parsed.data, path), ...homeFindings(parsed.data, path)]
     : findingsOf(parsed.error.issues, { schema: serverEntry, value: raw, path });

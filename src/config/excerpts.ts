@@ -4,7 +4,7 @@ import { nearest } from './problems.ts';
 import { scan, type Span, TOKEN } from './tokens.ts';
 
 const WIDTH = 100;
-const SECRET_OBJECTS = ['env', 'headers', 'oauth'];
+const SECRET_OBJECTS = ['env', 'environment', 'headers', 'oauth'];
 const SECRET_KEYS =
   /(secret|token|passw(or)?d|passphrase|api[-_]?key|[-_]key|credentials?|authorization|private[-_]?key|cookie)$/i;
 /** Arguments that carry a secret: `--api-key=…`, or the one after `--token`. */
@@ -79,7 +79,7 @@ function maskSpans(shown: string, from: number, hidden: readonly Span[]): string
 
 /** Stars of the same length; quotes and the names of references stay, as they are what messages speak of. */
 function maskText(text: string): string {
-  const kept = /\$\{(?:env:|file:)?[^}:]*\}|\$\{(?:env:)?\w+:-|["'\r\t]/g;
+  const kept = /\$?\{(?:env|file|input):[^}:]*\}|\$\{[^}:]*\}|\$\{(?:env:)?\w+:-|\b(?:Bearer|Basic) |["'\r\t]/g;
   let result = '';
   let position = 0;
   for (const match of text.matchAll(kept)) {

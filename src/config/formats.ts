@@ -83,6 +83,32 @@ export function isServer(value: JsonValue | undefined): boolean {
   );
 }
 
+/** Lists of tools that clients keep beside an entry, and which of our patterns they are. */
+const TOOL_LISTS: Readonly<Record<string, 'allow' | 'deny'>> = {
+  includeTools: 'allow',
+  enabledTools: 'allow',
+  enabled_tools: 'allow',
+  excludeTools: 'deny',
+  disabledTools: 'deny',
+  disabled_tools: 'deny',
+};
+
+/** What a client does not offer of a server is not offered here either; an entry with patterns of ours has decided that itself. */
+export function withToolLists({ entry, placeOf, ...rest }: Translated): Translated {
+  const lists = Object.keys(TOOL_LISTS).filter((key) => Array.isArray(entry[key]));
+  if (entry.tools !== undefined || lists.length === 0) return { entry, placeOf, ...rest };
+  const tools: Record<string, JsonValue[]> = {};
+  const places: Record<string, Path> = {};
+  for (const key of lists.filter((name) => (entry[name] as JsonValue[]).length > 0)) {
+    const kind = TOOL_LISTS[key] ?? 'deny';
+    tools[kind] = [...(tools[kind] ?? []), ...(entry[key] as JsonValue[])];
+    places[kind] = [key];
+  }
+  const others = Object.entries(entry).filter(([key]) => !lists.includes(key));
+  const toWritten = (within: Path) => (within[0] === 'tools' ? moved(within.slice(1), places) : within);
+  return { entry: { ...Object.fromEntries(others), tools }, placeOf: (within) => placeOf(toWritten(within)), ...rest };
+}
+
 /** opencode: `command` is a list, `environment` is `env`, references are `{env:NAME}`, and `timeout` is that of the start. */
 function fromOpencode(written: JsonObject): Translated {
   const { command, environment, timeout, ...rest } = written;

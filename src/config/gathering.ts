@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path';
 import { isObject } from '../core/json.ts';
 import type { ServerConfig } from './config.ts';
 import { readEntry } from './entry.ts';
+import { withToolLists } from './formats.ts';
 import type { Holding, WrittenEntry } from './holdings.ts';
 import { type Document, type Finding, problemAt } from './positions.ts';
 import { isWithin, type Problem } from './problems.ts';
@@ -68,7 +69,7 @@ function addEntry({ name, path, value, translate }: WrittenEntry, document: Docu
   }
   const { directory: mainDirectory, env } = gathering;
   const directory = dirname(document.file);
-  const written = isObject(value) ? translate(value) : undefined;
+  const written = isObject(value) ? withToolLists(translate(value)) : undefined;
   const outcome = readEntry({ document, path, name, directory, mainDirectory, env, written });
   gathering.servers.set(name, outcome.server);
   gathering.problems.push(...outcome.problems);

@@ -11,6 +11,7 @@ import {
   isServer,
   OWN_KEY,
 } from './formats.ts';
+import { ignoredKeys, namedKeys } from './issues.ts';
 import type { Finding } from './positions.ts';
 import { didYouMean, nearest, type Path } from './problems.ts';
 import { serverEntry, settingsSchema } from './schema.ts';
@@ -32,8 +33,6 @@ export interface Holding {
   readonly foreign: ReadonlySet<string>;
 }
 
-/** As many ignored keys as one warning names. */
-const MAX_NAMED = 12;
 const SETTINGS = Object.keys(settingsSchema.shape);
 const ENTRY_KEYS = Object.keys(serverEntry.shape);
 
@@ -112,7 +111,7 @@ function notServers(path: Path): Finding {
 /** What a client keeps beside its servers, one level down. */
 function besides(value: JsonValue | undefined, [top, inner]: readonly string[]): Finding[] {
   const others = Object.keys(isObject(value) ? value : {}).filter((key) => key !== inner);
-  return ignoredAt([top ?? ''], others, 'settings of a client');
+  return ignoredKeys([top ?? ''], { keys: others, reason: 'settings of a client' });
 }
 
 type Way = Pick<WrittenEntry, 'path' | 'translate'>;
@@ -151,16 +150,7 @@ function clientKeysOf(value: JsonObject, held: Held): (key: string) => boolean {
 /** One warning for all of them, and one for servers that are lost with them. */
 function ignored(keys: readonly string[], reason: string, value: JsonObject): Finding[] {
   const lost = keys.includes('projects') ? projectServers(value.projects) : [];
-  return [...ignoredAt([], keys, reason), ...lost];
-}
-
-function ignoredAt(path: Path, keys: readonly string[], reason: string): Finding[] {
-  const [first] = keys;
-  if (first === undefined) return [];
-  const more = keys.length > MAX_NAMED ? ` and ${keys.length - MAX_NAMED} more` : '';
-  const named = keys.slice(0, MAX_NAMED).map((key) => JSON.stringify(key.slice(0, 64)));
-  const message = `ignored: ${named.join(', ')}${more} (${reason})`;
-  return [{ path: [...path, first], atKey: true, severity: 'warning', message }];
+  return [...ignoredKeys([], { keys, reason }), ...lost];
 }
 
 /** Claude Code keeps servers of single projects; behind the gateway every client would have them, so they are only named. */
@@ -170,8 +160,7 @@ function projectServers(projects: JsonValue | undefined): Finding[] {
     const map = below(settings, OWN_KEY);
     const servers = isObject(map) ? Object.keys(map) : [];
     if (servers.length === 0) return [];
-    const named = servers.slice(0, MAX_NAMED).map((name) => JSON.stringify(name.slice(0, 64)));
-    const message = `not read: ${named.join(', ')}, as servers of one project; move those that every client should have to "${OWN_KEY}"`;
+    const message = `not read: ${namedKeys(servers)}, as servers of one project; move those that every client should have to "${OWN_KEY}"`;
     return [{ path: ['projects', project, OWN_KEY], atKey: true, severity: 'warning' as const, message }];
   });
 }

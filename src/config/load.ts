@@ -19,11 +19,14 @@ export type LoadResult =
 /** Of a longer name little but a hash would be left for the tool (catalog/names.ts). */
 const LONGEST_PREFIX = 45;
 
+const NOT_JSON = 'is not read: a configuration is JSON, with comments if you like; TOML and YAML are not read';
+
 /** Loads the main file and servers.d. Never throws; invalid settings are no result at all, an unusable server is only that. */
 export function loadConfig(file: string, env: NodeJS.ProcessEnv): LoadResult {
   const path = resolve(file);
   const read = readRegularFile(path, { follow: true });
   if ('fault' in read) return { ok: false, problems: [fileProblem(path, read.fault)] };
+  if (/\.(toml|ya?ml)$/i.test(path)) return { ok: false, problems: [fileProblem(path, NOT_JSON)] };
   const document = parseDocument(path, read.text);
   const directory = dirname(path);
   const holding = readMain(document.value);

@@ -188,7 +188,8 @@ function describe(text: string, { error, offset }: ParseError): string {
   const message = SYNTAX[error as number] ?? 'this is not JSON';
   const character = text.charAt(offset);
   if (/[\u2018\u2019\u201c\u201d]/.test(character)) return 'typographic quotes are not JSON; write "';
-  return character === "'" ? 'single quotes are not JSON; write "' : message;
+  if (character === "'") return 'single quotes are not JSON; write "';
+  return /^[\w-]{1,64}\s*:/.test(text.slice(offset, offset + 80)) ? (SYNTAX[3] ?? message) : message;
 }
 
 /** Builds the value, the first of two equal keys winning. `__proto__` is left out: it would act on the object itself. */

@@ -37,7 +37,7 @@ test('every syntax error has a place and plain words', () => {
     expect.arrayContaining([
       '3:3 a comma is expected here',
       '3:8 typographic quotes are not JSON; write "',
-      '4:3 this is not JSON',
+      '4:3 a key in double quotes is expected here',
     ]),
   );
 });
