@@ -78,7 +78,10 @@ export function unknownKeyWarnings(entry: JsonObject, path: Path): Finding[] {
 
 /** The key that asks for a WebSocket, if one does. */
 export function webSocketKey(entry: JsonObject): string | undefined {
-  return ['type', 'transport'].find((key) => /^(ws|wss|websocket)$/i.test(String(entry[key])));
+  return ['type', 'transport'].find((key) => {
+    const value = entry[key];
+    return typeof value === 'string' && /^(ws|wss|websocket)$/i.test(value);
+  });
 }
 
 /** Checks how a server is reached: exactly one of a command and a URL, and a type that fits it. */

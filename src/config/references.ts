@@ -100,29 +100,34 @@ function expandString(text: string, path: Path, context: { source: ReferenceSour
 function resolveReference(body: string, path: Path, source: ReferenceSource): Outcome {
   if (body.startsWith('file:')) return readReferenced(body.slice('file:'.length), source);
   const [, kind, name = '', , fallback] = /^(?:([A-Za-z]+):(?!-))?(.*?)(:-(.*))?$/s.exec(body) ?? [];
-  if (kind === 'input') {
-    const variable = name.replace(/\W/g, '_').toUpperCase();
-    return {
-      malformed: `\${${body}} is asked for by VS Code, and nobody can be asked here; write \${env:${variable}} and set that variable, or \${file:path}`,
-    };
-  }
-  if (body.startsWith('{'))
-    return { malformed: 'secrets of Continue are not read here; write ${env:NAME} or ${file:path}' };
-  if (kind !== undefined && kind !== 'env') {
-    return { malformed: `references of the kind "${kind}:" are not read here; use \${env:NAME} or \${file:path}` };
-  }
-  if (!NAME.test(name))
-    return { malformed: 'the reference names no environment variable; a literal ${ is written $${' };
+  const malformed = misread(body, kind, name);
+  if (malformed !== undefined) return { malformed };
   if (fallback?.includes('${') === true) return { malformed: 'a default cannot contain a reference' };
   const value = Object.hasOwn(source.env, name) ? source.env[name] : undefined;
   if (fallback !== undefined && (value === undefined || value === '')) return { value: fallback, secret: false };
-  if (value !== undefined) return { value, secret: true };
-  if (name === 'userHome') return { unset: '${userHome} is a variable of an editor; write ${HOME}' };
-  if (EDITORS_OWN.has(name))
-    return { unset: `\${${name}} is a variable of an editor, which is not known here; write the path` };
+  return value === undefined ? { unset: unset(name, path) } : { value, secret: true };
+}
+
+/** Why a reference cannot be read, whatever is set. */
+function misread(body: string, kind: string | undefined, name: string): string | undefined {
+  if (kind === 'input') {
+    const variable = name.replace(/\W/g, '_').toUpperCase();
+    return `\${${body}} is asked for by VS Code, and nobody can be asked here; write \${env:${variable}} and set that variable, or \${file:path}`;
+  }
+  if (body.startsWith('{')) return 'secrets of Continue are not read here; write ${env:NAME} or ${file:path}';
+  if (kind !== undefined && kind !== 'env')
+    return `references of the kind "${kind}:" are not read here; use \${env:NAME} or \${file:path}`;
+  if (!NAME.test(name)) return 'the reference names no environment variable; a literal ${ is written $${';
+  return undefined;
+}
+
+/** A default is no advice for a secret: it would stand in the file. */
+function unset(name: string, path: Path): string {
+  if (name === 'userHome') return '${userHome} is a variable of an editor; write ${HOME}';
+  if (EDITORS_OWN.has(name)) return `\${${name}} is a variable of an editor, which is not known here; write the path`;
   const secret = [name, ...path].some((part) => typeof part === 'string' && isSecretName(part));
   const advice = secret ? 'set it' : `set it, or give a default: \${env:${name}:-default}`;
-  return { unset: `the environment variable ${name} is not set; ${advice}` };
+  return `the environment variable ${name} is not set; ${advice}`;
 }
 
 function readReferenced(name: string, { directory, env }: ReferenceSource): Outcome {

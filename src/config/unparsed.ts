@@ -24,21 +24,23 @@ export function unparsedSpans(text: string): Span[] {
   const levels: Level[] = [];
   let key = '';
   return tokens.flatMap((token, index): Span[] => {
-    const isTorn = torn.has(lines[index] ?? 0);
     if (token.kind === TOKEN.lineBreak) return [];
     if (token.kind <= TOKEN.colon) {
       key = afterPunctuation(token.kind, key, levels);
       return [];
     }
+    const isTorn = torn.has(lines[index] ?? 0);
     if (isKey(tokens, index, isTorn)) {
       key = contentOf(text, token);
       return [];
     }
     const level = levels.at(-1);
-    const valued = level?.list === true || tokens[index - 1]?.kind === TOKEN.colon;
-    const secret = isSecretName(key) || level?.secret === true;
-    if (!valued || secret || !SHOWN.has(key) || isTorn || !isValue(token)) return [token];
-    if (isSecretArgument(contentOf(text, token), argumentBefore(tokens, index, text))) return [token];
+    const listed = level?.list === true;
+    const valued = listed || tokens[index - 1]?.kind === TOKEN.colon;
+    const harmless = SHOWN.has(key) && level?.secret !== true;
+    if (!valued || !harmless || isTorn || !isValue(token)) return [token];
+    const content = contentOf(text, token);
+    if (listed && isSecretArgument(content, argumentBefore(tokens, index, text))) return [token];
     return urlSpans(text.slice(token.start, token.end), token.start);
   });
 }

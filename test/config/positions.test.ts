@@ -156,6 +156,34 @@ test.each([
   for (const { excerpt = '' } of problems) expect(excerpt).not.toContain(SECRET);
 });
 
+test.each([
+  ['{ "command": "npx" "args": [] }', '{ "command": "npx" "args": [] }'],
+  ['{ "args": ["-y", "pkg"] "url": "https://h/mcp" }', '{ "args": ["-y", "pkg"] "url": "https://h/mcp" }'],
+  [
+    '{ "type": "http", "disabled": true, "timeout": 60 "x" }',
+    '{ "type": "http", "disabled": true, "timeout": 60 "*" }',
+  ],
+  ['{ "args": ["--api-key", "abc"] "x": 1 }', '{ "args": ["--api-key", "***"] "x": * }'],
+  ['{ "url": "https://u:p@h/?k=v" "x": 1 }', '{ "url": "https://***@h/?k=*" "x": * }'],
+  ['{ "env": { "command": "abc" } "x": 1 }', '{ "env": { "command": "***" } "x": * }'],
+  ['{ "headers": { "A": "Bearer ${env:T}" } "x": 1 }', '{ "headers": { "A": "Bearer ${env:T}" } "x": * }'],
+  [
+    '{ "mcpServers": { "a": { "command": "npx" "env": { "K": "abc" } } } }',
+    '{ "mcpServers": { "a": { "command": "npx" "env": { "K": "***" } } } }',
+  ],
+  ['{ "token": "abc" "command": "npx" }', '{ "token": "***" "command": "npx" }'],
+])('of %j, which does not parse, what is plainly no secret is shown', (text, shown) => {
+  const [problem] = parseDocument('/f.json', text).problems;
+
+  expect(problem?.excerpt?.split('\n')[0]).toBe(shown);
+});
+
+test('a line whose quotes do not match shows no value, as any of them may be another', () => {
+  const [problem] = parseDocument('/f.json', '{ "command": "npx, "args": ["abc"] }').problems;
+
+  expect(problem?.excerpt).not.toMatch(/npx|abc/);
+});
+
 test('the name of a reference is shown', () => {
   const document = parseDocument('/f.json', '{ "headers": { "A": "Bearer ${env:TOKEN}" } }');
 
