@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ServerConfig } from '../../src/config/config.ts';
+import { FORMATS } from '../../src/config/formats.ts';
 import { formatProblem } from '../../src/config/problems.ts';
 import { problemsOf, told, valid, workspace } from './workspace.ts';
 
@@ -51,6 +52,12 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   'windsurf.json': ['wind: https://wind.example.com/mcp'],
   'zed.json': ['new: npx -y z', 'old: node srv.js', 'extension: out', 'remote: https://zed.example.com/mcp'],
 };
+
+test('every place where servers are looked for is documented', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/client-files.md'), 'utf8');
+
+  for (const { at } of FORMATS) expect(page).toContain(`\`${at.join('.')}\``);
+});
 
 test('every fixture is looked at', () => {
   expect(readdirSync(folder).sort()).toEqual(Object.keys(EXPECTED).sort());
