@@ -1,6 +1,7 @@
 // The names under which tools and prompts are offered: `alias__name`, safe for every client, and never changed once given.
 import { createHash } from 'node:crypto';
 import type { OfferKind } from '../core/call.ts';
+import { plainName } from '../core/name-characters.ts';
 import type { NameRow } from './store.ts';
 
 /** With the client key `gw` this fits the limits of Claude, Gemini, Cursor and VS Code. */
@@ -85,7 +86,7 @@ export class NameBook {
 
   /** The plain name if it is short enough and nobody's, else one with a hash. */
   private free(thing: Nameable): string {
-    const plain = plainName(thing);
+    const plain = wholeName(thing);
     if (plain.length <= MAX_NAME && !this.taken(thing, plain)) return plain;
     for (let round = 0; ; round++) {
       const name = `${beforeHash(plain)}_${shortHash(`${thing.server}\n${thing.original}\n${round}`)}`;
@@ -99,8 +100,8 @@ export class NameBook {
   }
 }
 
-function plainName(thing: Nameable): string {
-  return stem(thing.alias) + sanitize(thing.original);
+function wholeName(thing: Nameable): string {
+  return stem(thing.alias) + plainName(thing.original);
 }
 
 /** As much of a plain name as stands in front of a hash. */
@@ -110,7 +111,7 @@ function beforeHash(plain: string): string {
 
 /** Whether a kept name is one that the thing would get under its present alias. */
 function isNameOf(thing: Nameable, kept: string): boolean {
-  const plain = plainName(thing);
+  const plain = wholeName(thing);
   return kept === plain || kept.slice(0, -HASH_LENGTH - 1) === beforeHash(plain);
 }
 
@@ -128,11 +129,7 @@ function ownerKey(kind: OfferKind, exposed: string): string {
 }
 
 function stem(alias: string): string {
-  return sanitize(alias).slice(0, MAX_NAME - HASH_LENGTH - SEPARATOR.length - 1) + SEPARATOR;
-}
-
-function sanitize(text: string): string {
-  return text.replace(/[^A-Za-z0-9_-]/g, '_');
+  return plainName(alias).slice(0, MAX_NAME - HASH_LENGTH - SEPARATOR.length - 1) + SEPARATOR;
 }
 
 /** Six characters of base 32: enough to tell a thousand names apart, and the same on every machine. */

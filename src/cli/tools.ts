@@ -9,6 +9,7 @@ import { ask, withGateway } from './attach.ts';
 import { EXIT, ExitError, exitOfCode, UsageError } from './exit-codes.ts';
 import { type Command, text } from './options.ts';
 import { print, printable, printJson, table } from './output.ts';
+import { readToolArguments } from './tool-arguments.ts';
 import { VERSION } from './version.ts';
 
 export const toolsList: Command = {
@@ -40,7 +41,7 @@ export const toolsCall: Command = {
   run: (invocation) => {
     const [name] = invocation.positionals;
     if (name === undefined) throw new UsageError('say which tool. `mcp-gateway tools list` names them.');
-    const args = readArgs(text(invocation.flags, 'args') ?? '{}');
+    const args = readToolArguments(text(invocation.flags, 'args') ?? '{}');
     return withGateway(invocation, (way) => call(way, { name, args, json: invocation.flags.json === true }));
   },
 };
@@ -130,17 +131,6 @@ function failureOf(error: JsonValue | undefined): ExitError {
     ? EXIT.notFound
     : (EXIT_BY_UPSTREAM_STATUS.get(upstreamStatus) ?? (reason === '' ? EXIT.toolFailed : exitOfCode(reason)));
   return new ExitError(status, printable(typeof message === 'string' ? message : 'the gateway gave no answer'));
-}
-
-function readArgs(json: string): JsonObject {
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch {
-    throw new UsageError(`--args is not JSON: ${json.slice(0, 100)}`);
-  }
-  if (!isObject(value)) throw new UsageError('--args must be a JSON object, like \'{"key": "value"}\'.');
-  return value;
 }
 
 function rowOf(tool: JsonObject): string[] {

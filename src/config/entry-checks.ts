@@ -1,7 +1,7 @@
 // Rules of a server's entry that concern several of its keys, and the mistakes that people make there.
 import { existsSync } from 'node:fs';
-import type { JsonObject } from '../core/json.ts';
-import { unknownKeys } from './issues.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
+import { ignoredKeys, unknownKeys } from './issues.ts';
 import type { Finding } from './positions.ts';
 import { didYouMean, type Path } from './problems.ts';
 import { hasReference } from './references.ts';
@@ -20,6 +20,15 @@ const CLIENT_KEYS: Readonly<Record<string, string>> = {
   gallery: '',
   version: '',
   $schema: '',
+  source: '',
+  settings: '',
+  dev: '',
+  sandboxEnabled: '',
+  sandbox: '',
+  faviconUrl: '',
+  connectionTimeout: 'use "timeouts": { "connect": ... }',
+  watchPaths: '',
+  disabled_tools: 'use "tools": { "deny": [...] }',
   disabledTools: 'use "tools": { "deny": [...] }',
   excludeTools: 'use "tools": { "deny": [...] }',
   includeTools: 'use "tools": { "allow": [...] }',
@@ -29,6 +38,11 @@ const CLIENT_KEYS: Readonly<Record<string, string>> = {
   oauth: 'use "headers" with references',
   auth: 'use "headers" with references',
 };
+
+/** The keys of which an entry has one. */
+const REACH = ['command', ...URL_KEYS];
+const NO_WEB_SOCKET =
+  'WebSocket is no transport of MCP and not spoken here; if the server also speaks HTTP, write its http:// or https:// URL and the type "http" or "sse"';
 
 /** Headers that the gateway sets on every request, whatever the entry says. */
 export const OWN_HEADERS: ReadonlySet<string> = new Set([
@@ -48,15 +62,32 @@ export const OWN_HEADERS: ReadonlySet<string> = new Set([
 
 /** Warns of keys that are not known: a client's own, or a slip. */
 export function unknownKeyWarnings(entry: JsonObject, path: Path): Finding[] {
-  return unknownKeys({ schema: serverEntry, value: entry, path }).map(({ path: here, key, known }) => {
-    const advice = Object.hasOwn(CLIENT_KEYS, key) ? CLIENT_KEYS[key] : undefined;
-    const message = advice === undefined ? `unknown key, ignored${didYouMean(key, known)}` : clientKey(advice);
-    return { path: here, message, severity: 'warning', atKey: true };
+  const unknown = unknownKeys({ schema: serverEntry, value: entry, path });
+  const adviceOf = (key: string) => (Object.hasOwn(CLIENT_KEYS, key) ? CLIENT_KEYS[key] : undefined);
+  const clients = unknown.filter(({ key }) => adviceOf(key) === '');
+  const others = unknown.filter(({ key }) => adviceOf(key) !== '');
+  return [
+    ...ignoredKeys(path, { keys: clients.map(({ key }) => key), reason: 'settings of a client' }),
+    ...others.map(({ path: here, key, known }): Finding => {
+      const advice = adviceOf(key);
+      const message = advice === undefined ? `unknown key, ignored${didYouMean(key, known)}` : `ignored: ${advice}`;
+      return { path: here, message, severity: 'warning', atKey: true };
+    }),
+  ];
+}
+
+/** The key that asks for a WebSocket, if one does. */
+export function webSocketKey(entry: JsonObject): string | undefined {
+  return ['type', 'transport'].find((key) => {
+    const value = entry[key];
+    return typeof value === 'string' && /^(ws|wss|websocket)$/i.test(value);
   });
 }
 
 /** Checks how a server is reached: exactly one of a command and a URL, and a type that fits it. */
 export function reachFindings(entry: JsonObject, path: Path): Finding[] {
+  const socket = webSocketKey(entry);
+  if (socket !== undefined) return [{ path: [...path, socket], message: NO_WEB_SOCKET }];
   const urls = URL_KEYS.filter((key) => entry[key] !== undefined);
   const second = urls[1];
   if (entry.command !== undefined && urls[0] !== undefined) {
@@ -73,23 +104,44 @@ export function reachFindings(entry: JsonObject, path: Path): Finding[] {
       { path: [...path, second], atKey: true, message: `"${urls.join('" and "')}" mean the same and differ; keep one` },
     ];
   }
-  if (entry.command === undefined && urls.length === 0) {
-    const hint =
-      Object.keys(entry)
-        .map((key) => didYouMean(key, ['command', ...URL_KEYS]))
-        .find((text) => text !== '') ?? '';
-    return [{ path, message: `the server needs a "command" to start or a "url" to reach${hint}` }];
-  }
+  if (entry.command === undefined && urls.length === 0) return [unreachable(entry, path)];
   return [...typeFindings(entry, path), ...commandFindings(entry, path)];
 }
 
-/** Warns of keys that have no effect on this way to reach a server. */
+/** Where a key is nearly the one that is missing, that is the mistake. */
+function unreachable(entry: JsonObject, path: Path): Finding {
+  const slip = Object.keys(entry).find(
+    (key) => !Object.hasOwn(serverEntry.shape, key) && didYouMean(key, REACH) !== '',
+  );
+  if (slip === undefined) return { path, message: 'the server needs a "command" to start or a "url" to reach' };
+  return {
+    path: [...path, slip],
+    atKey: true,
+    message: `unknown key${didYouMean(slip, REACH)} The server needs a "command" or a "url"`,
+  };
+}
+
+/** Warns of keys that have no effect on this way to reach a server, if there is one. */
 export function idleKeyWarnings(entry: JsonObject, path: Path): Finding[] {
+  if (!REACH.some((key) => entry[key] !== undefined)) return [];
   const idle = entry.command === undefined ? ['args', 'env', 'cwd'] : ['headers', 'tls'];
   const reason = entry.command === undefined ? 'the server is reached over HTTP' : 'the server is a process';
   return idle
     .filter((key) => entry[key] !== undefined)
     .map((key) => ({ path: [...path, key], atKey: true, severity: 'warning', message: `has no effect: ${reason}` }));
+}
+
+/** Warns of variables in the way of a shell or of Gemini CLI; what stands there is not told, as it may be a secret that looks so. */
+export function literalWarnings(entry: JsonObject, path: Path): Finding[] {
+  return ['env', 'headers'].flatMap((key) => {
+    const values = entry[key];
+    return Object.entries(isObject(values) ? values : {})
+      .filter(([, value]) => typeof value === 'string' && /^(\$[A-Z_][A-Z0-9_]*|%[A-Z_][A-Z0-9_]*%)$/.test(value))
+      .map(([name]): Finding => {
+        const message = 'is passed on as it stands; if it is to be the value of a variable, write ${env:NAME}';
+        return { path: [...path, key, name], severity: 'warning', message };
+      });
+  });
 }
 
 /** Checks names and values that are put into a process or a request as they are; messages tell no values. */
@@ -130,10 +182,6 @@ export function ownHeaderWarnings(names: readonly string[], path: Path): Finding
     }));
 }
 
-function clientKey(advice: string): string {
-  return advice === '' ? 'ignored: a setting for clients' : `ignored: ${advice}`;
-}
-
 function typeFindings(entry: JsonObject, path: Path): Finding[] {
   const given = (['type', 'transport'] as const).filter((key) => entry[key] !== undefined);
   const kinds = given.map((key) => transportOf(entry[key]));
@@ -160,7 +208,6 @@ function transportOf(type: unknown): string | undefined {
 function commandFindings(entry: JsonObject, path: Path): Finding[] {
   const { command } = entry;
   if (typeof command !== 'string' || !/\s/.test(command) || hasReference(command)) return [];
-  if (command.trim() !== command) return [{ path: [...path, 'command'], message: 'has white space around it' }];
   const [program = '', ...args] = command.split(/\s+/);
   const looksLikePath = /[/\\]/.test(program);
   if (looksLikePath && (existsSync(command) || !existsSync(program))) return [];

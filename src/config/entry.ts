@@ -3,14 +3,18 @@ import { isObject, type JsonObject } from '../core/json.ts';
 import type { ServerConfig } from './config.ts';
 import {
   idleKeyWarnings,
+  literalWarnings,
   ownHeaderWarnings,
   reachFindings,
   unknownKeyWarnings,
   valueFindings,
+  webSocketKey,
 } from './entry-checks.ts';
+import type { Translated } from './formats.ts';
+import { homeOf } from './home.ts';
 import { findingsOf } from './issues.ts';
 import { type Document, type Finding, positionAt, problemAt } from './positions.ts';
-import type { Path, Problem } from './problems.ts';
+import { isWithin, type Path, type Problem } from './problems.ts';
 import { type Expansion, expand, findReferences, pathKey } from './references.ts';
 import { serverEntry, type ServerEntry, URL_KEYS } from './schema.ts';
 import { brokenServer, disabledServer, isDisabled, type EntryPlace, usableServer } from './server.ts';
@@ -20,46 +24,50 @@ export interface EntryRequest {
   readonly document: Document;
   readonly path: Path;
   readonly name: string;
+  /** The entry in the words of the schema; undefined where it is no object. */
+  readonly written: Translated | undefined;
   /** The directory of the file that holds the entry. */
   readonly directory: string;
   readonly mainDirectory: string;
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** A server and what was found: `faults` lie in what is written, `absences` in what it refers to or asks for. */
+/** A server, usable or not, and what was found. */
 export interface EntryOutcome {
   readonly server: ServerConfig;
-  readonly faults: readonly Problem[];
-  readonly absences: readonly Problem[];
-  readonly warnings: readonly Problem[];
+  readonly problems: readonly Problem[];
 }
 
+/** `faults` take the server out. */
 interface Findings {
   faults: Finding[];
-  absences: Finding[];
   warnings: Finding[];
 }
 
 const EMPTY_MEANS_NONE = new Set(['command', ...URL_KEYS]);
 
 /** Reads an entry. Never throws: what is wrong with it is in the outcome. */
-export function readEntry(request: EntryRequest, value: unknown): EntryOutcome {
-  const findings: Findings = { faults: [], absences: [], warnings: [] };
-  const raw: JsonObject = isObject(value) ? withoutEmpty(value) : {};
+export function readEntry(request: EntryRequest): EntryOutcome {
+  const { written, path } = request;
+  const findings: Findings = { faults: [], warnings: [] };
+  const raw = written === undefined ? {} : withoutSpace(withoutEmpty(written.entry), { path, findings });
   const place: EntryPlace = {
     name: request.name,
     mainDirectory: request.mainDirectory,
+    home: homeOf(request.env),
     raw,
-    source: { file: request.document.file, ...positionAt(request.document, { path: request.path, atKey: true }) },
+    source: { file: request.document.file, ...positionAt(request.document, { path, atKey: true }) },
   };
-  if (!isObject(value))
-    findings.faults.push({
-      path: request.path,
-      message: 'a server must be an object such as { "command": "npx", "args": [...] }',
-    });
-  const expansion = isObject(value) ? resolveReferences(request, raw) : undefined;
-  const entry = expansion === undefined ? undefined : check(expansion, { request, raw, findings });
-  return outcome({ request, place, findings, entry, resolved: expansion?.resolved ?? [] });
+  const fault =
+    written === undefined ? 'a server must be an object such as { "command": "npx", "args": [...] }' : written.fault;
+  if (fault !== undefined) {
+    findings.faults.push({ path, message: fault });
+    return outcome({ request, place, findings, entry: undefined, resolved: [] });
+  }
+  const known = Object.fromEntries(Object.entries(raw).filter(([key]) => Object.hasOwn(serverEntry.shape, key)));
+  const expansion = resolveReferences(request, known);
+  const entry = check(expansion, { request, raw, findings });
+  return outcome({ request, place, findings, entry, resolved: expansion.resolved });
 }
 
 /** Clients write null, and an empty address, for what an entry does not have. */
@@ -68,11 +76,25 @@ function withoutEmpty(entry: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(entry).filter(([key]) => !empty(key)));
 }
 
+/** White space around a program or a URL is a slip of the copying hand. */
+function withoutSpace(entry: JsonObject, { path, findings }: { path: Path; findings: Findings }): JsonObject {
+  const mended = Object.entries(entry).map(([key, value]): [string, typeof value] => {
+    if (typeof value !== 'string' || !EMPTY_MEANS_NONE.has(key) || value.trim() === value) return [key, value];
+    findings.warnings.push({
+      path: [...path, key],
+      severity: 'warning',
+      message: 'the white space around it is left out',
+    });
+    return [key, value.trim()];
+  });
+  return Object.fromEntries(mended);
+}
+
 function resolveReferences({ path, directory, env }: EntryRequest, raw: JsonObject): Expansion {
   return isDisabled(raw) ? findReferences(raw, path) : expand(raw, path, { directory, env });
 }
 
-/** Checks the entry with its references resolved; what is wrong only because of a reference is no fault of the file. */
+/** Checks the entry with its references resolved. */
 function check(
   expansion: Expansion,
   context: { request: EntryRequest; raw: JsonObject; findings: Findings },
@@ -80,35 +102,34 @@ function check(
   const { request, raw, findings } = context;
   const { path } = request;
   const parsed = serverEntry.safeParse(expansion.value);
-  sortByOrigin(parsed, expansion, context);
-  findings.faults.push(...refusedKeys(request), ...reachFindings(raw, path));
-  findings.faults.push(...tlsFindings(raw, path));
-  // another client's kinds of references are no mistake of the file: they take out this server alone, like an unset one
-  findings.absences.push(...expansion.unset, ...expansion.malformed);
-  findings.warnings.push(...unknownKeyWarnings(raw, path), ...idleKeyWarnings(raw, path));
+  findings.faults.push(...refusedKeys(request), ...reachFindings(raw, path), ...tlsFindings(raw, path));
+  findings.faults.push(...expansion.unset, ...expansion.malformed, ...shapeFindings(parsed, expansion, context));
+  const told = new Set(findings.faults.map((finding) => pathKey(finding.path)));
+  const untold = unknownKeyWarnings(raw, path).filter((finding) => !told.has(pathKey(finding.path)));
+  findings.warnings.push(...untold, ...idleKeyWarnings(raw, path), ...literalWarnings(raw, path));
   if (isObject(raw.headers)) findings.warnings.push(...ownHeaderWarnings(Object.keys(raw.headers), path));
   if (!parsed.success) return isDisabled(raw) ? serverEntry.parse({}) : undefined;
   return parsed.data;
 }
 
-/** Values that could not be resolved are not judged; values that were are, but they do not make the file wrong. */
-function sortByOrigin(
+/** Values that could not be resolved are not judged, and of what is told already nothing is said twice. */
+function shapeFindings(
   parsed: ReturnType<typeof serverEntry.safeParse>,
   expansion: Expansion,
-  context: { request: EntryRequest; raw: JsonObject; findings: Findings },
-): void {
-  const { raw, findings } = context;
-  const { path } = context.request;
+  { request, raw, findings }: { request: EntryRequest; raw: JsonObject; findings: Findings },
+): Finding[] {
+  const { path } = request;
   const resolved = !isDisabled(raw) && expansion.unset.length + expansion.malformed.length === 0;
+  const told = new Set(findings.faults.map((finding) => pathKey(finding.path)));
+  if (webSocketKey(raw) !== undefined) URL_KEYS.forEach((key) => told.add(pathKey([...path, key])));
   const found = parsed.success
     ? [...valueFindings(parsed.data, path), ...homeFindings(parsed.data, path)]
     : findingsOf(parsed.error.issues, { schema: serverEntry, value: raw, path });
-  for (const finding of found) {
-    if (!expansion.referring.has(pathKey(finding.path))) findings.faults.push(finding);
-    else if (resolved) {
-      findings.absences.push({ ...finding, message: `${finding.message} (the value comes from a reference)` });
-    }
-  }
+  return found.flatMap((finding) => {
+    if (told.has(pathKey(finding.path))) return [];
+    if (!expansion.referring.has(pathKey(finding.path))) return [finding];
+    return resolved ? [{ ...finding, message: `${finding.message} (the value comes from a reference)` }] : [];
+  });
 }
 
 function outcome(parts: {
@@ -120,16 +141,20 @@ function outcome(parts: {
 }): EntryOutcome {
   const { request, place, findings, entry, resolved } = parts;
   const located = (list: readonly Finding[]) =>
-    list.map((finding) => problemAt(request.document, finding, request.name));
-  const problems = {
-    faults: located(findings.faults),
-    absences: located(findings.absences),
-    warnings: located(findings.warnings),
-  };
+    list.map((finding) =>
+      problemAt(request.document, { ...finding, path: placeInFile(finding.path, request) }, request.name),
+    );
+  const faults = located(findings.faults);
   return {
-    server: serverOf({ place, entry, resolved, wrong: [...problems.faults, ...problems.absences] }),
-    ...problems,
+    server: serverOf({ place, entry, resolved, wrong: faults }),
+    problems: [...faults, ...located(findings.warnings)],
   };
+}
+
+/** Where a part of the entry is written, whatever the format calls it. */
+function placeInFile(path: Path, { path: base, written }: EntryRequest): Path {
+  if (written === undefined || !isWithin(path, base)) return path;
+  return [...base, ...written.placeOf(path.slice(base.length))];
 }
 
 function serverOf(parts: {
@@ -151,9 +176,7 @@ function serverOf(parts: {
 }
 
 function refusedKeys({ document, path }: EntryRequest): readonly Finding[] {
-  return document.refused.filter(
-    (finding) => finding.path.length > path.length && path.every((part, index) => part === finding.path[index]),
-  );
+  return document.refused.filter((finding) => finding.path.length > path.length && isWithin(finding.path, path));
 }
 
 function tlsFindings(raw: JsonObject, path: Path): Finding[] {
@@ -162,7 +185,7 @@ function tlsFindings(raw: JsonObject, path: Path): Finding[] {
   return [{ path: [...path, 'tls'], message: '"cert" and "key" go together; one of them is missing' }];
 }
 
-/** A shell expands `~`; nothing here does. */
+/** `~` is the home of the user who runs the gateway; that of others is not looked up. */
 function homeFindings({ command, cwd, tls }: ServerEntry, path: Path): Finding[] {
   const paths: [Path, string | undefined][] = [
     [['command'], command],
@@ -172,6 +195,6 @@ function homeFindings({ command, cwd, tls }: ServerEntry, path: Path): Finding[]
     [['tls', 'key'], tls?.key],
   ];
   return paths
-    .filter(([, text]) => text !== undefined && /^~(?:[/\\]|$)/.test(text))
-    .map(([key]) => ({ path: [...path, ...key], message: '~ is not expanded in paths; write ${HOME}' }));
+    .filter(([, text]) => text !== undefined && /^~[\w.-]+[/\\]/.test(text))
+    .map(([key]) => ({ path: [...path, ...key], message: '~ stands for your own home alone; write the whole path' }));
 }

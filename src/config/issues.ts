@@ -32,6 +32,24 @@ export function unknownKeys({ schema, value, path }: Subject): { path: Path; key
   });
 }
 
+/** As many keys as one warning names. */
+const MAX_NAMED = 12;
+
+/** One warning for all keys of one object that are ignored for one reason. */
+export function ignoredKeys(path: Path, { keys, reason }: { keys: readonly string[]; reason: string }): Finding[] {
+  const [first] = keys;
+  if (first === undefined) return [];
+  const message = `ignored: ${namedKeys(keys)} (${reason})`;
+  return [{ path: [...path, first], atKey: true, severity: 'warning', message }];
+}
+
+/** The keys in quotes, as far as one line takes them. */
+export function namedKeys(keys: readonly string[]): string {
+  const more = keys.length > MAX_NAMED ? ` and ${keys.length - MAX_NAMED} more` : '';
+  const named = keys.slice(0, MAX_NAMED).map((key) => JSON.stringify(key.slice(0, 64)));
+  return `${named.join(', ')}${more}`;
+}
+
 function findingsOfIssue(issue: Issue, subject: Subject): Finding[] {
   const path = issue.path.filter((part) => typeof part !== 'symbol');
   const here = [...subject.path, ...path];

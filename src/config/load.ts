@@ -1,14 +1,14 @@
 // Loads a configuration: the main file, the files of servers.d beside it, everything wrong with them at once.
 import { createHash } from 'node:crypto';
 import { dirname, relative, resolve } from 'node:path';
-import { isObject } from '../core/json.ts';
+import { plainName } from '../core/name-characters.ts';
 import type { Config, ServerConfig } from './config.ts';
-import { BAD_NAME, readDropped } from './dropped.ts';
-import { type EntryOutcome, readEntry } from './entry.ts';
+import { gatherFolder } from './dropped.ts';
 import { readRegularFile, WRITABLE } from './files.ts';
+import { gather, type Gathering } from './gathering.ts';
+import { readMain } from './holdings.ts';
 import { type Document, fileProblem, parseDocument, problemAt } from './positions.ts';
-import type { Problem } from './problems.ts';
-import { SERVER_NAME } from './schema.ts';
+import { formatPath, type Problem } from './problems.ts';
 import { readSettings } from './settings.ts';
 
 /** A configuration with what is worth saying about it, or everything that is wrong with it. */
@@ -16,27 +16,34 @@ export type LoadResult =
   | { readonly ok: true; readonly config: Config; readonly warnings: readonly Problem[] }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** Loads the main file and servers.d. Never throws; an invalid main file is no result at all, an unusable server is only that. */
+/** Of a longer name little but a hash would be left for the tool (catalog/names.ts). */
+const LONGEST_PREFIX = 45;
+
+const NOT_JSON = 'is not read: a configuration is JSON, with comments if you like; TOML and YAML are not read';
+
+/** Loads the main file and servers.d. Never throws; invalid settings are no result at all, an unusable server is only that. */
 export function loadConfig(file: string, env: NodeJS.ProcessEnv): LoadResult {
   const path = resolve(file);
   const read = readRegularFile(path, { follow: true });
   if ('fault' in read) return { ok: false, problems: [fileProblem(path, read.fault)] };
+  if (/\.(toml|ya?ml)$/i.test(path)) return { ok: false, problems: [fileProblem(path, NOT_JSON)] };
   const document = parseDocument(path, read.text);
   const directory = dirname(path);
-  const settings = readSettings(document, directory, env);
-  const entries = readEntries(document, directory, env);
-  const main = entries.outcomes.map((outcome) => outcome.server);
-  const dropped = readDropped({ directory, env, taken: main });
-  const fatal = inOrder([...document.problems, ...settings.problems, ...entries.problems, ...dropped.fatal]);
+  const holding = readMain(document.value);
+  const settings = readSettings(document, { directory, env, foreign: holding.foreign });
+  const gathering: Gathering = { directory, env, servers: new Map(), problems: [] };
+  if (holding.entries !== undefined) gather(serversOf(document, holding.foreign), holding, gathering);
+  const unheld = holding.entries === undefined ? holding.findings.map((finding) => problemAt(document, finding)) : [];
+  const folder = gatherFolder(gathering);
+  const fatal = inOrder([...document.problems, ...settings.problems, ...unheld, ...folder.fatal]);
   const warnings = inOrder([
     ...(read.writable ? [fileProblem(path, WRITABLE, 'warning')] : []),
     ...settings.warnings,
-    ...entries.outcomes.flatMap((outcome) => [...outcome.absences, ...outcome.warnings]),
-    ...dropped.warnings,
+    ...gathering.problems,
   ]);
   if (settings.values === undefined || fatal.length > 0) return { ok: false, problems: [...fatal, ...warnings] };
-  const servers = [...main, ...dropped.servers];
-  const files = [{ file: path, text: read.text }, ...dropped.texts];
+  const servers = [...gathering.servers.values()];
+  const files = [{ file: path, text: read.text }, ...folder.texts];
   const config: Config = {
     file: path,
     directory,
@@ -51,38 +58,34 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): LoadResult {
   return { ok: true, config: freeze(config), warnings: [...warnings, ...aliasWarnings(servers)] };
 }
 
-interface EntriesRead {
-  readonly outcomes: readonly EntryOutcome[];
-  readonly problems: readonly Problem[];
+/** The main file as far as it holds servers: repeated keys elsewhere are told with the settings. */
+function serversOf(document: Document, foreign: ReadonlySet<string>): Document {
+  const refused = document.refused.filter(({ path }) => path.length > 1 && foreign.has(String(path[0])));
+  return { ...document, refused };
 }
 
-/** The servers of the main file, where a fault is one of the file as a whole. */
-function readEntries(document: Document, directory: string, env: NodeJS.ProcessEnv): EntriesRead {
-  const map = isObject(document.value) ? document.value.mcpServers : undefined;
-  if (map === undefined) return { outcomes: [], problems: [] };
-  if (!isObject(map)) {
-    const message = 'must be an object of servers by name, such as { "files": { "command": "npx" } }';
-    return { outcomes: [], problems: [problemAt(document, { path: ['mcpServers'], message })] };
-  }
-  const outcomes = Object.entries(map).map(([name, value]) =>
-    readEntry({ document, path: ['mcpServers', name], name, directory, mainDirectory: directory, env }, value),
-  );
-  const badNames = Object.keys(map)
-    .filter((name) => !SERVER_NAME.test(name))
-    .map((name) => problemAt(document, { path: ['mcpServers', name], atKey: true, message: BAD_NAME }));
-  return { outcomes, problems: [...badNames, ...outcomes.flatMap((outcome) => outcome.faults)] };
-}
-
-/** Two servers of one alias are told apart by a hash in the names, which is rarely what was wanted. */
+/** Prefixes that are rarely what was wanted: one of two servers, whose names a hash then tells apart, and one that says nothing. */
 function aliasWarnings(servers: readonly ServerConfig[]): Problem[] {
   const first = new Map<string, string>();
   return servers.flatMap(({ name, alias, source }) => {
-    const other = first.get(alias.toLowerCase());
-    if (other === undefined) first.set(alias.toLowerCase(), name);
-    if (other === undefined) return [];
-    const message = `the alias "${alias}" is also that of "${other}"; give one of them another "alias"`;
-    return [{ severity: 'warning' as const, ...source, path: name, message, server: name }];
+    const prefix = plainName(alias);
+    const other = first.get(prefix.toLowerCase());
+    if (other === undefined) first.set(prefix.toLowerCase(), name);
+    const message = aliasFault({ alias, prefix, other });
+    if (message === undefined) return [];
+    return [{ severity: 'warning' as const, ...source, path: formatPath([name]), message, server: name }];
   });
+}
+
+function aliasFault({ alias, prefix, other }: { alias: string; prefix: string; other?: string | undefined }) {
+  const advice = 'give one of them another "alias"';
+  if (other !== undefined && prefix === alias) return `the alias "${alias}" is also that of "${other}"; ${advice}`;
+  if (other !== undefined)
+    return `its names begin with "${prefix}__", as those of "${other}" do, and get a hash; ${advice}`;
+  const advised = 'give it an "alias" of at most 32 characters';
+  if (!/[A-Za-z0-9]/.test(prefix)) return `its names begin with "${prefix}__", which says nothing; ${advised}`;
+  if (prefix.length > LONGEST_PREFIX) return `its name is too long to stand before those of its tools; ${advised}`;
+  return undefined;
 }
 
 function hashOf(directory: string, files: readonly { file: string; text: string }[]): string {

@@ -1,8 +1,10 @@
 // A file of JSON with comments as a value that knows where each of its parts stands.
 import { createScanner, findNodeAtLocation, type Node, type ParseError, parseTree } from 'jsonc-parser';
 import type { JsonObject, JsonValue } from '../core/json.ts';
-import { excerptAt, secretSpans, type Span, TOKEN, unparsedSpans } from './excerpts.ts';
+import { excerptAt, secretSpans } from './excerpts.ts';
 import { formatPath, type Path, type Problem } from './problems.ts';
+import { type Span, TOKEN } from './tokens.ts';
+import { unparsedSpans } from './unparsed.ts';
 
 /** A finding about a value, before it has a place in a file. */
 export interface Finding {
@@ -186,7 +188,8 @@ function describe(text: string, { error, offset }: ParseError): string {
   const message = SYNTAX[error as number] ?? 'this is not JSON';
   const character = text.charAt(offset);
   if (/[\u2018\u2019\u201c\u201d]/.test(character)) return 'typographic quotes are not JSON; write "';
-  return character === "'" ? 'single quotes are not JSON; write "' : message;
+  if (character === "'") return 'single quotes are not JSON; write "';
+  return /^[\w-]{1,64}\s*:/.test(text.slice(offset, offset + 80)) ? (SYNTAX[3] ?? message) : message;
 }
 
 /** Builds the value, the first of two equal keys winning. `__proto__` is left out: it would act on the object itself. */

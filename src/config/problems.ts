@@ -46,6 +46,11 @@ export function formatPath(path: Path): string {
   }, '');
 }
 
+/** Tells whether a path is another one or leads on from it. */
+export function isWithin(path: Path, base: Path): boolean {
+  return path.length >= base.length && base.every((part, index) => part === path[index]);
+}
+
 /** The closest of the known words, if it is close enough to be what was meant. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   if (word.length > 64) return undefined;

@@ -1,7 +1,9 @@
 // References inside strings: `${env:NAME}`, `${env:NAME:-default}`, `${NAME}`, `${file:path}`; `$${` stands for a plain `${`.
 import { resolve } from 'node:path';
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
+import { isSecretName } from './excerpts.ts';
 import { readRegularFile } from './files.ts';
+import { fromHome, homeOf } from './home.ts';
 import type { Finding } from './positions.ts';
 import type { Path } from './problems.ts';
 
@@ -84,7 +86,7 @@ function expandString(text: string, path: Path, context: { source: ReferenceSour
     const outcome =
       body === undefined
         ? { malformed: 'the reference is not closed; a literal ${ is written $${' }
-        : resolveReference(body, source);
+        : resolveReference(body, path, source);
     if ('value' in outcome) {
       if (outcome.secret) collected.resolved.push(outcome.value);
       return outcome.value;
@@ -95,27 +97,42 @@ function expandString(text: string, path: Path, context: { source: ReferenceSour
   });
 }
 
-function resolveReference(body: string, source: ReferenceSource): Outcome {
+function resolveReference(body: string, path: Path, source: ReferenceSource): Outcome {
   if (body.startsWith('file:')) return readReferenced(body.slice('file:'.length), source);
   const [, kind, name = '', , fallback] = /^(?:([A-Za-z]+):(?!-))?(.*?)(:-(.*))?$/s.exec(body) ?? [];
-  if (kind !== undefined && kind !== 'env') {
-    return { malformed: `references of the kind "${kind}:" are not read here; use \${env:NAME} or \${file:path}` };
-  }
-  if (!NAME.test(name))
-    return { malformed: 'the reference names no environment variable; a literal ${ is written $${' };
+  const malformed = misread(body, kind, name);
+  if (malformed !== undefined) return { malformed };
   if (fallback?.includes('${') === true) return { malformed: 'a default cannot contain a reference' };
   const value = Object.hasOwn(source.env, name) ? source.env[name] : undefined;
   if (fallback !== undefined && (value === undefined || value === '')) return { value: fallback, secret: false };
-  if (value !== undefined) return { value, secret: true };
-  if (EDITORS_OWN.has(name))
-    return { unset: `\${${name}} is a variable of an editor, which is not known here; write the path` };
-  return { unset: `the environment variable ${name} is not set; set it, or give a default: \${env:${name}:-default}` };
+  return value === undefined ? { unset: unset(name, path) } : { value, secret: true };
 }
 
-function readReferenced(name: string, { directory }: ReferenceSource): Outcome {
+/** Why a reference cannot be read, whatever is set. */
+function misread(body: string, kind: string | undefined, name: string): string | undefined {
+  if (kind === 'input') {
+    const variable = name.replace(/\W/g, '_').toUpperCase();
+    return `\${${body}} is asked for by VS Code, and nobody can be asked here; write \${env:${variable}} and set that variable, or \${file:path}`;
+  }
+  if (body.startsWith('{')) return 'secrets of Continue are not read here; write ${env:NAME} or ${file:path}';
+  if (kind !== undefined && kind !== 'env')
+    return `references of the kind "${kind}:" are not read here; use \${env:NAME} or \${file:path}`;
+  if (!NAME.test(name)) return 'the reference names no environment variable; a literal ${ is written $${';
+  return undefined;
+}
+
+/** A default is no advice for a secret: it would stand in the file. */
+function unset(name: string, path: Path): string {
+  if (name === 'userHome') return '${userHome} is a variable of an editor; write ${HOME}';
+  if (EDITORS_OWN.has(name)) return `\${${name}} is a variable of an editor, which is not known here; write the path`;
+  const secret = [name, ...path].some((part) => typeof part === 'string' && isSecretName(part));
+  const advice = secret ? 'set it' : `set it, or give a default: \${env:${name}:-default}`;
+  return `the environment variable ${name} is not set; ${advice}`;
+}
+
+function readReferenced(name: string, { directory, env }: ReferenceSource): Outcome {
   if (name === '') return { malformed: 'the reference names no file' };
-  if (/^~[/\\]/.test(name)) return { malformed: '~ is not expanded in paths; write the whole path' };
-  const file = resolve(directory, name);
+  const file = resolve(directory, fromHome(name, homeOf(env)));
   const read = readRegularFile(file, { follow: true });
   return 'fault' in read
     ? { unset: `the file ${file} ${read.fault}` }

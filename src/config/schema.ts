@@ -5,6 +5,7 @@ import { DURATION_PATTERN, SIZE_PATTERN, toBytes, toMilliseconds } from './units
 /** How clients spell a transport, and what it is here. */
 export const TRANSPORTS = {
   stdio: 'stdio',
+  local: 'stdio',
   http: 'streamable-http',
   'streamable-http': 'streamable-http',
   streamableHttp: 'streamable-http',
@@ -16,8 +17,17 @@ export const TRANSPORTS = {
 /** The keys that clients use for the URL of a server; the first is ours. */
 export const URL_KEYS = ['url', 'serverUrl', 'httpUrl'] as const;
 
-/** What a server may be called. */
-export const SERVER_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/;
+/** What a server may be called: anything that can be shown on one line; `.` and `..` would vanish from the URL `/mcp/s/NAME`. */
+export const SERVER_NAME =
+  /^(?!\.{1,2}$)(?!\s+$)[^\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]{1,128}$/;
+/** What the prefix of a server's names may be. */
+export const ALIAS = /^[A-Za-z0-9_-]{1,32}$/;
+
+/** Why a server cannot have this name, or undefined. */
+export function nameFault(name: string): string | undefined {
+  if (SERVER_NAME.test(name) && name.isWellFormed()) return undefined;
+  return 'the name of a server is 1 to 128 characters, without line breaks and other control characters, and not "." or ".."';
+}
 
 const DAY = 86_400_000;
 const SIZE = 'must be a number of bytes or a size such as "512KiB" or "4MiB"';
@@ -161,14 +171,16 @@ export const serverEntry = z
     type: transport
       .optional()
       .describe(
-        'Transport. By default `stdio` with a `command`, `streamable-http` with a `url`; `http`, `streamableHttp`, `streamable_http` and `remote` also mean `streamable-http`.',
+        'Transport. By default `stdio` with a `command`, `streamable-http` with a `url`; `local` also means `stdio`; `http`, `streamableHttp`, `streamable_http` and `remote` also mean `streamable-http`.',
       ),
     transport: transport.optional().describe('Another spelling of `type`.'),
     alias: z
       .string()
-      .regex(/^[A-Za-z0-9_-]{1,32}$/, { error: 'must be 1 to 32 characters of A-Z a-z 0-9 _ -' })
+      .regex(ALIAS, { error: 'must be 1 to 32 characters of A-Z a-z 0-9 _ -' })
       .optional()
-      .describe('Prefix of the server’s names in the common offer (`alias__tool`). By default the name of the server.'),
+      .describe(
+        'Prefix of the server’s names in the common offer (`alias__tool`). By default the name of the server, with `_` for every character but `A-Z a-z 0-9 _ -`.',
+      ),
     disabled: z
       .boolean()
       .default(false)
@@ -287,7 +299,7 @@ export const configSchema = z
       .record(z.string(), serverEntry)
       .prefault({})
       .describe(
-        'The servers behind the gateway, by name (1 to 64 characters of `A-Z a-z 0-9 . _ -`). The block of any client can be pasted here.',
+        'The servers behind the gateway, by name (1 to 128 characters, none of them a control character). The block of any client can be pasted here.',
       ),
     auth,
     audit,

@@ -6,14 +6,17 @@ import { Secret } from '../core/secret.ts';
 import type { ServerConfig, Timeouts, TlsConfig } from './config.ts';
 import { OWN_HEADERS } from './entry-checks.ts';
 import { safeArgs, safeUrl } from './excerpts.ts';
-import { serverEntry, type ServerEntry, SERVER_NAME, TRANSPORTS, URL_KEYS } from './schema.ts';
+import { fromHome } from './home.ts';
+import { ALIAS, serverEntry, type ServerEntry, TRANSPORTS, URL_KEYS } from './schema.ts';
 
 /** Where an entry stands and what it is called. */
 export interface EntryPlace {
   readonly name: string;
   readonly source: ServerConfig['source'];
   readonly mainDirectory: string;
-  /** The entry as written. */
+  /** The folder that `~` stands for. */
+  readonly home: string;
+  /** The entry as written, in the words of the schema. */
   readonly raw: JsonObject;
 }
 
@@ -28,21 +31,21 @@ const DEFAULTS = serverEntry.parse({});
 
 /** A server that can be used. `resolved` are the values that references gave. */
 export function usableServer(entry: ServerEntry, place: EntryPlace, resolved: readonly string[]): ServerConfig {
-  const { raw } = place;
+  const { raw, home } = place;
   const directory = dirname(place.source.file);
-  const cwd = resolve(entry.cwd === undefined ? place.mainDirectory : directory, entry.cwd ?? '.');
+  const cwd = resolve(entry.cwd === undefined ? place.mainDirectory : directory, fromHome(entry.cwd ?? '.', home));
   const url = urlOf(entry);
   const headers = Object.entries(entry.headers).filter(([name]) => !OWN_HEADERS.has(name.toLowerCase()));
   const reach = {
     transport: transportOf(entry),
     ...(entry.command === undefined
       ? {}
-      : { command: programPath(entry.command, entry.cwd === undefined ? directory : cwd) }),
+      : { command: programPath(fromHome(entry.command, home), entry.cwd === undefined ? directory : cwd) }),
     args: entry.args,
     cwd,
     ...(url === undefined ? {} : { url }),
     timeouts: timeoutsOf(entry, raw),
-    ...(entry.tls === undefined ? {} : { tls: tlsOf(entry.tls, directory) }),
+    ...(entry.tls === undefined ? {} : { tls: tlsOf(entry.tls, (path) => resolve(directory, fromHome(path, home))) }),
   };
   const texts = { env: entry.env, headers: Object.fromEntries(headers) };
   return {
@@ -95,7 +98,7 @@ export function isDisabled(raw: JsonObject): boolean {
 }
 
 function skeleton({ name, source, mainDirectory, raw }: EntryPlace): ServerConfig {
-  const alias = typeof raw.alias === 'string' && SERVER_NAME.test(raw.alias) ? raw.alias : name;
+  const alias = typeof raw.alias === 'string' && ALIAS.test(raw.alias) ? raw.alias : name;
   return {
     name,
     alias,
@@ -178,11 +181,11 @@ function sharingOf(
   return { isolation, instances: { max, idle, lazy } };
 }
 
-function tlsOf(tls: NonNullable<ServerEntry['tls']>, directory: string): TlsConfig {
+function tlsOf(tls: NonNullable<ServerEntry['tls']>, absolute: (path: string) => string): TlsConfig {
   const { ca, cert, key, rejectUnauthorized, servername } = tls;
   const paths = Object.entries({ ca, cert, key }).filter((pair): pair is [string, string] => pair[1] !== undefined);
   return {
-    ...Object.fromEntries(paths.map(([name, path]) => [name, resolve(directory, path)])),
+    ...Object.fromEntries(paths.map(([name, path]) => [name, absolute(path)])),
     rejectUnauthorized,
     ...(servername === undefined ? {} : { servername }),
   };

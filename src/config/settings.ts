@@ -5,7 +5,7 @@ import type { TokenConfig } from './config.ts';
 import { findingsOf } from './issues.ts';
 import { type Document, type Finding, problemAt } from './positions.ts';
 import type { Problem } from './problems.ts';
-import { expand, hasReference, pathKey } from './references.ts';
+import { expand, hasReference, pathKey, type ReferenceSource } from './references.ts';
 import { type Settings, settingsSchema } from './schema.ts';
 
 const SHORT_TOKEN = 16;
@@ -18,11 +18,16 @@ interface SettingsRead {
   readonly warnings: readonly Problem[];
 }
 
+/** What references are resolved against, and the top-level keys that are no settings. */
+interface SettingsSource extends ReferenceSource {
+  readonly foreign: ReadonlySet<string>;
+}
+
 /** Reads the settings and resolves the tokens. Never throws. */
-export function readSettings(document: Document, directory: string, env: NodeJS.ProcessEnv): SettingsRead {
+export function readSettings(document: Document, { directory, env, foreign }: SettingsSource): SettingsRead {
   if (document.root === undefined) return { tokens: [], problems: [], warnings: [] };
-  const raw: JsonObject = isObject(document.value) ? { ...document.value } : {};
-  delete raw.mcpServers;
+  const own = Object.entries(isObject(document.value) ? document.value : {}).filter(([key]) => !foreign.has(key));
+  const raw: JsonObject = Object.fromEntries(own);
   const locate = (findings: readonly Finding[]) => findings.map((finding) => problemAt(document, finding));
   const secrets = expand(tokenSlots(raw), ['auth', 'tokens'], { directory, env });
   const parsed = settingsSchema.safeParse(isObject(document.value) ? withTokens(raw, secrets.value) : document.value);
@@ -32,7 +37,7 @@ export function readSettings(document: Document, directory: string, env: NodeJS.
   const broken = new Set([...secrets.unset, ...secrets.malformed].map(({ path }) => pathKey(path)));
   const tokens = parsed.success ? parsed.data.auth.tokens : [];
   const problems = locate([
-    ...document.refused.filter(({ path }) => path[0] !== 'mcpServers' || path.length <= 2),
+    ...document.refused.filter(({ path }) => path.length === 1 || !foreign.has(String(path[0]))),
     ...issues.filter(({ path }) => !broken.has(pathKey(path))),
     ...secrets.unset,
     ...secrets.malformed,

@@ -1,6 +1,6 @@
 // The HTTP front: checks every head, authenticates, and leads each path to its handler; the hot path goes straight from node:http.
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { ERRORS, type GatewayError, toGatewayError } from '../core/errors.ts';
+import { ERRORS, GatewayError, toGatewayError } from '../core/errors.ts';
 import { LOCAL, type Principal } from '../core/principal.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import { errorText } from '../protocol/mcp/frames.ts';
@@ -33,7 +33,9 @@ interface HttpVisit {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-const SERVER_PATH = /^\/mcp\/s\/([A-Za-z0-9._-]{1,64})(\/sse)?$/;
+const SERVER_PATH = /^\/mcp\/s\/([^/]+)(\/sse)?$/;
+/** A name of 128 characters, each of them percent-encoded. */
+const LONGEST_NAME = 128 * 9;
 
 /** Makes the request listener of one front. */
 export function createFront({ gateway, network, limits = LIMITS }: FrontOptions): Front {
@@ -67,7 +69,8 @@ export function createFront({ gateway, network, limits = LIMITS }: FrontOptions)
         .end();
       return;
     }
-    const [, scope, suffix] = SERVER_PATH.exec(path) ?? [];
+    const [, name, suffix] = SERVER_PATH.exec(path) ?? [];
+    const scope = name === undefined ? undefined : decodeName(name);
     const sse = path === '/sse' || suffix !== undefined;
     if (path === '/mcp' || sse || scope !== undefined) {
       const principal = authenticate(request);
@@ -105,6 +108,20 @@ export function createFront({ gateway, network, limits = LIMITS }: FrontOptions)
     listener: (request, response) => void serve(request, response),
     close: () => sessions.close(),
   };
+}
+
+/** The name of a server as it stands in a URL. Throws `not_found` where no server can have it. */
+function decodeName(segment: string): string {
+  if (!segment.includes('%')) return segment;
+  try {
+    if (segment.length <= LONGEST_NAME) return decodeURIComponent(segment);
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error;
+  }
+  throw new GatewayError(
+    'not_found',
+    'The name of the server in the path is not percent-encoded UTF-8 of at most 128 characters.',
+  );
 }
 
 /** The guard of the configuration in force; compiled again when that changed. */

@@ -38,7 +38,9 @@ test('references are resolved in every string of an entry', () => {
 
 test.each([
   ['${open', 'the reference is not closed'],
-  ['${input:token}', 'references of the kind "input:" are not read here'],
+  ['${input:token}', '${input:token} is asked for by VS Code'],
+  ['${keychain:token}', 'references of the kind "keychain:" are not read here'],
+  ['${{ secrets.TOKEN }}', 'secrets of Continue are not read here'],
   ['${workspaceFolder}/x', 'is a variable of an editor'],
 ])('another client’s reference %s takes out that server alone', (reference, message) => {
   const files = {
@@ -63,15 +65,24 @@ test('an unset reference takes out that server alone, naming variable and place'
   const result = load();
   const [a, b] = valid(result).servers;
 
-  expect(a?.problem).toBe(
-    `${path('mcp-gateway.json')}:2:56 the environment variable NOT_SET is not set; set it, or give a default: \${env:NOT_SET:-default}`,
-  );
+  expect(a?.problem).toBe(`${path('mcp-gateway.json')}:2:56 the environment variable NOT_SET is not set; set it`);
   expect(b?.problem).toBeUndefined();
   expect(a?.headers).toEqual({});
   expect(a?.tools).toEqual({ allow: ['t'], deny: [] });
   expect(result).toMatchObject({
     warnings: [{ severity: 'error', server: 'a', path: 'mcpServers.a.headers.X', line: 2, column: 56 }],
   });
+});
+
+test('a default is suggested for a variable that is plainly no secret', () => {
+  const unset = (entry: unknown) => toldOf(entry).join();
+  const suggestion = 'or give a default';
+
+  expect(unset({ command: 'x', args: ['${env:DATA_DIR}'] })).toContain('give a default: ${env:DATA_DIR:-default}');
+  expect(unset({ command: 'x', env: { A: '${env:DATA_DIR}' } })).not.toContain(suggestion);
+  expect(unset({ command: 'x', args: ['${env:API_TOKEN}'] })).not.toContain(suggestion);
+  expect(unset({ command: 'x', args: ['${env:OPENAI_API_KEY}'] })).not.toContain(suggestion);
+  expect(unset({ url: 'http://h/', headers: { X: '${env:ANY}' } })).not.toContain(suggestion);
 });
 
 test('a value that a reference made wrong takes out that server alone, and is not shown', () => {

@@ -141,7 +141,7 @@ test('unknown keys inside an entry warn, at any depth', () => {
   });
 
   expect(result).toEqual([
-    'mcpServers.one.alwaysAllow: ignored: a setting for clients',
+    'mcpServers.one.alwaysAllow: ignored: "alwaysAllow" (settings of a client)',
     'mcpServers.one.comand: unknown key, ignored; did you mean "command"?',
     'mcpServers.one.envFile: ignored: the file is not read; use "env" with references such as ${file:path}',
     'mcpServers.one.timeouts.totl: unknown key, ignored; did you mean "total"?',
@@ -168,11 +168,8 @@ test('headers that the gateway sets itself are left out with a warning', () => {
 test.each([
   [{ command: ['npx', '-y'] }, 'must be a string: the program alone; its arguments go into "args"'],
   [{ command: '' }, 'the server needs a "command" to start'],
-  [{ command: ' npx' }, 'has white space around it'],
   [{ command: 'node server.js' }, 'write "command": "node", "args": ["server.js"]'],
-  [{ command: '~/bin/x' }, '~ is not expanded in paths; write ${HOME}'],
-  [{ command: 'x', cwd: '~/x' }, '~ is not expanded in paths; write ${HOME}'],
-  [{ url: 'https://h/', tls: { ca: '~/ca.pem' } }, '~ is not expanded in paths; write ${HOME}'],
+  [{ command: 'x', cwd: '~other/x' }, '~ stands for your own home alone'],
   [{ command: 'x', env: 'A=b' }, 'must be an object such as { "NAME": "value" }'],
   [{ command: 'x', env: { A: null } }, 'must be a string, a number or a boolean'],
   [{ command: 'x', env: { 'A=B': 'c' } }, 'is not a name of an environment variable'],
@@ -192,10 +189,10 @@ test.each([
   [{ command: 'x', tools: { allow: 'a' } }, 'must be a list, not a string'],
   [{ command: 'x', disabled: 'yes' }, 'must be a boolean, not a string'],
   [{}, 'the server needs a "command" to start or a "url" to reach'],
-])('%j makes the main file invalid: %s', (entry, reason) => {
+])('%j takes the server out: %s', (entry, reason) => {
   const result = workspace({ 'mcp-gateway.json': { mcpServers: { one: entry } } }).load();
 
-  expect(result.ok).toBe(false);
+  expect(valid(result).servers[0]?.problem).toBeDefined();
   expect(told(result).join('\n')).toContain(reason);
 });
 

@@ -45,7 +45,7 @@ test.each([
   { listen: { port: -1 } },
   { mcpServers: { a: { command: 5 } } },
   { mcpServers: { a: { type: 'stdoi', command: 'x' } } },
-  { mcpServers: { 'a b': { command: 'x' } } },
+  { mcpServers: { 'a\nb': { command: 'x' } } },
   { limits: { body: 'big' } },
   { audit: { durability: 'power' } },
 ])('editors find the fault in %j', (value) => {

@@ -83,20 +83,19 @@ test('all mistakes come at once, each with place, path and advice', () => {
     'F:3:34 listen.host must be a string, not a number',
     'F:3:45 listen.port must be at most 65535',
     'F:3:71 listen.allowedOrigins[0] must be one origin such as "https://app.example.com", without a path',
-    'F:5:26 mcpServers.line.command is one program, not a command line; write "command": "npx", "args": ["-y","foo"]',
-    'F:6:33 mcpServers.both.url an entry has either a "command" or a URL, not both; make two entries of it',
-    'F:7:5 mcpServers.neither the server needs a "command" to start or a "url" to reach; did you mean "url"?',
-    'F:8:33 mcpServers.list.env must be an object such as { "NAME": "value" }',
-    'F:8:70 mcpServers.list.args must be a list such as ["-y", "some-package"]',
-    'F:9:23 mcpServers.kind.type must be one of "stdio", "http", "streamable-http", "streamableHttp", "streamable_http", "remote", "sse"; did you mean "stdio"?',
-    'F:10:56 mcpServers.slow.timeouts.total must be a number of milliseconds or a duration such as "500ms", "60s" or "5m"',
-    'F:11:5 mcpServers["not a name"] a server is named with 1 to 64 characters of A-Z a-z 0-9 . _ -',
-    'F:12:13 mcpServers.text a server must be an object such as { "command": "npx", "args": [...] }',
     'F:14:23 limits.body must be a number of bytes or a size such as "512KiB" or "4MiB"',
     'F:14:30 limits.sesions unknown key; did you mean "sessions"?',
     'F:15:28 audit.durability must be "process", the only value offered',
     'F:16:24 auth.tokens[0].token "token" is required',
-    'F:7:18 mcpServers.neither.urll warning: unknown key, ignored; did you mean "url"?',
+    'F:5:26 mcpServers.line.command is one program, not a command line; write "command": "npx", "args": ["-y","foo"]',
+    'F:6:33 mcpServers.both.url an entry has either a "command" or a URL, not both; make two entries of it',
+    'F:7:18 mcpServers.neither.urll unknown key; did you mean "url"? The server needs a "command" or a "url"',
+    'F:8:33 mcpServers.list.env must be an object such as { "NAME": "value" }',
+    'F:8:70 mcpServers.list.args must be a list such as ["-y", "some-package"]',
+    'F:9:23 mcpServers.kind.type must be one of "stdio", "local", "http", "streamable-http", "streamableHttp", "streamable_http", "remote", "sse"; did you mean "stdio"?',
+    'F:10:56 mcpServers.slow.timeouts.total must be a number of milliseconds or a duration such as "500ms", "60s" or "5m"',
+    'F:11:5 mcpServers["not\\na name"] the name of a server is 1 to 128 characters, without line breaks and other control characters, and not "." or ".."; this one is left out',
+    'F:12:13 mcpServers.text a server must be an object such as { "command": "npx", "args": [...] }',
   ]);
 });
 
@@ -110,10 +109,8 @@ test('mistakes of servers.d are told together with those of the main file', () =
 });
 
 test.each([
-  ['bad/servers-key.json', 'rename the key'],
   ['bad/syntax.json', 'a comma is expected here'],
   ['bad/unclosed-secret.json', 'the string is not closed'],
-  ['bad/repeated-keys.json', 'the key occurs twice'],
 ])('%s is refused: %s', (name, reason) => {
   const result = loadConfig(fixture(name), {});
 
@@ -125,7 +122,8 @@ test.each([
 test.each([
   [[], 'must be an object, not a list'],
   ['text', 'must be an object, not a string'],
-  [{ mcpServers: [] }, 'must be an object of servers by name'],
+  [{ mcpServers: 'x' }, 'must be an object of servers by name'],
+  [{ servers: ['x'] }, 'the servers stand under "mcpServers": rename the key'],
   [{ mcpServers: null }, 'must be an object of servers by name'],
   [{ github: { command: 'npx' } }, 'servers stand under "mcpServers": move it there'],
   [{ limits: { body: '2GiB' } }, 'must be from 1024 bytes to 1024 MiB'],
@@ -158,8 +156,6 @@ test.each([
     },
     'is the same token as that of "a"',
   ],
-  [{ mcpServers: { '..': { command: 'x' } } }, 'a server is named with'],
-  [{ mcpServers: { ['a'.repeat(65)]: { command: 'x' } } }, 'a server is named with'],
 ])('%j is refused: %s', (content, reason) => {
   const { load } = workspace();
   const place = workspace({ 'mcp-gateway.json': JSON.stringify(content) });

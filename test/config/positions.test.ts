@@ -37,7 +37,7 @@ test('every syntax error has a place and plain words', () => {
     expect.arrayContaining([
       '3:3 a comma is expected here',
       '3:8 typographic quotes are not JSON; write "',
-      '4:3 this is not JSON',
+      '4:3 a key in double quotes is expected here',
     ]),
   );
 });
@@ -154,6 +154,34 @@ test.each([
 
   expect(problems.length).toBeGreaterThan(0);
   for (const { excerpt = '' } of problems) expect(excerpt).not.toContain(SECRET);
+});
+
+test.each([
+  ['{ "command": "npx" "args": [] }', '{ "command": "npx" "args": [] }'],
+  ['{ "args": ["-y", "pkg"] "url": "https://h/mcp" }', '{ "args": ["-y", "pkg"] "url": "https://h/mcp" }'],
+  [
+    '{ "type": "http", "disabled": true, "timeout": 60 "x" }',
+    '{ "type": "http", "disabled": true, "timeout": 60 "*" }',
+  ],
+  ['{ "args": ["--api-key", "abc"] "x": 1 }', '{ "args": ["--api-key", "***"] "x": * }'],
+  ['{ "url": "https://u:p@h/?k=v" "x": 1 }', '{ "url": "https://***@h/?k=*" "x": * }'],
+  ['{ "env": { "command": "abc" } "x": 1 }', '{ "env": { "command": "***" } "x": * }'],
+  ['{ "headers": { "A": "Bearer ${env:T}" } "x": 1 }', '{ "headers": { "A": "Bearer ${env:T}" } "x": * }'],
+  [
+    '{ "mcpServers": { "a": { "command": "npx" "env": { "K": "abc" } } } }',
+    '{ "mcpServers": { "a": { "command": "npx" "env": { "K": "***" } } } }',
+  ],
+  ['{ "token": "abc" "command": "npx" }', '{ "token": "***" "command": "npx" }'],
+])('of %j, which does not parse, what is plainly no secret is shown', (text, shown) => {
+  const [problem] = parseDocument('/f.json', text).problems;
+
+  expect(problem?.excerpt?.split('\n')[0]).toBe(shown);
+});
+
+test('a line whose quotes do not match shows no value, as any of them may be another', () => {
+  const [problem] = parseDocument('/f.json', '{ "command": "npx, "args": ["abc"] }').problems;
+
+  expect(problem?.excerpt).not.toMatch(/npx|abc/);
 });
 
 test('the name of a reference is shown', () => {

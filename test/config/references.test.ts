@@ -78,7 +78,8 @@ test('an unset variable is named, with its place inside the string', () => {
 });
 
 test('other kinds of references, missing names and open braces are told apart', () => {
-  expect(resolved('${input:token}')).toContain('"input:" are not read here');
+  expect(resolved('${input:my-token}')).toContain('write ${env:MY_TOKEN} and set that variable');
+  expect(resolved('${keychain:token}')).toContain('"keychain:" are not read here');
   expect(resolved('${}')).toContain('names no environment variable');
   expect(resolved('${env:A')).toContain('not closed');
   expect(resolved('${A:-${B}}')).toContain('a default cannot contain a reference');
@@ -112,7 +113,7 @@ test('what is not a small text file is refused, without blocking on a pipe', () 
   expect(resolved('${file:pipe}', {}, directory)).toContain('not a regular file');
   expect(resolved('${file:large}', {}, directory)).toContain('larger than 1 MiB');
   expect(resolved('${file:binary}', {}, directory)).toContain('not UTF-8');
-  expect(resolved('${file:~/token}', {}, directory)).toContain('~ is not expanded');
+  expect(resolved('${file:~/token}', { HOME: directory }, '/')).toContain(`${directory}/token does not exist`);
 });
 
 test('values of references are listed, defaults are not', () => {

@@ -241,7 +241,7 @@ describe('The wrong kind of request', () => {
     '/mcp/s/',
     '/mcp/s/nobody',
     '/mcp/s/../mcp',
-    '/mcp/s/%65cho',
+    '/mcp/s/%6nobody',
     '/MCP',
     '//mcp',
     '/',

@@ -53,7 +53,7 @@ export class SseEndpoint {
       connection.onClose(() => sessions.end(id));
       return channel;
     });
-    const path = caller.scope === undefined ? '/sse' : `/mcp/s/${caller.scope}/sse`;
+    const path = caller.scope === undefined ? '/sse' : `/mcp/s/${encodeURIComponent(caller.scope)}/sse`;
     response.write(sseEndpoint(`${path}?${SESSION_PARAMETER}=${id}`));
   }
 

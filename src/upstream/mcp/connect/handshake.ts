@@ -96,7 +96,13 @@ async function discover(wire: Wire, options: HandshakeOptions, retry = true): Pr
   };
   let reply: WireReply;
   try {
-    reply = await wire.request({ method: 'server/discover', params: { _meta: meta }, totalMs: options.timeouts.start });
+    const params = { _meta: meta };
+    reply = await wire.request({
+      method: 'server/discover',
+      params,
+      totalMs: options.timeouts.start,
+      starts: true,
+    });
   } catch (error) {
     if (error instanceof HttpRejection && error.status >= 400 && !concludesNothing(error.status))
       return { kind: 'legacy' };
@@ -151,7 +157,7 @@ async function initialize(wire: Wire, options: HandshakeOptions): Promise<Handsh
   };
   let reply: WireReply;
   try {
-    reply = await wire.request({ method: 'initialize', params, totalMs: timeouts.start });
+    reply = await wire.request({ method: 'initialize', params, totalMs: timeouts.start, starts: true });
   } catch (error) {
     if (error instanceof HttpRejection && [400, 404, 405].includes(error.status)) {
       const said = error.answer?.error ? ` ("${error.answer.error.message.slice(0, 300)}")` : '';

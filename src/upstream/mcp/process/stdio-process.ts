@@ -115,7 +115,10 @@ export class StdioProcess {
     const { command } = this.#options;
     const child = this.#child;
     if (child === undefined || hasEnded(child)) {
-      throw new GatewayError('upstream_closed', `The process of "${command}" does not run. Start the server again.`);
+      throw new GatewayError(
+        'upstream_closed',
+        `The process of "${command}" does not run. The gateway starts it again by itself; try again shortly.`,
+      );
     }
     // Either character ends a line for some reader, so one message would become two.
     if (line.includes('\n') || line.includes('\r')) {

@@ -133,11 +133,11 @@ const PASSED = {
 /** The error of a limit that was passed; names the setting to look at. `method` is what was not answered in all. */
 export function timedOut(
   server: string,
-  passed: { limit: Limit | 'connect'; ms: number; method?: string },
+  passed: { limit: Limit | 'connect' | 'start'; ms: number; method?: string },
   cause?: unknown,
 ): GatewayError {
   const { limit, ms, method = 'a request' } = passed;
-  const what = limit === 'total' ? `did not answer ${method}` : PASSED[limit];
+  const what = limit === 'total' || limit === 'start' ? `did not answer ${method}` : PASSED[limit];
   return new GatewayError(
     'upstream_timed_out',
     `The server "${server}" ${what} within ${ms / 1000} s (timeouts.${limit}).`,

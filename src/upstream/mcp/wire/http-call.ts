@@ -195,7 +195,7 @@ export class HttpCall implements ExchangeHandlers {
   /** A refusal by status: the session is gone, or its body is the answer, or it says something about the server. */
   private onRejection(rejection: HttpRejection): void {
     const { server, timeouts, session, clean } = this.wire;
-    const { status, answer } = rejection;
+    const { status, answer, wantsSignIn } = rejection;
     if (this.hadSession && session.era === 'legacy' && isSessionUnknown(rejection)) {
       this.fail(new SessionLost(`The server "${server}" no longer knows the session.`));
       return;
@@ -205,7 +205,7 @@ export class HttpCall implements ExchangeHandlers {
     if (answer?.error && !judged && this.isOurs(rejection)) {
       this.answer({ error: answer.error }, { bytes: rejection.body.length, own: true });
     } else {
-      const shown = new HttpRejection(status, clean(rejection.body), answer);
+      const shown = new HttpRejection(status, clean(rejection.body), { answer, wantsSignIn });
       this.fail(handshake ? shown : transportError(server, shown, timeouts));
     }
   }

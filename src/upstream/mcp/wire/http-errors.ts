@@ -20,6 +20,11 @@ const UNREACHABLE = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 
+/** What OpenSSL says where the first bytes that come are no TLS. */
+const NO_TLS = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG']);
+const SPEAKS_NO_TLS =
+  'its `url` says https, but what answers there speaks no TLS. It most likely answers plain HTTP; write http:// in the `url`.';
+
 /** Makes a failure of the transport an error of ours that names the server and the setting to look at. */
 export function transportError(server: string, error: unknown, timeouts: Timeouts): GatewayError {
   if (error instanceof GatewayError) return error;
@@ -29,7 +34,8 @@ export function transportError(server: string, error: unknown, timeouts: Timeout
   if (limit) return timedOut(server, { limit, ms: timeouts[limit] }, error);
   const tls = code.startsWith('ERR_TLS') || code.includes('CERT') || code.startsWith('ERR_SSL');
   if (UNREACHABLE.has(code) || tls) {
-    return new GatewayError('upstream_unreachable', `The server "${server}" cannot be reached: ${reasonOf(error)}`, {
+    const why = NO_TLS.has(code) ? SPEAKS_NO_TLS : opensslReason(error);
+    return new GatewayError('upstream_unreachable', `The server "${server}" cannot be reached: ${why}`, {
       cause: error,
     });
   }
@@ -66,6 +72,13 @@ export function messageError(server: string, error: unknown): unknown {
 function rejectionError(server: string, rejection: HttpRejection): GatewayError {
   const { status } = rejection;
   const detail = rejection.body.slice(0, 500);
+  if (rejection.wantsSignIn) {
+    return new GatewayError(
+      'upstream_rejected',
+      `The server "${server}" wants a sign-in by OAuth (HTTP ${status}), which the gateway does not do yet. Put a token into its \`headers\`: "Authorization": "Bearer \${env:NAME}"; if one is there, it is wrong or has expired.`,
+      { detail, data: { status }, cause: rejection },
+    );
+  }
   if (status === 401 || status === 403 || status === 407) {
     return new GatewayError(
       'upstream_rejected',
@@ -87,6 +100,12 @@ function rejectionError(server: string, rejection: HttpRejection): GatewayError 
     detail,
     cause: rejection,
   });
+}
+
+/** OpenSSL puts its reason between places in its own source. */
+function opensslReason(error: unknown): string {
+  const { code, reason } = error as { code?: unknown; reason?: unknown };
+  return typeof reason === 'string' && String(code).startsWith('ERR_SSL') ? reason : reasonOf(error);
 }
 
 function codeOf(error: unknown): string {

@@ -48,6 +48,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   private readonly on: ExchangeHandlers;
   private controller: Dispatcher.DispatchController | undefined;
   private status = 0;
+  private wantsSignIn = false;
   private sse: SseReader | undefined;
   private readonly body = new GrowingBytes();
   private over = false;
@@ -77,7 +78,10 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: ResponseHeaders): void {
     this.status = status;
-    if (status < 200 || status > 299) return;
+    if (status < 200 || status > 299) {
+      this.wantsSignIn = String(headers['www-authenticate'] ?? '').includes('resource_metadata');
+      return;
+    }
     const streams = String(headers['content-type'] ?? '').startsWith('text/event-stream');
     if (streams) this.sse = this.reader();
     this.on.headers?.(headers, streams);
@@ -130,7 +134,9 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   /** A refusal may hold a JSON-RPC error, which may be the answer (modern servers use 400 and 404 so). */
   private reject(): void {
     const text = this.text();
-    this.finish(new HttpRejection(this.status, text.slice(0, REJECTION_BYTES), readRefusal(text)));
+    const { wantsSignIn } = this;
+    const answer = readRefusal(text);
+    this.finish(new HttpRejection(this.status, text.slice(0, REJECTION_BYTES), { answer, wantsSignIn }));
   }
 
   private readMessage(text: string, size = Buffer.byteLength(text)): void {

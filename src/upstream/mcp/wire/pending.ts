@@ -2,7 +2,7 @@
 import { GatewayError } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import { withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
-import { type Deadline, type Deadlines, timedOut } from './deadlines.ts';
+import { type Deadline, type Deadlines, type Limit, timedOut } from './deadlines.ts';
 import { RateLimit } from './rate-limit.ts';
 import { HARD_LIMIT_MS, type WireReply, type WireRequest } from './wire.ts';
 
@@ -38,7 +38,7 @@ export class Pending {
     });
     if (Number.isFinite(request.totalMs)) {
       this.deadline = options.deadlines.start(request.totalMs, HARD_LIMIT_MS, (limit, ms) =>
-        this.abandon(timedOut(options.server, { limit, ms, method: request.method })),
+        this.abandon(timedOut(options.server, { limit: nameOf(limit, request), ms, method: request.method })),
       );
     }
     const signal = request.exchange?.signal;
@@ -128,4 +128,9 @@ export class Pending {
     if (listeners) for (const listener of listeners) listener();
     return true;
   }
+}
+
+/** The setting that a limit comes from. */
+function nameOf(limit: Limit, { starts }: WireRequest): Limit | 'start' {
+  return limit === 'total' && starts === true ? 'start' : limit;
 }

@@ -44,6 +44,8 @@ export interface WireRequest {
   readonly keptTask?: true;
   /** Total limit in ms; `Infinity` for a stream that stays open. */
   readonly totalMs: number;
+  /** Whether `totalMs` is the limit of the start, `timeouts.start`, and not that of a call. */
+  readonly starts?: true;
   /** Gets the notifications that belong to this request and are neither progress nor log lines. */
   readonly onNotification?: (method: string, params: JsonObject) => void;
 }
@@ -112,6 +114,11 @@ export class SessionLost extends Error {
   override readonly name = 'SessionLost';
 }
 
+interface RejectionFacts {
+  readonly answer: ResponseFrame | undefined;
+  readonly wantsSignIn?: boolean;
+}
+
 /** The server refused with an HTTP status; the handshake reads it, everyone else the GatewayError or the JSON-RPC error made of it. */
 export class HttpRejection extends Error {
   override readonly name = 'HttpRejection';
@@ -119,11 +126,14 @@ export class HttpRejection extends Error {
   readonly body: string;
   /** The JSON-RPC error that the body holds, if it holds one. */
   readonly answer: ResponseFrame | undefined;
+  /** Whether the server says where to sign in by OAuth (RFC 9728 section 5.1). */
+  readonly wantsSignIn: boolean;
 
-  constructor(status: number, body: string, answer?: ResponseFrame) {
+  constructor(status: number, body: string, { answer, wantsSignIn = false }: RejectionFacts) {
     super(`HTTP ${status}`);
     this.status = status;
     this.body = body;
     this.answer = answer;
+    this.wantsSignIn = wantsSignIn;
   }
 }

@@ -180,7 +180,12 @@ test('a server that ends when its input closes is stopped without being killed',
 
   expect(first).toBe(second);
   expect(exits).toEqual([expect.objectContaining({ code: 0, signal: null, expected: true })]);
-  expect(() => server.send('{}')).toThrow(expect.objectContaining({ code: 'upstream_closed' }));
+  expect(() => server.send('{}')).toThrow(
+    expect.objectContaining({
+      code: 'upstream_closed',
+      message: 'The process of "cat" does not run. The gateway starts it again by itself; try again shortly.',
+    }),
+  );
 });
 
 test('a server that ignores the end of its input is killed after the grace, with its family', async () => {
