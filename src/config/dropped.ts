@@ -1,9 +1,11 @@
 // Reads servers.d: one server or one map of servers a file; a bad file or entry takes out that server alone.
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { ServerConfig } from './config.ts';
 import { readEntry } from './entry.ts';
-import { listDirectory, MAX_DROPPED_FILES, readRegularFile, WRITABLE } from './files.ts';
+import { MAX_DROPPED_FILES } from './files.ts';
+import { type ConfigFolders, DROP_FOLDER, type DropListing } from './folders.ts';
+import type { GatewayPlaces } from './gateway-files.ts';
 import { type Document, fileProblem, type Finding, parseDocument, problemAt } from './positions.ts';
 import { didYouMean, type Path, type Problem } from './problems.ts';
 import { SERVER_NAME, serverEntry } from './schema.ts';
@@ -11,9 +13,9 @@ import { brokenServer } from './server.ts';
 
 /** What to read, and the servers that the main file has already. */
 export interface DroppedOptions {
-  /** The directory of the main file. */
-  readonly directory: string;
+  readonly listing: DropListing;
   readonly env: NodeJS.ProcessEnv;
+  readonly places: GatewayPlaces;
   readonly taken: readonly ServerConfig[];
 }
 
@@ -25,12 +27,11 @@ export interface Dropped {
   readonly fatal: readonly Problem[];
 }
 
-/** The folder beside the main file. */
-export const DROP_FOLDER = 'servers.d';
 /** Said of a name that no server can have. */
 export const BAD_NAME = 'a server is named with 1 to 64 characters of A-Z a-z 0-9 . _ -';
 
 interface Gathering extends DroppedOptions {
+  readonly folders: ConfigFolders;
   readonly servers: ServerConfig[];
   readonly texts: { file: string; text: string }[];
   readonly warnings: Problem[];
@@ -42,12 +43,12 @@ interface Entry {
   readonly value: unknown;
 }
 
-/** Reads the folder in lexical order. Never throws. */
-export function readDropped(options: DroppedOptions): Dropped {
-  const folder = join(options.directory, DROP_FOLDER);
-  const listing = listDirectory(folder);
-  if ('fault' in listing) return { servers: [], texts: [], warnings: [], fatal: [fileProblem(folder, listing.fault)] };
-  const gathering: Gathering = { ...options, servers: [], texts: [], warnings: [] };
+/** Reads the files that were listed. Never throws. */
+export function readDropped(folders: ConfigFolders, options: DroppedOptions): Dropped {
+  const { listing } = options;
+  const fatal = listing.problems.filter(({ severity }) => severity === 'error');
+  if (fatal.length > 0) return { servers: [], texts: [], warnings: [], fatal };
+  const gathering: Gathering = { ...options, folders, servers: [], texts: [], warnings: [...listing.problems] };
   for (const file of listing.files.slice(0, MAX_DROPPED_FILES)) readOne(file, gathering);
   const over = listing.files[MAX_DROPPED_FILES];
   if (over !== undefined)
@@ -59,13 +60,13 @@ export function readDropped(options: DroppedOptions): Dropped {
 }
 
 function readOne(file: string, gathering: Gathering): void {
-  const read = readRegularFile(file, { follow: false });
-  if ('fault' in read) {
-    takeOut(file, [fileProblem(file, read.fault)], gathering);
+  const read = gathering.folders.readDropped(file);
+  if (read.text === undefined) {
+    takeOut(file, read.problems, gathering);
     return;
   }
   gathering.texts.push({ file, text: read.text });
-  if (read.writable) gathering.warnings.push(fileProblem(file, WRITABLE, 'warning'));
+  gathering.warnings.push(...read.problems);
   const document = parseDocument(file, read.text);
   const { entries, findings } = document.root === undefined ? { findings: [] } : entriesOf(document);
   const problems = [...document.problems, ...findings.map((finding) => problemAt(document, finding))];
@@ -144,9 +145,9 @@ function addEntry({ name, path, value }: Entry, document: Document, gathering: G
     refuse(`the name "${name}" is taken by the server at ${other}; this one is left out`);
     return;
   }
-  const { directory, env } = gathering;
+  const { folders, env, places } = gathering;
   const outcome = readEntry(
-    { document, path, name, directory: dirname(document.file), mainDirectory: directory, env },
+    { document, path, name, directory: dirname(document.file), mainDirectory: folders.directory, env, places },
     value,
   );
   gathering.servers.push(outcome.server);
@@ -161,7 +162,7 @@ function takeOut(file: string, problems: readonly Problem[], gathering: Gatherin
   gathering.warnings.push(...problems.map((problem) => (visible ? { ...problem, server: name } : problem)));
   if (!visible || first === undefined) return;
   const source = { file, line: first.line, column: first.column };
-  const place = { name, source, mainDirectory: gathering.directory, raw: {} };
+  const place = { name, source, mainDirectory: gathering.folders.directory, raw: {} };
   gathering.servers.push(brokenServer(place, `${file}:${first.line}:${first.column} ${first.message}`));
 }
 

@@ -3,17 +3,19 @@ import { isObject, type JsonObject } from '../core/json.ts';
 import type { ServerConfig } from './config.ts';
 import {
   idleKeyWarnings,
+  loaderWarnings,
   ownHeaderWarnings,
   reachFindings,
   unknownKeyWarnings,
   valueFindings,
 } from './entry-checks.ts';
 import { findingsOf } from './issues.ts';
+import { gatewayFileFindings, type GatewayPlaces } from './gateway-files.ts';
 import { type Document, type Finding, positionAt, problemAt } from './positions.ts';
 import type { Path, Problem } from './problems.ts';
 import { type Expansion, expand, findReferences, pathKey } from './references.ts';
 import { serverEntry, type ServerEntry, URL_KEYS } from './schema.ts';
-import { brokenServer, disabledServer, isDisabled, type EntryPlace, usableServer } from './server.ts';
+import { brokenServer, disabledServer, isDisabled, type EntryPlace, usableServer, workingDirectory } from './server.ts';
 
 /** An entry to read: its place in a file, and what it is resolved against. */
 export interface EntryRequest {
@@ -24,6 +26,8 @@ export interface EntryRequest {
   readonly directory: string;
   readonly mainDirectory: string;
   readonly env: NodeJS.ProcessEnv;
+  /** What its arguments must not name. */
+  readonly places: GatewayPlaces;
 }
 
 /** A server and what was found: `faults` lie in what is written, `absences` in what it refers to or asks for. */
@@ -88,7 +92,16 @@ function check(
   findings.warnings.push(...unknownKeyWarnings(raw, path), ...idleKeyWarnings(raw, path));
   if (isObject(raw.headers)) findings.warnings.push(...ownHeaderWarnings(Object.keys(raw.headers), path));
   if (!parsed.success) return isDisabled(raw) ? serverEntry.parse({}) : undefined;
+  findings.warnings.push(...loaderWarnings(Object.keys(parsed.data.env), path));
+  if (!isDisabled(raw)) findings.absences.push(...argumentFindings(parsed.data, request));
   return parsed.data;
+}
+
+/** What a server asks for and is not given: it is out alone, wherever its entry stands. */
+function argumentFindings(entry: ServerEntry, { path, env, places, ...directories }: EntryRequest): Finding[] {
+  if (entry.command === undefined || entry.allowGatewayFiles) return [];
+  const cwd = workingDirectory(entry, directories);
+  return gatewayFileFindings({ args: entry.args, cwd, home: entry.env.HOME ?? env.HOME, path }, places);
 }
 
 /** Values that could not be resolved are not judged; values that were are, but they do not make the file wrong. */

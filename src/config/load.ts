@@ -1,12 +1,14 @@
 // Loads a configuration: the main file, the files of servers.d beside it, everything wrong with them at once.
 import { createHash } from 'node:crypto';
-import { dirname, relative, resolve } from 'node:path';
+import { relative } from 'node:path';
 import { isObject } from '../core/json.ts';
 import type { Config, ServerConfig } from './config.ts';
 import { BAD_NAME, readDropped } from './dropped.ts';
 import { type EntryOutcome, readEntry } from './entry.ts';
-import { readRegularFile, WRITABLE } from './files.ts';
-import { type Document, fileProblem, parseDocument, problemAt } from './positions.ts';
+import { ConfigFolders } from './folders.ts';
+import { type GatewayPlaces, gatewayPlaces } from './gateway-files.ts';
+import { stateBeside } from './locate.ts';
+import { type Document, parseDocument, problemAt } from './positions.ts';
 import type { Problem } from './problems.ts';
 import { SERVER_NAME } from './schema.ts';
 import { readSettings } from './settings.ts';
@@ -16,29 +18,56 @@ export type LoadResult =
   | { readonly ok: true; readonly config: Config; readonly warnings: readonly Problem[] }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** Loads the main file and servers.d. Never throws; an invalid main file is no result at all, an unusable server is only that. */
-export function loadConfig(file: string, env: NodeJS.ProcessEnv): LoadResult {
-  const path = resolve(file);
-  const read = readRegularFile(path, { follow: true });
-  if ('fault' in read) return { ok: false, problems: [fileProblem(path, read.fault)] };
-  const document = parseDocument(path, read.text);
-  const directory = dirname(path);
+/** What a configuration is loaded with. */
+export interface LoadOptions {
+  readonly env: NodeJS.ProcessEnv;
+  /** The state directory, which no server may be given by its arguments. */
+  readonly state: string;
+}
+
+/** Loads a configuration once. Never throws; an invalid main file is no result at all, an unusable server is only that. */
+export function loadConfig(file: string, env: NodeJS.ProcessEnv, state = stateBeside(file)): LoadResult {
+  const folders = new ConfigFolders(file);
+  try {
+    return loadFrom(folders, { env, state });
+  } finally {
+    folders.close();
+  }
+}
+
+/** Loads the main file and servers.d from folders that may have been read from before. Never throws. */
+export function loadFrom(folders: ConfigFolders, { env, state }: LoadOptions): LoadResult {
+  const { file, directory } = folders;
+  const read = folders.readMain();
+  if (read.text === undefined) return { ok: false, problems: read.problems };
+  const document = parseDocument(file, read.text);
   const settings = readSettings(document, directory, env);
-  const entries = readEntries(document, directory, env);
+  const listing = folders.listDropped();
+  const places = gatewayPlaces(folders.places(listing.files), state);
+  const entries = readEntries(document, { directory, env, places });
   const main = entries.outcomes.map((outcome) => outcome.server);
-  const dropped = readDropped({ directory, env, taken: main });
-  const fatal = inOrder([...document.problems, ...settings.problems, ...entries.problems, ...dropped.fatal]);
+  const dropped = readDropped(folders, { listing, env, places, taken: main });
+  const replaced = folders.confirm();
+  const own = [...read.problems, ...(replaced ? [replaced] : [])];
+  const fatal = inOrder([
+    ...own.filter(isError),
+    ...document.problems,
+    ...settings.problems,
+    ...entries.problems,
+    ...dropped.fatal,
+  ]);
   const warnings = inOrder([
-    ...(read.writable ? [fileProblem(path, WRITABLE, 'warning')] : []),
+    ...own.filter((problem) => !isError(problem)),
     ...settings.warnings,
     ...entries.outcomes.flatMap((outcome) => [...outcome.absences, ...outcome.warnings]),
     ...dropped.warnings,
   ]);
   if (settings.values === undefined || fatal.length > 0) return { ok: false, problems: [...fatal, ...warnings] };
+  folders.release();
   const servers = [...main, ...dropped.servers];
-  const files = [{ file: path, text: read.text }, ...dropped.texts];
+  const files = [{ file, text: read.text }, ...dropped.texts];
   const config: Config = {
-    file: path,
+    file,
     directory,
     hash: hashOf(directory, files),
     listen: settings.values.listen,
@@ -51,13 +80,23 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): LoadResult {
   return { ok: true, config: freeze(config), warnings: [...warnings, ...aliasWarnings(servers)] };
 }
 
+function isError({ severity }: Problem): boolean {
+  return severity === 'error';
+}
+
+interface EntriesOptions {
+  readonly directory: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly places: GatewayPlaces;
+}
+
 interface EntriesRead {
   readonly outcomes: readonly EntryOutcome[];
   readonly problems: readonly Problem[];
 }
 
 /** The servers of the main file, where a fault is one of the file as a whole. */
-function readEntries(document: Document, directory: string, env: NodeJS.ProcessEnv): EntriesRead {
+function readEntries(document: Document, { directory, env, places }: EntriesOptions): EntriesRead {
   const map = isObject(document.value) ? document.value.mcpServers : undefined;
   if (map === undefined) return { outcomes: [], problems: [] };
   if (!isObject(map)) {
@@ -65,7 +104,7 @@ function readEntries(document: Document, directory: string, env: NodeJS.ProcessE
     return { outcomes: [], problems: [problemAt(document, { path: ['mcpServers'], message })] };
   }
   const outcomes = Object.entries(map).map(([name, value]) =>
-    readEntry({ document, path: ['mcpServers', name], name, directory, mainDirectory: directory, env }, value),
+    readEntry({ document, path: ['mcpServers', name], name, directory, mainDirectory: directory, env, places }, value),
   );
   const badNames = Object.keys(map)
     .filter((name) => !SERVER_NAME.test(name))
