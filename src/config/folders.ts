@@ -95,7 +95,7 @@ export class ConfigFolders {
     const read = this.read(folder, file);
     const refusing = read.doubts.find(({ refused, kind }) => refused || (read.linked && kind !== 'group'));
     if (refusing) {
-      const where = refusing.path === file ? '' : `is a symbolic link, and of ${refusing.path} it is to be said: `;
+      const where = refusing.path === file ? '' : `is a symbolic link that leads over ${refusing.path}: `;
       return { problems: [fileProblem(file, `${where}${refusing.message}`)] };
     }
     return {
