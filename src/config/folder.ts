@@ -4,6 +4,8 @@ import { sep } from 'node:path';
 
 /** Absent on Windows, where a folder cannot be opened either. */
 const DIRECTORY = constants.O_DIRECTORY as number | undefined;
+/** O_PATH of Linux, which Node does not name: a folder need not be readable to be held. */
+const HOLD = process.platform === 'linux' ? 0o10000000 : constants.O_RDONLY;
 /** Linux shows the files of an open folder here, wherever that folder is by now. */
 const DESCRIPTORS = '/proc/self/fd';
 const readsThroughHandles = process.platform === 'linux' && existsSync(DESCRIPTORS);
@@ -22,7 +24,7 @@ export class Folder {
       this.identity = identityOf(statSync(access, { bigint: true }));
       return;
     }
-    this.descriptor = openSync(access, constants.O_RDONLY | DIRECTORY);
+    this.descriptor = openSync(access, HOLD | DIRECTORY);
     this.identity = identityOf(fstatSync(this.descriptor, { bigint: true }));
   }
 

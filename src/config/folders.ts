@@ -38,7 +38,7 @@ const GONE =
 
 /**
  * Reads the main file and servers.d. What a server has put in the place of one of their folders, or of a folder that a link leads to, is
- * never read: who can rename a folder could else write a configuration of its own. Owned by what reloads; close it in the end.
+ * never read: a server that can rename a folder could otherwise write a configuration of its own. What reloads owns this object, and closes it in the end.
  */
 export class ConfigFolders {
   /** The main file, absolute. */

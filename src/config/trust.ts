@@ -1,6 +1,6 @@
 // Who else can change a file: its owner, its mode, and those of every folder and link that lead to it. Who can change it decides what is started.
 import { accessSync, constants, lstatSync, readlinkSync, statfsSync, type Stats, statSync } from 'node:fs';
-import { dirname, join, sep } from 'node:path';
+import { dirname, join, parse } from 'node:path';
 
 /** Another one who can change a file or folder, and what to do about it. */
 export interface Doubt {
@@ -84,7 +84,7 @@ function ownerDoubts(path: string, { what, stats, user }: Judged & { readonly us
   const message =
     user === 0
       ? `user ${uid} owns this ${what}, and so decides what is started as root; run the gateway as that user, or give it to root (chown -h root ${quoted(path)})`
-      : `user ${uid} owns this ${what}, and so decides what is started as user ${user}; give it to this user (chown -h ${user} ${quoted(path)}), or name a configuration of your own with --config`;
+      : `user ${uid} owns this ${what}, and so decides what is started as user ${user}; give it to this user (sudo chown -h ${user} ${quoted(path)}), or name a configuration of your own with --config`;
   return [{ path, kind: 'owner', who: `owner ${uid}`, refused: user !== 0, message }];
 }
 
@@ -131,12 +131,13 @@ function keepsModes(path: string): boolean {
   }
 }
 
+/** Empty for a relative path. */
 function rootOf(path: string): string {
-  return /^(?:[A-Za-z]:)?[/\\]/.exec(process.platform === 'win32' ? path : path.slice(0, 1))?.[0] ?? '';
+  return parse(path).root;
 }
 
 function partsOf(path: string): string[] {
-  return path.split(process.platform === 'win32' ? /[/\\]/ : sep).filter((part) => part !== '' && part !== '.');
+  return path.split(process.platform === 'win32' ? /[/\\]/ : '/').filter((part) => part !== '' && part !== '.');
 }
 
 function quoted(path: string): string {

@@ -53,8 +53,10 @@ test('a folder that is put in the place of the configuration is not read, and th
   renameSync(gateway.path('conf'), gateway.path('moved'));
   cpSync(gateway.path('moved'), gateway.path('conf'), { recursive: true });
   gateway.write('conf/servers.d/planted.json', planted);
-  gateway.process.kill('SIGHUP');
-  const error = await refused(gateway);
+  const error = await until(
+    () => reloadError(gateway),
+    (text) => text?.includes('another folder') === true,
+  );
   const { stderr } = await gateway.cli('servers');
   const during = await serversOf(gateway);
 
