@@ -7,6 +7,7 @@ import { formatProblem } from '../config/problems.ts';
 import { EXIT } from './exit-codes.ts';
 import type { Command } from './options.ts';
 import { print, printJson, say } from './output.ts';
+import { stateDirectoryOf } from './state-directory.ts';
 
 export const configValidate: Command = {
   usage: '',
@@ -14,9 +15,10 @@ export const configValidate: Command = {
   help: [['', 'exits 8 where the configuration cannot be used, 10 where only single servers cannot']],
   examples: ['mcp-gateway config validate', 'mcp-gateway config validate --config ./mcp-gateway.json --json'],
   positionals: 0,
-  run: ({ flags, env, cwd }) => {
+  run: (invocation) => {
+    const { flags, env, cwd } = invocation;
     const file = locateConfig({ flag: flags.config, env, cwd });
-    const loaded = loadConfig(file, env);
+    const loaded = loadConfig(file, env, stateDirectoryOf(invocation));
     const problems = loaded.ok ? loaded.warnings : loaded.problems;
     const errors = problems.filter(({ severity }) => severity === 'error');
     const out = loaded.ok ? loaded.config.servers.filter(({ problem }) => problem !== undefined).length : 0;

@@ -1,5 +1,6 @@
 // A gateway inside this process: state, control socket and reloading around it, and one way to end it all.
 import type { Config } from '../config/config.ts';
+import type { ConfigFolders } from '../config/folders.ts';
 import { type Control, openControl } from '../downstream/control.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import { Reloader } from '../gateway/reload.ts';
@@ -9,6 +10,8 @@ import { IDENTITY, VERSION } from './version.ts';
 
 export interface RunOptions {
   readonly config: Config;
+  /** What it was read from, which the gateway closes in the end. */
+  readonly folders: ConfigFolders;
   readonly warnings: readonly string[];
   readonly stateDirectory: string;
   readonly logger: Logger;
@@ -30,7 +33,16 @@ export interface RunningGateway {
 
 /** Takes the state directory and opens the gateway; its servers are started by the caller once it listens. Throws StateError. */
 export async function runGateway(options: RunOptions): Promise<RunningGateway> {
-  const { config, logger, env, stateDirectory } = options;
+  try {
+    return await openGateway(options);
+  } catch (error) {
+    options.folders.close();
+    throw error;
+  }
+}
+
+async function openGateway(options: RunOptions): Promise<RunningGateway> {
+  const { config, folders, logger, env, stateDirectory } = options;
   const gateway = await Gateway.open({ config, stateDirectory, logger, env, identity: IDENTITY });
   let control: Control;
   try {
@@ -42,6 +54,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
   for (const warning of options.warnings) logger.warn(warning);
   const reloader = new Reloader({
     gateway,
+    folders,
     env,
     override: options.override ?? ((same) => same),
     bound: options.bound,
@@ -57,7 +70,7 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
     reload: () => reloader.now(),
     drain,
     stop: async () => {
-      reloader.close();
+      await reloader.close();
       await drain();
       await control.close();
       await gateway.stop();

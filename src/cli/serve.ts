@@ -26,21 +26,22 @@ export const serve: Command = {
 async function run(invocation: Invocation): Promise<number> {
   const { flags, env } = invocation;
   const override = overrideOf(invocation);
-  const { config: loaded, warnings } = loadOrExit(invocation);
-  const config = override(loaded);
+  const stateDirectory = stateDirectoryOf(invocation);
+  const loaded = loadOrExit(invocation, stateDirectory);
+  const config = override(loaded.config);
   const { host, port } = config.listen;
   const refusal = exposure(config);
   if (refusal !== undefined) throw new ExitError(EXIT.configuration, refusal);
   const logger = await openLog(invocation, 'info');
   const ended = untilSignal();
   const running = await runGateway({
+    ...loaded,
     config,
-    warnings,
     override,
     bound: config.listen,
     logger,
     env,
-    stateDirectory: stateDirectoryOf(invocation),
+    stateDirectory,
   });
   const front = createFront({ gateway: running.gateway, network: { loopback: isLoopbackHost(host) } });
   let listening;

@@ -1,6 +1,7 @@
 // What commands that run a gateway have in common: find and load the configuration, open the log.
 import type { Config } from '../config/config.ts';
-import { loadConfig } from '../config/load.ts';
+import { ConfigFolders } from '../config/folders.ts';
+import { loadFrom } from '../config/load.ts';
 import { locateConfig } from '../config/locate.ts';
 import { formatProblem } from '../config/problems.ts';
 import { type Logger, type LogLevelName, openLogger } from '../telemetry/logger.ts';
@@ -10,15 +11,24 @@ import { say } from './output.ts';
 
 const LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
+/** What a gateway runs with, and the folders that it was read from. */
+export interface Loaded {
+  readonly config: Config;
+  readonly folders: ConfigFolders;
+  readonly warnings: readonly string[];
+}
+
 /** Loads the configuration or ends the command with everything that is wrong with it. */
-export function loadOrExit({ flags, env, cwd }: Invocation): { config: Config; warnings: readonly string[] } {
+export function loadOrExit({ flags, env, cwd }: Invocation, state: string): Loaded {
   const file = locateConfig({ flag: flags.config, env, cwd });
-  const loaded = loadConfig(file, env);
+  const folders = new ConfigFolders(file);
+  const loaded = loadFrom(folders, { env, state });
   if (!loaded.ok) {
+    folders.close();
     for (const problem of loaded.problems) say(formatProblem(problem));
     throw new ExitError(EXIT.configuration, `${file} is not a valid configuration; mend what is listed above.`);
   }
-  return { config: loaded.config, warnings: loaded.warnings.map(formatProblem) };
+  return { config: loaded.config, folders, warnings: loaded.warnings.map(formatProblem) };
 }
 
 /** Opens the program's log at the level of `--log-level` or MCP_GATEWAY_LOG_LEVEL. Throws UsageError. */

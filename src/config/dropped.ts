@@ -1,6 +1,6 @@
 // Reads servers.d: the servers of each file, in whichever format; a file that cannot be used takes out itself alone.
-import { join } from 'node:path';
-import { listDirectory, MAX_DROPPED_FILES, readRegularFile, WRITABLE } from './files.ts';
+import { MAX_DROPPED_FILES } from './files.ts';
+import { DROP_FOLDER, type DropListing } from './folders.ts';
 import { gather, type Gathering, takeOut } from './gathering.ts';
 import { readDropped } from './holdings.ts';
 import { fileProblem, parseDocument } from './positions.ts';
@@ -12,14 +12,11 @@ export interface Folder {
   readonly fatal: readonly Problem[];
 }
 
-/** The folder beside the main file. */
-export const DROP_FOLDER = 'servers.d';
-
-/** Reads the folder in lexical order. Never throws. */
-export function gatherFolder(gathering: Gathering): Folder {
-  const folder = join(gathering.directory, DROP_FOLDER);
-  const listing = listDirectory(folder);
-  if ('fault' in listing) return { texts: [], fatal: [fileProblem(folder, listing.fault)] };
+/** Reads the files that were listed. Never throws. */
+export function gatherFolder(listing: DropListing, gathering: Gathering): Folder {
+  const fatal = listing.problems.filter(({ severity }) => severity === 'error');
+  if (fatal.length > 0) return { texts: [], fatal };
+  gathering.problems.push(...listing.problems);
   const texts = listing.files.slice(0, MAX_DROPPED_FILES).flatMap((file) => gatherFile(file, gathering));
   const over = listing.files[MAX_DROPPED_FILES];
   if (over !== undefined)
@@ -29,12 +26,12 @@ export function gatherFolder(gathering: Gathering): Folder {
 }
 
 function gatherFile(file: string, gathering: Gathering): { file: string; text: string }[] {
-  const read = readRegularFile(file, { follow: false });
-  if ('fault' in read) {
-    takeOut(file, [fileProblem(file, read.fault)], gathering);
+  const read = gathering.folders.readDropped(file);
+  if (read.text === undefined) {
+    takeOut(file, read.problems, gathering);
     return [];
   }
-  if (read.writable) gathering.problems.push(fileProblem(file, WRITABLE, 'warning'));
+  gathering.problems.push(...read.problems);
   const document = parseDocument(file, read.text);
   if (document.root === undefined) takeOut(file, document.problems, gathering);
   else gather(document, readDropped(document.value, file), gathering);

@@ -182,6 +182,38 @@ export function ownHeaderWarnings(names: readonly string[], path: Path): Finding
     }));
 }
 
+/**
+ * Variables that make a program load or run something else than its command says, and what that is. Those that only say where a program's
+ * own modules lie (PYTHONPATH, NODE_PATH) are no news.
+ */
+const LOADERS: Readonly<Record<string, string>> = {
+  LD_PRELOAD: 'the libraries that it names',
+  LD_AUDIT: 'the libraries that it names',
+  LD_LIBRARY_PATH: 'libraries of the folders that it names instead of the system’s',
+  DYLD_INSERT_LIBRARIES: 'the libraries that it names',
+  DYLD_LIBRARY_PATH: 'libraries of the folders that it names instead of the system’s',
+  DYLD_FRAMEWORK_PATH: 'libraries of the folders that it names instead of the system’s',
+  NODE_OPTIONS: 'whatever its --require and --import name',
+  PYTHONSTARTUP: 'the script that it names',
+  PYTHONHOME: 'another standard library',
+  BASH_ENV: 'the script that it names',
+  PERL5OPT: 'the modules that it names',
+  RUBYOPT: 'the libraries that it names',
+  JAVA_TOOL_OPTIONS: 'the agents that it names',
+  JDK_JAVA_OPTIONS: 'the agents that it names',
+  _JAVA_OPTIONS: 'the agents that it names',
+};
+
+/** Warns of variables by which a pasted entry can start something that its command does not show. */
+export function loaderWarnings(names: readonly string[], path: Path): Finding[] {
+  return names.flatMap((name) => {
+    const loads = Object.hasOwn(LOADERS, name.toUpperCase()) ? LOADERS[name.toUpperCase()] : undefined;
+    if (loads === undefined) return [];
+    const message = `with this variable the program, and each that it starts, loads ${loads}; keep it only if you know why it is there`;
+    return [{ path: [...path, 'env', name], atKey: true, severity: 'warning', message }];
+  });
+}
+
 function typeFindings(entry: JsonObject, path: Path): Finding[] {
   const given = (['type', 'transport'] as const).filter((key) => entry[key] !== undefined);
   const kinds = given.map((key) => transportOf(entry[key]));

@@ -4,6 +4,7 @@ import type { ServerConfig } from './config.ts';
 import {
   idleKeyWarnings,
   literalWarnings,
+  loaderWarnings,
   ownHeaderWarnings,
   reachFindings,
   unknownKeyWarnings,
@@ -13,11 +14,12 @@ import {
 import type { Translated } from './formats.ts';
 import { homeOf } from './home.ts';
 import { findingsOf } from './issues.ts';
+import { gatewayFileFindings, type GatewayPlaces } from './gateway-files.ts';
 import { type Document, type Finding, positionAt, problemAt } from './positions.ts';
 import { isWithin, type Path, type Problem } from './problems.ts';
 import { type Expansion, expand, findReferences, pathKey } from './references.ts';
 import { serverEntry, type ServerEntry, URL_KEYS } from './schema.ts';
-import { brokenServer, disabledServer, isDisabled, type EntryPlace, usableServer } from './server.ts';
+import { brokenServer, disabledServer, isDisabled, type EntryPlace, usableServer, workingDirectory } from './server.ts';
 
 /** An entry to read: its place in a file, and what it is resolved against. */
 export interface EntryRequest {
@@ -30,6 +32,8 @@ export interface EntryRequest {
   readonly directory: string;
   readonly mainDirectory: string;
   readonly env: NodeJS.ProcessEnv;
+  /** What its arguments must not name. */
+  readonly places: GatewayPlaces;
 }
 
 /** A server, usable or not, and what was found. */
@@ -109,7 +113,16 @@ function check(
   findings.warnings.push(...untold, ...idleKeyWarnings(raw, path), ...literalWarnings(raw, path));
   if (isObject(raw.headers)) findings.warnings.push(...ownHeaderWarnings(Object.keys(raw.headers), path));
   if (!parsed.success) return isDisabled(raw) ? serverEntry.parse({}) : undefined;
+  findings.warnings.push(...loaderWarnings(Object.keys(parsed.data.env), path));
+  if (!isDisabled(raw)) findings.faults.push(...argumentFindings(parsed.data, request));
   return parsed.data;
+}
+
+/** A server that would be given the gateway's own files is out. */
+function argumentFindings(entry: ServerEntry, { path, env, places, ...directories }: EntryRequest): Finding[] {
+  if (entry.command === undefined || entry.allowGatewayFiles) return [];
+  const cwd = workingDirectory(entry, { ...directories, home: homeOf(env) });
+  return gatewayFileFindings({ args: entry.args, cwd, home: entry.env.HOME ?? env.HOME, path }, places);
 }
 
 /** Values that could not be resolved are not judged, and of what is told already nothing is said twice. */

@@ -3,7 +3,9 @@ import { basename, dirname } from 'node:path';
 import { isObject } from '../core/json.ts';
 import type { ServerConfig } from './config.ts';
 import { readEntry } from './entry.ts';
+import type { ConfigFolders } from './folders.ts';
 import { withToolLists } from './formats.ts';
+import type { GatewayPlaces } from './gateway-files.ts';
 import type { Holding, WrittenEntry } from './holdings.ts';
 import { type Document, type Finding, problemAt } from './positions.ts';
 import { isWithin, type Problem } from './problems.ts';
@@ -12,9 +14,10 @@ import { brokenServer } from './server.ts';
 
 /** What was gathered so far, and what it is resolved against. */
 export interface Gathering {
-  /** The directory of the main file. */
-  readonly directory: string;
+  readonly folders: ConfigFolders;
   readonly env: NodeJS.ProcessEnv;
+  /** What the arguments of servers must not name. */
+  readonly places: GatewayPlaces;
   /** By name, in the order in which they were found. */
   readonly servers: Map<string, ServerConfig>;
   readonly problems: Problem[];
@@ -40,7 +43,7 @@ export function takeOut(file: string, problems: readonly Problem[], gathering: G
   gathering.problems.push(...problems.map((problem) => (visible ? { ...problem, server: name } : problem)));
   if (!visible || first === undefined) return;
   const source = { file, line: first.line, column: first.column };
-  const place = { name, source, mainDirectory: gathering.directory, home: '', raw: {} };
+  const place = { name, source, mainDirectory: gathering.folders.directory, home: '', raw: {} };
   gathering.servers.set(name, brokenServer(place, `${file}:${first.line}:${first.column} ${first.message}`));
 }
 
@@ -67,10 +70,10 @@ function addEntry({ name, path, value, translate }: WrittenEntry, document: Docu
     refuse(`the name "${name}" is taken by the server at ${place}; this one is left out`);
     return;
   }
-  const { directory: mainDirectory, env } = gathering;
-  const directory = dirname(document.file);
+  const { folders, env, places } = gathering;
+  const directories = { directory: dirname(document.file), mainDirectory: folders.directory };
   const written = isObject(value) ? withToolLists(translate(value)) : undefined;
-  const outcome = readEntry({ document, path, name, directory, mainDirectory, env, written });
+  const outcome = readEntry({ document, path, name, ...directories, env, places, written });
   gathering.servers.set(name, outcome.server);
   gathering.problems.push(...outcome.problems);
 }

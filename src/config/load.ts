@@ -1,12 +1,14 @@
 // Loads a configuration: the main file, the files of servers.d beside it, everything wrong with them at once.
 import { createHash } from 'node:crypto';
-import { dirname, relative, resolve } from 'node:path';
+import { relative } from 'node:path';
 import { plainName } from '../core/name-characters.ts';
 import type { Config, ServerConfig } from './config.ts';
 import { gatherFolder } from './dropped.ts';
-import { readRegularFile, WRITABLE } from './files.ts';
+import { ConfigFolders } from './folders.ts';
+import { gatewayPlaces } from './gateway-files.ts';
 import { gather, type Gathering } from './gathering.ts';
 import { readMain } from './holdings.ts';
+import { stateBeside } from './locate.ts';
 import { type Document, fileProblem, parseDocument, problemAt } from './positions.ts';
 import { formatPath, type Problem } from './problems.ts';
 import { readSettings } from './settings.ts';
@@ -21,31 +23,58 @@ const LONGEST_PREFIX = 45;
 
 const NOT_JSON = 'is not read: a configuration is JSON, with comments if you like; TOML and YAML are not read';
 
-/** Loads the main file and servers.d. Never throws; invalid settings are no result at all, an unusable server is only that. */
-export function loadConfig(file: string, env: NodeJS.ProcessEnv): LoadResult {
-  const path = resolve(file);
-  const read = readRegularFile(path, { follow: true });
-  if ('fault' in read) return { ok: false, problems: [fileProblem(path, read.fault)] };
-  if (/\.(toml|ya?ml)$/i.test(path)) return { ok: false, problems: [fileProblem(path, NOT_JSON)] };
-  const document = parseDocument(path, read.text);
-  const directory = dirname(path);
+/** What a configuration is loaded with. */
+export interface LoadOptions {
+  readonly env: NodeJS.ProcessEnv;
+  /** The state directory, which no server may be given by its arguments. */
+  readonly state: string;
+}
+
+/** Loads a configuration once. Never throws; invalid settings are no result at all, an unusable server is only that. */
+export function loadConfig(file: string, env: NodeJS.ProcessEnv, state = stateBeside(file)): LoadResult {
+  const folders = new ConfigFolders(file);
+  try {
+    return loadFrom(folders, { env, state });
+  } finally {
+    folders.close();
+  }
+}
+
+/** Loads the main file and servers.d from folders that may have been read from before. Never throws. */
+export function loadFrom(folders: ConfigFolders, { env, state }: LoadOptions): LoadResult {
+  const { file, directory } = folders;
+  const read = folders.readMain();
+  if (read.text === undefined) return { ok: false, problems: read.problems };
+  if (/\.(toml|ya?ml)$/i.test(file)) return { ok: false, problems: [fileProblem(file, NOT_JSON)] };
+  const document = parseDocument(file, read.text);
   const holding = readMain(document.value);
   const settings = readSettings(document, { directory, env, foreign: holding.foreign });
-  const gathering: Gathering = { directory, env, servers: new Map(), problems: [] };
+  const listing = folders.listDropped();
+  const places = gatewayPlaces(folders.places(listing.files), state);
+  const gathering: Gathering = { folders, env, places, servers: new Map(), problems: [] };
   if (holding.entries !== undefined) gather(serversOf(document, holding.foreign), holding, gathering);
   const unheld = holding.entries === undefined ? holding.findings.map((finding) => problemAt(document, finding)) : [];
-  const folder = gatherFolder(gathering);
-  const fatal = inOrder([...document.problems, ...settings.problems, ...unheld, ...folder.fatal]);
+  const folder = gatherFolder(listing, gathering);
+  const replaced = folders.confirm();
+  const own = [...read.problems, ...(replaced ? [replaced] : [])];
+  const fatal = inOrder([
+    ...own.filter(isError),
+    ...document.problems,
+    ...settings.problems,
+    ...unheld,
+    ...folder.fatal,
+  ]);
   const warnings = inOrder([
-    ...(read.writable ? [fileProblem(path, WRITABLE, 'warning')] : []),
+    ...own.filter((problem) => !isError(problem)),
     ...settings.warnings,
     ...gathering.problems,
   ]);
   if (settings.values === undefined || fatal.length > 0) return { ok: false, problems: [...fatal, ...warnings] };
+  folders.release();
   const servers = [...gathering.servers.values()];
-  const files = [{ file: path, text: read.text }, ...folder.texts];
+  const files = [{ file, text: read.text }, ...folder.texts];
   const config: Config = {
-    file: path,
+    file,
     directory,
     hash: hashOf(directory, files),
     listen: settings.values.listen,
@@ -56,6 +85,10 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): LoadResult {
     files: files.map((one) => one.file),
   };
   return { ok: true, config: freeze(config), warnings: [...warnings, ...aliasWarnings(servers)] };
+}
+
+function isError({ severity }: Problem): boolean {
+  return severity === 'error';
 }
 
 /** The main file as far as it holds servers: repeated keys elsewhere are told with the settings. */

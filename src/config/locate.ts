@@ -1,6 +1,6 @@
 // Finds the main file of a configuration; apart from loading it, because most commands need only know where it is.
 import { statSync } from 'node:fs';
-import { isAbsolute, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { ConfigError } from './problems.ts';
 
 /** Where to look for the main file. */
@@ -32,6 +32,11 @@ export function locateConfig({ flag, env, cwd, platform = process.platform }: Lo
   throw new ConfigError(
     `There is no configuration. Looked for ${places.join(' and ')}. Create one, the least is {}, or name it with --config or MCP_GATEWAY_CONFIG.`,
   );
+}
+
+/** Where the state of a configuration is, unless another place is named. */
+export function stateBeside(file: string): string {
+  return join(dirname(resolve(file)), '.mcp-gateway');
 }
 
 function userFolder(env: NodeJS.ProcessEnv, platform: NodeJS.Platform): string[] {

@@ -22,7 +22,35 @@ relative to that file.
 Every \`*.json\` file in the folder \`servers.d\` beside the configuration adds servers, in the order of the file names. A file
 holds one server (the file's name is its name), an \`mcpServers\` map as clients write it, or a bare map of names to servers.
 A file or an entry that is wrong takes out that server alone. Of two servers with the same name the first one counts: the
-main file before \`servers.d\`. Files must be regular files of at most 1 MiB; symbolic links are refused.
+main file before \`servers.d\`. Files must be regular files of at most 1 MiB. Symbolic links are followed, as mounted configurations are
+made of them, where each link, folder and file on the way belongs to this user or root and others may not write it; else that file alone
+is refused.
+
+## Who decides what is started
+
+Who can change a configuration decides what is started as the gateway's user. The gateway therefore looks at the owner and the mode of
+the main file, of the files of \`servers.d\`, and of every folder that leads to them. Its own user and root may change them:
+
+| who else can change it | what becomes of it |
+|---|---|
+| everybody (\`o+w\`) | refused; a sticky folder such as \`/tmp\` is fine, and so is a mount that is read-only; a warning where the file system keeps no modes (FAT, SMB, \`/mnt/c\` of WSL) |
+| another user, who owns it | refused; a gateway of root warns, as \`sudo\` and containers often run it on files of a user |
+| a group (\`g+w\`) | a warning; not where it is that of root, or has the number of the owner, as a user's own group has |
+
+A folder or main file that is refused makes the whole configuration invalid; a file of \`servers.d\` is out alone. Windows has no such modes,
+and nothing is checked there.
+
+The folders are held open from the start. When another folder has come into the place of one, nothing is read from it: the reload is refused with
+the reason, the last good configuration stays in force, and \`/readyz\` and \`mcp-gateway servers\` say so. Otherwise a server could rename
+the folder and put one of its own there. Restart the gateway if the new folder is the right one, for example after a checkout that has made
+\`servers.d\` anew. Files may be replaced at any time, and links pointed elsewhere; a \`servers.d\` that was not there may appear.
+
+A server whose arguments name a directory that holds the gateway's state, its configuration or \`servers.d\` (or a folder inside of the state or
+\`servers.d\`) is not started: through its tools every client could add a server, or read the keys. Files are fine, whatever they are. Name a
+directory of its own, or set \`allowGatewayFiles\`.
+
+Variables in \`env\` that make a program load something else than its command says (\`LD_PRELOAD\`, \`NODE_OPTIONS\`, \`BASH_ENV\` and
+their like) get a warning with their place, because a pasted entry may hide in them what it starts. They are set all the same: some entries need them.
 
 ## References
 

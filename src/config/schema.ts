@@ -203,6 +203,12 @@ export const serverEntry = z
         'Whose calls share a process or connection. `shared`: everybody’s. `session`: those of one client session (of a modern client: of one principal). `principal`: those of one principal. `auto`: everybody’s, until the server asks its callers something or assigns a session id; then as `session`.',
       ),
     instances,
+    allowGatewayFiles: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Lets `args` name a directory that holds the gateway’s state, its configuration or `servers.d`, which else takes out the server. That lifts this refusal alone: where a server has a namespace of its own, those files stay hidden from it.',
+      ),
   })
   .meta({ id: 'Server', title: 'MCP server' });
 

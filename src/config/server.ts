@@ -33,7 +33,7 @@ const DEFAULTS = serverEntry.parse({});
 export function usableServer(entry: ServerEntry, place: EntryPlace, resolved: readonly string[]): ServerConfig {
   const { raw, home } = place;
   const directory = dirname(place.source.file);
-  const cwd = resolve(entry.cwd === undefined ? place.mainDirectory : directory, fromHome(entry.cwd ?? '.', home));
+  const cwd = workingDirectory(entry, { directory, mainDirectory: place.mainDirectory, home });
   const url = urlOf(entry);
   const headers = Object.entries(entry.headers).filter(([name]) => !OWN_HEADERS.has(name.toLowerCase()));
   const reach = {
@@ -83,6 +83,18 @@ export function brokenServer(place: EntryPlace, problem: string, known: BrokenEn
     secrets: secretsOf({ env: {}, headers: {}, url: undefined, resolved }),
     digest: digestOf({ problem, raw: place.raw }),
   };
+}
+
+/** Where a program runs: beside the main file, else where its entry says, relative to the file that holds the entry. */
+export function workingDirectory(
+  { cwd }: Pick<ServerEntry, 'cwd'>,
+  {
+    directory,
+    mainDirectory,
+    home,
+  }: { readonly directory: string; readonly mainDirectory: string; readonly home: string },
+): string {
+  return cwd === undefined ? mainDirectory : resolve(directory, fromHome(cwd, home));
 }
 
 /** The transport that an entry asks for, by its type or else by its keys. */

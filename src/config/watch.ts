@@ -1,7 +1,8 @@
 // Watches the files of a configuration: directories rather than files, so that replaced and re-created files stay watched.
-import { type FSWatcher, realpathSync, statSync, watch } from 'node:fs';
+import { type FSWatcher, readdirSync, realpathSync, statSync, watch } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { DROP_FOLDER } from './dropped.ts';
+import { MAX_DROPPED_FILES } from './files.ts';
+import { DROP_FOLDER } from './folders.ts';
 
 /** What to watch, and what to do when it changed. */
 export interface WatchOptions {
@@ -49,7 +50,8 @@ class ConfigWatcher {
   readonly #onChange: () => void;
   readonly #debounceMs: number;
   readonly #watched = new Map<string, Watched>();
-  #target: string | undefined;
+  /** Where the main file, and what is a link in servers.d, lead to. */
+  #targets: ReadonlySet<string>;
   #timer: NodeJS.Timeout | undefined;
   #since = 0;
 
@@ -57,7 +59,7 @@ class ConfigWatcher {
     this.#file = file;
     this.#onChange = onChange;
     this.#debounceMs = debounceMs;
-    this.#target = targetOf(file);
+    this.#targets = this.#follow();
   }
 
   /** Watches what exists now of the directories that matter, and lets go of what was replaced. */
@@ -91,18 +93,24 @@ class ConfigWatcher {
   #directories(): Map<string, number> {
     const home = nearestExisting(dirname(this.#file));
     const candidates = [home, join(dirname(this.#file), DROP_FOLDER)];
-    if (this.#target !== undefined) candidates.push(dirname(this.#target));
+    for (const target of this.#targets) candidates.push(dirname(target));
     const found = candidates.map((directory) => [directory, inodeOf(directory)] as const);
     return new Map(found.filter((pair): pair is [string, number] => pair[1] !== undefined));
+  }
+
+  #follow(): Set<string> {
+    const links = linksIn(join(dirname(this.#file), DROP_FOLDER)).filter((file) => file.endsWith('.json'));
+    const targets = [this.#file, ...links].map(targetOf);
+    return new Set(targets.filter((target) => target !== undefined));
   }
 
   #onEvent(directory: string, name: string | null): void {
     // inode numbers are used again: a folder removed and made anew at once may have the one that it had before
     if (name === DROP_FOLDER && directory === dirname(this.#file)) this.#release(join(directory, name));
     const before = [...this.#watched].map(([path, { inode }]) => `${path}:${inode}`).join('\n');
-    const target = targetOf(this.#file);
-    const moved = target !== this.#target;
-    this.#target = target;
+    const targets = this.#follow();
+    const moved = [...targets].join('\n') !== [...this.#targets].join('\n');
+    this.#targets = targets;
     this.#rearm();
     const after = [...this.#watched].map(([path, { inode }]) => `${path}:${inode}`).join('\n');
     if (moved || before !== after || this.#concerns(directory, name)) this.#schedule();
@@ -120,7 +128,7 @@ class ConfigWatcher {
   #concerns(directory: string, name: string | null): boolean {
     if (name === null) return true;
     const path = join(directory, name);
-    if (path === this.#file || path === this.#target) return true;
+    if (path === this.#file || this.#targets.has(path)) return true;
     const dropped = directory === join(dirname(this.#file), DROP_FOLDER);
     return dropped ? name.endsWith('.json') && !name.startsWith('.') : path === join(dirname(this.#file), DROP_FOLDER);
   }
@@ -146,6 +154,16 @@ function targetOf(file: string): string | undefined {
     return realpathSync(file);
   } catch {
     return undefined;
+  }
+}
+
+/** The files of servers.d that are links: a mounted folder changes by one link that all of them go through. */
+function linksIn(folder: string): string[] {
+  try {
+    const names = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isSymbolicLink());
+    return names.slice(0, MAX_DROPPED_FILES).map(({ name }) => join(folder, name));
+  } catch {
+    return []; // it is not there, or no folder
   }
 }
 

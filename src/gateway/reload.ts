@@ -1,6 +1,7 @@
 // Reloading: an edit that is valid is put in force, one that is not leaves everything as it was and says so.
 import { exposure } from '../config/exposure.ts';
-import { loadConfig } from '../config/load.ts';
+import type { ConfigFolders } from '../config/folders.ts';
+import { loadFrom } from '../config/load.ts';
 import { formatProblem } from '../config/problems.ts';
 import { type ConfigWatch, watchConfig } from '../config/watch.ts';
 import type { Config } from '../config/config.ts';
@@ -9,6 +10,8 @@ import type { Gateway } from './gateway.ts';
 
 export interface ReloadOptions {
   readonly gateway: Gateway;
+  /** What the configuration in force was read from; `close` closes them. */
+  readonly folders: ConfigFolders;
   readonly env: NodeJS.ProcessEnv;
   /** Flags of the command line, which stand above the file at every reload. */
   readonly override: (config: Config) => Config;
@@ -24,7 +27,7 @@ export class Reloader {
 
   constructor(options: ReloadOptions) {
     this.options = options;
-    this.watch = watchConfig({ file: options.gateway.snapshot.config.file, onChange: () => void this.now() });
+    this.watch = watchConfig({ file: options.folders.file, onChange: () => void this.now() });
     this.watch.ready.catch((error: unknown) =>
       options.gateway.logger.warn({ err: error }, 'the configuration is not watched; send SIGHUP after an edit'),
     );
@@ -36,14 +39,17 @@ export class Reloader {
     return this.running;
   }
 
-  close(): void {
+  /** Resolves when a reload that is under way has ended. */
+  async close(): Promise<void> {
     this.watch.close();
+    await this.running;
+    this.options.folders.close();
   }
 
   private async reload(): Promise<void> {
-    const { gateway, env, override, bound } = this.options;
+    const { gateway, folders, env, override, bound } = this.options;
     const { logger } = gateway;
-    const loaded = loadConfig(gateway.snapshot.config.file, env);
+    const loaded = loadFrom(folders, { env, state: gateway.stateDirectory.path });
     if (!loaded.ok) {
       this.refuse(loaded.problems.map(formatProblem));
       return;

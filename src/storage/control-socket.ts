@@ -1,8 +1,9 @@
 // Where the control socket of a state directory is, within what the operating system allows as a name.
 import { createHash } from 'node:crypto';
-import { mkdirSync, realpathSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
+import { realOf } from '../config/real-path.ts';
 import { reasonOf } from '../core/errors.ts';
 import { requireOwn } from './state-directory.ts';
 import { StateError } from './state-error.ts';
@@ -12,7 +13,8 @@ const LONGEST_SOCKET_PATH = 100;
 
 /** The address of the control socket of a state directory: a path, or the name of a pipe on Windows. Throws StateError. */
 export function controlSocketPath(path: string): string {
-  const directory = realPath(resolve(path));
+  // the same directory must give the same address by every way to it; it may not be there yet
+  const directory = realOf(resolve(path));
   if (process.platform === 'win32') return `\\\\.\\pipe\\mcp-gateway-${digest(directory.toLowerCase())}`;
   const inside = join(directory, 'control.sock');
   if (Buffer.byteLength(inside) <= LONGEST_SOCKET_PATH) return inside;
@@ -38,14 +40,4 @@ function privateFolder(user: number): string {
 
 function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
-}
-
-/** The same directory must give the same address by every way to it; the directory itself may not be there yet. */
-function realPath(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    const parent = dirname(path);
-    return parent === path ? path : join(realPath(parent), path.slice(parent.length));
-  }
 }

@@ -40,10 +40,9 @@ test('each bad file is out alone, with its reason as the state of the server', (
     'servers.d/empty.json': '',
     'servers.d/large.json': `{ "command": "${'x'.repeat(1024 * 1024)}" }`,
     'servers.d/good.json': { command: 'g' },
-    'outside.json': { command: 'o' },
   });
   write('servers.d/text.json', Buffer.from([0xff]));
-  symlinkSync('../outside.json', path('servers.d/link.json'));
+  symlinkSync('../nowhere.json', path('servers.d/link.json'));
   mkdirSync(path('servers.d/folder.json'));
   mkfifoSync(path('servers.d/pipe.json'));
 

@@ -1,5 +1,5 @@
 // The main file: settings, tokens, what makes it invalid as a whole.
-import { chmodSync, cpSync, readFileSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
@@ -235,13 +235,6 @@ test('the hash is the same wherever the folder is', () => {
   cpSync(one.directory, two.directory, { recursive: true });
 
   expect(valid(two.load()).hash).toBe(valid(one.load()).hash);
-});
-
-test('a file that everybody may change is warned of', () => {
-  const { load, path } = workspace({ 'mcp-gateway.json': {} });
-  chmodSync(path('mcp-gateway.json'), 0o666);
-
-  expect(told(load())).toEqual([expect.stringContaining('everybody on this machine may change this file')]);
 });
 
 test('two servers of one alias are warned of', () => {

@@ -34,7 +34,7 @@ let gateway: ChildProcess;
 let url: string;
 
 beforeAll(async () => {
-  cpSync(join(ROOT, 'servers.d'), join(place, 'servers.d'), { recursive: true });
+  for (const folder of ['servers.d', 'files']) cpSync(join(ROOT, folder), join(place, folder), { recursive: true });
   symlinkSync(join(ROOT, 'node_modules'), join(place, 'node_modules'));
   const config = readFileSync(join(ROOT, 'mcp-gateway.json'), 'utf8');
   writeFileSync(join(place, 'mcp-gateway.json'), config.replace('{', '{ "listen": { "port": 0 },'));
@@ -81,6 +81,31 @@ test.each(configurations.map((text) => [text]))('the configuration is valid: %s'
   expect(problems.filter((problem) => problem.file === file).map(formatProblem)).toEqual([]);
   expect(loaded.ok).toBe(true);
 });
+
+test('the tools that it denies are all that the filesystem server writes with', async () => {
+  const shown = join(place, 'shown');
+  cpSync(join(ROOT, 'files'), join(shown, 'files'), { recursive: true });
+  symlinkSync(join(ROOT, 'node_modules'), join(shown, 'node_modules'));
+  const denying = configurations.find((text) => text.includes('"deny"')) ?? '';
+  const listed = async (text: string) => {
+    writeFileSync(join(shown, 'mcp-gateway.json'), text);
+    const command = [join(ROOT, 'dist/cli/bin.js'), 'tools', 'list', '--json'];
+    const { stdout } = await promisify(execFile)(process.execPath, command, {
+      env: { ...env, MCP_GATEWAY_CONFIG: join(shown, 'mcp-gateway.json'), GITHUB_TOKEN: undefined },
+    });
+    return JSON.parse(stdout) as { name: string; annotations?: { readOnlyHint?: boolean } }[];
+  };
+
+  const open = await listed(denying.replace('"deny"', '"ignored"'));
+  const denied = await listed(denying);
+
+  const writing = open.filter(({ annotations }) => annotations?.readOnlyHint !== true).map(({ name }) => name);
+  expect(writing).toContain('files__edit_file');
+  expect(denied.map(({ name }) => name)).toEqual(
+    open.map(({ name }) => name).filter((name) => !writing.includes(name)),
+  );
+  expect(denied.map(({ name }) => name)).toContain('files__read_text_file');
+}, 60_000);
 
 test.each(['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'AGENTS.md'])(
   'every file that %s links to is there',

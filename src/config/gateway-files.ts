@@ -1,0 +1,107 @@
+// Refuses arguments that give a server the gateway's own files: a directory that holds its state, its configuration or servers.d.
+import { statSync } from 'node:fs';
+import { join, resolve, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ConfigPlaces } from './folders.ts';
+import type { Finding } from './positions.ts';
+import type { Path } from './problems.ts';
+import { realOf } from './real-path.ts';
+
+/** What no server may be given by its arguments; paths without links. */
+export interface GatewayPlaces {
+  readonly places: readonly GatewayPlace[];
+  readonly state: string;
+}
+
+interface GatewayPlace {
+  readonly path: string;
+  readonly what: string;
+  /** Whether directories inside of it are the gateway's own too. */
+  readonly inside: boolean;
+}
+
+/** An entry with its references resolved, and where its arguments stand. */
+export interface ArgumentsOf {
+  readonly args: readonly string[];
+  /** Absolute: what relative arguments are relative to. */
+  readonly cwd: string;
+  /** What `~` stands for in programs that expand it. */
+  readonly home: string | undefined;
+  readonly path: Path;
+}
+
+/** What an argument must not name, for a configuration and the state directory of its gateway. */
+export function gatewayPlaces({ files, dropFolder }: ConfigPlaces, state: string): GatewayPlaces {
+  const real = realOf(resolve(state));
+  return {
+    state: real,
+    places: [
+      { path: real, what: `the gateway's state, ${real}`, inside: true },
+      { path: dropFolder, what: `the folder of its servers, ${dropFolder}`, inside: true },
+      ...[...new Set(files)].map((path) => ({ path, what: `its configuration, ${path}`, inside: false })),
+    ],
+  };
+}
+
+/** Longer texts are no paths. */
+const LONGEST_PATH = 4096;
+
+/** A finding for each argument that names a directory which holds one of the places. Files are no directories, whatever they are. */
+export function gatewayFileFindings({ args, path, ...context }: ArgumentsOf, guarded: GatewayPlaces): Finding[] {
+  return args.flatMap((arg, index) => {
+    const [found] = pathsIn(arg, context).flatMap((named) => relationTo(guarded, named) ?? []);
+    if (found === undefined) return [];
+    const message = `the directory that this argument names ${found}, so the server could change what the gateway does; name a directory of its own, or set "allowGatewayFiles": true in this entry`;
+    return [{ path: [...path, 'args', index], message }];
+  });
+}
+
+/** What an argument may name: all of it, the value of `--flag=PATH` and of `src=PATH,…`, the host's side of `HOST:CONTAINER`. */
+function pathsIn(arg: string, context: Pick<ArgumentsOf, 'cwd' | 'home'>): string[] {
+  const values = [arg, ...arg.split(',')]
+    .filter((text) => !/^(?:dst|destination|target)=/i.test(text))
+    .flatMap((text) => [text, text.slice(text.indexOf('=') + 1)]);
+  return [...new Set(values)].flatMap((text) => {
+    if (text === '' || text.length > LONGEST_PATH || text.includes('\0')) return [];
+    if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return pathOfUrl(text) ?? [];
+    const host = process.platform === 'win32' ? '' : text.slice(0, Math.max(0, text.indexOf(':')));
+    return (host === '' ? [text] : [text, host]).map((name) => absolute(name, context));
+  });
+}
+
+function pathOfUrl(text: string): string | undefined {
+  try {
+    return fileURLToPath(text);
+  } catch {
+    return undefined; // the URL of something that is no file
+  }
+}
+
+/** Programs expand `~` themselves, as no shell does it for them. */
+function absolute(name: string, { cwd, home }: Pick<ArgumentsOf, 'cwd' | 'home'>): string {
+  const atHome = home !== undefined && /^~(?:[/\\]|$)/.test(name);
+  return atHome ? join(home, name.slice(1)) : resolve(cwd, name);
+}
+
+/** How a directory is related to one of the places, as the end of a sentence about it. */
+function relationTo({ places, state }: GatewayPlaces, path: string): string | undefined {
+  const real = realOf(path);
+  // the state directory may be made later, by the gateway
+  if (!isDirectory(real) && real !== state) return undefined;
+  const held = places.find((place) => holds(real, place.path));
+  if (held) return `holds ${held.what}`;
+  const around = places.find((place) => place.inside && holds(place.path, real));
+  return around && `lies in ${around.what}`;
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false; // nothing that a server could be given
+  }
+}
+
+function holds(directory: string, path: string): boolean {
+  return path === directory || path.startsWith(directory.endsWith(sep) ? directory : directory + sep);
+}
