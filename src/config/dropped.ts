@@ -21,6 +21,7 @@ export interface DroppedOptions {
 export interface Dropped {
   readonly servers: readonly ServerConfig[];
   readonly texts: readonly { readonly file: string; readonly text: string }[];
+  readonly secretFiles: readonly string[];
   readonly warnings: readonly Problem[];
   readonly fatal: readonly Problem[];
 }
@@ -33,6 +34,7 @@ export const BAD_NAME = 'a server is named with 1 to 64 characters of A-Z a-z 0-
 interface Gathering extends DroppedOptions {
   readonly servers: ServerConfig[];
   readonly texts: { file: string; text: string }[];
+  readonly secretFiles: string[];
   readonly warnings: Problem[];
 }
 
@@ -46,16 +48,17 @@ interface Entry {
 export function readDropped(options: DroppedOptions): Dropped {
   const folder = join(options.directory, DROP_FOLDER);
   const listing = listDirectory(folder);
-  if ('fault' in listing) return { servers: [], texts: [], warnings: [], fatal: [fileProblem(folder, listing.fault)] };
-  const gathering: Gathering = { ...options, servers: [], texts: [], warnings: [] };
+  const nothing = { servers: [], texts: [], secretFiles: [], warnings: [] };
+  if ('fault' in listing) return { ...nothing, fatal: [fileProblem(folder, listing.fault)] };
+  const gathering: Gathering = { ...options, ...nothing };
   for (const file of listing.files.slice(0, MAX_DROPPED_FILES)) readOne(file, gathering);
   const over = listing.files[MAX_DROPPED_FILES];
   if (over !== undefined)
     gathering.warnings.push(fileProblem(over, `not read: ${DROP_FOLDER} holds more than ${MAX_DROPPED_FILES} files`));
   for (const file of listing.others)
     gathering.warnings.push(fileProblem(file, 'not read: only names that end in .json are', 'warning'));
-  const { servers, texts, warnings } = gathering;
-  return { servers, texts, warnings, fatal: [] };
+  const { servers, texts, secretFiles, warnings } = gathering;
+  return { servers, texts, secretFiles, warnings, fatal: [] };
 }
 
 function readOne(file: string, gathering: Gathering): void {
@@ -150,6 +153,7 @@ function addEntry({ name, path, value }: Entry, document: Document, gathering: G
     value,
   );
   gathering.servers.push(outcome.server);
+  gathering.secretFiles.push(...outcome.files);
   gathering.warnings.push(...outcome.faults, ...outcome.absences, ...outcome.warnings);
 }
 

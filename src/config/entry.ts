@@ -1,4 +1,5 @@
 // Reads one server's entry: resolves its references, checks it, and makes a server of it, usable or not.
+import { resolve } from 'node:path';
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { ServerConfig } from './config.ts';
 import {
@@ -29,6 +30,8 @@ export interface EntryRequest {
 /** A server and what was found: `faults` lie in what is written, `absences` in what it refers to or asks for. */
 export interface EntryOutcome {
   readonly server: ServerConfig;
+  /** The files that hold secrets of it: named by references, and the key of TLS. */
+  readonly files: readonly string[];
   readonly faults: readonly Problem[];
   readonly absences: readonly Problem[];
   readonly warnings: readonly Problem[];
@@ -59,7 +62,13 @@ export function readEntry(request: EntryRequest, value: unknown): EntryOutcome {
     });
   const expansion = isObject(value) ? resolveReferences(request, raw) : undefined;
   const entry = expansion === undefined ? undefined : check(expansion, { request, raw, findings });
-  return outcome({ request, place, findings, entry, resolved: expansion?.resolved ?? [] });
+  return {
+    ...outcome({ request, place, findings, entry, resolved: expansion?.resolved ?? [] }),
+    files: [
+      ...(expansion?.files ?? []),
+      ...(entry?.tls?.key === undefined ? [] : [resolve(request.directory, entry.tls.key)]),
+    ],
+  };
 }
 
 /** Clients write null, and an empty address, for what an entry does not have. */
@@ -117,7 +126,7 @@ function outcome(parts: {
   findings: Findings;
   entry: ServerEntry | undefined;
   resolved: readonly string[];
-}): EntryOutcome {
+}): Omit<EntryOutcome, 'files'> {
   const { request, place, findings, entry, resolved } = parts;
   const located = (list: readonly Finding[]) =>
     list.map((finding) => problemAt(request.document, finding, request.name));

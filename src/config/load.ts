@@ -47,6 +47,9 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): LoadResult {
     limits: settings.values.limits,
     servers,
     files: files.map((one) => one.file),
+    secretFiles: [
+      ...new Set([...settings.files, ...entries.outcomes.flatMap((outcome) => outcome.files), ...dropped.secretFiles]),
+    ],
   };
   return { ok: true, config: freeze(config), warnings: [...warnings, ...aliasWarnings(servers)] };
 }

@@ -14,13 +14,15 @@ const SHORT_TOKEN = 16;
 interface SettingsRead {
   readonly values?: Settings;
   readonly tokens: readonly TokenConfig[];
+  /** The files that tokens are read from. */
+  readonly files: readonly string[];
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
 }
 
 /** Reads the settings and resolves the tokens. Never throws. */
 export function readSettings(document: Document, directory: string, env: NodeJS.ProcessEnv): SettingsRead {
-  if (document.root === undefined) return { tokens: [], problems: [], warnings: [] };
+  if (document.root === undefined) return { tokens: [], files: [], problems: [], warnings: [] };
   const raw: JsonObject = isObject(document.value) ? { ...document.value } : {};
   delete raw.mcpServers;
   const locate = (findings: readonly Finding[]) => findings.map((finding) => problemAt(document, finding));
@@ -41,7 +43,13 @@ export function readSettings(document: Document, directory: string, env: NodeJS.
   ]);
   const warnings = locate(broken.size === 0 ? weakTokens(tokens, secrets.referring) : []);
   const wrapped = tokens.map(({ id, token, groups }) => ({ id, token: new Secret(token), groups }));
-  return { ...(parsed.success ? { values: parsed.data } : {}), tokens: wrapped, problems, warnings };
+  return {
+    ...(parsed.success ? { values: parsed.data } : {}),
+    tokens: wrapped,
+    files: secrets.files,
+    problems,
+    warnings,
+  };
 }
 
 /** The part of the settings in which references are read: one `{ token }` for each token. */

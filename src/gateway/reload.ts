@@ -43,6 +43,13 @@ export class Reloader {
   private async reload(): Promise<void> {
     const { gateway, env, override, bound } = this.options;
     const { logger } = gateway;
+    try {
+      // An edit that is refused holds secrets too.
+      await gateway.hideEdit();
+    } catch (error) {
+      this.refuse([reasonOf(error)]);
+      return;
+    }
     const loaded = loadConfig(gateway.snapshot.config.file, env);
     if (!loaded.ok) {
       this.refuse(loaded.problems.map(formatProblem));
