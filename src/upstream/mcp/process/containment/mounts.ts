@@ -10,7 +10,7 @@ import type { Tools } from './machine.ts';
  * `pin` mounts a folder on itself, since a mount point cannot be renamed or removed, and a read-only mount of a folder does not help
  * while the folder above it can be moved away. `cover` puts an empty file system on a folder, in which lies what covers the rest.
  * `lock` makes a folder or file read-only; by way of a mount elsewhere, since what is mounted spreads to servers that run and what is
- * mounted again with other options does not. `hide` covers a file, `empty` a folder. What is done already is left as it is.
+ * mounted again with other options does not, and a private one, since else it would itself be one of those that a mount spreads to. `hide` covers a file, `empty` a folder. What is done already is left as it is.
  */
 const MOUNT_SCRIPT = `
 set -e
@@ -31,6 +31,7 @@ while [ $# -gt 0 ]; do
       if [ ! -e "$path" ] || [ ! -w "$path" ]; then continue; fi
       if [ -d "$path" ]; then way=$cover/folder; else way=$cover/file; fi
       "$mount" -o rbind "$path" "$way"
+      "$mount" --make-rprivate "$way"
       "$mount" -o "remount,bind,ro$options" "$way"
       "$mount" -o rbind "$way" "$path"
       "$umount" -l "$way" ;;
