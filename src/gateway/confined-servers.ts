@@ -17,13 +17,17 @@ export interface ConfinedServersOptions {
 export class ConfinedServers {
   private readonly options: ConfinedServersOptions;
   private readonly confinement: Confinement;
+  private config: Config;
 
   constructor(options: ConfinedServersOptions) {
     const { config, stateDirectory, logger } = options;
-    ensureDropFolder(config);
     this.options = options;
+    this.config = config;
     this.confinement = new Confinement({
-      paths: protectedPaths({ config, stateDirectory }),
+      paths: () => {
+        ensureDropFolder(this.config);
+        return protectedPaths({ config: this.config, stateDirectory });
+      },
       warn: (message) => logger.warn(message),
     });
   }
@@ -32,8 +36,9 @@ export class ConfinedServers {
   readonly containment = (): Promise<Containment> => this.confinement.containment();
 
   /** Hides what a configuration reads, and what lies there to be read next, from every server, those that run too. */
-  hide(config: Config): Promise<void> {
-    return this.confinement.renew(protectedPaths({ config, stateDirectory: this.options.stateDirectory }));
+  hide(config = this.config): Promise<void> {
+    this.config = config;
+    return this.confinement.renew();
   }
 
   /** Says what servers can and cannot do here, and names those that run as root. */

@@ -181,7 +181,7 @@ export class Gateway {
 
   /** Hides from the servers what lies there to be read as the next configuration, before anybody reads it. */
   hideEdit(): Promise<void> {
-    return this.confined.hide(this.snapshot.config);
+    return this.confined.hide();
   }
 
   /** Remembers that an edit was refused, for `/readyz`. */

@@ -1,4 +1,5 @@
 // What servers may neither see nor change: the state, the control socket, the configuration, the program of the gateway.
+import { lstatSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config/config.ts';
@@ -18,11 +19,13 @@ export function protectedPaths({ config, stateDirectory }: ProtectedParts): Prot
   const folder = join(config.directory, DROP_FOLDER);
   const listing = listDirectory(folder);
   const dropped = 'files' in listing ? listing.files : [];
+  const isLinked = [config.file, folder].some((path) => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink());
   return {
     state: resolve(stateDirectory),
     hiddenFolders: process.platform === 'win32' ? [] : [dirname(controlSocketPath(stateDirectory))],
     hiddenFiles: [...new Set([...config.files, ...dropped, ...config.secretFiles])],
-    readOnly: [folder, ...PROGRAM],
+    // On a link nothing can be mounted, so that whoever may write beside it can put another one in its place.
+    readOnly: [folder, ...(isLinked ? [config.directory] : []), ...PROGRAM],
   };
 }
 

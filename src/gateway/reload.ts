@@ -24,9 +24,15 @@ export class Reloader {
 
   constructor(options: ReloadOptions) {
     this.options = options;
-    this.watch = watchConfig({ file: options.gateway.snapshot.config.file, onChange: () => void this.now() });
+    const { gateway } = options;
+    this.watch = watchConfig({
+      file: gateway.snapshot.config.file,
+      onChange: () => void this.now(),
+      // What fails here fails again at the reload that follows, and is told there.
+      onEvent: () => void gateway.hideEdit().catch(() => undefined),
+    });
     this.watch.ready.catch((error: unknown) =>
-      options.gateway.logger.warn({ err: error }, 'the configuration is not watched; send SIGHUP after an edit'),
+      gateway.logger.warn({ err: error }, 'the configuration is not watched; send SIGHUP after an edit'),
     );
   }
 

@@ -35,6 +35,8 @@ export interface Protection extends Containment {
    * takes the cover off. Servers that may have got around it are ended; their number is returned. Throws when it cannot be done.
    */
   renew(paths: ProtectedPaths): Promise<number>;
+  /** Resolves when nothing can be opened or renewed any more: closed, or what holds it open was killed. */
+  readonly ended: Promise<void>;
   /** Ends every server inside, and gives the place up. */
   close(): Promise<void>;
 }

@@ -8,6 +8,8 @@ const CLOSE_TIMEOUT_MS = 1_000;
 /** A running holder; what it holds open ends with it. */
 export interface Holder {
   readonly pid: number;
+  /** Resolves when it is gone, closed or killed. */
+  readonly ended: Promise<void>;
   /** Resolves when it is gone; repeating it changes nothing. */
   close(): Promise<void>;
 }
@@ -41,5 +43,5 @@ export async function holdOpen([file = '', ...args]: readonly string[]): Promise
     const late = setTimeout(() => holder.kill('SIGKILL'), CLOSE_TIMEOUT_MS);
     return closed.finally(() => clearTimeout(late));
   };
-  return { pid: holder.pid, close };
+  return { pid: holder.pid, ended: closed, close };
 }

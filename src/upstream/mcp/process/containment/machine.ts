@@ -20,7 +20,7 @@ export function thisMachine(): Machine {
     platform: process.platform,
     uid: process.geteuid?.(),
     gid: process.getegid?.(),
-    tools: Object.fromEntries(found.filter(([, path]) => path !== undefined)) as Partial<Tools>,
+    tools: Object.fromEntries(found.filter(([, path]) => path !== undefined)),
   };
 }
 

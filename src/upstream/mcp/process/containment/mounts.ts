@@ -5,87 +5,144 @@ import type { ProtectedPaths } from './containment.ts';
 import type { Tools } from './machine.ts';
 
 /**
- * Makes mounts one after the other: VERB PATH OPTIONS, again and again. For each cover that it puts on it runs `tell hidden`.
+ * Called with VERB PATH FIELD OPTIONS, again and again; FIELD is the path as a table of mounts writes it. All that can be mounted
+ * at once is written into such a table, since a mount costs a tenth of the process that makes it.
  *
  * `pin` mounts a folder on itself, since a mount point cannot be renamed or removed, and a read-only mount of a folder does not help
- * while the folder above it can be moved away. `cover` puts an empty file system on a folder, in which lies what covers the rest.
- * `lock` makes a folder or file read-only; by way of a mount elsewhere, since what is mounted spreads to servers that run and what is
- * mounted again with other options does not, and a private one, since else it would itself be one of those that a mount spreads to. `hide` covers a file, `empty` a folder. What is done already is left as it is.
+ * while the folder above it can be moved away. `fix` makes a folder or file read-only. `lock` does that in a namespace from which
+ * others are copied already: by way of a mount elsewhere, since what is mounted spreads to them and what is mounted again with other
+ * options does not, and of a private one, since else it would itself be one of those that a mount spreads to. `hide` covers a file,
+ * `empty` a folder; for each of them it runs `tell hidden`. What is done already is left as it is, and what is not there (yet) too.
  */
 const MOUNT_SCRIPT = `
 set -e
 PATH=/usr/bin:/bin
-mount=$1 umount=$2 cover=$3 tell=$4
-shift 4
-while [ $# -gt 0 ]; do
-  verb=$1 path=$2 options=$3
-  shift 3
-  case $verb in
-    pin) "$mount" -o rbind "$path" "$path" ;;
-    cover)
-      "$mount" -t tmpfs -o size=64k,mode=0755 mcp-gateway "$path"
-      (umask 222; mkdir "$path/empty")
-      (umask 777; : > "$path/hidden"; : > "$path/file"; mkdir "$path/folder")
-      "$mount" -o remount,bind,ro "$path" ;;
-    lock)
-      if [ ! -e "$path" ] || [ ! -w "$path" ]; then continue; fi
-      if [ -d "$path" ]; then way=$cover/folder; else way=$cover/file; fi
-      "$mount" -o rbind "$path" "$way"
-      "$mount" --make-rprivate "$way"
-      "$mount" -o "remount,bind,ro$options" "$way"
-      "$mount" -o rbind "$way" "$path"
-      "$umount" -l "$way" ;;
-    hide)
-      if [ ! -f "$path" ] || [ "$path" -ef "$cover/hidden" ]; then continue; fi
-      "$mount" -o bind "$cover/hidden" "$path" || [ ! -e "$path" ]
-      $tell hidden ;;
-    empty)
-      if [ ! -d "$path" ] || [ "$path" -ef "$cover/empty" ]; then continue; fi
-      "$mount" -o bind "$cover/empty" "$path"
-      $tell hidden ;;
-    spread)
-      "$mount" --make-rshared /
-      "$mount" --make-private "$cover" ;;
-    hold) exec "$path" ;;
-  esac
-done
+mount=$1 umount=$2 cat=$3 phase=$4 cover=$5 field=$6 tell=$7
+shift 7
+table=$cover/scratch/table
+
+covered() { [ "$1" -ef "$2" ] || [ ! -e "$1" ]; }
+row() { echo "$1 $2 none $3 0 0"; }
+
+rows() {
+  group=$1
+  shift
+  while [ $# -gt 0 ]; do
+    case $group.$1 in
+      fixed.pin) row "$3" "$3" rbind ;;
+      fixed.fix) if [ -w "$2" ]; then row "$3" "$3" "rbind,ro$4"; fi ;;
+      loose.hide) covered "$2" "$cover/hidden" || row "$field/hidden" "$3" bind ;;
+      loose.empty) covered "$2" "$cover/empty" || row "$field/empty" "$3" bind ;;
+    esac
+    shift 4
+  done
+}
+
+lock() {
+  if [ ! -w "$1" ]; then return 0; fi
+  if [ -d "$1" ]; then way=$cover/folder; else way=$cover/file; fi
+  "$mount" -o rbind "$1" "$way"
+  "$mount" --make-rprivate "$way"
+  "$mount" -o "remount,bind,ro$2" "$way"
+  "$mount" -o rbind "$way" "$1"
+  "$umount" -l "$way"
+  if [ -w "$1" ]; then echo "$1 could not be made read-only" >&2; exit 1; fi
+}
+
+# What was replaced in between has lost its cover again.
+again() { covered "$2" "$1" || "$mount" -o bind "$1" "$2" || covered "$2" "$1"; }
+
+check() {
+  while [ $# -gt 0 ]; do
+    case $1 in
+      fix|lock) lock "$2" "$4" ;;
+      hide) again "$cover/hidden" "$2" ;;
+      empty) again "$cover/empty" "$2" ;;
+    esac
+    shift 4
+  done
+}
+
+if [ $phase = first ]; then
+  "$mount" -t tmpfs -o size=8m,mode=0755 mcp-gateway "$cover"
+  (umask 222; mkdir "$cover/empty")
+  (umask 777; : > "$cover/hidden"; : > "$cover/file"; mkdir "$cover/folder" "$cover/scratch")
+  "$mount" -o remount,bind,ro "$cover"
+fi
+"$mount" -t tmpfs -o size=8m,mode=0700 mcp-gateway "$cover/scratch"
+rows fixed "$@" > "$table"
+if [ -s "$table" ]; then "$mount" -a -T "$table"; fi
+rows loose "$@" > "$table.loose"
+if [ -s "$table.loose" ]; then
+  while read -r line; do $tell hidden; done < "$table.loose"
+  "$mount" -a -T "$table.loose" || :
+fi
+: > "$table"; : > "$table.loose"
+"$umount" -l "$cover/scratch"
+check "$@"
+if [ $phase = first ]; then
+  "$mount" --make-rshared /
+  "$mount" --make-rprivate "$cover"
+  exec "$cat"
+fi
 `;
 
-type Step = readonly [
-  verb: 'pin' | 'cover' | 'lock' | 'hide' | 'empty' | 'spread' | 'hold',
-  path: string,
-  options: string,
-];
+type Step = readonly [verb: 'pin' | 'fix' | 'lock' | 'hide' | 'empty', path: string, field: string, options: string];
 
-/** The steps in a fresh mount namespace; servers' namespaces are copied from it. */
-export function firstSteps(paths: ProtectedPaths): Step[] {
+const step = (verb: Step[0], path: string, options = ''): Step => [verb, path, fieldOf(path), options];
+
+/** What `sh` is called with in a fresh mount namespace, from which those of servers are copied: it stays, and echoes its input. */
+export function firstScript(tools: Tools, paths: ProtectedPaths): string[] {
   const { state, readOnly } = paths;
   const all = [state, ...paths.hiddenFolders, ...paths.hiddenFiles, ...readOnly].map(realPath).filter(isThere);
-  const locked = readOnly.map(realPath).filter(isThere);
+  const fixed = readOnly.map(realPath).filter(isThere);
   // Nothing inside a read-only folder can be renamed.
-  const fixed = (path: string) => locked.some((folder) => path === folder || path.startsWith(folder + sep));
-  const pins = [...new Set(all.flatMap(above))].filter((folder) => isMovable(folder) && !fixed(folder));
+  const isFixed = (path: string) => fixed.some((folder) => path === folder || path.startsWith(folder + sep));
+  const pins = [...new Set(all.flatMap(above))].filter((folder) => isMovable(folder) && !isFixed(folder));
+  // Pins first: a mount on a folder hides the mounts below it that do not come with it. They are made before anything is shared,
+  // since what is mounted on a shared mount is mounted on all its copies too, and each pin is a copy.
+  const steps = [...pins.sort(byLength).map((path) => step('pin', path)), ...hidingSteps('fix', paths)];
+  return scriptOf(tools, { phase: 'first', tell: ':', state, steps });
+}
+
+/** What `sh` is called with to hide what is not hidden yet: it says `hidden` for each. */
+export function renewingScript(tools: Tools, paths: ProtectedPaths): string[] {
+  return scriptOf(tools, { phase: 'renew', tell: 'echo', state: paths.state, steps: hidingSteps('lock', paths) });
+}
+
+function hidingSteps(verb: 'fix' | 'lock', { state, hiddenFolders, hiddenFiles, readOnly }: ProtectedPaths): Step[] {
+  const mounts = mountOptions();
+  const real = (paths: readonly string[]) => [...new Set(paths.map(realPath))];
   return [
-    // A mount on a folder hides the mounts below it that were made earlier.
-    ...pins.sort((a, b) => a.length - b.length).map((path): Step => ['pin', path, '']),
-    ['cover', realPath(state), ''],
-    ...renewedSteps(paths),
-    // Shared only now: what is mounted on a shared mount is mounted on all its copies too, and each pin is a copy.
-    ['spread', '', ''],
+    ...real(readOnly)
+      .sort(byLength)
+      .map((path) => step(verb, path, keptOptions(path, mounts))),
+    ...real(hiddenFolders)
+      .filter((folder) => folder !== realPath(state))
+      .map((path) => step('empty', path)),
+    ...real(hiddenFiles).map((path) => step('hide', path)),
   ];
 }
 
-/** The steps that hide what is not hidden yet. */
-export function renewedSteps({ state, hiddenFolders, hiddenFiles, readOnly }: ProtectedPaths): Step[] {
-  const mounts = mountOptions();
-  const others = hiddenFolders.map(realPath).filter((folder) => folder !== realPath(state));
-  const locked = [...new Set(readOnly.map(realPath))].sort((a, b) => a.length - b.length);
-  return [
-    ...locked.map((path): Step => ['lock', path, keptOptions(path, mounts)]),
-    ...[...new Set(others)].map((path): Step => ['empty', path, '']),
-    ...[...new Set(hiddenFiles.map(realPath))].map((path): Step => ['hide', path, '']),
-  ];
+interface Script {
+  readonly phase: 'first' | 'renew';
+  readonly tell: 'echo' | ':';
+  readonly state: string;
+  readonly steps: readonly Step[];
 }
+
+function scriptOf(tools: Tools, { phase, tell, state, steps }: Script): string[] {
+  const cover = realPath(state);
+  const { mount, umount, cat } = tools;
+  return ['-c', MOUNT_SCRIPT, 'sh', mount, umount, cat, phase, cover, fieldOf(cover), tell, ...steps.flat()];
+}
+
+/** A path in a table of mounts (fstab(5)), whose fields end at a space. */
+function fieldOf(path: string): string {
+  return path.replace(/[\u0000-\u0020#\\\u007f]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`);
+}
+
+const byLength = (a: string, b: string) => a.length - b.length;
 
 /** Every folder above a path, without the root, which cannot be renamed. */
 function above(path: string): string[] {
@@ -143,17 +200,4 @@ function keptOptions(path: string, mounts: readonly MountOptions[]): string {
   });
   const kept = longest.options.split(',').filter((option) => ['nosuid', 'nodev', 'noexec'].includes(option));
   return kept.map((option) => `,${option}`).join('');
-}
-
-/** What `sh` is called with. */
-export function scriptArguments(tools: Tools, run: ScriptRun): string[] {
-  const { state, steps, tell } = run;
-  return ['-c', MOUNT_SCRIPT, 'sh', tools.mount, tools.umount, realPath(state), tell, ...steps.flat()];
-}
-
-export interface ScriptRun {
-  readonly state: string;
-  readonly steps: readonly Step[];
-  /** `echo`, or `:` to say nothing. */
-  readonly tell: 'echo' | ':';
 }

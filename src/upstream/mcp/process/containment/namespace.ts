@@ -33,7 +33,7 @@ export interface ServerNamespace extends Enclosure {
  * before `cat` has answered, and nobody can join a namespace that has ended. Nor is the server process 1, to which signals mean
  * something else. What `base` mounted is mounted here too, and locked where this is another user namespace.
  */
-export async function openNamespace(kind: NamespaceKind, base?: Holder): Promise<ServerNamespace> {
+export async function openNamespace(kind: NamespaceKind, base?: Pick<Holder, 'pid'>): Promise<ServerNamespace> {
   const { tools, userFlags } = kind;
   // `--propagation slave` lets the server see what is mounted later, outside and in the base.
   const flags = ['--pid', '--fork', '--kill-child=KILL', '--mount-proc', '--propagation', 'slave'];

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import type { Enclosure, ProtectedPaths, Protection } from './containment.ts';
 import { type Holder, holdOpen } from './holder.ts';
-import { firstSteps, renewedSteps, scriptArguments, type ScriptRun } from './mounts.ts';
+import { firstScript, renewingScript } from './mounts.ts';
 import { dieWithOwner, enter, type NamespaceKind, openNamespace, type ServerNamespace } from './namespace.ts';
 import { strays } from './strays.ts';
 
@@ -20,15 +20,14 @@ export async function protect(
   const { tools, userFlags } = kind;
   const user = userFlags.length > 0 ? ['--user', '--map-root-user'] : [];
   const unshare = [tools.unshare, ...user, '--mount', '--propagation', 'slave', '--', tools.sh];
-  const steps = [...firstSteps(paths), ['hold', tools.cat, ''] as const];
-  const script = scriptArguments(tools, { state: paths.state, steps, tell: ':' });
-  const base = await holdOpen([...dieWithOwner(tools), ...unshare, ...script]);
+  const base = await holdOpen([...dieWithOwner(tools), ...unshare, ...firstScript(tools, paths)]);
   return new ProtectedNamespaces(kind, { base, description });
 }
 
 class ProtectedNamespaces implements Protection {
   readonly name: NamespaceKind['name'];
   readonly description: string;
+  readonly ended: Promise<void>;
   private readonly kind: NamespaceKind;
   private readonly base: Holder;
   private readonly inside = new Set<ServerNamespace>();
@@ -39,6 +38,7 @@ class ProtectedNamespaces implements Protection {
     this.description = description;
     this.kind = kind;
     this.base = base;
+    this.ended = base.ended;
   }
 
   async open(): Promise<Enclosure> {
@@ -55,7 +55,7 @@ class ProtectedNamespaces implements Protection {
   }
 
   async renew(paths: ProtectedPaths): Promise<number> {
-    const hidden = await this.run({ state: paths.state, steps: renewedSteps(paths), tell: 'echo' });
+    const hidden = await this.run(renewingScript(this.kind.tools, paths));
     if (hidden === '') return 0;
     // Whoever made a namespace of its own may have cut it off from what is mounted now.
     const around = strays([...this.inside]);
@@ -69,9 +69,8 @@ class ProtectedNamespaces implements Protection {
     await this.base.close();
   }
 
-  private run(script: ScriptRun): Promise<string> {
-    const { tools } = this.kind;
-    const [file = '', ...args] = [...enter(this.kind, this.base), tools.sh, ...scriptArguments(tools, script)];
+  private run(script: readonly string[]): Promise<string> {
+    const [file = '', ...args] = [...enter(this.kind, this.base), this.kind.tools.sh, ...script];
     return new Promise((settle, fail) => {
       execFile(file, args, { cwd: '/', env: {}, timeout: RENEW_TIMEOUT_MS }, (error, stdout, stderr) => {
         if (error === null) settle(stdout);
