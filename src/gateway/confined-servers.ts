@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts';
 import { DROP_FOLDER } from '../config/dropped.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { Confinement } from '../upstream/mcp/process/containment/confinement.ts';
-import type { Containment } from '../upstream/mcp/process/containment/containment.ts';
+import { type Containment, isProtection } from '../upstream/mcp/process/containment/containment.ts';
 import { protectedPaths } from './protected-paths.ts';
 
 export interface ConfinedServersOptions {
@@ -48,8 +48,11 @@ export class ConfinedServers {
       return transport === 'stdio' && !disabled && problem === undefined;
     });
     if (processes.length === 0) return;
-    const { name, description } = await this.containment();
-    logger.info({ containment: name }, `stdio servers: ${description}`);
+    const containment = await this.containment();
+    const { name, description } = containment;
+    const line = `stdio servers: ${description}`;
+    if (isProtection(containment)) logger.info({ containment: name }, line);
+    else logger.warn({ containment: name }, line);
     if (process.geteuid?.() !== 0) return;
     const names = processes.map((server) => server.name).join(', ');
     logger.warn(

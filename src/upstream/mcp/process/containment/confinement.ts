@@ -1,6 +1,6 @@
 // The containment of a gateway's servers: found at the first start of one, renewed before each new configuration is in force.
 import { reasonOf } from '../../../../core/errors.ts';
-import type { Containment, ProtectedPaths, Protection } from './containment.ts';
+import { type Containment, isProtection, type ProtectedPaths, type Protection } from './containment.ts';
 import { detectProtection } from './detect.ts';
 
 export interface ConfinementOptions {
@@ -96,8 +96,4 @@ export class Confinement {
       this.options.warn(reasonOf(error)),
     );
   }
-}
-
-function isProtection(containment: Containment): containment is Protection {
-  return 'renew' in containment;
 }

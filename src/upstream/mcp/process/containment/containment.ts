@@ -41,6 +41,11 @@ export interface Protection extends Containment {
   close(): Promise<void>;
 }
 
+/** Tells whether files are hidden in a containment. */
+export function isProtection(containment: Containment): containment is Protection {
+  return 'renew' in containment;
+}
+
 /** The place for the processes of one server. */
 export interface Enclosure {
   /** The command line that runs `argv` inside, in the directory `cwd`. */

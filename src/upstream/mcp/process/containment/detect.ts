@@ -1,5 +1,6 @@
 // Which containment a machine has: every one worth trying, strongest first, and a trial run that tells whether it works.
 import { spawn } from 'node:child_process';
+import { reasonOf } from '../../../../core/errors.ts';
 import type { Containment, HidingContainment, ProtectedPaths } from './containment.ts';
 import { allTools, installed, type Machine, thisMachine } from './machine.ts';
 import { dieWithOwner, type NamespaceKind, openNamespace } from './namespace.ts';
@@ -18,13 +19,20 @@ export function detectContainment(): Promise<Containment> {
 
 /** The strongest containment that works here with these paths hidden, else the strongest one that hides nothing. */
 export async function detectProtection(paths: ProtectedPaths, machine = thisMachine()): Promise<Containment> {
+  const refusals: string[] = [];
   for (const containment of hidingContainments(machine)) {
-    const protection = await containment.protect(paths).catch(() => undefined);
-    if (protection === undefined) continue;
-    if (await works(protection)) return protection;
-    await protection.close();
+    try {
+      const protection = await containment.protect(paths);
+      if (await works(protection)) return protection;
+      await protection.close();
+      refusals.push('nothing runs in such a namespace');
+    } catch (error) {
+      refusals.push(reasonOf(error));
+    }
   }
-  return firstWorking(containmentsFor(machine));
+  const found = await firstWorking(containmentsFor(machine));
+  const why = refusals[0] === undefined ? '' : ` Hiding them failed: ${refusals[0]}.`;
+  return { name: found.name, description: `${found.description}${why}`, open: () => found.open() };
 }
 
 /** Every containment worth trying on a machine, strongest first; the last one needs nothing and always works. */
@@ -37,7 +45,7 @@ export function containmentsFor(machine: Machine): [...Containment[], Containmen
 
 const DIES = 'every process of the server dies with it and with the gateway';
 const HIDES = `it sees neither the gateway's state nor its configuration, and cannot change the gateway's program`;
-const SHOWS = `nothing hides the gateway's files from it, since mounting was refused here`;
+const SHOWS = `nothing hides the gateway's files from it, since they could not be mounted over`;
 const AS_ROOT =
   'As root it can still reach everything else: run the gateway as a user of its own, or the server in a container.';
 const AS_USER =

@@ -22,7 +22,7 @@ shift 7
 table=$cover/scratch/table
 
 covered() { [ "$1" -ef "$2" ] || [ ! -e "$1" ]; }
-row() { echo "$1 $2 none $3 0 0"; }
+row() { printf '%s %s none %s 0 0\\n' "$1" "$2" "$3"; }
 
 rows() {
   group=$1
@@ -91,8 +91,14 @@ type Step = readonly [verb: 'pin' | 'fix' | 'lock' | 'hide' | 'empty', path: str
 
 const step = (verb: Step[0], path: string, options = ''): Step => [verb, path, fieldOf(path), options];
 
+/** A script, and the folders that must be mount points after it. */
+interface FirstScript {
+  readonly script: readonly string[];
+  readonly pins: readonly string[];
+}
+
 /** What `sh` is called with in a fresh mount namespace, from which those of servers are copied: it stays, and echoes its input. */
-export function firstScript(tools: Tools, paths: ProtectedPaths): string[] {
+export function firstScript(tools: Tools, paths: ProtectedPaths): FirstScript {
   const { state, readOnly } = paths;
   const all = [state, ...paths.hiddenFolders, ...paths.hiddenFiles, ...readOnly].map(realPath).filter(isThere);
   const fixed = readOnly.map(realPath).filter(isThere);
@@ -102,7 +108,7 @@ export function firstScript(tools: Tools, paths: ProtectedPaths): string[] {
   // Pins first: a mount on a folder hides the mounts below it that do not come with it. They are made before anything is shared,
   // since what is mounted on a shared mount is mounted on all its copies too, and each pin is a copy.
   const steps = [...pins.sort(byLength).map((path) => step('pin', path)), ...hidingSteps('fix', paths)];
-  return scriptOf(tools, { phase: 'first', tell: ':', state, steps });
+  return { script: scriptOf(tools, { phase: 'first', tell: ':', state, steps }), pins };
 }
 
 /** What `sh` is called with to hide what is not hidden yet: it says `hidden` for each. */
@@ -111,7 +117,7 @@ export function renewingScript(tools: Tools, paths: ProtectedPaths): string[] {
 }
 
 function hidingSteps(verb: 'fix' | 'lock', { state, hiddenFolders, hiddenFiles, readOnly }: ProtectedPaths): Step[] {
-  const mounts = mountOptions();
+  const mounts = mountOptions(process.pid);
   const real = (paths: readonly string[]) => [...new Set(paths.map(realPath))];
   return [
     ...real(readOnly)
@@ -178,14 +184,20 @@ interface MountOptions {
   readonly options: string;
 }
 
-/** The mounts of this process, the last one on a place being the one that counts. */
-function mountOptions(): MountOptions[] {
+/** Those of the folders on which nothing is mounted for a process. */
+export function unpinned(folders: readonly string[], pid: number): string[] {
+  const points = new Set(mountOptions(pid).map(({ at }) => at));
+  return folders.filter((folder) => !points.has(folder));
+}
+
+/** The mounts of a process, the last one on a place being the one that counts. */
+function mountOptions(pid: number): MountOptions[] {
   const unescape = (text: string) =>
     Buffer.from(
       text.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(parseInt(code, 8))),
       'latin1',
     ).toString();
-  return readFileSync('/proc/self/mountinfo', 'latin1')
+  return readFileSync(`/proc/${pid}/mountinfo`, 'latin1')
     .split('\n')
     .map((line) => line.split(' '))
     .map(([, , , , at = '', options = '']) => ({ at: unescape(at), options }));

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import type { Enclosure, ProtectedPaths, Protection } from './containment.ts';
 import { type Holder, holdOpen } from './holder.ts';
-import { firstScript, renewingScript } from './mounts.ts';
+import { firstScript, renewingScript, unpinned } from './mounts.ts';
 import { dieWithOwner, enter, type NamespaceKind, openNamespace, type ServerNamespace } from './namespace.ts';
 import { strays } from './strays.ts';
 
@@ -20,7 +20,13 @@ export async function protect(
   const { tools, userFlags } = kind;
   const user = userFlags.length > 0 ? ['--user', '--map-root-user'] : [];
   const unshare = [tools.unshare, ...user, '--mount', '--propagation', 'slave', '--', tools.sh];
-  const base = await holdOpen([...dieWithOwner(tools), ...unshare, ...firstScript(tools, paths)]);
+  const { script, pins } = firstScript(tools, paths);
+  const base = await holdOpen([...dieWithOwner(tools), ...unshare, ...script]);
+  const [movable] = unpinned(pins, base.pid);
+  if (movable !== undefined) {
+    await base.close();
+    throw new Error(`${movable} could be moved away by servers`);
+  }
   return new ProtectedNamespaces(kind, { base, description });
 }
 
