@@ -21,14 +21,25 @@ export function detailOf(server: ServerStatus): string {
 }
 
 function identityOf(server: ServerStatus): Line[] {
-  const { alias, name, display, source, serverInfo, era, version = '', transport, containment } = server;
+  const {
+    alias,
+    name,
+    display,
+    source,
+    serverInfo,
+    era,
+    version = '',
+    transport,
+    containment,
+    containmentDescription: means,
+  } = server;
   return [
     ['name', alias === name ? name : `${name} (alias ${alias})`],
     ['runs', display],
     ['configured', source],
     ['server', serverInfo],
     ['protocol', era && `${version} (${era}) over ${transport}`],
-    ['containment', containment],
+    ['containment', containment && means ? `${containment}. ${means}` : containment],
   ];
 }
 

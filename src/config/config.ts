@@ -75,4 +75,6 @@ export interface Config {
   readonly servers: readonly ServerConfig[];
   /** Every file that was read, the main file first. */
   readonly files: readonly string[];
+  /** The files that hold secrets of it, absolute: named by references, and keys of TLS. Some may not exist. */
+  readonly secretFiles: readonly string[];
 }

@@ -1,4 +1,5 @@
 // Reads one server's entry: resolves its references, checks it, and makes a server of it, usable or not.
+import { resolve } from 'node:path';
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { ServerConfig } from './config.ts';
 import {
@@ -12,7 +13,7 @@ import {
   webSocketKey,
 } from './entry-checks.ts';
 import type { Translated } from './formats.ts';
-import { homeOf } from './home.ts';
+import { fromHome, homeOf } from './home.ts';
 import { findingsOf } from './issues.ts';
 import { gatewayFileFindings, type GatewayPlaces } from './gateway-files.ts';
 import { type Document, type Finding, positionAt, problemAt } from './positions.ts';
@@ -40,6 +41,8 @@ export interface EntryRequest {
 export interface EntryOutcome {
   readonly server: ServerConfig;
   readonly problems: readonly Problem[];
+  /** The files that hold secrets of it: named by references, and the key of TLS. */
+  readonly files: readonly string[];
 }
 
 /** `faults` take the server out. */
@@ -66,12 +69,20 @@ export function readEntry(request: EntryRequest): EntryOutcome {
     written === undefined ? 'a server must be an object such as { "command": "npx", "args": [...] }' : written.fault;
   if (fault !== undefined) {
     findings.faults.push({ path, message: fault });
-    return outcome({ request, place, findings, entry: undefined, resolved: [] });
+    return { ...outcome({ request, place, findings, entry: undefined, resolved: [] }), files: [] };
   }
   const known = Object.fromEntries(Object.entries(raw).filter(([key]) => Object.hasOwn(serverEntry.shape, key)));
   const expansion = resolveReferences(request, known);
   const entry = check(expansion, { request, raw, findings });
-  return outcome({ request, place, findings, entry, resolved: expansion.resolved });
+  return {
+    ...outcome({ request, place, findings, entry, resolved: expansion.resolved }),
+    files: [...expansion.files, ...keyFiles(entry, request)],
+  };
+}
+
+function keyFiles(entry: ServerEntry | undefined, { directory, env }: EntryRequest): string[] {
+  const key = entry?.tls?.key;
+  return key === undefined ? [] : [resolve(directory, fromHome(key, homeOf(env)))];
 }
 
 /** Clients write null, and an empty address, for what an entry does not have. */
@@ -151,7 +162,7 @@ function outcome(parts: {
   findings: Findings;
   entry: ServerEntry | undefined;
   resolved: readonly string[];
-}): EntryOutcome {
+}): Omit<EntryOutcome, 'files'> {
   const { request, place, findings, entry, resolved } = parts;
   const located = (list: readonly Finding[]) =>
     list.map((finding) =>

@@ -20,6 +20,8 @@ export interface Gathering {
   readonly places: GatewayPlaces;
   /** By name, in the order in which they were found. */
   readonly servers: Map<string, ServerConfig>;
+  /** The files that hold secrets of the entries. */
+  readonly secretFiles: Set<string>;
   readonly problems: Problem[];
 }
 
@@ -75,5 +77,6 @@ function addEntry({ name, path, value, translate }: WrittenEntry, document: Docu
   const written = isObject(value) ? withToolLists(translate(value)) : undefined;
   const outcome = readEntry({ document, path, name, ...directories, env, places, written });
   gathering.servers.set(name, outcome.server);
+  for (const file of outcome.files) gathering.secretFiles.add(file);
   gathering.problems.push(...outcome.problems);
 }

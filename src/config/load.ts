@@ -51,7 +51,14 @@ export function loadFrom(folders: ConfigFolders, { env, state }: LoadOptions): L
   const settings = readSettings(document, { directory, env, foreign: holding.foreign });
   const listing = folders.listDropped();
   const places = gatewayPlaces(folders.places(listing.files), state);
-  const gathering: Gathering = { folders, env, places, servers: new Map(), problems: [] };
+  const gathering: Gathering = {
+    folders,
+    env,
+    places,
+    servers: new Map(),
+    secretFiles: new Set(settings.files),
+    problems: [],
+  };
   if (holding.entries !== undefined) gather(serversOf(document, holding.foreign), holding, gathering);
   const unheld = holding.entries === undefined ? holding.findings.map((finding) => problemAt(document, finding)) : [];
   const folder = gatherFolder(listing, gathering);
@@ -83,6 +90,7 @@ export function loadFrom(folders: ConfigFolders, { env, state }: LoadOptions): L
     limits: settings.values.limits,
     servers,
     files: files.map((one) => one.file),
+    secretFiles: [...gathering.secretFiles],
   };
   return { ok: true, config: freeze(config), warnings: [...warnings, ...aliasWarnings(servers)] };
 }

@@ -18,6 +18,8 @@ export interface Expansion {
   readonly value: JsonValue;
   /** Every value that a reference gave; defaults are not among them, as they stand in the file. */
   readonly resolved: readonly string[];
+  /** Every file that a reference names, absolute. */
+  readonly files: readonly string[];
   /** The strings that contain references, as keys made by `pathKey`. */
   readonly referring: ReadonlySet<string>;
   /** References that gave no value. */
@@ -33,12 +35,14 @@ const REFERENCE = /\$\$\{|\$\{([^}]*)\}|\$\{/g;
 
 interface Collected {
   resolved: string[];
+  files: string[];
   referring: Set<string>;
   unset: Finding[];
   malformed: Finding[];
 }
 
-type Outcome = { value: string; secret: boolean } | { unset: string } | { malformed: string };
+/** `file`: what was read, or would have been. */
+type Outcome = ({ value: string; secret: boolean } | { unset: string } | { malformed: string }) & { file?: string };
 
 /** A path as a key of a set. */
 export function pathKey(path: Path): string {
@@ -52,7 +56,7 @@ export function hasReference(text: string): boolean {
 
 /** Resolves the references of every string in a value; `base` is the path of the value in its file. Never throws. */
 export function expand(value: JsonValue, base: Path, source: ReferenceSource): Expansion {
-  const collected: Collected = { resolved: [], referring: new Set(), unset: [], malformed: [] };
+  const collected: Collected = { resolved: [], files: [], referring: new Set(), unset: [], malformed: [] };
   const expanded = walk(value, base, (text, path) => expandString(text, path, { source, collected }));
   return { value: expanded, ...collected };
 }
@@ -64,7 +68,7 @@ export function findReferences(value: JsonValue, base: Path): Expansion {
     if (hasReference(text)) referring.add(pathKey(path));
     return text;
   });
-  return { value, resolved: [], referring, unset: [], malformed: [] };
+  return { value, resolved: [], files: [], referring, unset: [], malformed: [] };
 }
 
 function walk(value: JsonValue, path: Path, each: (text: string, path: Path) => string): JsonValue {
@@ -83,10 +87,11 @@ function expandString(text: string, path: Path, context: { source: ReferenceSour
   return text.replaceAll(REFERENCE, (match: string, body: string | undefined) => {
     if (match === '$${') return '${';
     collected.referring.add(pathKey(path));
-    const outcome =
+    const outcome: Outcome =
       body === undefined
         ? { malformed: 'the reference is not closed; a literal ${ is written $${' }
         : resolveReference(body, path, source);
+    if (outcome.file !== undefined) collected.files.push(outcome.file);
     if ('value' in outcome) {
       if (outcome.secret) collected.resolved.push(outcome.value);
       return outcome.value;
@@ -135,6 +140,6 @@ function readReferenced(name: string, { directory, env }: ReferenceSource): Outc
   const file = resolve(directory, fromHome(name, homeOf(env)));
   const read = readRegularFile(file, { follow: true });
   return 'fault' in read
-    ? { unset: `the file ${file} ${read.fault}` }
-    : { value: read.text.replace(/\r?\n$/, ''), secret: true };
+    ? { unset: `the file ${file} ${read.fault}`, file }
+    : { value: read.text.replace(/\r?\n$/, ''), secret: true, file };
 }

@@ -14,6 +14,8 @@ const SHORT_TOKEN = 16;
 interface SettingsRead {
   readonly values?: Settings;
   readonly tokens: readonly TokenConfig[];
+  /** The files that tokens are read from. */
+  readonly files: readonly string[];
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
 }
@@ -25,7 +27,7 @@ interface SettingsSource extends ReferenceSource {
 
 /** Reads the settings and resolves the tokens. Never throws. */
 export function readSettings(document: Document, { directory, env, foreign }: SettingsSource): SettingsRead {
-  if (document.root === undefined) return { tokens: [], problems: [], warnings: [] };
+  if (document.root === undefined) return { tokens: [], files: [], problems: [], warnings: [] };
   const own = Object.entries(isObject(document.value) ? document.value : {}).filter(([key]) => !foreign.has(key));
   const raw: JsonObject = Object.fromEntries(own);
   const locate = (findings: readonly Finding[]) => findings.map((finding) => problemAt(document, finding));
@@ -46,7 +48,13 @@ export function readSettings(document: Document, { directory, env, foreign }: Se
   ]);
   const warnings = locate(broken.size === 0 ? weakTokens(tokens, secrets.referring) : []);
   const wrapped = tokens.map(({ id, token, groups }) => ({ id, token: new Secret(token), groups }));
-  return { ...(parsed.success ? { values: parsed.data } : {}), tokens: wrapped, problems, warnings };
+  return {
+    ...(parsed.success ? { values: parsed.data } : {}),
+    tokens: wrapped,
+    files: secrets.files,
+    problems,
+    warnings,
+  };
 }
 
 /** The part of the settings in which references are read: one `{ token }` for each token. */

@@ -9,6 +9,8 @@ export interface WatchOptions {
   /** The main file; servers.d is looked for beside it. */
   readonly file: string;
   readonly onChange: () => void;
+  /** Called at once, at every event of a burst. */
+  readonly onEvent?: (() => void) | undefined;
   /** How long it must be quiet before `onChange` is called, in milliseconds. */
   readonly debounceMs?: number;
 }
@@ -29,8 +31,8 @@ const DEBOUNCE_MS = 100;
 const LONGEST_DELAY = 5;
 
 /** Starts to watch; one call of `onChange` for a burst of changes. */
-export function watchConfig({ file, onChange, debounceMs = DEBOUNCE_MS }: WatchOptions): ConfigWatch {
-  const watch = new ConfigWatcher(resolve(file), { onChange, debounceMs });
+export function watchConfig({ file, onChange, onEvent, debounceMs = DEBOUNCE_MS }: WatchOptions): ConfigWatch {
+  const watch = new ConfigWatcher(resolve(file), { onChange, onEvent, debounceMs });
   try {
     watch.arm();
     return { ready: Promise.resolve(), close: () => watch.close() };
@@ -48,6 +50,7 @@ export function watchConfig({ file, onChange, debounceMs = DEBOUNCE_MS }: WatchO
 class ConfigWatcher {
   readonly #file: string;
   readonly #onChange: () => void;
+  readonly #atOnce: (() => void) | undefined;
   readonly #debounceMs: number;
   readonly #watched = new Map<string, Watched>();
   /** Where the main file, and what is a link in servers.d, lead to. */
@@ -55,9 +58,10 @@ class ConfigWatcher {
   #timer: NodeJS.Timeout | undefined;
   #since = 0;
 
-  constructor(file: string, { onChange, debounceMs }: { onChange: () => void; debounceMs: number }) {
+  constructor(file: string, { onChange, onEvent, debounceMs }: Omit<WatchOptions, 'file'> & { debounceMs: number }) {
     this.#file = file;
     this.#onChange = onChange;
+    this.#atOnce = onEvent;
     this.#debounceMs = debounceMs;
     this.#targets = this.#follow();
   }
@@ -134,6 +138,7 @@ class ConfigWatcher {
   }
 
   #schedule(): void {
+    this.#atOnce?.();
     const now = performance.now();
     if (this.#timer === undefined) this.#since = now;
     else if (now - this.#since > this.#debounceMs * LONGEST_DELAY) return;

@@ -27,6 +27,7 @@ import { RequestStates } from './bridge/request-state.ts';
 import { Catalogs } from './catalogs.ts';
 import { buildCall, type CallRequest, type Known } from './call-request.ts';
 import { type ChangeListener, Changes } from './changes.ts';
+import { ConfinedServers } from './confined-servers.ts';
 import { InFlight } from '../core/in-flight.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { declareAll, declareOne, type Declaration, isDeclared } from './offer.ts';
@@ -65,6 +66,7 @@ export class Gateway {
   readonly logger: Logger;
   private readonly storage: Storage;
   private readonly upstreams: Upstreams;
+  private readonly confined: ConfinedServers;
   private readonly seen = new SeenUris();
   private readonly states: RequestStates;
   private readonly parked: ParkedCalls;
@@ -119,6 +121,8 @@ export class Gateway {
       tasks: this.tasks.ids,
       permits: (target) => this.snapshot.policy.decide(target).allowed,
     };
+    const { config, logger } = options;
+    this.confined = new ConfinedServers({ config, logger, stateDirectory: storage.directory.path });
     this.upstreams = new Upstreams(
       {
         client: options.identity,
@@ -127,6 +131,7 @@ export class Gateway {
         traits: new TraitStore(storage.state),
         maxMessageBytes: options.config.limits.upstreamMessage,
         env: options.env,
+        containment: this.confined.containment,
         onOffer: (server, stored) => this.catalogs.onOffer(server, stored),
         onOwnOffer: (server, owner, kinds) => this.catalogs.onOwnOffer(server, owner, kinds),
         mayHear: (server, uri) => this.known.permits({ kind: 'resource', server, exposed: uri, original: uri }),
@@ -145,6 +150,9 @@ export class Gateway {
   /** Begins to connect to the servers; returns at once. */
   start(): void {
     this.upstreams.start();
+    void this.confined
+      .tell()
+      .catch((error: unknown) => this.logger.error({ err: error }, 'servers cannot be contained'));
   }
 
   get stateDirectory(): StateDirectory {
@@ -154,6 +162,7 @@ export class Gateway {
   /** Puts a new configuration in force; calls in flight end under the one that they began with. */
   async apply(config: Config): Promise<void> {
     const before = this.snapshot;
+    await this.confined.hide(config);
     if (isSame(before.config, config)) {
       this.reloadError = undefined;
       return;
@@ -168,6 +177,11 @@ export class Gateway {
     const repatterned = config.servers.filter((server) => this.patternsDiffer(before.config, server.name));
     for (const name of new Set([...touched, ...repatterned.map((server) => server.name)]))
       this.changes.listsChanged(name, OFFER_KINDS);
+  }
+
+  /** Hides from the servers what lies there to be read as the next configuration, before anybody reads it. */
+  hideEdit(): Promise<void> {
+    return this.confined.hide();
   }
 
   /** Remembers that an edit was refused, for `/readyz`. */
@@ -315,6 +329,7 @@ export class Gateway {
     await this.storage.audit
       .append(eventOf('gateway_stopped'))
       .catch((error: unknown) => this.logger.error({ err: error }, 'the stop is missing from the audit log'));
+    await this.confined.close();
     closeStorage(this.storage);
   }
 

@@ -27,9 +27,15 @@ export class Reloader {
 
   constructor(options: ReloadOptions) {
     this.options = options;
-    this.watch = watchConfig({ file: options.folders.file, onChange: () => void this.now() });
+    const { gateway, folders } = options;
+    this.watch = watchConfig({
+      file: folders.file,
+      onChange: () => void this.now(),
+      // What fails here fails again at the reload that follows, and is told there.
+      onEvent: () => void gateway.hideEdit().catch(() => undefined),
+    });
     this.watch.ready.catch((error: unknown) =>
-      options.gateway.logger.warn({ err: error }, 'the configuration is not watched; send SIGHUP after an edit'),
+      gateway.logger.warn({ err: error }, 'the configuration is not watched; send SIGHUP after an edit'),
     );
   }
 
@@ -49,6 +55,13 @@ export class Reloader {
   private async reload(): Promise<void> {
     const { gateway, folders, env, override, bound } = this.options;
     const { logger } = gateway;
+    try {
+      // An edit that is refused holds secrets too.
+      await gateway.hideEdit();
+    } catch (error) {
+      this.refuse([reasonOf(error)]);
+      return;
+    }
     const loaded = loadFrom(folders, { env, state: gateway.stateDirectory.path });
     if (!loaded.ok) {
       this.refuse(loaded.problems.map(formatProblem));

@@ -68,6 +68,8 @@ export interface ServerStatus {
   readonly pid?: number;
   /** How the process tree is kept from outliving the gateway. */
   readonly containment?: string;
+  /** What the server can and cannot do in it, in one line. */
+  readonly containmentDescription?: string;
   readonly tools: number;
   readonly prompts: number;
   readonly resources: number;
@@ -149,7 +151,10 @@ function identityOf({ connection, stored, process }: ServerFacts): Partial<Serve
     ...(connection && { era: connection.era, version: connection.handshake.version, instance: connection.instance }),
     ...(info && { serverInfo: `${info.name} ${info.version}`.trim() }),
     ...(process?.pid !== undefined && { pid: process.pid }),
-    ...(process?.containment && { containment: process.containment.name }),
+    ...(process?.containment && {
+      containment: process.containment.name,
+      containmentDescription: process.containment.description,
+    }),
   };
 }
 

@@ -74,6 +74,8 @@ export interface StartOptions {
   readonly args?: readonly string[];
   readonly env?: Record<string, string>;
   readonly space?: Workspace;
+  /** What runs the program, before its arguments. */
+  readonly program?: readonly string[];
 }
 
 const live = new Set<ChildProcess>();
@@ -86,12 +88,14 @@ export async function startGateway({
   args = [],
   env = {},
   space,
+  program = [process.execPath, BIN],
 }: StartOptions): Promise<RunningGateway> {
   const place = space ?? workspace(config);
   for (const [name, content] of Object.entries(files)) place.write(name, content);
+  const [file = '', ...before] = program;
   const child = spawn(
-    process.execPath,
-    [BIN, 'serve', '--port', '0', '--config', place.config, '--state', place.state, '--log-level', 'debug', ...args],
+    file,
+    [...before, 'serve', '--port', '0', '--config', place.config, '--state', place.state, '--log-level', 'debug', ...args],
     {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,5 +1,6 @@
 // The wire to a configured process.
 import type { ServerConfig } from '../../../config/config.ts';
+import type { Containment } from '../process/containment/containment.ts';
 import { childEnvironment } from '../process/environment.ts';
 import type { Deadlines } from '../wire/deadlines.ts';
 import { StdioWire } from '../wire/stdio-wire.ts';
@@ -10,12 +11,14 @@ export interface StdioContext {
   readonly maxMessageBytes: number;
   /** The gateway's own environment, of which a process gets a part. */
   readonly env: NodeJS.ProcessEnv;
+  /** What processes are started in; found for this machine if absent. */
+  readonly containment?: () => Promise<Containment>;
 }
 
 /** Nothing runs before its `start`. */
 export function stdioWire(
   server: ServerConfig,
-  { deadlines, maxMessageBytes, env }: StdioContext,
+  { deadlines, maxMessageBytes, env, containment }: StdioContext,
   events: WireEvents,
 ): StdioWire {
   const given = Object.entries(server.env).map(([name, secret]) => [name, secret.reveal()] as const);
@@ -31,6 +34,7 @@ export function stdioWire(
       cwd: server.cwd,
       maxMessageBytes,
       redact: server.secrets,
+      containment,
     },
   });
 }

@@ -6,7 +6,8 @@ import { resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { resolveCommand } from './command.ts';
-import { detectContainment, type Containment, type Enclosure } from './containment.ts';
+import type { Containment, Enclosure } from './containment/containment.ts';
+import { detectContainment } from './containment/detect.ts';
 import { type DroppedLine, LineSplitter } from '../../../protocol/mcp/line-splitter.ts';
 import { StderrTail } from './stderr-tail.ts';
 import { Turns } from '../wire/turns.ts';
@@ -31,8 +32,8 @@ export interface StdioProcessOptions {
   readonly redact: readonly string[];
   /** How long the process may take to end once its input is closed; 2000 ms if absent. */
   readonly stopGraceMs?: number | undefined;
-  /** Overrides the containment that was found for this machine. */
-  readonly containment?: Containment | undefined;
+  /** The containment to start in; the one that was found for this machine if absent. */
+  readonly containment?: (() => Promise<Containment>) | undefined;
 }
 
 /** How a process ended. */
@@ -151,7 +152,7 @@ export class StdioProcess {
     const { command, args, env, cwd } = this.#options;
     await this.#requireDirectory();
     const program = resolveCommand(command, { path: env.PATH ?? env.Path, cwd, pathExt: env.PATHEXT });
-    this.#containment = this.#options.containment ?? (await detectContainment());
+    this.#containment = await (this.#options.containment ?? detectContainment)();
     const enclosure = await this.#containment.open().catch((error: unknown) => {
       throw this.#unstarted(error);
     });

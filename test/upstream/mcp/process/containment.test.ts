@@ -4,18 +4,28 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { expect, onTestFinished, test } from 'vitest';
-import { containmentsFor, detectContainment, type Machine } from '../../../../src/upstream/mcp/process/containment.ts';
+import { containmentsFor, detectContainment } from '../../../../src/upstream/mcp/process/containment/detect.ts';
+import type { Machine, Tools } from '../../../../src/upstream/mcp/process/containment/machine.ts';
 import { alive, descendants, fixture, marked, observe } from '../processes.ts';
 
 const linux: Machine = {
   platform: 'linux',
   uid: 1000,
-  setpriv: '/usr/bin/setpriv',
-  unshare: '/usr/bin/unshare',
-  nsenter: '/usr/bin/nsenter',
-  cat: '/bin/cat',
+  gid: 1000,
+  tools: {
+    setpriv: '/usr/bin/setpriv',
+    unshare: '/usr/bin/unshare',
+    nsenter: '/usr/bin/nsenter',
+    cat: '/bin/cat',
+    sh: '/bin/sh',
+    mount: '/bin/mount',
+    umount: '/bin/umount',
+  },
 };
+/** The machine without one of the programs. */
+const lacking = (tool: keyof Tools): Machine => ({ ...linux, tools: { ...linux.tools, [tool]: undefined } });
 const names = (machine: Partial<Machine>) => containmentsFor({ ...linux, ...machine }).map(({ name }) => name);
+const ofGroup = () => Promise.resolve(containmentsFor(lacking('unshare'))[0]);
 const isRoot = process.getuid?.() === 0;
 const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
 
@@ -98,7 +108,7 @@ test('a stop kills the process group where there are no namespaces', async () =>
     args: ['-c', 'trap "" TERM HUP; sh -c "sleep 40; :" & sh -c "sleep 40; :" & while :; do sleep 40; done'],
     env: { PATH: process.env.PATH!, MARKER: marker },
     stopGraceMs: 20,
-    containment: containmentsFor({ ...linux, unshare: undefined })[0],
+    containment: ofGroup,
   });
   await server.start();
 
@@ -115,7 +125,7 @@ test('a child that escaped its group and holds the pipes is heard, but does not 
     command: 'sh',
     args: ['-c', `setsid sh -c '${escaped}' & read -r word; echo "$word"; exit 7`],
     env: { PATH: process.env.PATH!, MARKER: marker },
-    containment: containmentsFor({ ...linux, unshare: undefined })[0],
+    containment: ofGroup,
   });
   onTestFinished(() => {
     for (const pid of marked(marker)) process.kill(pid, 'SIGKILL');
@@ -148,21 +158,21 @@ test('the containment is found once, and says in one line what it does', async (
   const found = await detectContainment();
 
   expect(await detectContainment()).toBe(found);
-  expect(found.description).toMatch(/^[^\n]{20,200}$/u);
+  expect(found.description).toMatch(/^[^\n]{20,500}$/u);
 });
 
 test('root tries a process namespace first, others a user namespace, and the last one needs nothing', () => {
   expect(names({ uid: 0 })[0]).toBe('pid-namespace');
   expect(names({ uid: 1000 })[0]).toBe('user-namespace');
-  expect(names({ unshare: undefined })).toEqual(['process-group', 'process-group']);
-  expect(names({ setpriv: undefined })).toEqual(['process-group']);
+  expect(names(lacking('unshare'))).toEqual(['process-group', 'process-group']);
+  expect(names(lacking('setpriv'))).toEqual(['process-group']);
   expect(names({ platform: 'darwin' })).toEqual(['process-group']);
   expect(names({ platform: 'win32', uid: undefined })).toEqual(['process-tree']);
-  expect(names({ nsenter: undefined })).toEqual(['process-group', 'process-group']);
+  expect(names(lacking('mount'))).toEqual(['process-group', 'process-group']);
 });
 
 test('a containment that cannot be opened says why', async () => {
-  const [broken] = containmentsFor({ ...linux, unshare: '/bin/false' });
+  const [broken] = containmentsFor({ ...linux, tools: { ...linux.tools, unshare: '/bin/false' } });
 
   await expect(broken.open()).rejects.toThrow('a namespace could not be opened');
 });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { childEnvironment } from '../../../../src/upstream/mcp/process/environment.ts';
-import { containmentsFor } from '../../../../src/upstream/mcp/process/containment.ts';
+import { containmentsFor } from '../../../../src/upstream/mcp/process/containment/detect.ts';
 import { StdioProcess } from '../../../../src/upstream/mcp/process/stdio-process.ts';
 import { alive, descendants, fixture, marked, observe } from '../processes.ts';
 
@@ -13,8 +13,8 @@ const node = process.execPath;
 const script = (source: string) => ({ command: node, args: ['-e', source] });
 const shell = (source: string) => ({ command: 'sh', args: ['-c', source] });
 /** Without a wrapper: it would hold the pipes open, and shield the server from its own signals. */
-const none = { setpriv: undefined, unshare: undefined, nsenter: undefined, cat: undefined };
-const [plain] = containmentsFor({ platform: 'darwin', uid: 501, ...none });
+const [withoutWrapper] = containmentsFor({ platform: 'darwin', uid: 501, gid: 20, tools: {} });
+const plain = () => Promise.resolve(withoutWrapper);
 const directory = () => {
   const path = mkdtempSync(join(tmpdir(), 'stdio-process-'));
   onTestFinished(() => rmSync(path, { recursive: true }));

@@ -1,0 +1,79 @@
+// Where the processes of servers run: with the gateway's files hidden, and said so once at the start.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../config/config.ts';
+import { DROP_FOLDER } from '../config/folders.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { Confinement } from '../upstream/mcp/process/containment/confinement.ts';
+import { type Containment, isProtection } from '../upstream/mcp/process/containment/containment.ts';
+import { protectedPaths } from './protected-paths.ts';
+
+export interface ConfinedServersOptions {
+  readonly config: Config;
+  readonly stateDirectory: string;
+  readonly logger: Logger;
+}
+
+export class ConfinedServers {
+  private readonly options: ConfinedServersOptions;
+  private readonly confinement: Confinement;
+  private config: Config;
+
+  constructor(options: ConfinedServersOptions) {
+    const { config, stateDirectory, logger } = options;
+    this.options = options;
+    this.config = config;
+    this.confinement = new Confinement({
+      paths: () => {
+        ensureDropFolder(this.config);
+        return protectedPaths({ config: this.config, stateDirectory });
+      },
+      warn: (message) => logger.warn(message),
+    });
+  }
+
+  /** What a process is started in. */
+  readonly containment = (): Promise<Containment> => this.confinement.containment();
+
+  /** Hides what a configuration reads, and what lies there to be read next, from every server, those that run too. */
+  hide(config = this.config): Promise<void> {
+    this.config = config;
+    return this.confinement.renew();
+  }
+
+  /** Says what servers can and cannot do here, and names those that run as root. */
+  async tell(): Promise<void> {
+    const { config, logger } = this.options;
+    const processes = config.servers.filter(({ transport, disabled, problem }) => {
+      return transport === 'stdio' && !disabled && problem === undefined;
+    });
+    if (processes.length === 0) return;
+    const containment = await this.containment();
+    const { name, description } = containment;
+    const line = `stdio servers: ${description}`;
+    if (isProtection(containment)) logger.info({ containment: name }, line);
+    else logger.warn({ containment: name }, line);
+    if (process.geteuid?.() !== 0) return;
+    const names = processes.map((server) => server.name).join(', ');
+    logger.warn(
+      `these servers run as root, and can change whatever is on this machine: ${names}; run the gateway as a user of its own, or put them into containers`,
+    );
+  }
+
+  close(): Promise<void> {
+    return this.confinement.close();
+  }
+}
+
+/**
+ * Makes `servers.d` where it is missing: a folder that is not there cannot be made read-only, so a server could make it and put an
+ * entry in. Where this user may not write there, its servers may not either.
+ */
+function ensureDropFolder(config: Config): void {
+  try {
+    mkdirSync(join(config.directory, DROP_FOLDER));
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    if (!['EEXIST', 'EACCES', 'EPERM', 'EROFS'].includes(code)) throw error;
+  }
+}

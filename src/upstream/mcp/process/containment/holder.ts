@@ -1,0 +1,47 @@
+// A process that holds a namespace open for as long as the gateway lives.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+
+const OPEN_TIMEOUT_MS = 5_000;
+const CLOSE_TIMEOUT_MS = 1_000;
+
+/** A running holder; what it holds open ends with it. */
+export interface Holder {
+  readonly pid: number;
+  /** Resolves when it is gone, closed or killed. */
+  readonly ended: Promise<void>;
+  /** Resolves when it is gone; repeating it changes nothing. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a command that in the end echoes its input, and resolves when it has done so once: from then on it ends when its input does,
+ * which is when the gateway closes it or is no more. Throws an Error with what the command complained of.
+ */
+export async function holdOpen([file = '', ...args]: readonly string[]): Promise<Holder> {
+  const holder = spawn(file, args, { cwd: '/', env: {}, stdio: 'pipe', detached: true });
+  await once(holder, 'spawn');
+  const closed = new Promise<void>((settle) => {
+    holder.once('close', () => settle());
+  });
+  let complaint = '';
+  holder.stderr.on('data', (chunk: Buffer) => {
+    complaint = (complaint + chunk.toString()).slice(0, 500);
+  });
+  // A pipe that breaks says no more than the end of the process, which is waited for.
+  holder.stdin.on('error', () => undefined);
+  const timer = setTimeout(() => holder.kill('SIGKILL'), OPEN_TIMEOUT_MS);
+  holder.stdin.write('\n');
+  const armed = await Promise.race([once(holder.stdout, 'data'), closed]);
+  clearTimeout(timer);
+  if (armed === undefined || holder.pid === undefined) {
+    throw new Error(`a namespace could not be opened: ${complaint.trim() || 'no answer from inside'}`);
+  }
+  const close = (): Promise<void> => {
+    if (holder.stdin.writableEnded) return closed;
+    holder.stdin.end();
+    const late = setTimeout(() => holder.kill('SIGKILL'), CLOSE_TIMEOUT_MS);
+    return closed.finally(() => clearTimeout(late));
+  };
+  return { pid: holder.pid, ended: closed, close };
+}

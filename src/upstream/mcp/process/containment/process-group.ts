@@ -1,0 +1,44 @@
+// What is left where there are no namespaces: a process group, and on Windows the process tree.
+import { execFile } from 'node:child_process';
+import type { Containment, Enclosure } from './containment.ts';
+
+const VISIBLE = "Nothing hides the gateway's files from it: it reads and changes whatever this user may.";
+
+/** Runs servers behind `prefix`, which sees to it that at least the first process dies with the gateway. */
+export function processGroup(prefix: readonly string[]): Containment {
+  const escape =
+    prefix.length === 0
+      ? 'nothing ends the server if the gateway is killed, except that its input closes.'
+      : 'if the gateway is killed, only the first process is sure to die.';
+  const enclosure: Enclosure = { wrap: (argv) => [...prefix, ...argv], kill: killGroup };
+  return {
+    name: 'process-group',
+    description: `In a process group of its own, which is killed when the server stops; ${escape} ${VISIBLE}`,
+    open: () => Promise.resolve(enclosure),
+  };
+}
+
+/** What cannot be killed is gone already (macOS says EPERM of a group of zombies), or shows by the exit that does not come. */
+function killGroup(pid: number | undefined): Promise<void> {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+    return Promise.resolve();
+  } catch {
+    return Promise.resolve();
+  }
+}
+
+export const WINDOWS_TREE: Containment = {
+  name: 'process-tree',
+  description: `Its process tree is ended with taskkill when the server stops; nothing ends it if the gateway is killed, except that its input closes. ${VISIBLE}`,
+  open: () =>
+    Promise.resolve({
+      wrap: (argv: readonly string[]) => [...argv],
+      kill: (pid: number | undefined) =>
+        new Promise<void>((settle) => {
+          if (pid === undefined) settle();
+          // It fails when the process is gone already, which is as good.
+          else execFile('taskkill', ['/PID', String(pid), '/T', '/F'], () => settle());
+        }),
+    }),
+};

@@ -1,0 +1,87 @@
+// A mount namespace in which the gateway's files are hidden, and from which the namespaces of servers are copied.
+import { execFile } from 'node:child_process';
+import type { Enclosure, ProtectedPaths, Protection } from './containment.ts';
+import { type Holder, holdOpen } from './holder.ts';
+import { firstScript, renewingScript, unpinned } from './mounts.ts';
+import { dieWithOwner, enter, type NamespaceKind, openNamespace, type ServerNamespace } from './namespace.ts';
+import { strays } from './strays.ts';
+
+const RENEW_TIMEOUT_MS = 10_000;
+
+/**
+ * Makes the mounts once, in a namespace that only a holder is in. A server's namespace is a copy of it, which costs no mount, and
+ * takes over what is mounted later: that is how a file is hidden from servers that run. Without root that namespace belongs to a user
+ * namespace above those of the servers, so that its mounts are locked in theirs.
+ */
+export async function protect(
+  kind: NamespaceKind,
+  { paths, description }: { readonly paths: ProtectedPaths; readonly description: string },
+): Promise<Protection> {
+  const { tools, userFlags } = kind;
+  const user = userFlags.length > 0 ? ['--user', '--map-root-user'] : [];
+  const unshare = [tools.unshare, ...user, '--mount', '--propagation', 'slave', '--', tools.sh];
+  const { script, pins } = firstScript(tools, paths);
+  const base = await holdOpen([...dieWithOwner(tools), ...unshare, ...script]);
+  const [movable] = unpinned(pins, base.pid);
+  if (movable !== undefined) {
+    await base.close();
+    throw new Error(`${movable} could be moved away by servers`);
+  }
+  return new ProtectedNamespaces(kind, { base, description });
+}
+
+class ProtectedNamespaces implements Protection {
+  readonly name: NamespaceKind['name'];
+  readonly description: string;
+  readonly ended: Promise<void>;
+  private readonly kind: NamespaceKind;
+  private readonly base: Holder;
+  private readonly inside = new Set<ServerNamespace>();
+  private closed = false;
+
+  constructor(kind: NamespaceKind, { base, description }: { readonly base: Holder; readonly description: string }) {
+    this.name = kind.name;
+    this.description = description;
+    this.kind = kind;
+    this.base = base;
+    this.ended = base.ended;
+  }
+
+  async open(): Promise<Enclosure> {
+    const namespace = await openNamespace(this.kind, this.base);
+    if (this.closed) await namespace.kill(undefined);
+    else this.inside.add(namespace);
+    return {
+      wrap: (argv, cwd) => namespace.wrap(argv, cwd),
+      kill: (pid) => {
+        this.inside.delete(namespace);
+        return namespace.kill(pid);
+      },
+    };
+  }
+
+  async renew(paths: ProtectedPaths): Promise<number> {
+    const hidden = await this.run(renewingScript(this.kind.tools, paths));
+    if (hidden === '') return 0;
+    // Whoever made a namespace of its own may have cut it off from what is mounted now.
+    const around = strays([...this.inside]);
+    await Promise.all(around.map((namespace) => namespace.kill(undefined)));
+    return around.length;
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    await Promise.all([...this.inside].map((namespace) => namespace.kill(undefined)));
+    await this.base.close();
+  }
+
+  private run(script: readonly string[]): Promise<string> {
+    const [file = '', ...args] = [...enter(this.kind, this.base), this.kind.tools.sh, ...script];
+    return new Promise((settle, fail) => {
+      execFile(file, args, { cwd: '/', env: {}, timeout: RENEW_TIMEOUT_MS }, (error, stdout, stderr) => {
+        if (error === null) settle(stdout);
+        else fail(new Error(stderr.trim().slice(0, 500) || 'it took too long', { cause: error }));
+      });
+    });
+  }
+}
