@@ -1,11 +1,13 @@
 // The level `shape` of the record: the structure of a value with the sizes of its leaves, and never what they hold.
-import type { JsonObject, JsonValue } from '../core/json.ts';
+import { isObject, type JsonObject, type JsonValue, numberOf } from '../core/json.ts';
 
 const MAX_KEYS = 64;
 const MAX_DEPTH = 6;
 const MAX_KEY_LENGTH = 64;
 /** Keys in one shape, whatever its form: what bounds the record of a hostile call. */
 const MAX_KEYS_IN_ALL = 256;
+/** Keys of one object that are counted: the rest of a hostile one is not even looked at. */
+const MAX_COUNTED = 1_000;
 
 /** Describes a value: `string(12)`, `integer`, `{"array":3,"of":"boolean"}`, objects by their keys. Bounded in depth and keys. */
 export function shapeOf(value: JsonValue): JsonValue {
@@ -14,7 +16,6 @@ export function shapeOf(value: JsonValue): JsonValue {
 
 function describe(value: JsonValue, depth: number, left: { keys: number }): JsonValue {
   if (typeof value === 'string') return `string(${value.length})`;
-  if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number';
   if (typeof value === 'boolean') return 'boolean';
   if (value === null) return 'null';
   if (Array.isArray(value)) {
@@ -22,6 +23,7 @@ function describe(value: JsonValue, depth: number, left: { keys: number }): Json
     if (first === undefined) return { array: 0 };
     return depth < MAX_DEPTH ? { array: value.length, of: describe(first, depth + 1, left) } : { array: value.length };
   }
+  if (!isObject(value)) return Number.isInteger(numberOf(value)) ? 'integer' : 'number';
   return depth <= MAX_DEPTH ? describeObject(value, depth, left) : 'object';
 }
 
@@ -32,6 +34,7 @@ function describeObject(object: JsonObject, depth: number, left: { keys: number 
     const value = object[key];
     if (value === undefined) continue;
     seen += 1;
+    if (seen > MAX_COUNTED) break;
     if (seen > MAX_KEYS || left.keys === 0) continue;
     left.keys -= 1;
     const name = key.length > MAX_KEY_LENGTH ? `${key.slice(0, MAX_KEY_LENGTH)}…` : key;
@@ -41,6 +44,7 @@ function describeObject(object: JsonObject, depth: number, left: { keys: number 
     else shape[name] = inner;
   }
   const shown = Object.keys(shape).length;
-  if (seen > shown) shape['…'] = `${seen - shown} more`;
+  if (seen > MAX_COUNTED) shape['…'] = `over ${MAX_COUNTED - shown} more`;
+  else if (seen > shown) shape['…'] = `${seen - shown} more`;
   return shape;
 }

@@ -126,6 +126,7 @@ export class Gateway {
         eras: new EraStore(storage.state),
         traits: new TraitStore(storage.state),
         maxMessageBytes: options.config.limits.upstreamMessage,
+        maxItems: options.config.limits.items,
         env: options.env,
         onOffer: (server, stored) => this.catalogs.onOffer(server, stored),
         onOwnOffer: (server, owner, kinds) => this.catalogs.onOwnOffer(server, owner, kinds),

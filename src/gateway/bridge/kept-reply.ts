@@ -1,5 +1,6 @@
 // A reply that is kept for whoever comes back for it: as its JSON, which takes no more memory than it counts.
 import type { Reply } from '../../core/reply.ts';
+import { parseStrict } from '../../protocol/mcp/strict-json.ts';
 
 export class KeptReply {
   private readonly json: Buffer;
@@ -14,6 +15,6 @@ export class KeptReply {
   }
 
   open(): Reply {
-    return JSON.parse(this.json.toString()) as Reply;
+    return parseStrict(this.json.toString(), { depth: Infinity, uniqueKeys: false }) as unknown as Reply;
   }
 }

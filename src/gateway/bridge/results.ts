@@ -2,7 +2,7 @@
 import type { Call, Era } from '../../core/call.ts';
 import type { ToolTraits } from '../../catalog/catalog.ts';
 import { excerpt } from '../../core/errors.ts';
-import { isObject, type JsonObject } from '../../core/json.ts';
+import { isObject, type JsonObject, numberOf } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
 import { contentFor } from '../../protocol/mcp/content.ts';
 import { foreignMeta } from '../../protocol/mcp/meta.ts';
@@ -36,8 +36,7 @@ function toModern(method: string, from: Era, result: JsonObject): JsonObject {
   const complete: JsonObject = { ...(from === 'modern' ? withoutClientTasks(result) : result), resultType };
   if (result._meta !== undefined) complete._meta = foreignMeta(result._meta);
   if (CALL_METHODS.get(method)?.cacheable) {
-    const ttl = result.ttlMs;
-    complete.ttlMs = from === 'modern' && typeof ttl === 'number' && ttl >= 0 ? ttl : 0;
+    complete.ttlMs = from === 'modern' ? Math.max(numberOf(result.ttlMs) ?? 0, 0) : 0;
     complete.cacheScope = 'private'; // it was read with the gateway's own credentials
   }
   return complete;

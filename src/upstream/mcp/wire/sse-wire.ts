@@ -31,6 +31,7 @@ export class SseWire implements Wire {
     this.headers = this.endpoint.headers;
     this.channel = new Channel({
       server: options.server,
+      maxItems: options.maxItems,
       deadlines: options.deadlines,
       events: options.events,
       source: 'the stream',
