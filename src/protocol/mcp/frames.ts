@@ -2,6 +2,7 @@
 import { ERRORS, GatewayError, reasonOf } from '../../core/errors.ts';
 import { exactText, isObject, type JsonObject, type JsonValue, numberOf } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
+import { membersText } from './json-writer.ts';
 
 export type RequestId = string | number;
 
@@ -27,8 +28,6 @@ export interface ResponseFrame {
 }
 
 export type Frame = RequestFrame | NotificationFrame | ResponseFrame;
-
-const LINE_SEPARATORS = /[\u2028\u2029]/;
 
 /** Longest id that is carried; an id is a handle, not a payload. */
 const MAX_ID = 1024;
@@ -111,12 +110,14 @@ function readError(value: JsonValue | undefined): RpcError | undefined {
 
 /** A message as one line for every reader: some split at the line separators that JSON leaves as they are. */
 export function oneLine(text: string): string {
-  return LINE_SEPARATORS.test(text) ? text.replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029') : text;
+  return text.includes('\u2028') || text.includes('\u2029')
+    ? text.replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')
+    : text;
 }
 
 /** Writes a request. */
 export function requestText(id: RequestId, method: string, params: JsonObject): string {
-  return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"method":${JSON.stringify(method)},"params":${JSON.stringify(params)}}`;
+  return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"method":${JSON.stringify(method)},"params":${membersText(params)}}`;
 }
 
 /** Writes a notification. */
@@ -131,6 +132,11 @@ export function resultText(id: RequestId, resultJson: string): string {
 
 /** Writes an error; an id that could not be read is null (legacy) or absent (modern), both of which `undefined` means here. */
 export function errorText(id: RequestId | undefined, error: RpcError): string {
+  return errorJson(id, JSON.stringify(error));
+}
+
+/** The same, where the JSON of the error is known already. */
+export function errorJson(id: RequestId | undefined, json: string): string {
   const head = id === undefined ? '{"jsonrpc":"2.0"' : `{"jsonrpc":"2.0","id":${JSON.stringify(id)}`;
-  return `${head},"error":${JSON.stringify(error)}}`;
+  return `${head},"error":${json}}`;
 }
