@@ -10,7 +10,7 @@ import { BrokenAnswer, readInbound } from './inbound.ts';
 import { Pending } from './pending.ts';
 import { RateLimit } from './rate-limit.ts';
 import { Unasked } from './unasked.ts';
-import { closed, MAX_IN_FLIGHT, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
+import { closed, MAX_IN_FLIGHT, tooLarge, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
 
 export interface ChannelOptions {
   readonly server: string;
@@ -102,12 +102,13 @@ export class Channel {
 
   /** A message over the limit harms the call that it answered; all of them only where it cannot be known which. */
   dropped(line: DroppedLine, limit: number): void {
-    const message = `The server "${this.options.server}" sent a message of more than ${limit} bytes (limits.upstreamMessage); ${line.bytes} bytes were dropped.`;
-    const error = new GatewayError('upstream_message_too_large', message);
+    const { bytes, maxLines } = line;
+    const over = maxLines === undefined ? { maxBytes: limit } : { maxLines };
+    const error = tooLarge(this.options.server, { ...over, dropped: bytes });
     const found = readDropped(line);
     if (found.kind === 'answer' && this.pending.get(found.id) !== undefined) this.fail(found.id, error);
     else if (found.kind === 'unknown') this.failAll(error);
-    else this.unasked.noise(message);
+    else this.unasked.noise(error.message);
     if (!line.ended) this.giveUp(`it wrote a line of more than ${line.bytes} bytes without an end`);
   }
 

@@ -4,10 +4,11 @@ import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { GrowingBytes } from '../../../core/growing-bytes.ts';
 import { InOrder } from '../../../core/in-order.ts';
 import type { ResponseFrame } from '../../../protocol/mcp/frames.ts';
+import type { DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
 import { type SseEvent, SseReader } from '../../../protocol/mcp/sse.ts';
 import { BrokenAnswer, readInbound } from './inbound.ts';
 import type { Pausable, Turns } from './turns.ts';
-import { HttpRejection } from './wire.ts';
+import { HttpRejection, tooLarge } from './wire.ts';
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -21,6 +22,8 @@ export interface ExchangeHandlers {
   heard?(): void;
   /** An event of the stream that is no message. */
   event?(event: SseEvent): void;
+  /** A message over the limit, after which others may come; without it such a one ends the exchange. */
+  dropped?(event: DroppedLine): void;
   /** The id of an event, before its message. */
   eventId?(id: string): void;
   /** The stream's `retry` field, in milliseconds. */
@@ -137,7 +140,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
       },
       onId: (id) => this.on.eventId?.(id),
       onRetry: (ms) => this.on.retry?.(ms),
-      onOversize: () => this.abort(this.tooLarge()),
+      onOversize: (maxLines) => this.abort(this.tooLarge(maxLines)),
+      ...(this.on.dropped && { onDropped: (event: DroppedLine) => this.on.dropped?.(event) }),
     });
   }
 
@@ -185,10 +189,9 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.on.end(error);
   }
 
-  private tooLarge(): GatewayError {
+  private tooLarge(maxLines?: number): GatewayError {
     const { server, maxMessageBytes } = this.options;
-    const message = `The server "${server}" sent a message of more than ${maxMessageBytes} bytes (limits.upstreamMessage).`;
-    return new GatewayError('upstream_message_too_large', message);
+    return tooLarge(server, maxLines === undefined ? { maxBytes: maxMessageBytes } : { maxLines });
   }
 }
 
