@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
+import { blockBounds, blockTable, measureBlocks } from './blocks.ts';
 import { bridges, contest, lanes } from './lanes.ts';
 import { path } from './process.ts';
 import { type Bound, costBounds, rowsOf, startupBounds, table, verdicts } from './report.ts';
@@ -40,6 +41,7 @@ const LANES: Plan = options.quick
   ? { connections: CONNECTIONS, rounds: 1, milliseconds: 300, warmup: 300 }
   : { connections: CONNECTIONS, rounds: 3, milliseconds: 1_500, warmup: 1_500 };
 const STARTS = options.quick ? 3 : 9;
+const TRIES = options.quick ? 1 : 5;
 
 const out = (text: string): void => void process.stdout.write(`${text}\n`);
 
@@ -84,9 +86,13 @@ async function measure(bin: string | undefined): Promise<{ report: object; bound
   bounds.push(...bridged.bounds);
   out(`Client and server of the bridge (stdio: without the CPU time of the server)\n\n${table(bridgeRows)}\n`);
 
+  const blocks = await measureBlocks(bin, TRIES);
+  bounds.push(...blockBounds(blocks));
+  out(`Longest time that one message holds up the event loop\n\n${blockTable(blocks)}\n`);
+
   const startup = await measureStartup(bin, STARTS);
   bounds.push(...startupBounds(startup));
-  return { report: { contest: rows, lanes: otherRows, bridge: bridgeRows, startup }, bounds };
+  return { report: { contest: rows, lanes: otherRows, bridge: bridgeRows, blocks, startup }, bounds };
 }
 
 async function main(): Promise<number> {
