@@ -1,13 +1,11 @@
 // The level `shape` of the record: the structure of a value with the sizes of its leaves, and never what they hold.
-import { isObject, type JsonObject, type JsonValue, numberOf } from '../core/json.ts';
+import { isObject, type JsonObject, type JsonValue, notedKeys, numberOf } from '../core/json.ts';
 
 const MAX_KEYS = 64;
 const MAX_DEPTH = 6;
 const MAX_KEY_LENGTH = 64;
 /** Keys in one shape, whatever its form: what bounds the record of a hostile call. */
 const MAX_KEYS_IN_ALL = 256;
-/** Keys of one object that are counted: the rest of a hostile one is not even looked at. */
-const MAX_COUNTED = 1_000;
 
 /** Describes a value: `string(12)`, `integer`, `{"array":3,"of":"boolean"}`, objects by their keys. Bounded in depth and keys. */
 export function shapeOf(value: JsonValue): JsonValue {
@@ -30,11 +28,11 @@ function describe(value: JsonValue, depth: number, left: { keys: number }): Json
 function describeObject(object: JsonObject, depth: number, left: { keys: number }): JsonValue {
   const shape: JsonObject = {};
   let seen = 0;
-  for (const key in object) {
+  const noted = notedKeys(object);
+  for (const key of noted?.slice(0, MAX_KEYS) ?? Object.keys(object)) {
     const value = object[key];
     if (value === undefined) continue;
     seen += 1;
-    if (seen > MAX_COUNTED) break;
     if (seen > MAX_KEYS || left.keys === 0) continue;
     left.keys -= 1;
     const name = key.length > MAX_KEY_LENGTH ? `${key.slice(0, MAX_KEY_LENGTH)}…` : key;
@@ -44,7 +42,7 @@ function describeObject(object: JsonObject, depth: number, left: { keys: number 
     else shape[name] = inner;
   }
   const shown = Object.keys(shape).length;
-  if (seen > MAX_COUNTED) shape['…'] = `over ${MAX_COUNTED - shown} more`;
-  else if (seen > shown) shape['…'] = `${seen - shown} more`;
+  const all = noted?.length ?? seen;
+  if (all > shown) shape['…'] = `${all - shown} more`;
   return shape;
 }

@@ -1,6 +1,14 @@
 // JSON-RPC frames: what a parsed value is, and how one is written.
 import { ERRORS, GatewayError, reasonOf } from '../../core/errors.ts';
-import { exactText, isObject, type JsonObject, type JsonValue, numberOf } from '../../core/json.ts';
+import {
+  exactText,
+  isObject,
+  type JsonObject,
+  type JsonValue,
+  MANY_MEMBERS,
+  notedKeys,
+  numberOf,
+} from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
 import { membersText } from './json-writer.ts';
 
@@ -54,6 +62,7 @@ export function readFrame(value: JsonValue): Frame {
   if (typeof method !== 'string' || method.length > 256)
     throw invalid('`method` must be a string of at most 256 characters.');
   if (params !== undefined && !isObject(params)) throw invalid('`params` must be an object.');
+  if (params) requireFew('params', params);
   if (!('id' in value)) return { kind: 'notification', method, params: params ?? {} };
   if (!isRequestId(id)) throw invalid(idFault(id));
   return { kind: 'request', id, method, params: params ?? {} };
@@ -88,11 +97,21 @@ export function readClientFrame(value: JsonValue): Frame {
   }
 }
 
+/** What the gateway itself writes into, and therefore copies, may not have so many members that this holds up everybody else. */
+function requireFew(name: string, object: JsonObject): void {
+  const { _meta } = object;
+  const which = notedKeys(object) ? name : isObject(_meta) && notedKeys(_meta) ? `${name}._meta` : undefined;
+  if (which !== undefined) throw invalid(`\`${which}\` has more than ${MANY_MEMBERS} members of its own.`);
+}
+
 function readResponse(value: JsonObject): ResponseFrame {
   const { id, result } = value;
   const known = answeredId(id);
   if (id !== undefined && id !== null && known === undefined) throw invalid('`id` must be a string or an integer.');
-  if (isObject(result) && value.error === undefined) return { kind: 'response', id: known, result };
+  if (isObject(result) && value.error === undefined) {
+    requireFew('result', result);
+    return { kind: 'response', id: known, result };
+  }
   const error = readError(value.error);
   if (error && result === undefined) return { kind: 'response', id: known, error };
   throw invalid(

@@ -1,6 +1,6 @@
 // Builds what a JSON text says, in as many steps as it takes: where JSON.parse would hold everybody up, or would change a number.
 import { GatewayError } from '../../core/errors.ts';
-import { exactNumber, type JsonObject, type JsonValue } from '../../core/json.ts';
+import { exactNumber, type JsonObject, type JsonValue, MANY_MEMBERS, noteKeys } from '../../core/json.ts';
 import { LONGEST_NUMBER, work } from './json-scan.ts';
 
 const QUOTE = 34;
@@ -15,12 +15,17 @@ const LONG_STRING = 64 * 1024;
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 
+/** Those of an array. */
+const NO_KEYS: string[] = [];
+
 /** What may come next. */
 type Expected = 'value' | 'value or end' | 'key' | 'key or end' | 'colon' | 'comma or end' | 'nothing';
 
 interface Open {
   readonly array: JsonValue[] | undefined;
   readonly object: JsonObject | undefined;
+  /** The keys of the object. */
+  readonly keys: string[];
   key: string;
 }
 
@@ -108,8 +113,8 @@ export class JsonReader {
     this.put(value);
     this.open.push(
       isArray
-        ? { array: value as JsonValue[], object: undefined, key: '' }
-        : { array: undefined, object: value as JsonObject, key: '' },
+        ? { array: value as JsonValue[], object: undefined, keys: NO_KEYS, key: '' }
+        : { array: undefined, object: value as JsonObject, keys: [], key: '' },
     );
     this.expected = isArray ? 'value or end' : 'key or end';
   }
@@ -121,6 +126,7 @@ export class JsonReader {
     if (this.expected !== 'comma or end' && this.expected !== first) this.fail();
     this.at++;
     this.open.pop();
+    if (inner.object && inner.keys.length > MANY_MEMBERS) noteKeys(inner.object, inner.keys);
     this.expected = this.open.length === 0 ? 'nothing' : 'comma or end';
   }
 
@@ -214,12 +220,13 @@ export class JsonReader {
     const inner = this.open.at(-1);
     if (inner === undefined) this.root = value;
     else if (inner.array) inner.array.push(value);
-    else if (inner.object) this.putMember(inner.object, inner.key, value);
+    else if (inner.object) this.putMember(inner.object, inner, value);
     this.expected = inner === undefined ? 'nothing' : 'comma or end';
   }
 
-  private putMember(object: JsonObject, key: string, value: JsonValue): void {
-    if (this.duplicate === undefined && Object.hasOwn(object, key)) this.duplicate = key;
+  private putMember(object: JsonObject, { key, keys }: Open, value: JsonValue): void {
+    if (Object.hasOwn(object, key)) this.duplicate ??= key;
+    else keys.push(key);
     // A plain assignment of this one key would set the prototype and lose the key.
     if (key === '__proto__')
       Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });

@@ -1,6 +1,6 @@
 // Writes JSON as JSON.stringify does, in as many steps as it takes: what is large would hold everybody up.
 import { inSlices } from '../../core/slices.ts';
-import { exactText, type JsonObject, type JsonValue } from '../../core/json.ts';
+import { exactText, type JsonObject, type JsonValue, notedKeys } from '../../core/json.ts';
 import { work } from './json-scan.ts';
 
 /** What a value costs beyond its characters, in characters. */
@@ -94,7 +94,7 @@ export class JsonWriter {
       this.open.push({ values: value, keys: undefined, next: 0, empty: true });
     } else {
       this.put('{');
-      this.open.push({ values: value, keys: Object.keys(value), next: 0, empty: true });
+      this.open.push({ values: value, keys: notedKeys(value) ?? Object.keys(value), next: 0, empty: true });
     }
   }
 
