@@ -43,14 +43,28 @@ function remove(folder: string): void {
 
 const stateOf = (folder: string): string => join(folder, 'state');
 
-/** Starts the built gateway in a new folder under the system's folder for temporary files. */
-export async function startGateway(bin: string, servers: Readonly<Record<string, Entry>>): Promise<Gateway> {
+/** Starts the built gateway in a new folder under the system's folder for temporary files; `flags` are for Node. */
+export async function startGateway(
+  bin: string,
+  servers: Readonly<Record<string, Entry>>,
+  flags: readonly string[] = [],
+): Promise<Gateway> {
   const folder = mkdtempSync(join(tmpdir(), 'mcp-gateway-bench-'));
   folders.add(folder);
   const config = join(folder, 'mcp-gateway.json');
   writeFileSync(config, JSON.stringify({ mcpServers: servers }));
   try {
-    const running = await launch([bin, 'serve', '--port', '0', '--config', config, '--state', stateOf(folder)]);
+    const running = await launch([
+      ...flags,
+      bin,
+      'serve',
+      '--port',
+      '0',
+      '--config',
+      config,
+      '--state',
+      stateOf(folder),
+    ]);
     return { ...running, folder, [Symbol.asyncDispose]: () => running.stop().finally(() => remove(folder)) };
   } catch (error) {
     remove(folder);

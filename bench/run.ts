@@ -5,6 +5,7 @@ import { cpus } from 'node:os';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { against, againstBounds } from './against.ts';
+import { blockBounds, blockTable, measureBlocks } from './blocks.ts';
 import { bridges, contest, lanes } from './lanes.ts';
 import { path } from './process.ts';
 import { type Bound, costBounds, rowsOf, startupBounds, table, verdicts } from './report.ts';
@@ -46,6 +47,7 @@ const COMPARISON: Plan = options.quick
   ? { connections: [16], rounds: 3, milliseconds: 300, warmup: 400 }
   : { connections: [16], rounds: 15, milliseconds: 1_500, warmup: 3_000 };
 const STARTS = options.quick ? 3 : 9;
+const TRIES = options.quick ? 1 : 5;
 
 const out = (text: string): void => void process.stdout.write(`${text}\n`);
 
@@ -90,9 +92,13 @@ async function measure(bin: string | undefined): Promise<{ report: object; bound
   bounds.push(...bridged.bounds);
   out(`Client and server of the bridge (stdio: without the CPU time of the server)\n\n${table(bridgeRows)}\n`);
 
+  const blocks = await measureBlocks(bin, TRIES);
+  bounds.push(...blockBounds(blocks));
+  out(`Longest time that one message holds up the event loop\n\n${blockTable(blocks)}\n`);
+
   const startup = await measureStartup(bin, STARTS);
   bounds.push(...startupBounds(startup));
-  return { report: { contest: rows, lanes: otherRows, bridge: bridgeRows, startup }, bounds };
+  return { report: { contest: rows, lanes: otherRows, bridge: bridgeRows, blocks, startup }, bounds };
 }
 
 async function compare(bin: string, other: string): Promise<{ report: object; bounds: Bound[] }> {

@@ -1,5 +1,5 @@
 // The level `shape` of the record: the structure of a value with the sizes of its leaves, and never what they hold.
-import type { JsonObject, JsonValue } from '../core/json.ts';
+import { isObject, type JsonObject, type JsonValue, notedKeys, numberOf } from '../core/json.ts';
 
 const MAX_KEYS = 64;
 const MAX_DEPTH = 6;
@@ -14,7 +14,6 @@ export function shapeOf(value: JsonValue): JsonValue {
 
 function describe(value: JsonValue, depth: number, left: { keys: number }): JsonValue {
   if (typeof value === 'string') return `string(${value.length})`;
-  if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number';
   if (typeof value === 'boolean') return 'boolean';
   if (value === null) return 'null';
   if (Array.isArray(value)) {
@@ -22,13 +21,15 @@ function describe(value: JsonValue, depth: number, left: { keys: number }): Json
     if (first === undefined) return { array: 0 };
     return depth < MAX_DEPTH ? { array: value.length, of: describe(first, depth + 1, left) } : { array: value.length };
   }
+  if (!isObject(value)) return Number.isInteger(numberOf(value)) ? 'integer' : 'number';
   return depth <= MAX_DEPTH ? describeObject(value, depth, left) : 'object';
 }
 
 function describeObject(object: JsonObject, depth: number, left: { keys: number }): JsonValue {
   const shape: JsonObject = {};
   let seen = 0;
-  for (const key in object) {
+  const noted = notedKeys(object);
+  for (const key of noted?.slice(0, MAX_KEYS) ?? Object.keys(object)) {
     const value = object[key];
     if (value === undefined) continue;
     seen += 1;
@@ -41,6 +42,7 @@ function describeObject(object: JsonObject, depth: number, left: { keys: number 
     else shape[name] = inner;
   }
   const shown = Object.keys(shape).length;
-  if (seen > shown) shape['…'] = `${seen - shown} more`;
+  const all = noted?.length ?? seen;
+  if (all > shown) shape['…'] = `${all - shown} more`;
   return shape;
 }

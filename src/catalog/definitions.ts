@@ -1,7 +1,7 @@
 // What a server's definitions must look like so that clients, which check whole lists at once, take them.
 import type { OfferKind } from '../core/call.ts';
 import { excerpt } from '../core/errors.ts';
-import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
+import { isObject, type JsonObject, type JsonValue, numberOf } from '../core/json.ts';
 import { readMirroredParams } from '../protocol/mcp/param-headers.ts';
 
 /** Says what is wrong with a value, after the name of where it stands: ` is no string`, `.priority is no number`; undefined where nothing is. */
@@ -19,13 +19,16 @@ const is =
 const text = is((value) => typeof value === 'string', 'a string');
 const object = is(isObject, 'an object');
 const flag = is((value) => typeof value === 'boolean', 'a boolean');
-/** Not Infinity, which `1e999` is read as and JSON cannot write. */
-const number = is(Number.isFinite, 'a number');
-const share = is((value) => typeof value === 'number' && value >= 0 && value <= 1, 'a number from 0 to 1');
+/** Not what clients read as Infinity, such as `1e999`. */
+const number = is((value) => Number.isFinite(numberOf(value)), 'a number');
+const share = is((value) => between(numberOf(value), 0, 1), 'a number from 0 to 1');
 const moment = is(isMoment, 'a time of ISO 8601 with its offset');
 const schema = is((value) => isObject(value) || typeof value === 'boolean', 'a schema');
 const oneOf = (...values: readonly string[]) =>
   is((value) => typeof value === 'string' && values.includes(value), values.join(' or '));
+
+const between = (value: number | undefined, least: number, most: number) =>
+  value !== undefined && value >= least && value <= most;
 
 const listOf =
   (check: Check): Check =>

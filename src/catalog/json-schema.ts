@@ -1,6 +1,6 @@
 // Whether a JSON Schema can be compiled: the validators of deployed clients throw at one that cannot, and take their whole list down with it.
 import { excerpt } from '../core/errors.ts';
-import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
+import { isObject, type JsonObject, type JsonValue, numberOf } from '../core/json.ts';
 
 const MAX_NODES = 10_000;
 const MAX_DEPTH = 100;
@@ -11,7 +11,7 @@ const ANCHOR = /^[a-z_][-a-z0-9._]*$/i;
 type Check = (value: JsonValue) => boolean;
 
 const isText: Check = (value) => typeof value === 'string';
-const isNumber: Check = (value) => Number.isFinite(value);
+const isNumber: Check = (value) => Number.isFinite(numberOf(value));
 const isFlag: Check = (value) => typeof value === 'boolean';
 const isTexts: Check = (value) => Array.isArray(value) && value.every(isText);
 const isRegExp: Check = (value) => {

@@ -1,6 +1,7 @@
 // What the gateway remembers of its servers between runs: their last offers, and the names given to what they offer.
 import type { Database } from '../storage/database.ts';
 import type { OfferKind } from '../core/call.ts';
+import { parseStrict } from '../protocol/mcp/strict-json.ts';
 import type { ServerOffer } from './offer.ts';
 
 export interface NameRow {
@@ -15,6 +16,9 @@ export interface StoredOffer {
   readonly fetchedAt: number;
   readonly offer: ServerOffer;
 }
+
+/** What the gateway wrote itself is not bounded again; numbers stay as the server wrote them. */
+const OWN = { depth: Infinity, uniqueKeys: false };
 
 /** The tables `names` and `offers`. */
 export class CatalogStore {
@@ -48,7 +52,7 @@ export class CatalogStore {
         'SELECT fetched_at, body FROM offers WHERE server = ? AND digest = ?',
       )
       .get(server, digest);
-    return row && { fetchedAt: row.fetched_at, offer: JSON.parse(row.body) as ServerOffer };
+    return row && { fetchedAt: row.fetched_at, offer: parseStrict(row.body, OWN) as unknown as ServerOffer };
   }
 
   saveOffer(server: string, digest: string, stored: StoredOffer): void {

@@ -15,6 +15,7 @@ import {
   resultText,
 } from '../protocol/mcp/frames.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
+import { parseStrict } from '../protocol/mcp/strict-json.ts';
 import { randomHex } from '../telemetry/trace.ts';
 import { type ClientLine, idsOf } from './client-line.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
@@ -209,7 +210,7 @@ export class RelayedSession {
   }
 
   private fromOwnerRead(text: string): void {
-    const value = JSON.parse(text) as JsonValue;
+    const value = parseStrict(text, { depth: Infinity, uniqueKeys: false });
     if (Array.isArray(value)) {
       for (const one of value) if (isObject(one)) this.settle(one.id as RequestId, JSON.stringify(one));
       this.ways.toClient(text);

@@ -283,6 +283,14 @@ const limits = z
       .prefault('4MiB')
       .describe('Largest request body of a client.'),
     depth: z.int().min(4).max(1000).default(64).describe('Deepest nesting of a client’s JSON.'),
+    items: z
+      .int()
+      .min(1000)
+      .max(10_000_000)
+      .default(100_000)
+      .describe(
+        'Most array elements and object members of one message, of a client or a server. Beyond the default, a message can hold up all others for longer than 30 ms.',
+      ),
     upstreamMessage: size(1024, 2 ** 30)
       .prefault('16MiB')
       .describe('Largest message of a server.'),

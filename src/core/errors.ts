@@ -130,7 +130,7 @@ export const ERRORS = {
   upstream_message_too_large: row(
     -33014,
     200,
-    upstream('The server sent a message over `limits.upstreamMessage`.', false),
+    upstream('The server sent a message over `limits.upstreamMessage` or `limits.items`.', false),
   ),
   upstream_rejected: row(
     -33015,

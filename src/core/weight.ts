@@ -1,5 +1,5 @@
 // What a parsed JSON value takes in memory, about: three bytes on the wire may be forty here, and what is held is bounded by what it takes.
-import type { JsonValue } from './json.ts';
+import { type JsonValue, notedKeys } from './json.ts';
 
 /** Bytes of heap, as measured with V8: of each value, and what arrays and objects, and each key of an object, take beyond that. */
 const VALUE = 16;
@@ -12,6 +12,6 @@ export function weightOf(value: JsonValue | undefined): number {
   if (typeof value !== 'object' || value === null) return VALUE;
   let weight = VALUE + CONTAINER;
   if (Array.isArray(value)) for (const inner of value) weight += weightOf(inner);
-  else for (const key in value) weight += KEY + key.length + weightOf(value[key]);
+  else for (const key of notedKeys(value) ?? Object.keys(value)) weight += KEY + key.length + weightOf(value[key]);
   return weight;
 }

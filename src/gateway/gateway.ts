@@ -130,6 +130,7 @@ export class Gateway {
         eras: new EraStore(storage.state),
         traits: new TraitStore(storage.state),
         maxMessageBytes: options.config.limits.upstreamMessage,
+        maxItems: options.config.limits.items,
         env: options.env,
         containment: this.confined.containment,
         onOffer: (server, stored) => this.catalogs.onOffer(server, stored),

@@ -100,8 +100,11 @@ export class Reloader {
     if (moved) this.options.gateway.logger.warn('listen.host and listen.port take effect at the next start');
     const resized =
       before.limits.sessions !== after.limits.sessions ||
-      before.limits.upstreamMessage !== after.limits.upstreamMessage;
+      before.limits.upstreamMessage !== after.limits.upstreamMessage ||
+      before.limits.items !== after.limits.items;
     if (resized)
-      this.options.gateway.logger.warn('limits.sessions and limits.upstreamMessage take effect at the next start');
+      this.options.gateway.logger.warn(
+        'limits.sessions, limits.upstreamMessage and, for what servers send, limits.items take effect at the next start',
+      );
   }
 }

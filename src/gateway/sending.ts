@@ -4,7 +4,9 @@ import type { Call, Target } from '../core/call.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { Exchange } from '../core/exchange.ts';
 import type { Origin } from '../core/reply.ts';
+import { writeAhead } from '../protocol/mcp/json-writer.ts';
 import { mirrorArguments } from '../protocol/mcp/param-headers.ts';
+import { SLICED_ABOVE } from '../protocol/mcp/strict-json.ts';
 import { traceparentOf } from '../telemetry/trace.ts';
 import { sendToTask } from './tasks/at-server.ts';
 import type { Upstream, UpstreamReply } from '../upstream/mcp/upstream.ts';
@@ -26,8 +28,16 @@ export interface Sent {
   readonly answers?: boolean;
 }
 
-/** Sends a call. Throws GatewayError. */
-export function send(
+/** Sends a call; what is large is written in slices, on the way there and on the way back. Throws GatewayError. */
+export async function send(call: Call, to: Destination, sent: Sent): Promise<UpstreamReply> {
+  if (call.bytes > SLICED_ABOVE) await writeAhead(sent.params);
+  const answered = await sendNow(call, to, sent);
+  const structured = answered.reply.result?.structuredContent;
+  if (answered.reply.bytes > SLICED_ABOVE && Array.isArray(structured)) await writeAhead({ structured });
+  return answered;
+}
+
+function sendNow(
   call: Call,
   { upstream, traits }: Destination,
   { params, exchange = call.exchange, tasks = false, answers = false }: Sent,

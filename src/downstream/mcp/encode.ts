@@ -2,11 +2,13 @@
 import { toLegacyTool } from '../../catalog/legacy-tools.ts';
 import type { Era, Peer } from '../../core/call.ts';
 import { ERRORS, GatewayError } from '../../core/errors.ts';
-import type { JsonObject } from '../../core/json.ts';
+import type { JsonObject, JsonValue } from '../../core/json.ts';
 import type { Offered, Reply, RpcError } from '../../core/reply.ts';
-import { errorText, type RequestId, resultText } from '../../protocol/mcp/frames.ts';
+import { errorJson, errorText, type RequestId, resultText } from '../../protocol/mcp/frames.ts';
+import { writeInSlices } from '../../protocol/mcp/json-writer.ts';
 import { META } from '../../protocol/mcp/meta.ts';
 import { LIST_KEYS } from '../../protocol/mcp/methods.ts';
+import { SLICED_ABOVE } from '../../protocol/mcp/strict-json.ts';
 import { SUPPORTED_VERSIONS } from '../../protocol/mcp/versions.ts';
 
 /** A JSON-RPC response, and the HTTP status that goes with it. */
@@ -31,14 +33,11 @@ const encodedLists = new WeakMap<readonly Offered[], Partial<Record<Era, string>
 /** The end of a result without `_meta` of its own; our identity is one object for as long as we run. */
 const serverInfoSuffixes = new WeakMap<Peer, string>();
 
-/** Writes a reply of the pipeline. */
-export function encodeReply(reply: Reply, options: EncodeOptions): Answer {
+/** Writes a reply of the pipeline; only a large one takes several turns of the event loop. */
+export function encodeReply(reply: Reply, options: EncodeOptions): Answer | Promise<Answer> {
   const { id, era } = options;
-  if (reply.kind === 'error')
-    return {
-      text: errorText(id, reply.error),
-      status: era === 'modern' ? (MODERN_STATUS[reply.error.code] ?? 200) : 200,
-    };
+  if (reply.origin && reply.origin.bytes > SLICED_ABOVE) return encodeInSlices(reply, options);
+  if (reply.kind === 'error') return { text: errorText(id, reply.error), status: errorStatus(reply.error.code, era) };
   if (reply.kind === 'list') return { text: resultText(id, listJson(reply, options)), status: 200 };
   return {
     text: resultText(id, era === 'modern' ? modernJson(reply.result, options.server) : JSON.stringify(reply.result)),
@@ -46,14 +45,33 @@ export function encodeReply(reply: Reply, options: EncodeOptions): Answer {
   };
 }
 
+async function encodeInSlices(
+  reply: Exclude<Reply, { kind: 'list' }>,
+  { id, era, server }: EncodeOptions,
+): Promise<Answer> {
+  if (reply.kind === 'error') {
+    const json = await writeInSlices(reply.error as unknown as JsonValue);
+    return { text: errorJson(id, json), status: errorStatus(reply.error.code, era) };
+  }
+  const result = era === 'modern' ? withServerInfo(reply.result, server) : reply.result;
+  return { text: resultText(id, await writeInSlices(result)), status: 200 };
+}
+
+function errorStatus(code: number, era: Era): number {
+  return era === 'modern' ? (MODERN_STATUS[code] ?? 200) : 200;
+}
+
 /** A modern result names us as its server (basic/index, Per-response protocol fields). It has a `resultType`, so it is never empty. */
 function modernJson(result: JsonObject, server: Peer): string {
-  if (result._meta !== undefined)
-    return JSON.stringify({ ...result, _meta: { ...(result._meta as JsonObject), [META.serverInfo]: { ...server } } });
+  if (result._meta !== undefined) return JSON.stringify(withServerInfo(result, server));
   let suffix = serverInfoSuffixes.get(server);
   if (suffix === undefined)
     serverInfoSuffixes.set(server, (suffix = `,"_meta":${JSON.stringify({ [META.serverInfo]: server })}}`));
   return JSON.stringify(result).slice(0, -1) + suffix;
+}
+
+function withServerInfo(result: JsonObject, server: Peer): JsonObject {
+  return { ...result, _meta: { ...(result._meta as JsonObject | undefined), [META.serverInfo]: { ...server } } };
 }
 
 function listJson(reply: Extract<Reply, { kind: 'list' }>, { era, server, privateLists }: EncodeOptions): string {

@@ -23,6 +23,7 @@ import {
   failVisit,
   header,
   readMessage,
+  refusedId,
   requireLegacyVersion,
   takesStreams,
   VERSION_HEADER,
@@ -83,7 +84,7 @@ export class McpEndpoint {
     } catch (thrown) {
       failVisit(visit, toGatewayError(thrown), {
         gateway: this.gateway,
-        id,
+        id: id ?? refusedId(thrown),
         era: modern ? 'modern' : 'legacy',
         allow: modern ? 'POST, OPTIONS' : 'GET, POST, DELETE, OPTIONS',
       });

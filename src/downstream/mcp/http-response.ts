@@ -4,6 +4,7 @@ import type { Answer } from './encode.ts';
 import { EventConnection, type Outlet } from './event-connection.ts';
 import type { EndpointLimits } from './limits.ts';
 import { endStalled } from './stalled.ts';
+import { PIECE, WriteQueue } from './write-queue.ts';
 
 export interface HttpResponseOptions {
   readonly headers: Readonly<Record<string, string>>;
@@ -38,17 +39,18 @@ export class HttpResponse {
     const { response, outlet } = this;
     if (outlet) outlet.end(text);
     else if (!response.writableEnded && !response.destroyed) {
-      response
-        .writeHead(status, {
-          ...this.options.headers,
-          'content-type': 'application/json',
-          'content-length': Buffer.byteLength(text),
-        })
-        .end(text);
-      if (response.writableLength > 0) {
-        const { stalledMs, backlog } = this.options.limits;
-        endStalled(response, stalledMs);
-        backlog.follow(response);
+      const { headers, limits } = this.options;
+      response.writeHead(status, {
+        ...headers,
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(text),
+      });
+      if (text.length > PIECE) new WriteQueue(response, limits).end(text);
+      else response.end(text);
+      if (text.length > PIECE) endStalled(response, limits.stalledMs);
+      else if (response.writableLength > 0) {
+        endStalled(response, limits.stalledMs);
+        limits.backlog.follow(response);
       }
     }
   }

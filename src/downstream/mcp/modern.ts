@@ -82,7 +82,8 @@ async function answer(
     revision: MODERN_VERSION,
     exchange,
   });
-  const encoded = encodeReply(reply, { id, era: 'modern', server: identity, privateLists: snapshot.privateLists });
+  const encoding = encodeReply(reply, { id, era: 'modern', server: identity, privateLists: snapshot.privateLists });
+  const encoded = encoding instanceof Promise ? await encoding : encoding;
   return method === 'subscriptions/listen' ? { ...encoded, text: withSubscription(encoded.text, frame) } : encoded;
 }
 

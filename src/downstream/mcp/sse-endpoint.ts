@@ -9,7 +9,7 @@ import { Conversation } from './conversation.ts';
 import { EventConnection } from './event-connection.ts';
 import type { EndpointLimits } from './limits.ts';
 import type { HeldSession, Sessions } from './sessions.ts';
-import { factsOf, failVisit, readMessage, takesStreams, type Visit } from './visit.ts';
+import { factsOf, failVisit, readMessage, refusedId, takesStreams, type Visit } from './visit.ts';
 
 const SESSION_PARAMETER = 'sessionId';
 
@@ -36,7 +36,7 @@ export class SseEndpoint {
       else if (visit.request.method === 'POST') await this.take(visit, failed);
       else throw new GatewayError('method_not_allowed', 'HTTP+SSE takes GET, which opens the stream, and POST.');
     } catch (thrown) {
-      const { id } = failed;
+      const id = failed.id ?? refusedId(thrown);
       failVisit(visit, toGatewayError(thrown), { gateway, id, era: 'legacy', allow: 'GET, POST, OPTIONS' });
     }
   }

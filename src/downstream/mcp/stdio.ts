@@ -1,14 +1,16 @@
 // MCP over a pair of pipes: one client, one line a message.
 import type { Readable, Writable } from 'node:stream';
 import { GatewayError } from '../../core/errors.ts';
+import { InOrder } from '../../core/in-order.ts';
 import type { JsonValue } from '../../core/json.ts';
 import { LOCAL } from '../../core/principal.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import { idOf, oneLine } from '../../protocol/mcp/frames.ts';
 import { LineSplitter } from '../../protocol/mcp/line-splitter.ts';
-import { parseStrict } from '../../protocol/mcp/strict-json.ts';
+import { readStrict } from '../../protocol/mcp/strict-json.ts';
 import { Conversation } from './conversation.ts';
 import { LIMITS } from './limits.ts';
+import { refusedId } from './visit.ts';
 import { WriteQueue } from './write-queue.ts';
 
 /** How long what was asked may take to be answered or cancelled once the client is gone. */
@@ -41,12 +43,21 @@ export class StdioFront {
         undefined,
         new GatewayError('body_too_large', `The message is larger than ${limits.body} bytes (limits.body).`),
       );
-    const splitter = new LineSplitter({ line: (text) => this.onLine(text), oversize }, limits.body);
+    const lines = new InOrder();
+    const splitter = new LineSplitter(
+      { line: (text) => lines.run(() => this.onLine(text)), oversize: () => lines.run(oversize) },
+      limits.body,
+    );
     output.on('error', () => input.destroy()); // the client is gone: what follows can reach nobody
     this.ended = new Promise((resolve) => {
       const end = () => resolve(this.conversation.end(LAST_ANSWERS_MS).then(() => this.queue.flush()));
-      input.on('data', (chunk: Buffer) => splitter.push(chunk));
-      for (const event of ['close', 'end', 'error']) input.on(event, end);
+      input.on('data', (chunk: Buffer) => {
+        splitter.push(chunk);
+        if (!lines.isBusy) return;
+        input.pause(); // what is read has to be handled first
+        lines.run(() => void input.resume());
+      });
+      for (const event of ['close', 'end', 'error']) input.on(event, () => lines.run(end));
     });
   }
 
@@ -55,11 +66,23 @@ export class StdioFront {
     return this.queue.write(`${line}\n`);
   }
 
-  private onLine(text: string): void {
-    const { limits } = this.gateway.snapshot.config;
-    let value: JsonValue = null;
+  private onLine(text: string): Promise<void> | void {
+    const { depth, items } = this.gateway.snapshot.config.limits;
     try {
-      value = parseStrict(text, { depth: limits.depth, uniqueKeys: true });
+      const value = readStrict(text, { depth, items, uniqueKeys: true });
+      if (!(value instanceof Promise)) this.take(value, text);
+      else
+        return value.then(
+          (read) => this.take(read, text),
+          (thrown: unknown) => this.conversation.refuse(refusedId(thrown), thrown),
+        );
+    } catch (thrown) {
+      this.conversation.refuse(refusedId(thrown), thrown);
+    }
+  }
+
+  private take(value: JsonValue, text: string): void {
+    try {
       this.conversation.take(value, { bytes: Buffer.byteLength(text) });
     } catch (thrown) {
       this.conversation.refuse(idOf(value), thrown);

@@ -1,5 +1,5 @@
 // How far one call is, in numbers that only rise, whatever the requests that it takes at its server count from.
-import type { JsonObject } from '../../core/json.ts';
+import { type JsonObject, numberOf } from '../../core/json.ts';
 
 /** So little progress that the server's own numbers stay what they are. */
 const STEP = 1e-6;
@@ -13,13 +13,14 @@ export class Steps {
   private base = 0;
 
   /** The `progress` and `total` to tell. A call may take several rounds, each of which counts from its own beginning. */
-  next({ progress, total }: JsonObject): JsonObject {
-    if (typeof progress === 'number' && progress < this.said) this.base = this.reached ?? 0;
-    if (typeof progress === 'number') this.said = progress;
+  next(said: JsonObject): JsonObject {
+    const [progress, total] = [numberOf(said.progress), numberOf(said.total)];
+    if (progress !== undefined && progress < this.said) this.base = this.reached ?? 0;
+    if (progress !== undefined) this.said = progress;
     const counted = this.base + this.said;
     const rises = Number.isFinite(counted) && (this.reached === undefined || counted > this.reached);
     const told = rises ? (this.reached = counted) : this.more();
-    return { progress: told, ...(typeof total === 'number' && { total: this.base + total }) };
+    return { progress: told, ...(total !== undefined && { total: this.base + total }) };
   }
 
   /** A little more than was told before. */

@@ -5,7 +5,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { JsonValue } from '../../core/json.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import type { RequestId } from '../../protocol/mcp/frames.ts';
-import { parseStrict } from '../../protocol/mcp/strict-json.ts';
+import { OverLimit, readStrict } from '../../protocol/mcp/strict-json.ts';
 import { isLegacyVersion } from '../../protocol/mcp/versions.ts';
 import { readBody, refuseBody } from '../body.ts';
 import type { Caller, MessageFacts } from './caller.ts';
@@ -37,7 +37,13 @@ export async function readMessage(request: IncomingMessage, gateway: Gateway): P
   if (coding.toLowerCase() !== 'identity')
     throw new GatewayError('unsupported_media_type', 'The body must be sent without a Content-Encoding.');
   const { text, bytes } = await readBody(request, limits.body);
-  return { value: parseStrict(text, { depth: limits.depth, uniqueKeys: true }), bytes };
+  const { depth, items } = limits;
+  return { value: await readStrict(text, { depth, items, uniqueKeys: true }), bytes };
+}
+
+/** The id of a request that was refused before it could be read; undefined where it does not show. */
+export function refusedId(thrown: unknown): RequestId | undefined {
+  return thrown instanceof OverLimit && !thrown.isAnswer ? thrown.id : undefined;
 }
 
 export interface FailureOptions {

@@ -2,8 +2,8 @@
 import type { Writable } from 'node:stream';
 import type { Backlog, Reader } from './backlog.ts';
 
-/** As much of a message as is handed on at a time, in bytes. */
-const PIECE_BYTES = 256 * 1024;
+/** As much of a message as is handed on at a time, in characters. */
+export const PIECE = 256 * 1024;
 
 /** Pieces that were taken, after which their places are given back. */
 const MAX_TAKEN = 1_000;
@@ -18,11 +18,14 @@ export interface WriteQueueOptions {
 export class WriteQueue implements Reader {
   private readonly output: Writable;
   private readonly options: WriteQueueOptions;
-  private pieces: Buffer[] = [];
+  private pieces: string[] = [];
   private taken = 0;
   private queued = 0;
   /** When the reader last took something, or began to be behind; monotonic ms. */
   private tookAt = 0;
+  /** Whether nothing more comes. */
+  private ending = false;
+  private scheduled = false;
 
   /** Nobody else may write to the output after the first message. */
   constructor(output: Writable, options: WriteQueueOptions) {
@@ -39,11 +42,11 @@ export class WriteQueue implements Reader {
   /** Writes text, now or when there is room for it; tells whether it can reach the reader. */
   write(text: string): boolean {
     const { output } = this;
-    if (output.destroyed || output.writableEnded) return false;
-    if (output.writableNeedDrain) {
+    if (output.destroyed || output.writableEnded || this.ending) return false;
+    if (output.writableNeedDrain || this.queued > 0) {
       if (this.isTooSlow) this.cut();
       else this.add(text);
-    } else if (text.length > PIECE_BYTES) {
+    } else if (text.length > PIECE) {
       this.tookAt = performance.now();
       this.add(text);
       this.handOn();
@@ -52,17 +55,23 @@ export class WriteQueue implements Reader {
     return !output.destroyed;
   }
 
-  /** Hands on everything, since no more comes; the output can be ended. */
+  /** Hands on everything at once, since no more comes; the output can be ended. */
   flush(): void {
     const { output } = this;
     for (let piece = this.next(); piece; piece = this.next()) output.write(piece);
   }
 
-  /** Ends the output after everything that was written, and a last message where there is one. */
+  /** Ends the output after everything that was written, and a last message where there is one: piece by piece, as it is taken. */
   end(text?: string): void {
-    this.flush();
-    this.output.end(text);
-    if (this.output.writableLength > 0) this.options.backlog.note(this);
+    if (this.ending) return;
+    this.ending = true;
+    if (this.queued === 0 && (text === undefined || text.length <= PIECE)) this.output.end(text);
+    else {
+      this.tookAt = performance.now();
+      if (text !== undefined) this.add(text);
+      if (!this.output.writableNeedDrain) this.handOn();
+    }
+    if (this.waiting > 0) this.options.backlog.note(this);
   }
 
   cut(): void {
@@ -76,35 +85,48 @@ export class WriteQueue implements Reader {
   }
 
   private add(text: string): void {
-    const bytes = Buffer.from(text);
-    this.queued += bytes.length;
-    for (let at = 0; at < bytes.length; at += PIECE_BYTES) this.pieces.push(bytes.subarray(at, at + PIECE_BYTES));
+    this.queued += Buffer.byteLength(text);
+    for (let at = 0; at < text.length;) {
+      const end = endOfPiece(text, at + PIECE);
+      this.pieces.push(text.slice(at, end));
+      at = end;
+    }
   }
 
   private handOn(): void {
     const { output } = this;
     while (!output.writableNeedDrain && !output.destroyed) {
       const piece = this.next();
-      if (!piece) return;
+      if (!piece) break;
       output.write(piece);
     }
+    if (this.ending && this.queued === 0 && !output.destroyed) output.end();
   }
 
   private next(): Buffer | undefined {
     const piece = this.pieces[this.taken];
-    if (!piece) return undefined;
-    this.queued -= piece.length;
+    if (piece === undefined) return undefined;
+    const bytes = Buffer.from(piece);
+    this.queued -= bytes.length;
     this.taken++;
     if (this.taken > MAX_TAKEN || this.taken === this.pieces.length) {
       this.pieces = this.pieces.slice(this.taken);
       this.taken = 0;
     }
-    return piece;
+    return bytes;
   }
 
+  /** A reader that takes everything at once still leaves the others their turn. */
   private onDrain(): void {
     this.tookAt = performance.now();
-    this.handOn();
+    if (this.queued > 0 && !this.scheduled) {
+      this.scheduled = true;
+      setImmediate(() => {
+        this.scheduled = false;
+        this.handOn();
+        this.options.backlog.note(this);
+      });
+    }
     this.options.backlog.note(this);
   }
 
@@ -113,4 +135,11 @@ export class WriteQueue implements Reader {
     this.taken = this.queued = 0;
     this.options.backlog.forget(this);
   }
+}
+
+/** Where a piece of text ends that is to be so long: the two halves of one character stay together. */
+function endOfPiece(text: string, end: number): number {
+  if (end >= text.length) return text.length;
+  const last = text.charCodeAt(end - 1);
+  return last >= 0xd800 && last <= 0xdbff ? end - 1 : end;
 }

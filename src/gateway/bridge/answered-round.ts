@@ -1,10 +1,9 @@
 // A round of questions that was answered: the same answers get the same reply (wire.md, Questions 2).
-import { createHash } from 'node:crypto';
 import { GatewayError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
 import { KeptReply } from './kept-reply.ts';
-import { canonical } from './request-state.ts';
+import { digestOf } from './request-state.ts';
 
 export class AnsweredRound {
   private readonly digest: string;
@@ -32,8 +31,4 @@ export class AnsweredRound {
       throw new GatewayError('invalid_params', 'This `params.requestState` was already used with other answers.');
     return this.held instanceof KeptReply ? Promise.resolve(this.held.open()) : this.held;
   }
-}
-
-function digestOf(responses: JsonObject): string {
-  return createHash('sha256').update(canonical(responses)).digest('base64url');
 }

@@ -1,19 +1,23 @@
-// A reply that is kept for whoever comes back for it: as its JSON, which takes no more memory than it counts.
+// A reply that is kept for whoever comes back for it: as its JSON, which takes no more memory than it counts, unless that is large.
+import type { JsonValue } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
+import { weightOf } from '../../core/weight.ts';
+import { parseStrict, SLICED_ABOVE } from '../../protocol/mcp/strict-json.ts';
 
 export class KeptReply {
-  private readonly json: Buffer;
-
-  constructor(reply: Reply) {
-    this.json = Buffer.from(JSON.stringify(reply));
-  }
-
   /** What it takes, in bytes. */
-  get bytes(): number {
-    return this.json.length;
+  readonly bytes: number;
+  private readonly held: Buffer | Reply;
+
+  /** A large one stays as it is: to write it, and to read it again, would each hold up everybody else. */
+  constructor(reply: Reply) {
+    const isLarge = reply.origin !== undefined && reply.origin.bytes > SLICED_ABOVE;
+    this.held = isLarge ? reply : Buffer.from(JSON.stringify(reply));
+    this.bytes = Buffer.isBuffer(this.held) ? this.held.length : weightOf(this.held as unknown as JsonValue);
   }
 
   open(): Reply {
-    return JSON.parse(this.json.toString()) as Reply;
+    if (!Buffer.isBuffer(this.held)) return this.held;
+    return parseStrict(this.held.toString(), { depth: Infinity, uniqueKeys: false }) as unknown as Reply;
   }
 }

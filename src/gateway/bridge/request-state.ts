@@ -75,15 +75,38 @@ export function staleState(): GatewayError {
 }
 
 function bindingOf({ principal, method, params }: Call, { server, original }: Target): string {
-  const digest = createHash('sha256')
-    .update(canonical(params.arguments ?? null))
-    .digest('base64url');
+  const digest = digestOf(params.arguments ?? null);
   return JSON.stringify([principal.id, method, server, original, digest]);
 }
 
+/** Digests of arguments, for as long as these are there: one call asks several times. */
+const digests = new WeakMap<object, string>();
+
+/** The digest of what a value says. */
+export function digestOf(value: JsonValue): string {
+  const known = typeof value === 'object' && value !== null ? digests.get(value) : undefined;
+  if (known !== undefined) return known;
+  const digest = createHash('sha256').update(canonical(value)).digest('base64url');
+  if (typeof value === 'object' && value !== null) digests.set(value, digest);
+  return digest;
+}
+
+/** A value with more in it counts in the order in which it is written: to sort it would hold up everybody else. */
+const MAX_SORTED = 2_000;
+
 /** JSON with sorted keys: a client may write the same thing in another order when it asks again. */
-export function canonical(value: JsonValue): string {
+function canonical(value: JsonValue): string {
+  if (!isWithin(value, { left: MAX_SORTED })) return JSON.stringify(value);
   return JSON.stringify(value, (_key, inner: JsonValue) =>
     isObject(inner) ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1))) : inner,
   );
+}
+
+/** Whether a value has no more in it than `room.left`, in any order; looks at no more than that. */
+function isWithin(value: JsonValue | undefined, room: { left: number }): boolean {
+  if (--room.left < 0) return false;
+  if (Array.isArray(value)) return value.every((inner) => isWithin(inner, room));
+  if (!isObject(value)) return true;
+  for (const key in value) if (!isWithin(value[key], room)) return false;
+  return true;
 }

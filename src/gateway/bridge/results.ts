@@ -2,9 +2,10 @@
 import type { Call, Era } from '../../core/call.ts';
 import type { ToolTraits } from '../../catalog/catalog.ts';
 import { excerpt } from '../../core/errors.ts';
-import { isObject, type JsonObject } from '../../core/json.ts';
+import { isObject, type JsonObject, numberOf } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
 import { contentFor } from '../../protocol/mcp/content.ts';
+import { textOf } from '../../protocol/mcp/json-writer.ts';
 import { foreignMeta } from '../../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
 import { withoutClientTasks } from '../../protocol/mcp/questions.ts';
@@ -36,8 +37,7 @@ function toModern(method: string, from: Era, result: JsonObject): JsonObject {
   const complete: JsonObject = { ...(from === 'modern' ? withoutClientTasks(result) : result), resultType };
   if (result._meta !== undefined) complete._meta = foreignMeta(result._meta);
   if (CALL_METHODS.get(method)?.cacheable) {
-    const ttl = result.ttlMs;
-    complete.ttlMs = from === 'modern' && typeof ttl === 'number' && ttl >= 0 ? ttl : 0;
+    complete.ttlMs = from === 'modern' ? Math.max(numberOf(result.ttlMs) ?? 0, 0) : 0;
     complete.cacheScope = 'private'; // it was read with the gateway's own credentials
   }
   return complete;
@@ -59,7 +59,7 @@ function wrapStructured(result: JsonObject, wraps: boolean): JsonObject {
   if (isObject(structured)) return wraps ? { ...result, structuredContent: { result: structured } } : result;
   const content = Array.isArray(result.content) ? result.content : [];
   const hasText = content.some((block) => isObject(block) && block.type === 'text');
-  const text = { type: 'text', text: JSON.stringify(structured) };
+  const text = { type: 'text', text: textOf(structured) };
   return {
     ...result,
     structuredContent: { result: structured },

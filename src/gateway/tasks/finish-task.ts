@@ -2,7 +2,7 @@
 import type { Call } from '../../core/call.ts';
 import { Cancellation, pause } from '../../core/cancellation.ts';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
-import { isObject, type JsonObject } from '../../core/json.ts';
+import { isObject, type JsonObject, numberOf } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
 import type { WireReply } from '../../upstream/mcp/wire/wire.ts';
@@ -168,8 +168,9 @@ function isGone(failure: unknown): boolean {
 
 function endOf({ status, result, error, statusMessage }: JsonObject, server: string): Finished {
   if (status === 'completed' && isObject(result)) return { result };
-  if (status === 'failed' && isObject(error) && typeof error.code === 'number' && typeof error.message === 'string')
-    return { error: { code: error.code, message: error.message, ...('data' in error && { data: error.data }) } };
+  const code = status === 'failed' && isObject(error) ? numberOf(error.code) : undefined;
+  if (code !== undefined && isObject(error) && typeof error.message === 'string')
+    return { error: { code, message: error.message, ...('data' in error && { data: error.data }) } };
   const why = typeof statusMessage === 'string' ? `: ${statusMessage.slice(0, 500)}` : '';
   if (status === 'cancelled')
     throw new GatewayError(
@@ -183,6 +184,6 @@ function endOf({ status, result, error, statusMessage }: JsonObject, server: str
 }
 
 function pollOf({ pollIntervalMs }: JsonObject): number {
-  const wanted = typeof pollIntervalMs === 'number' ? pollIntervalMs : USUAL_POLL_MS;
+  const wanted = numberOf(pollIntervalMs) ?? USUAL_POLL_MS;
   return Math.min(Math.max(wanted, LEAST_POLL_MS), MOST_POLL_MS);
 }

@@ -4,7 +4,7 @@ import type { CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Exchange } from '../../core/exchange.ts';
 import { InFlight } from '../../core/in-flight.ts';
-import type { JsonObject } from '../../core/json.ts';
+import { type JsonObject, numberOf } from '../../core/json.ts';
 import type { Principal } from '../../core/principal.ts';
 
 /** Most tasks, in all and of one principal. */
@@ -195,7 +195,8 @@ export class TaskRecords {
 
 /** How long a task is kept whose server says this of its time, in ms. */
 export function keptMs(ttl: unknown): number {
-  return typeof ttl === 'number' && ttl >= 0 ? Math.min(Math.trunc(ttl), MAX_TTL_MS) : DEFAULT_TTL_MS;
+  const ms = numberOf(ttl) ?? -1;
+  return ms >= 0 ? Math.min(Math.trunc(ms), MAX_TTL_MS) : DEFAULT_TTL_MS;
 }
 
 function keyOf(server: string, instance: string, upstreamId: string): string {

@@ -1,6 +1,7 @@
 // The end of a legacy server's task, waited for where the server gives it, although what stands between may cut the wait short.
 import { type CancelSignal, pause } from '../../core/cancellation.ts';
 import { type ErrorCode, GatewayError } from '../../core/errors.ts';
+import { numberOf } from '../../core/json.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
 import type { PlaceKind } from '../../upstream/mcp/instances/standing-places.ts';
 import type { WireReply } from '../../upstream/mcp/wire/wire.ts';
@@ -124,6 +125,6 @@ export function mayPass(failure: unknown): boolean {
 }
 
 function pollOf(pollInterval: unknown): number {
-  const wanted = typeof pollInterval === 'number' ? pollInterval : USUAL_POLL_MS;
+  const wanted = numberOf(pollInterval) ?? USUAL_POLL_MS;
   return Math.min(Math.max(wanted, LEAST_POLL_MS), MOST_POLL_MS);
 }

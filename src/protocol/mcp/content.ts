@@ -1,5 +1,5 @@
 // Content blocks by revision: what a client of an older one does not know is told to it in words.
-import { isObject, type JsonObject, type JsonValue } from '../../core/json.ts';
+import { isObject, type JsonObject, type JsonValue, numberOf } from '../../core/json.ts';
 
 /** The first revision that has a type of block in results and prompts; later ones do too, revisions being dates. */
 const CONTENT: ReadonlyMap<unknown, string> = new Map([
@@ -84,7 +84,7 @@ function mapped(list: JsonValue | undefined, change: (item: JsonValue) => JsonVa
 
 /** What stood there: its type, its name and URI, its MIME type and size; never the data itself. */
 function inWords({ type, title, name, uri, mimeType, size, data, blob }: JsonObject): JsonObject {
-  const bytes = typeof size === 'number' ? size : (bytesOf(data) ?? bytesOf(blob));
+  const bytes = numberOf(size) ?? bytesOf(data) ?? bytesOf(blob);
   const said = [title ?? name, uri, mimeType]
     .filter((part): part is string => typeof part === 'string' && part !== '')
     .map((part) => part.slice(0, MAX_PART));

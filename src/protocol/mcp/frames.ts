@@ -1,7 +1,16 @@
 // JSON-RPC frames: what a parsed value is, and how one is written.
 import { ERRORS, GatewayError, reasonOf } from '../../core/errors.ts';
-import { isObject, type JsonObject, type JsonValue } from '../../core/json.ts';
+import {
+  exactText,
+  isObject,
+  type JsonObject,
+  type JsonValue,
+  MANY_MEMBERS,
+  notedKeys,
+  numberOf,
+} from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
+import { membersText } from './json-writer.ts';
 
 export type RequestId = string | number;
 
@@ -28,8 +37,6 @@ export interface ResponseFrame {
 
 export type Frame = RequestFrame | NotificationFrame | ResponseFrame;
 
-const LINE_SEPARATORS = /[\u2028\u2029]/;
-
 /** Longest id that is carried; an id is a handle, not a payload. */
 const MAX_ID = 1024;
 
@@ -55,9 +62,23 @@ export function readFrame(value: JsonValue): Frame {
   if (typeof method !== 'string' || method.length > 256)
     throw invalid('`method` must be a string of at most 256 characters.');
   if (params !== undefined && !isObject(params)) throw invalid('`params` must be an object.');
+  if (params) requireFew('params', params);
   if (!('id' in value)) return { kind: 'notification', method, params: params ?? {} };
-  if (!isRequestId(id)) throw invalid('`id` must be a string or an integer, not null.');
+  if (!isRequestId(id)) throw invalid(idFault(id));
   return { kind: 'request', id, method, params: params ?? {} };
+}
+
+/** Why a value is no id: a number that comes back changed would answer nobody. */
+function idFault(id: JsonValue | undefined): string {
+  const text = exactText(id);
+  if (text === undefined) return '`id` must be a string or an integer, not null.';
+  return `\`id\` must be a string or an integer from -(2^53-1) to 2^53-1, written without fraction and exponent; ${text.slice(0, 64)} is none.`;
+}
+
+/** The request of ours that an answer names, which its sender may write in another way: 7.0 is 7. */
+export function answeredId(id: JsonValue | undefined): RequestId | undefined {
+  const plain = exactText(id) === undefined ? id : numberOf(id);
+  return isRequestId(plain) ? plain : undefined;
 }
 
 /**
@@ -69,35 +90,53 @@ export function readClientFrame(value: JsonValue): Frame {
     return readFrame(value);
   } catch (fault) {
     const answers = isObject(value) && !('method' in value) && ('result' in value || 'error' in value);
-    if (!answers || !isRequestId(value.id)) throw fault;
+    const id = answers ? answeredId(value.id) : undefined;
+    if (id === undefined) throw fault;
     const message = `The client answered with something that is no answer: ${reasonOf(fault)}`;
-    return { kind: 'response', id: value.id, error: { code: ERRORS.internal.jsonRpc, message } };
+    return { kind: 'response', id, error: { code: ERRORS.internal.jsonRpc, message } };
   }
 }
 
+/** What the gateway itself writes into, and therefore copies, may not have so many members that this holds up everybody else. */
+function requireFew(name: string, object: JsonObject): void {
+  const { _meta } = object;
+  const which = notedKeys(object) ? name : isObject(_meta) && notedKeys(_meta) ? `${name}._meta` : undefined;
+  if (which !== undefined) throw invalid(`\`${which}\` has more than ${MANY_MEMBERS} members of its own.`);
+}
+
 function readResponse(value: JsonObject): ResponseFrame {
-  const { id, result, error } = value;
-  if (id !== undefined && id !== null && !isRequestId(id)) throw invalid('`id` must be a string or an integer.');
-  const known = isRequestId(id) ? id : undefined;
-  if (isObject(result) && error === undefined) return { kind: 'response', id: known, result };
-  if (isRpcError(error) && result === undefined) return { kind: 'response', id: known, error };
+  const { id, result } = value;
+  const known = answeredId(id);
+  if (id !== undefined && id !== null && known === undefined) throw invalid('`id` must be a string or an integer.');
+  if (isObject(result) && value.error === undefined) {
+    requireFew('result', result);
+    return { kind: 'response', id: known, result };
+  }
+  const error = readError(value.error);
+  if (error && result === undefined) return { kind: 'response', id: known, error };
   throw invalid(
     'A message has a `method`, or exactly one of `result` (an object) and `error` (with integer `code` and `message`).',
   );
 }
 
-function isRpcError(value: unknown): value is RpcError {
-  return isObject(value) && Number.isInteger(value.code) && typeof value.message === 'string';
+function readError(value: JsonValue | undefined): RpcError | undefined {
+  if (!isObject(value) || typeof value.message !== 'string') return undefined;
+  const { message } = value;
+  const code = numberOf(value.code);
+  if (code === undefined || !Number.isInteger(code)) return undefined;
+  return code === value.code ? (value as unknown as RpcError) : { ...value, code, message };
 }
 
 /** A message as one line for every reader: some split at the line separators that JSON leaves as they are. */
 export function oneLine(text: string): string {
-  return LINE_SEPARATORS.test(text) ? text.replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029') : text;
+  return text.includes('\u2028') || text.includes('\u2029')
+    ? text.replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')
+    : text;
 }
 
 /** Writes a request. */
 export function requestText(id: RequestId, method: string, params: JsonObject): string {
-  return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"method":${JSON.stringify(method)},"params":${JSON.stringify(params)}}`;
+  return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"method":${JSON.stringify(method)},"params":${membersText(params)}}`;
 }
 
 /** Writes a notification. */
@@ -112,6 +151,11 @@ export function resultText(id: RequestId, resultJson: string): string {
 
 /** Writes an error; an id that could not be read is null (legacy) or absent (modern), both of which `undefined` means here. */
 export function errorText(id: RequestId | undefined, error: RpcError): string {
+  return errorJson(id, JSON.stringify(error));
+}
+
+/** The same, where the JSON of the error is known already. */
+export function errorJson(id: RequestId | undefined, json: string): string {
   const head = id === undefined ? '{"jsonrpc":"2.0"' : `{"jsonrpc":"2.0","id":${JSON.stringify(id)}`;
-  return `${head},"error":${JSON.stringify(error)}}`;
+  return `${head},"error":${json}}`;
 }

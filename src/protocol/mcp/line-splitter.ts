@@ -10,7 +10,7 @@ const KEPT_OF_DROPPED = 256;
 /** A line that is this many times as long as the limit is reported although it has not ended. */
 const ENDLESS = 4;
 
-/** What is left of a line that was too long. */
+/** What is left of a line, or of an event of a stream, that was too long. */
 export interface DroppedLine {
   /** What has arrived of it. */
   readonly bytes: number;
@@ -19,6 +19,8 @@ export interface DroppedLine {
   readonly tail: string;
   /** False where the line is over four times the limit and still goes on; it is reported only once. */
   readonly ended: boolean;
+  /** Where it was an event of a stream that was not too long, but had too many lines: how many are allowed. */
+  readonly maxLines?: number;
 }
 
 /** Receives what a LineSplitter finds, in the order of the stream. */

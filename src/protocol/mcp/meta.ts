@@ -1,6 +1,6 @@
 // `_meta`: the protocol's keys, which are hop by hop, and everybody else's, which pass through.
 import { GatewayError } from '../../core/errors.ts';
-import { isObject, type JsonObject } from '../../core/json.ts';
+import { exactText, isObject, type JsonObject } from '../../core/json.ts';
 import { firstOf } from '../../core/text.ts';
 import { knownCapabilities } from './client-capabilities.ts';
 
@@ -40,7 +40,9 @@ export function progressTokenOf(meta: JsonObject | undefined): ProgressToken | u
   const token = meta?.progressToken;
   if (typeof token === 'string' && token.length > MAX_TOKEN)
     throw new GatewayError('invalid_params', `\`_meta.progressToken\` must be of at most ${MAX_TOKEN} characters.`);
-  return typeof token === 'string' || Number.isSafeInteger(token) ? (token as ProgressToken) : undefined;
+  // a number that JavaScript cannot hold comes back as it was written
+  const isToken = typeof token === 'string' || Number.isSafeInteger(token) || exactText(token) !== undefined;
+  return isToken ? (token as ProgressToken) : undefined;
 }
 
 const isProtocolKey = (key: string): boolean => key === 'progressToken' || key.startsWith('io.modelcontextprotocol/');

@@ -1,5 +1,5 @@
 // `x-mcp-header`: tool parameters that are mirrored into `Mcp-Param-*` headers (streamable-http, Custom Headers from Tool Parameters).
-import { isObject, type JsonObject, type JsonValue } from '../../core/json.ts';
+import { exactText, isObject, type JsonObject, type JsonValue, numberOf } from '../../core/json.ts';
 import { decodeHeaderValue, encodeHeaderValue } from './header-values.ts';
 
 /** One mirrored parameter: where it stands in the arguments, and the lower-case header that carries it. */
@@ -78,8 +78,9 @@ export function mirrorArguments(params: readonly MirroredParam[], args: JsonObje
   const headers: Record<string, string> = {};
   for (const { header, path } of params) {
     const value = valueAt(args, path);
-    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
-      headers[header] = encodeHeaderValue(String(value));
+    const text = exactText(value);
+    if (text !== undefined || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+      headers[header] = encodeHeaderValue(text ?? String(value));
   }
   return headers;
 }
@@ -104,6 +105,8 @@ export function checkMirrored(
 
 /** Whether an argument is right for its schema is the server's business; here it only counts whether header and body say the same. */
 function same(value: JsonValue, sent: string): boolean {
-  if (typeof value === 'number') return DECIMAL.test(sent) && Number(sent) === value; // 42.0 equals 42
+  if (exactText(value) === sent) return true;
+  const number = numberOf(value);
+  if (number !== undefined) return DECIMAL.test(sent) && Number(sent) === number; // 42.0 equals 42
   return (typeof value === 'string' || typeof value === 'boolean') && String(value) === sent;
 }

@@ -1,6 +1,7 @@
 // Server-sent events: one writer, one reader.
 import { createParser } from 'eventsource-parser';
 import { GrowingBytes } from '../../core/growing-bytes.ts';
+import type { DroppedLine } from './line-splitter.ts';
 
 /** The text of an event that carries one JSON-RPC message; JSON never holds a raw line break, so `data` is one line. */
 export function sseMessage(json: string, id?: string): string {
@@ -25,6 +26,12 @@ const CR = 0x0d;
 
 /** What the fields and comments of an event may add to its data, in bytes. */
 const FRAME_BYTES = 4096;
+/** Most lines of one event: a message is one line, and each line costs as much as hundreds of characters. */
+const MAX_LINES = 10_000;
+/** As much of a dropped event as is kept at either end. */
+const KEPT_OF_DROPPED = 512;
+/** An event that is this many times as long as the limit, and goes on, ends the stream. */
+const ENDLESS = 4;
 
 export interface SseEvent {
   readonly event?: string | undefined;
@@ -36,14 +43,24 @@ export interface SseReaderOptions {
   /** Most bytes of one event's data; 4 KiB more with everything else that stands in it. */
   readonly maxBytes: number;
   onEvent(event: SseEvent): void;
-  onOversize(): void;
+  /** An event is over the limit. The stream is read no further, unless `onDropped` takes what is left of it. */
+  onOversize(maxLines?: number): void;
+  /** What is left of an event over the limit, once it has ended. */
+  onDropped?(event: DroppedLine): void;
   /** The id of an event, before the event itself; also of one without data. Empty where the server takes back the last one. */
   onId?(id: string): void;
   onRetry?(ms: number): void;
 }
 
+interface Dropping {
+  readonly maxLines: number | undefined;
+  bytes: number;
+  readonly head: string;
+  tail: Buffer;
+}
+
 /**
- * Reads events from the bytes of a stream, wherever those are cut. One that is over the limit ends it through `onOversize`, which is told once.
+ * Reads events from the bytes of a stream, wherever those are cut. One that is over the limit is dropped, or ends the stream.
  * Text is made of whole events only: what is made of pieces holds on to each chunk that it was cut from, which no limit counts.
  */
 export class SseReader {
@@ -51,44 +68,100 @@ export class SseReader {
   private readonly parser;
   /** Since the last empty line. */
   private readonly unfinished = new GrowingBytes();
+  /** Line ends in what is unfinished. */
+  private lines = 0;
   private last = 0;
+  private dropping: Dropping | undefined;
   private over = false;
 
   constructor(options: SseReaderOptions) {
     this.options = options;
     this.parser = createParser({
-      onEvent: (event) => {
-        if (this.over) return;
-        if (Buffer.byteLength(event.data) > options.maxBytes) this.end();
-        else options.onEvent(event);
-      },
+      onEvent: (event) => this.take(event),
       onId: (id) => options.onId?.(id),
       onRetry: (ms) => options.onRetry?.(ms),
     });
   }
 
-  /** Takes the next bytes and hands out every event that they complete; nothing any more once an event was too large. */
+  /** Takes the next bytes and hands out every event that they complete; nothing any more once the stream is read no further. */
   push(chunk: Buffer): void {
     if (this.over || chunk.length === 0) return;
-    const whole = endOfEvents(chunk, this.last);
-    this.last = chunk[chunk.length - 1] ?? 0;
-    if (whole > 0) this.read(chunk.subarray(0, whole));
-    this.unfinished.push(chunk.subarray(whole));
-    if (this.unfinished.length > this.options.maxBytes + FRAME_BYTES) this.end();
+    let rest = chunk;
+    if (this.dropping) {
+      rest = this.dropMore(this.dropping, chunk);
+      if (rest.length === 0) return;
+    }
+    const whole = endOfEvents(rest, this.last);
+    this.last = rest[rest.length - 1] ?? 0;
+    if (whole > 0) this.read(rest.subarray(0, whole));
+    this.keep(rest.subarray(whole));
+  }
+
+  private keep(bytes: Buffer): void {
+    this.unfinished.push(bytes);
+    this.lines += linesIn(bytes);
+    if (this.unfinished.length > this.options.maxBytes + FRAME_BYTES || this.lines > MAX_LINES) this.drop();
   }
 
   private read(bytes: Buffer): void {
     this.unfinished.push(bytes);
     const text = this.unfinished.bytes().toString('utf8');
     this.unfinished.clear();
+    this.lines = 0;
     this.parser.feed(text);
   }
 
-  private end(): void {
+  private take(event: SseEvent): void {
+    const { data } = event;
+    if (this.over) return;
+    // a character is three bytes at most, so that only long ones are counted
+    const bytes = data.length * 3 > this.options.maxBytes ? Buffer.byteLength(data) : 0;
+    if (bytes <= this.options.maxBytes) this.options.onEvent(event);
+    else if (this.options.onDropped) {
+      const [head, tail] = [data.slice(0, KEPT_OF_DROPPED), data.slice(-KEPT_OF_DROPPED)];
+      this.options.onDropped({ bytes, head, tail, ended: true });
+    } else this.end();
+  }
+
+  private drop(): void {
+    const maxLines = this.lines > MAX_LINES ? MAX_LINES : undefined;
+    if (!this.options.onDropped) {
+      this.end(maxLines);
+      return;
+    }
+    const bytes = this.unfinished.bytes();
+    const head = bytes.toString('utf8', 0, KEPT_OF_DROPPED);
+    this.dropping = { maxLines, bytes: bytes.length, head, tail: Buffer.from(bytes.subarray(-KEPT_OF_DROPPED)) };
+    this.unfinished.clear();
+    this.lines = 0;
+  }
+
+  /** Passes over what belongs to the dropped event; returns what comes after it. */
+  private dropMore(dropping: Dropping, chunk: Buffer): Buffer {
+    const end = startOfNext(chunk, this.last);
+    const dropped = end === 0 ? chunk : chunk.subarray(0, end);
+    dropping.bytes += dropped.length;
+    dropping.tail = Buffer.concat([dropping.tail, dropped.subarray(-KEPT_OF_DROPPED)]).subarray(-KEPT_OF_DROPPED);
+    this.last = dropped[dropped.length - 1] ?? 0;
+    if (end > 0) {
+      const { bytes, maxLines, head, tail } = dropping;
+      this.dropping = undefined;
+      this.options.onDropped?.({
+        bytes,
+        head: head.slice(head.search(/data:/) + 5), // what comes before the data are other fields of the event
+        tail: tail.toString('utf8'),
+        ended: true,
+        ...(maxLines !== undefined && { maxLines }),
+      });
+    } else if (dropping.bytes > ENDLESS * this.options.maxBytes) this.end();
+    return chunk.subarray(dropped.length);
+  }
+
+  private end(maxLines?: number): void {
     if (this.over) return;
     this.over = true;
     this.unfinished.clear();
-    this.options.onOversize();
+    this.options.onOversize(maxLines);
   }
 }
 
@@ -107,4 +180,21 @@ function endOfEvents(bytes: Buffer, before: number): number {
     else cr = bytes.lastIndexOf(CR, at - 1);
   }
   return 0;
+}
+
+/** Where the bytes begin that come after the next empty line; 0 where there is none. */
+function startOfNext(bytes: Buffer, before: number): number {
+  let previous = before;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] ?? 0;
+    if ((byte === LF && previous === LF) || (byte === CR && (previous === LF || previous === CR))) return at + 1;
+    previous = byte;
+  }
+  return 0;
+}
+
+function linesIn(bytes: Buffer): number {
+  let lines = 0;
+  for (const end of [LF, CR]) for (let at = bytes.indexOf(end); at !== -1; at = bytes.indexOf(end, at + 1)) lines++;
+  return lines;
 }

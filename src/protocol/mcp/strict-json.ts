@@ -1,42 +1,79 @@
-// The one parser of foreign JSON: bounded depth, no duplicate keys, checked before anything is built.
+// The one parser of foreign JSON: bounded in depth and in items, no duplicate keys, all checked before anything is built.
 import { GatewayError, reasonOf } from '../../core/errors.ts';
-import type { JsonValue } from '../../core/json.ts';
+import { exactText, type JsonValue } from '../../core/json.ts';
+import { inSlices } from '../../core/slices.ts';
+import { isRequestId, type RequestId } from './frames.ts';
+import { JsonReader } from './json-reader.ts';
+import { JsonScan, type ScanLimits, work } from './json-scan.ts';
 
-export interface StrictOptions {
-  /** Deepest nesting of arrays and objects that is taken. */
-  readonly depth: number;
+export interface StrictOptions extends ScanLimits {
   /** Whether an object that names a key twice is refused (parsers disagree on which one counts). */
   readonly uniqueKeys: boolean;
 }
 
-const QUOTE = 34;
-const BACKSLASH = 92;
-const COLON = 58;
+/** A text of more characters is read in slices, between which everybody else has a turn. */
+export const SLICED_ABOVE = 128 * 1024;
 
-/** What a walk over the text found; `duplicate` is only meant if the text parses. */
-interface Structure {
-  readonly tooDeep: boolean;
-  readonly duplicate?: string;
+/** A message over a limit. What it is shows all the same, so that whoever waits for it can be told. */
+export class OverLimit extends GatewayError {
+  readonly limit: 'depth' | 'items';
+  /** The id of the message; undefined where none is known. */
+  readonly id: RequestId | undefined;
+  /** Whether it is no request and no notification. */
+  readonly isAnswer: boolean;
+
+  constructor(scan: JsonScan, limit: 'depth' | 'items', most: number) {
+    const message =
+      limit === 'depth'
+        ? `The JSON is nested deeper than ${most} levels (limits.depth).`
+        : `The JSON has more than ${most} items, array elements and object members together (limits.items).`;
+    super('invalid_request', message);
+    this.limit = limit;
+    this.id = idFrom(scan.idText);
+    this.isAnswer = !scan.hasMethod;
+  }
 }
 
-const FLAT: Structure = { tooDeep: false };
-
-/** Parses JSON text. Throws `parse_error` where it is not JSON, `invalid_request` where it is too deep or repeats a key. */
+/** Parses JSON text at once. Throws `parse_error` where it is not JSON, `invalid_request` where it repeats a key, `OverLimit`. */
 export function parseStrict(text: string, options: StrictOptions): JsonValue {
-  // each level takes two characters, so a short text cannot be too deep
-  const structure = options.uniqueKeys || text.length > 2 * options.depth ? walk(text, options) : FLAT;
-  if (structure.tooDeep) {
-    throw new GatewayError('invalid_request', `The JSON is nested deeper than ${options.depth} levels (limits.depth).`);
+  const scan = new JsonScan(text, options);
+  scan.run(text.length);
+  requireWithin(scan, options);
+  if (!scan.exact) {
+    const value = parse(text);
+    // every member is there, unless one has taken the place of another
+    if (!options.uniqueKeys || membersOf(value) === scan.members) return value;
   }
-  const value = parse(text);
-  if (structure.duplicate !== undefined) {
-    const key = JSON.stringify(structure.duplicate.slice(0, 64));
-    throw new GatewayError(
-      'invalid_request',
-      `The JSON names the key ${key} twice in one object; each key may stand once.`,
-    );
-  }
-  return value;
+  const reader = new JsonReader(text);
+  reader.run(Infinity);
+  return finished(reader, options);
+}
+
+/** The same, in several turns of the event loop where the text is long. Only then is it a promise. */
+export function readStrict(text: string, options: StrictOptions): JsonValue | Promise<JsonValue> {
+  return text.length > SLICED_ABOVE ? readInSlices(text, options) : parseStrict(text, options);
+}
+
+async function readInSlices(text: string, options: StrictOptions): Promise<JsonValue> {
+  const scan = new JsonScan(text, options);
+  await inSlices(scan);
+  requireWithin(scan, options);
+  const reader = new JsonReader(text);
+  await inSlices(reader);
+  return finished(reader, options);
+}
+
+function requireWithin(scan: JsonScan, { depth, items = Infinity }: StrictOptions): void {
+  if (scan.fault) throw new OverLimit(scan, scan.fault, scan.fault === 'depth' ? depth : items);
+}
+
+function finished({ value, duplicate }: JsonReader, { uniqueKeys }: StrictOptions): JsonValue {
+  if (!uniqueKeys || duplicate === undefined) return value;
+  const key = JSON.stringify(duplicate.slice(0, 64));
+  throw new GatewayError(
+    'invalid_request',
+    `The JSON names the key ${key} twice in one object; each key may stand once.`,
+  );
 }
 
 function parse(text: string): JsonValue {
@@ -47,69 +84,22 @@ function parse(text: string): JsonValue {
   }
 }
 
-/** Finds the end of a string whose content starts at `from`: the index of its closing quote, or the text's length. */
-function closingQuote(text: string, from: number): number {
-  let end = text.indexOf('"', from);
-  while (end !== -1) {
-    let before = end - 1;
-    while (text.charCodeAt(before) === BACKSLASH) before--;
-    if ((end - before) % 2 === 1) return end;
-    end = text.indexOf('"', end + 1);
-  }
-  return text.length;
+/** The members of all objects in a value; its depth is bounded by now. */
+function membersOf(value: JsonValue | undefined): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  let members = 0;
+  work.nodes++;
+  if (Array.isArray(value)) for (const inner of value) members += membersOf(inner);
+  else for (const key in value) members += 1 + membersOf(value[key]);
+  return members;
 }
 
-/** Walks the tokens that open, close and name; everything else is left to JSON.parse. */
-function walk(text: string, { depth: limit, uniqueKeys }: StrictOptions): Structure {
-  const keys: (KeySet | undefined)[] = [];
-  let depth = 0;
-  let start = 0;
-  let end = 0;
-  let duplicate: string | undefined;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === QUOTE) {
-      start = at + 1;
-      end = at = closingQuote(text, start);
-    } else if (code === COLON && uniqueKeys) {
-      const set = (keys[depth] ??= new KeySet());
-      const key = unescape(text.slice(start, end));
-      if (!set.add(key)) duplicate ??= key;
-    } else if (code === 123 || code === 91) {
-      if (++depth > limit) return { tooDeep: true };
-      keys[depth]?.clear();
-    } else if (code === 125 || code === 93) {
-      if (depth > 0) depth--;
-    }
-  }
-  return duplicate === undefined ? { tooDeep: false } : { tooDeep: false, duplicate };
-}
-
-/** The keys of the object that is open at one depth; small objects never pay for a Set. */
-class KeySet {
-  private few: string[] = [];
-  private many: Set<string> | undefined;
-
-  /** Returns false if the key was there already. */
-  add(key: string): boolean {
-    if (this.many) return this.many.size !== this.many.add(key).size;
-    if (this.few.includes(key)) return false;
-    if (this.few.push(key) > 16) this.many = new Set(this.few);
-    return true;
-  }
-
-  clear(): void {
-    if (this.few.length > 0) this.few = [];
-    this.many = undefined;
-  }
-}
-
-/** Resolves escapes, since `"a"` and `"\u0061"` are one key. */
-function unescape(raw: string): string {
-  if (!raw.includes('\\')) return raw;
+function idFrom(text: string | undefined): RequestId | undefined {
+  if (text === undefined || text.length > 8 * 1024) return undefined;
   try {
-    return JSON.parse(`"${raw}"`) as string;
+    const id = parseStrict(text, { depth: 1, uniqueKeys: false });
+    return exactText(id) === undefined && isRequestId(id) ? id : undefined;
   } catch {
-    return raw; // not JSON at all: JSON.parse of the whole text says so
+    return undefined;
   }
 }

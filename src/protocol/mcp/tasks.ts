@@ -1,5 +1,5 @@
 // Tasks in both eras: the extension of 2026-07-28 and the utility of 2025-11-25, and how one is written as the other.
-import { isObject, type JsonObject } from '../../core/json.ts';
+import { isObject, type JsonObject, numberOf } from '../../core/json.ts';
 
 /** The extension, as capabilities name it. */
 export const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
@@ -88,8 +88,8 @@ export function keptTask({
     statusMessage: text(statusMessage, MAX_STATUS_MESSAGE),
     createdAt: text(createdAt, MAX_TIME),
     lastUpdatedAt: text(lastUpdatedAt, MAX_TIME),
-    ttl: typeof ttl === 'number' ? ttl : null,
-    pollInterval: typeof pollInterval === 'number' ? pollInterval : undefined,
+    ttl: numberOf(ttl) ?? null,
+    pollInterval: numberOf(pollInterval),
   };
   return Object.fromEntries(
     Object.entries(kept).filter((entry): entry is [string, string | number | null] => entry[1] !== undefined),
@@ -103,7 +103,7 @@ export function toModernTask({ statusMessage, createdAt, lastUpdatedAt, pollInte
     ...(statusMessage !== undefined && { statusMessage }),
     createdAt: created,
     lastUpdatedAt: lastUpdatedAt ?? created,
-    ...(typeof pollInterval === 'number' && { pollIntervalMs: wholeMs(pollInterval) }),
+    ...(numberOf(pollInterval) !== undefined && { pollIntervalMs: wholeMs(numberOf(pollInterval) ?? 0) }),
   };
 }
 

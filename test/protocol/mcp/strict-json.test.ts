@@ -65,7 +65,8 @@ test('whatever text JSON.parse refuses is a parse error, and what it takes is ta
         expect(refusal(text, lenient)).toBe('parse_error');
         return;
       }
-      expect(parse(text, lenient)).toEqual(expected);
+      // a number that JavaScript cannot hold is kept as its text, which JSON.parse reads as it always does
+      expect(JSON.parse(JSON.stringify(parse(text, lenient)))).toEqual(expected);
     }),
     { numRuns: 2_000 },
   );

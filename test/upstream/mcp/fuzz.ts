@@ -83,6 +83,7 @@ async function feedChannel(lines: readonly Line[], piece: number): Promise<numbe
   const told = events();
   const channel = new Channel({
     server: 's',
+    maxItems: 100_000,
     deadlines: new Deadlines(),
     events: told,
     source: 'stdout',
@@ -151,7 +152,7 @@ export async function fuzzExchange(runs: number): Promise<void> {
     fc.asyncProperty(fc.tuple(type, status), fc.array(event), fc.boolean(), ([contentType, code], chunks, breaks) => {
       let ends = 0;
       const exchange = new HttpExchange(
-        { server: 's', maxMessageBytes: 500, turns: new Turns(), ended: () => undefined },
+        { server: 's', maxMessageBytes: 500, maxItems: 1000, turns: new Turns(), ended: () => undefined },
         {
           message: (text) => {
             if (text.length % 7 === 0) throw new GatewayError('invalid_request', 'not a frame');

@@ -103,6 +103,7 @@ export const TIMEOUTS: Timeouts = { start: 5_000, connect: 5_000, firstByte: 5_0
 interface PeerOptions {
   readonly timeouts?: Partial<Timeouts>;
   readonly maxMessageBytes?: number;
+  readonly maxItems?: number;
   /** The HTTP status that a message is refused with; undefined where it is taken. */
   readonly refuses?: (message: Message) => number | undefined;
 }
@@ -110,7 +111,7 @@ interface PeerOptions {
 const textOf = (message: JsonObject | string): string =>
   typeof message === 'string' ? message : JSON.stringify({ jsonrpc: '2.0', ...message });
 
-async function stdioPeer({ maxMessageBytes = 1 << 20, timeouts }: PeerOptions): Promise<Peer> {
+async function stdioPeer({ maxMessageBytes = 1 << 20, maxItems = 100_000, timeouts }: PeerOptions): Promise<Peer> {
   const sent = new Seen<Message>();
   const report = new Report();
   const port = createPort();
@@ -118,6 +119,7 @@ async function stdioPeer({ maxMessageBytes = 1 << 20, timeouts }: PeerOptions): 
   await once(port, 'listening');
   const wire = new StdioWire({
     server: 's',
+    maxItems,
     deadlines: new Deadlines(),
     events: report,
     timeouts: { ...TIMEOUTS, ...timeouts },
@@ -200,6 +202,7 @@ export function httpOptions(url: string, report: Report, options: PeerOptions = 
     dispatcher: new Pool(new URL(url).origin, { connections: 256, headersTimeout: 5_000, bodyTimeout: 5_000 }),
     timeouts: { ...TIMEOUTS, ...options.timeouts },
     maxMessageBytes: options.maxMessageBytes ?? 1 << 20,
+    maxItems: options.maxItems ?? 100_000,
     deadlines: new Deadlines(),
     events: report,
     clean: (text) => text,

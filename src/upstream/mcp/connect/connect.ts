@@ -131,7 +131,7 @@ async function openAs(options: ConnectOptions, { era: remembered, sse }: Attempt
 }
 
 async function openWire(options: ConnectOptions, sse: boolean): Promise<Wire> {
-  const { server, deadlines, events, maxMessageBytes, env } = options;
+  const { server, deadlines, events, maxMessageBytes, maxItems, env } = options;
   const { timeouts } = server;
   if (server.transport === 'stdio') {
     const wire = stdioWire(server, options, events);
@@ -154,6 +154,7 @@ async function openWire(options: ConnectOptions, sse: boolean): Promise<Wire> {
     dispatcher,
     timeouts,
     maxMessageBytes,
+    maxItems,
     deadlines,
     events,
     clean: options.clean,

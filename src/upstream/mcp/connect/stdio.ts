@@ -9,6 +9,7 @@ import type { WireEvents } from '../wire/wire.ts';
 export interface StdioContext {
   readonly deadlines: Deadlines;
   readonly maxMessageBytes: number;
+  readonly maxItems: number;
   /** The gateway's own environment, of which a process gets a part. */
   readonly env: NodeJS.ProcessEnv;
   /** What processes are started in; found for this machine if absent. */
@@ -18,12 +19,13 @@ export interface StdioContext {
 /** Nothing runs before its `start`. */
 export function stdioWire(
   server: ServerConfig,
-  { deadlines, maxMessageBytes, env, containment }: StdioContext,
+  { deadlines, maxMessageBytes, maxItems, env, containment }: StdioContext,
   events: WireEvents,
 ): StdioWire {
   const given = Object.entries(server.env).map(([name, secret]) => [name, secret.reveal()] as const);
   return new StdioWire({
     server: server.name,
+    maxItems,
     deadlines,
     timeouts: server.timeouts,
     events,

@@ -2,7 +2,7 @@
 import { EMPTY_OFFER, type ServerOffer } from '../../../catalog/offer.ts';
 import type { OfferKind } from '../../../core/call.ts';
 import { GatewayError } from '../../../core/errors.ts';
-import { isObject, type JsonObject } from '../../../core/json.ts';
+import { isObject, type JsonObject, numberOf } from '../../../core/json.ts';
 import { LIST_KEYS } from '../../../protocol/mcp/methods.ts';
 import type { Connection } from '../connect/connection.ts';
 
@@ -131,7 +131,7 @@ async function readList(connection: Connection, list: List, totalMs: number): Pr
 
 /** The hints of all pages together; a time that is absent or wrong means that the page is stale at once. */
 function joined(hints: Hints, { ttlMs, cacheScope }: JsonObject): Hints {
-  const ttl = typeof ttlMs === 'number' && ttlMs > 0 ? ttlMs : 0;
+  const ttl = Math.max(numberOf(ttlMs) ?? 0, 0);
   return { ttlMs: Math.min(hints.ttlMs, ttl), isPrivate: hints.isPrivate || cacheScope === 'private' };
 }
 

@@ -10,6 +10,7 @@ import type { Containment, Enclosure } from './containment/containment.ts';
 import { detectContainment } from './containment/detect.ts';
 import { type DroppedLine, LineSplitter } from '../../../protocol/mcp/line-splitter.ts';
 import { StderrTail } from './stderr-tail.ts';
+import { InOrder } from '../../../core/in-order.ts';
 import { Turns } from '../wire/turns.ts';
 
 const DEFAULT_STOP_GRACE_MS = 2_000;
@@ -48,7 +49,8 @@ export interface ProcessExit {
 
 /** Receives what comes from the process. */
 export interface StdioProcessHandlers {
-  line(text: string): void;
+  /** One line; a promise where what follows has to wait for it. */
+  line(text: string): Promise<void> | void;
   oversize(bytes: number): void;
   /** A line that was too long has ended, or does not end. */
   dropped?(line: DroppedLine): void;
@@ -216,11 +218,13 @@ export class StdioProcess {
 
   /** Connects the pipes; resolves when nothing is left of the process and its output has been read. */
   async #attend(child: Child, enclosure: Enclosure): Promise<void> {
-    const splitter = new LineSplitter(this.#handlers, this.#options.maxMessageBytes);
+    const lines = new InOrder();
+    const splitter = this.#splitter(lines);
     const [outTurns, errTurns] = [new Turns(), new Turns()];
+    const out = { pause: () => child.stdout.pause(), resume: () => lines.run(() => void child.stdout.resume()) };
     child.stdout.on('data', (chunk: Buffer) => {
       this.#handle(() => splitter.push(chunk));
-      outTurns.took(chunk.length, child.stdout);
+      outTurns.took(chunk.length, out);
     });
     child.stderr.on('data', (chunk: Buffer) => {
       this.#stderr.push(chunk);
@@ -243,7 +247,21 @@ export class StdioProcess {
     clearTimeout(this.#killTimer);
     await emptied;
     this.#handle(() => splitter.end());
+    await new Promise<void>((done) => lines.run(done));
     this.#handlers.exit(this.#ending(code, signal));
+  }
+
+  /** Lines are handed on in their order, however long one of them takes. */
+  #splitter(lines: InOrder): LineSplitter {
+    const handlers = this.#handlers;
+    return new LineSplitter(
+      {
+        line: (text) => lines.run(() => handlers.line(text)),
+        oversize: (bytes) => handlers.oversize(bytes),
+        dropped: (line) => handlers.dropped?.(line),
+      },
+      this.#options.maxMessageBytes,
+    );
   }
 
   /** Output that cannot be handled costs this server its process, and nobody else anything. */

@@ -2,18 +2,19 @@
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import { Slots } from '../../../core/slots.ts';
-import { notificationText, requestText, type ResponseFrame } from '../../../protocol/mcp/frames.ts';
+import { type Frame, notificationText, requestText, type ResponseFrame } from '../../../protocol/mcp/frames.ts';
 import type { DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
 import type { Deadlines } from './deadlines.ts';
 import { readDropped } from './dropped-answer.ts';
-import { brokenAnswerId, readInbound } from './inbound.ts';
+import { BrokenAnswer, readInbound } from './inbound.ts';
 import { Pending } from './pending.ts';
 import { RateLimit } from './rate-limit.ts';
 import { Unasked } from './unasked.ts';
-import { closed, MAX_IN_FLIGHT, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
+import { closed, MAX_IN_FLIGHT, tooLarge, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
 
 export interface ChannelOptions {
   readonly server: string;
+  readonly maxItems: number;
   readonly deadlines: Deadlines;
   readonly events: WireEvents;
   /** What its messages come on, for the log: `stdout`, `the stream`. */
@@ -82,30 +83,32 @@ export class Channel {
     this.unasked.adopt(era);
   }
 
-  /** Takes one message of the server. Never throws. */
-  receive(text: string): void {
+  /** Takes one message of the server; a promise where that takes several turns of the event loop. Never throws, never rejects. */
+  receive(text: string): Promise<void> | void {
     if (this.gone !== undefined) return;
     this.heard++;
-    let frame;
     try {
-      frame = readInbound(text);
-      this.garbage = 0;
+      const frame = readInbound(text, this.options);
+      if (!(frame instanceof Promise)) this.take(frame, text);
+      else
+        return frame.then(
+          (read) => this.take(read, text),
+          (error: unknown) => this.onGarbage(text, error),
+        );
     } catch (error) {
-      this.onGarbage(text, reasonOf(error));
-      return;
+      this.onGarbage(text, error);
     }
-    if (frame.kind === 'response') this.onResponse(frame, Buffer.byteLength(text));
-    else this.unasked.take(frame);
   }
 
   /** A message over the limit harms the call that it answered; all of them only where it cannot be known which. */
   dropped(line: DroppedLine, limit: number): void {
-    const message = `The server "${this.options.server}" sent a message of more than ${limit} bytes (limits.upstreamMessage); ${line.bytes} bytes were dropped.`;
-    const error = new GatewayError('upstream_message_too_large', message);
+    const { bytes, maxLines } = line;
+    const over = maxLines === undefined ? { maxBytes: limit } : { maxLines };
+    const error = tooLarge(this.options.server, { ...over, dropped: bytes });
     const found = readDropped(line);
     if (found.kind === 'answer' && this.pending.get(found.id) !== undefined) this.fail(found.id, error);
     else if (found.kind === 'unknown') this.failAll(error);
-    else this.unasked.noise(message);
+    else this.unasked.noise(error.message);
     if (!line.ended) this.giveUp(`it wrote a line of more than ${line.bytes} bytes without an end`);
   }
 
@@ -174,6 +177,13 @@ export class Channel {
     }
   }
 
+  private take(frame: Frame, text: string): void {
+    if (this.gone !== undefined) return;
+    this.garbage = 0;
+    if (frame.kind === 'response') this.onResponse(frame, Buffer.byteLength(text));
+    else this.unasked.take(frame);
+  }
+
   private onResponse(frame: ResponseFrame, bytes: number): void {
     const pending = typeof frame.id === 'number' ? this.pending.take(frame.id) : undefined;
     if (!pending) {
@@ -187,15 +197,11 @@ export class Channel {
     });
   }
 
-  private onGarbage(text: string, why: string): void {
-    const { server, source } = this.options;
+  private onGarbage(text: string, error: unknown): void {
+    if (this.gone !== undefined) return;
     this.garbage++;
-    this.unasked.noise(`${source} is not MCP (${why}): ${text.slice(0, 200)}`);
-    const id = brokenAnswerId(text);
-    if (id !== undefined) {
-      const message = `The server "${server}" answered with something that is not MCP: ${why}`;
-      this.fail(id, new GatewayError('upstream_protocol', message));
-    }
+    this.unasked.noise(`${this.options.source} is not MCP (${reasonOf(error)}): ${text.slice(0, 200)}`);
+    if (error instanceof BrokenAnswer) this.fail(error.id, error);
     if (this.garbage >= MAX_GARBAGE) this.giveUp(`it wrote ${MAX_GARBAGE} lines in a row that are not MCP`);
     else if (!this.garbageRate.admits())
       this.giveUp(`it wrote more than ${MAX_GARBAGE_PER_SECOND} lines in a second that are not MCP`);

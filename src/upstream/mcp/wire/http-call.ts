@@ -19,8 +19,8 @@ export interface CallWire {
   readonly session: HttpSession;
   /** Takes secrets out of what the server says. */
   clean(text: string): string;
-  /** One message on the stream of a call; `resumed` where it may also be for another one. Throws GatewayError where it is not MCP. */
-  receive(message: { text: string; bytes: number; resumed: boolean }, call: HttpCall): void;
+  /** One message on the stream of a call; `resumed` where it may also be for another one. Throws, or rejects with, GatewayError where it is not MCP. */
+  receive(message: { text: string; bytes: number; resumed: boolean }, call: HttpCall): Promise<void> | void;
   /** Tells the server something about the call that nobody waits for, ahead of whatever is sent next. */
   tell(text: string): void;
   /** The call is over. */
@@ -109,8 +109,8 @@ export class HttpCall implements ExchangeHandlers {
     (this.cursor ??= new StreamCursor()).retry(ms);
   }
 
-  message(text: string, bytes: number): void {
-    this.wire.receive({ text, bytes, resumed: this.resumed }, this);
+  message(text: string, bytes: number): Promise<void> | void {
+    return this.wire.receive({ text, bytes, resumed: this.resumed }, this);
   }
 
   /** Takes the answer; `own` where it came on the stream of the call itself. */

@@ -15,6 +15,8 @@ export interface HttpEndpointOptions {
   readonly dispatcher: Dispatcher;
   readonly timeouts: Timeouts;
   readonly maxMessageBytes: number;
+  /** Most array elements and object members of one message. */
+  readonly maxItems: number;
 }
 
 /** One request; `path` where it does not go to the URL itself. */
@@ -63,9 +65,9 @@ export class HttpEndpoint {
 
   /** Begins one HTTP exchange, which is open until its `end`. */
   send(request: HttpRequest, on: ExchangeHandlers): HttpExchange {
-    const { server, maxMessageBytes, dispatcher } = this.options;
+    const { server, maxMessageBytes, maxItems, dispatcher } = this.options;
     const exchange: HttpExchange = new HttpExchange(
-      { server, maxMessageBytes, turns: this.turns, ended: () => void this.open.take(slot) },
+      { server, maxMessageBytes, maxItems, turns: this.turns, ended: () => void this.open.take(slot) },
       on,
     );
     const slot = this.open.add(exchange);

@@ -2,11 +2,13 @@
 import type { Dispatcher } from 'undici';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { GrowingBytes } from '../../../core/growing-bytes.ts';
+import { InOrder } from '../../../core/in-order.ts';
 import type { ResponseFrame } from '../../../protocol/mcp/frames.ts';
+import type { DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
 import { type SseEvent, SseReader } from '../../../protocol/mcp/sse.ts';
-import { readInbound } from './inbound.ts';
-import type { Turns } from './turns.ts';
-import { HttpRejection } from './wire.ts';
+import { BrokenAnswer, readInbound } from './inbound.ts';
+import type { Pausable, Turns } from './turns.ts';
+import { HttpRejection, tooLarge } from './wire.ts';
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -20,12 +22,14 @@ export interface ExchangeHandlers {
   heard?(): void;
   /** An event of the stream that is no message. */
   event?(event: SseEvent): void;
+  /** A message over the limit, after which others may come; without it such a one ends the exchange. */
+  dropped?(event: DroppedLine): void;
   /** The id of an event, before its message. */
   eventId?(id: string): void;
   /** The stream's `retry` field, in milliseconds. */
   retry?(ms: number): void;
-  /** One message of the server. What it throws ends the exchange. */
-  message?(text: string, bytes: number): void;
+  /** One message of the server; a promise where what follows has to wait for it. What it throws ends the exchange. */
+  message?(text: string, bytes: number): Promise<void> | void;
   /** The exchange is over. Without an error, everything that was sent has been told. */
   end(error?: Error): void;
 }
@@ -33,6 +37,7 @@ export interface ExchangeHandlers {
 export interface ExchangeOptions {
   readonly server: string;
   readonly maxMessageBytes: number;
+  readonly maxItems: number;
   /** What is read of the server, over all its exchanges. */
   readonly turns: Turns;
   /** Called before the handler's own `end`. */
@@ -41,6 +46,8 @@ export interface ExchangeOptions {
 
 /** How much of a rejection's body is kept to explain it. */
 const REJECTION_BYTES = 4096;
+/** A rejection with a larger body is no answer: it would have to be read at once. */
+const MAX_REJECTION = 64 * 1024;
 
 /** The undici handler of one POST or GET; reads a JSON body or an event stream, bounded, each message once. */
 export class HttpExchange implements Dispatcher.DispatchHandler {
@@ -51,6 +58,9 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   private wantsSignIn = false;
   private sse: SseReader | undefined;
   private readonly body = new GrowingBytes();
+  /** Messages that were read, and what comes after them. */
+  private readonly messages = new InOrder();
+  private paced: Pausable | undefined;
   private over = false;
   private aborted: Error | undefined;
 
@@ -89,7 +99,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.over) return;
-    this.options.turns.took(chunk.length, controller);
+    this.options.turns.took(chunk.length, (this.paced ??= this.pacedBy(controller)));
     this.on.heard?.();
     if (this.sse) {
       this.sse.push(chunk);
@@ -105,12 +115,23 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
       this.reject();
       return;
     }
-    if (!this.sse && this.body.length > 0) this.readMessage(this.text(), this.body.length);
-    this.finish();
+    if (!this.sse && this.body.length > 0) {
+      this.readMessage(this.text(), this.body.length);
+      this.body.clear();
+    }
+    this.messages.run(() => this.finish());
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.finish(this.aborted ?? error);
+    this.messages.run(() => this.finish(this.aborted ?? error));
+  }
+
+  /** Reading goes on once what was read has been handled. */
+  private pacedBy(controller: Dispatcher.DispatchController): Pausable {
+    return {
+      pause: () => controller.pause(),
+      resume: () => this.messages.run(() => controller.resume()),
+    };
   }
 
   private reader(): SseReader {
@@ -123,7 +144,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
       },
       onId: (id) => this.on.eventId?.(id),
       onRetry: (ms) => this.on.retry?.(ms),
-      onOversize: () => this.abort(this.tooLarge()),
+      onOversize: (maxLines) => this.abort(this.tooLarge(maxLines)),
+      ...(this.on.dropped && { onDropped: (event: DroppedLine) => this.on.dropped?.(event) }),
     });
   }
 
@@ -133,9 +155,10 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   /** A refusal may hold a JSON-RPC error, which may be the answer (modern servers use 400 and 404 so). */
   private reject(): void {
-    const text = this.text();
+    const bytes = this.body.bytes();
+    const text = bytes.toString('utf8', 0, Math.min(bytes.length, MAX_REJECTION));
     const { wantsSignIn } = this;
-    const answer = readRefusal(text);
+    const answer = bytes.length <= MAX_REJECTION ? readRefusal(text, this.options) : undefined;
     this.finish(new HttpRejection(this.status, text.slice(0, REJECTION_BYTES), { answer, wantsSignIn }));
   }
 
@@ -145,12 +168,22 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
       this.abort(this.tooLarge());
       return;
     }
+    this.messages.run(() => this.hand(text, size));
+  }
+
+  private hand(text: string, size: number): Promise<void> | void {
+    if (this.over) return;
     try {
-      this.on.message?.(text, size);
+      return this.on.message?.(text, size)?.catch((error: unknown) => this.breakOff(error));
     } catch (error) {
-      const why = `The server "${this.options.server}" answered with something that is not MCP: ${reasonOf(error)}`;
-      this.abort(new GatewayError('upstream_protocol', why));
+      this.breakOff(error);
     }
+  }
+
+  /** A message could not be taken. */
+  private breakOff(error: unknown): void {
+    const why = `The server "${this.options.server}" answered with something that is not MCP: ${reasonOf(error)}`;
+    this.abort(error instanceof BrokenAnswer ? error : new GatewayError('upstream_protocol', why));
   }
 
   private finish(error?: Error): void {
@@ -161,18 +194,17 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.on.end(error);
   }
 
-  private tooLarge(): GatewayError {
+  private tooLarge(maxLines?: number): GatewayError {
     const { server, maxMessageBytes } = this.options;
-    const message = `The server "${server}" sent a message of more than ${maxMessageBytes} bytes (limits.upstreamMessage).`;
-    return new GatewayError('upstream_message_too_large', message);
+    return tooLarge(server, maxLines === undefined ? { maxBytes: maxMessageBytes } : { maxLines });
   }
 }
 
-function readRefusal(text: string): ResponseFrame | undefined {
+function readRefusal(text: string, options: ExchangeOptions): ResponseFrame | undefined {
   if (!text.startsWith('{')) return undefined;
   try {
-    const frame = readInbound(text);
-    return frame.kind === 'response' && frame.error ? frame : undefined;
+    const frame = readInbound(text, options);
+    return !(frame instanceof Promise) && frame.kind === 'response' && frame.error ? frame : undefined;
   } catch {
     return undefined; // not JSON-RPC: the status is all there is
   }

@@ -8,7 +8,7 @@ import { type CallWire, HttpCall } from './http-call.ts';
 import { HttpEndpoint, type HttpEndpointOptions } from './http-endpoint.ts';
 import { messageError } from './http-errors.ts';
 import { HttpSession } from './http-session.ts';
-import { readInbound } from './inbound.ts';
+import { BrokenAnswer, readInbound } from './inbound.ts';
 import { StandingStream } from './standing-stream.ts';
 import { Unasked } from './unasked.ts';
 import {
@@ -30,6 +30,13 @@ export interface HttpWireOptions extends HttpEndpointOptions {
 
 /** How long the end of a session may take. */
 const DELETE_MS = 2_000;
+
+/** Where a message came from, and its size. */
+interface Source {
+  readonly bytes: number;
+  readonly call?: HttpCall;
+  readonly shared: boolean;
+}
 
 /** The HTTP side of one connection. */
 export class HttpWire implements Wire {
@@ -63,7 +70,7 @@ export class HttpWire implements Wire {
       clean,
       endpoint: this.endpoint,
       session: this.session,
-      receive: ({ text, bytes, resumed }, call) => this.receive(readInbound(text), { bytes, call, shared: resumed }),
+      receive: ({ text, bytes, resumed }, call) => this.read(text, { bytes, call, shared: resumed }),
       tell: (text) => this.tell(text, { ahead: true }),
       forget: (id) => void this.calls.take(id),
     };
@@ -94,7 +101,7 @@ export class HttpWire implements Wire {
     this.stream = new StandingStream({
       endpoint: this.endpoint,
       session: this.session,
-      message: (text, bytes) => this.receive(readInbound(text), { bytes, shared: true }),
+      message: (text, bytes) => this.read(text, { bytes, shared: true }),
       missed: () => events.missed(),
       sessionLost: () => events.closed('the server no longer knows the session'),
     });
@@ -134,12 +141,32 @@ export class HttpWire implements Wire {
     return new GatewayError('overloaded', message);
   }
 
+  /** Reads one message and sorts it. Throws, or rejects, where it is not MCP, unless it shows which other call's answer it would have been. */
+  private read(text: string, from: Source): Promise<void> | void {
+    try {
+      const frame = readInbound(text, this.options);
+      if (!(frame instanceof Promise)) this.receive(frame, from);
+      else
+        return frame.then(
+          (read) => this.receive(read, from),
+          (error: unknown) => this.onBroken(error, from),
+        );
+    } catch (error) {
+      this.onBroken(error, from);
+    }
+  }
+
+  private onBroken(error: unknown, { call, shared }: Source): void {
+    const found = shared && error instanceof BrokenAnswer ? this.calls.get(error.id) : undefined;
+    if (!found || found === call) throw error;
+    found.fail(error);
+  }
+
   /**
    * Sorts one message. `call` is the call whose stream it came on; on a `shared` stream (the standing one, or one that was resumed)
    * there may also be answers to others (2025-11-25 transports, Resumability and Redelivery).
    */
-  private receive(frame: Frame, from: { bytes: number; call?: HttpCall; shared: boolean }): void {
-    const { bytes, call, shared } = from;
+  private receive(frame: Frame, { bytes, call, shared }: Source): void {
     if (frame.kind !== 'response') {
       this.unasked.take(frame, call?.pending);
       return;

@@ -1,23 +1,69 @@
 // Reading what a server sends: parsed once, and where it is broken, whose answer it would have been.
-import { isObject } from '../../../core/json.ts';
-import { type Frame, readFrame } from '../../../protocol/mcp/frames.ts';
-import { parseStrict } from '../../../protocol/mcp/strict-json.ts';
+import { GatewayError, reasonOf } from '../../../core/errors.ts';
+import { isObject, type JsonValue } from '../../../core/json.ts';
+import { answeredId, type Frame, readFrame } from '../../../protocol/mcp/frames.ts';
+import { OverLimit, readStrict } from '../../../protocol/mcp/strict-json.ts';
 
 /** Servers may nest deeper than callers, but not without end: what is passed on must be written again. */
 const UPSTREAM_DEPTH = 512;
 
-/** Reads one message of a server. Throws GatewayError where it is not one. */
-export function readInbound(text: string): Frame {
-  return readFrame(parseStrict(text, { depth: UPSTREAM_DEPTH, uniqueKeys: false }));
+export interface InboundOptions {
+  readonly server: string;
+  /** Most array elements and object members of one message. */
+  readonly maxItems: number;
 }
 
-/** The request that a message answers although it breaks the rules of an answer; undefined where that is not sure. */
-export function brokenAnswerId(text: string): number | undefined {
-  try {
-    const value = parseStrict(text, { depth: UPSTREAM_DEPTH, uniqueKeys: false });
-    if (!isObject(value) || value.method !== undefined) return undefined;
-    return typeof value.id === 'number' ? value.id : undefined;
-  } catch {
-    return undefined; // not JSON: nobody's answer
+/** The answer to a request that cannot be given to whoever asked. Its message is for them. */
+export class BrokenAnswer extends GatewayError {
+  /** The request that it answers. */
+  readonly id: number;
+
+  constructor(id: number, code: 'upstream_protocol' | 'upstream_message_too_large', message: string) {
+    super(code, message);
+    this.id = id;
   }
+}
+
+/**
+ * Reads one message of a server; only a long one takes several turns of the event loop. Throws, or rejects with, `BrokenAnswer` where it
+ * shows which request it answers, else GatewayError.
+ */
+export function readInbound(text: string, options: InboundOptions): Frame | Promise<Frame> {
+  try {
+    const value = readStrict(text, { depth: UPSTREAM_DEPTH, items: options.maxItems, uniqueKeys: false });
+    if (!(value instanceof Promise)) return frameOf(value, options);
+    return value.then(
+      (read) => frameOf(read, options),
+      (error: unknown) => refuse(error, options),
+    );
+  } catch (error) {
+    return refuse(error, options);
+  }
+}
+
+function frameOf(value: JsonValue, { server }: InboundOptions): Frame {
+  try {
+    return readFrame(value);
+  } catch (fault) {
+    const id = isObject(value) && value.method === undefined ? answeredId(value.id) : undefined;
+    if (typeof id !== 'number') throw fault;
+    const message = `The server "${server}" answered with something that is not MCP: ${reasonOf(fault)}`;
+    throw new BrokenAnswer(id, 'upstream_protocol', message);
+  }
+}
+
+/** A limit is told with the server that passed it. */
+function refuse(error: unknown, { server, maxItems }: InboundOptions): never {
+  if (!(error instanceof OverLimit)) throw error;
+  const { id, isAnswer, limit } = error;
+  const what = isAnswer ? 'an answer' : 'a message';
+  const [code, message] =
+    limit === 'depth'
+      ? (['upstream_protocol', `that is nested deeper than ${UPSTREAM_DEPTH} levels, which is the limit`] as const)
+      : ([
+          'upstream_message_too_large',
+          `of more than ${maxItems} items, array elements and object members together (limits.items)`,
+        ] as const);
+  const told = `The server "${server}" sent ${what} ${message}.`;
+  throw isAnswer && typeof id === 'number' ? new BrokenAnswer(id, code, told) : new GatewayError(code, told);
 }

@@ -31,6 +31,7 @@ export class SseWire implements Wire {
     this.headers = this.endpoint.headers;
     this.channel = new Channel({
       server: options.server,
+      maxItems: options.maxItems,
       deadlines: options.deadlines,
       events: options.events,
       source: 'the stream',
@@ -48,6 +49,7 @@ export class SseWire implements Wire {
         headers: (headers, streams) => this.onHeaders(headers, streams),
         event: (event) => this.onEvent(event),
         message: (text) => this.channel.receive(text),
+        dropped: (event) => this.channel.dropped(event, this.options.maxMessageBytes),
         end: (error) => this.onEnd(error),
       },
     );

@@ -11,7 +11,7 @@ export interface StandingStreamOptions {
   readonly endpoint: HttpEndpoint;
   readonly session: HttpSession;
   /** One message. What it throws ends the stream, and it is opened anew. */
-  message(text: string, bytes: number): void;
+  message(text: string, bytes: number): Promise<void> | void;
   /** Something may have been missed while the stream was away. */
   missed(): void;
   /** The server has forgotten the session. */
@@ -72,10 +72,10 @@ export class StandingStream implements ExchangeHandlers {
     this.cursor.retry(ms);
   }
 
-  message(text: string, bytes: number): void {
+  message(text: string, bytes: number): Promise<void> | void {
     if (this.closed) return;
     this.failures = 0;
-    this.options.message(text, bytes);
+    return this.options.message(text, bytes);
   }
 
   end(error?: Error): void {

@@ -8,6 +8,7 @@ import { closed, type Timeouts, type Wire, type WireEvents, type WireReply, type
 
 export interface StdioWireOptions {
   readonly server: string;
+  readonly maxItems: number;
   readonly process: StdioProcessOptions;
   readonly timeouts: Pick<Timeouts, 'connect'>;
   readonly deadlines: Deadlines;
@@ -23,10 +24,11 @@ export class StdioWire implements Wire {
   private readonly channel: Channel;
 
   constructor(options: StdioWireOptions) {
-    const { server, deadlines, events } = options;
+    const { server, maxItems, deadlines, events } = options;
     this.server = server;
     this.channel = new Channel({
       server,
+      maxItems,
       deadlines,
       events,
       source: 'stdout',

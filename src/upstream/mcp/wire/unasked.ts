@@ -1,5 +1,5 @@
 // What a server sends without being asked: whose it is, and how much of it is let through.
-import type { JsonObject, JsonValue } from '../../../core/json.ts';
+import { type JsonObject, type JsonValue, numberOf } from '../../../core/json.ts';
 import { type NotificationFrame, type RequestFrame, resultText } from '../../../protocol/mcp/frames.ts';
 import { META, withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
 import { relatedTaskOf } from '../../../protocol/mcp/tasks.ts';
@@ -88,7 +88,7 @@ export class Unasked {
     const task = relatedTaskOf(params);
     // a token outlives its call where a task came of it; what is told of the task goes to whoever waits for its end
     const pending = task === undefined ? this.findById(params.progressToken) : this.findByTask(task);
-    if (typeof params.progress !== 'number') this.noise('progress without a number');
+    if (numberOf(params.progress) === undefined) this.noise('progress without a number');
     else if (pending && (!own || own === pending) && !pending.progress(params)) this.drop();
   }
 
@@ -125,7 +125,8 @@ export class Unasked {
   }
 
   private findById(id: JsonValue | undefined): Pending | undefined {
-    return typeof id === 'number' ? this.options.find(id) : undefined;
+    const number = numberOf(id);
+    return number === undefined ? undefined : this.options.find(number);
   }
 
   private findByTask(task: string): Pending | undefined {

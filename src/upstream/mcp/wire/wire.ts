@@ -104,6 +104,19 @@ export interface Wire {
   close(): Promise<void>;
 }
 
+/** A server sent more than is taken; `dropped` is what had come of it, in bytes. */
+export function tooLarge(
+  server: string,
+  { maxBytes, maxLines, dropped }: { maxBytes?: number; maxLines?: number; dropped?: number },
+): GatewayError {
+  const what =
+    maxLines === undefined
+      ? `a message of more than ${maxBytes ?? 0} bytes (limits.upstreamMessage)`
+      : `an event of more than ${maxLines} lines, where a message is one`;
+  const rest = dropped === undefined ? '' : `; ${dropped} bytes were dropped`;
+  return new GatewayError('upstream_message_too_large', `The server "${server}" sent ${what}${rest}.`);
+}
+
 /** Why nothing can be asked on a channel that the gateway itself closes. */
 export function closed(server: string): GatewayError {
   return new GatewayError('upstream_closed', `The connection to "${server}" was closed.`);

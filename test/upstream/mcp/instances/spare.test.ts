@@ -25,7 +25,7 @@ function spareOf(program: string) {
   const spare = new Spare(
     {
       server: () => server,
-      context: { deadlines: new Deadlines(), maxMessageBytes: 1 << 20, env: process.env },
+      context: { deadlines: new Deadlines(), maxMessageBytes: 1 << 20, maxItems: 100_000, env: process.env },
       on: {
         event: (event, detail) => {
           told.push([event, detail]);

@@ -18,6 +18,7 @@ function openChannel() {
   const noise: string[] = [];
   const channel = new Channel({
     server: 's',
+    maxItems: 100_000,
     deadlines: new Deadlines(),
     events: {
       notification: () => undefined,

@@ -242,7 +242,9 @@ describe('A question of a task that nobody follows yet', () => {
       send: (text) => void sent.push(text),
     });
     const say = (message: JsonObject) =>
-      unasked.take(readInbound(JSON.stringify({ jsonrpc: '2.0', ...message })) as never);
+      unasked.take(
+        readInbound(JSON.stringify({ jsonrpc: '2.0', ...message }), { server: 's', maxItems: 100 }) as never,
+      );
     return { unasked, report, sent, say };
   }
 

@@ -1,0 +1,192 @@
+// One pass over the text of a message before anything is built of it: how deep it goes, how much is in it, and which message it is.
+
+export interface ScanLimits {
+  /** Deepest nesting of arrays and objects that is taken. */
+  readonly depth: number;
+  /** Most array elements and object members that are taken; absent where nothing bounds them. */
+  readonly items?: number;
+}
+
+/** What was looked at since the start of the process, for tests that show that the work grows with the size and no faster. */
+export const work = { scanned: 0, nodes: 0 };
+
+const QUOTE = 34;
+const COMMA = 44;
+const MINUS = 45;
+const DOT = 46;
+const COLON = 58;
+const BACKSLASH = 92;
+
+/** Integers of up to so many characters are the same in JavaScript; longer ones are compared. */
+const SAFE_LENGTH = 15;
+/** A number of more characters is never one that JavaScript writes the same way. */
+export const LONGEST_NUMBER = 32;
+
+/** Looks at each character once; may be run piece by piece. What is no JSON at all is left to the parser to refuse. */
+export class JsonScan {
+  readonly text: string;
+  /** Array elements and object members. */
+  items = 0;
+  /** Object members alone. */
+  members = 0;
+  /** Whether a number occurs that is not the same in JavaScript. */
+  exact = false;
+  /** The limit that is passed. */
+  fault: 'depth' | 'items' | undefined;
+  /** Whether the outermost object has a `method`, which an answer has not. */
+  hasMethod = false;
+  private readonly limits: ScanLimits;
+  private at = 0;
+  private depth = 0;
+  private inString = false;
+  /** The last string that was read, without its quotes. */
+  private stringFrom = 0;
+  private stringTo = 0;
+  /** Where the number began that is being read. */
+  private numberFrom = -1;
+  /** Whether nothing has stood in the innermost array or object so far. */
+  private empty = false;
+  private idFrom = -1;
+  private idTo = -1;
+  private hasOutcome = false;
+
+  constructor(text: string, limits: ScanLimits) {
+    this.text = text;
+    this.limits = limits;
+  }
+
+  /** The outermost `id` as it is written; undefined where none was found. */
+  get idText(): string | undefined {
+    return this.idFrom === -1 || this.idTo === -1 ? undefined : this.text.slice(this.idFrom, this.idTo).trim();
+  }
+
+  /** Looks at this many more characters; returns whether everything was seen, or everything that matters of a message over the limits. */
+  run(characters: number): boolean {
+    const { text } = this;
+    const from = this.at;
+    const end = Math.min(text.length, from + characters);
+    let at = this.inString ? this.skipString(from, end) : from;
+    while (at < end) {
+      const code = text.charCodeAt(at);
+      if (code === QUOTE) {
+        if (this.numberFrom !== -1) this.endNumber(at);
+        this.empty = false;
+        this.stringFrom = at + 1;
+        at = this.skipString(at + 1, end);
+        continue;
+      }
+      if (isNumeric(code)) {
+        if (this.numberFrom === -1) this.numberFrom = at;
+        this.empty = false;
+      } else {
+        if (this.numberFrom !== -1 && !isExponent(code)) this.endNumber(at);
+        if (code > 32) this.structure(code, at);
+        if (this.fault && this.isKnown) break;
+      }
+      at++;
+    }
+    if (at >= text.length && this.numberFrom !== -1) this.endNumber(text.length);
+    work.scanned += at - from;
+    this.at = at;
+    return at >= text.length || (this.fault !== undefined && this.isKnown);
+  }
+
+  /** Goes to the end of the string that `at` is in; returns where it goes on. */
+  private skipString(from: number, end: number): number {
+    const { text } = this;
+    let at = from;
+    while (at < end) {
+      const code = text.charCodeAt(at);
+      if (code === QUOTE) {
+        this.inString = false;
+        this.stringTo = at;
+        return at + 1;
+      }
+      at += code === BACKSLASH ? 2 : 1;
+    }
+    this.inString = true;
+    return at;
+  }
+
+  /** Whether nothing that follows can tell more of which message this is. */
+  private get isKnown(): boolean {
+    return this.idTo !== -1 && (this.hasMethod || this.hasOutcome);
+  }
+
+  private structure(code: number, at: number): void {
+    switch (code) {
+      case COMMA:
+        this.count();
+        if (this.depth === 1) this.endId(at);
+        break;
+      case COLON:
+        this.members++;
+        if (this.depth === 1) this.name(at);
+        break;
+      case 91: // [
+      case 123: // {
+        if (++this.depth > this.limits.depth) this.fault ??= 'depth';
+        this.empty = true;
+        break;
+      case 93: // ]
+      case 125: // }
+        if (!this.empty) this.count();
+        this.empty = false;
+        if (this.depth === 1) this.endId(at);
+        if (this.depth > 0) this.depth--;
+        break;
+      default:
+        this.empty = false; // true, false, null
+    }
+  }
+
+  private count(): void {
+    if (++this.items > (this.limits.items ?? Infinity)) this.fault ??= 'items';
+  }
+
+  /** A member of the outermost object begins. */
+  private name(at: number): void {
+    const { text, stringFrom, stringTo } = this;
+    const length = stringTo - stringFrom;
+    if (length === 2 && text.startsWith('id', stringFrom)) {
+      this.idFrom = at + 1;
+      this.idTo = -1;
+    } else if (length === 6 && text.startsWith('method', stringFrom)) this.hasMethod = true;
+    else if (length === 6 && text.startsWith('result', stringFrom)) this.hasOutcome = true;
+    else if (length === 5 && text.startsWith('error', stringFrom)) this.hasOutcome = true;
+  }
+
+  private endId(at: number): void {
+    if (this.idFrom !== -1 && this.idTo === -1) this.idTo = at;
+  }
+
+  private endNumber(at: number): void {
+    const from = this.numberFrom;
+    this.numberFrom = -1;
+    if (this.exact) return;
+    this.exact = !staysSame(this.text, from, at);
+  }
+}
+
+/** Digits, and the sign and the point of a number. */
+function isNumeric(code: number): boolean {
+  return (code >= 48 && code <= 57) || code === MINUS || code === DOT;
+}
+
+/** What may stand in a number besides: `e`, `E`, `+`. */
+function isExponent(code: number): boolean {
+  return code === 101 || code === 69 || code === 43;
+}
+
+/** Whether the number in this stretch of text is written the same again once it was a JavaScript number. */
+function staysSame(text: string, from: number, to: number): boolean {
+  const length = to - from;
+  if (length > LONGEST_NUMBER) return false;
+  if (length <= SAFE_LENGTH && text.charCodeAt(from) !== MINUS) {
+    let at = from;
+    while (at < to && text.charCodeAt(at) >= 48 && text.charCodeAt(at) <= 57) at++;
+    if (at === to) return true;
+  }
+  const written = text.slice(from, to);
+  return String(Number(written)) === written;
+}
