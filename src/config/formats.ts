@@ -38,9 +38,9 @@ export const FORMATS: readonly Format[] = [
 export const CLIENT_FILE_KEYS: ReadonlySet<string> = new Set(
   [
     // Claude Desktop
-    'globalShortcut preferences scale locale darkMode userThemeMode isUsingBuiltInNodeForMcp isDxtAutoUpdatesEnabled',
+    'globalShortcut preferences scale locale darkMode userThemeMode isUsingBuiltInNodeForMcp isDxtAutoUpdatesEnabled menuBarEnabled',
     // Claude Code
-    'projects numStartups installMethod autoUpdates userID oauthAccount hasCompletedOnboarding permissions hooks env tipsHistory',
+    'projects numStartups installMethod autoUpdates userID oauthAccount hasCompletedOnboarding permissions hooks env tipsHistory firstStartTime customApiKeyResponses',
     'enabledMcpjsonServers disabledMcpjsonServers enableAllProjectMcpServers statusLine',
     // VS Code
     'inputs sandbox',

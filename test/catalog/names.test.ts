@@ -85,6 +85,22 @@ test('a plain name is alias__name; only what does not fit or is taken gets a has
   expect(names[3]).toHaveLength(MAX_NAME);
 });
 
+test('servers whose names become one prefix are told apart by a hash, which is the same after a restart', () => {
+  const things = [tool('a b', 'echo'), tool('a.b', 'echo'), tool('ファイル', 'echo'), tool('資料資料', 'echo')];
+  const store = memory();
+
+  const names = new NameBook(store).assign(things);
+
+  expect(names).toEqual([
+    'a_b__echo',
+    expect.stringMatching(/^a_b__echo_[a-z2-7]{6}$/),
+    '______echo',
+    expect.stringMatching(/^______echo_[a-z2-7]{6}$/),
+  ]);
+  expect(new NameBook(store).assign([...things].reverse())).toEqual([...names].reverse());
+  expect(new NameBook(memory()).assign(things)).toEqual(names);
+});
+
 test('prompts and tools do not take names from each other', () => {
   const prompt: Nameable = { ...tool('s', 'x'), kind: 'prompt' };
 

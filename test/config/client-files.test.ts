@@ -1,6 +1,7 @@
 // Whole files of clients, in the main file and in servers.d: which servers come of them, and what is named as ignored.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { ServerConfig } from '../../src/config/config.ts';
 import { FORMATS } from '../../src/config/formats.ts';
@@ -217,6 +218,71 @@ test('a main file of TOML is refused in one sentence', async () => {
   const { path } = workspace({ 'config.toml': '[mcp_servers.x]\ncommand = "npx"\n' });
 
   expect(told(loadConfig(path('config.toml'), {}))).toEqual([expect.stringContaining('TOML and YAML are not read')]);
+});
+
+test('whatever a file holds where clients keep servers, loading tells it, does not throw, and shows no secret', () => {
+  const { load, write } = workspace({ 'mcp-gateway.json': {} });
+  const secret = 'hunter2hunter2';
+  const key = fc.constantFrom(
+    'command',
+    'args',
+    'environment',
+    'env',
+    'headers',
+    'requestOptions',
+    'apiKey',
+    'timeout',
+    'type',
+    'name',
+    'tools',
+    'excludeTools',
+    'path',
+    'source',
+    'url',
+  );
+  const value = fc.oneof(
+    fc.constantFrom('x', 'local', 'ws', '{env:A}', '${input:a}', 5, null, true),
+    fc.jsonValue({ maxDepth: 2 }),
+    fc.array(fc.constantFrom('x', '${NO}', 5)),
+    fc.dictionary(fc.constantFrom('headers', 'path', 'args', 'env'), fc.constantFrom('x', ['y'], { z: 'w' })),
+    fc.constant({ TOKEN: secret }).map((map) => ({ env: map })),
+  );
+  const entry = fc.dictionary(key, value);
+  const servers = fc.oneof(
+    fc.dictionary(fc.constantFrom('a', 'b c', '', 'x\ny', 'servers', 'mcpServers'), fc.oneof(entry, fc.jsonValue())),
+    fc.array(entry),
+    fc.jsonValue({ maxDepth: 1 }),
+  );
+  const places = fc.constantFrom(
+    'mcpServers',
+    'servers',
+    'mcp',
+    'context_servers',
+    'amp.mcpServers',
+    'projects',
+    'theme',
+  );
+
+  fc.assert(
+    fc.property(
+      fc.dictionary(
+        places,
+        fc.oneof(
+          servers,
+          servers.map((inner) => ({ servers: inner })),
+        ),
+      ),
+      (content) => {
+        write('mcp-gateway.json', content);
+        write('servers.d/dropped.json', content);
+        const result = load({ A: 'resolved' });
+        expect(problemsOf(result).map(formatProblem).join('')).not.toContain(secret);
+        for (const server of result.ok ? result.config.servers : [])
+          if (server.problem === undefined && !server.disabled) expect(server.url ?? server.command).toBeTruthy();
+      },
+    ),
+    { numRuns: 300 },
+  );
 });
 
 test('a file of a client shows none of its secrets', () => {
