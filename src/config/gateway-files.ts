@@ -1,6 +1,6 @@
 // Refuses arguments that give a server the gateway's own files: a directory that holds its state, its configuration or servers.d.
-import { statSync } from 'node:fs';
-import { join, resolve, sep } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { basename, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ConfigPlaces } from './folders.ts';
 import type { Finding } from './positions.ts';
@@ -85,18 +85,19 @@ function absolute(name: string, { cwd, home }: Pick<ArgumentsOf, 'cwd' | 'home'>
 
 /** How a directory is related to one of the places, as the end of a sentence about it. */
 function relationTo({ places, state }: GatewayPlaces, path: string): string | undefined {
+  if (!mayBeDirectory(path, state)) return undefined;
   const real = realOf(path);
-  // the state directory may be made later, by the gateway
-  if (!isDirectory(real) && real !== state) return undefined;
+  if (!existsSync(real) && real !== state) return undefined;
   const held = places.find((place) => holds(real, place.path));
   if (held) return `holds ${held.what}`;
   const around = places.find((place) => place.inside && holds(place.path, real));
   return around && `lies in ${around.what}`;
 }
 
-function isDirectory(path: string): boolean {
+/** Most arguments name nothing, which one look tells; the state directory may be made later, by the gateway. */
+function mayBeDirectory(path: string, state: string): boolean {
   try {
-    return statSync(path).isDirectory();
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? basename(path) === basename(state);
   } catch {
     return false; // nothing that a server could be given
   }

@@ -1,4 +1,4 @@
-// Who else can change a file: its owner, its mode, and those of every folder and link that lead to it. Who can change it decides what is started.
+// Who else can change a file: its owner, its mode, and those of every folder and link that lead to it.
 import { accessSync, constants, lstatSync, readlinkSync, statfsSync, type Stats, statSync } from 'node:fs';
 import { dirname, join, parse } from 'node:path';
 

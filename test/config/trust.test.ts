@@ -246,6 +246,21 @@ describe('Folders that are held open', () => {
     expect(after?.command).toBeUndefined();
   });
 
+  test('a main file behind a link is refused when the folder that it leads into is replaced', () => {
+    const { load, path, write } = held({ 'conf/x': '', 'mine/gateway.json': { listen: { port: 1 } } });
+    symlinkSync('../mine/gateway.json', path('conf/mcp-gateway.json'));
+    const before = valid(load()).listen.port;
+    renameSync(path('mine'), path('moved'));
+    write('mine/gateway.json', { listen: { port: 2 } });
+    const replaced = load();
+
+    expect(before).toBe(1);
+    expect(told(replaced)).toEqual([
+      expect.stringContaining(`is a symbolic link into ${path('mine')}, which is another folder`),
+    ]);
+    expect(replaced.ok).toBe(false);
+  });
+
   test('a link that is pointed elsewhere is followed there', () => {
     const { load, path, write } = held({ 'conf/mcp-gateway.json': {}, 'v1/x.json': { command: 'one' } });
     write('v2/x.json', { command: 'two' });
@@ -257,6 +272,23 @@ describe('Folders that are held open', () => {
     renameSync(path('next'), path('current'));
 
     expect([before, valid(load()).servers[0]?.command]).toEqual(['one', 'two']);
+  });
+
+  test('a link to the main folder that is pointed elsewhere is refused', () => {
+    const { path, write } = workspace({ 'v1/mcp-gateway.json': { listen: { port: 1 } } });
+    write('v2/mcp-gateway.json', { listen: { port: 2 } });
+    symlinkSync('v1', path('current'));
+    const folders = new ConfigFolders(path('current/mcp-gateway.json'));
+    onTestFinished(() => folders.close());
+    const load = () => loadFrom(folders, { env: {}, state: path('state') });
+    const before = valid(load());
+    symlinkSync('v2', path('next'));
+    renameSync(path('next'), path('current'));
+
+    expect([before.listen.port, before.file]).toEqual([1, path('current/mcp-gateway.json')]);
+    expect(problemsOf(load())).toMatchObject([
+      { file: path('current'), message: expect.stringContaining('is another folder than the one') as string },
+    ]);
   });
 
   test('a main folder that is gone is refused, and read when it is back', () => {

@@ -98,6 +98,30 @@ test('a link on the way to the main file that is pointed elsewhere is seen', asy
   });
 });
 
+test('files of servers.d that are links are followed: one link that all go through, and the file at the end', async () => {
+  const { path, write } = workspace({
+    'mcp-gateway.json': '{}',
+    'servers.d/..v1/a.json': '{}',
+    'servers.d/..v2/a.json': '{}',
+    'mine/b.json': '{}',
+  });
+  symlinkSync('..v1', path('servers.d/..data'));
+  symlinkSync('..data/a.json', path('servers.d/a.json'));
+  symlinkSync('../mine/b.json', path('servers.d/b.json'));
+  const { after } = await watching(path('mcp-gateway.json'));
+
+  await after(() => {
+    symlinkSync('..v2', path('servers.d/..next'));
+    renameSync(path('servers.d/..next'), path('servers.d/..data'));
+  });
+  await after(() => write('servers.d/..v2/a.json', '{ }'));
+  await after(() => write('mine/b.json', '{ }'));
+  await after(() => {
+    write('mine/b.json.tmp', '{  }');
+    renameSync(path('mine/b.json.tmp'), path('mine/b.json'));
+  });
+});
+
 test('a burst of changes is one change', async () => {
   const { path, write } = workspace({ 'mcp-gateway.json': '{}', 'servers.d/a.json': '{}' });
   const { count } = await watching(path('mcp-gateway.json'), 50);
