@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 import { LongestFirst } from './test/longest-first.ts';
 
 // Hundreds of processes run the same code: each finds it compiled by those before it. Fixture servers are given this by their entry.
-process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, 'node_modules/.cache/compiled');
+process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, '.vitest/compiled');
 
 const project = (name: string, include: string[], extra: object = {}) => ({
   test: { name, include, testTimeout: 30_000, hookTimeout: 30_000, ...extra },

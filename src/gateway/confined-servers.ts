@@ -21,13 +21,11 @@ export class ConfinedServers {
 
   constructor(options: ConfinedServersOptions) {
     const { config, stateDirectory, logger } = options;
+    if (process.platform === 'linux') ensureDropFolder(config);
     this.options = options;
     this.config = config;
     this.confinement = new Confinement({
-      paths: () => {
-        ensureDropFolder(this.config);
-        return protectedPaths({ config: this.config, stateDirectory });
-      },
+      paths: () => protectedPaths({ config: this.config, stateDirectory }),
       warn: (message) => logger.warn(message),
     });
   }
@@ -67,7 +65,7 @@ export class ConfinedServers {
 
 /**
  * Makes `servers.d` where it is missing: a folder that is not there cannot be made read-only, so a server could make it and put an
- * entry in. Where this user may not write there, its servers may not either.
+ * entry in. Where this user may not write there, its servers may not either. Only at the start: who takes it away later wants it so.
  */
 function ensureDropFolder(config: Config): void {
   try {

@@ -229,6 +229,25 @@ test('the hash follows the text of every file, not the values of references', ()
   expect(hash({ A: 'one' })).not.toBe(before);
 });
 
+test('every file that holds a secret of the configuration is named, also one that is not there', () => {
+  const { load, path } = workspace({
+    'mcp-gateway.json': {
+      auth: { tokens: [{ id: 'ci', token: '${file:ci.token}' }] },
+      mcpServers: {
+        a: { command: 'a', env: { KEY: 'k-${file:missing.txt}' } },
+        b: { url: 'https://b.example/mcp', tls: { cert: 'b.pem', key: 'b.key' } },
+      },
+    },
+    'ci.token': 'a-token-that-is-long-enough',
+    'servers.d/c.json': { command: 'c', args: ['${file:../c.txt}', '${file:ours.txt}'] },
+    'servers.d/ours.txt': 'ours',
+    'c.txt': 'c',
+  });
+
+  const names = ['ci.token', 'missing.txt', 'b.key', 'c.txt', 'servers.d/ours.txt'];
+  expect(valid(load()).secretFiles).toEqual(names.map((name) => path(name)));
+});
+
 test('the hash is the same wherever the folder is', () => {
   const one = workspace({ 'mcp-gateway.json': '{}', 'servers.d/a.json': '{"command":"x"}' });
   const two = workspace();

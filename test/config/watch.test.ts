@@ -40,6 +40,25 @@ test('writing in place, replacing by rename, deleting and re-creating are all se
   await after(() => write('mcp-gateway.json', '{ }'));
 });
 
+test('the first sign of a change is told at once, long before the burst is over', async () => {
+  const { path, write } = workspace({ 'mcp-gateway.json': '{}' });
+  const sign = Promise.withResolvers<void>();
+  let changes = 0;
+  const watch = watchConfig({
+    file: path('mcp-gateway.json'),
+    onChange: () => changes++,
+    onEvent: () => sign.resolve(),
+    debounceMs: 60_000,
+  });
+  onTestFinished(() => watch.close());
+  await watch.ready;
+
+  write('mcp-gateway.json', '{ }');
+  await sign.promise;
+
+  expect(changes).toBe(0);
+});
+
 test('servers.d may appear later, go, and come back', async () => {
   const { path, write } = workspace({ 'mcp-gateway.json': '{}' });
   const { after } = await watching(path('mcp-gateway.json'));

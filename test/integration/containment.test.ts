@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { controlSocketPath } from '../../src/storage/control-socket.ts';
 import { fixture, ROOT, type RunningGateway, startGateway, type Workspace, workspace } from './harness/gateway.ts';
 import { callText, toolNames } from './harness/scripted.ts';
 import { statusOf, statusUntil, until } from './harness/status.ts';
@@ -257,6 +258,38 @@ describe.runIf(process.platform === 'linux').for(USERS)('a server of user %i', (
     expect(gateway.log().includes('these servers run as root')).toBe(user === 0);
   });
 });
+
+test.runIf(process.platform === 'linux')(
+  'the control socket of a long path is hidden under /tmp too, and links to the configuration cannot be exchanged',
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'linked-'));
+    const space = inFolder(workspace({}), join(folder, 'project'));
+    const state = join(folder, 'a'.repeat(120));
+    mkdirSync(join(folder, 'elsewhere/entries'), { recursive: true });
+    const entry = { ...fixture('shell-stdio.ts'), env: { PATH: process.env.PATH, A: CANARY } };
+    writeFileSync(join(folder, 'elsewhere/main.json'), JSON.stringify({ mcpServers: { attacker: entry } }));
+    rmSync(space.config);
+    symlinkSync('../elsewhere/main.json', space.config);
+    symlinkSync('../elsewhere/entries', join(space.directory, 'servers.d'));
+    const socket = controlSocketPath(state);
+    const gateway = await startGateway({ space: { ...space, state } });
+    const command = [
+      `ls ${dirname(socket)}; cat mcp-gateway.json ../elsewhere/main.json`,
+      `ln -sfn /tmp servers.d && echo exchanged; echo '{}' > x && mv x mcp-gateway.json && echo exchanged`,
+      `touch servers.d/zz.json && echo added; mv ../elsewhere ../moved && echo moved; echo done`,
+    ].join('; ');
+
+    const text = await until(
+      () => callText(gateway.url, 'attacker__run', { command }),
+      (each) => each.startsWith('{'),
+    );
+    await gateway.stop();
+    rmSync(folder, { recursive: true });
+
+    expect(socket).toMatch(/^\/tmp\/mcp-gateway-/);
+    expect((JSON.parse(text) as Ran).stdout).toBe('done\n');
+  },
+);
 
 /** A copy of the program that belongs to whoever installs it, with what it imports. */
 function installedIn(folder: string): string {

@@ -95,7 +95,19 @@ export async function startGateway({
   const [file = '', ...before] = program;
   const child = spawn(
     file,
-    [...before, 'serve', '--port', '0', '--config', place.config, '--state', place.state, '--log-level', 'debug', ...args],
+    [
+      ...before,
+      'serve',
+      '--port',
+      '0',
+      '--config',
+      place.config,
+      '--state',
+      place.state,
+      '--log-level',
+      'debug',
+      ...args,
+    ],
     {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
