@@ -30,6 +30,18 @@ test('whatever JSON.stringify writes is read as JSON.parse reads it', () => {
   );
 });
 
+test.each(['\\u0041', 'a\\u0041', '\\n', '\\"'])(
+  'the key "%s" is read for what it is, whatever was read before it',
+  (key) => {
+    const before = `{"a":[],"${key.replace(/\\.*/, '\\\\')}":[]}`;
+    for (let times = 0; times < 5; times++) JSON.parse(before);
+
+    const [, last = ''] = Object.keys(parse(`{"a":[],"${key}":[]}`) as object);
+
+    expect(last).toBe(JSON.parse(`"${key}"`));
+  },
+);
+
 test('whatever text JSON.parse refuses is a parse error, and what it takes is taken', () => {
   const piece = fc.constantFrom(
     '{',
