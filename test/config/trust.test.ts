@@ -1,4 +1,5 @@
 // Who else can change a configuration: owners and modes of its files, and of the folders and links that lead to them.
+import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, lchownSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ConfigFolders } from '../../src/config/folders.ts';
@@ -60,6 +61,36 @@ test('a folder further up that everybody may change is refused, unless only owne
   expect([open.ok, sticky.ok]).toEqual([false, true]);
   expect(told(sticky)).toEqual([]);
 });
+
+asRoot(
+  'a folder of mode 0777 that is mounted read-only, as those of Kubernetes are, is nobody’s to change',
+  ({ skip }) => {
+    const { load, path } = workspace({ ...main, 'volume/..v1/a.json': { command: 'a' }, 'servers.d/x': '' });
+    chmodSync(path('volume'), 0o777);
+    symlinkSync('..v1', path('volume/..data'));
+    symlinkSync('..data/a.json', path('volume/a.json'));
+    const mount = (...args: string[]) => execFileSync('mount', [...args, path('servers.d')], { stdio: 'ignore' });
+    try {
+      mount('--bind', path('volume'));
+    } catch {
+      skip('this machine lets nobody mount');
+    }
+    try {
+      const writable = load();
+      mount('-o', 'remount,ro,bind');
+      const readOnly = load();
+
+      expect(writable.ok).toBe(false);
+      expect(told(readOnly)).toEqual([]);
+      expect(namesOf(readOnly)).toEqual([
+        ['main', true],
+        ['a', true],
+      ]);
+    } finally {
+      execFileSync('umount', [path('servers.d')]);
+    }
+  },
+);
 
 test('a file of servers.d that everybody may change takes out itself alone', () => {
   const { load, path } = workspace({
