@@ -1,6 +1,7 @@
 // How a server's processes are kept together, so that none outlives the gateway: found once by a trial run, opened once per server.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { resolveCommand } from './command.ts';
 
 /** The ways to contain a process tree, strongest first; `process-tree` is Windows. */
@@ -36,6 +37,8 @@ export interface Machine {
 
 const OPEN_TIMEOUT_MS = 5_000;
 const CLOSE_TIMEOUT_MS = 1_000;
+/** How often a stopped process is woken, so that it takes notice of the end of what it started. */
+const WAKE_MS = 10;
 
 let detected: Promise<Containment> | undefined;
 
@@ -52,12 +55,16 @@ export function containmentsFor(machine: Machine): [...Containment[], Containmen
   if (machine.platform !== 'linux' || setpriv === undefined) return [processGroup([])];
   // The kernel delivers this when the thread that spawned the process ends, so servers are spawned from the main thread.
   const dieWithOwner = [setpriv, '--pdeathsig', 'KILL', '--'];
-  return [...namespaces(machine, dieWithOwner), processGroup(dieWithOwner), processGroup([])];
+  const wokenByEnd = [setpriv, '--pdeathsig', 'CONT', '--'];
+  return [...namespaces(machine, { dieWithOwner, wokenByEnd }), processGroup(dieWithOwner), processGroup([])];
 }
 
-function namespaces({ uid, unshare, nsenter, cat }: Machine, dieWithOwner: readonly string[]): Containment[] {
+function namespaces(
+  { uid, unshare, nsenter, cat }: Machine,
+  prefixes: Pick<NamespaceTools, 'dieWithOwner' | 'wokenByEnd'>,
+): Containment[] {
   if (unshare === undefined || nsenter === undefined || cat === undefined) return [];
-  const tools = { unshare, nsenter, cat, dieWithOwner };
+  const tools = { unshare, nsenter, cat, ...prefixes };
   const pid: Containment = {
     name: 'pid-namespace',
     description: 'In a process namespace of its own: every process of the server dies with it and with the gateway.',
@@ -80,6 +87,8 @@ interface NamespaceTools {
   readonly nsenter: string;
   readonly cat: string;
   readonly dieWithOwner: readonly string[];
+  /** Wakes what is stopped when its owner ends, so that it takes notice of the end of what it started. */
+  readonly wokenByEnd: readonly string[];
 }
 
 /**
@@ -96,12 +105,29 @@ async function openNamespace(tools: NamespaceTools, userFlags: readonly string[]
   const { pid, close } = await holdOpen(argv);
   const ns = `/proc/${pid}/ns`;
   const user = userFlags.length > 0 ? [`--user=${ns}/user`, '--preserve-credentials'] : [];
-  const enter = [tools.nsenter, ...user, `--mount=${ns}/mnt`, `--pid=${ns}/pid_for_children`, '--', tools.unshare];
+  const nsenter = [...tools.wokenByEnd, tools.nsenter, ...user];
+  const enter = [...nsenter, `--mount=${ns}/mnt`, `--pid=${ns}/pid_for_children`, '--', tools.unshare];
   return {
     // Joining a mount namespace leaves a process in its root; `unshare` without namespaces is a chdir and an exec.
     wrap: (command, cwd) => [...enter, `--wd=${cwd}`, '--', ...command],
-    kill: close,
+    kill: (server) => endNamespace(close, server),
   };
+}
+
+/**
+ * Ends a namespace, and `nsenter` with it, which waits outside for what it started. `nsenter` stops when that does, and a stopped one
+ * reaps nothing, for which the kernel waits with the end of the namespace (pid_namespaces(7)). So it is woken until all is gone, and
+ * killed only where that takes too long: whoever inherits its child then may never reap it.
+ */
+async function endNamespace(close: () => Promise<void>, nsenter: number | undefined): Promise<void> {
+  const waking = setInterval(() => signalGroup(nsenter, 'SIGCONT'), WAKE_MS);
+  const last = setTimeout(() => signalGroup(nsenter, 'SIGKILL'), CLOSE_TIMEOUT_MS);
+  const over = new AbortController();
+  const late = delay(2 * CLOSE_TIMEOUT_MS, undefined, { signal: over.signal }).catch(() => undefined);
+  await Promise.race([close(), late]);
+  over.abort();
+  clearInterval(waking);
+  clearTimeout(last);
 }
 
 /** Starts a command that echoes its input, and resolves when it has done so once: from then on it ends when its input does. */
@@ -138,7 +164,10 @@ function processGroup(prefix: readonly string[]): Containment {
     prefix.length === 0
       ? 'nothing ends the server if the gateway is killed, except that its input closes.'
       : 'if the gateway is killed, only the first process is sure to die.';
-  const enclosure: Enclosure = { wrap: (argv) => [...prefix, ...argv], kill: killGroup };
+  const enclosure: Enclosure = {
+    wrap: (argv) => [...prefix, ...argv],
+    kill: (pid) => Promise.resolve(signalGroup(pid, 'SIGKILL')),
+  };
   return {
     name: 'process-group',
     description: `In a process group of its own, which is killed when the server stops; ${escape}`,
@@ -146,13 +175,12 @@ function processGroup(prefix: readonly string[]): Containment {
   };
 }
 
-/** What cannot be killed is gone already (macOS says EPERM of a group of zombies), or shows by the exit that does not come. */
-function killGroup(pid: number | undefined): Promise<void> {
+/** What cannot be sent a signal is gone already (macOS says EPERM of a group of zombies), or shows by the exit that does not come. */
+function signalGroup(pid: number | undefined, signal: 'SIGKILL' | 'SIGCONT'): void {
   try {
-    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
-    return Promise.resolve();
+    if (pid !== undefined) process.kill(-pid, signal);
   } catch {
-    return Promise.resolve();
+    return;
   }
 }
 
