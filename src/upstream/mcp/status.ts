@@ -2,6 +2,7 @@
 import type { StoredOffer } from '../../catalog/store.ts';
 import type { ServerConfig } from '../../config/config.ts';
 import type { Era } from '../../core/call.ts';
+import { forOperator } from '../../core/errors.ts';
 import type { Sharing } from './instances/affinity.ts';
 import type { CircuitState } from './instances/circuit.ts';
 import type { Connection } from './connect/connection.ts';
@@ -136,8 +137,12 @@ export function describeServer(config: ServerConfig, facts: ServerFacts): Server
     isolation,
     instances,
     pool,
-    errors: facts.errors.map(({ at, message, times }) => ({ at: utc(at), message, times })),
-    ...(last && { lastError: last.message, lastErrorAt: utc(last.at) }),
+    errors: facts.errors.map(({ at, message, detail, times }) => ({
+      at: utc(at),
+      message: forOperator(message, detail),
+      times,
+    })),
+    ...(last && { lastError: forOperator(last.message, last.detail), lastErrorAt: utc(last.at) }),
     ...(facts.nextAttemptAt !== undefined && { nextAttemptAt: utc(facts.nextAttemptAt) }),
     tail,
   };

@@ -3,7 +3,7 @@ import { EMPTY_OFFER, type ServerOffer } from '../../catalog/offer.ts';
 import type { StoredOffer } from '../../catalog/store.ts';
 import type { ServerConfig } from '../../config/config.ts';
 import type { Era } from '../../core/call.ts';
-import { GatewayError, reasonOf } from '../../core/errors.ts';
+import { detailOf, GatewayError, reasonOf } from '../../core/errors.ts';
 import { InFlight } from '../../core/in-flight.ts';
 import type { LogLevel } from '../../protocol/mcp/meta.ts';
 import { type CallerFacts, type Owner, ownerOf } from './instances/affinity.ts';
@@ -24,7 +24,7 @@ import { SentToPages } from './instances/sent-to-pages.ts';
 import { SharedInstance } from './instances/shared-instance.ts';
 import { TaskInstances } from './instances/task-instances.ts';
 import { describeServer, type OfferedStatus, type ServerStatus } from './status.ts';
-import { textCleaner } from './process/stderr-tail.ts';
+import { textCleaner } from './redaction.ts';
 import { StdioWire } from './wire/stdio-wire.ts';
 import { SessionLost, type Wire, type WireReply } from './wire/wire.ts';
 
@@ -308,10 +308,15 @@ export class Upstream {
    */
   private judged(error: unknown, owner?: Owner): unknown {
     if (!isServerFailure(error)) return error;
-    this.errors.note(this.clean(reasonOf(error)));
+    this.noteError(error);
     if (owner === undefined && this.circuit.failed())
       this.context.onEvent('circuit_opened', { server: this.config.name, reason: this.clean(reasonOf(error)) });
     return error;
+  }
+
+  private noteError(error: unknown): void {
+    const detail = detailOf(error);
+    this.errors.note(this.clean(reasonOf(error)), detail && this.clean(detail));
   }
 
   private openOwned(opening: Opening): Promise<Instance> {

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { GatewayError } from '../../../src/core/errors.ts';
 import { LineSplitter } from '../../../src/protocol/mcp/line-splitter.ts';
+import { redactionOf } from '../../../src/upstream/mcp/redaction.ts';
 import { Channel } from '../../../src/upstream/mcp/wire/channel.ts';
 import { Deadlines } from '../../../src/upstream/mcp/wire/deadlines.ts';
 import { HttpExchange } from '../../../src/upstream/mcp/wire/http-exchange.ts';
@@ -84,6 +85,7 @@ async function feedChannel(lines: readonly Line[], piece: number): Promise<numbe
   const channel = new Channel({
     server: 's',
     deadlines: new Deadlines(),
+    redaction: redactionOf([]),
     events: told,
     source: 'stdout',
     aliveMs: 5_000,
@@ -151,7 +153,7 @@ export async function fuzzExchange(runs: number): Promise<void> {
     fc.asyncProperty(fc.tuple(type, status), fc.array(event), fc.boolean(), ([contentType, code], chunks, breaks) => {
       let ends = 0;
       const exchange = new HttpExchange(
-        { server: 's', maxMessageBytes: 500, turns: new Turns(), ended: () => undefined },
+        { server: 's', maxMessageBytes: 500, redaction: redactionOf([]), turns: new Turns(), ended: () => undefined },
         {
           message: (text) => {
             if (text.length % 7 === 0) throw new GatewayError('invalid_request', 'not a frame');

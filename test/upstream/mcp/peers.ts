@@ -12,6 +12,7 @@ import { Deadlines } from '../../../src/upstream/mcp/wire/deadlines.ts';
 import { HttpWire, type HttpWireOptions } from '../../../src/upstream/mcp/wire/http-wire.ts';
 import { SseWire } from '../../../src/upstream/mcp/wire/sse-wire.ts';
 import { StdioWire } from '../../../src/upstream/mcp/wire/stdio-wire.ts';
+import { redactionOf } from '../../../src/upstream/mcp/redaction.ts';
 import type { AskedQuestion, Timeouts, Wire, WireEvents } from '../../../src/upstream/mcp/wire/wire.ts';
 import { fixture } from './processes.ts';
 
@@ -202,7 +203,7 @@ export function httpOptions(url: string, report: Report, options: PeerOptions = 
     maxMessageBytes: options.maxMessageBytes ?? 1 << 20,
     deadlines: new Deadlines(),
     events: report,
-    clean: (text) => text,
+    redaction: redactionOf([]),
   };
 }
 

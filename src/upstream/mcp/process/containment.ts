@@ -166,7 +166,10 @@ function processGroup(prefix: readonly string[]): Containment {
       : 'if the gateway is killed, only the first process is sure to die.';
   const enclosure: Enclosure = {
     wrap: (argv) => [...prefix, ...argv],
-    kill: (pid) => Promise.resolve(signalGroup(pid, 'SIGKILL')),
+    kill: (pid) => {
+      signalGroup(pid, 'SIGKILL');
+      return Promise.resolve();
+    },
   };
   return {
     name: 'process-group',

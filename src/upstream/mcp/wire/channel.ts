@@ -4,6 +4,7 @@ import type { JsonObject } from '../../../core/json.ts';
 import { Slots } from '../../../core/slots.ts';
 import { notificationText, requestText, type ResponseFrame } from '../../../protocol/mcp/frames.ts';
 import type { DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
+import type { Redaction } from '../redaction.ts';
 import type { Deadlines } from './deadlines.ts';
 import { readDropped } from './dropped-answer.ts';
 import { brokenAnswerId, readInbound } from './inbound.ts';
@@ -15,6 +16,7 @@ import { closed, MAX_IN_FLIGHT, type WireEvents, type WireReply, type WireReques
 export interface ChannelOptions {
   readonly server: string;
   readonly deadlines: Deadlines;
+  readonly redaction: Redaction;
   readonly events: WireEvents;
   /** What its messages come on, for the log: `stdout`, `the stream`. */
   readonly source: string;
@@ -115,16 +117,17 @@ export class Channel {
     for (const pending of this.pending.all()) pending.abandon(reason);
   }
 
-  /** The channel is gone: whatever waits on it fails, with `error` where something says more than the reason. */
-  lose(reason: string, error?: GatewayError): void {
+  /** The channel is gone: whatever waits on it fails, with `error` where something says more than the reason; `detail` is the operator's. */
+  lose(reason: string, { error, detail }: { error?: GatewayError; detail?: string | undefined } = {}): void {
     if (this.gone !== undefined) return;
     this.gone = reason;
     const { server, events } = this.options;
     this.failAll(
-      error ?? new GatewayError('upstream_closed', `The server "${server}" went away during the call: ${reason}`),
+      error ??
+        new GatewayError('upstream_closed', `The server "${server}" went away during the call: ${reason}`, { detail }),
     );
     this.unasked.close();
-    events.closed(reason);
+    events.closed(reason, detail);
   }
 
   /** Why no request can be sent now. */
@@ -182,18 +185,18 @@ export class Channel {
     }
     pending.succeed({
       ...(frame.result && { result: frame.result }),
-      ...(frame.error && { error: frame.error }),
+      ...(frame.error && { error: this.options.redaction.error(frame.error) }),
       bytes,
     });
   }
 
   private onGarbage(text: string, why: string): void {
-    const { server, source } = this.options;
+    const { server, source, redaction } = this.options;
     this.garbage++;
     this.unasked.noise(`${source} is not MCP (${why}): ${text.slice(0, 200)}`);
     const id = brokenAnswerId(text);
     if (id !== undefined) {
-      const message = `The server "${server}" answered with something that is not MCP: ${why}`;
+      const message = `The server "${server}" answered with something that is not MCP: ${redaction.text(why)}`;
       this.fail(id, new GatewayError('upstream_protocol', message));
     }
     if (this.garbage >= MAX_GARBAGE) this.giveUp(`it wrote ${MAX_GARBAGE} lines in a row that are not MCP`);

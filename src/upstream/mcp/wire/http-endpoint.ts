@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici';
 import { GatewayError } from '../../../core/errors.ts';
 import type { Secret } from '../../../core/secret.ts';
 import { Slots } from '../../../core/slots.ts';
+import type { Redaction } from '../redaction.ts';
 import { transportError } from './http-errors.ts';
 import { type ExchangeHandlers, HttpExchange } from './http-exchange.ts';
 import { Turns } from './turns.ts';
@@ -15,6 +16,7 @@ export interface HttpEndpointOptions {
   readonly dispatcher: Dispatcher;
   readonly timeouts: Timeouts;
   readonly maxMessageBytes: number;
+  readonly redaction: Redaction;
 }
 
 /** One request; `path` where it does not go to the URL itself. */
@@ -63,9 +65,9 @@ export class HttpEndpoint {
 
   /** Begins one HTTP exchange, which is open until its `end`. */
   send(request: HttpRequest, on: ExchangeHandlers): HttpExchange {
-    const { server, maxMessageBytes, dispatcher } = this.options;
+    const { server, maxMessageBytes, redaction, dispatcher } = this.options;
     const exchange: HttpExchange = new HttpExchange(
-      { server, maxMessageBytes, turns: this.turns, ended: () => void this.open.take(slot) },
+      { server, maxMessageBytes, redaction, turns: this.turns, ended: () => void this.open.take(slot) },
       on,
     );
     const slot = this.open.add(exchange);

@@ -65,7 +65,8 @@ export function messageError(server: string, error: unknown): unknown {
 
 function rejectionError(server: string, rejection: HttpRejection): GatewayError {
   const { status } = rejection;
-  const detail = rejection.body.slice(0, 500);
+  const said = rejection.body.replace(/\s+/gu, ' ').trim().slice(0, 500);
+  const detail = said === '' ? undefined : `It said: ${said}`;
   if (status === 401 || status === 403 || status === 407) {
     return new GatewayError(
       'upstream_rejected',

@@ -5,6 +5,7 @@ import { GrowingBytes } from '../../../core/growing-bytes.ts';
 import type { ResponseFrame } from '../../../protocol/mcp/frames.ts';
 import { type SseEvent, SseReader } from '../../../protocol/mcp/sse.ts';
 import { readInbound } from './inbound.ts';
+import type { Redaction } from '../redaction.ts';
 import type { Turns } from './turns.ts';
 import { HttpRejection } from './wire.ts';
 
@@ -33,6 +34,7 @@ export interface ExchangeHandlers {
 export interface ExchangeOptions {
   readonly server: string;
   readonly maxMessageBytes: number;
+  readonly redaction: Redaction;
   /** What is read of the server, over all its exchanges. */
   readonly turns: Turns;
   /** Called before the handler's own `end`. */
@@ -130,7 +132,12 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   /** A refusal may hold a JSON-RPC error, which may be the answer (modern servers use 400 and 404 so). */
   private reject(): void {
     const text = this.text();
-    this.finish(new HttpRejection(this.status, text.slice(0, REJECTION_BYTES), readRefusal(text)));
+    const { redaction } = this.options;
+    const refusal = readRefusal(text);
+    const answer = refusal?.error && { ...refusal, error: redaction.error(refusal.error) };
+    // a secret that is cut in two would not be found
+    const body = redaction.text(text.slice(0, 2 * REJECTION_BYTES)).slice(0, REJECTION_BYTES);
+    this.finish(new HttpRejection(this.status, body, answer));
   }
 
   private readMessage(text: string, size = Buffer.byteLength(text)): void {
@@ -142,7 +149,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     try {
       this.on.message?.(text, size);
     } catch (error) {
-      const why = `The server "${this.options.server}" answered with something that is not MCP: ${reasonOf(error)}`;
+      const why = `The server "${this.options.server}" answered with something that is not MCP: ${this.options.redaction.text(reasonOf(error))}`;
       this.abort(new GatewayError('upstream_protocol', why));
     }
   }

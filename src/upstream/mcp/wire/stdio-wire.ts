@@ -3,6 +3,7 @@ import type { JsonObject } from '../../../core/json.ts';
 import { oneLine } from '../../../protocol/mcp/frames.ts';
 import { Channel } from './channel.ts';
 import type { Deadlines } from './deadlines.ts';
+import { redactionOf } from '../redaction.ts';
 import { StdioProcess, type StdioProcessOptions } from '../process/stdio-process.ts';
 import { closed, type Timeouts, type Wire, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
 
@@ -28,6 +29,7 @@ export class StdioWire implements Wire {
     this.channel = new Channel({
       server,
       deadlines,
+      redaction: redactionOf(options.process.redact),
       events,
       source: 'stdout',
       aliveMs: options.timeouts.connect,
@@ -38,7 +40,7 @@ export class StdioWire implements Wire {
       line: (text) => this.channel.receive(text),
       oversize: () => undefined, // what it was shows when it ends
       dropped: (line) => this.channel.dropped(line, options.process.maxMessageBytes),
-      exit: (info) => this.channel.lose(info.message),
+      exit: (info) => this.channel.lose(info.message, { detail: info.detail }),
     });
   }
 
