@@ -209,7 +209,7 @@ export async function fuzzHandshake(runs: number): Promise<void> {
         notify: () => Promise.resolve(),
         adopt: () => undefined,
       };
-      const timeouts = { start: 1, connect: 1, firstByte: 1, idle: 1, total: 1 };
+      const timeouts = { start: 1, connect: 1, firstByte: 1, idle: 1, ping: 1, total: 1 };
       const client = { name: 'c', version: '1' };
       try {
         await shakeHands(wire as Wire, { server: 's', client, timeouts, capabilities: {} });

@@ -99,7 +99,14 @@ export interface Peer {
   hangUp(): void;
 }
 
-export const TIMEOUTS: Timeouts = { start: 5_000, connect: 5_000, firstByte: 5_000, idle: 5_000, total: 5_000 };
+export const TIMEOUTS: Timeouts = {
+  start: 5_000,
+  connect: 5_000,
+  firstByte: 5_000,
+  idle: 5_000,
+  ping: 5_000,
+  total: 5_000,
+};
 
 interface PeerOptions {
   readonly timeouts?: Partial<Timeouts>;

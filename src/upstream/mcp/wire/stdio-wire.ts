@@ -10,7 +10,8 @@ import { closed, type Timeouts, type Wire, type WireEvents, type WireReply, type
 export interface StdioWireOptions {
   readonly server: string;
   readonly process: StdioProcessOptions;
-  readonly timeouts: Pick<Timeouts, 'connect'>;
+  /** `firstByte` and `idle` are `Infinity` where the entry does not set them. */
+  readonly timeouts: Pick<Timeouts, 'firstByte' | 'idle' | 'ping'>;
   readonly deadlines: Deadlines;
   readonly events: WireEvents;
 }
@@ -32,7 +33,9 @@ export class StdioWire implements Wire {
       redaction: redactionOf(options.process.redact),
       events,
       source: 'stdout',
-      aliveMs: options.timeouts.connect,
+      aliveMs: options.timeouts.ping,
+      silence: options.timeouts,
+      pingMs: options.timeouts.ping,
       send: (text) => this.send(text),
       giveUp: () => void this.process.stop(),
     });

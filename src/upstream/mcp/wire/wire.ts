@@ -13,6 +13,8 @@ export interface Timeouts {
   readonly connect: number;
   readonly firstByte: number;
   readonly idle: number;
+  /** How long a legacy process may leave a ping unanswered. */
+  readonly ping: number;
   /** Of one call; progress restarts it, up to `HARD_LIMIT_MS`. */
   readonly total: number;
 }
