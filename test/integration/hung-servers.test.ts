@@ -5,8 +5,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { alive, descendants } from '../upstream/mcp/processes.ts';
 import { fixture, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
-import { kept } from './harness/kept.ts';
-import { callText } from './harness/scripted.ts';
+import { kept, startTried } from './harness/kept.ts';
+import { callText, modern, said, startScripted, tool } from './harness/scripted.ts';
 import { statusOf, statusUntil, until } from './harness/status.ts';
 
 /** A gateway with the server that gets stuck, when it has answered its first ping. */
@@ -72,4 +72,48 @@ test('a gateway that is told to end takes a process with it that has stopped its
     () => Promise.resolve(alive(family)),
     (left) => left.length === 0,
   );
+});
+
+describe('A tool that never answers', () => {
+  const timeouts = { total: '500ms' };
+  const startMixed = async () => {
+    const server = await kept(
+      startScripted(
+        modern(
+          () => [tool('slow'), tool('well')],
+          ({ rpc, params }) => (rpc === 'tools/call' && params.name === 'well' ? said('well') : undefined),
+        ),
+      ),
+    );
+    return startTried({ config: { mcpServers: { s: { url: server.url, timeouts } } } });
+  };
+  const slowly = (gateway: RunningGateway) => callText(gateway.url, 's__slow');
+
+  test('is refused alone after five time-outs: the other tools of its server are called on', async () => {
+    const gateway = await startMixed();
+
+    const ends = await Promise.all([1, 2, 3, 4, 5].map(() => slowly(gateway)));
+    const refused = await slowly(gateway);
+    const status = await statusOf(gateway, 's');
+    const shown = await gateway.cli('servers', 's');
+
+    for (const end of ends) expect(end).toMatch(/^-33012/);
+    expect(refused).toMatch(
+      /^-33010 The server "s" is not given this call for now: the last ones like it ran out of time\./,
+    );
+    expect(status).toMatchObject({ circuit: 'open', circuitTarget: 'tools/call slow' });
+    expect(shown.stdout).toContain('open for tools/call slow alone');
+    for (let call = 0; call < 10; call++) expect(await callText(gateway.url, 's__well')).toBe('well');
+  });
+
+  test('opens nothing while its server answers other calls', async () => {
+    const gateway = await startMixed();
+
+    const hanging = Promise.all(Array.from({ length: 10 }, () => slowly(gateway)));
+    await statusUntil(gateway, 's', ({ inFlight }) => inFlight === 10);
+    expect(await callText(gateway.url, 's__well')).toBe('well');
+    for (const end of await hanging) expect(end).toMatch(/^-33012/);
+
+    expect(await statusOf(gateway, 's')).toMatchObject({ circuit: 'closed' });
+  });
 });

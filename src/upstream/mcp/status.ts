@@ -81,6 +81,8 @@ export interface ServerStatus {
   readonly restarts: number;
   /** `open`: calls fail at once, because the last ones failed; `half-open`: one is let through to see. */
   readonly circuit: CircuitState;
+  /** The only call that an open circuit is about: its method and name. */
+  readonly circuitTarget?: string;
   /** When an open circuit lets a call through to see. */
   readonly circuitRetryAt?: string;
   readonly isolation: IsolationStatus;
@@ -97,6 +99,9 @@ export interface ServerStatus {
   readonly tail: readonly string[];
 }
 
+/** As much of a name as is shown. */
+const MOST_SHOWN = 200;
+
 /** What callers get of the server: counted through the policy, and what is left out of it. */
 export type OfferedStatus = Pick<ServerStatus, 'tools' | 'prompts' | 'resources' | 'resourceTemplates' | 'warnings'>;
 
@@ -110,6 +115,7 @@ export interface ServerFacts extends Pick<
   readonly stored: StoredOffer | undefined;
   readonly process: StdioProcess | undefined;
   readonly errors: readonly RecentError[];
+  readonly circuitTarget: string | undefined;
   /** Milliseconds until an open circuit lets a call through. */
   readonly circuitRetryMs: number;
   readonly nextAttemptAt: number | undefined;
@@ -133,6 +139,7 @@ export function describeServer(config: ServerConfig, facts: ServerFacts): Server
     inFlight,
     restarts,
     circuit,
+    ...(facts.circuitTarget !== undefined && { circuitTarget: facts.circuitTarget.slice(0, MOST_SHOWN) }),
     ...(circuit === 'open' && { circuitRetryAt: utc(Date.now() + facts.circuitRetryMs) }),
     isolation,
     instances,
