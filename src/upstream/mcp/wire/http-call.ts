@@ -110,6 +110,7 @@ export class HttpCall implements ExchangeHandlers {
   }
 
   message(text: string, bytes: number): void {
+    this.cursor?.brought();
     this.wire.receive({ text, bytes, resumed: this.resumed }, this);
   }
 
@@ -181,6 +182,7 @@ export class HttpCall implements ExchangeHandlers {
 
   private poll(lastEventId: string | undefined): void {
     this.resumed = true;
+    this.cursor?.opened();
     this.exchange = this.wire.endpoint.send(
       {
         method: 'GET',
