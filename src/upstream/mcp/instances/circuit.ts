@@ -1,5 +1,4 @@
-// A circuit breaker: a server whose calls keep failing is not given more of them, but for a probe now and then. Where nothing but time-outs
-// of one target speaks against a server, that target alone is refused.
+// A circuit breaker: a server whose calls keep failing is not given more of them, but for a probe now and then.
 import { GatewayError } from '../../../core/errors.ts';
 import { untilTriedAgain } from '../connect/backoff.ts';
 import type { ConnectionRequest } from '../connect/connection.ts';
@@ -55,7 +54,8 @@ export function failureOf(error: unknown, request: Called, answersBefore: number
 
 /**
  * Counts failures that say that the server cannot serve; an answer of any kind, also an error, says that it can. A time-out says nothing
- * where the server has answered anything since the call was sent.
+ * where the server has answered anything since the call was sent; where nothing but time-outs of one target speaks against it, that target
+ * alone is refused.
  */
 export class Circuit {
   private readonly now: () => number;
