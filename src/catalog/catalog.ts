@@ -7,6 +7,7 @@ import { type MirroredParam, readMirroredParams } from '../protocol/mcp/param-he
 import { declaresLegacyTasks, type TaskSupport, taskSupportOf } from '../protocol/mcp/tasks.ts';
 import { findFault } from './definitions.ts';
 import { legacyOutputOf } from './legacy-tools.ts';
+import { unsafeIcons, withSafeIcons } from './icons.ts';
 import type { NameBook } from './names.ts';
 import type { ServerOffer } from './offer.ts';
 import { compileTemplate, type UriTemplate } from './uri-templates.ts';
@@ -95,13 +96,18 @@ function withoutInvalid(
   const warn = (warning: string) => warnings.length < MAX_WARNINGS && warnings.push(warning);
   const valid = (kind: OfferKind) => {
     const seen = new Set<string>();
-    return offer.entries[kind].filter((definition) => {
-      const key = keyOf(kind, definition);
-      const fault = seen.has(key) ? 'it stands twice in the list' : findFault(kind, definition);
+    return offer.entries[kind].flatMap((listed) => {
+      const key = keyOf(kind, listed);
+      const thing = () => `the ${THINGS[kind]} ${JSON.stringify(key.slice(0, 100))}`;
+      const fault = seen.has(key) ? 'it stands twice in the list' : findFault(kind, listed);
       seen.add(key);
-      if (fault !== undefined)
-        warn(`the ${THINGS[kind]} ${JSON.stringify(key.slice(0, 100))} is not offered: ${fault}`);
-      return fault === undefined;
+      if (fault !== undefined) {
+        warn(`${thing()} is not offered: ${fault}`);
+        return [];
+      }
+      const { definition, leftOut } = withSafeIcons(listed);
+      if (leftOut.length > 0) warn(`${thing()} is offered without ${unsafeIcons(leftOut)}`);
+      return [definition];
     });
   };
   const entries = {

@@ -44,7 +44,7 @@ function identityOf(server: ServerStatus): Line[] {
 }
 
 function conditionOf(server: ServerStatus): Line[] {
-  const { state, stale, offerReadAt = 'an earlier time', circuit, circuitRetryAt } = server;
+  const { state, stale, offerReadAt = 'an earlier time', circuit, circuitTarget, circuitRetryAt } = server;
   return [
     ['state', stale ? `${state}, showing what it offered at ${offerReadAt}` : state],
     ['next attempt', server.nextAttemptAt],
@@ -52,7 +52,7 @@ function conditionOf(server: ServerStatus): Line[] {
       'circuit',
       circuit === 'closed'
         ? undefined
-        : `${circuit}${circuitRetryAt ? `, a call is let through at ${circuitRetryAt}` : ''}`,
+        : `${circuit}${circuitTarget === undefined ? '' : ` for ${circuitTarget} alone`}${circuitRetryAt ? `, a call is let through at ${circuitRetryAt}` : ''}`,
     ],
     [
       'offers',

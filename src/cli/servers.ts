@@ -56,11 +56,13 @@ function overview(all: readonly ServerStatus[]): string {
 }
 
 /** What somebody who only glances should know. */
-function notesOf({ state, circuit, lastError, warnings }: ServerStatus): string[] {
+function notesOf({ state, circuit, circuitTarget, lastError, warnings }: ServerStatus): string[] {
   const isWell = circuit === 'closed' && (state === 'ready' || state === 'idle');
   const trouble = isWell || lastError === undefined ? [] : [lastError];
   return [
-    ...(circuit === 'closed' ? trouble : [`its circuit is ${circuit}`, ...trouble]),
+    ...(circuit === 'closed'
+      ? trouble
+      : [`its circuit is ${circuit}${circuitTarget === undefined ? '' : ` for ${circuitTarget} alone`}`, ...trouble]),
     ...(warnings.length > 0
       ? [`${warnings.length === 1 ? '1 warning' : `${warnings.length} warnings`} (see servers NAME)`]
       : []),

@@ -17,8 +17,10 @@ export interface TlsConfig {
   readonly servername?: string;
 }
 
-/** Milliseconds by phase. */
-export type Timeouts = Readonly<Pick<ServerEntry['timeouts'], 'start' | 'connect' | 'firstByte' | 'idle' | 'total'>>;
+/** Milliseconds by phase; `firstByte` and `idle` of a process are `Infinity` where its entry does not set them. */
+export type Timeouts = Readonly<
+  Pick<ServerEntry['timeouts'], 'start' | 'connect' | 'firstByte' | 'idle' | 'ping' | 'total'>
+>;
 
 /** One configured server. */
 export interface ServerConfig {

@@ -110,8 +110,19 @@ const timeouts = z
   .looseObject({
     start: milliseconds.prefault('60s').describe('For a process to start and answer the first request.'),
     connect: milliseconds.prefault('5s').describe('For a connection to be made.'),
-    firstByte: milliseconds.prefault('30s').describe('Until the server sends the first byte of an answer.'),
-    idle: milliseconds.prefault('60s').describe('Between two signs of life while an answer is coming.'),
+    firstByte: milliseconds
+      .prefault('30s')
+      .describe(
+        'Until the server sends the first byte of an answer. Over stdio only where it is set: until the first progress, log line or question of a call, or its answer.',
+      ),
+    idle: milliseconds
+      .prefault('60s')
+      .describe('Between two signs of life while an answer is coming. Over stdio only where it is set.'),
+    ping: milliseconds
+      .prefault('30s')
+      .describe(
+        'How long a process may leave a `ping` unanswered before it is taken for hung, ended and started anew. It is asked when a call has been silent for a third of this, if it is legacy and has answered a ping before, and after a call has run out. For a server that cannot answer while it works: as long as its longest call may take.',
+      ),
     total: milliseconds.prefault('300s').describe('For a whole call; progress extends it, to 15 minutes at most.'),
   })
   .prefault({})

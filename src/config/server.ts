@@ -163,17 +163,23 @@ function programPath(command: string, directory: string): string {
   return isPath && !isAbsolute(command) ? resolve(directory, command) : command;
 }
 
-/** `timeout` speaks for the phases that `timeouts` does not name. */
+/** `timeout` speaks for the phases that `timeouts` does not name. What a process says on its pipe is not bytes of an answer: it may be silent. */
 function timeoutsOf(entry: ServerEntry, raw: JsonObject): Timeouts {
   const named = isObject(raw.timeouts) ? raw.timeouts : {};
-  const all = pickTimeouts(entry.timeouts);
-  if (entry.timeout === undefined) return all;
-  const shorthand = (['firstByte', 'idle', 'total'] as const).filter((phase) => named[phase] === undefined);
-  return { ...all, ...Object.fromEntries(shorthand.map((phase) => [phase, entry.timeout])) };
+  const given = (phase: 'firstByte' | 'idle' | 'total') =>
+    named[phase] === undefined ? entry.timeout : entry.timeouts[phase];
+  const { firstByte, idle, total } = entry.timeouts;
+  const silence = transportOf(entry) === 'stdio' ? { firstByte: Infinity, idle: Infinity } : { firstByte, idle };
+  return {
+    ...pickTimeouts(entry.timeouts),
+    firstByte: given('firstByte') ?? silence.firstByte,
+    idle: given('idle') ?? silence.idle,
+    total: given('total') ?? total,
+  };
 }
 
-function pickTimeouts({ start, connect, firstByte, idle, total }: ServerEntry['timeouts']): Timeouts {
-  return { start, connect, firstByte, idle, total };
+function pickTimeouts({ start, connect, firstByte, idle, ping, total }: ServerEntry['timeouts']): Timeouts {
+  return { start, connect, firstByte, idle, ping, total };
 }
 
 function offerOf({ tools, prompts, resources }: ServerEntry): Pick<ServerConfig, 'tools' | 'prompts' | 'resources'> {

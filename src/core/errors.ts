@@ -194,8 +194,8 @@ export interface ErrorOptions {
   readonly cause?: unknown;
   /** Sent to the caller as `error.data`; never put a secret here. */
   readonly data?: Record<string, unknown>;
-  /** Goes to the log only. */
-  readonly detail?: string;
+  /** For the operator only: it stands in the log, in events and among the errors of a server. */
+  readonly detail?: string | undefined;
 }
 
 /** The error of the gateway: a code of the table, and a message that is safe to show to the caller. */
@@ -230,6 +230,16 @@ const MAX_EXCERPT = 256;
 /** What a peer sent, as a message says it again: however long it was. */
 export function excerpt(sent: string): string {
   return sent.length <= MAX_EXCERPT ? sent : sent.slice(0, MAX_EXCERPT);
+}
+
+/** What only the operator gets to read of a failure; undefined where there is no more to it than its message. */
+export function detailOf(thrown: unknown): string | undefined {
+  return thrown instanceof GatewayError ? thrown.detail : undefined;
+}
+
+/** A failure as the operator reads it: what callers are told, and what they are not. */
+export function forOperator(reason: string, detail: string | undefined): string {
+  return detail === undefined ? reason : `${reason} ${detail}`;
 }
 
 /** The text of any thrown value, for a message that goes on. */

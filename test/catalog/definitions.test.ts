@@ -23,7 +23,7 @@ const named = {
   name: 'bad',
   title: 'A title',
   description: 'What it is',
-  icons: [{ src: 'data:,', mimeType: 'image/png', sizes: ['48x48'], theme: 'dark' }],
+  icons: [{ src: 'data:image/png,', mimeType: 'image/png', sizes: ['48x48'], theme: 'dark' }],
   _meta: { 'com.example/key': 1 },
 };
 const found = {
@@ -192,4 +192,39 @@ test.each([
   const catalog = offered(kind, { ...VALID[kind], ...(wrong as object) });
 
   expect(catalog.warnings.get('s')).toEqual([expect.stringContaining(` is not offered: ${why}`)]);
+});
+
+const ICON = { mimeType: 'image/png', sizes: ['any'] };
+const SAFE_ICONS = ['https://h/i.png', 'http://h/i.png', 'data:image/png;base64,AAAA', 'HTTPS://h/i.png'];
+const UNSAFE_ICONS = [
+  ...['javascript:alert(1)', 'JavaScript:alert(1)', ' javascript:alert(1)', 'java\nscript:alert(1)', 'vbscript:x'],
+  ...['file:///etc/passwd', 'ftp://h/i.png', 'ws://h/i', 'data:text/html,<script>', 'app://icon', '/icon.png', ''],
+];
+
+test.each(Object.keys(VALID) as OfferKind[])(
+  'a %s is offered without the icons that no client may load, and the operator is told',
+  (kind) => {
+    const { icons: _, ...plain } = VALID[kind];
+    for (const src of UNSAFE_ICONS) {
+      const mixed = offered(kind, {
+        ...plain,
+        icons: [{ ...ICON, src }, ...SAFE_ICONS.map((safe) => ({ src: safe }))],
+      });
+      const alone = offered(kind, { ...plain, icons: [{ ...ICON, src }] });
+
+      expect(mixed.server('s')?.lists[kind][1]?.definition.icons).toEqual(SAFE_ICONS.map((safe) => ({ src: safe })));
+      expect(alone.server('s')?.lists[kind][1]?.definition).toEqual(plain);
+      expect(alone.warnings.get('s')).toEqual([
+        expect.stringContaining(
+          ` is offered without its icon at ${JSON.stringify(src)}: only https:, http: and data:image/ are passed on to clients`,
+        ),
+      ]);
+    }
+  },
+);
+
+test('a warning about many icons counts them', () => {
+  const catalog = offered('tool', { ...VALID.tool, icons: UNSAFE_ICONS.map((src) => ({ src })) });
+
+  expect(catalog.warnings.get('s')?.[0]).toContain('its icon at "javascript:alert(1)" and 11 more: only');
 });

@@ -55,9 +55,9 @@ test('the shape of a disabled server is still checked', () => {
 });
 
 test('timeout sets the phases that are not named, and small numbers are seconds', () => {
-  const plain = { start: 60_000, connect: 5000, firstByte: 30_000, idle: 60_000, total: 300_000 };
+  const plain = { start: 60_000, connect: 5000, firstByte: 30_000, idle: 60_000, ping: 30_000, total: 300_000 };
 
-  expect(loadEntry({ command: 'x' }).timeouts).toEqual(plain);
+  expect(loadEntry({ url: 'https://h/' }).timeouts).toEqual(plain);
   expect(loadEntry({ command: 'x', timeout: 20 }).timeouts).toEqual({
     ...plain,
     firstByte: 20_000,
@@ -72,6 +72,17 @@ test('timeout sets the phases that are not named, and small numbers are seconds'
     firstByte: 20_000,
     idle: 20_000,
     total: 60_000,
+  });
+});
+
+test('a process may be silent for as long as its calls may take, where its entry does not limit that', () => {
+  const silent = { firstByte: Infinity, idle: Infinity };
+
+  expect(loadEntry({ command: 'x' }).timeouts).toMatchObject({ ...silent, ping: 30_000, total: 300_000 });
+  expect(loadEntry({ command: 'x', timeouts: { idle: '5s', ping: '10m' } }).timeouts).toMatchObject({
+    firstByte: Infinity,
+    idle: 5_000,
+    ping: 600_000,
   });
 });
 

@@ -220,21 +220,6 @@ describe.runIf(process.platform === 'linux').for(USERS)('a server of user %i', (
     expect(seen.stdout).toBe('');
   });
 
-  test('cannot add an entry after the folder of entries was made anew', async () => {
-    rmSync(join(place.directory, 'servers.d'), { recursive: true });
-    mkdirSync(join(place.directory, 'servers.d'));
-    chmodSync(join(place.directory, 'servers.d'), 0o777);
-    writeAtomically('servers.d/anew.json', { ...fixture('echo-stdio.ts'), env: { A: CANARY } });
-    await until(
-      () => toolNames(gateway.url),
-      (names) => names.includes('anew__echo'),
-    );
-
-    const { stdout } = await run(`${sees()}; echo '{"command":"x"}' > servers.d/zz.json; ls servers.d`);
-
-    expect(stdout).toBe('anew.json\n');
-  });
-
   test('is ended when it has left for mounts of its own, in which a replaced file cannot be hidden', async () => {
     const { restarts } = await statusOf(gateway, 'attacker');
     const left = await run(

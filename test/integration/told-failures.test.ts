@@ -1,53 +1,127 @@
-// What the operator reads of a server that cannot be used: the setting that it is about, and what to do.
-import { createServer } from 'node:http';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { expect, onTestFinished, test } from 'vitest';
-import { fixture, startGateway } from './harness/gateway.ts';
-import { kept } from './harness/kept.ts';
-import { statusUntil } from './harness/status.ts';
+// What is told of a failure: callers get no secret and nothing of stderr, the operator gets the cause.
+import { describe, expect, test } from 'vitest';
+import type { JsonObject } from '../../src/core/json.ts';
+import { fixture } from './harness/gateway.ts';
+import { kept, startTried } from './harness/kept.ts';
+import { ask, callText, modern, refuse, startScripted, tool, type Visit } from './harness/scripted.ts';
+import { statusOf, statusUntil } from './harness/status.ts';
 
-/** The last error of a server with this entry. */
-async function errorOf(entry: object): Promise<string> {
-  const gateway = await kept(startGateway({ config: { mcpServers: { s: entry } } }));
-  const { lastError } = await statusUntil(gateway, 's', (status) => status.lastError !== undefined);
-  return lastError ?? '';
+const TRACE = `loading
+/app/index.js:7
+    throw new Error('a canary: no database');
+    ^
+
+Error: a canary: no database
+    at main (/app/index.js:7:9) {
+  code: 'E_DATABASE'
 }
 
-/** The port of a server that answers every request with this. */
-async function answering(status: number, headers: Record<string, string> = {}): Promise<number> {
-  const server = createServer((_request, response) => response.writeHead(status, headers).end('no'));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => void server.close());
-  return (server.address() as AddressInfo).port;
-}
+Node.js v24.1.0
+`;
 
-test('a start that takes too long names timeouts.start', async () => {
-  const entry = { ...fixture('moody-stdio.ts', '--late', '60000'), timeouts: { start: '200ms' } };
+describe('A server that ends', () => {
+  test('during a call shows nothing of its stderr to callers, and the cause to the operator', async () => {
+    const gateway = await startTried({ config: { mcpServers: { s: fixture('wedged-stdio.ts') } } });
 
-  expect(await errorOf(entry)).toMatch(/did not answer \S+ within 0\.2 s \(timeouts\.start\)/);
+    const during = await ask(gateway.url, 'tools/call', { name: 's__die', arguments: { words: TRACE } });
+    const { lastError } = await statusUntil(gateway, 's', ({ restarts, state }) => restarts > 0 && state === 'ready');
+    const { stdout } = await gateway.cli('audit', 'query', '--json', '--kind', 'event');
+
+    expect(during.error).toMatchObject({ code: -33011 });
+    expect(during.error?.message).toMatch(
+      /went away during the call: The process of ".*" ended with exit code 3 without being asked to\.$/,
+    );
+    expect(JSON.stringify(during)).not.toContain('canary');
+    expect(lastError).toMatch(/exit code 3 .* Its last words on stderr: Error: a canary: no database$/);
+    const ended = stdout.split('\n').find((line) => line.includes('server_ended'));
+    expect(ended).toContain('Its last words on stderr: Error: a canary: no database');
+  });
+
+  test('before it is greeted shows the cause to the operator alone', async () => {
+    const gateway = await startTried({
+      config: { mcpServers: { s: fixture('wedged-stdio.ts', '--start', 'exit'), t: fixture('echo-stdio.ts') } },
+    });
+
+    const offered = await ask(`${gateway.origin}/mcp/s/s`, 'tools/call', { name: 'echo' });
+    const { lastError } = await statusOf(gateway, 's');
+
+    expect(offered.error).toMatchObject({ code: -33010 });
+    expect(offered.error?.message).toContain('exit code 4');
+    expect(JSON.stringify(offered)).not.toContain('canary');
+    expect(lastError).toMatch(/exit code 4 .* Its last words on stderr: a canary: the key is wrong$/);
+  });
 });
 
-test('https to a port that speaks HTTP says to write http, and nothing of OpenSSL', async () => {
-  const error = await errorOf({ url: `https://127.0.0.1:${await answering(200)}/mcp` });
+describe('A secret of an entry', () => {
+  const KEY = 'sk-canary-"quoted"-1234';
+  const SHAPES: readonly [string, (visit: Visit) => JsonObject | undefined][] = [
+    [
+      'a JSON-RPC error',
+      (visit) => {
+        const { authorization } = visit.headers;
+        const error = {
+          code: -32000,
+          message: `refused: ${authorization}`,
+          data: {
+            headers: { authorization },
+            list: [`x ${authorization}`, 7, null],
+            untouched: { a: [1, '\u001b[1m'] },
+          },
+        };
+        visit.response
+          .writeHead(200, { 'content-type': 'application/json' })
+          .end(JSON.stringify({ jsonrpc: '2.0', id: visit.id, error }));
+        return undefined;
+      },
+    ],
+    [
+      'an HTTP refusal',
+      (visit) => refuse(visit, 418, { message: `refused: ${visit.headers.authorization}`, named: true }),
+    ],
+    [
+      'a page',
+      ({ response, headers }) =>
+        void response.writeHead(500, { 'content-type': 'text/html' }).end(`<p>${headers.authorization}</p>`),
+    ],
+    [
+      'something that is no JSON',
+      ({ response, headers }) =>
+        void response.writeHead(200, { 'content-type': 'application/json' }).end(`${headers.authorization}`),
+    ],
+  ];
 
-  expect(error).toContain('It most likely answers plain HTTP; write http:// in the `url`.');
-  expect(error).not.toMatch(/openssl|SSL routines|0A00010B/i);
-});
+  test.each(SHAPES)('that a server puts into %s reaches no caller', async (_, answer) => {
+    const server = await kept(
+      startScripted(
+        modern(
+          () => [tool('do')],
+          (visit) => (visit.rpc === 'tools/call' ? answer(visit) : undefined),
+        ),
+      ),
+    );
+    const headers = { Authorization: `Bearer ${KEY}` };
+    const gateway = await startTried({ config: { mcpServers: { s: { url: server.url, headers } } } });
 
-test('a server that wants a sign-in by OAuth says so, and what works now', async () => {
-  const challenge = 'Bearer resource_metadata="https://h/.well-known/oauth-protected-resource"';
-  const port = await answering(401, { 'www-authenticate': challenge });
+    const outcome = await ask(gateway.url, 'tools/call', { name: 's__do' });
+    const status = await statusOf(gateway, 's');
 
-  const error = await errorOf({ url: `http://127.0.0.1:${port}/mcp` });
+    expect(outcome.error).toBeDefined();
+    expect(JSON.stringify(outcome)).not.toMatch(/canary|quoted/);
+    expect(JSON.stringify(status)).not.toMatch(/canary|quoted/);
+    expect(gateway.log()).not.toMatch(/canary|quoted/);
+  });
 
-  expect(error).toContain('wants a sign-in by OAuth (HTTP 401), which the gateway does not do yet');
-  expect(error).toContain('"Authorization": "Bearer ${env:NAME}"');
-});
+  test('is taken out of errors alone: the rest of the error, and results, are what the server sent', async () => {
+    const entry = fixture('wedged-stdio.ts');
+    const gateway = await startTried({ config: { mcpServers: { s: { ...entry, env: { ...entry.env, KEY } } } } });
 
-test('a server that refuses without saying why still sends the reader to its headers', async () => {
-  const error = await errorOf({ url: `http://127.0.0.1:${await answering(401)}/mcp` });
+    const refused = await ask(gateway.url, 'tools/call', { name: 's__refuse', arguments: { a: [1, '\u001b[1m'] } });
 
-  expect(error).toContain("refused the gateway's credentials (HTTP 401); check its `headers`");
+    expect(refused.error).toMatchObject({
+      code: -32000,
+      message: 'sent with [redacted]',
+      data: { a: [1, '\u001b[1m'], env: [{ KEY: '[redacted]' }] },
+    });
+    expect(await callText(gateway.url, 's__tell')).toBe(KEY);
+  });
 });

@@ -2,6 +2,7 @@
 import type { StoredOffer } from '../../catalog/store.ts';
 import type { ServerConfig } from '../../config/config.ts';
 import type { Era } from '../../core/call.ts';
+import { forOperator } from '../../core/errors.ts';
 import type { Sharing } from './instances/affinity.ts';
 import type { CircuitState } from './instances/circuit.ts';
 import type { Connection } from './connect/connection.ts';
@@ -82,6 +83,8 @@ export interface ServerStatus {
   readonly restarts: number;
   /** `open`: calls fail at once, because the last ones failed; `half-open`: one is let through to see. */
   readonly circuit: CircuitState;
+  /** The only call that an open circuit is about: its method and name. */
+  readonly circuitTarget?: string;
   /** When an open circuit lets a call through to see. */
   readonly circuitRetryAt?: string;
   readonly isolation: IsolationStatus;
@@ -98,6 +101,9 @@ export interface ServerStatus {
   readonly tail: readonly string[];
 }
 
+/** As much of a name as is shown. */
+const MOST_SHOWN = 200;
+
 /** What callers get of the server: counted through the policy, and what is left out of it. */
 export type OfferedStatus = Pick<ServerStatus, 'tools' | 'prompts' | 'resources' | 'resourceTemplates' | 'warnings'>;
 
@@ -111,6 +117,7 @@ export interface ServerFacts extends Pick<
   readonly stored: StoredOffer | undefined;
   readonly process: StdioProcess | undefined;
   readonly errors: readonly RecentError[];
+  readonly circuitTarget: string | undefined;
   /** Milliseconds until an open circuit lets a call through. */
   readonly circuitRetryMs: number;
   readonly nextAttemptAt: number | undefined;
@@ -134,12 +141,17 @@ export function describeServer(config: ServerConfig, facts: ServerFacts): Server
     inFlight,
     restarts,
     circuit,
+    ...(facts.circuitTarget !== undefined && { circuitTarget: facts.circuitTarget.slice(0, MOST_SHOWN) }),
     ...(circuit === 'open' && { circuitRetryAt: utc(Date.now() + facts.circuitRetryMs) }),
     isolation,
     instances,
     pool,
-    errors: facts.errors.map(({ at, message, times }) => ({ at: utc(at), message, times })),
-    ...(last && { lastError: last.message, lastErrorAt: utc(last.at) }),
+    errors: facts.errors.map(({ at, message, detail, times }) => ({
+      at: utc(at),
+      message: forOperator(message, detail),
+      times,
+    })),
+    ...(last && { lastError: forOperator(last.message, last.detail), lastErrorAt: utc(last.at) }),
     ...(facts.nextAttemptAt !== undefined && { nextAttemptAt: utc(facts.nextAttemptAt) }),
     tail,
   };

@@ -3,11 +3,11 @@ import { EMPTY_OFFER, type ServerOffer } from '../../catalog/offer.ts';
 import type { StoredOffer } from '../../catalog/store.ts';
 import type { ServerConfig } from '../../config/config.ts';
 import type { Era } from '../../core/call.ts';
-import { GatewayError, reasonOf } from '../../core/errors.ts';
+import { detailOf, GatewayError, reasonOf } from '../../core/errors.ts';
 import { InFlight } from '../../core/in-flight.ts';
 import type { LogLevel } from '../../protocol/mcp/meta.ts';
 import { type CallerFacts, type Owner, ownerOf } from './instances/affinity.ts';
-import { Circuit, isServerFailure } from './instances/circuit.ts';
+import { Circuit, type Failure, failureOf, isServerFailure, targetOf } from './instances/circuit.ts';
 import type { UpstreamContext } from './context.ts';
 import type { Connection, ConnectionRequest } from './connect/connection.ts';
 import { isUnreachable } from './wire/http-errors.ts';
@@ -24,7 +24,7 @@ import { SentToPages } from './instances/sent-to-pages.ts';
 import { SharedInstance } from './instances/shared-instance.ts';
 import { TaskInstances } from './instances/task-instances.ts';
 import { describeServer, type OfferedStatus, type ServerStatus } from './status.ts';
-import { textCleaner } from './process/stderr-tail.ts';
+import { textCleaner } from './redaction.ts';
 import { StdioWire } from './wire/stdio-wire.ts';
 import { SessionLost, type Wire, type WireReply } from './wire/wire.ts';
 
@@ -242,6 +242,7 @@ export class Upstream {
       errors: this.errors.all,
       nextAttemptAt,
       circuit: this.circuit.state,
+      circuitTarget: this.circuit.onlyTarget,
       circuitRetryMs: this.circuit.retryAfterMs,
       pool: { max, idleMs: idle, lazy, ...this.owned.pool },
       isolation: this.isolation.status(),
@@ -252,19 +253,21 @@ export class Upstream {
   }
 
   private async perform(request: ConnectionRequest, caller: CallerFacts): Promise<UpstreamReply> {
-    const pass = this.circuit.admit();
-    if (pass === undefined) throw this.circuit.refusal(this.config.name);
+    const { circuit } = this;
+    const pass = circuit.isClosed ? 'call' : circuit.admit(targetOf(request));
+    if (pass === undefined) throw circuit.refusal(this.config.name);
     try {
       const answered = await this.performAs(this.ownerOf(caller), request);
-      this.circuit.succeeded();
+      circuit.succeeded();
       return answered;
     } catch (error) {
-      this.circuit.ended(pass);
+      circuit.ended(pass);
       throw error instanceof SessionLost ? lostAgain(error) : error;
     }
   }
 
   private async performAs(owner: Owner | undefined, request: ConnectionRequest): Promise<UpstreamReply> {
+    const answersBefore = this.circuit.answers;
     for (let again = false; ; again = true) {
       const instance = await this.obtain(owner, request);
       try {
@@ -272,7 +275,8 @@ export class Upstream {
         if (reply.error) this.pages.required(reply.error, request.session, owner);
         if (again || !this.isOutdated(reply, instance)) return { connection: instance.connection, reply };
       } catch (error) {
-        if (again || !this.mayRepeat(error, instance)) throw this.judged(error, owner);
+        if (again || !this.mayRepeat(error, instance))
+          throw this.judged(error, owner ? undefined : failureOf(error, request, answersBefore));
       } finally {
         this.release(instance);
       }
@@ -306,10 +310,11 @@ export class Upstream {
    * Counts a failure against the server, unless it says nothing of it: the caller gave up, the gateway itself refused, or it came from an
    * instance of one owner, who alone has to do with it.
    */
-  private judged(error: unknown, owner?: Owner): unknown {
+  private judged(error: unknown, failure: Failure | undefined): unknown {
     if (!isServerFailure(error)) return error;
-    this.errors.note(this.clean(reasonOf(error)));
-    if (owner === undefined && this.circuit.failed())
+    const detail = detailOf(error);
+    this.errors.note(this.clean(reasonOf(error)), detail && this.clean(detail));
+    if (failure && this.circuit.failed(failure))
       this.context.onEvent('circuit_opened', { server: this.config.name, reason: this.clean(reasonOf(error)) });
     return error;
   }
@@ -320,7 +325,7 @@ export class Upstream {
       // nobody would notice that the connection which everybody shares has lost its server too
       if (error instanceof GatewayError && isUnreachable(error.cause))
         this.shared.current?.drop({ reason: error.message, kind: 'replaced' });
-      throw this.judged(error);
+      throw this.judged(error, { target: 'start', timedOut: false, answersBefore: this.circuit.answers });
     });
   }
 

@@ -132,6 +132,26 @@ test('malformed and missing answers are asked again with a fresh state, and unkn
   expect(server.answers).toEqual([{ result: YES }]);
 });
 
+test('the states of a call that has finished give what they gave before, spend nothing again, and nothing later', async () => {
+  const { parked, resume } = world();
+  const server = asking(2);
+  const first = await stateOf(parked.begin(caller().call, TARGET, server.run));
+  const round = { requestState: first, inputResponses: { q1: YES } };
+  const second = await replied(resume(caller(round)));
+  const requestState = String((second as { requestState?: unknown }).requestState);
+  const last = { requestState, inputResponses: { q2: YES } };
+  const outcome = await replied(resume(caller(last)));
+
+  for (let time = 0; time < 3; time++) {
+    expect(await replied(resume(caller(last)))).toEqual(outcome);
+    expect(await replied(resume(caller(round)))).toEqual(second);
+    expect(() => resume(caller({ ...last, inputResponses: {} }))).toThrow('already used with other answers');
+  }
+  expect(server.answers).toHaveLength(2);
+  vi.advanceTimersByTime(10 * 60_000);
+  for (const late of [last, round]) expect(() => resume(caller(late))).toThrow();
+});
+
 test('a call is cancelled, and its state worth nothing, ten minutes after its questions went out', async () => {
   const { parked, resume } = world();
   const server = asking();

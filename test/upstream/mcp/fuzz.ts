@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { GatewayError } from '../../../src/core/errors.ts';
 import { LineSplitter } from '../../../src/protocol/mcp/line-splitter.ts';
+import { redactionOf } from '../../../src/upstream/mcp/redaction.ts';
 import { Channel } from '../../../src/upstream/mcp/wire/channel.ts';
 import { Deadlines } from '../../../src/upstream/mcp/wire/deadlines.ts';
 import { HttpExchange } from '../../../src/upstream/mcp/wire/http-exchange.ts';
@@ -85,6 +86,7 @@ async function feedChannel(lines: readonly Line[], piece: number): Promise<numbe
     server: 's',
     maxItems: 100_000,
     deadlines: new Deadlines(),
+    redaction: redactionOf([]),
     events: told,
     source: 'stdout',
     aliveMs: 5_000,
@@ -152,7 +154,14 @@ export async function fuzzExchange(runs: number): Promise<void> {
     fc.asyncProperty(fc.tuple(type, status), fc.array(event), fc.boolean(), ([contentType, code], chunks, breaks) => {
       let ends = 0;
       const exchange = new HttpExchange(
-        { server: 's', maxMessageBytes: 500, maxItems: 1000, turns: new Turns(), ended: () => undefined },
+        {
+          server: 's',
+          maxMessageBytes: 500,
+          maxItems: 1000,
+          redaction: redactionOf([]),
+          turns: new Turns(),
+          ended: () => undefined,
+        },
         {
           message: (text) => {
             if (text.length % 7 === 0) throw new GatewayError('invalid_request', 'not a frame');
@@ -208,7 +217,7 @@ export async function fuzzHandshake(runs: number): Promise<void> {
         notify: () => Promise.resolve(),
         adopt: () => undefined,
       };
-      const timeouts = { start: 1, connect: 1, firstByte: 1, idle: 1, total: 1 };
+      const timeouts = { start: 1, connect: 1, firstByte: 1, idle: 1, ping: 1, total: 1 };
       const client = { name: 'c', version: '1' };
       try {
         await shakeHands(wire as Wire, { server: 's', client, timeouts, capabilities: {} });

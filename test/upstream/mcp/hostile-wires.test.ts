@@ -169,7 +169,7 @@ test.each(TRANSPORTS)('a request beyond 4096 in flight over %s is refused, not q
 
 describe.each(['stdio', 'sse'] as const)('After a call over %s has run out', (transport) => {
   const started = async () => {
-    const there = await peer(transport, { timeouts: { connect: 300 } });
+    const there = await peer(transport, { timeouts: { connect: 300, ping: 300 } });
     const { reply } = await call(there, caller(), { totalMs: 100 });
     const other = await call(there, caller(), { name: 'other' });
     await expect(reply).rejects.toMatchObject({ code: 'upstream_timed_out' });
@@ -202,7 +202,7 @@ describe.each(['stdio', 'sse'] as const)('After a call over %s has run out', (tr
 });
 
 test('a caller who leaves says nothing about the server: it is not asked for a sign of life', async () => {
-  const there = await peer('stdio', { timeouts: { connect: 100 } });
+  const there = await peer('stdio', { timeouts: { ping: 100 } });
   const alice = caller();
   const { reply } = await call(there, alice);
 

@@ -12,6 +12,7 @@ import { Deadlines } from '../../../src/upstream/mcp/wire/deadlines.ts';
 import { HttpWire, type HttpWireOptions } from '../../../src/upstream/mcp/wire/http-wire.ts';
 import { SseWire } from '../../../src/upstream/mcp/wire/sse-wire.ts';
 import { StdioWire } from '../../../src/upstream/mcp/wire/stdio-wire.ts';
+import { redactionOf } from '../../../src/upstream/mcp/redaction.ts';
 import type { AskedQuestion, Timeouts, Wire, WireEvents } from '../../../src/upstream/mcp/wire/wire.ts';
 import { fixture } from './processes.ts';
 
@@ -98,7 +99,14 @@ export interface Peer {
   hangUp(): void;
 }
 
-export const TIMEOUTS: Timeouts = { start: 5_000, connect: 5_000, firstByte: 5_000, idle: 5_000, total: 5_000 };
+export const TIMEOUTS: Timeouts = {
+  start: 5_000,
+  connect: 5_000,
+  firstByte: 5_000,
+  idle: 5_000,
+  ping: 5_000,
+  total: 5_000,
+};
 
 interface PeerOptions {
   readonly timeouts?: Partial<Timeouts>;
@@ -205,7 +213,7 @@ export function httpOptions(url: string, report: Report, options: PeerOptions = 
     maxItems: options.maxItems ?? 100_000,
     deadlines: new Deadlines(),
     events: report,
-    clean: (text) => text,
+    redaction: redactionOf([]),
   };
 }
 

@@ -8,6 +8,7 @@ import { openDispatcher } from '../wire/dispatcher.ts';
 import type { EraStore } from './era-store.ts';
 import { shakeHands, SlowModern } from './handshake.ts';
 import { HttpWire, type HttpWireOptions } from '../wire/http-wire.ts';
+import { redactionOf } from '../redaction.ts';
 import type { SpareProcess } from './spare-process.ts';
 import { SseWire } from '../wire/sse-wire.ts';
 import { type StdioContext, stdioWire } from './stdio.ts';
@@ -31,8 +32,6 @@ export interface ConnectOptions extends ConnectContext {
   readonly spare?: SpareProcess | undefined;
   /** Aborted when nobody needs it any more: what is open is closed, and nothing is started a second time. */
   readonly signal: AbortSignal;
-  /** Takes secrets out of what the server says. */
-  clean(text: string): string;
   /** Told as soon as there is a process or socket to watch, before the handshake is done. */
   onWire(wire: Wire): void;
 }
@@ -97,11 +96,11 @@ function attemptAfter(
 async function openAs(options: ConnectOptions, { era: remembered, sse }: Attempt): Promise<Connection> {
   const { server, client, instance, events, capabilities, signal } = options;
   let opened = false;
-  let ended: string | undefined;
+  let ended: GatewayError | undefined;
   // what ends before it is a connection fails the handshake, and nothing else
-  const closed = (reason: string) => {
-    ended = reason;
-    if (opened) events.closed(reason);
+  const closed = (reason: string, detail?: string) => {
+    ended = new GatewayError('upstream_closed', `The server "${server.name}" went away: ${reason}`, { detail });
+    if (opened) events.closed(reason, detail);
   };
   const heard = { ...events, closed };
   const wire = options.spare?.take(heard) ?? (await openWire({ ...options, events: heard }, sse === true));
@@ -118,8 +117,7 @@ async function openAs(options: ConnectOptions, { era: remembered, sse }: Attempt
       capabilities,
       ...(remembered && { remembered }),
     });
-    if (ended !== undefined)
-      throw new GatewayError('upstream_closed', `The server "${server.name}" went away: ${ended}`);
+    if (ended !== undefined) throw ended;
     opened = true;
     return new Connection(wire, handshake, { instance, client });
   } catch (error) {
@@ -157,7 +155,7 @@ async function openWire(options: ConnectOptions, sse: boolean): Promise<Wire> {
     maxItems,
     deadlines,
     events,
-    clean: options.clean,
+    redaction: redactionOf(server.secrets),
   };
   return server.transport === 'sse' || sse ? await openSse(http, options.signal) : new HttpWire(http);
 }

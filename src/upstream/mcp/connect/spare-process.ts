@@ -11,7 +11,7 @@ export interface SpareProcessOptions {
   readonly server: ServerConfig;
   readonly context: StdioContext;
   /** It ended before it was taken. */
-  ended(reason: string): void;
+  ended(reason: string, detail?: string): void;
   /** It said something before it was taken: nobody has asked it anything. */
   noise(what: string): void;
 }
@@ -35,7 +35,7 @@ export class SpareProcess {
     };
     this.wire = stdioWire(server, context, {
       notification: (method, params) => this.to.notification(method, params),
-      closed: (reason) => this.to.closed(reason),
+      closed: (reason, detail) => this.to.closed(reason, detail),
       missed: () => this.to.missed(),
       isOwners: (method) => this.to.isOwners?.(method) === true,
       question: (asked) => this.to.question(asked),

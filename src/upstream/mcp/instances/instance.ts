@@ -1,5 +1,5 @@
 // One live process or connection of a server, from its handshake to its loss.
-import { GatewayError, reasonOf, toGatewayError, unknownTask } from '../../../core/errors.ts';
+import { forOperator, GatewayError, reasonOf, toGatewayError, unknownTask } from '../../../core/errors.ts';
 import type { Exchange } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
 import { LOG_LEVELS, type LogLevel } from '../../../protocol/mcp/meta.ts';
@@ -53,6 +53,8 @@ export interface InstanceOptions extends AskingOptions {
 /** Why an instance ended. */
 export interface Loss {
   readonly reason: string;
+  /** What only the operator gets to read of it. */
+  readonly detail?: string | undefined;
   /** `failed` counts as a failure of the server; `replaced`: the server is there, only this session of it is over; `unused`: it was stopped. */
   readonly kind: 'failed' | 'replaced' | 'unused';
 }
@@ -86,15 +88,15 @@ export class Instance {
   static async open(options: InstanceOptions): Promise<Instance> {
     const { id, server, on } = options;
     let instance: Instance | undefined;
-    let early: string | undefined;
+    let early: GatewayError | undefined;
     let changedEarly: boolean | undefined;
     const known: KnownRoots = { result: { roots: [] } };
+    const cleaned = (detail: string | undefined) => (detail === undefined ? undefined : options.clean(detail));
     try {
       const connection = await connect({
         ...options.context,
         server,
         instance: id,
-        clean: options.clean,
         signal: options.signal,
         failures: options.failures,
         spare: options.spare,
@@ -105,9 +107,9 @@ export class Instance {
             on.event('server_started', { server: server.name, instance: id, ...whose(options), run: server.display });
         },
         events: {
-          closed: (reason) => {
-            early = reason;
-            instance?.drop({ reason: options.clean(reason), kind: 'failed' });
+          closed: (reason, detail) => {
+            early = new GatewayError('upstream_closed', `The server "${server.name}" went away: ${reason}`, { detail });
+            instance?.drop({ reason: options.clean(reason), detail: cleaned(detail), kind: 'failed' });
           },
           missed: () => instance?.watch.changed(),
           notification: (method, params) => {
@@ -126,7 +128,7 @@ export class Instance {
       });
       if (early !== undefined) {
         await connection.wire.close();
-        throw new GatewayError('upstream_closed', `The server "${server.name}" went away: ${early}`);
+        throw early;
       }
       instance = new Instance(options, connection);
       // what was read by then may be older than the change
@@ -134,7 +136,8 @@ export class Instance {
       return instance;
     } catch (error) {
       const failure = toGatewayError(error instanceof SessionLost ? lostAgain(error) : error);
-      throw new GatewayError(failure.code, options.clean(failure.message), { cause: error });
+      const { code, message, detail } = failure;
+      throw new GatewayError(code, options.clean(message), { cause: error, detail: cleaned(detail) });
     }
   }
 
@@ -281,7 +284,7 @@ export class Instance {
       server: this.options.server.name,
       instance: this.id,
       ...whose(this.options),
-      reason: loss.reason,
+      reason: forOperator(loss.reason, loss.detail),
     });
     return loss;
   }

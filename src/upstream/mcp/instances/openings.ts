@@ -1,7 +1,7 @@
 // Every start of a server: what it is called, what is read of it before it counts as started, and what is recorded of it.
 import type { ServerConfig } from '../../../config/config.ts';
 import type { Era } from '../../../core/call.ts';
-import { reasonOf } from '../../../core/errors.ts';
+import { detailOf, forOperator, reasonOf } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import type { Connection } from '../connect/connection.ts';
 import type { UpstreamContext } from '../context.ts';
@@ -72,7 +72,7 @@ export class Openings {
       return instance;
     } catch (error) {
       const reason = reasonOf(error);
-      const failed: JsonObject = { server: server.name, instance: id, reason };
+      const failed: JsonObject = { server: server.name, instance: id, reason: forOperator(reason, detailOf(error)) };
       // the same failure at every attempt is one piece of news
       if (!signal.aborted && (owner || reason !== errors.last?.message)) on.event('server_failed', failed);
       throw error;

@@ -6,7 +6,10 @@ const MOST = 10;
 const LONGEST = 1_000;
 
 export interface RecentError {
+  /** What callers may read. */
   readonly message: string;
+  /** What only the operator does, of the last time. */
+  readonly detail?: string | undefined;
   /** UTC ms, the last time. */
   readonly at: number;
   /** How often it came in a row. */
@@ -25,11 +28,14 @@ export class RecentErrors {
     return this.errors;
   }
 
-  note(text: string): void {
+  note(text: string, detail?: string): void {
     const message = text.slice(0, LONGEST);
     const { last } = this;
     const repeated = last?.message === message;
     const before = repeated ? this.errors.slice(0, -1) : this.errors;
-    this.errors = [...before, { message, at: Date.now(), times: repeated ? last.times + 1 : 1 }].slice(-MOST);
+    this.errors = [
+      ...before,
+      { message, detail: detail?.slice(0, LONGEST), at: Date.now(), times: repeated ? last.times + 1 : 1 },
+    ].slice(-MOST);
   }
 }

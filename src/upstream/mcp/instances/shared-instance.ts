@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ServerConfig } from '../../../config/config.ts';
 import type { CancelSignal } from '../../../core/cancellation.ts';
-import { GatewayError, reasonOf } from '../../../core/errors.ts';
+import { detailOf, GatewayError, reasonOf } from '../../../core/errors.ts';
 import { backoffMs, STABLE_MS, untilTriedAgain } from '../connect/backoff.ts';
 import type { Instance, Loss } from './instance.ts';
 import type { RecentErrors } from './recent-errors.ts';
@@ -169,10 +169,11 @@ export class SharedInstance {
       if (again) this.restarts++;
       this.begins = 0;
       this.readyAt = Infinity;
-      const { reason, kind } = await this.runOnce();
+      const loss = await this.runOnce();
+      const { kind } = loss;
       again = kind !== 'unused';
       if (performance.now() - this.readyAt > STABLE_MS) this.failures = 0;
-      if (kind === 'failed') await this.backOff(reason);
+      if (kind === 'failed') await this.backOff(loss);
       else if (kind === 'unused' || this.resting) {
         this.enter('idle');
         await this.untilWoken();
@@ -180,11 +181,11 @@ export class SharedInstance {
     }
   }
 
-  private async backOff(reason: string): Promise<void> {
+  private async backOff({ reason, detail }: Loss): Promise<void> {
     if (this.isStopping()) return;
     this.failures += Math.max(1, this.begins);
     const wait = backoffMs(this.failures);
-    this.options.errors.note(reason);
+    this.options.errors.note(reason, detail);
     if (!this.resting) this.nextAttemptAt = Date.now() + wait;
     this.enter('waiting');
     this.firstAttempt.resolve();
@@ -207,7 +208,7 @@ export class SharedInstance {
     try {
       instance = await this.options.open();
     } catch (error) {
-      return { reason: reasonOf(error), kind: 'failed' };
+      return { reason: reasonOf(error), detail: detailOf(error), kind: 'failed' };
     }
     if (this.isStopping()) instance.drop({ reason: 'it was stopped', kind: 'unused' });
     else if (!instance.isLost) {

@@ -1,6 +1,6 @@
 // At most one process of a server that is started ahead of the next owner, so that its first call does not wait for a start.
 import type { ServerConfig } from '../../../config/config.ts';
-import { reasonOf } from '../../../core/errors.ts';
+import { detailOf, forOperator, reasonOf } from '../../../core/errors.ts';
 import { backoffMs } from '../connect/backoff.ts';
 import { SpareProcess } from '../connect/spare-process.ts';
 import type { StdioContext } from '../connect/stdio.ts';
@@ -57,7 +57,7 @@ export class Spare {
       id: nextId(),
       server: server(),
       context,
-      ended: (reason) => this.lose(held, reason),
+      ended: (reason, detail) => this.lose(held, forOperator(reason, detail)),
       noise: on.noise,
     });
     this.held = held;
@@ -68,7 +68,7 @@ export class Spare {
         this.isStarted = true;
         this.onReady();
       },
-      (error: unknown) => this.lose(held, reasonOf(error)),
+      (error: unknown) => this.lose(held, forOperator(reasonOf(error), detailOf(error))),
     );
   }
 

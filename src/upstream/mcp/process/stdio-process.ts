@@ -9,6 +9,7 @@ import { resolveCommand } from './command.ts';
 import type { Containment, Enclosure } from './containment/containment.ts';
 import { detectContainment } from './containment/detect.ts';
 import { type DroppedLine, LineSplitter } from '../../../protocol/mcp/line-splitter.ts';
+import { lastWords } from './last-words.ts';
 import { StderrTail } from './stderr-tail.ts';
 import { InOrder } from '../../../core/in-order.ts';
 import { Turns } from '../wire/turns.ts';
@@ -17,8 +18,6 @@ const DEFAULT_STOP_GRACE_MS = 2_000;
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
 /** How long pipes may stay open after the process is gone, held by a child of it that escaped. */
 const DRAIN_MS = 1_000;
-/** As much of a line on stderr as a message quotes. */
-const LAST_LINE_LENGTH = 500;
 
 /** What to run, and within which bounds. */
 export interface StdioProcessOptions {
@@ -43,8 +42,10 @@ export interface ProcessExit {
   readonly signal: string | null;
   /** Whether `stop` was called before. */
   readonly expected: boolean;
-  /** One or two sentences for the operator, with the last line on stderr. */
+  /** A sentence that says how, for whoever called. */
   readonly message: string;
+  /** A sentence for the operator alone: what it said last on stderr. */
+  readonly detail?: string;
 }
 
 /** Receives what comes from the process. */
@@ -298,14 +299,19 @@ export class StdioProcess {
 
   #ending(code: number | null, signal: string | null): ProcessExit {
     const how = signal === null ? `ended with exit code ${code ?? 'unknown'}` : `was ended by ${signal}`;
-    return { code, signal, expected: this.#stopping !== undefined, message: this.#epitaph(how) };
+    const words = lastWords(this.stderrTail());
+    return {
+      code,
+      signal,
+      expected: this.#stopping !== undefined,
+      message: this.#epitaph(how),
+      ...(words !== undefined && { detail: `Its last words on stderr: ${words}` }),
+    };
   }
 
   #epitaph(how: string): string {
-    const lastLine = this.stderrTail().at(-1);
     const unasked = this.#stopping === undefined ? ' without being asked to' : '';
     const what = this.#killed === undefined ? `${how}${unasked}` : `was killed, because ${this.#killed}`;
-    const words = lastLine === undefined ? '' : ` Its last line on stderr: ${lastLine.slice(0, LAST_LINE_LENGTH)}`;
-    return `The process of "${this.#options.command}" ${what}.${words}`;
+    return `The process of "${this.#options.command}" ${what}.`;
   }
 }

@@ -4,10 +4,12 @@ import type { JsonObject } from '../../../core/json.ts';
 import { Slots } from '../../../core/slots.ts';
 import { type Frame, notificationText, requestText, type ResponseFrame } from '../../../protocol/mcp/frames.ts';
 import type { DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
-import type { Deadlines } from './deadlines.ts';
+import type { Redaction } from '../redaction.ts';
+import { type Deadlines, takenForHung } from './deadlines.ts';
 import { readDropped } from './dropped-answer.ts';
 import { BrokenAnswer, readInbound } from './inbound.ts';
-import { Pending } from './pending.ts';
+import { Liveness } from './liveness.ts';
+import { Pending, type Silence } from './pending.ts';
 import { RateLimit } from './rate-limit.ts';
 import { Unasked } from './unasked.ts';
 import { closed, MAX_IN_FLIGHT, tooLarge, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
@@ -16,11 +18,16 @@ export interface ChannelOptions {
   readonly server: string;
   readonly maxItems: number;
   readonly deadlines: Deadlines;
+  readonly redaction: Redaction;
   readonly events: WireEvents;
   /** What its messages come on, for the log: `stdout`, `the stream`. */
   readonly source: string;
   /** How long a server that let a request run out may take to show that it is there at all, in milliseconds. */
   readonly aliveMs: number;
+  /** How long a request may be silent; absent where only its total counts. */
+  readonly silence?: Silence;
+  /** How long a legacy server may leave a ping unanswered during a call, in ms; absent where it is not asked. */
+  readonly pingMs?: number;
   /** Sends one message; throws, or rejects, where it cannot be sent. */
   send(text: string): Promise<void> | undefined;
   /** Ends a server that cannot be talked with. The channel is lost already. */
@@ -31,6 +38,9 @@ export interface ChannelOptions {
 const MAX_GARBAGE = 100;
 const MAX_GARBAGE_PER_SECOND = 1_000;
 
+/** Requests with limits of their own. */
+const UNLIMITED = ['initialize', 'server/discover', 'ping'];
+
 /** The requests that wait on a channel, and everything that comes from it. */
 export class Channel {
   private readonly options: ChannelOptions;
@@ -40,6 +50,7 @@ export class Channel {
   private readonly garbageRate = new RateLimit(MAX_GARBAGE_PER_SECOND);
   private gone: string | undefined;
   private closing = false;
+  private liveness: Liveness | undefined;
   /** Messages that came, of whatever kind. */
   private heard = 0;
   private asking = false;
@@ -61,6 +72,7 @@ export class Channel {
     const pending: Pending = new Pending(request, {
       server: this.options.server,
       deadlines: this.options.deadlines,
+      silence: UNLIMITED.includes(request.method) ? undefined : this.options.silence,
       onAbandon: (reason) => this.abandon(id, reason),
     });
     if (pending.done) return pending.promise; // cancelled before it was sent
@@ -76,11 +88,16 @@ export class Channel {
   }
 
   async notify(method: string, params: JsonObject): Promise<void> {
-    if (this.gone === undefined) await this.options.send(notificationText(method, params));
+    if (this.gone !== undefined) return;
+    await this.options.send(notificationText(method, params));
+    // some servers take no request before it, not even a ping
+    if (method === 'notifications/initialized') void this.liveness?.begin();
   }
 
   adopt(era: 'legacy' | 'modern'): void {
     this.unasked.adopt(era);
+    // 2026-07-28 has no ping
+    if (era === 'legacy' && this.options.pingMs !== undefined) this.liveness = this.watch(this.options.pingMs);
   }
 
   /** Takes one message of the server; a promise where that takes several turns of the event loop. Never throws, never rejects. */
@@ -115,19 +132,22 @@ export class Channel {
   /** Takes no requests any more, and cancels those in flight, so that the server hears of it before the channel is closed. */
   close(reason: GatewayError): void {
     this.closing = true;
+    this.liveness?.close();
     for (const pending of this.pending.all()) pending.abandon(reason);
   }
 
-  /** The channel is gone: whatever waits on it fails, with `error` where something says more than the reason. */
-  lose(reason: string, error?: GatewayError): void {
+  /** The channel is gone: whatever waits on it fails, with `error` where something says more than the reason; `detail` is the operator's. */
+  lose(reason: string, { error, detail }: { error?: GatewayError; detail?: string | undefined } = {}): void {
     if (this.gone !== undefined) return;
     this.gone = reason;
+    this.liveness?.close();
     const { server, events } = this.options;
     this.failAll(
-      error ?? new GatewayError('upstream_closed', `The server "${server}" went away during the call: ${reason}`),
+      error ??
+        new GatewayError('upstream_closed', `The server "${server}" went away during the call: ${reason}`, { detail }),
     );
     this.unasked.close();
-    events.closed(reason);
+    events.closed(reason, detail);
   }
 
   /** Why no request can be sent now. */
@@ -192,23 +212,37 @@ export class Channel {
     }
     pending.succeed({
       ...(frame.result && { result: frame.result }),
-      ...(frame.error && { error: frame.error }),
+      ...(frame.error && { error: this.options.redaction.error(frame.error) }),
       bytes,
     });
   }
 
   private onGarbage(text: string, error: unknown): void {
     if (this.gone !== undefined) return;
+    const { source, redaction } = this.options;
     this.garbage++;
-    this.unasked.noise(`${this.options.source} is not MCP (${reasonOf(error)}): ${text.slice(0, 200)}`);
-    if (error instanceof BrokenAnswer) this.fail(error.id, error);
+    this.unasked.noise(`${source} is not MCP (${reasonOf(error)}): ${text.slice(0, 200)}`);
+    if (error instanceof BrokenAnswer) this.fail(error.id, new GatewayError(error.code, redaction.text(error.message)));
     if (this.garbage >= MAX_GARBAGE) this.giveUp(`it wrote ${MAX_GARBAGE} lines in a row that are not MCP`);
     else if (!this.garbageRate.admits())
       this.giveUp(`it wrote more than ${MAX_GARBAGE_PER_SECOND} lines in a second that are not MCP`);
   }
 
-  private giveUp(reason: string): void {
-    this.lose(reason);
+  private watch(pingMs: number): Liveness {
+    return new Liveness({
+      pingMs,
+      heard: () => this.heard,
+      pending: () => this.pending.all(),
+      ping: (totalMs) => this.request({ method: 'ping', params: {}, totalMs }),
+      hung: () => {
+        const error = takenForHung(this.options.server, pingMs);
+        this.giveUp(error.message, { error, detail: error.detail });
+      },
+    });
+  }
+
+  private giveUp(reason: string, more: Parameters<Channel['lose']>[1] = {}): void {
+    this.lose(reason, more);
     this.options.giveUp();
   }
 

@@ -21,6 +21,8 @@ export interface Deadline {
   /** Stops every clock; as often as it is called, `release` has to be called before they go on. */
   hold(): void;
   release(): void;
+  /** Whether the clocks stand still. */
+  readonly isHeld: boolean;
   clear(): void;
 }
 
@@ -80,6 +82,10 @@ class Entry implements Deadline {
     this.silentUntil += held;
   }
 
+  get isHeld(): boolean {
+    return this.holds > 0;
+  }
+
   clear(): void {
     this.entries.take(this.key);
   }
@@ -122,6 +128,18 @@ export class Deadlines {
     clearInterval(this.timer);
     this.timer = undefined;
   }
+}
+
+/** The error of a server that does not even answer a ping. */
+export function takenForHung(server: string, pingMs: number): GatewayError {
+  return new GatewayError(
+    'upstream_timed_out',
+    `The server "${server}" was taken for hung and is started anew: during a call it left a ping unanswered for ${pingMs / 1000} s (timeouts.ping), and said nothing else.`,
+    {
+      detail:
+        'If it is only busy, and cannot answer while it works, set timeouts.ping in its entry to as long as its longest call may take.',
+    },
+  );
 }
 
 const PASSED = {

@@ -1,6 +1,7 @@
 // One request over Streamable HTTP: its POST, and the GETs that go on reading its answer where the server closed the stream before it.
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { notificationText, requestText, type ResponseFrame } from '../../../protocol/mcp/frames.ts';
+import type { Redaction } from '../redaction.ts';
 import type { Deadline, Deadlines } from './deadlines.ts';
 import type { HttpEndpoint } from './http-endpoint.ts';
 import { concludesNothing, isSessionUnknown, transportError } from './http-errors.ts';
@@ -17,8 +18,7 @@ export interface CallWire {
   readonly deadlines: Deadlines;
   readonly endpoint: HttpEndpoint;
   readonly session: HttpSession;
-  /** Takes secrets out of what the server says. */
-  clean(text: string): string;
+  readonly redaction: Redaction;
   /** One message on the stream of a call; `resumed` where it may also be for another one. Throws, or rejects with, GatewayError where it is not MCP. */
   receive(message: { text: string; bytes: number; resumed: boolean }, call: HttpCall): Promise<void> | void;
   /** Tells the server something about the call that nobody waits for, ahead of whatever is sent next. */
@@ -110,6 +110,7 @@ export class HttpCall implements ExchangeHandlers {
   }
 
   message(text: string, bytes: number): Promise<void> | void {
+    this.cursor?.brought();
     return this.wire.receive({ text, bytes, resumed: this.resumed }, this);
   }
 
@@ -118,7 +119,7 @@ export class HttpCall implements ExchangeHandlers {
     this.wire.forget(this.id);
     this.pending.succeed({
       ...(frame.result && { result: frame.result }),
-      ...(frame.error && { error: frame.error }),
+      ...(frame.error && { error: this.wire.redaction.error(frame.error) }),
       bytes,
     });
     clearTimeout(this.timer);
@@ -181,6 +182,7 @@ export class HttpCall implements ExchangeHandlers {
 
   private poll(lastEventId: string | undefined): void {
     this.resumed = true;
+    this.cursor?.opened();
     this.exchange = this.wire.endpoint.send(
       {
         method: 'GET',
@@ -194,8 +196,8 @@ export class HttpCall implements ExchangeHandlers {
 
   /** A refusal by status: the session is gone, or its body is the answer, or it says something about the server. */
   private onRejection(rejection: HttpRejection): void {
-    const { server, timeouts, session, clean } = this.wire;
-    const { status, answer, wantsSignIn } = rejection;
+    const { server, timeouts, session } = this.wire;
+    const { status, answer } = rejection;
     if (this.hadSession && session.era === 'legacy' && isSessionUnknown(rejection)) {
       this.fail(new SessionLost(`The server "${server}" no longer knows the session.`));
       return;
@@ -205,8 +207,7 @@ export class HttpCall implements ExchangeHandlers {
     if (answer?.error && !judged && this.isOurs(rejection)) {
       this.answer({ error: answer.error }, { bytes: rejection.body.length, own: true });
     } else {
-      const shown = new HttpRejection(status, clean(rejection.body), { answer, wantsSignIn });
-      this.fail(handshake ? shown : transportError(server, shown, timeouts));
+      this.fail(handshake ? rejection : transportError(server, rejection, timeouts));
     }
   }
 
@@ -217,7 +218,7 @@ export class HttpCall implements ExchangeHandlers {
   }
 
   private notResumed(error: Error | undefined): GatewayError {
-    const why = error ? ` (${this.wire.clean(reasonOf(error))})` : '';
+    const why = error ? ` (${this.wire.redaction.text(reasonOf(error))})` : '';
     const message = `The server "${this.wire.server}" closed the stream of ${this.pending.request.method} before the answer, and it could not be resumed${why}.`;
     return new GatewayError('upstream_closed', message, { cause: error });
   }

@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici';
 import { GatewayError } from '../../../core/errors.ts';
 import type { Secret } from '../../../core/secret.ts';
 import { Slots } from '../../../core/slots.ts';
+import type { Redaction } from '../redaction.ts';
 import { transportError } from './http-errors.ts';
 import { type ExchangeHandlers, HttpExchange } from './http-exchange.ts';
 import { Turns } from './turns.ts';
@@ -17,6 +18,7 @@ export interface HttpEndpointOptions {
   readonly maxMessageBytes: number;
   /** Most array elements and object members of one message. */
   readonly maxItems: number;
+  readonly redaction: Redaction;
 }
 
 /** One request; `path` where it does not go to the URL itself. */
@@ -65,9 +67,9 @@ export class HttpEndpoint {
 
   /** Begins one HTTP exchange, which is open until its `end`. */
   send(request: HttpRequest, on: ExchangeHandlers): HttpExchange {
-    const { server, maxMessageBytes, maxItems, dispatcher } = this.options;
+    const { server, maxMessageBytes, maxItems, redaction, dispatcher } = this.options;
     const exchange: HttpExchange = new HttpExchange(
-      { server, maxMessageBytes, maxItems, turns: this.turns, ended: () => void this.open.take(slot) },
+      { server, maxMessageBytes, maxItems, redaction, turns: this.turns, ended: () => void this.open.take(slot) },
       on,
     );
     const slot = this.open.add(exchange);

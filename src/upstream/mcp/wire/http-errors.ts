@@ -71,7 +71,8 @@ export function messageError(server: string, error: unknown): unknown {
 
 function rejectionError(server: string, rejection: HttpRejection): GatewayError {
   const { status } = rejection;
-  const detail = rejection.body.slice(0, 500);
+  const said = rejection.body.replace(/\s+/gu, ' ').trim().slice(0, 500);
+  const detail = said === '' ? undefined : `It said: ${said}`;
   if (rejection.wantsSignIn) {
     return new GatewayError(
       'upstream_rejected',

@@ -6,6 +6,7 @@ import { InOrder } from '../../../core/in-order.ts';
 import type { ResponseFrame } from '../../../protocol/mcp/frames.ts';
 import type { DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
 import { type SseEvent, SseReader } from '../../../protocol/mcp/sse.ts';
+import type { Redaction } from '../redaction.ts';
 import { BrokenAnswer, readInbound } from './inbound.ts';
 import type { Pausable, Turns } from './turns.ts';
 import { HttpRejection, tooLarge } from './wire.ts';
@@ -38,6 +39,7 @@ export interface ExchangeOptions {
   readonly server: string;
   readonly maxMessageBytes: number;
   readonly maxItems: number;
+  readonly redaction: Redaction;
   /** What is read of the server, over all its exchanges. */
   readonly turns: Turns;
   /** Called before the handler's own `end`. */
@@ -158,8 +160,12 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     const bytes = this.body.bytes();
     const text = bytes.toString('utf8', 0, Math.min(bytes.length, MAX_REJECTION));
     const { wantsSignIn } = this;
-    const answer = bytes.length <= MAX_REJECTION ? readRefusal(text, this.options) : undefined;
-    this.finish(new HttpRejection(this.status, text.slice(0, REJECTION_BYTES), { answer, wantsSignIn }));
+    const { redaction } = this.options;
+    const refusal = bytes.length <= MAX_REJECTION ? readRefusal(text, this.options) : undefined;
+    const answer = refusal?.error && { ...refusal, error: redaction.error(refusal.error) };
+    // a secret that is cut in two would not be found
+    const body = redaction.text(text.slice(0, 2 * REJECTION_BYTES)).slice(0, REJECTION_BYTES);
+    this.finish(new HttpRejection(this.status, body, { answer, wantsSignIn }));
   }
 
   private readMessage(text: string, size = Buffer.byteLength(text)): void {
@@ -183,7 +189,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   /** A message could not be taken. */
   private breakOff(error: unknown): void {
     const why = `The server "${this.options.server}" answered with something that is not MCP: ${reasonOf(error)}`;
-    this.abort(error instanceof BrokenAnswer ? error : new GatewayError('upstream_protocol', why));
+    const broken = error instanceof BrokenAnswer ? error : new GatewayError('upstream_protocol', why);
+    this.abort(new GatewayError(broken.code, this.options.redaction.text(broken.message)));
   }
 
   private finish(error?: Error): void {

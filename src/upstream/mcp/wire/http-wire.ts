@@ -24,8 +24,6 @@ import {
 export interface HttpWireOptions extends HttpEndpointOptions {
   readonly deadlines: Deadlines;
   readonly events: WireEvents;
-  /** Takes secrets out of what the server says. */
-  clean(text: string): string;
 }
 
 /** How long the end of a session may take. */
@@ -62,12 +60,12 @@ export class HttpWire implements Wire {
       find: (id) => this.calls.get(id)?.pending,
       send: (text, failed) => this.tell(text, { failed }),
     });
-    const { server, timeouts, deadlines, clean } = options;
+    const { server, timeouts, deadlines, redaction } = options;
     this.callWire = {
       server,
       timeouts,
       deadlines,
-      clean,
+      redaction,
       endpoint: this.endpoint,
       session: this.session,
       receive: ({ text, bytes, resumed }, call) => this.read(text, { bytes, call, shared: resumed }),

@@ -4,14 +4,19 @@ import type { JsonObject } from '../../../core/json.ts';
 import { withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
 import { type Deadline, type Deadlines, type Limit, timedOut } from './deadlines.ts';
 import { RateLimit } from './rate-limit.ts';
-import { HARD_LIMIT_MS, type WireReply, type WireRequest } from './wire.ts';
+import { HARD_LIMIT_MS, type Timeouts, type WireReply, type WireRequest } from './wire.ts';
 
 export interface PendingOptions {
   readonly server: string;
   readonly deadlines: Deadlines;
+  /** How long it may be silent, in ms, where its transport does not see to that itself. */
+  readonly silence?: Silence | undefined;
   /** Called when caller, clock or closing channel end the request before its answer, to tell the server. */
   onAbandon(reason: string): void;
 }
+
+/** The longest silence of a request: before the first sign of life, and after each; `Infinity` where only its total counts. */
+export type Silence = Pick<Timeouts, 'firstByte' | 'idle'>;
 
 /** Most notifications of one request in a second; more are of use to nobody. */
 const MAX_PER_SECOND = 100;
@@ -40,6 +45,7 @@ export class Pending {
       this.deadline = options.deadlines.start(request.totalMs, HARD_LIMIT_MS, (limit, ms) =>
         this.abandon(timedOut(options.server, { limit: nameOf(limit, request), ms, method: request.method })),
       );
+      if (options.silence) this.deadline.awaits('firstByte', options.silence.firstByte);
     }
     const signal = request.exchange?.signal;
     if (signal?.aborted === true) this.fail(new GatewayError('cancelled', 'The caller cancelled the call.'));
@@ -92,9 +98,16 @@ export class Pending {
     return () => listeners.delete(listener);
   }
 
+  /** The server showed that it works on the request. */
+  signOfLife(): void {
+    const { silence } = this.options;
+    if (silence) this.deadline?.awaits('idle', silence.idle);
+  }
+
   /** Tells the caller how far the server is; this restarts the total limit. Returns false where there was too much of it. */
   progress(params: JsonObject): boolean {
     if (this.settled) return true;
+    this.signOfLife();
     this.deadline?.extend();
     if (!this.admits()) return false;
     const { progressToken: _token, ...progress } = params;
@@ -105,6 +118,7 @@ export class Pending {
   /** Passes a log line on to the caller. Returns false where there were too many. */
   log(params: JsonObject): boolean {
     if (this.settled) return true;
+    this.signOfLife();
     if (!this.admits()) return false;
     this.request.exchange?.log(params);
     return true;

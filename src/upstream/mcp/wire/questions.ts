@@ -137,6 +137,7 @@ export class Questions {
   private async put({ id, method, params }: RequestFrame, { call, owner, inFlight }: Asker): Promise<void> {
     const question: OpenQuestion = { owner, cancellation: new Cancellation(), call, unlink: undefined };
     this.open.set(id, question);
+    call?.signOfLife();
     call?.deadline?.hold();
     question.unlink = call?.onEnd(() => this.abort(id, question));
     const text = await this.ask(id, {

@@ -33,6 +33,7 @@ export class SseWire implements Wire {
       server: options.server,
       maxItems: options.maxItems,
       deadlines: options.deadlines,
+      redaction: options.redaction,
       events: options.events,
       source: 'the stream',
       aliveMs: options.timeouts.connect,
@@ -122,7 +123,7 @@ export class SseWire implements Wire {
     const failure = transportError(server, cause, timeouts);
     if (this.path === undefined) this.opened.reject(failure);
     // an error of ours says what went wrong; that of a connection is only a reason
-    this.channel.lose(reasonOf(cause), cause instanceof GatewayError ? cause : undefined);
+    this.channel.lose(reasonOf(cause), cause instanceof GatewayError ? { error: cause } : {});
   }
 
   private async send(text: string): Promise<void> {

@@ -40,6 +40,7 @@ export class StandingStream implements ExchangeHandlers {
 
   open(): void {
     const { endpoint, session } = this.options;
+    this.cursor.opened();
     this.exchange = endpoint.send(
       { method: 'GET', headers: session.streamHeaders(this.cursor.id), bodyTimeout: 0 },
       this,
@@ -75,6 +76,7 @@ export class StandingStream implements ExchangeHandlers {
   message(text: string, bytes: number): Promise<void> | void {
     if (this.closed) return;
     this.failures = 0;
+    this.cursor.brought();
     return this.options.message(text, bytes);
   }
 

@@ -3,6 +3,7 @@ import type { JsonObject } from '../../../core/json.ts';
 import { oneLine } from '../../../protocol/mcp/frames.ts';
 import { Channel } from './channel.ts';
 import type { Deadlines } from './deadlines.ts';
+import { redactionOf } from '../redaction.ts';
 import { StdioProcess, type StdioProcessOptions } from '../process/stdio-process.ts';
 import { closed, type Timeouts, type Wire, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
 
@@ -10,7 +11,8 @@ export interface StdioWireOptions {
   readonly server: string;
   readonly maxItems: number;
   readonly process: StdioProcessOptions;
-  readonly timeouts: Pick<Timeouts, 'connect'>;
+  /** `firstByte` and `idle` are `Infinity` where the entry does not set them. */
+  readonly timeouts: Pick<Timeouts, 'firstByte' | 'idle' | 'ping'>;
   readonly deadlines: Deadlines;
   readonly events: WireEvents;
 }
@@ -30,9 +32,12 @@ export class StdioWire implements Wire {
       server,
       maxItems,
       deadlines,
+      redaction: redactionOf(options.process.redact),
       events,
       source: 'stdout',
-      aliveMs: options.timeouts.connect,
+      aliveMs: options.timeouts.ping,
+      silence: options.timeouts,
+      pingMs: options.timeouts.ping,
       send: (text) => this.send(text),
       giveUp: () => void this.process.stop(),
     });
@@ -40,7 +45,7 @@ export class StdioWire implements Wire {
       line: (text) => this.channel.receive(text),
       oversize: () => undefined, // what it was shows when it ends
       dropped: (line) => this.channel.dropped(line, options.process.maxMessageBytes),
-      exit: (info) => this.channel.lose(info.message),
+      exit: (info) => this.channel.lose(info.message, { detail: info.detail }),
     });
   }
 

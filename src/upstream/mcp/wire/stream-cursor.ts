@@ -2,8 +2,13 @@
 
 /** Waits before a broken stream is asked for again, in ms, where the server names none. */
 const WAITS = [250, 1_000, 5_000];
-/** Never sooner, whatever the server says: a stream that always ends at once must not become a flood. */
+/** Never sooner, whatever the server says. */
 const MIN_WAIT_MS = 100;
+/**
+ * The shortest time from one opening of a stream to the next, where nothing came on it: doubled from the first to the last of these. A
+ * stream that always ends at once must not become a flood; one that stood for longer waits for no more than its `retry`.
+ */
+const PACE_MS = { first: 100, last: 10_000 };
 /** Longest wait that a timer can have. */
 const MAX_WAIT_MS = 2 ** 31 - 1;
 
@@ -15,6 +20,9 @@ export class StreamCursor {
   /** The last event that came; absent where the stream cannot be resumed. */
   id: string | undefined;
   private retryMs: number | undefined;
+  /** Monotonic ms. */
+  private openedAt = performance.now();
+  private paceMs = PACE_MS.first;
 
   eventId(id: string): void {
     this.id = EVENT_ID.test(id) ? id : undefined;
@@ -24,8 +32,21 @@ export class StreamCursor {
     this.retryMs = Math.min(Math.max(ms, MIN_WAIT_MS), MAX_WAIT_MS);
   }
 
+  /** The stream was asked for. */
+  opened(): void {
+    this.openedAt = performance.now();
+  }
+
+  /** A message came. */
+  brought(): void {
+    this.paceMs = PACE_MS.first;
+  }
+
   /** How long to wait before the stream is asked for again, after `failures` attempts in a row that failed; in ms. */
   waitMs(failures: number, waits: readonly number[] = WAITS): number {
-    return this.retryMs ?? waits[Math.min(failures, waits.length - 1)] ?? MIN_WAIT_MS;
+    const wanted = this.retryMs ?? waits[Math.min(failures, waits.length - 1)] ?? MIN_WAIT_MS;
+    const left = this.openedAt + this.paceMs - performance.now();
+    this.paceMs = Math.min(this.paceMs * 2, PACE_MS.last);
+    return Math.max(wanted, left);
   }
 }

@@ -13,6 +13,8 @@ export interface Timeouts {
   readonly connect: number;
   readonly firstByte: number;
   readonly idle: number;
+  /** How long a legacy process may leave a ping unanswered. */
+  readonly ping: number;
   /** Of one call; progress restarts it, up to `HARD_LIMIT_MS`. */
   readonly total: number;
 }
@@ -75,8 +77,8 @@ export interface AskedQuestion extends Question {
 export interface WireEvents {
   /** A notification that belongs to no request. */
   notification(method: string, params: JsonObject): void;
-  /** The channel is gone; every pending request has failed already. */
-  closed(reason: string): void;
+  /** The channel is gone; every pending request has failed already. `detail` is for the operator alone. */
+  closed(reason: string, detail?: string): void;
   /** Notifications may have been missed: what they would have told of has to be read again. */
   missed(): void;
   /** Whether a question outside the stream of any call is the owner's, whatever call runs; absent where it is that of the only call. */

@@ -1,12 +1,10 @@
 // No process of a server is left: not after its owner is killed with -9, not after a stop, whoever the owner is.
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { expect, onTestFinished, test } from 'vitest';
 import { containmentsFor, detectContainment } from '../../../../src/upstream/mcp/process/containment/detect.ts';
 import type { Machine, Tools } from '../../../../src/upstream/mcp/process/containment/machine.ts';
-import { alive, descendants, fixture, marked, observe } from '../processes.ts';
+import { alive, fixture, marked, observe } from '../processes.ts';
+import { AS_NOBODY, endOwner, startOwner } from './owners.ts';
 
 const linux: Machine = {
   platform: 'linux',
@@ -27,75 +25,36 @@ const lacking = (tool: keyof Tools): Machine => ({ ...linux, tools: { ...linux.t
 const names = (machine: Partial<Machine>) => containmentsFor({ ...linux, ...machine }).map(({ name }) => name);
 const ofGroup = () => Promise.resolve(containmentsFor(lacking('unshare'))[0]);
 const isRoot = process.getuid?.() === 0;
-const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
-
-interface Owner {
-  readonly count: number;
-  readonly containment?: 'best' | 'process-group';
-  /** What runs it as another user. */
-  readonly as?: readonly string[];
-  /** What to wait for: its servers are being started, or all run. */
-  readonly until?: 'starting' | 'ready';
-}
-
-/** A process that owns families, to be killed. */
-async function owner({ count, containment = 'best', as = [], until = 'ready' }: Owner) {
-  const marker = randomUUID();
-  const family = [fixture('family.sh'), 'deaf'];
-  const command = [process.execPath, fixture('owner.ts'), String(count), containment, marker, ...family];
-  const [file, ...args] = [...as, ...command] as [string, ...string[]];
-  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: '/' });
-  onTestFinished(() => {
-    child.kill('SIGKILL');
-    for (const pid of marked(marker)) process.kill(pid, 'SIGKILL');
-  });
-  let complaint = '';
-  child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (line.startsWith(until)) return { child, marker, containment: line.split(' ')[1] };
-  }
-  throw new Error(`the owner did not start: ${complaint}`);
-}
-
-/** Kills an owner; resolves to the processes that descended from it a moment before. */
-async function killOwner({ child }: Awaited<ReturnType<typeof owner>>): Promise<number[]> {
-  const family = descendants(child.pid!);
-  const exit = once(child, 'exit');
-  child.kill('SIGKILL');
-  await exit;
-  return family;
-}
-
 const works = (await detectContainment()).name !== 'process-group';
 
 test.runIf(works)('an owner killed with -9 leaves no process of its servers, however they hide', async () => {
-  const parent = await owner({ count: 3 });
+  const parent = await startOwner({ count: 3 });
   const { marker } = parent;
   expect(parent.containment).toBe(isRoot ? 'pid-namespace' : 'user-namespace');
   expect(marked(marker).length).toBeGreaterThanOrEqual(3 * 5);
 
-  const family = await killOwner(parent);
+  const family = await endOwner(parent);
 
   await expect.poll(() => [...marked(marker), ...alive(family)], { interval: 5, timeout: 1_000 }).toEqual([]);
 });
 
 test.runIf(works && isRoot)('an owner of another user killed with -9 leaves no process either', async () => {
-  const parent = await owner({ count: 3, as: asNobody });
+  const parent = await startOwner({ count: 3, as: AS_NOBODY });
   const { marker } = parent;
   expect(parent.containment).toBe('user-namespace');
   expect(marked(marker).length).toBeGreaterThanOrEqual(3 * 5);
 
-  const family = await killOwner(parent);
+  const family = await endOwner(parent);
 
   await expect.poll(() => [...marked(marker), ...alive(family)], { interval: 5, timeout: 1_000 }).toEqual([]);
 });
 
 test.runIf(works)('without namespaces the server itself dies with its owner', async () => {
-  const parent = await owner({ count: 1, containment: 'process-group' });
+  const parent = await startOwner({ count: 1, containment: 'process-group' });
   const { marker } = parent;
   const before = marked(marker);
 
-  await killOwner(parent);
+  await endOwner(parent);
 
   const first = Math.min(...before);
   await expect.poll(() => marked(marker).includes(first), { interval: 5, timeout: 1_000 }).toBe(false);
@@ -219,11 +178,11 @@ test.runIf(works)(
 
 test.runIf(works)('an owner killed while it starts its servers leaves no process either', async () => {
   for (let delay = 0; delay < 16; delay += 2) {
-    const parent = await owner({ count: 4, until: 'starting' });
+    const parent = await startOwner({ count: 4, until: 'starting' });
     const until = performance.now() + delay;
     while (performance.now() < until) await new Promise(setImmediate);
 
-    const family = await killOwner(parent);
+    const family = await endOwner(parent);
 
     await expect.poll(() => [...marked(parent.marker), ...alive(family)], { interval: 5, timeout: 1_000 }).toEqual([]);
   }

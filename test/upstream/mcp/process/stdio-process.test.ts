@@ -94,11 +94,6 @@ test.for([
 
 test.for([
   ['its exit code', 'exit 3', 'ended with exit code 3 without being asked to'],
-  [
-    'its last line on stderr',
-    'echo first >&2; echo "cannot open database" >&2; exit 1',
-    'Its last line on stderr: cannot open database',
-  ],
   ['its signal', 'kill -SEGV $$', 'was ended by SIGSEGV'],
 ] as const)('the exit message tells %s', async ([, source, expected]) => {
   const { server, exited } = observe({ ...shell(source), containment: plain });
@@ -106,6 +101,17 @@ test.for([
   await server.start();
 
   expect((await exited).message).toContain(expected);
+});
+
+test('what a server said last on stderr is told apart from how it ended', async () => {
+  const { server, exited } = observe({ ...shell('echo first >&2; echo "cannot open database" >&2; exit 1') });
+
+  await server.start();
+
+  expect(await exited).toMatchObject({
+    message: 'The process of "sh" ended with exit code 1 without being asked to.',
+    detail: 'Its last words on stderr: cannot open database',
+  });
 });
 
 test('a server killed from outside is reported with its signal', async () => {
@@ -164,7 +170,7 @@ test('a script whose interpreter is missing tells so in its exit', async () => {
   const { server, exited } = observe({ command: file });
 
   const message = await server.start().then(
-    async () => (await exited).message,
+    async () => JSON.stringify(await exited),
     (error: unknown) => String(error),
   );
 

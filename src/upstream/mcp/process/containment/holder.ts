@@ -3,7 +3,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
 const OPEN_TIMEOUT_MS = 5_000;
-const CLOSE_TIMEOUT_MS = 1_000;
+/** How long what is told to end may take. */
+export const CLOSE_TIMEOUT_MS = 1_000;
 
 /** A running holder; what it holds open ends with it. */
 export interface Holder {

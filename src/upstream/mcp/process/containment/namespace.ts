@@ -1,7 +1,12 @@
 // Namespaces of Linux: the one of a server, and the command line that runs a program inside.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ContainmentName, Enclosure } from './containment.ts';
-import { type Holder, holdOpen } from './holder.ts';
+import { CLOSE_TIMEOUT_MS, type Holder, holdOpen } from './holder.ts';
 import type { Tools } from './machine.ts';
+import { signalGroup } from './process-group.ts';
+
+/** How often a stopped process is woken, so that it takes notice of the end of what it started. */
+const WAKE_MS = 10;
 
 /** A way to make namespaces on this machine. */
 export interface NamespaceKind {
@@ -45,14 +50,35 @@ export async function openNamespace(kind: NamespaceKind, base?: Pick<Holder, 'pi
   return {
     pid,
     // Joining a mount namespace leaves a process in its root; `unshare` without namespaces is a chdir and an exec.
-    wrap: (command, cwd) => [...join, ...weaken, tools.unshare, `--wd=${cwd}`, '--', ...command],
-    kill: close,
+    wrap: (command, cwd) => [...wokenByEnd(tools), ...join, ...weaken, tools.unshare, `--wd=${cwd}`, '--', ...command],
+    kill: (server) => endNamespace(close, server),
   };
 }
 
 /** The kernel delivers this when the thread that spawned the process ends, so servers are spawned from the main thread. */
 export function dieWithOwner({ setpriv }: Pick<Tools, 'setpriv'>): string[] {
   return [setpriv, '--pdeathsig', 'KILL', '--'];
+}
+
+/** Wakes what is stopped when its owner ends, so that it takes notice of the end of what it started. */
+function wokenByEnd({ setpriv }: Pick<Tools, 'setpriv'>): string[] {
+  return [setpriv, '--pdeathsig', 'CONT', '--'];
+}
+
+/**
+ * Ends a namespace, and `nsenter` with it, which waits outside for what it started. `nsenter` stops when that does, and a stopped one
+ * reaps nothing, for which the kernel waits with the end of the namespace (pid_namespaces(7)). So it is woken until all is gone, and
+ * killed only where that takes too long: whoever inherits its child then may never reap it.
+ */
+async function endNamespace(close: () => Promise<void>, nsenter: number | undefined): Promise<void> {
+  const waking = setInterval(() => signalGroup(nsenter, 'SIGCONT'), WAKE_MS);
+  const last = setTimeout(() => signalGroup(nsenter, 'SIGKILL'), CLOSE_TIMEOUT_MS);
+  const over = new AbortController();
+  const late = delay(2 * CLOSE_TIMEOUT_MS, undefined, { signal: over.signal }).catch(() => undefined);
+  await Promise.race([close(), late]);
+  over.abort();
+  clearInterval(waking);
+  clearTimeout(last);
 }
 
 /** What runs a program in the user and mount namespace of a process. */

@@ -10,7 +10,13 @@ export function processGroup(prefix: readonly string[]): Containment {
     prefix.length === 0
       ? 'nothing ends the server if the gateway is killed, except that its input closes.'
       : 'if the gateway is killed, only the first process is sure to die.';
-  const enclosure: Enclosure = { wrap: (argv) => [...prefix, ...argv], kill: killGroup };
+  const enclosure: Enclosure = {
+    wrap: (argv) => [...prefix, ...argv],
+    kill: (pid) => {
+      signalGroup(pid, 'SIGKILL');
+      return Promise.resolve();
+    },
+  };
   return {
     name: 'process-group',
     description: `In a process group of its own, which is killed when the server stops; ${escape} ${VISIBLE}`,
@@ -18,13 +24,12 @@ export function processGroup(prefix: readonly string[]): Containment {
   };
 }
 
-/** What cannot be killed is gone already (macOS says EPERM of a group of zombies), or shows by the exit that does not come. */
-function killGroup(pid: number | undefined): Promise<void> {
+/** What cannot be sent a signal is gone already (macOS says EPERM of a group of zombies), or shows by the exit that does not come. */
+export function signalGroup(pid: number | undefined, signal: 'SIGKILL' | 'SIGCONT'): void {
   try {
-    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
-    return Promise.resolve();
+    if (pid !== undefined) process.kill(-pid, signal);
   } catch {
-    return Promise.resolve();
+    return;
   }
 }
 

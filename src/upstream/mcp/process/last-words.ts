@@ -1,0 +1,71 @@
+// The line on stderr that says why a process ended: the last one is often only where a log lies, or which runtime it was.
+
+/** As much of a line as is told. */
+const LONGEST = 500;
+
+/** Lines that say nothing of the cause, wherever they stand. */
+const NOISE: readonly RegExp[] = [
+  /^npm (?:error|ERR!) A complete log of this run/u,
+  /^npm (?:notice|warn|WARN)\b/u,
+  /^npm (?:error|ERR!)\s*(?:\d{3}|[a-z]+)?$/u,
+  /^Node\.js v\d/u,
+  /^note: run with `RUST_BACKTRACE/u,
+  /^exit status \d+$/u,
+];
+
+const NPM = /^npm (?:error|ERR!) /u;
+/** What npm says before the cause: single facts. */
+const NPM_FACT = /^npm (?:error|ERR!) (?:code|syscall|path|dest|errno|cwd|signal|command (?!failed)|type)\b/u;
+/** A frame of a stack: of JavaScript and the JVM. */
+const FRAME = /^\s+at\s/u;
+/** What is printed after a stack: properties of the error, and the end of it. */
+const AFTER_STACK = /^\s|^[}\])]+[;,]?$/u;
+/** The first line of an error. */
+const HEADER =
+  /^(?:(?:error|fatal|panic): |Exception in thread |Caused by: |(?:Uncaught )?\[?[\w$.]*(?:Error|Exception|Warning)\b)/iu;
+/** Most lines of a message that stand between its first one and the stack. */
+const LONGEST_MESSAGE = 30;
+const TRACEBACK = /^(?<gutter>[\s|+]*)(?:Exception Group )?Traceback \(most recent call last\):$/u;
+/** Lines that may follow the exception of Python: its message goes on, or a group is closed. */
+const AFTER_TRACEBACK = 12;
+const GO_PANIC = /^(?:panic|fatal error): /u;
+const GO_STACK = /^goroutine \d+ \[/u;
+
+/** The line that tells most of why it ended, of all that was kept; undefined where it said nothing. */
+export function lastWords(lines: readonly string[]): string | undefined {
+  const told = lines.filter((line) => line.trim() !== '' && !NOISE.some((noise) => noise.test(line)));
+  const line = ofNpm(told) ?? ofPython(told) ?? ofGo(told) ?? ofStack(told) ?? told.at(-1) ?? lines.at(-1);
+  return line?.trim().slice(0, LONGEST);
+}
+
+/** The first line of npm's last report that is more than a single fact. */
+function ofNpm(lines: readonly string[]): string | undefined {
+  if (!NPM.test(lines.at(-1) ?? '')) return undefined;
+  const from = lines.findLastIndex((line) => !NPM.test(line)) + 1;
+  return lines.slice(from).find((line) => !NPM_FACT.test(line));
+}
+
+/** The exception under the last traceback: the innermost, where a group of them was raised. */
+function ofPython(lines: readonly string[]): string | undefined {
+  const at = lines.findLastIndex((line) => TRACEBACK.test(line));
+  if (at === -1) return undefined;
+  const gutter = (TRACEBACK.exec(lines[at] ?? '')?.groups?.gutter ?? '').replace('+', '|');
+  const isOutermost = (line: string) => line.startsWith(gutter) && /^[^\s|+]/u.test(line.slice(gutter.length));
+  const found = lines.findIndex((line, index) => index > at && isOutermost(line));
+  if (found === -1 || lines.length - found > AFTER_TRACEBACK) return undefined;
+  return lines[found]?.slice(gutter.length);
+}
+
+function ofGo(lines: readonly string[]): string | undefined {
+  const stack = lines.findLastIndex((line) => GO_STACK.test(line));
+  const panic = lines.slice(0, Math.max(0, stack)).findLast((line) => GO_PANIC.test(line));
+  return stack === -1 ? undefined : panic;
+}
+
+/** The first line of the error whose stack is the last that was said. */
+function ofStack(lines: readonly string[]): string | undefined {
+  const last = lines.findLastIndex((line) => !AFTER_STACK.test(line));
+  if (!lines.slice(last + 1).some((line) => FRAME.test(line))) return undefined;
+  const message = lines.slice(Math.max(0, last + 1 - LONGEST_MESSAGE), last + 1);
+  return message.findLast((line) => HEADER.test(line)) ?? message.at(-1);
+}

@@ -1,0 +1,94 @@
+// Taking secrets out of what a server says, and what steers a terminal.
+import { isObject, type JsonValue } from '../../core/json.ts';
+import type { RpcError } from '../../core/reply.ts';
+
+/** A line of a multi-line secret is looked for by itself if it is this long; shorter ones (braces, headers) are everywhere. */
+const SECRET_LINE_MIN = 8;
+
+/** Cleans texts of a server for the operator's screen and log: no escapes, no secrets. */
+export function textCleaner(secrets: readonly string[]): (text: string) => string {
+  const spellings = allSpellings(secrets);
+  return (text) => redact(clean(text), spellings);
+}
+
+/** What is done to what a server says before anybody reads it. */
+export interface Redaction {
+  /** A text that ends up in a message or a log: no escapes, no secrets. */
+  text(text: string): string;
+  /** An error that goes on to callers: no secrets; what has none is passed on as it is. */
+  error(error: RpcError): RpcError;
+}
+
+/** The redaction of a server whose entry holds these secrets: in their errors servers repeat what they were sent. */
+export function redactionOf(secrets: readonly string[]): Redaction {
+  const spellings = allSpellings(secrets);
+  return {
+    text: textCleaner(secrets),
+    error: (error) => (spellings.length === 0 ? error : redactedError(error, spellings)),
+  };
+}
+
+function redactedError({ code, message, data }: RpcError, secrets: readonly string[]): RpcError {
+  return {
+    code,
+    message: redact(message, secrets),
+    ...(data !== undefined && { data: redactedValue(data as JsonValue, secrets) }),
+  };
+}
+
+/** The same value where no secret stands in it. Its depth is bounded by the parser. */
+function redactedValue(value: JsonValue, secrets: readonly string[]): JsonValue {
+  if (typeof value === 'string') return redact(value, secrets);
+  if (Array.isArray(value)) {
+    const items = value.map((item) => redactedValue(item, secrets));
+    return items.some((item, index) => item !== value[index]) ? items : value;
+  }
+  if (!isObject(value)) return value;
+  const before = Object.entries(value);
+  const after = before.map(([key, item]) => [redact(key, secrets), redactedValue(item ?? null, secrets)] as const);
+  const isSame = after.every(([key, item], index) => key === before[index]?.[0] && item === before[index][1]);
+  return isSame ? value : Object.fromEntries(after);
+}
+
+/** Every spelling of every secret, longest first. */
+export function allSpellings(secrets: readonly string[]): string[] {
+  return [...new Set(secrets.flatMap(spellingsOf))].sort((a, b) => b.length - a.length);
+}
+
+/** Terminal escapes: CSI, strings such as OSC (to their end, or that of the line), and the short ones. */
+const ESCAPES =
+  /\u001b(?:\[[0-?]*[ -/]*[@-~]?|[\]PX^_][^\u0007\u001b\n]*(?:\u0007|\u001b\\)?|[ -/]*[0-~]?)|\u009b[0-?]*[ -/]*[@-~]?/gu;
+/** Control characters except tab and newline, and those that reorder or hide text on a screen. */
+const UNPRINTABLE = /(?![\t\n])\p{Cc}|[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/gu;
+
+/** A text without escapes, and without what hides or reorders it. */
+export function clean(text: string): string {
+  return text.replace(ESCAPES, '').replace(/\r\n?/gu, '\n').replace(UNPRINTABLE, '');
+}
+
+/** A secret as it may appear in a log: plain, in JSON, in a URL, and each line of one that has several. */
+function spellingsOf(secret: string): string[] {
+  const plain = clean(secret);
+  // Through UTF-8 first: half a surrogate pair would make it throw.
+  const inUrl = encodeURIComponent(Buffer.from(secret).toString());
+  const lines = plain.split('\n').filter((line) => line.length >= SECRET_LINE_MIN);
+  return [plain, JSON.stringify(secret).slice(1, -1), inUrl, ...lines].filter((text) => text !== '');
+}
+
+/** Replaces every stretch that is covered by secrets, so that of two that overlap nothing is left over. */
+export function redact(text: string, secrets: readonly string[]): string {
+  const found: { start: number; end: number }[] = [];
+  for (const secret of secrets) {
+    for (let start = text.indexOf(secret); start !== -1; start = text.indexOf(secret, start + 1)) {
+      found.push({ start, end: start + secret.length });
+    }
+  }
+  found.sort((a, b) => a.start - b.start);
+  let result = '';
+  let done = 0;
+  for (const { start, end } of found) {
+    if (start >= done) result += `${text.slice(done, start)}[redacted]`;
+    done = Math.max(done, end);
+  }
+  return result + text.slice(done);
+}
