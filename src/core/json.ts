@@ -21,7 +21,7 @@ export function isObject(value: unknown): value is JsonObject {
 
 /** A number whose text would change in a JavaScript number, such as 9007199254740993, 1e400, 1.0 or -0: written again as it came. */
 export function exactNumber(text: string): JsonValue {
-  return EXACT.rawJSON(text) as unknown as JsonValue;
+  return EXACT.rawJSON(text);
 }
 
 /** The text of a number that JavaScript cannot hold; undefined for every other value. */

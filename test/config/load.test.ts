@@ -30,7 +30,7 @@ test('a full configuration is read', () => {
   const config = valid(result);
 
   expect(told(result)).toEqual([]);
-  expect(config.limits).toEqual({ body: 2 ** 20, depth: 32, upstreamMessage: 1_048_576, sessions: 100 });
+  expect(config.limits).toEqual({ body: 2 ** 20, depth: 32, items: 50_000, upstreamMessage: 1_048_576, sessions: 100 });
   expect(config.auth.tokens.map(({ id, token, groups }) => [id, token.reveal(), groups])).toEqual([
     ['ci', TOKEN, ['robots']],
   ]);

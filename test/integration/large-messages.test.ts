@@ -16,7 +16,7 @@ describe.each(ERAS)('a request of a %s client', (era) => {
     ['300,000 keys', keys(300_000)],
     ['five million empty arrays', `{"a":[${'[],'.repeat(5_000_000)}[]]}`],
   ])('with %s is refused under its id, and the limit named', async (_what, args) => {
-    const answer = await there.call(era, 'stdio_legacy__echo', args, '77');
+    const answer = await there.call(era, 'stdio_legacy__echo', { args, id: '77' });
     expect(answer.text).toContain('"id":77');
     expect(errorOf(answer)).toMatchObject({
       code: -32600,
@@ -26,19 +26,21 @@ describe.each(ERAS)('a request of a %s client', (era) => {
 
   test('that is too deep is refused under its id', async () => {
     const args = `{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
-    const answer = await there.call(era, 'stdio_legacy__echo', args, '"deep"');
+    const answer = await there.call(era, 'stdio_legacy__echo', { args, id: '"deep"' });
     expect(answer.text).toContain('"id":"deep"');
     expect(errorOf(answer).message).toContain('limits.depth');
   });
 
   test('with as many keys as are allowed arrives whole', async () => {
     const args = keys(99_000);
-    const { text } = await there.call(era, 'stdio_legacy__echo', args);
+    const { text } = await there.call(era, 'stdio_legacy__echo', { args });
     expect(text.includes(`"structuredContent":${args}`)).toBe(true);
   });
 
   test('that names a key twice is refused however large it is', async () => {
-    const answer = await there.call(era, 'stdio_legacy__echo', keys(50_000).replace('"k49999"', '"k7"'));
+    const answer = await there.call(era, 'stdio_legacy__echo', {
+      args: keys(50_000).replace('"k49999"', '"k7"'),
+    });
     expect(errorOf(answer).message).toContain('names the key "k7" twice');
   });
 });
@@ -81,7 +83,7 @@ describe.each(SERVERS)('an answer of %s', (server) => {
   });
 
   test('comes when one over a limit was ended', async () => {
-    expect(resultOf(await there.call('legacy', `${server}__echo`, '{"a":1}'))).toMatchObject({
+    expect(resultOf(await there.call('legacy', `${server}__echo`, { args: '{"a":1}' }))).toMatchObject({
       structuredContent: { a: 1 },
     });
   });

@@ -79,8 +79,9 @@ export function mirrorArguments(params: readonly MirroredParam[], args: JsonObje
   for (const { header, path } of params) {
     const value = valueAt(args, path);
     const text = exactText(value);
-    if (text !== undefined || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
-      headers[header] = encodeHeaderValue(text ?? String(value));
+    if (text !== undefined) headers[header] = encodeHeaderValue(text);
+    else if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+      headers[header] = encodeHeaderValue(String(value));
   }
   return headers;
 }

@@ -11,7 +11,7 @@ export type ClientEra = 'legacy' | 'modern';
 export interface VerbatimGateway {
   readonly gateway: RunningGateway;
   /** Calls a tool of a server with these arguments, written by the test; `id` is written as it is. */
-  call(era: ClientEra, name: string, args?: string, id?: string): Promise<Answer>;
+  call(era: ClientEra, name: string, sent?: { args?: string; id?: string }): Promise<Answer>;
   stop(): Promise<void>;
 }
 
@@ -33,7 +33,7 @@ export async function startVerbatim(config: object = {}): Promise<VerbatimGatewa
   const session = await openSession(gateway.origin);
   return {
     gateway,
-    call: (era, name, args = '{}', id = '1') => {
+    call: (era, name, { args = '{}', id = '1' } = {}) => {
       const head = { 'Content-Type': 'application/json', Accept: 'application/json, text/event-stream' };
       const meta = era === 'modern' ? `,"_meta":${JSON.stringify(modernMeta())}` : '';
       const body = `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"${name}","arguments":${args}${meta}}}`;

@@ -102,7 +102,7 @@ async function feedChannel(lines: readonly Line[], piece: number): Promise<numbe
   const asked = ids.slice(0, CALLS);
   const splitter = new LineSplitter(
     {
-      line: (text) => channel.receive(text),
+      line: (text) => void channel.receive(text),
       oversize: () => undefined,
       dropped: (dropped) => channel.dropped(dropped, 4_096),
     },

@@ -35,7 +35,7 @@ function openChannel() {
     send: (text) => void sent.push(JSON.parse(text) as Sent),
     giveUp: () => undefined,
   });
-  const receive = (message: JsonObject) => channel.receive(JSON.stringify({ jsonrpc: '2.0', ...message }));
+  const receive = (message: JsonObject) => void channel.receive(JSON.stringify({ jsonrpc: '2.0', ...message }));
   return { channel, sent, noise, receive };
 }
 
