@@ -223,7 +223,7 @@ describe.runIf(process.platform === 'linux').for(USERS)('a server of user %i', (
   test('is ended when it has left for mounts of its own, in which a replaced file cannot be hidden', async () => {
     const { restarts } = await statusOf(gateway, 'attacker');
     const left = await run(
-      `unshare -rm --propagation private sh -c 'while :; do ${sees()}; sleep 0.05; done' >'${top}/seen' 2>/dev/null </dev/null & sleep 0.3; echo left`,
+      `unshare -rm --propagation private sh -c 'touch there; while :; do sleep 1; done' >/dev/null 2>&1 </dev/null & while [ ! -e there ]; do sleep 0.01; done; echo left`,
     );
 
     writeAtomically('mcp-gateway.json', main({ other: fixture('echo-stdio.ts') }));
