@@ -9,6 +9,7 @@ import {
   valueFindings,
 } from './entry-checks.ts';
 import { findingsOf } from './issues.ts';
+import { patternPlaces } from './pattern-places.ts';
 import { type Document, type Finding, positionAt, problemAt } from './positions.ts';
 import type { Path, Problem } from './problems.ts';
 import { type Expansion, expand, findReferences, pathKey } from './references.ts';
@@ -51,6 +52,7 @@ export function readEntry(request: EntryRequest, value: unknown): EntryOutcome {
     mainDirectory: request.mainDirectory,
     raw,
     source: { file: request.document.file, ...positionAt(request.document, { path: request.path, atKey: true }) },
+    places: patternPlaces({ ...request, raw }),
   };
   if (!isObject(value))
     findings.faults.push({

@@ -12,6 +12,7 @@ import { serverEntry, type ServerEntry, SERVER_NAME, TRANSPORTS, URL_KEYS } from
 export interface EntryPlace {
   readonly name: string;
   readonly source: ServerConfig['source'];
+  readonly places?: ServerConfig['places'];
   readonly mainDirectory: string;
   /** The entry as written. */
   readonly raw: JsonObject;
@@ -94,7 +95,7 @@ export function isDisabled(raw: JsonObject): boolean {
   return raw.disabled === true || raw.enabled === false;
 }
 
-function skeleton({ name, source, mainDirectory, raw }: EntryPlace): ServerConfig {
+function skeleton({ name, source, places = {}, mainDirectory, raw }: EntryPlace): ServerConfig {
   const alias = typeof raw.alias === 'string' && SERVER_NAME.test(raw.alias) ? raw.alias : name;
   return {
     name,
@@ -109,6 +110,7 @@ function skeleton({ name, source, mainDirectory, raw }: EntryPlace): ServerConfi
     ...sharingOf(DEFAULTS, 'stdio'),
     ...offerOf(DEFAULTS),
     source,
+    places,
     display: displayOf(raw),
     secrets: [],
     digest: '',

@@ -5,4 +5,6 @@ export interface Decision {
   readonly allowed: boolean;
   readonly rule: string;
   readonly reason: string;
+  /** Where the rule is configured, as `file:line:column`; absent where nothing is. */
+  readonly source?: string;
 }
