@@ -99,6 +99,12 @@ export class NameBook {
   }
 }
 
+/** What a name would stand for at the server of this alias; undefined where the name is not one of that server. */
+export function originalBehind(alias: string, exposed: string): string | undefined {
+  const before = stem(alias);
+  return exposed.startsWith(before) && exposed.length > before.length ? exposed.slice(before.length) : undefined;
+}
+
 function plainName(thing: Nameable): string {
   return stem(thing.alias) + sanitize(thing.original);
 }
