@@ -3,7 +3,6 @@ import { Cancellation } from '../core/cancellation.ts';
 import { eventOf } from '../audit/record.ts';
 import type { Catalog, View } from '../catalog/catalog.ts';
 import { SeenUris } from '../catalog/seen-uris.ts';
-import { CatalogStore } from '../catalog/store.ts';
 import type { Config } from '../config/config.ts';
 import { OFFER_KINDS, type Peer } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
@@ -102,7 +101,7 @@ export class Gateway {
     this.identity = options.identity;
     this.logger = options.logger;
     this.storage = storage;
-    const store = new CatalogStore(storage.state);
+    const store = storage.catalog;
     this.states = new RequestStates(storage.keyring);
     this.continuations = new Continuations(this.states);
     this.parked = new ParkedCalls({
