@@ -300,7 +300,8 @@ export class Gateway {
     const { inFlight, tasks, upstreams } = this;
     this.stopping.abort();
     upstreams.rest();
-    await inFlight.settled(STOP_DRAIN_MS);
+    // what ends after the state directory is lost cannot be recorded, so it is not waited for
+    if (this.stateDirectory.isHeld()) await inFlight.settled(STOP_DRAIN_MS);
     this.ending.abort();
     // what a server works on for nobody has to be cancelled while it can be told
     await tasks.records.leaving.settled(TASKS_DRAIN_MS);

@@ -20,6 +20,8 @@ export interface Storage {
 export function openStorage(path: string, logger: Logger): Storage {
   const directory = openStateDirectory(path);
   const repairs = new Repairs(logger);
+  const { repaired } = directory;
+  if (repaired !== undefined) repairs.tell('lock_repaired', { what: repaired }, [repaired]);
   let state: StateDatabase | undefined;
   try {
     state = new StateDatabase(join(directory.path, 'state.db'), ({ file, keptAs, reason }) =>
@@ -39,6 +41,7 @@ export function openStorage(path: string, logger: Logger): Storage {
     const keyring = new Keyring(directory.path);
     const audit = AuditLog.open({
       folder: join(directory.path, 'audit'),
+      isOwned: () => directory.isHeld(),
       onHealth: ({ writable, error }) => {
         if (writable) logger.info('the audit log can be written again');
         else logger.error({ reason: error }, 'the audit log cannot be written; calls are refused');
