@@ -67,7 +67,7 @@ export class StateDatabase {
   private beginAnew(thrown: unknown): Database {
     const cause = thrown instanceof StateError ? thrown.cause : thrown;
     if (!isDamage(cause)) throw this.unusable(thrown);
-    closeDamaged(this.db as Database | undefined);
+    closeDamaged(this.db);
     const keptAs = setAside(this.file);
     const db = openDatabase(this.file, { migrations: STATE_MIGRATIONS, synchronous: 'NORMAL' });
     this.onSetAside({ file: this.file, keptAs, reason: reasonOf(cause) });

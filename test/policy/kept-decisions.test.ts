@@ -5,6 +5,7 @@ import type { AuditLog } from '../../src/audit/audit-log.ts';
 import type { Offered } from '../../src/core/reply.ts';
 import { buildPipeline } from '../../src/gateway/pipeline.ts';
 import { MAX_KEPT, MAX_KEPT_LENGTH } from '../../src/policy/kept-decisions.ts';
+import type * as patterns from '../../src/policy/patterns.ts';
 import { compilePolicy, type Decidable, type Policy } from '../../src/policy/policy.ts';
 import { CallRoom } from '../../src/quota/call-room.ts';
 import { CallLedger } from '../../src/quota/count.ts';
@@ -14,11 +15,11 @@ import { pino } from 'pino';
 const runs = vi.hoisted(() => ({ count: 0 }));
 
 vi.mock('../../src/policy/patterns.ts', async (importOriginal) => {
-  const real = await importOriginal<typeof import('../../src/policy/patterns.ts')>();
+  const real = await importOriginal<typeof patterns>();
   return {
     ...real,
-    compilePatterns: (patterns: readonly string[]) => {
-      const test = real.compilePatterns(patterns);
+    compilePatterns: (list: readonly string[]) => {
+      const test = real.compilePatterns(list);
       return (name: string) => {
         runs.count += 1;
         return test(name);
@@ -56,9 +57,11 @@ function pipelineOf(policy: Policy, entries: readonly Offered[]) {
 }
 
 test('calls and lists of what was called and listed before run no pattern', async () => {
-  const listed = ['echo', 'other'].map(
-    (original): Offered => ({ ...tool(original), exposed: original, definition: {} }) as Offered,
-  );
+  const listed = ['echo', 'other'].map((original): Offered => ({
+    ...tool(original),
+    exposed: original,
+    definition: {},
+  }));
   const handle = pipelineOf(compilePolicy([restricted]), listed);
   const call = (original: string) =>
     handle(makeCall({ target: { kind: 'tool', server: 'everything', exposed: original, original } }));

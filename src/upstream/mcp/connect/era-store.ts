@@ -15,17 +15,16 @@ export class EraStore {
 
   /** The era to assume without asking, if one is known of this command or URL and not too old. */
   recall(server: string, digest: string): Era | undefined {
-    const row = this.db.use((db) => {
-      const found = db
-        .prepare<[string, string], { era: Era; learned_at: number }>(
+    const known = this.db.use((db) => {
+      const row = db
+        .prepare<[string, string], { era: string; learned_at: number }>(
           'SELECT era, learned_at FROM eras WHERE server = ? AND digest = ?',
         )
         .get(server, digest);
-      if (found && found.era !== 'legacy' && found.era !== 'modern') throw new Damaged('an era in it is none');
-      return found;
+      return row && { era: readEra(row.era), learnedAt: row.learned_at };
     });
-    if (!row || (row.era === 'legacy' && Date.now() - row.learned_at > LEGACY_AGE_MS)) return undefined;
-    return row.era;
+    if (!known || (known.era === 'legacy' && Date.now() - known.learnedAt > LEGACY_AGE_MS)) return undefined;
+    return known.era;
   }
 
   /** Remembers what a successful probe found. */
@@ -40,4 +39,9 @@ export class EraStore {
   forget(server: string): void {
     this.db.use((db) => db.prepare<[string]>('DELETE FROM eras WHERE server = ?').run(server));
   }
+}
+
+function readEra(era: string): Era {
+  if (era !== 'legacy' && era !== 'modern') throw new Damaged('an era in it is none');
+  return era;
 }
