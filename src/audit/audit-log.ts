@@ -21,6 +21,8 @@ export interface AuditLogOptions {
   readonly folder: string;
   /** Bytes after which a segment is followed by the next; 16 MiB unless told otherwise. */
   readonly segmentBytes?: number;
+  /** Whether the folder still belongs to this process; where it does not, nothing is written. Always, unless told otherwise. */
+  readonly isOwned?: () => boolean;
   /** Called when the log becomes writable or stops being so. */
   readonly onHealth?: (health: AuditHealth) => void;
 }
@@ -57,10 +59,10 @@ export class AuditLog {
 
   /** Opens or creates the log, and ends the calls that a killed process left open. Throws StateError. */
   static open(options: AuditLogOptions): AuditLog {
-    const { folder, segmentBytes = SEGMENT_BYTES } = options;
+    const { folder, segmentBytes = SEGMENT_BYTES, isOwned = () => true } = options;
     try {
       takeOverDatabase(folder, segmentBytes);
-      return new AuditLog(new AuditWriter({ folder, segmentBytes }), options);
+      return new AuditLog(new AuditWriter({ folder, segmentBytes, isOwned }), options);
     } catch (thrown) {
       if (thrown instanceof StateError) throw thrown;
       throw new StateError(

@@ -39,7 +39,9 @@ function encodeIntent(record: IntentRecord): string {
     text('original', record.original, MAX_NAME) +
     text('server', record.server, MAX_NAME) +
     `,"downstream":${encodeWire(record.downstream)}` +
-    `,"decision":{"allowed":${decision.allowed},"rule":${JSON.stringify(decision.rule)},"reason":${JSON.stringify(decision.reason)}}` +
+    `,"decision":{"allowed":${decision.allowed},"rule":${JSON.stringify(decision.rule)},"reason":${JSON.stringify(decision.reason)}` +
+    (decision.source === undefined ? '' : `,"source":${JSON.stringify(decision.source)}`) +
+    '}' +
     `,"requestBytes":${record.requestBytes}` +
     (record.shape === undefined ? '' : `,"shape":${JSON.stringify(record.shape)}`) +
     `,"config":${JSON.stringify(record.config)}}`

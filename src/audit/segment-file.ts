@@ -40,11 +40,19 @@ export class SegmentFile {
     return this.#size;
   }
 
-  /** Tells whether the file is still where it was opened and as long as it was left. */
-  isInPlace(): boolean {
+  /** Why what is written now would be lost, as the open file itself tells: one system call, for every batch. */
+  whyCut(): string | undefined {
+    const { nlink, size } = fstatSync(this.#file);
+    if (nlink === 0) return 'it was removed';
+    return size === this.#size ? undefined : `it has ${size} bytes instead of ${this.#size}`;
+  }
+
+  /** Why it is not the file at its path. */
+  whyMoved(): string | undefined {
     const there = statSync(this.segment.path, { throwIfNoEntry: false });
+    if (!there) return 'it was moved away';
     const ours = fstatSync(this.#file);
-    return there?.ino === ours.ino && there.dev === ours.dev && there.size === this.#size;
+    return there.ino === ours.ino && there.dev === ours.dev ? undefined : 'another file is in its place';
   }
 
   /** Makes sure that the next line follows the last that was committed. */

@@ -1,4 +1,5 @@
 // The one who writes: numbers records, links them, and commits them a batch at a time.
+import { mkdirSync } from 'node:fs';
 import { GENESIS, hashOf, prefixOf, type Link } from './chain.ts';
 import { encodeRecord } from './encode.ts';
 import type { OpenCalls } from './open-calls.ts';
@@ -7,8 +8,8 @@ import { recover } from './recovery.ts';
 import { SegmentFile } from './segment-file.ts';
 import { segmentAt, segmentStart } from './segments.ts';
 
-/** Milliseconds between two looks at whether the file is still there; what is written to a removed one is lost. */
-const LOOK_EVERY_MS = 1_000;
+/** Milliseconds between two looks at paths: whether the file is the one at its path, and the log still ours. */
+const LOOK_EVERY_MS = 10;
 const NONE: readonly AuditRecord[] = [];
 
 /** Where to write. */
@@ -16,6 +17,8 @@ export interface AuditWriterOptions {
   readonly folder: string;
   /** Bytes after which a segment is followed by the next. */
   readonly segmentBytes: number;
+  /** Whether the folder still belongs to this process; where it does not, nothing is written. */
+  readonly isOwned: () => boolean;
 }
 
 /** Writes the chain. Its methods are synchronous and throw what the file system says. */
@@ -79,21 +82,38 @@ export class AuditWriter {
     this.#look();
     const current = this.#file;
     if (current !== undefined && current.size < this.#options.segmentBytes) return current;
-    const next = SegmentFile.create(segmentAt(this.#options.folder, this.#last.seq + 1));
+    const { folder } = this.#options;
+    this.#requireOwned();
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const next = SegmentFile.create(segmentAt(folder, this.#last.seq + 1));
     current?.close();
     this.#file = next;
     return next;
   }
 
-  /** Numbers are never given twice, so a segment that somebody took away is followed by the next and missing for whoever verifies. */
+  /**
+   * Numbers are never given twice, so a segment that was taken away is followed by the next and missing for whoever verifies. Whether the
+   * open file was removed is asked before every batch, since what is written to it then is lost; what needs its path, now and then.
+   */
   #look(): void {
     const file = this.#file;
+    if (file === undefined) return;
     const now = performance.now();
-    if (file === undefined || now - this.#lookedAt < LOOK_EVERY_MS) return;
-    this.#lookedAt = now;
-    if (file.isInPlace()) return;
-    this.#notes.push(eventOf('segment_lost', { segment: file.segment.name }));
+    const isDue = now - this.#lookedAt >= LOOK_EVERY_MS;
+    if (isDue) {
+      this.#lookedAt = now;
+      this.#requireOwned();
+    }
+    const why = file.whyCut() ?? (isDue ? file.whyMoved() : undefined);
+    if (why === undefined) return;
+    this.#requireOwned();
+    this.#notes.push(eventOf('segment_lost', { segment: file.segment.name, why }));
     this.close();
+  }
+
+  /** Another gateway may be writing here: one that goes on beside it would break the chain. */
+  #requireOwned(): void {
+    if (!this.#options.isOwned()) throw new Error('the state directory may belong to another gateway by now');
   }
 
   /** Records that go before a batch: the begin of a segment, and what is owed from earlier. */

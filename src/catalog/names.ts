@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { OfferKind } from '../core/call.ts';
 import { plainName } from '../core/name-characters.ts';
-import type { NameRow } from './store.ts';
+import type { NameRow } from './name-row.ts';
 
 /** With the client key `gw` this fits the limits of Claude, Gemini, Cursor and VS Code. */
 export const MAX_NAME = 54;
@@ -15,7 +15,14 @@ export const MAX_KEPT = 20_000;
 export interface NameStore {
   names(): NameRow[];
   /** Keeps what was given and forgets what is gone, both or neither. */
-  saveNames(given: readonly NameRow[], gone: readonly NameRow[]): void;
+  saveNames(change: NameChange): void;
+}
+
+/** What became of the names; `all` are those that are left, the oldest of each server first. */
+export interface NameChange {
+  readonly given: readonly NameRow[];
+  readonly gone: readonly NameRow[];
+  readonly all: Iterable<NameRow>;
 }
 
 /** What is to be named. */
@@ -52,8 +59,17 @@ export class NameBook {
       fresh.push(row);
       return row.exposed;
     });
-    if (fresh.length > 0) this.store.saveNames(fresh, this.forget(fresh, things));
+    if (fresh.length === 0) return names;
+    const gone = this.forget(fresh, things);
+    this.store.saveNames({ given: fresh, gone, all: this.all() });
     return names;
+  }
+
+  private *all(): Generator<NameRow> {
+    for (const [key, shelf] of this.given) {
+      const { kind, server } = shelfAt(key);
+      for (const [original, exposed] of shelf) yield { kind, server, original, exposed };
+    }
   }
 
   /** Makes room on every shelf that has grown too long: drops the oldest names of what is not offered now. */
@@ -100,6 +116,12 @@ export class NameBook {
   }
 }
 
+/** What a name would stand for at the server of this alias; undefined where the name is not one of that server. */
+export function originalBehind(alias: string, exposed: string): string | undefined {
+  const before = stem(alias);
+  return exposed.startsWith(before) && exposed.length > before.length ? exposed.slice(before.length) : undefined;
+}
+
 function wholeName(thing: Nameable): string {
   return stem(thing.alias) + plainName(thing.original);
 }
@@ -121,6 +143,12 @@ function keyOf(thing: Pick<NameRow, 'kind' | 'server' | 'original'>): string {
 
 function shelfOf(thing: Pick<NameRow, 'kind' | 'server'>): string {
   return `${thing.kind}\n${thing.server}`;
+}
+
+/** What `shelfOf` was made of: no name of a server has a line break. */
+function shelfAt(key: string): Pick<NameRow, 'kind' | 'server'> {
+  const [kind, server = ''] = key.split('\n');
+  return { kind: kind as OfferKind, server };
 }
 
 /** Names that differ in letter case only are one name to some clients. */

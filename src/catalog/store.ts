@@ -1,15 +1,15 @@
 // What the gateway remembers of its servers between runs: their last offers, and the names given to what they offer.
+import { join } from 'node:path';
+import { OFFER_KINDS } from '../core/call.ts';
+import { reasonOf } from '../core/errors.ts';
+import { isObject } from '../core/json.ts';
 import type { Database } from '../storage/database.ts';
-import type { OfferKind } from '../core/call.ts';
 import { parseStrict } from '../protocol/mcp/strict-json.ts';
+import { Damaged, type StateDatabase } from '../storage/state-database.ts';
+import { type NameRow, readNameRow } from './name-row.ts';
+import type { NameChange } from './names.ts';
+import { readNames, writeNames } from './names-file.ts';
 import type { ServerOffer } from './offer.ts';
-
-export interface NameRow {
-  readonly kind: OfferKind;
-  readonly server: string;
-  readonly original: string;
-  readonly exposed: string;
-}
 
 /** The last offer of a server, and when it was read (UTC ms). */
 export interface StoredOffer {
@@ -20,44 +20,109 @@ export interface StoredOffer {
 /** What the gateway wrote itself is not bounded again; numbers stay as the server wrote them. */
 const OWN = { depth: Infinity, uniqueKeys: false };
 
-/** The tables `names` and `offers`. */
+export interface CatalogStoreOptions {
+  readonly db: StateDatabase;
+  /** The folder of the file `names.json`. */
+  readonly directory: string;
+  /** That file could not be read, and is written anew. */
+  readonly onNamesLost: (lost: { readonly file: string; readonly reason: string }) => void;
+}
+
+/** The tables `names` and `offers`, and the second copy of the names. */
 export class CatalogStore {
-  private readonly db: Database;
+  private readonly db: StateDatabase;
+  private readonly options: CatalogStoreOptions;
+  private readonly namesFile: string;
 
-  constructor(db: Database) {
-    this.db = db;
+  constructor(options: CatalogStoreOptions) {
+    this.db = options.db;
+    this.options = options;
+    this.namesFile = join(options.directory, 'names.json');
   }
 
+  /** Every name that was given. The file has a sum and is written first, so it is believed; the database where there is no file. */
   names(): NameRow[] {
-    return this.db.prepare<[], NameRow>('SELECT kind, server, original, exposed FROM names').all();
+    const { names, damage } = readNames(this.namesFile);
+    const kept = this.db.use(readRows);
+    if (names) {
+      if (!hasSame(kept, names)) this.db.use((db) => replaceRows(db, { given: names, anew: true }));
+      return [...names];
+    }
+    if (damage !== undefined) this.options.onNamesLost({ file: this.namesFile, reason: damage });
+    if (damage !== undefined || kept.length > 0) writeNames(this.namesFile, kept);
+    return kept;
   }
 
-  saveNames(given: readonly NameRow[], gone: readonly NameRow[]): void {
-    const insert = this.db.prepare<NameRow>(
-      'INSERT OR REPLACE INTO names VALUES (@kind, @server, @original, @exposed)',
-    );
-    const remove = this.db.prepare<NameRow>(
-      'DELETE FROM names WHERE kind = @kind AND server = @server AND original = @original',
-    );
-    this.db.transaction(() => {
-      for (const row of gone) remove.run(row);
-      for (const row of given) insert.run(row);
-    })();
+  /** The file first: it is the one that is believed. */
+  saveNames({ given, gone, all }: NameChange): void {
+    writeNames(this.namesFile, all);
+    this.db.use((db) => replaceRows(db, { given, gone }));
   }
 
   /** The offer last read from a server of this configuration; one of another command or URL is not it. */
   offer(server: string, digest: string): StoredOffer | undefined {
-    const row = this.db
-      .prepare<[string, string], { fetched_at: number; body: string }>(
-        'SELECT fetched_at, body FROM offers WHERE server = ? AND digest = ?',
-      )
-      .get(server, digest);
-    return row && { fetchedAt: row.fetched_at, offer: parseStrict(row.body, OWN) as unknown as ServerOffer };
+    return this.db.use((db) => {
+      const row = db
+        .prepare<[string, string], { fetched_at: number; body: string }>(
+          'SELECT fetched_at, body FROM offers WHERE server = ? AND digest = ?',
+        )
+        .get(server, digest);
+      return row && { fetchedAt: row.fetched_at, offer: readOffer(row.body) };
+    });
   }
 
   saveOffer(server: string, digest: string, stored: StoredOffer): void {
-    this.db
-      .prepare<[string, string, number, string]>('INSERT OR REPLACE INTO offers VALUES (?, ?, ?, ?)')
-      .run(server, digest, stored.fetchedAt, JSON.stringify(stored.offer));
+    this.db.use((db) =>
+      db
+        .prepare<[string, string, number, string]>('INSERT OR REPLACE INTO offers VALUES (?, ?, ?, ?)')
+        .run(server, digest, stored.fetchedAt, JSON.stringify(stored.offer)),
+    );
   }
+}
+
+function readRows(db: Database): NameRow[] {
+  const rows = db.prepare('SELECT kind, server, original, exposed FROM names').all();
+  try {
+    return rows.map(readNameRow);
+  } catch (thrown) {
+    throw new Damaged(reasonOf(thrown));
+  }
+}
+
+function replaceRows(
+  db: Database,
+  { given, gone = [], anew = false }: { given: readonly NameRow[]; gone?: readonly NameRow[]; anew?: boolean },
+): void {
+  const insert = db.prepare<NameRow>('INSERT OR REPLACE INTO names VALUES (@kind, @server, @original, @exposed)');
+  const remove = db.prepare<NameRow>(
+    'DELETE FROM names WHERE kind = @kind AND server = @server AND original = @original',
+  );
+  db.transaction(() => {
+    if (anew) db.exec('DELETE FROM names');
+    for (const row of gone) remove.run(row);
+    for (const row of given) insert.run(row);
+  })();
+}
+
+function hasSame(rows: readonly NameRow[], others: readonly NameRow[]): boolean {
+  const keyOf = ({ kind, server, original, exposed }: NameRow) => JSON.stringify([kind, server, original, exposed]);
+  const keys = new Set(rows.map(keyOf));
+  return rows.length === others.length && others.every((row) => keys.has(keyOf(row)));
+}
+
+/** What stands in the database went through `JSON.stringify`; what does not look like it was changed on the disk. */
+function readOffer(body: string): ServerOffer {
+  let offer: unknown;
+  try {
+    offer = parseStrict(body, OWN);
+  } catch (thrown) {
+    throw new Damaged(`an offer in it is not JSON: ${reasonOf(thrown).slice(0, 100)}`);
+  }
+  const entries = isObject(offer) && isObject(offer.capabilities) && isObject(offer.entries) ? offer.entries : {};
+  const isWhole = OFFER_KINDS.every((kind) => {
+    const list = entries[kind];
+    return Array.isArray(list) && list.every(isObject);
+  });
+  if (!isWhole) throw new Damaged('an offer in it is not one that was ever read');
+  return offer as unknown as ServerOffer;
 }

@@ -61,11 +61,16 @@ export async function withGateway(
   try {
     // a gateway that was started for this command has yet to meet its servers
     const done = Promise.resolve(inside?.gateway.attempted()).then(() => work({ socket, signal: left.signal }));
-    return await Promise.race([ended, done]);
+    return await Promise.race([ended, done, ...(inside ? [failOnLoss(inside)] : [])]);
   } finally {
     left.abort();
     await detach();
   }
+}
+
+/** Rejects when the gateway has lost its state directory. */
+async function failOnLoss({ lost }: RunningGateway): Promise<never> {
+  throw await lost;
 }
 
 async function answers(socket: string): Promise<boolean> {

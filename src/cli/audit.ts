@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type AuditFilters, type AuditRow, queryAudit, type RowStatus } from '../audit/query.ts';
 import { STATUSES } from '../audit/record.ts';
 import { verifyAudit } from '../audit/verify.ts';
+import { explainDecision } from '../core/decision.ts';
 import { EXIT, ExitError, UsageError } from './exit-codes.ts';
 import { type Command, type Flags, integer, type Invocation, text } from './options.ts';
 import { print, printJson, printJsonLine, say, table, terminalWidth } from './output.ts';
@@ -160,7 +161,7 @@ function callCells(row: AuditRow): string[] {
   const time = timeCell(row.time);
   if (row.kind !== 'call')
     return [time, '', `(${row.kind})`, '', '', '', '', `record ${row.seq} is not what was written; see audit verify`];
-  const why = row.decision.allowed ? (row.error ?? '') : `${row.decision.rule}: ${row.decision.reason}`;
+  const why = row.decision.allowed ? (row.error ?? '') : explainDecision(row.decision);
   return [
     time,
     row.principal.id,

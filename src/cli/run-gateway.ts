@@ -5,6 +5,7 @@ import { type Control, openControl } from '../downstream/control.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import { Reloader } from '../gateway/reload.ts';
 import { controlSocketPath } from '../storage/control-socket.ts';
+import type { StateError } from '../storage/state-error.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { IDENTITY, VERSION } from './version.ts';
 
@@ -23,6 +24,8 @@ export interface RunOptions {
 
 export interface RunningGateway {
   readonly gateway: Gateway;
+  /** Resolves when the state directory is not its own any more: it has to end. */
+  readonly lost: Promise<StateError>;
   /** Publishes where the gateway is reached, for whoever finds the state directory taken. */
   announce(url: string): void;
   reload(): Promise<void>;
@@ -65,6 +68,7 @@ async function openGateway(options: RunOptions): Promise<RunningGateway> {
   };
   return {
     gateway,
+    lost: gateway.stateDirectory.lost,
     announce: (url) =>
       gateway.stateDirectory.writeRunInfo({ pid: process.pid, url, version: VERSION, config: config.file }),
     reload: () => reloader.now(),

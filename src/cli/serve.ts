@@ -57,14 +57,15 @@ async function run(invocation: Invocation): Promise<number> {
   else print(url);
   running.gateway.start();
   process.on('SIGHUP', () => void running.reload());
-  const status = await ended;
+  const end = await Promise.race([ended, running.lost]);
   listening.stop();
   logger.info('stopping: no new calls, those in flight may finish within 10 s');
   await running.drain();
   front.close();
   await listening.finish();
   await running.stop();
-  return status;
+  if (typeof end !== 'number') throw end;
+  return end;
 }
 
 /** Flags stand above the file, at the start and at every reload. */

@@ -15,6 +15,7 @@ export function detailOf(server: ServerStatus): string {
   return [
     ...shown,
     ...section('instances:', instancesOf(server)),
+    ...section('denied:', deniedOf(server)),
     ...section('last errors:', errorsOf(server)),
     ...section('stderr, the end of it:', server.tail.map(oneLine)),
   ].join('\n');
@@ -94,6 +95,12 @@ function instancesOf({ instances }: ServerStatus): string[] {
     each.logLevel ?? '',
   ]);
   return table(['ID', 'OF', 'CALLS', 'SINCE', 'UNUSED SINCE', 'PID', 'LOG LEVEL'], rows).split('\n');
+}
+
+const KIND_WORDS = { tool: 'tool', prompt: 'prompt', resource: 'resource', resourceTemplate: 'template' } as const;
+
+function deniedOf({ denied }: ServerStatus): string[] {
+  return denied.map(({ kind, name, why }) => oneLine(`${KIND_WORDS[kind]} ${name}: ${why}`));
 }
 
 function errorsOf({ errors }: ServerStatus): string[] {

@@ -36,7 +36,7 @@ async function run(invocation: Invocation): Promise<number> {
     return EXIT.ok;
   };
   try {
-    return await Promise.race([ended, serve()]);
+    return await Promise.race([ended, serve(), place.lost]);
   } finally {
     await place.leave();
     relay?.close();
@@ -49,16 +49,25 @@ class Place {
   private readonly invocation: Invocation;
   private readonly left = new AbortController();
   private found: Promise<Joined> | undefined;
+  private readonly losing = Promise.withResolvers<never>();
 
   constructor(invocation: Invocation) {
     this.invocation = invocation;
+  }
+
+  /** Rejects when this process was the owner of the state directory and has lost it. */
+  get lost(): Promise<never> {
+    return this.losing.promise;
   }
 
   async find(): Promise<Joined> {
     this.found = joinStdio(this.invocation, this.left.signal);
     const found = await this.found;
     const { inside } = found;
-    if (inside) process.on('SIGHUP', () => void inside.reload());
+    if (inside) {
+      process.on('SIGHUP', () => void inside.reload());
+      void inside.lost.then(this.losing.reject);
+    }
     return found;
   }
 

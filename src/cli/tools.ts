@@ -1,10 +1,12 @@
 // `mcp-gateway tools list|call`: the offer as a client sees it, through the same endpoint and pipeline as everyone.
+import { explainDecision } from '../core/decision.ts';
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { encodeHeaderValue } from '../protocol/mcp/header-values.ts';
 import { META } from '../protocol/mcp/meta.ts';
 import { MODERN_VERSION } from '../protocol/mcp/versions.ts';
 import { mirrorArguments, readMirroredParams } from '../protocol/mcp/param-headers.ts';
 import { didYouMean } from '../config/problems.ts';
+import type { ToolExplanation } from '../gateway/operator-view.ts';
 import { ask, withGateway } from './attach.ts';
 import { EXIT, ExitError, exitOfCode, UsageError } from './exit-codes.ts';
 import { type Command, text } from './options.ts';
@@ -75,8 +77,9 @@ async function call(
     method: 'tools/call',
     params: { name, arguments: args },
     headers: { 'mcp-name': encodeHeaderValue(name), ...headers },
-  }).catch((error: unknown) => {
-    throw withHint(error, didYouMean(name, tools.map(nameOf)));
+  }).catch(async (error: unknown) => {
+    const unknown = error instanceof ExitError && error.status === EXIT.notFound;
+    throw unknown ? await explained(way, { name, unknown: error, offered: tools.map(nameOf) }) : error;
   });
   if (json) printJson(result);
   else print(textOf(result));
@@ -110,9 +113,22 @@ async function send(
   throw failureOf(isObject(answer) ? answer.error : undefined);
 }
 
-function withHint(error: unknown, hint: string): unknown {
-  const unknown = error instanceof ExitError && error.status === EXIT.notFound;
-  return unknown ? new ExitError(error.status, error.message + hint) : error;
+/** Callers are told that a denied tool is unknown; the operator is told which pattern denies it. */
+async function explained(
+  way: Way,
+  { name, unknown, offered }: { name: string; unknown: ExitError; offered: readonly string[] },
+): Promise<ExitError> {
+  const { text: body } = await ask(way.socket, { path: `/api/tools/${encodeURIComponent(name)}`, signal: way.signal });
+  const { verdict, server, original, decision } = JSON.parse(body) as ToolExplanation;
+  if (verdict !== 'denied' || !decision)
+    return new ExitError(unknown.status, unknown.message + didYouMean(name, offered));
+  return new ExitError(
+    EXIT.denied,
+    printable(
+      `the tool ${JSON.stringify(name)} (${JSON.stringify(original)} of the server ${JSON.stringify(server)}) is denied by ${explainDecision(decision)}. ` +
+        `Other callers are told that it does not exist.`,
+    ),
+  );
 }
 
 /** A server behind the gateway that refuses our credentials, or what they may do. */

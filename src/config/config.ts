@@ -44,6 +44,8 @@ export interface ServerConfig {
   readonly prompts: NamePatterns;
   readonly resources: NamePatterns;
   readonly source: { readonly file: string; readonly line: number; readonly column: number };
+  /** Where the name patterns stand, as `file:line:column`, by their path in the entry: `tools.deny.0`, `tools.allow`. */
+  readonly places: Readonly<Record<string, string>>;
   /** Command line or URL, safe to show: references as written, credentials and query values taken out. */
   readonly display: string;
   /** Values to take out of anything that the server says, longest first. */

@@ -16,6 +16,7 @@ import type { Translated } from './formats.ts';
 import { fromHome, homeOf } from './home.ts';
 import { findingsOf } from './issues.ts';
 import { gatewayFileFindings, type GatewayPlaces } from './gateway-files.ts';
+import { patternPlaces } from './pattern-places.ts';
 import { type Document, type Finding, positionAt, problemAt } from './positions.ts';
 import { isWithin, type Path, type Problem } from './problems.ts';
 import { type Expansion, expand, findReferences, pathKey } from './references.ts';
@@ -64,6 +65,7 @@ export function readEntry(request: EntryRequest): EntryOutcome {
     home: homeOf(request.env),
     raw,
     source: { file: request.document.file, ...positionAt(request.document, { path, atKey: true }) },
+    places: patternPlaces(raw, (within) => positionOf([...path, ...within], request)),
   };
   const fault =
     written === undefined ? 'a server must be an object such as { "command": "npx", "args": [...] }' : written.fault;
@@ -173,6 +175,11 @@ function outcome(parts: {
     server: serverOf({ place, entry, resolved, wrong: faults }),
     problems: [...faults, ...located(findings.warnings)],
   };
+}
+
+function positionOf(path: Path, request: EntryRequest): string {
+  const { line, column } = positionAt(request.document, { path: placeInFile(path, request) });
+  return `${request.document.file}:${line}:${column}`;
 }
 
 /** Where a part of the entry is written, whatever the format calls it. */

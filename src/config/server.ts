@@ -13,6 +13,7 @@ import { ALIAS, serverEntry, type ServerEntry, TRANSPORTS, URL_KEYS } from './sc
 export interface EntryPlace {
   readonly name: string;
   readonly source: ServerConfig['source'];
+  readonly places?: ServerConfig['places'];
   readonly mainDirectory: string;
   /** The folder that `~` stands for. */
   readonly home: string;
@@ -109,7 +110,7 @@ export function isDisabled(raw: JsonObject): boolean {
   return raw.disabled === true || raw.enabled === false;
 }
 
-function skeleton({ name, source, mainDirectory, raw }: EntryPlace): ServerConfig {
+function skeleton({ name, source, places = {}, mainDirectory, raw }: EntryPlace): ServerConfig {
   const alias = typeof raw.alias === 'string' && ALIAS.test(raw.alias) ? raw.alias : name;
   return {
     name,
@@ -124,6 +125,7 @@ function skeleton({ name, source, mainDirectory, raw }: EntryPlace): ServerConfi
     ...sharingOf(DEFAULTS, 'stdio'),
     ...offerOf(DEFAULTS),
     source,
+    places,
     display: displayOf(raw),
     secrets: [],
     digest: '',

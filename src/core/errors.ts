@@ -214,8 +214,8 @@ export class GatewayError extends Error {
 }
 
 /** The one answer to a task id that leads nowhere, whatever the reason: it tells nobody that the task exists (wire.md, Refusals). */
-export function unknownTask(): GatewayError {
-  return new GatewayError('unknown_task', 'There is no such task.');
+export function unknownTask(options: Pick<ErrorOptions, 'detail'> = {}): GatewayError {
+  return new GatewayError('unknown_task', 'There is no such task.', options);
 }
 
 /** Makes any thrown value a GatewayError; what is not one already is a bug of ours and says nothing to the caller. */

@@ -1,6 +1,7 @@
 // The control socket: how the command line and joining stdio clients reach the owner of a state directory, never over TCP.
-import { rmSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { renameSync, rmSync, statSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { dirname, join } from 'node:path';
 import type { Gateway } from '../gateway/gateway.ts';
 import { prepareEnding } from './ending.ts';
 import { createFront } from './http.ts';
@@ -37,15 +38,7 @@ export async function openControl(gateway: Gateway, path: string): Promise<Contr
     void stdio.ended.then(() => socket.end());
   });
   if (process.platform !== 'win32') rmSync(path, { force: true }); // ours by the lock: whoever left it is gone
-  const mask = process.umask(0o177);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, resolve);
-    });
-  } finally {
-    process.umask(mask);
-  }
+  const isOurs = await bind(server, path);
   const stop = () => {
     if (stopped) return;
     stopped = true;
@@ -57,6 +50,30 @@ export async function openControl(gateway: Gateway, path: string): Promise<Contr
       stop();
       front.close();
       await ending.finish();
+      if (isOurs()) rmSync(path, { force: true });
     },
   };
+}
+
+/**
+ * Listens at a path. The socket is bound under another name first: a server that closes removes the name it was bound under, which must not
+ * be that of another gateway which has taken the path since. Resolves with what tells whether the path is still ours.
+ */
+async function bind(server: Server, path: string): Promise<() => boolean> {
+  const isFile = process.platform !== 'win32';
+  const bound = isFile ? join(dirname(path), `.${process.pid}`) : path;
+  if (isFile) rmSync(bound, { force: true });
+  const mask = process.umask(0o177);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(bound, resolve);
+    });
+  } finally {
+    process.umask(mask);
+  }
+  if (!isFile) return () => false;
+  const { ino } = statSync(bound);
+  renameSync(bound, path);
+  return () => statSync(path, { throwIfNoEntry: false })?.ino === ino;
 }

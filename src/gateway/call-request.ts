@@ -1,7 +1,7 @@
 // What a downstream adapter hands in, and the Call that is made of it.
 import type { UriOptions, View } from '../catalog/catalog.ts';
 import type { SeenUris } from '../catalog/seen-uris.ts';
-import type { Call, Target, TaskRef } from '../core/call.ts';
+import type { Call, OfferKind, Target, TaskRef } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
 import type { TaskIds } from './tasks/task-ids.ts';
@@ -10,7 +10,10 @@ import { CALL_METHODS } from '../protocol/mcp/methods.ts';
 import { randomHex, traceFrom } from '../telemetry/trace.ts';
 
 /** A Call before it is one: `params` are as the caller sent them, and what they name is not resolved yet. */
-export interface CallRequest extends Omit<Call, 'id' | 'target' | 'task' | 'requested' | 'trace' | 'startedAt'> {
+export interface CallRequest extends Omit<
+  Call,
+  'id' | 'target' | 'unmet' | 'task' | 'requested' | 'trace' | 'startedAt'
+> {
   readonly traceparent?: unknown;
   readonly tracestate?: unknown;
 }
@@ -20,6 +23,8 @@ export interface Known {
   readonly seen: SeenUris;
   readonly tasks: TaskIds;
   permits(target: Target): boolean;
+  /** Where a name that is not offered would lead, at a server that has never answered. */
+  unmet(name: Pick<Named, 'kind' | 'requested'>, scope: string | undefined): Target | undefined;
 }
 
 /** Builds the frozen Call: resolves what it names in the view of its endpoint. Throws `invalid_params` where it names nothing. */
@@ -30,20 +35,24 @@ export function buildCall(request: CallRequest, view: View, known: Known): Call 
   if (args !== undefined && !isObject(args))
     throw new GatewayError('invalid_params', '`params.arguments` must be an object.');
   const named = resolve(request, view, known);
+  const unmet = named && !named.target ? known.unmet(named, rest.scope) : undefined;
   return Object.freeze({
     ...rest,
     id: randomHex(12),
     params: withoutProtocolMeta(params),
-    ...(named?.requested !== undefined && { requested: named.requested }),
+    ...(named && { requested: named.requested }),
     ...(named?.target && { target: named.target }),
+    ...(unmet && { unmet }),
     ...(named?.task && { task: named.task }),
     trace: traceFrom(traceparent ?? meta?.traceparent, tracestate ?? meta?.tracestate),
     startedAt: performance.now(),
   });
 }
 
-interface Named {
-  readonly requested?: string;
+/** What a call names, and where that leads. */
+export interface Named {
+  readonly kind: OfferKind;
+  readonly requested: string;
   readonly target: Target | undefined;
   readonly task?: TaskRef;
 }
@@ -61,7 +70,7 @@ function resolve(request: CallRequest, view: View, { seen, tasks, permits }: Kno
     if (typeof requested !== 'string' || requested === '')
       throw new GatewayError('invalid_params', `\`params.${names.param}\` must be a non-empty string.`);
     const target = names.param === 'uri' ? view.findUri(requested, routing) : view.find(names.kind, requested);
-    return { requested, target };
+    return { kind: names.kind, requested, target };
   }
   return request.method === 'completion/complete' ? resolveReference(request.params.ref, view, routing) : undefined;
 }
@@ -71,15 +80,20 @@ function resolveTask({ principal, params, scope }: CallRequest, tasks: TaskIds):
   if (typeof params.taskId !== 'string') throw new GatewayError('invalid_params', '`params.taskId` must be a string.');
   const task = tasks.open(principal, params.taskId);
   if (!task || (scope !== undefined && scope !== task.target.server)) return undefined;
-  return { requested: task.target.exposed, target: task.target, task };
+  return { kind: task.target.kind, requested: task.target.exposed, target: task.target, task };
 }
 
 /** A completion names a prompt, or the template (or URI) of a resource. */
 function resolveReference(ref: unknown, view: View, routing: UriOptions): Named {
   const { type, name, uri } = isObject(ref) ? ref : {};
-  if (type === 'ref/prompt' && typeof name === 'string') return { requested: name, target: view.find('prompt', name) };
+  if (type === 'ref/prompt' && typeof name === 'string')
+    return { kind: 'prompt', requested: name, target: view.find('prompt', name) };
   if (type === 'ref/resource' && typeof uri === 'string') {
-    return { requested: uri, target: view.find('resourceTemplate', uri) ?? view.findUri(uri, routing) };
+    return {
+      kind: 'resource',
+      requested: uri,
+      target: view.find('resourceTemplate', uri) ?? view.findUri(uri, routing),
+    };
   }
   throw new GatewayError(
     'invalid_params',

@@ -43,8 +43,10 @@ function dispatch(call: Call, parts: DispatchParts): Reply | Promise<Reply> {
   if (call.method === 'subscriptions/listen') return listen(call, parts);
   // the session knows at which server it follows what; that may be another than the one which the URI leads to by now, or none
   if (call.method === 'resources/unsubscribe') return { kind: 'result', result: {} };
-  const { target } = call;
+  const { target, unmet } = call;
   const upstream = target && parts.upstream(target.server);
+  const absent = unmet && parts.upstream(unmet.server);
+  if (absent) throw absent.unavailable();
   if (!target || !upstream)
     throw new GatewayError(
       'unknown_target',

@@ -3,9 +3,8 @@ import { Cancellation } from '../core/cancellation.ts';
 import { eventOf } from '../audit/record.ts';
 import type { Catalog, View } from '../catalog/catalog.ts';
 import { SeenUris } from '../catalog/seen-uris.ts';
-import { CatalogStore } from '../catalog/store.ts';
 import type { Config } from '../config/config.ts';
-import { OFFER_KINDS, type OfferKind, type Peer } from '../core/call.ts';
+import { OFFER_KINDS, type Peer } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Reply } from '../core/reply.ts';
@@ -31,6 +30,7 @@ import { ConfinedServers } from './confined-servers.ts';
 import { InFlight } from '../core/in-flight.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { declareAll, declareOne, type Declaration, isDeclared } from './offer.ts';
+import { explainTool, offeredStatus, type ToolExplanation } from './operator-view.ts';
 import { compileSnapshot, type Snapshot } from './snapshot.ts';
 import { closeStorage, openStorage, type Storage } from './storage.ts';
 import { Upstreams } from './upstreams.ts';
@@ -103,7 +103,7 @@ export class Gateway {
     this.identity = options.identity;
     this.logger = options.logger;
     this.storage = storage;
-    const store = new CatalogStore(storage.state);
+    const store = storage.catalog;
     this.states = new RequestStates(storage.keyring);
     this.continuations = new Continuations(this.states);
     this.parked = new ParkedCalls({
@@ -120,6 +120,11 @@ export class Gateway {
       seen: this.seen,
       tasks: this.tasks.ids,
       permits: (target) => this.snapshot.policy.decide(target).allowed,
+      unmet: (named, scope) => {
+        const { policy } = this.snapshot;
+        const found = this.upstreams.unmet(named, scope);
+        return found.find((target) => policy.decideAnew(target).allowed) ?? found[0];
+      },
     };
     const { config, logger } = options;
     this.confined = new ConfinedServers({ config, logger, stateDirectory: storage.directory.path });
@@ -262,20 +267,17 @@ export class Gateway {
   }
 
   servers(): ServerStatus[] {
-    const { catalogs, snapshot } = this;
-    const { policy } = snapshot;
+    const { policy } = this.snapshot;
     return this.upstreams.all().map((upstream) => {
-      const { name } = upstream.config;
-      const lists = catalogs.all.server(name)?.lists;
-      const count = (kind: OfferKind) => lists?.[kind].filter((entry) => policy.decide(entry).allowed).length ?? 0;
-      const offered = {
-        tools: count('tool'),
-        prompts: count('prompt'),
-        resources: count('resource'),
-        resourceTemplates: count('resourceTemplate'),
-      };
-      return upstream.status({ warnings: catalogs.all.warnings.get(name) ?? [], ...offered });
+      const { config: server, seen } = upstream;
+      return upstream.status(offeredStatus({ catalog: this.catalogs.all, policy, server, seen }));
     });
+  }
+
+  /** Tells the operator why a tool can be called or not; callers are told of what is denied that it is unknown. */
+  explainTool(name: string): ToolExplanation {
+    const unmet = this.known.unmet({ kind: 'tool', requested: name }, undefined);
+    return explainTool(name, { catalog: this.catalogs.all, policy: this.snapshot.policy, unmet });
   }
 
   /** Resolves when every server has been tried once. */
@@ -313,7 +315,8 @@ export class Gateway {
     const { inFlight, tasks, upstreams } = this;
     this.stopping.abort();
     upstreams.rest();
-    await inFlight.settled(STOP_DRAIN_MS);
+    // what ends after the state directory is lost cannot be recorded, so it is not waited for
+    if (this.stateDirectory.isHeld()) await inFlight.settled(STOP_DRAIN_MS);
     this.ending.abort();
     // what a server works on for nobody has to be cancelled while it can be told
     await tasks.records.leaving.settled(TASKS_DRAIN_MS);
@@ -363,8 +366,12 @@ export class Gateway {
     if (declares()) return;
     const upstream = this.upstreams.get(scope);
     if (upstream?.seen === false) await this.upstreams.firstSight();
-    // one that never answered may declare anything; it is not there, which is another answer
-    if (upstream?.seen === false) throw upstream.unavailable();
+    if (upstream?.seen === false) {
+      // whether what the call names may be used is decided first
+      if (upstream.isUnmet && CALL_METHODS.get(method)?.names) return;
+      // one that never answered may declare anything; it is not there, which is another answer
+      throw upstream.unavailable();
+    }
     if (!declares())
       throw new GatewayError('method_not_found', `The server "${scope}" does not declare ${capability ?? method}.`);
   }

@@ -1,15 +1,17 @@
 // What the gateway keeps on disk, opened together and closed together.
 import { join } from 'node:path';
 import { AuditLog } from '../audit/audit-log.ts';
-import { type Database, openDatabase } from '../storage/database.ts';
+import { type EventRecord, eventOf } from '../audit/record.ts';
+import { CatalogStore } from '../catalog/store.ts';
 import { Keyring } from '../storage/keyring.ts';
-import { STATE_MIGRATIONS } from '../storage/migrations.ts';
+import { StateDatabase } from '../storage/state-database.ts';
 import { openStateDirectory, type StateDirectory } from '../storage/state-directory.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 export interface Storage {
   readonly directory: StateDirectory;
-  readonly state: Database;
+  readonly state: StateDatabase;
+  readonly catalog: CatalogStore;
   readonly audit: AuditLog;
   readonly keyring: Keyring;
 }
@@ -17,22 +19,73 @@ export interface Storage {
 /** Takes the state directory and opens the log and the database. Throws StateError, and then holds nothing. */
 export function openStorage(path: string, logger: Logger): Storage {
   const directory = openStateDirectory(path);
-  let state: Database | undefined;
+  const repairs = new Repairs(logger);
+  const { repaired } = directory;
+  if (repaired !== undefined) repairs.tell('lock_repaired', { what: repaired }, [repaired]);
+  let state: StateDatabase | undefined;
   try {
-    state = openDatabase(join(directory.path, 'state.db'), { migrations: STATE_MIGRATIONS, synchronous: 'NORMAL' });
+    state = new StateDatabase(join(directory.path, 'state.db'), ({ file, keptAs, reason }) =>
+      repairs.tell('state_set_aside', { file, keptAs, reason }, [
+        `${file} was damaged (${reason}) and is kept as ${keptAs}.`,
+        'What it held is learned again from the servers; tools keep their names.',
+      ]),
+    );
+    const catalog = new CatalogStore({
+      db: state,
+      directory: directory.path,
+      onNamesLost: ({ file, reason }) =>
+        repairs.tell('names_copied_anew', { file, reason }, [
+          `${file} was damaged (${reason}); it is written anew from state.db.`,
+        ]),
+    });
     const keyring = new Keyring(directory.path);
     const audit = AuditLog.open({
       folder: join(directory.path, 'audit'),
+      isOwned: () => directory.isHeld(),
       onHealth: ({ writable, error }) => {
         if (writable) logger.info('the audit log can be written again');
         else logger.error({ reason: error }, 'the audit log cannot be written; calls are refused');
       },
     });
-    return { directory, state, audit, keyring };
+    repairs.recordIn(audit);
+    return { directory, state, catalog, audit, keyring };
   } catch (error) {
     state?.close();
     directory.release();
     throw error;
+  }
+}
+
+/** What was found damaged and mended: said at once, and recorded as soon as there is a log. */
+class Repairs {
+  private readonly logger: Logger;
+  private waiting: EventRecord[] = [];
+  private audit: AuditLog | undefined;
+
+  constructor(logger: Logger) {
+    this.logger = logger;
+  }
+
+  tell(event: string, detail: Readonly<Record<string, string>>, words: readonly string[]): void {
+    this.logger.warn(words.join(' '));
+    this.waiting.push(eventOf(event, { ...detail }));
+    this.record();
+  }
+
+  recordIn(audit: AuditLog): void {
+    this.audit = audit;
+    this.record();
+  }
+
+  private record(): void {
+    const { audit, logger } = this;
+    if (!audit) return;
+    for (const record of this.waiting.splice(0))
+      audit
+        .append(record)
+        .catch((error: unknown) =>
+          logger.error({ err: error, event: record.event }, 'an event is missing from the audit log'),
+        );
   }
 }
 

@@ -1,14 +1,17 @@
 // The configured servers as running things: started, compared with a new configuration, drained, stopped.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CatalogSource } from '../catalog/catalog.ts';
+import { originalBehind } from '../catalog/names.ts';
 import type { ServerOffer } from '../catalog/offer.ts';
 import type { CatalogStore } from '../catalog/store.ts';
 import type { Config, ServerConfig } from '../config/config.ts';
 import { diffServers } from '../config/diff.ts';
+import type { Target } from '../core/call.ts';
 import type { CallerFacts } from '../upstream/mcp/instances/affinity.ts';
 import type { UpstreamContext } from '../upstream/mcp/context.ts';
 import type { OwnOffer } from '../upstream/mcp/offer/own-offers.ts';
 import { Upstream } from '../upstream/mcp/upstream.ts';
+import type { Named } from './call-request.ts';
 
 export type { CallerFacts };
 
@@ -73,6 +76,18 @@ export class Upstreams {
     return upstream && !upstream.config.disabled && upstream.config.problem === undefined
       ? sourceOf(upstream)
       : undefined;
+  }
+
+  /** Where a name that is not offered may lead: to servers that have never answered, as its endpoint or its first part says. */
+  unmet({ kind, requested }: Pick<Named, 'kind' | 'requested'>, scope: string | undefined): Target[] {
+    const asked = scope === undefined ? this.all() : [this.current.get(scope)];
+    return asked.flatMap((upstream) => {
+      if (upstream?.isUnmet !== true) return [];
+      const { name: server, alias } = upstream.config;
+      const isNamed = kind === 'tool' || kind === 'prompt';
+      const original = scope !== undefined ? requested : isNamed ? originalBehind(alias, requested) : undefined;
+      return original === undefined ? [] : [{ kind, server, exposed: requested, original }];
+    });
   }
 
   /** Makes the running servers those of `config`; only what changed is restarted, and what is replaced may finish its calls. */

@@ -1,6 +1,6 @@
 // The stage that refuses what may not be called, and takes out of lists what may not be seen.
 import type { Call } from '../core/call.ts';
-import type { Decision } from '../core/decision.ts';
+import { type Decision, explainDecision } from '../core/decision.ts';
 import { excerpt, GatewayError, unknownTask } from '../core/errors.ts';
 import type { Offered, Reply } from '../core/reply.ts';
 import type { Stage } from '../core/stage.ts';
@@ -10,6 +10,8 @@ import { LETTING_GO, type Policy, UNKNOWN, UNTARGETED } from './policy.ts';
 export function decideCall(policy: Policy, call: Call): Decision {
   if (call.method === 'resources/unsubscribe') return LETTING_GO;
   if (call.target) return policy.decide(call.target);
+  // before it matters that the server is not there: what may not be called is not told to be unavailable either
+  if (call.unmet) return policy.decideAnew(call.unmet);
   return call.requested === undefined ? UNTARGETED : UNKNOWN;
 }
 
@@ -20,7 +22,8 @@ export function decideCall(policy: Policy, call: Call): Decision {
 export function authorizeStage(policy: Policy): Stage {
   const filtered = new WeakMap<readonly Offered[], readonly Offered[]>();
   return async (call, next) => {
-    if (!decideCall(policy, call).allowed) throw refusal(call);
+    const decision = decideCall(policy, call);
+    if (!decision.allowed) throw refusal(call, decision);
     const reply = await next(call);
     return reply.kind === 'list' ? visible(reply) : reply;
   };
@@ -36,12 +39,14 @@ export function authorizeStage(policy: Policy): Stage {
   }
 }
 
-function refusal(call: Call): GatewayError {
+/** The caller is told that there is no such thing; what denied it is for the program's log alone. */
+function refusal(call: Call, decision: Decision): GatewayError {
   const name = excerpt(call.requested ?? '');
+  const detail = explainDecision(decision);
   if (call.method.startsWith('resources/'))
-    return new GatewayError('resource_not_found', `Resource not found: ${name}`, { data: { uri: name } });
-  if (call.task) return unknownTask();
-  if (call.method === 'prompts/get') return new GatewayError('unknown_target', `Unknown prompt: ${name}`);
-  if (call.method === 'tools/call') return new GatewayError('unknown_target', `Unknown tool: ${name}`);
-  return new GatewayError('unknown_target', `Nothing of this name is offered: ${name}`);
+    return new GatewayError('resource_not_found', `Resource not found: ${name}`, { data: { uri: name }, detail });
+  if (call.task) return unknownTask({ detail });
+  if (call.method === 'prompts/get') return new GatewayError('unknown_target', `Unknown prompt: ${name}`, { detail });
+  if (call.method === 'tools/call') return new GatewayError('unknown_target', `Unknown tool: ${name}`, { detail });
+  return new GatewayError('unknown_target', `Nothing of this name is offered: ${name}`, { detail });
 }

@@ -1,14 +1,47 @@
 // Name patterns: `*` stands for any run of characters; everything else for itself.
 
-/** Compiles patterns to one test. Linear in the name: no pattern can make it backtrack. */
-export function compilePatterns(patterns: readonly string[]): (name: string) => string | undefined {
-  const compiled = patterns.map((pattern) => ({ pattern, parts: pattern.split('*') }));
-  return (name) => compiled.find(({ parts }) => matches(parts, name))?.pattern;
+/** The place in the list of the first pattern that matches a name; undefined where none does. */
+export type Matcher = (name: string) => number | undefined;
+
+interface Wildcard {
+  readonly index: number;
+  readonly parts: readonly string[];
+}
+
+/**
+ * Compiles patterns to one test. Patterns without `*` are looked up; the others are tried in order, each linear in the name: no pattern
+ * can make it backtrack.
+ */
+export function compilePatterns(patterns: readonly string[]): Matcher {
+  const literals = new Map<string, number>();
+  const wildcards: Wildcard[] = [];
+  patterns.forEach((pattern, index) => {
+    if (pattern.includes('*')) wildcards.push({ index, parts: pattern.split('*') });
+    else if (!literals.has(pattern)) literals.set(pattern, index);
+  });
+  return (name) => {
+    const literal = literals.get(name);
+    for (const { index, parts } of wildcards) {
+      if (literal !== undefined && index > literal) break;
+      if (matches(parts, name)) return index;
+    }
+    return literal;
+  };
+}
+
+/** The patterns, by their places in the list, that match none of the names. */
+export function findUnmatched(patterns: readonly string[], names: ReadonlySet<string>): number[] {
+  const all = [...names];
+  const isMatched = (pattern: string) => {
+    if (!pattern.includes('*')) return names.has(pattern);
+    const parts = pattern.split('*');
+    return all.some((name) => matches(parts, name));
+  };
+  return patterns.flatMap((pattern, index) => (isMatched(pattern) ? [] : [index]));
 }
 
 function matches(parts: readonly string[], name: string): boolean {
   const [first = '', ...rest] = parts;
-  if (rest.length === 0) return name === first;
   const last = rest.pop() ?? '';
   if (!name.startsWith(first) || name.length < first.length + last.length || !name.endsWith(last)) return false;
   let at = first.length;

@@ -1,7 +1,8 @@
 // What callers may do: compiled once per configuration, asked by one `decide` for calls and lists alike.
 import type { OfferKind, Target } from '../core/call.ts';
 import type { Decision } from '../core/decision.ts';
-import { compilePatterns } from './patterns.ts';
+import { keepDecisions } from './kept-decisions.ts';
+import { compilePatterns, findUnmatched } from './patterns.ts';
 
 export interface NamePatterns {
   readonly allow: readonly string[];
@@ -13,14 +14,26 @@ export interface PolicyEntry {
   readonly tools: NamePatterns;
   readonly prompts: NamePatterns;
   readonly resources: NamePatterns;
+  /** Where the patterns stand, as `file:line:column`, by their path in the entry: `tools.deny.0`, `tools.allow`. */
+  readonly places?: Readonly<Record<string, string>>;
 }
+
+/** What is decided on: its exposed name plays no part. */
+export type Decidable = Pick<Target, 'kind' | 'server' | 'original'>;
 
 export interface Policy {
-  /** Decides on one thing that is offered; its answer is the same for the list and for the call. */
-  decide(target: Pick<Target, 'kind' | 'server' | 'original'>): Decision;
+  /**
+   * Decides on one thing that is offered; its answer is the same for the list and for the call. It is decided once: after that, asking again
+   * costs a look into a map.
+   */
+  decide(target: Decidable): Decision;
+  /** Decides on a name of which is not known whether it is offered. Nothing is kept, since callers can invent such names without end. */
+  decideAnew(target: Decidable): Decision;
 }
 
-const SETTING: Readonly<Record<OfferKind, 'tools' | 'prompts' | 'resources'>> = {
+type Setting = 'tools' | 'prompts' | 'resources';
+
+const SETTING: Readonly<Record<OfferKind, Setting>> = {
   tool: 'tools',
   prompt: 'prompts',
   resource: 'resources',
@@ -55,35 +68,76 @@ export function isUnrestricted({ allow, deny }: NamePatterns): boolean {
   return deny.length === 0 && allow.includes('*');
 }
 
+type Decide = (name: string) => Decision;
+
+/** A setting of a server: its decisions, and the same ones kept. */
+interface Rules {
+  readonly decide: Decide;
+  readonly decideAnew: Decide;
+}
+
 /** Compiles the `allow` and `deny` patterns of every server. Deny wins; what no allow pattern names is denied. */
 export function compilePolicy(servers: readonly PolicyEntry[]): Policy {
   const rules = new Map(servers.map((server) => [server.name, compileServer(server)]));
   return {
-    decide: (target) => rules.get(target.server)?.(SETTING[target.kind], target.original) ?? UNKNOWN,
+    decide: ({ kind, server, original }) => rules.get(server)?.[SETTING[kind]].decide(original) ?? UNKNOWN,
+    decideAnew: ({ kind, server, original }) => rules.get(server)?.[SETTING[kind]].decideAnew(original) ?? UNKNOWN,
   };
 }
 
-function compileServer(server: PolicyEntry) {
-  const settings = {
-    tools: compileNames(server.name, 'tools', server.tools),
-    prompts: compileNames(server.name, 'prompts', server.prompts),
-    resources: compileNames(server.name, 'resources', server.resources),
-  };
-  return (setting: keyof typeof settings, original: string) => settings[setting](original);
+/**
+ * Warns of patterns that match nothing which the server offers: one of them may be a misspelt name. Patterns of resources are not looked at,
+ * since they also hold for URIs that no list has.
+ */
+export function unmatchedPatterns(server: PolicyEntry, offered: ReadonlyMap<'tool' | 'prompt', Set<string>>): string[] {
+  return [...offered].flatMap(([kind, names]) => {
+    const setting = SETTING[kind];
+    return (['allow', 'deny'] as const).flatMap((list) => {
+      const patterns = server[setting][list];
+      // `*` is what stands there by default, and true of a server that offers none
+      const unmatched = findUnmatched(patterns, names).filter((index) => patterns[index] !== '*');
+      return unmatched.map((index) => {
+        const source = server.places?.[`${setting}.${list}.${index}`];
+        const where = source === undefined ? '' : ` (${source})`;
+        return `${setting}.${list} pattern ${JSON.stringify(patterns[index])} matches no ${kind} of this server${where}`;
+      });
+    });
+  });
 }
 
-function compileNames(server: string, setting: string, patterns: NamePatterns): (name: string) => Decision {
-  if (isUnrestricted(patterns)) return () => ALLOWED;
-  const denied = compilePatterns(patterns.deny);
-  const allowed = compilePatterns(patterns.allow);
-  const path = `mcpServers.${server}.${setting}`;
-  return (name) => {
-    const deniedBy = denied(name);
-    if (deniedBy !== undefined)
-      return { allowed: false, rule: `${path}.deny`, reason: `the pattern "${deniedBy}" denies it` };
-    const allowedBy = allowed(name);
-    if (allowedBy === undefined)
-      return { allowed: false, rule: `${path}.allow`, reason: 'no pattern of the list allows it' };
-    return { allowed: true, rule: `${path}.allow`, reason: `the pattern "${allowedBy}" allows it` };
+function compileServer(server: PolicyEntry): Readonly<Record<Setting, Rules>> {
+  return {
+    tools: compileNames(server, 'tools'),
+    prompts: compileNames(server, 'prompts'),
+    resources: compileNames(server, 'resources'),
   };
+}
+
+/** Every decision is made beforehand, one a pattern; what is left is to find the pattern. */
+function compileNames({ name: server, places = {}, ...settings }: PolicyEntry, setting: Setting): Rules {
+  const { allow, deny } = settings[setting];
+  if (isUnrestricted(settings[setting])) return { decide: () => ALLOWED, decideAnew: () => ALLOWED };
+  const at = (place: string) => (places[place] === undefined ? {} : { source: places[place] });
+  const rule = (list: 'allow' | 'deny') => `mcpServers.${server}.${setting}.${list}`;
+  const decisions = (list: 'allow' | 'deny', reason: (pattern: string) => string): readonly Decision[] =>
+    settings[setting][list].map((pattern, index) =>
+      Object.freeze({
+        allowed: list === 'allow',
+        rule: rule(list),
+        reason: reason(pattern),
+        ...at(`${setting}.${list}.${index}`),
+      }),
+    );
+  const denials = decisions('deny', (pattern) => `the pattern "${pattern}" denies it`);
+  const permissions = decisions('allow', (pattern) => `the pattern "${pattern}" allows it`);
+  const unlisted: Decision = Object.freeze({
+    allowed: false,
+    rule: rule('allow'),
+    reason: 'no pattern of the list allows it',
+    ...at(`${setting}.allow`),
+  });
+  const denied = compilePatterns(deny);
+  const allowed = compilePatterns(allow);
+  const decideAnew: Decide = (name) => denials[denied(name) ?? -1] ?? permissions[allowed(name) ?? -1] ?? unlisted;
+  return { decide: keepDecisions(decideAnew), decideAnew };
 }

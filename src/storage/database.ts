@@ -78,7 +78,8 @@ function makePrivate(file: string): void {
   if ((statSync(file).mode & 0o077) !== 0) chmodSync(file, 0o600);
 }
 
-function adviceOn(thrown: unknown): string {
+/** What to do about what SQLite or the file system says. */
+export function adviceOn(thrown: unknown): string {
   const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
   if (/NOTADB|CORRUPT/.test(code)) return 'Move the file away, or restore it from a backup.';
   if (/READONLY|CANTOPEN|EACCES|EROFS|EPERM|ENOENT/.test(code))

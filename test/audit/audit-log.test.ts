@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
+  appendFileSync,
+  existsSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -24,9 +26,9 @@ const unavailable = expect.objectContaining({ name: 'GatewayError', code: 'audit
 const intent = () => intentOf(makeCall(), ALLOWED, 'c');
 const sizeOf = (folder: string) => statSync(segmentPaths(folder).at(-1)!).size;
 
-/** The log looks once a second whether its file is still there. */
-function letASecondPass(): void {
-  const later = performance.now() + 1_000;
+/** What needs the path of the file is looked at no more often than every 10 ms. */
+function letALookBeDue(): void {
+  const later = performance.now() + 10;
   const clock = vi.spyOn(performance, 'now').mockReturnValue(later);
   onTestFinished(() => clock.mockRestore());
 }
@@ -243,7 +245,6 @@ test('a segment that somebody takes away is noticed, never written over, and mis
   const call = makeCall();
   await log.append(intentOf(call, ALLOWED, 'c'));
   rmSync(segmentPaths(folder)[0]!);
-  letASecondPass();
 
   await log.append(outcomeOf(call, makeReply()));
 
@@ -259,7 +260,6 @@ test('a segment that somebody shortens is not gone on with', async () => {
   const { log, folder } = openLog();
   await log.append(intent());
   truncateSync(segmentPaths(folder)[0]!, 50);
-  letASecondPass();
 
   await log.append(intent());
 
@@ -267,17 +267,61 @@ test('a segment that somebody shortens is not gone on with', async () => {
   expect(verifyAudit(folder)).toMatchObject({ ok: false, problem: { seq: 1 } });
 });
 
-test('without its folder the log refuses records, and goes on when it is back', async () => {
-  const { log, folder } = openLog({ segmentBytes: 1 });
+test('a folder that was removed is made again before the next record, which says that the log was removed', async () => {
+  const { log, folder } = openLog();
+  const call = makeCall();
+  await log.append(intentOf(call, ALLOWED, 'c'));
+  for (let times = 0; times < 20; times += 1) {
+    rmSync(folder, { recursive: true });
+
+    await log.append(outcomeOf(call, makeReply()));
+
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
+    const [lost] = [...queryAudit(folder, { kind: 'event' })];
+    expect(lost).toMatchObject({ event: 'segment_lost', detail: { why: 'it was removed' } });
+    expect(segmentPaths(folder)).toHaveLength(1);
+  }
+});
+
+test('a folder that was moved away is noticed, and the log goes on in its place', async () => {
+  const { log, folder } = openLog();
   await log.append(intent());
   renameSync(folder, `${folder}.away`);
-  await expect(log.append(intent())).rejects.toThrow('ENOENT');
-  renameSync(`${folder}.away`, folder);
+  letALookBeDue();
 
   await log.append(intent());
 
-  expect(verifyAudit(folder)).toMatchObject({ ok: true, records: 4 });
+  const [lost] = [...queryAudit(folder, { kind: 'event' })];
+  expect(lost).toMatchObject({ event: 'segment_lost', detail: { why: 'it was moved away' } });
   expect(log.health().writable).toBe(true);
+});
+
+test('a log whose folder belongs to another process writes nothing', async () => {
+  let isOwned = true;
+  const { log, folder } = openLog({ isOwned: () => isOwned });
+  await log.append(intent());
+  const before = readFileSync(segmentPaths(folder)[0]!);
+  isOwned = false;
+  letALookBeDue();
+
+  await expect(log.append(intent())).rejects.toThrow('may belong to another gateway');
+  rmSync(folder, { recursive: true });
+  await expect(log.append(intent())).rejects.toThrow('may belong to another gateway');
+
+  expect(before.length).toBeGreaterThan(0);
+  expect(existsSync(folder)).toBe(false);
+});
+
+test('a second writer is noticed by what it wrote, before anything is written behind it', async () => {
+  const { log, folder } = openLog();
+  await log.append(intent());
+  const [path] = segmentPaths(folder);
+  appendFileSync(path!, 'of another\n');
+
+  await log.append(intent());
+
+  expect(readFileSync(path!, 'utf8').endsWith('of another\n')).toBe(true);
+  expect(segmentPaths(folder)).toHaveLength(2);
 });
 
 test('two readers read while records are written', async () => {

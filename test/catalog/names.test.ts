@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { MAX_KEPT, MAX_NAME, NameBook, type Nameable, type NameStore } from '../../src/catalog/names.ts';
-import type { NameRow } from '../../src/catalog/store.ts';
+import type { NameRow } from '../../src/catalog/name-row.ts';
 
 /** The table `names`, as a list. */
 function memory(): NameStore & { rows: NameRow[] } {
@@ -10,18 +10,21 @@ function memory(): NameStore & { rows: NameRow[] } {
   return {
     rows,
     names: () => [...rows],
-    saveNames: (fresh, gone) => {
+    saveNames: ({ given, gone, all }) => {
       for (const { kind, server, original } of gone) {
         const at = rows.findIndex((row) => row.kind === kind && row.server === server && row.original === original);
         rows.splice(at, 1);
       }
-      for (const row of fresh) {
+      for (const row of given) {
         const at = rows.findIndex(
           (kept) => kept.kind === row.kind && kept.server === row.server && kept.original === row.original,
         );
         if (at === -1) rows.push(row);
         else rows[at] = row;
       }
+      expect(new Set(Array.from(all, (row) => JSON.stringify(row)))).toEqual(
+        new Set(rows.map((row) => JSON.stringify(row))),
+      );
     },
   };
 }
@@ -145,7 +148,7 @@ test('a server that goes on inventing names loses the oldest that it no longer o
   const saved: { given: number; gone: number }[] = [];
   const book = new NameBook({
     names: () => [],
-    saveNames: (given, gone) => void saved.push({ given: given.length, gone: gone.length }),
+    saveNames: ({ given, gone }) => void saved.push({ given: given.length, gone: gone.length }),
   });
   const round = (number: number) => Array.from({ length: 5_000 }, (_, index) => tool('evil', `n${number}.${index}`));
   const stays = tool('evil', 'first of all');

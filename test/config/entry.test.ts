@@ -271,3 +271,21 @@ test('whatever an entry holds, loading tells it and does not throw', () => {
     { numRuns: 300 },
   );
 });
+
+test('it is kept where each pattern stands, also where a plain list means what is allowed', () => {
+  const { load, path } = workspace({
+    'mcp-gateway.json': `{ "mcpServers": { "one": {
+  "command": "x",
+  "tools": { "deny": ["a", "b*"] },
+  "prompts": ["c"]
+} } }`,
+  });
+
+  expect(valid(load()).servers[0]?.places).toEqual({
+    'tools.deny': `${path('mcp-gateway.json')}:3:14`,
+    'tools.deny.0': `${path('mcp-gateway.json')}:3:23`,
+    'tools.deny.1': `${path('mcp-gateway.json')}:3:28`,
+    'prompts.allow': `${path('mcp-gateway.json')}:4:3`,
+    'prompts.allow.0': `${path('mcp-gateway.json')}:4:15`,
+  });
+});

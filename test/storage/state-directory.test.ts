@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -129,6 +130,42 @@ test('of several processes that start together exactly one owns the directory', 
   expect(lines.filter((line) => line === 'held')).toHaveLength(1);
   expect(lines.filter((line) => line.includes('is in use by'))).toHaveLength(3);
 });
+
+test('a damaged lock is told of, emptied and taken; while its owner lives it is in use, damaged or not', () => {
+  const path = temporaryFolder();
+  writeFileSync(join(path, 'lock.db'), 'no database at all '.repeat(500));
+
+  const directory = openStateDirectory(path);
+
+  expect(directory.repaired).toMatch(/lock\.db was damaged \(file is not a database\)/);
+  expect(() => openStateDirectory(path)).toThrow(/is in use by/);
+  directory.release();
+  const again = openStateDirectory(path);
+  expect(again.repaired).toBeUndefined();
+  again.release();
+});
+
+test.each(['deleted', 'replaced'])(
+  'an owner whose lock was %s says that it is lost, and leaves what the next one says',
+  async (how) => {
+    const path = temporaryFolder();
+    const directory = openStateDirectory(path);
+    expect(directory.isHeld()).toBe(true);
+
+    rmSync(join(path, 'lock.db'));
+    if (how === 'replaced') writeFileSync(join(path, 'lock.db'), '');
+
+    const error = await directory.lost;
+    expect(error.message).toMatch(new RegExp(`lock\\.db was ${how} while the gateway was running`));
+    expect(error.exitCode).toBe(8);
+    expect(directory.isHeld()).toBe(false);
+    const next = openStateDirectory(path);
+    next.writeRunInfo(info);
+    directory.release();
+    expect(readRunInfo(path)).toEqual(info);
+    next.release();
+  },
+);
 
 test('a file in its place is refused', () => {
   const path = join(temporaryFolder(), 'file');

@@ -28,6 +28,9 @@ export function createAdmin(gateway: Gateway, { control, detailed }: AdminOption
       const { reloadError } = gateway.health();
       response.json({ servers: gateway.servers(), ...(reloadError !== undefined && { reloadError }) });
     });
+    app.get('/api/tools/:name', (request, response) => {
+      response.json(gateway.explainTool(request.params.name));
+    });
     app.get('/api/attempted', async (_request, response) => {
       await gateway.attempted();
       response.json({ status: 'ok' });

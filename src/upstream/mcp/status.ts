@@ -1,7 +1,7 @@
 // What can be told about a server: for `mcp-gateway servers` and the admin API.
 import type { StoredOffer } from '../../catalog/store.ts';
 import type { ServerConfig } from '../../config/config.ts';
-import type { Era } from '../../core/call.ts';
+import type { Era, OfferKind } from '../../core/call.ts';
 import { forOperator } from '../../core/errors.ts';
 import type { Sharing } from './instances/affinity.ts';
 import type { CircuitState } from './instances/circuit.ts';
@@ -29,6 +29,14 @@ export interface IsolationStatus {
   readonly configured: ServerConfig['isolation'];
   readonly sharing: Sharing;
   readonly learned: readonly { readonly trait: Trait; readonly why: string; readonly learnedAt: string }[];
+}
+
+/** Something that patterns of the configuration keep from callers. */
+export interface DeniedStatus {
+  readonly kind: OfferKind;
+  readonly name: string;
+  /** The rule, its pattern, and where that stands. */
+  readonly why: string;
 }
 
 /** How many instances of sessions and principals there may be, and who waits for one. */
@@ -95,8 +103,10 @@ export interface ServerStatus {
   readonly lastError?: string;
   readonly lastErrorAt?: string;
   readonly nextAttemptAt?: string;
-  /** Tools that are not offered, and why. */
+  /** Tools that are not offered, and why; patterns that match nothing. */
   readonly warnings: readonly string[];
+  /** What it offers and callers may not use, as the server names it. */
+  readonly denied: readonly DeniedStatus[];
   /** The end of what a process wrote to stderr, and what was said outside MCP. */
   readonly tail: readonly string[];
 }
@@ -105,7 +115,10 @@ export interface ServerStatus {
 const MOST_SHOWN = 200;
 
 /** What callers get of the server: counted through the policy, and what is left out of it. */
-export type OfferedStatus = Pick<ServerStatus, 'tools' | 'prompts' | 'resources' | 'resourceTemplates' | 'warnings'>;
+export type OfferedStatus = Pick<
+  ServerStatus,
+  'tools' | 'prompts' | 'resources' | 'resourceTemplates' | 'warnings' | 'denied'
+>;
 
 /** What a server's upstream knows of itself. */
 export interface ServerFacts extends Pick<

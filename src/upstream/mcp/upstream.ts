@@ -170,6 +170,11 @@ export class Upstream {
     return this.known.stored !== undefined;
   }
 
+  /** Whether it is meant to be used and has never answered: what it offers is not known. */
+  get isUnmet(): boolean {
+    return !this.config.disabled && !this.seen;
+  }
+
   /** Resolves when the first attempt to connect has succeeded or failed. */
   get attempted(): Promise<void> {
     return this.shared.attempted;
@@ -370,9 +375,12 @@ export class Upstream {
     }
   }
 
-  /** Why no call can be given to it now. */
+  /** Why no call can be given to it now, as its callers may know it: what is wrong with its entry names files. */
   unavailable(): GatewayError {
-    return this.shared.unavailable();
+    const { name, problem } = this.config;
+    if (problem === undefined) return this.shared.unavailable();
+    const why = 'its entry in the configuration cannot be used, which its operator has to mend.';
+    return new GatewayError('upstream_unreachable', `The server "${name}" is not available: ${why}`);
   }
 
   /** Whether a failure shows that the server saw nothing of the request; then the connection is opened anew. */

@@ -1,37 +1,47 @@
 // What era each server was found to speak: kept between runs, so that a legacy server is not probed at every start.
 import type { Era } from '../../../core/call.ts';
-import type { Database } from '../../../storage/database.ts';
+import { Damaged, type StateDatabase } from '../../../storage/state-database.ts';
 
 /** A legacy verdict is only believed this long: an upgraded server still answers `initialize` (wire.md, Probing an upstream). */
 const LEGACY_AGE_MS = 24 * 60 * 60_000;
 
 /** The table `eras`. */
 export class EraStore {
-  private readonly db: Database;
+  private readonly db: StateDatabase;
 
-  constructor(db: Database) {
+  constructor(db: StateDatabase) {
     this.db = db;
   }
 
   /** The era to assume without asking, if one is known of this command or URL and not too old. */
   recall(server: string, digest: string): Era | undefined {
-    const row = this.db
-      .prepare<[string, string], { era: Era; learned_at: number }>(
-        'SELECT era, learned_at FROM eras WHERE server = ? AND digest = ?',
-      )
-      .get(server, digest);
-    if (!row || (row.era === 'legacy' && Date.now() - row.learned_at > LEGACY_AGE_MS)) return undefined;
-    return row.era;
+    const known = this.db.use((db) => {
+      const row = db
+        .prepare<[string, string], { era: string; learned_at: number }>(
+          'SELECT era, learned_at FROM eras WHERE server = ? AND digest = ?',
+        )
+        .get(server, digest);
+      return row && { era: readEra(row.era), learnedAt: row.learned_at };
+    });
+    if (!known || (known.era === 'legacy' && Date.now() - known.learnedAt > LEGACY_AGE_MS)) return undefined;
+    return known.era;
   }
 
   /** Remembers what a successful probe found. */
   learn(server: string, digest: string, found: { era: Era; version: string }): void {
-    this.db
-      .prepare<[string, string, string, string, number]>('INSERT OR REPLACE INTO eras VALUES (?, ?, ?, ?, ?)')
-      .run(server, digest, found.era, found.version, Date.now());
+    this.db.use((db) =>
+      db
+        .prepare<[string, string, string, string, number]>('INSERT OR REPLACE INTO eras VALUES (?, ?, ?, ?, ?)')
+        .run(server, digest, found.era, found.version, Date.now()),
+    );
   }
 
   forget(server: string): void {
-    this.db.prepare<[string]>('DELETE FROM eras WHERE server = ?').run(server);
+    this.db.use((db) => db.prepare<[string]>('DELETE FROM eras WHERE server = ?').run(server));
   }
+}
+
+function readEra(era: string): Era {
+  if (era !== 'legacy' && era !== 'modern') throw new Damaged('an era in it is none');
+  return era;
 }

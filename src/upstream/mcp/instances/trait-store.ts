@@ -1,5 +1,5 @@
 // What was learned of how a server behaves: kept between runs, so that nobody's question meets a shared instance twice.
-import type { Database } from '../../../storage/database.ts';
+import { Damaged, type StateDatabase } from '../../../storage/state-database.ts';
 
 /** `asks`: it puts questions to its callers. `stateful`: it assigns session ids. Either makes `auto` isolate (design, Instances and affinity). */
 export type Trait = 'asks' | 'stateful';
@@ -13,24 +13,34 @@ export interface LearnedTrait {
 
 /** The table `traits`. */
 export class TraitStore {
-  private readonly db: Database;
+  private readonly db: StateDatabase;
 
-  constructor(db: Database) {
+  constructor(db: StateDatabase) {
     this.db = db;
   }
 
   /** What is known of this command or URL. */
   recall(server: string, digest: string): LearnedTrait[] {
-    return this.db
-      .prepare<[string, string], LearnedTrait>(
-        'SELECT trait, why, learned_at AS learnedAt FROM traits WHERE server = ? AND digest = ?',
-      )
-      .all(server, digest);
+    return this.db.use((db) => {
+      const found = db
+        .prepare<[string, string], LearnedTrait>(
+          'SELECT trait, why, learned_at AS learnedAt FROM traits WHERE server = ? AND digest = ?',
+        )
+        .all(server, digest);
+      if (!found.every(isTrait)) throw new Damaged('a trait in it is none');
+      return found;
+    });
   }
 
   learn(server: string, digest: string, { trait, why, learnedAt }: LearnedTrait): void {
-    this.db
-      .prepare<[string, string, string, string, number]>('INSERT OR REPLACE INTO traits VALUES (?, ?, ?, ?, ?)')
-      .run(server, trait, digest, why, learnedAt);
+    this.db.use((db) =>
+      db
+        .prepare<[string, string, string, string, number]>('INSERT OR REPLACE INTO traits VALUES (?, ?, ?, ?, ?)')
+        .run(server, trait, digest, why, learnedAt),
+    );
   }
+}
+
+function isTrait({ trait, learnedAt }: { readonly trait: string; readonly learnedAt: unknown }): boolean {
+  return (trait === 'asks' || trait === 'stateful') && typeof learnedAt === 'number';
 }

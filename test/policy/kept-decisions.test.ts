@@ -1,0 +1,143 @@
+// A decision on a name is made once a configuration: how often patterns are run is counted, not timed.
+import fc from 'fast-check';
+import { beforeEach, expect, test, vi } from 'vitest';
+import type { AuditLog } from '../../src/audit/audit-log.ts';
+import type { Offered } from '../../src/core/reply.ts';
+import { buildPipeline } from '../../src/gateway/pipeline.ts';
+import { MAX_KEPT, MAX_KEPT_LENGTH } from '../../src/policy/kept-decisions.ts';
+import type * as patterns from '../../src/policy/patterns.ts';
+import { compilePolicy, type Decidable, type Policy } from '../../src/policy/policy.ts';
+import { CallRoom } from '../../src/quota/call-room.ts';
+import { CallLedger } from '../../src/quota/count.ts';
+import { makeCall, makeReply } from '../audit/calls.ts';
+import { pino } from 'pino';
+
+const runs = vi.hoisted(() => ({ count: 0 }));
+
+vi.mock('../../src/policy/patterns.ts', async (importOriginal) => {
+  const real = await importOriginal<typeof patterns>();
+  return {
+    ...real,
+    compilePatterns: (list: readonly string[]) => {
+      const test = real.compilePatterns(list);
+      return (name: string) => {
+        runs.count += 1;
+        return test(name);
+      };
+    },
+  };
+});
+
+beforeEach(() => {
+  runs.count = 0;
+});
+
+const everything = { allow: ['*'], deny: [] };
+const thousand = (word: string) => Array.from({ length: 1_000 }, (_, index) => `${word}_${index}_*`);
+const server = { name: 'everything', prompts: everything, resources: { allow: ['*'], deny: thousand('deny') } };
+const restricted = { ...server, tools: { allow: [...thousand('allow'), 'echo'], deny: thousand('deny') } };
+
+const tool = (original: string): Decidable => ({ kind: 'tool', server: 'everything', original });
+const resource = (original: string): Decidable => ({ kind: 'resource', server: 'everything', original });
+
+function pipelineOf(policy: Policy, entries: readonly Offered[]) {
+  return buildPipeline({
+    logger: pino({ level: 'silent' }),
+    audit: { append: () => Promise.resolve() } as unknown as AuditLog,
+    policy,
+    ledger: new CallLedger(),
+    room: new CallRoom(),
+    goesOn: () => false,
+    configHash: '',
+    dispatch: (call) =>
+      Promise.resolve(
+        call.method === 'tools/list' ? { kind: 'list', of: 'tool', entries, isPrivate: false } : makeReply(),
+      ),
+  });
+}
+
+test('calls and lists of what was called and listed before run no pattern', async () => {
+  const listed = ['echo', 'other'].map((original): Offered => ({
+    ...tool(original),
+    exposed: original,
+    definition: {},
+  }));
+  const handle = pipelineOf(compilePolicy([restricted]), listed);
+  const call = (original: string) =>
+    handle(makeCall({ target: { kind: 'tool', server: 'everything', exposed: original, original } }));
+  const list = () => {
+    const { target: _target, requested: _requested, ...rest } = makeCall({ method: 'tools/list', params: {} });
+    return handle(rest);
+  };
+  const round = async () => [await call('echo'), await call('other').catch((error: unknown) => error), await list()];
+  const first = await round();
+  expect(runs.count).toBeGreaterThan(0);
+  runs.count = 0;
+
+  for (let times = 0; times < 50; times += 1) expect(await round()).toEqual(first);
+
+  expect(runs.count).toBe(0);
+  expect(first[1]).toMatchObject({ code: 'unknown_target' });
+});
+
+test('a name that nobody offers is refused without running a pattern', async () => {
+  const handle = pipelineOf(compilePolicy([restricted]), []);
+  const { target: _target, ...unknown } = makeCall();
+
+  for (let times = 0; times < 50; times += 1)
+    await expect(handle({ ...unknown, requested: `everything__${times}` })).rejects.toMatchObject({
+      code: 'unknown_target',
+    });
+
+  expect(runs.count).toBe(0);
+});
+
+test('what is decided anew is not kept', () => {
+  const policy = compilePolicy([restricted]);
+
+  policy.decideAnew(tool('echo'));
+  const once = runs.count;
+  policy.decideAnew(tool('echo'));
+
+  expect(runs.count).toBe(2 * once);
+});
+
+test('URIs that callers make up take no more room than is set, and long ones none', () => {
+  const policy = compilePolicy([restricted]);
+  policy.decide(resource('file:///first'));
+  for (let made = 1; made < MAX_KEPT; made += 1) policy.decide(resource(`file:///${made}`));
+  runs.count = 0;
+  policy.decide(resource('file:///first'));
+  expect(runs.count).toBe(0);
+
+  policy.decide(resource('file:///one-more'));
+  runs.count = 0;
+  policy.decide(resource('file:///one-more'));
+  expect(runs.count).toBe(0);
+  policy.decide(resource('file:///first'));
+  expect(runs.count).toBeGreaterThan(0);
+
+  const long = 'x'.repeat(MAX_KEPT_LENGTH + 1);
+  policy.decide(resource(long));
+  runs.count = 0;
+  policy.decide(resource(long));
+  expect(runs.count).toBeGreaterThan(0);
+});
+
+test('a decision that is kept is the one that would be made anew', () => {
+  const pattern = fc.string({ unit: fc.constantFrom('a', 'b', '*', '.'), minLength: 1, maxLength: 4 });
+  const patterns = fc.array(pattern, { maxLength: 4 });
+  const names = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', '.'), maxLength: 4 }), {
+    minLength: 1,
+    maxLength: 30,
+  });
+  fc.assert(
+    fc.property(patterns, patterns, names, (allow, deny, originals) => {
+      const entry = { ...server, tools: { allow, deny }, resources: { allow: deny, deny: allow } };
+      const kept = compilePolicy([entry]);
+      const targets = originals.flatMap((original) => [tool(original), resource(original)]);
+      for (const target of [...targets, ...targets.toReversed()])
+        expect(kept.decide(target)).toEqual(compilePolicy([entry]).decideAnew(target));
+    }),
+  );
+});
