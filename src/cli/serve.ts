@@ -18,7 +18,7 @@ export const serve: Command = {
     ['--host HOST', 'address to bind, else listen.host; others than loopback want auth.tokens'],
     ['--port PORT', 'port to bind, else listen.port; 0 takes a free one'],
   ],
-  examples: ['mcp-gateway serve', 'mcp-gateway serve --port 0 --json'],
+  examples: ({ typed }) => [`${typed} serve`, `${typed} serve --port 0 --json`],
   positionals: 0,
   run,
 };

@@ -11,7 +11,7 @@ export const servers: Command = {
   usage: '[NAME]',
   options: {},
   help: [],
-  examples: ['mcp-gateway servers', 'mcp-gateway servers github', 'mcp-gateway servers --json'],
+  examples: ({ typed }) => [`${typed} servers`, `${typed} servers github`, `${typed} servers --json`],
   positionals: 1,
   run,
 };

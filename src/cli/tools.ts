@@ -9,13 +9,14 @@ import { ask, withGateway } from './attach.ts';
 import { EXIT, ExitError, exitOfCode, UsageError } from './exit-codes.ts';
 import { type Command, text } from './options.ts';
 import { print, printable, printJson, table } from './output.ts';
+import { hint } from './program.ts';
 import { VERSION } from './version.ts';
 
 export const toolsList: Command = {
   usage: '',
   options: {},
   help: [],
-  examples: ['mcp-gateway tools list', 'mcp-gateway tools list --json | jq -r .[].name'],
+  examples: ({ typed }) => [`${typed} tools list`, `${typed} tools list --json | jq -r .[].name`],
   positionals: 0,
   run: (invocation) =>
     withGateway(invocation, async (way) => {
@@ -24,7 +25,7 @@ export const toolsList: Command = {
       else
         print(
           tools.length === 0
-            ? 'No tools are offered. `mcp-gateway servers` shows why.'
+            ? `No tools are offered. \`${hint('servers')}\` shows why.`
             : table(['TOOL', 'DESCRIPTION'], tools.map(rowOf)),
         );
       return EXIT.ok;
@@ -35,11 +36,11 @@ export const toolsCall: Command = {
   usage: 'NAME [--args \'{"key": "value"}\']',
   options: { args: { type: 'string' } },
   help: [['--args JSON', 'the arguments, a JSON object']],
-  examples: ['mcp-gateway tools call everything__echo --args \'{"message": "hello"}\''],
+  examples: ({ typed }) => [`${typed} tools call everything__echo --args '{"message": "hello"}'`],
   positionals: 1,
   run: (invocation) => {
     const [name] = invocation.positionals;
-    if (name === undefined) throw new UsageError('say which tool. `mcp-gateway tools list` names them.');
+    if (name === undefined) throw new UsageError(`say which tool. \`${hint('tools list')}\` names them.`);
     const args = readArgs(text(invocation.flags, 'args') ?? '{}');
     return withGateway(invocation, (way) => call(way, { name, args, json: invocation.flags.json === true }));
   },

@@ -270,7 +270,9 @@ describe('an old Node', () => {
 
     expect(ended).toEqual([2, null]);
     expect(out).toBe('');
-    expect(err).toBe('mcp-gateway needs Node 22.19 or newer; this is Node 22.18.0.\n');
+    expect(err).toBe(
+      'mcp-gateway needs Node 22.19 or newer; this is Node 22.18.0. Here `npx mcp-gateway` runs it on the Node that the clone brings.\n',
+    );
   });
 });
 
