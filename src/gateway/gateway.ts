@@ -210,11 +210,17 @@ export class Gateway {
     return view;
   }
 
-  /** What an endpoint declares to a client of a revision; undefined where there is no such server. Wakes nobody. */
+  /**
+   * What an endpoint declares to a client of a revision; undefined where there is no such server. Wakes nobody. A server that was never seen
+   * may declare anything: a client that is told of nothing would never ask.
+   */
   declare(scope: string | undefined, revision: string): Declaration | undefined {
     if (scope === undefined) return declareAll(this.upstreams.sources(), revision);
     const source = this.upstreams.usableSource(scope);
-    return source && declareOne(source, revision);
+    return (
+      source &&
+      (this.upstreams.get(scope)?.seen === false ? declareAll([source], revision) : declareOne(source, revision))
+    );
   }
 
   /** The catalog in force: for header checks, and for the cursors of lists. */
@@ -343,14 +349,13 @@ export class Gateway {
   /** An undeclared method of a single server is -32601; what a server never seen declares is waited for (wire.md, What the gateway offers). */
   private async requireDeclared(scope: string, { method, revision }: CallRequest): Promise<void> {
     const capability = CALL_METHODS.get(method)?.capability;
-    const declares = () => capability === undefined || isDeclared(this.declare(scope, revision), capability);
-    if (declares()) return;
+    if (capability === undefined) return;
     const upstream = this.upstreams.get(scope);
-    if (upstream?.seen === false) await this.upstreams.firstSight();
+    if (upstream?.seen === false) await this.upstreams.firstSight(scope);
     // one that never answered may declare anything; it is not there, which is another answer
     if (upstream?.seen === false) throw upstream.unavailable();
-    if (!declares())
-      throw new GatewayError('method_not_found', `The server "${scope}" does not declare ${capability ?? method}.`);
+    if (!isDeclared(this.declare(scope, revision), capability))
+      throw new GatewayError('method_not_found', `The server "${scope}" does not declare ${capability}.`);
   }
 
   private patternsDiffer(before: Config, name: string): boolean {

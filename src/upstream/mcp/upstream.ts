@@ -175,6 +175,11 @@ export class Upstream {
     return this.shared.attempted;
   }
 
+  /** A promise while the first attempt goes on, as long as that is worth waiting for. */
+  meeting(): Promise<void> | undefined {
+    return this.shared.meeting();
+  }
+
   /** Reads the offer again where it may have changed without a word; undefined where there is nothing to read. Never throws. */
   freshen(): Promise<void> | undefined {
     const { current } = this.shared;
