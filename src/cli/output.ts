@@ -94,16 +94,21 @@ function narrow(widths: number[], limit: number): void {
 }
 
 function fit(cell: string, width: number): string {
+  const shown = cut(cell, width);
+  return shown + ' '.repeat(Math.max(0, width - widthOf(shown)));
+}
+
+/** As much of a text as so many places of a terminal take. */
+export function cut(text: string, width: number): string {
+  if (text.length <= width / 2 || widthOf(text) <= width) return text;
   let left = width;
-  const own = widthOf(cell);
-  if (own <= width) return cell + ' '.repeat(width - own);
   let shown = '';
-  for (const character of cell) {
+  for (const character of text) {
     left -= widthOf(character);
     if (left < 1) break;
     shown += character;
   }
-  return `${shown}…${' '.repeat(Math.max(0, width - widthOf(shown) - 1))}`;
+  return `${shown}…`;
 }
 
 const WIDE = /[\p{Emoji_Presentation}\p{sc=Han}\p{sc=Hangul}\p{sc=Hiragana}\p{sc=Katakana}\uff01-\uff60]/u;

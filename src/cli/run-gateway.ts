@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts';
 import { type Control, openControl } from '../downstream/control.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import { Reloader } from '../gateway/reload.ts';
+import type { Watcher } from '../gateway/watcher.ts';
 import { controlSocketPath } from '../storage/control-socket.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { IDENTITY, VERSION } from './version.ts';
@@ -16,6 +17,7 @@ export interface RunOptions {
   readonly override?: (config: Config) => Config;
   /** Where it will be bound; absent where it listens on its control socket alone. */
   readonly bound?: Config['listen'];
+  readonly watcher?: Watcher | undefined;
 }
 
 export interface RunningGateway {
@@ -30,8 +32,8 @@ export interface RunningGateway {
 
 /** Takes the state directory and opens the gateway; its servers are started by the caller once it listens. Throws StateError. */
 export async function runGateway(options: RunOptions): Promise<RunningGateway> {
-  const { config, logger, env, stateDirectory } = options;
-  const gateway = await Gateway.open({ config, stateDirectory, logger, env, identity: IDENTITY });
+  const { config, logger, env, stateDirectory, watcher } = options;
+  const gateway = await Gateway.open({ config, stateDirectory, logger, env, identity: IDENTITY, watcher });
   let control: Control;
   try {
     control = await openControl(gateway, controlSocketPath(stateDirectory));

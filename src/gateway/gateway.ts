@@ -33,6 +33,7 @@ import { declareAll, declareOne, type Declaration, isDeclared } from './offer.ts
 import { compileSnapshot, type Snapshot } from './snapshot.ts';
 import { closeStorage, openStorage, type Storage } from './storage.ts';
 import { Upstreams } from './upstreams.ts';
+import type { Watcher } from './watcher.ts';
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -41,6 +42,7 @@ export interface GatewayOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Our name and version, towards servers and clients alike. */
   readonly identity: Peer;
+  readonly watcher?: Watcher | undefined;
 }
 
 /** What `/readyz` tells. */
@@ -63,6 +65,7 @@ export class Gateway {
   readonly identity: Peer;
   readonly changes = new Changes();
   readonly logger: Logger;
+  private readonly watcher: Watcher | undefined;
   private readonly storage: Storage;
   private readonly upstreams: Upstreams;
   private readonly seen = new SeenUris();
@@ -100,6 +103,7 @@ export class Gateway {
   private constructor(options: GatewayOptions, storage: Storage) {
     this.identity = options.identity;
     this.logger = options.logger;
+    this.watcher = options.watcher;
     this.storage = storage;
     const store = new CatalogStore(storage.state);
     this.states = new RequestStates(storage.keyring);
@@ -134,6 +138,7 @@ export class Gateway {
         askerOfTask: (task, signal) => this.tasks.records.asker(task, signal),
         onLost: (server, instance) => this.tasks.records.lost(server, instance),
         onEvent: (event, detail) => this.record(event, detail),
+        onState: (server) => this.watcher?.serverChanged(server),
       },
       store,
     );
@@ -155,7 +160,7 @@ export class Gateway {
   async apply(config: Config): Promise<void> {
     const before = this.snapshot;
     if (isSame(before.config, config)) {
-      this.reloadError = undefined;
+      if (this.reloadError !== undefined) this.tellReloaded([]);
       return;
     }
     const next = this.compile(config);
@@ -163,11 +168,18 @@ export class Gateway {
     const { touched } = this.upstreams.apply(config);
     this.catalogs.rebuild();
     this.snapshot = next;
-    this.reloadError = undefined;
     this.upstreams.start();
     const repatterned = config.servers.filter((server) => this.patternsDiffer(before.config, server.name));
-    for (const name of new Set([...touched, ...repatterned.map((server) => server.name)]))
-      this.changes.listsChanged(name, OFFER_KINDS);
+    const others = new Set([...touched, ...repatterned.map((server) => server.name)]);
+    this.tellReloaded([...others]);
+    for (const name of others) this.changes.listsChanged(name, OFFER_KINDS);
+  }
+
+  private tellReloaded(touched: readonly string[]): void {
+    const again = this.reloadError !== undefined;
+    this.reloadError = undefined;
+    this.logger.info({ touched }, again ? 'the configuration is in force again' : 'the configuration was reloaded');
+    this.watcher?.reloaded({ touched, again });
   }
 
   /** Remembers that an edit was refused, for `/readyz`. */
@@ -287,6 +299,7 @@ export class Gateway {
   /** Writes an event into the log; that it could not be written shows in the program's log and in `/readyz`. */
   record(event: string, detail: JsonObject): void {
     this.logger.info(detail, event);
+    this.watcher?.event(event, detail);
     this.storage.audit
       .append(eventOf(event, detail))
       .catch((error: unknown) => this.logger.error({ err: error, event }, 'an event is missing from the audit log'));
@@ -343,6 +356,7 @@ export class Gateway {
       room: this.room,
       goesOn: (call) => this.continuations.has(call),
       audit: this.storage.audit,
+      watcher: this.watcher,
     });
   }
 

@@ -136,6 +136,7 @@ export class Upstream {
       },
       isNeeded: () => this.shared.current?.isNeeded === true || this.followed.needsShared,
       errors: this.errors,
+      entered: () => context.onState(config.name),
     });
   }
 

@@ -26,6 +26,8 @@ export interface SharedOptions {
   /** Whether anything needs the process although no call has used it lately. */
   readonly isNeeded: () => boolean;
   readonly errors: RecentErrors;
+  /** Told of every change of the state. */
+  readonly entered: () => void;
 }
 
 export class SharedInstance {
@@ -299,6 +301,7 @@ export class SharedInstance {
     if (this.isStopping()) return;
     const before = this.entered;
     this.entered = state;
+    this.options.entered();
     this.change.resolve();
     this.change = Promise.withResolvers();
     if (state !== 'connecting') this.settled.resolve();
