@@ -69,7 +69,7 @@ export function createFront({ gateway, network, limits = LIMITS }: FrontOptions)
     }
     const [, scope, suffix] = SERVER_PATH.exec(path) ?? [];
     const sse = path === '/sse' || suffix !== undefined;
-    if (path === '/mcp' || sse || scope !== undefined) {
+    if ((path === '/mcp' || sse || scope !== undefined) && (sse || !isBrowser(request))) {
       const principal = authenticate(request);
       const address = request.socket.remoteAddress;
       const caller = {
@@ -105,6 +105,11 @@ export function createFront({ gateway, network, limits = LIMITS }: FrontOptions)
     listener: (request, response) => void serve(request, response),
     close: () => sessions.close(),
   };
+}
+
+/** A person who opens an endpoint: MCP clients ask for an event stream, and never for a page. */
+function isBrowser({ method, headers: { accept = '' } }: IncomingMessage): boolean {
+  return method === 'GET' && accept.includes('text/html') && !accept.includes('text/event-stream');
 }
 
 /** The guard of the configuration in force; compiled again when that changed. */

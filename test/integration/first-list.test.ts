@@ -21,7 +21,9 @@ function withLate(late: string, others: object = {}): Workspace {
 
 async function served(options: StartOptions) {
   const gateway = await startGateway(options);
-  onTestFinished(async () => void (await gateway.stop()));
+  onTestFinished(async () => {
+    await gateway.stop();
+  });
   return gateway;
 }
 
