@@ -53,6 +53,9 @@ export function terminalWidth(): number {
   return process.stdout.isTTY ? process.stdout.columns : Infinity;
 }
 
+/** Begins the line anew that the cursor is in. */
+export const CLEAR_LINE = '\r\u001b[K';
+
 const GAP = 2;
 /** A column that is cut keeps at least so much. */
 const NARROWEST = 6;
@@ -73,7 +76,7 @@ export function table(
     (all, line) => line.map((cell, at) => Math.max(all[at] ?? 0, widthOf(cell))),
     [],
   );
-  narrow(widths, limit);
+  narrow(widths, lines[0]?.map(widthOf) ?? [], limit);
   return lines
     .map((line) =>
       line
@@ -84,12 +87,15 @@ export function table(
     .join('\n');
 }
 
-function narrow(widths: number[], limit: number): void {
+function narrow(widths: number[], headers: readonly number[], limit: number): void {
   const total = () => widths.reduce((sum, width) => sum + width + GAP, -GAP);
   for (let over = total() - limit; over > 0; over = total() - limit) {
-    const widest = Math.max(...widths.slice(1));
+    // what a column is called is cut only where nothing else is left to cut
+    const spare = widths.map((width, at) => (at > 0 && width > (headers[at] ?? 0) ? width : 0));
+    const cuttable = Math.max(...spare) > NARROWEST ? spare : widths.map((width, at) => (at > 0 ? width : 0));
+    const widest = Math.max(...cuttable);
     if (widest <= NARROWEST) return;
-    widths[widths.indexOf(widest, 1)] = widest - 1;
+    widths[cuttable.indexOf(widest)] = widest - 1;
   }
 }
 

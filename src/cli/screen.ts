@@ -6,7 +6,7 @@ import type { Gateway } from '../gateway/gateway.ts';
 import type { Watcher } from '../gateway/watcher.ts';
 import type { LogLine } from '../telemetry/logger.ts';
 import type { ServerStatus } from '../upstream/mcp/status.ts';
-import { cut, oneLine } from './output.ts';
+import { CLEAR_LINE, cut, oneLine } from './output.ts';
 import {
   callLine,
   countLine,
@@ -30,8 +30,6 @@ const MOST_CALLS = 20;
 const SECOND_MS = 1_000;
 /** As much of a message as is shown: one of the configuration has an excerpt. */
 const MOST_LINES = 12;
-
-const CLEAR_LINE = '\r\u001b[K';
 
 /** Told of everything by the gateway; shows what concerns a person, cleaned and cut to the width of the terminal. */
 export class Screen implements Watcher {

@@ -5,10 +5,10 @@ import { META } from '../protocol/mcp/meta.ts';
 import { MODERN_VERSION } from '../protocol/mcp/versions.ts';
 import { mirrorArguments, readMirroredParams } from '../protocol/mcp/param-headers.ts';
 import { didYouMean } from '../config/problems.ts';
-import { ask, withGateway } from './attach.ts';
+import { ask, type Reached, withGateway } from './attach.ts';
 import { EXIT, ExitError, exitOfCode, UsageError } from './exit-codes.ts';
 import { type Command, text } from './options.ts';
-import { print, printable, printJson, table } from './output.ts';
+import { cut, print, printable, printJson, table } from './output.ts';
 import { hint } from './program.ts';
 import { VERSION } from './version.ts';
 
@@ -46,13 +46,7 @@ export const toolsCall: Command = {
   },
 };
 
-/** The way to the gateway, and what ends waiting for it. */
-interface Way {
-  readonly socket: string;
-  readonly signal: AbortSignal;
-}
-
-async function listTools(way: Way): Promise<JsonObject[]> {
+async function listTools(way: Reached): Promise<JsonObject[]> {
   const tools: JsonObject[] = [];
   let cursor: JsonValue | undefined;
   do {
@@ -64,11 +58,17 @@ async function listTools(way: Way): Promise<JsonObject[]> {
 }
 
 async function call(
-  way: Way,
+  way: Reached,
   { name, args, json }: { name: string; args: JsonObject; json: boolean },
 ): Promise<number> {
-  const tools = await listTools(way);
-  const tool = tools.find((one) => one.name === name);
+  const offered = (tools: readonly JsonObject[]) => tools.find((one) => one.name === name);
+  let tools = await listTools(way);
+  if (!offered(tools)) {
+    // it may be that of a server which takes longer to start than others are made to wait
+    await way.attempted();
+    tools = await listTools(way);
+  }
+  const tool = offered(tools);
   const mirrored = readMirroredParams(tool?.inputSchema);
   const headers = mirrored.ok ? mirrorArguments(mirrored.params, args) : {};
   const result = await send(way, {
@@ -84,7 +84,7 @@ async function call(
 }
 
 async function send(
-  way: Way,
+  way: Reached,
   { method, params, headers }: { method: string; params: JsonObject; headers?: Record<string, string> },
 ): Promise<JsonObject> {
   const meta = {
@@ -144,9 +144,15 @@ function readArgs(json: string): JsonObject {
   return value;
 }
 
-function rowOf(tool: JsonObject): string[] {
-  const description = typeof tool.description === 'string' ? (tool.description.split('\n', 1)[0] ?? '') : '';
-  return [nameOf(tool), description.length > 100 ? `${description.slice(0, 99)}…` : description];
+const MOST_DESCRIPTION = 100;
+
+/** The first line of its description that says anything, else its title. */
+function rowOf({ name, description, title, annotations }: JsonObject): string[] {
+  const titled = isObject(annotations) ? annotations.title : undefined;
+  const [words = ''] = [description, title, titled].flatMap((text) =>
+    typeof text === 'string' ? (/\S.*/u.exec(text)?.[0].trimEnd() ?? []) : [],
+  );
+  return [typeof name === 'string' ? name : '', cut(words, MOST_DESCRIPTION)];
 }
 
 function nameOf(tool: JsonObject): string {

@@ -281,6 +281,11 @@ export class Gateway {
     });
   }
 
+  /** Resolves when every server has been tried once, or has had the time that others wait for it. */
+  async met(): Promise<void> {
+    await Promise.all(this.upstreams.all().flatMap((upstream) => upstream.meeting() ?? []));
+  }
+
   /** Resolves when every server has been tried once. */
   async attempted(): Promise<void> {
     await Promise.all(this.upstreams.all().map((upstream) => upstream.attempted));

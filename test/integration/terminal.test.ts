@@ -21,6 +21,11 @@ class Shown {
     onTestFinished(() => void this.process.kill('SIGKILL'));
   }
 
+  /** Everything, what was drawn over too. */
+  get drawn(): string {
+    return this.text;
+  }
+
   /** Its rows, without what was drawn over. */
   get rows(): string[] {
     return this.text
@@ -68,4 +73,23 @@ test('a terminal shows the start, each call, each edit and the end, in lines for
   await shown.row(/^stopping: /m);
   await once(shown.process, 'exit');
   expect(shown.rows.join('\n')).not.toMatch(/\{"level"/);
+});
+
+test('`servers` shows how far their start is, then a table that fits, whose headers are whole', async () => {
+  const { where, write } = place();
+  write('late', '1500');
+  write('mcp-gateway.json', {
+    mcpServers: {
+      echo: fixture('echo-stdio.ts'),
+      'a-server-of-some-name': fixture('late-stdio.ts', `${where[1]!.replace('mcp-gateway.json', '')}late`),
+      dead: { command: '/no/such/program' },
+    },
+  });
+  const shown = new Shown(['servers', ...where]);
+  await once(shown.process, 'exit');
+
+  expect(shown.drawn).toMatch(/1 of 3 servers ready, 9 tools, .*waiting for a-server-of-some-name/);
+  const header = shown.rows.find((row) => row.startsWith('NAME'))!;
+  expect(header.split(/ {2,}/)).toEqual(['NAME', 'STATE', 'ERA', 'OVER', 'TOOLS', 'RESTARTS']);
+  for (const row of shown.rows) if (/^(NAME|echo|a-server|dead) /.test(row)) expect(row.length).toBeLessThanOrEqual(80);
 });
