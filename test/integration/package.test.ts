@@ -1,7 +1,7 @@
 // The package outside the clone: what `npm pack` makes, installed into an empty prefix, runs and is called by the name it has there.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -28,6 +28,12 @@ beforeAll(async () => {
   env = { ...Object.fromEntries(outside), PATH: `${join(prefix, 'bin')}${delimiter}${process.env.PATH ?? ''}` };
 }, 120_000);
 afterAll(() => rmSync(prefix, { recursive: true, force: true }));
+
+test('the README installs it like that', () => {
+  expect(readFileSync(join(ROOT, 'README.md'), 'utf8')).toContain(
+    '\nnpm pack\nnpm install -g ./mcp-gateway-0.1.0.tgz\n',
+  );
+});
 
 test('it runs by its name, and hints call it by that name', async () => {
   const { stdout } = await run('mcp-gateway', ['--version'], { cwd: folder, env });
