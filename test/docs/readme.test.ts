@@ -93,7 +93,7 @@ test('every command that it shows works', async () => {
     const { stdout } = await promisify(execFile)('sh', ['-c', command], { cwd: ROOT, env });
     expect(stdout, command).toMatch(/\S/);
   }
-}, 60_000);
+}, 120_000);
 
 test.each(configurations.map((text) => [text]))('the configuration is valid: %s', (text) => {
   const file = join(place, 'shown.json');
