@@ -49,18 +49,28 @@ export async function attach(invocation: Invocation, signal?: AbortSignal): Prom
   }
 }
 
+/** The gateway that a command works on, and what ends waiting for it. */
+export interface Reached {
+  readonly socket: string;
+  readonly signal: AbortSignal;
+  /** Resolves when every server has been tried once, however long that takes; a gateway that ran before has had the time. */
+  attempted(): Promise<void>;
+}
+
 /** Does the work of a command on a gateway, and leaves it; a signal ends the work with the status of that signal. */
 export async function withGateway(
   invocation: Invocation,
-  work: (gateway: { readonly socket: string; readonly signal: AbortSignal }) => Promise<number>,
+  work: (gateway: Reached) => Promise<number>,
 ): Promise<number> {
   const left = new AbortController();
   const ended = untilSignal();
   const { socket, inside, detach } = await attach(invocation);
   if (inside) say('no gateway runs on this state; the servers are started for this command alone');
   try {
+    const attempted = () => inside?.gateway.attempted() ?? Promise.resolve();
     // a gateway that was started for this command has yet to meet its servers
-    const done = Promise.resolve(inside?.gateway.attempted()).then(() => work({ socket, signal: left.signal }));
+    const met = inside ? import('./meeting.ts').then(({ meet }) => meet(inside.gateway)) : Promise.resolve();
+    const done = met.then(() => work({ socket, signal: left.signal, attempted }));
     return await Promise.race([ended, done, ...(inside ? [failOnLoss(inside)] : [])]);
   } finally {
     left.abort();

@@ -35,9 +35,9 @@ export const auditQuery: Command = {
     ['--limit N', `most rows, newest first (default ${DEFAULT_LIMIT})`],
     ['--json', 'one JSON document a line'],
   ],
-  examples: [
-    'mcp-gateway audit query --since 1h --status tool_error',
-    'mcp-gateway audit query --tool echo --json | jq .duration',
+  examples: ({ typed }) => [
+    `${typed} audit query --since 1h --status tool_error`,
+    `${typed} audit query --tool echo --json | jq .duration`,
   ],
   positionals: 0,
   run: (invocation) => {
@@ -54,7 +54,7 @@ export const auditVerify: Command = {
   usage: '',
   options: {},
   help: [],
-  examples: ['mcp-gateway audit verify'],
+  examples: ({ typed }) => [`${typed} audit verify`],
   positionals: 0,
   run: (invocation) => {
     const result = verifyAudit(folderOf(invocation));

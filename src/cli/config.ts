@@ -13,7 +13,7 @@ export const configValidate: Command = {
   usage: '',
   options: {},
   help: [['', 'exits 8 where the configuration cannot be used, 10 where only single servers cannot']],
-  examples: ['mcp-gateway config validate', 'mcp-gateway config validate --config ./mcp-gateway.json --json'],
+  examples: ({ typed }) => [`${typed} config validate`, `${typed} config validate --config ./mcp-gateway.json --json`],
   positionals: 0,
   run: (invocation) => {
     const { flags, env, cwd } = invocation;
@@ -41,7 +41,7 @@ export const configSchema: Command = {
   usage: '',
   options: {},
   help: [],
-  examples: ['mcp-gateway config schema > mcp-gateway.schema.json'],
+  examples: ({ typed }) => [`${typed} config schema > mcp-gateway.schema.json`],
   positionals: 0,
   run: () => {
     print(JSON.stringify(configJsonSchema(), null, 2));

@@ -2,6 +2,7 @@
 import { COMMANDS, type Entry } from './commands.ts';
 import { EXIT_MEANINGS } from './exit-codes.ts';
 import { type Command, COMMON_HELP } from './options.ts';
+import { absoluteProgram, program, REFERENCE_PROGRAM } from './program.ts';
 import { VERSION } from './version.ts';
 
 /** Help about the program. */
@@ -9,7 +10,7 @@ export function topHelp(): string {
   return [
     `mcp-gateway ${VERSION}: many MCP servers behind one endpoint, every call recorded`,
     '',
-    'Usage: mcp-gateway COMMAND [options]',
+    `Usage: ${program()} COMMAND [options]`,
     '',
     ...pairs(COMMANDS.map(({ name, summary }) => [name, summary])),
     '',
@@ -23,7 +24,7 @@ export function topHelp(): string {
 
 /** Help about the commands of a family such as `audit`. */
 export function familyHelp(family: readonly Entry[]): string {
-  return pairs(family.map(({ name, summary }) => [`mcp-gateway ${name}`, summary])).join('\n');
+  return pairs(family.map(({ name, summary }) => [`${program()} ${name}`, summary])).join('\n');
 }
 
 /** Help about one command. */
@@ -31,14 +32,14 @@ export function commandHelp({ name, summary }: Entry, command: Command): string 
   return [
     `mcp-gateway ${name}: ${summary}`,
     '',
-    usageOf(name, command),
+    usageOf(program(), name, command),
     '',
     ...(command.help.length > 0 ? ['Options:', ...pairs(command.help), ''] : []),
     'On every command:',
     ...pairs(COMMON_HELP),
     '',
     'Examples:',
-    ...command.examples.map((example) => `  ${example}`),
+    ...command.examples({ typed: program(), absolute: absoluteProgram() }).map((example) => `  ${example}`),
   ].join('\n');
 }
 
@@ -49,6 +50,8 @@ export async function commandReference(): Promise<string> {
     '# Command line',
     '',
     '<!-- Generated from src/cli by `npm run generate`; change the commands, not this page. -->',
+    '',
+    'In a clone, write `npx mcp-gateway` for `mcp-gateway`, or `node dist/cli/bin.js` where `node` is 22.19 or newer.',
     '',
     'Data goes to stdout, words go to stderr. `--json` prints data as one JSON document; times in it are UTC.',
     '',
@@ -71,21 +74,21 @@ function commandSection({ name, summary }: Entry, command: Command): string[] {
     `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`,
     '',
     '```text',
-    usageOf(name, command),
+    usageOf(REFERENCE_PROGRAM.typed, name, command),
     '```',
     '',
     ...(command.help.length > 0 ? [...optionList(command.help), ''] : []),
     'For example:',
     '',
     '```text',
-    ...command.examples,
+    ...command.examples(REFERENCE_PROGRAM),
     '```',
     '',
   ];
 }
 
-function usageOf(name: string, { usage }: Command): string {
-  return `Usage: mcp-gateway ${name} ${usage}`.trimEnd();
+function usageOf(called: string, name: string, { usage }: Command): string {
+  return `Usage: ${called} ${name} ${usage}`.trimEnd();
 }
 
 function optionList(help: Command['help']): string[] {

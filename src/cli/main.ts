@@ -4,6 +4,7 @@ import { EXIT, exitOf, explain, UsageError } from './exit-codes.ts';
 import { commandHelp, familyHelp, topHelp } from './help.ts';
 import { isCommonFlag, readArguments, splitLeadingFlags } from './options.ts';
 import { print, printJson, say } from './output.ts';
+import { program } from './program.ts';
 import { VERSION } from './version.ts';
 
 /** Runs the command that the arguments name and sets the exit status. */
@@ -75,7 +76,7 @@ function top({ words, helped, leading }: Unnamed): number {
     );
   if (first === undefined) throw new UsageError(`say what to do.\n\n${topHelp()}`);
   const meant = meantCommand(words);
-  const hint = meant === undefined ? '' : ` Did you mean \`mcp-gateway ${meant}\`?`;
+  const hint = meant === undefined ? '' : ` Did you mean \`${program()} ${meant}\`?`;
   if (family.length > 0) {
     const names = family.map(({ name }) => `\`${name}\``).join(' or ');
     throw new UsageError(`after \`${first}\` another word is needed: ${names}.${hint}`);

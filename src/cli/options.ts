@@ -2,6 +2,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { didYouMean } from '../config/problems.ts';
 import { UsageError } from './exit-codes.ts';
+import { program } from './program.ts';
 
 type OptionsConfig = NonNullable<ParseArgsConfig['options']>;
 
@@ -31,6 +32,12 @@ export interface Arguments {
   readonly positionals: readonly string[];
 }
 
+/** Ways to name this program. */
+export interface Program {
+  readonly typed: string;
+  readonly absolute: string;
+}
+
 /** Environment and folder of the process: read here, handed down everywhere else. */
 export interface Invocation extends Arguments {
   readonly env: NodeJS.ProcessEnv;
@@ -43,7 +50,8 @@ export interface Command {
   readonly options: OptionsConfig;
   /** Lines of help about its flags. */
   readonly help: readonly (readonly [flag: string, text: string])[];
-  readonly examples: readonly string[];
+  /** Command lines that begin with the program: as a person types it, or as another program starts it from any folder. */
+  readonly examples: (program: Program) => readonly string[];
   /** Most positionals that it takes. */
   readonly positionals: number;
   run(invocation: Invocation): Promise<number>;
@@ -121,7 +129,7 @@ function checkFlag(token: FlagToken, command: string, options: OptionsConfig): v
 }
 
 function seeHelp(command: string): string {
-  return `See \`mcp-gateway ${command} --help\`.`;
+  return `See \`${program()} ${command} --help\`.`;
 }
 
 /** The value of a text flag. */

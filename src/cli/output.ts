@@ -53,6 +53,9 @@ export function terminalWidth(): number {
   return process.stdout.isTTY ? process.stdout.columns : Infinity;
 }
 
+/** Begins the line anew that the cursor is in. */
+export const CLEAR_LINE = '\r\u001b[K';
+
 const GAP = 2;
 /** A column that is cut keeps at least so much. */
 const NARROWEST = 6;
@@ -73,7 +76,7 @@ export function table(
     (all, line) => line.map((cell, at) => Math.max(all[at] ?? 0, widthOf(cell))),
     [],
   );
-  narrow(widths, limit);
+  narrow(widths, lines[0]?.map(widthOf) ?? [], limit);
   return lines
     .map((line) =>
       line
@@ -84,26 +87,34 @@ export function table(
     .join('\n');
 }
 
-function narrow(widths: number[], limit: number): void {
+function narrow(widths: number[], headers: readonly number[], limit: number): void {
   const total = () => widths.reduce((sum, width) => sum + width + GAP, -GAP);
   for (let over = total() - limit; over > 0; over = total() - limit) {
-    const widest = Math.max(...widths.slice(1));
+    // what a column is called is cut only where nothing else is left to cut
+    const spare = widths.map((width, at) => (at > 0 && width > (headers[at] ?? 0) ? width : 0));
+    const cuttable = Math.max(...spare) > NARROWEST ? spare : widths.map((width, at) => (at > 0 ? width : 0));
+    const widest = Math.max(...cuttable);
     if (widest <= NARROWEST) return;
-    widths[widths.indexOf(widest, 1)] = widest - 1;
+    widths[cuttable.indexOf(widest)] = widest - 1;
   }
 }
 
 function fit(cell: string, width: number): string {
+  const shown = cut(cell, width);
+  return shown + ' '.repeat(Math.max(0, width - widthOf(shown)));
+}
+
+/** As much of a text as so many places of a terminal take. */
+export function cut(text: string, width: number): string {
+  if (text.length <= width / 2 || widthOf(text) <= width) return text;
   let left = width;
-  const own = widthOf(cell);
-  if (own <= width) return cell + ' '.repeat(width - own);
   let shown = '';
-  for (const character of cell) {
+  for (const character of text) {
     left -= widthOf(character);
     if (left < 1) break;
     shown += character;
   }
-  return `${shown}…${' '.repeat(Math.max(0, width - widthOf(shown) - 1))}`;
+  return `${shown}…`;
 }
 
 const WIDE = /[\p{Emoji_Presentation}\p{sc=Han}\p{sc=Hangul}\p{sc=Hiragana}\p{sc=Katakana}\uff01-\uff60]/u;

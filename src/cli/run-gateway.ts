@@ -4,6 +4,7 @@ import type { ConfigFolders } from '../config/folders.ts';
 import { type Control, openControl } from '../downstream/control.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import { Reloader } from '../gateway/reload.ts';
+import type { Watcher } from '../gateway/watcher.ts';
 import { controlSocketPath } from '../storage/control-socket.ts';
 import type { StateError } from '../storage/state-error.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -20,6 +21,7 @@ export interface RunOptions {
   readonly override?: (config: Config) => Config;
   /** Where it will be bound; absent where it listens on its control socket alone. */
   readonly bound?: Config['listen'];
+  readonly watcher?: Watcher | undefined;
 }
 
 export interface RunningGateway {
@@ -45,8 +47,8 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
 }
 
 async function openGateway(options: RunOptions): Promise<RunningGateway> {
-  const { config, folders, logger, env, stateDirectory } = options;
-  const gateway = await Gateway.open({ config, stateDirectory, logger, env, identity: IDENTITY });
+  const { config, folders, logger, env, stateDirectory, watcher } = options;
+  const gateway = await Gateway.open({ config, stateDirectory, logger, env, identity: IDENTITY, watcher });
   let control: Control;
   try {
     control = await openControl(gateway, controlSocketPath(stateDirectory));

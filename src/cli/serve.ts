@@ -6,9 +6,11 @@ import { listen } from '../downstream/listen.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
 import { type Command, integer, type Invocation, text } from './options.ts';
 import { print, printJson } from './output.ts';
+import { Screen } from './screen.ts';
 import { runGateway } from './run-gateway.ts';
 import { loadOrExit, openLog } from './setup.ts';
 import { untilSignal } from './signals.ts';
+import { openLogger } from '../telemetry/logger.ts';
 import { stateDirectoryOf } from './state-directory.ts';
 
 export const serve: Command = {
@@ -18,7 +20,7 @@ export const serve: Command = {
     ['--host HOST', 'address to bind, else listen.host; others than loopback want auth.tokens'],
     ['--port PORT', 'port to bind, else listen.port; 0 takes a free one'],
   ],
-  examples: ['mcp-gateway serve', 'mcp-gateway serve --port 0 --json'],
+  examples: ({ typed }) => [`${typed} serve`, `${typed} serve --port 0 --json`],
   positionals: 0,
   run,
 };
@@ -32,7 +34,10 @@ async function run(invocation: Invocation): Promise<number> {
   const { host, port } = config.listen;
   const refusal = exposure(config);
   if (refusal !== undefined) throw new ExitError(EXIT.configuration, refusal);
-  const logger = await openLog(invocation, 'info');
+  const screen = screenOf(invocation);
+  const logger = screen
+    ? await openLogger('warn', (line) => screen.log(line))
+    : await openLog(invocation, 'info', process.stderr.isTTY ? 'text' : 'json');
   const ended = untilSignal();
   const running = await runGateway({
     ...loaded,
@@ -40,6 +45,7 @@ async function run(invocation: Invocation): Promise<number> {
     override,
     bound: config.listen,
     logger,
+    watcher: screen,
     env,
     stateDirectory,
   });
@@ -53,19 +59,30 @@ async function run(invocation: Invocation): Promise<number> {
   }
   const url = `${listening.url}/mcp`;
   running.announce(url);
-  if (flags.json) printJson({ url, urls: listening.urls.map((one) => `${one}/mcp`), pid: process.pid });
+  if (screen) screen.begin(running.gateway, { url, needsToken: config.auth.tokens.length > 0 });
+  else if (flags.json) printJson({ url, urls: listening.urls.map((one) => `${one}/mcp`), pid: process.pid });
   else print(url);
   running.gateway.start();
   process.on('SIGHUP', () => void running.reload());
   const end = await Promise.race([ended, running.lost]);
   listening.stop();
-  logger.info('stopping: no new calls, those in flight may finish within 10 s');
+  screen?.end();
+  const stopping = 'stopping: no new calls, those in flight may finish within 10 s';
+  if (screen) screen.tell(stopping);
+  else logger.info(stopping);
   await running.drain();
   front.close();
   await listening.finish();
   await running.stop();
   if (typeof end !== 'number') throw end;
   return end;
+}
+
+/** On a terminal; there too, whoever asks for a level of the log gets the log instead. */
+function screenOf({ flags, env }: Invocation): Screen | undefined {
+  const isSeen = process.stdout.isTTY && process.stderr.isTTY && flags.json !== true;
+  const level = flags['log-level'] ?? env.MCP_GATEWAY_LOG_LEVEL;
+  return isSeen && level === undefined ? new Screen(process.stdout) : undefined;
 }
 
 /** Flags stand above the file, at the start and at every reload. */

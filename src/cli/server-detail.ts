@@ -1,10 +1,12 @@
 // Everything about one server, for `mcp-gateway servers NAME`.
 import type { ServerStatus } from '../upstream/mcp/status.ts';
-import { oneLine, table } from './output.ts';
+import { oneLine, table, terminalWidth } from './output.ts';
+import { duration } from './screen-lines.ts';
 
 type Line = readonly [key: string, value: string | undefined];
 
 const KEY_WIDTH = 14;
+const INDENT = '  ';
 
 /** A few paragraphs: what it is and how it is, its instances, its last errors, what it said. */
 export function detailOf(server: ServerStatus): string {
@@ -89,12 +91,17 @@ function instancesOf({ instances }: ServerStatus): string[] {
     each.id,
     each.owner ?? 'everybody',
     String(each.inFlight),
-    each.startedAt,
-    each.unusedSince ?? '',
+    ageOf(each.startedAt),
+    each.unusedSince === undefined ? '' : ageOf(each.unusedSince),
     each.pid === undefined ? '' : String(each.pid),
     each.logLevel ?? '',
   ]);
-  return table(['ID', 'OF', 'CALLS', 'SINCE', 'UNUSED SINCE', 'PID', 'LOG LEVEL'], rows).split('\n');
+  const header = ['ID', 'OF', 'IN FLIGHT', 'RUNS FOR', 'UNUSED FOR', 'PID', 'LOG LEVEL'];
+  return table(header, rows, terminalWidth() - INDENT.length).split('\n');
+}
+
+function ageOf(time: string): string {
+  return duration(Math.max(0, Date.now() - Date.parse(time)));
 }
 
 const KIND_WORDS = { tool: 'tool', prompt: 'prompt', resource: 'resource', resourceTemplate: 'template' } as const;
@@ -108,5 +115,5 @@ function errorsOf({ errors }: ServerStatus): string[] {
 }
 
 function section(title: string, lines: readonly string[]): string[] {
-  return lines.length === 0 ? [] : ['', title, ...lines.map((line) => `  ${line}`)];
+  return lines.length === 0 ? [] : ['', title, ...lines.map((line) => INDENT + line)];
 }

@@ -5,13 +5,14 @@ import { ask, withGateway } from './attach.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
 import type { Command, Invocation } from './options.ts';
 import { oneLine, print, printJson, say, table } from './output.ts';
+import { hint } from './program.ts';
 import { detailOf } from './server-detail.ts';
 
 export const servers: Command = {
   usage: '[NAME]',
   options: {},
   help: [],
-  examples: ['mcp-gateway servers', 'mcp-gateway servers github', 'mcp-gateway servers --json'],
+  examples: ({ typed }) => [`${typed} servers`, `${typed} servers github`, `${typed} servers --json`],
   positionals: 1,
   run,
 };
@@ -41,30 +42,36 @@ function overview(all: readonly ServerStatus[]): string {
   if (all.length === 0) return 'No servers are configured. Put an entry under mcpServers, or a file into servers.d/.';
   const rows = all.map((server) => [
     server.name,
-    server.stale ? `${server.state} (stale)` : server.state,
+    server.state,
     server.era ?? '-',
     server.transport === 'streamable-http' ? 'http' : server.transport,
     String(server.tools),
-    server.isolation.sharing === 'shared' ? 'all' : server.isolation.sharing,
-    String(server.instances.length),
-    String(server.inFlight),
-    String(server.restarts),
+    server.isolation.sharing === 'shared' ? '' : server.isolation.sharing,
+    server.instances.length === 1 ? '' : someOf(server.instances.length),
+    someOf(server.inFlight),
+    someOf(server.restarts),
   ]);
-  const header = ['NAME', 'STATE', 'ERA', 'OVER', 'TOOLS', 'SHARED BY', 'INSTANCES', 'CALLS', 'RESTARTS'];
+  const header = ['NAME', 'STATE', 'ERA', 'OVER', 'TOOLS', 'ONE PER', 'INSTANCES', 'IN FLIGHT', 'RESTARTS'];
   const notes = all.flatMap((server) => notesOf(server).map((note) => `${server.name}: ${oneLine(note)}`));
   return [table(header, rows), ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');
 }
 
+/** What is as usual is not shown, and a column that shows nothing is left out: the table has to fit 80 columns. */
+function someOf(count: number): string {
+  return count === 0 ? '' : String(count);
+}
+
 /** What somebody who only glances should know. */
-function notesOf({ state, circuit, circuitTarget, lastError, warnings }: ServerStatus): string[] {
+function notesOf({ state, stale, offerReadAt, circuit, circuitTarget, lastError, warnings }: ServerStatus): string[] {
   const isWell = circuit === 'closed' && (state === 'ready' || state === 'idle');
   const trouble = isWell || lastError === undefined ? [] : [lastError];
   return [
     ...(circuit === 'closed'
       ? trouble
       : [`its circuit is ${circuit}${circuitTarget === undefined ? '' : ` for ${circuitTarget} alone`}`, ...trouble]),
+    ...(stale ? [`what it offers is as of ${offerReadAt ?? 'an earlier time'}`] : []),
     ...(warnings.length > 0
-      ? [`${warnings.length === 1 ? '1 warning' : `${warnings.length} warnings`} (see servers NAME)`]
+      ? [`${warnings.length === 1 ? '1 warning' : `${warnings.length} warnings`} (${hint('servers NAME')} shows them)`]
       : []),
   ];
 }

@@ -4,7 +4,7 @@ import { ConfigFolders } from '../config/folders.ts';
 import { loadFrom } from '../config/load.ts';
 import { locateConfig } from '../config/locate.ts';
 import { formatProblem } from '../config/problems.ts';
-import { type Logger, type LogLevelName, openLogger } from '../telemetry/logger.ts';
+import { type LogForm, type Logger, type LogLevelName, openLogger } from '../telemetry/logger.ts';
 import { EXIT, ExitError, UsageError } from './exit-codes.ts';
 import type { Invocation } from './options.ts';
 import { say } from './output.ts';
@@ -32,9 +32,9 @@ export function loadOrExit({ flags, env, cwd }: Invocation, state: string): Load
 }
 
 /** Opens the program's log at the level of `--log-level` or MCP_GATEWAY_LOG_LEVEL. Throws UsageError. */
-export function openLog({ flags, env }: Invocation, fallback: LogLevelName): Promise<Logger> {
+export function openLog({ flags, env }: Invocation, fallback: LogLevelName, form: LogForm): Promise<Logger> {
   const level = flags['log-level'] ?? env.MCP_GATEWAY_LOG_LEVEL ?? fallback;
   if (!LEVELS.includes(level))
     throw new UsageError(`the log level is one of ${LEVELS.join(', ')}, not ${JSON.stringify(level)}.`);
-  return openLogger(level as LogLevelName, process.stderr.isTTY);
+  return openLogger(level as LogLevelName, form);
 }

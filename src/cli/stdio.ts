@@ -13,10 +13,7 @@ export const stdio: Command = {
   usage: '',
   options: {},
   help: [['', 'joins the gateway that runs on the state directory, or runs one itself; takes over when that one ends']],
-  examples: [
-    'mcp-gateway stdio',
-    'claude mcp add gw -- /path/to/mcp-gateway/node_modules/.bin/node /path/to/mcp-gateway/dist/cli/bin.js stdio',
-  ],
+  examples: ({ typed, absolute }) => [`${typed} stdio`, `claude mcp add gw -- ${absolute} stdio`],
   positionals: 0,
   run,
 };

@@ -7,10 +7,11 @@ import { MODERN_VERSION } from '../protocol/mcp/versions.ts';
 import { mirrorArguments, readMirroredParams } from '../protocol/mcp/param-headers.ts';
 import { didYouMean } from '../config/problems.ts';
 import type { ToolExplanation } from '../gateway/operator-view.ts';
-import { ask, withGateway } from './attach.ts';
+import { ask, type Reached, withGateway } from './attach.ts';
 import { EXIT, ExitError, exitOfCode, UsageError } from './exit-codes.ts';
 import { type Command, text } from './options.ts';
-import { print, printable, printJson, table } from './output.ts';
+import { cut, print, printable, printJson, table } from './output.ts';
+import { hint } from './program.ts';
 import { readToolArguments } from './tool-arguments.ts';
 import { VERSION } from './version.ts';
 
@@ -18,7 +19,7 @@ export const toolsList: Command = {
   usage: '',
   options: {},
   help: [],
-  examples: ['mcp-gateway tools list', 'mcp-gateway tools list --json | jq -r .[].name'],
+  examples: ({ typed }) => [`${typed} tools list`, `${typed} tools list --json | jq -r .[].name`],
   positionals: 0,
   run: (invocation) =>
     withGateway(invocation, async (way) => {
@@ -27,7 +28,7 @@ export const toolsList: Command = {
       else
         print(
           tools.length === 0
-            ? 'No tools are offered. `mcp-gateway servers` shows why.'
+            ? `No tools are offered. \`${hint('servers')}\` shows why.`
             : table(['TOOL', 'DESCRIPTION'], tools.map(rowOf)),
         );
       return EXIT.ok;
@@ -38,23 +39,17 @@ export const toolsCall: Command = {
   usage: 'NAME [--args \'{"key": "value"}\']',
   options: { args: { type: 'string' } },
   help: [['--args JSON', 'the arguments, a JSON object']],
-  examples: ['mcp-gateway tools call everything__echo --args \'{"message": "hello"}\''],
+  examples: ({ typed }) => [`${typed} tools call everything__echo --args '{"message": "hello"}'`],
   positionals: 1,
   run: (invocation) => {
     const [name] = invocation.positionals;
-    if (name === undefined) throw new UsageError('say which tool. `mcp-gateway tools list` names them.');
+    if (name === undefined) throw new UsageError(`say which tool. \`${hint('tools list')}\` names them.`);
     const args = readToolArguments(text(invocation.flags, 'args') ?? '{}');
     return withGateway(invocation, (way) => call(way, { name, args, json: invocation.flags.json === true }));
   },
 };
 
-/** The way to the gateway, and what ends waiting for it. */
-interface Way {
-  readonly socket: string;
-  readonly signal: AbortSignal;
-}
-
-async function listTools(way: Way): Promise<JsonObject[]> {
+async function listTools(way: Reached): Promise<JsonObject[]> {
   const tools: JsonObject[] = [];
   let cursor: JsonValue | undefined;
   do {
@@ -66,11 +61,17 @@ async function listTools(way: Way): Promise<JsonObject[]> {
 }
 
 async function call(
-  way: Way,
+  way: Reached,
   { name, args, json }: { name: string; args: JsonObject; json: boolean },
 ): Promise<number> {
-  const tools = await listTools(way);
-  const tool = tools.find((one) => one.name === name);
+  const offered = (tools: readonly JsonObject[]) => tools.find((one) => one.name === name);
+  let tools = await listTools(way);
+  if (!offered(tools)) {
+    // it may be that of a server which takes longer to start than others are made to wait
+    await way.attempted();
+    tools = await listTools(way);
+  }
+  const tool = offered(tools);
   const mirrored = readMirroredParams(tool?.inputSchema);
   const headers = mirrored.ok ? mirrorArguments(mirrored.params, args) : {};
   const result = await send(way, {
@@ -87,7 +88,7 @@ async function call(
 }
 
 async function send(
-  way: Way,
+  way: Reached,
   { method, params, headers }: { method: string; params: JsonObject; headers?: Record<string, string> },
 ): Promise<JsonObject> {
   const meta = {
@@ -115,7 +116,7 @@ async function send(
 
 /** Callers are told that a denied tool is unknown; the operator is told which pattern denies it. */
 async function explained(
-  way: Way,
+  way: Reached,
   { name, unknown, offered }: { name: string; unknown: ExitError; offered: readonly string[] },
 ): Promise<ExitError> {
   const { text: body } = await ask(way.socket, { path: `/api/tools/${encodeURIComponent(name)}`, signal: way.signal });
@@ -149,9 +150,16 @@ function failureOf(error: JsonValue | undefined): ExitError {
   return new ExitError(status, printable(typeof message === 'string' ? message : 'the gateway gave no answer'));
 }
 
+const MOST_DESCRIPTION = 100;
+
+/** The first line of its description that says anything, else its title. */
 function rowOf(tool: JsonObject): string[] {
-  const description = typeof tool.description === 'string' ? (tool.description.split('\n', 1)[0] ?? '') : '';
-  return [nameOf(tool), description.length > 100 ? `${description.slice(0, 99)}…` : description];
+  const { description, title, annotations } = tool;
+  const titled = isObject(annotations) ? annotations.title : undefined;
+  const [words = ''] = [description, title, titled].flatMap((text) =>
+    typeof text === 'string' ? (/\S.*/u.exec(text)?.[0].trimEnd() ?? []) : [],
+  );
+  return [nameOf(tool), cut(words, MOST_DESCRIPTION)];
 }
 
 function nameOf(tool: JsonObject): string {

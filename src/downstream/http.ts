@@ -72,7 +72,7 @@ export function createFront({ gateway, network, limits = LIMITS }: FrontOptions)
     const [, name, suffix] = SERVER_PATH.exec(path) ?? [];
     const scope = name === undefined ? undefined : decodeName(name);
     const sse = path === '/sse' || suffix !== undefined;
-    if (path === '/mcp' || sse || scope !== undefined) {
+    if ((path === '/mcp' || sse || scope !== undefined) && (sse || !isBrowser(request))) {
       const principal = authenticate(request);
       const address = request.socket.remoteAddress;
       const caller = {
@@ -122,6 +122,11 @@ function decodeName(segment: string): string {
     'not_found',
     'The name of the server in the path is not percent-encoded UTF-8 of at most 128 characters.',
   );
+}
+
+/** A person who opens an endpoint: MCP clients ask for an event stream, and never for a page. */
+function isBrowser({ method, headers: { accept = '' } }: IncomingMessage): boolean {
+  return method === 'GET' && accept.includes('text/html') && !accept.includes('text/event-stream');
 }
 
 /** The guard of the configuration in force; compiled again when that changed. */

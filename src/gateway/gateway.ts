@@ -34,6 +34,7 @@ import { explainTool, offeredStatus, type ToolExplanation } from './operator-vie
 import { compileSnapshot, type Snapshot } from './snapshot.ts';
 import { closeStorage, openStorage, type Storage } from './storage.ts';
 import { Upstreams } from './upstreams.ts';
+import type { Watcher } from './watcher.ts';
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -42,6 +43,7 @@ export interface GatewayOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Our name and version, towards servers and clients alike. */
   readonly identity: Peer;
+  readonly watcher?: Watcher | undefined;
 }
 
 /** What `/readyz` tells. */
@@ -64,6 +66,7 @@ export class Gateway {
   readonly identity: Peer;
   readonly changes = new Changes();
   readonly logger: Logger;
+  private readonly watcher: Watcher | undefined;
   private readonly storage: Storage;
   private readonly upstreams: Upstreams;
   private readonly confined: ConfinedServers;
@@ -102,6 +105,7 @@ export class Gateway {
   private constructor(options: GatewayOptions, storage: Storage) {
     this.identity = options.identity;
     this.logger = options.logger;
+    this.watcher = options.watcher;
     this.storage = storage;
     const store = storage.catalog;
     this.states = new RequestStates(storage.keyring);
@@ -145,6 +149,7 @@ export class Gateway {
         askerOfTask: (task, signal) => this.tasks.records.asker(task, signal),
         onLost: (server, instance) => this.tasks.records.lost(server, instance),
         onEvent: (event, detail) => this.record(event, detail),
+        onState: (server) => this.watcher?.serverChanged(server),
       },
       store,
     );
@@ -170,7 +175,7 @@ export class Gateway {
     const before = this.snapshot;
     await this.confined.hide(config);
     if (isSame(before.config, config)) {
-      this.reloadError = undefined;
+      if (this.reloadError !== undefined) this.tellReloaded([]);
       return;
     }
     const next = this.compile(config);
@@ -178,11 +183,18 @@ export class Gateway {
     const { touched } = this.upstreams.apply(config);
     this.catalogs.rebuild();
     this.snapshot = next;
-    this.reloadError = undefined;
     this.upstreams.start();
     const repatterned = config.servers.filter((server) => this.patternsDiffer(before.config, server.name));
-    for (const name of new Set([...touched, ...repatterned.map((server) => server.name)]))
-      this.changes.listsChanged(name, OFFER_KINDS);
+    const others = new Set([...touched, ...repatterned.map((server) => server.name)]);
+    this.tellReloaded([...others]);
+    for (const name of others) this.changes.listsChanged(name, OFFER_KINDS);
+  }
+
+  private tellReloaded(touched: readonly string[]): void {
+    const again = this.reloadError !== undefined;
+    this.reloadError = undefined;
+    this.logger.info({ touched }, again ? 'the configuration is in force again' : 'the configuration was reloaded');
+    this.watcher?.reloaded({ touched, again });
   }
 
   /** Hides from the servers what lies there to be read as the next configuration, before anybody reads it. */
@@ -230,11 +242,17 @@ export class Gateway {
     return view;
   }
 
-  /** What an endpoint declares to a client of a revision; undefined where there is no such server. Wakes nobody. */
+  /**
+   * What an endpoint declares to a client of a revision; undefined where there is no such server. Wakes nobody. A server that was never seen
+   * may declare anything: a client that is told of nothing would never ask.
+   */
   declare(scope: string | undefined, revision: string): Declaration | undefined {
     if (scope === undefined) return declareAll(this.upstreams.sources(), revision);
     const source = this.upstreams.usableSource(scope);
-    return source && declareOne(source, revision);
+    return (
+      source &&
+      (this.upstreams.get(scope)?.seen === false ? declareAll([source], revision) : declareOne(source, revision))
+    );
   }
 
   /** The catalog in force: for header checks, and for the cursors of lists. */
@@ -280,6 +298,11 @@ export class Gateway {
     return explainTool(name, { catalog: this.catalogs.all, policy: this.snapshot.policy, unmet });
   }
 
+  /** Resolves when every server has been tried once, or has had the time that others wait for it. */
+  async met(): Promise<void> {
+    await Promise.all(this.upstreams.all().flatMap((upstream) => upstream.meeting() ?? []));
+  }
+
   /** Resolves when every server has been tried once. */
   async attempted(): Promise<void> {
     await Promise.all(this.upstreams.all().map((upstream) => upstream.attempted));
@@ -298,6 +321,7 @@ export class Gateway {
   /** Writes an event into the log; that it could not be written shows in the program's log and in `/readyz`. */
   record(event: string, detail: JsonObject): void {
     this.logger.info(detail, event);
+    this.watcher?.event(event, detail);
     this.storage.audit
       .append(eventOf(event, detail))
       .catch((error: unknown) => this.logger.error({ err: error, event }, 'an event is missing from the audit log'));
@@ -356,24 +380,24 @@ export class Gateway {
       room: this.room,
       goesOn: (call) => this.continuations.has(call),
       audit: this.storage.audit,
+      watcher: this.watcher,
     });
   }
 
   /** An undeclared method of a single server is -32601; what a server never seen declares is waited for (wire.md, What the gateway offers). */
   private async requireDeclared(scope: string, { method, revision }: CallRequest): Promise<void> {
     const capability = CALL_METHODS.get(method)?.capability;
-    const declares = () => capability === undefined || isDeclared(this.declare(scope, revision), capability);
-    if (declares()) return;
+    if (capability === undefined) return;
     const upstream = this.upstreams.get(scope);
-    if (upstream?.seen === false) await this.upstreams.firstSight();
+    if (upstream?.seen === false) await this.upstreams.firstSight(scope);
     if (upstream?.seen === false) {
       // whether what the call names may be used is decided first
       if (upstream.isUnmet && CALL_METHODS.get(method)?.names) return;
       // one that never answered may declare anything; it is not there, which is another answer
       throw upstream.unavailable();
     }
-    if (!declares())
-      throw new GatewayError('method_not_found', `The server "${scope}" does not declare ${capability ?? method}.`);
+    if (!isDeclared(this.declare(scope, revision), capability))
+      throw new GatewayError('method_not_found', `The server "${scope}" does not declare ${capability}.`);
   }
 
   private patternsDiffer(before: Config, name: string): boolean {

@@ -9,6 +9,7 @@ import type { CallRoom } from '../quota/call-room.ts';
 import { type CallLedger, quotaStage } from '../quota/count.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { traceStage } from '../telemetry/trace.ts';
+import { type Watcher, watchStage } from './watcher.ts';
 
 export interface PipelineParts {
   readonly logger: Logger;
@@ -19,14 +20,16 @@ export interface PipelineParts {
   /** Whether a call is a further round of one that was counted. */
   readonly goesOn: (call: Call) => boolean;
   readonly configHash: string;
+  readonly watcher?: Watcher | undefined;
   readonly dispatch: Handler;
 }
 
 /** Builds the one way of a call, outermost stage first. Audit stands outside authorize and quota, so that a refusal is recorded too. */
 export function buildPipeline(parts: PipelineParts): Handler {
-  const { logger, audit, policy, configHash, dispatch } = parts;
+  const { logger, audit, policy, configHash, watcher, dispatch } = parts;
   return compose(
     [
+      /* watch     */ ...(watcher ? [watchStage(watcher)] : []),
       /* trace     */ traceStage(logger),
       /* audit     */ auditStage(audit, { decide: (call) => decideCall(policy, call), configHash }),
       /* authorize */ authorizeStage(policy),

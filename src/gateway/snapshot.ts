@@ -18,18 +18,20 @@ export interface Snapshot {
 
 /** What outlives snapshots and is compiled into each. */
 export interface SnapshotParts
-  extends Omit<DispatchParts, 'permits'>, Pick<PipelineParts, 'logger' | 'ledger' | 'room' | 'goesOn' | 'audit'> {}
+  extends
+    Omit<DispatchParts, 'permits'>,
+    Pick<PipelineParts, 'logger' | 'ledger' | 'room' | 'goesOn' | 'audit' | 'watcher'> {}
 
 /** Compiles a configuration: policy, authentication, and the pipeline that calls go through while it is in force. */
 export function compileSnapshot(config: Config, parts: SnapshotParts): Snapshot {
   const policy = compilePolicy(config.servers);
-  const { logger, ledger, room, goesOn, audit } = parts;
+  const { logger, ledger, room, goesOn, audit, watcher } = parts;
   const dispatch = createDispatch({ ...parts, permits: (target) => policy.decide(target).allowed });
   return Object.freeze({
     config,
     policy,
     authenticate: compileAuthentication(config.auth.tokens),
-    handle: buildPipeline({ logger, ledger, room, goesOn, audit, policy, dispatch, configHash: config.hash }),
+    handle: buildPipeline({ logger, ledger, room, goesOn, audit, watcher, policy, dispatch, configHash: config.hash }),
     privateLists: config.auth.tokens.length > 0 || !config.servers.every(offersEverything),
   });
 }

@@ -18,9 +18,6 @@ export type { CallerFacts };
 /** How long a replaced server may finish its calls. */
 const DRAIN_MS = 10_000;
 
-/** How long a list waits for servers that were never seen (wire.md, What the gateway offers). */
-const FIRST_SIGHT_MS = 2_000;
-
 /** How long a list waits for servers whose offer is read again. */
 const FRESHEN_MS = 2_000;
 
@@ -35,7 +32,6 @@ export class Upstreams {
   private readonly starts = new Map<string, number>();
   private current = new Map<string, Upstream>();
   private readonly draining = new Set<Promise<void>>();
-  private startedAt = 0;
   private resting = false;
 
   constructor(context: Omit<UpstreamContext, 'nextInstance'>, store: CatalogStore) {
@@ -106,40 +102,45 @@ export class Upstreams {
     // who follows resources goes on with them at the server that comes instead (wire.md, Subscriptions and notifications)
     for (const { name } of changed) next.get(name)?.followed.takeOver(this.current.get(name)?.followed.release() ?? []);
     this.current = next;
-    this.startedAt = performance.now();
     return { touched: [...added, ...removed, ...changed].map((server) => server.name) };
   }
 
   /** Starts what is not running yet. */
   start(): void {
     if (this.resting) return;
-    this.startedAt = performance.now();
     for (const upstream of this.current.values()) upstream.start();
   }
 
   /**
    * A promise if what is known of the servers (of one of them) may not be all: one is being met for the first time, or may have changed
-   * without a word (2026-07-28 server/utilities/caching). Resolves in at most 2 s; what is known by then has to do.
+   * without a word (2026-07-28 server/utilities/caching). Resolves in at most 2 s, or 10 s on a first sight; what is known by then has to do.
    */
   upToDate(scope?: string): Promise<void> | undefined {
-    const asked = scope === undefined ? this.current.values() : [this.current.get(scope)];
-    const reading = [...asked].map((upstream) => upstream?.freshen()).filter((each) => each !== undefined);
-    const meeting = this.firstSight();
+    const reading = this.asked(scope)
+      .map((upstream) => upstream.freshen())
+      .filter((each) => each !== undefined);
+    const meeting = this.firstSight(scope);
     if (reading.length === 0) return meeting;
     const read = Promise.race([Promise.all(reading), delay(FRESHEN_MS, undefined, { ref: false })]);
     return Promise.all([read, meeting]).then(() => undefined);
   }
 
-  /** A promise if there is a server that was never seen and is still being met for the first time; resolves in at most 2 s. */
-  firstSight(): Promise<void> | undefined {
-    const left = this.startedAt + FIRST_SIGHT_MS - performance.now();
-    if (left <= 0) return undefined;
-    const unseen = this.all().filter((upstream) => !upstream.seen);
-    if (unseen.length === 0) return undefined;
-    return Promise.race([
-      Promise.all(unseen.map((upstream) => upstream.attempted)).then(() => undefined),
-      delay(left, undefined, { ref: false }),
-    ]);
+  /**
+   * A promise if there is a server that was never seen and is still being met for the first time (wire.md, What the gateway offers). One
+   * that is known delays nobody, however slow it is.
+   */
+  firstSight(scope?: string): Promise<void> | undefined {
+    const meeting = this.asked(scope)
+      .filter((upstream) => !upstream.seen)
+      .map((upstream) => upstream.meeting())
+      .filter((each) => each !== undefined);
+    return meeting.length === 0 ? undefined : Promise.all(meeting).then(() => undefined);
+  }
+
+  private asked(scope: string | undefined): Upstream[] {
+    if (scope === undefined) return this.all();
+    const upstream = this.current.get(scope);
+    return upstream ? [upstream] : [];
   }
 
   /** Starts nothing any more that no call waits for; `stop` follows. */

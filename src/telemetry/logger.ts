@@ -1,14 +1,24 @@
-// The program's log: pino JSON lines on stderr, pretty on a terminal; stdout belongs to data.
+// The program's log: pino JSON lines on stderr, or what a person reads; stdout belongs to data.
 import { pino, type Logger } from 'pino';
 
 export type { Logger } from 'pino';
 
 export type LogLevelName = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
+/** A line of the log, for somebody who shows it. */
+export interface LogLine {
+  readonly level: string;
+  readonly msg?: string;
+  readonly err?: { readonly message?: string };
+}
+
+/** `json` for machines, `text` for people, or whoever takes the lines. */
+export type LogForm = 'json' | 'text' | ((line: LogLine) => void);
+
 const REDACTED_PATHS = ['authorization', 'headers.authorization', 'token', 'env', '*.token', '*.authorization'];
 
-/** Opens the log. Lines for a person are made by pino-pretty, which is loaded only for a terminal. */
-export async function openLogger(level: LogLevelName, terminal: boolean): Promise<Logger> {
+/** Opens the log. Text is made by pino-pretty, which is loaded for that alone. */
+export async function openLogger(level: LogLevelName, form: LogForm): Promise<Logger> {
   const options = {
     level,
     base: null,
@@ -16,12 +26,13 @@ export async function openLogger(level: LogLevelName, terminal: boolean): Promis
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  if (!terminal) return pino(options, pino.destination({ dest: 2, sync: true }));
+  if (form === 'json') return pino(options, pino.destination({ dest: 2, sync: true }));
+  if (form !== 'text') return pino(options, { write: (line: string) => form(JSON.parse(line) as LogLine) });
   const { default: pretty } = await import('pino-pretty');
   const stream = pretty({
     destination: 2,
     sync: true,
-    colorize: true,
+    colorize: process.stderr.isTTY,
     translateTime: 'SYS:HH:MM:ss',
     ignore: 'pid,hostname',
   });

@@ -7,7 +7,7 @@ const command: Command = {
   usage: '',
   options: { port: { type: 'string' } },
   help: [],
-  examples: [],
+  examples: () => [],
   positionals: 1,
   run: () => Promise.resolve(0),
 };

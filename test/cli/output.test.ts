@@ -67,3 +67,11 @@ test.each([40, 80, 120])('a table fits %i columns by cutting the widest, but nev
   expect(text).toContain(limit === 40 ? 'A' : 'short');
   if (limit > 40) for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(limit);
 });
+
+test('what a column is called is cut only where nothing else is left to cut', () => {
+  const header = ['NAME', 'SHARED BY', 'WHAT'];
+  const rows = [['a', 'all', 'long words '.repeat(10)]];
+
+  expect(table(header, rows, 30).split('\n')[0]).toBe('NAME  SHARED BY  WHAT');
+  expect(table(header, rows, 20).split('\n')[0]).toBe('NAME  SHARE…  WHAT');
+});

@@ -1,7 +1,7 @@
 // What the README tells people to type works, and what it shows is valid.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -27,8 +27,6 @@ const place = mkdtempSync(join(tmpdir(), 'gateway-readme-'));
 const env = {
   ...process.env,
   MCP_GATEWAY_CONFIG: join(place, 'mcp-gateway.json'),
-  // the first `npx mcp-gateway` of a clone would build anew, under the feet of the tests beside this one
-  npm_config_ignore_scripts: 'true',
 };
 let gateway: ChildProcess;
 let url: string;
@@ -61,14 +59,41 @@ test('it says how to start, and the gateway says where it is', () => {
   expect(readme).toContain('http://127.0.0.1:7420/mcp');
 });
 
+test('`npm ci` warns of nothing on a machine whose own Node is older than what the clone brings', async () => {
+  const older = join(place, 'older.cjs');
+  writeFileSync(older, "Object.defineProperty(process, 'version', { value: 'v20.20.2' });");
+  const { npm_config_loglevel: _, ...clean } = env as NodeJS.ProcessEnv;
+
+  const { stdout, stderr } = await promisify(execFile)(
+    'npm',
+    ['ci', '--dry-run', '--ignore-scripts', '--prefer-offline'],
+    { cwd: ROOT, env: { ...clean, NODE_OPTIONS: `--require=${older}` }, maxBuffer: 16 * 1024 * 1024 },
+  );
+
+  expect(stdout).toMatch(/\S/);
+  expect(stderr).toBe('');
+});
+
+test('the first `npx mcp-gateway` in the clone runs what was built, without building or fetching anything', async () => {
+  const built = statSync(join(ROOT, 'dist/cli/bin.js')).ino;
+
+  const { stdout } = await promisify(execFile)('npx', ['mcp-gateway', '--version'], {
+    cwd: ROOT,
+    env: { ...env, npm_config_cache: join(place, 'npm-cache'), npm_config_offline: 'true' },
+  });
+
+  expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  expect(statSync(join(ROOT, 'dist/cli/bin.js')).ino).toBe(built);
+});
+
 test('every command that it shows works', async () => {
-  const commands = lines.filter((line) => line !== 'npm ci' && line !== 'npm start');
+  const commands = lines.filter((line) => !line.startsWith('npm ')); // those are run by other tests
   expect(commands.length).toBeGreaterThan(3);
   for (const command of commands) {
     const { stdout } = await promisify(execFile)('sh', ['-c', command], { cwd: ROOT, env });
     expect(stdout, command).toMatch(/\S/);
   }
-}, 60_000);
+}, 120_000);
 
 test.each(configurations.map((text) => [text]))('the configuration is valid: %s', (text) => {
   const file = join(place, 'shown.json');

@@ -125,6 +125,62 @@ describe('without a running gateway', () => {
     expect(existsSync(join(state, 'run.json'))).toBe(false);
   });
 
+  test('a server that only makes noise is not waited for without end, and what is known is shown', async () => {
+    const noisy = { command: process.execPath, args: ['-e', "setInterval(() => console.log('noise'), 500)"] };
+    const { cli } = place({ mcpServers: { noisy, echo: fixture('echo-stdio.ts') } });
+
+    const { status, stdout, stderr } = await cli('servers');
+
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^noisy +connecting/m);
+    expect(stdout).toMatch(/^echo +ready/m);
+    expect(stderr).toContain('noisy has not answered yet');
+  });
+
+  test('a tool of a server that starts slower than others are made to wait can be called', async () => {
+    const { cli, write, directory } = place();
+    write('late', '11000');
+    write('mcp-gateway.json', { mcpServers: { late: fixture('late-stdio.ts', join(directory, 'late')) } });
+
+    expect(await cli('tools', 'call', 'late__echo', '--args', '{"text": "at last"}')).toMatchObject({
+      status: 0,
+      stdout: 'at last\n',
+    });
+  });
+
+  test('words for people stay words where nobody looks: no line on stderr is JSON', async () => {
+    const { cli, write } = place();
+    write('servers.d/bad.json', '{ "command": "x", "nonsense": 1 }');
+
+    const { stderr } = await cli('servers');
+
+    expect(stderr).toMatch(/WARN: .*bad\.json:1:19/);
+    expect(stderr).not.toMatch(/^\{/m);
+  });
+
+  test('what a server said of the question whether it is modern is not in its tail, and the rest is', async () => {
+    const { cli } = place({ mcpServers: { wordy: fixture('wordy-stdio.ts') } });
+
+    const { stdout } = await cli('servers', 'wordy', '--json');
+
+    expect(JSON.parse(stdout)).toMatchObject({ tail: ['wordy reads its settings', 'wordy is ready'] });
+  });
+
+  test('a tool whose description begins with an empty line, or that has none, is listed with words', async () => {
+    const tools = [
+      { name: 'blank', description: '\n   Adds numbers.\n  More of it.' },
+      { name: 'titled', annotations: { title: 'Takes things away' } },
+    ].map((tool) => ({ ...tool, inputSchema: { type: 'object' } }));
+    const { url, close } = await toolServer(tools);
+    const { cli } = place({ mcpServers: { web: { url } } });
+
+    const { stdout } = await cli('tools', 'list');
+    close();
+
+    expect(stdout).toMatch(/^web__blank +Adds numbers\.$/m);
+    expect(stdout).toMatch(/^web__titled +Takes things away$/m);
+  });
+
   test('a server that is gone ends with 4, one that refuses the credentials with 3, what they may do with 6', async () => {
     const answers: Record<string, object> = {
       initialize: {
@@ -270,7 +326,9 @@ describe('an old Node', () => {
 
     expect(ended).toEqual([2, null]);
     expect(out).toBe('');
-    expect(err).toBe('mcp-gateway needs Node 22.19 or newer; this is Node 22.18.0.\n');
+    expect(err).toBe(
+      'mcp-gateway needs Node 22.19 or newer; this is Node 22.18.0. Here `npx mcp-gateway` runs it on the Node that the clone brings.\n',
+    );
   });
 });
 
@@ -278,6 +336,35 @@ function start(args: readonly string[]): ChildProcess {
   const child = spawn(process.execPath, [BIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
   onTestFinished(() => void child.kill('SIGKILL'));
   return child;
+}
+
+/** A legacy server that lists these tools. */
+async function toolServer(tools: readonly object[]): Promise<{ url: string; close: () => void }> {
+  const serverInfo = { name: 'web', version: '1' };
+  const answers: Record<string, object> = {
+    initialize: { protocolVersion: '2025-06-18', capabilities: { tools: {} }, serverInfo },
+    'tools/list': { tools },
+  };
+  const server = createServer((request, response) => {
+    void textOf(request).then((body) => {
+      const { id, method = '' } = JSON.parse(body || '{}') as { id?: number; method?: string };
+      const result = answers[method];
+      if (id === undefined) response.writeHead(202).end();
+      else if (!result) response.writeHead(400).end();
+      else
+        response
+          .writeHead(200, { 'content-type': 'application/json' })
+          .end(JSON.stringify({ jsonrpc: '2.0', id, result }));
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`,
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
 }
 
 async function untilFileHas(file: string): Promise<void> {

@@ -1,6 +1,7 @@
 // Everything that is not a hot path, through Express: health for orchestrators, status for the command line.
-import express, { type Express } from 'express';
+import express, { type Express, type Request } from 'express';
 import type { Gateway } from '../../gateway/gateway.ts';
+import { PAGE_HEADERS, type PageFacts, pageOf } from './page.ts';
 
 export interface AdminOptions {
   /** Whether the admin API is part of it. */
@@ -23,6 +24,10 @@ export function createAdmin(gateway: Gateway, { control, detailed }: AdminOption
     // what is wrong names files and servers: not for strangers, who need no token to ask
     response.status(health.ready ? 200 : 503).json(detailed ? { status, ...health } : { status, ready: health.ready });
   });
+  app.get(['/', '/mcp', '/mcp/s/:name'], (request, response, next) => {
+    if (request.headers.accept?.includes('text/html') !== true) next();
+    else response.set(PAGE_HEADERS).send(pageOf(factsFor(request, gateway, detailed)));
+  });
   if (control) {
     app.get('/api/servers', (_request, response) => {
       const { reloadError } = gateway.health();
@@ -43,4 +48,16 @@ export function createAdmin(gateway: Gateway, { control, detailed }: AdminOption
     });
   });
   return app;
+}
+
+function factsFor(request: Request, gateway: Gateway, detailed: boolean): PageFacts {
+  const servers = gateway.servers().filter(({ state }) => state !== 'disabled');
+  const ready = servers.filter(({ state }) => state === 'ready' || state === 'idle');
+  const tools = ready.reduce((sum, server) => sum + server.tools, 0);
+  return {
+    // the Host has passed the guard; the URL of a single server is not told: that there is such a server is for those who may use it
+    url: `http://${request.headers.host ?? 'localhost'}/mcp`,
+    needsToken: gateway.snapshot.config.auth.tokens.length > 0,
+    servers: detailed ? { ready: ready.length, all: servers.length, tools } : undefined,
+  };
 }

@@ -27,6 +27,8 @@ export interface UpstreamContext extends ConnectContext {
   ): Promise<Exchange | undefined>;
   /** An instance is gone, and with it whatever it alone had. */
   onLost(server: string, instance: string): void;
+  /** A server is in another state: idle, connecting, ready, waiting. */
+  onState(server: string): void;
   /** Something for the record. */
   onEvent(event: InstanceEvent | 'server_isolated' | 'circuit_opened' | 'calls_gave_way', detail: JsonObject): void;
 }

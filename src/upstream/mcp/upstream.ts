@@ -136,6 +136,7 @@ export class Upstream {
       },
       isNeeded: () => this.shared.current?.isNeeded === true || this.followed.needsShared,
       errors: this.errors,
+      entered: () => context.onState(config.name),
     });
   }
 
@@ -178,6 +179,11 @@ export class Upstream {
   /** Resolves when the first attempt to connect has succeeded or failed. */
   get attempted(): Promise<void> {
     return this.shared.attempted;
+  }
+
+  /** A promise while the first attempt goes on, as long as that is worth waiting for. */
+  meeting(): Promise<void> | undefined {
+    return this.shared.meeting();
   }
 
   /** Reads the offer again where it may have changed without a word; undefined where there is nothing to read. Never throws. */

@@ -24,6 +24,8 @@ export interface HandshakeOptions {
 /** Silence after which a process counts as legacy; it may also just be slow to start, so both answers are waited for. */
 const PROBE_SILENCE_MS = 2_000;
 
+const DISCOVER = 'server/discover';
+
 const UNSUPPORTED_VERSION = -32022;
 
 /** As much of what a server says as stands in an error. */
@@ -97,12 +99,7 @@ async function discover(wire: Wire, options: HandshakeOptions, retry = true): Pr
   let reply: WireReply;
   try {
     const params = { _meta: meta };
-    reply = await wire.request({
-      method: 'server/discover',
-      params,
-      totalMs: options.timeouts.start,
-      starts: true,
-    });
+    reply = await wire.request({ method: DISCOVER, params, totalMs: options.timeouts.start, starts: true });
   } catch (error) {
     if (error instanceof HttpRejection && error.status >= 400 && !concludesNothing(error.status))
       return { kind: 'legacy' };
@@ -111,7 +108,10 @@ async function discover(wire: Wire, options: HandshakeOptions, retry = true): Pr
   }
   if (reply.result) return readDiscovery(reply.result, options.server);
   const supported = supportedOf(reply.error);
-  if (!supported) return { kind: 'legacy' };
+  if (!supported) {
+    wire.refusedProbe?.(DISCOVER);
+    return { kind: 'legacy' };
+  }
   if (!supported.includes(MODERN_VERSION)) return legacyOf(supported, options.server);
   // refused and named as supported at once: a -32022 is the gateway's to cure, once (wire.md, Shapes across eras)
   if (retry) return discover(wire, options, false);

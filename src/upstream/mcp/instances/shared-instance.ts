@@ -9,6 +9,9 @@ import type { Instance, Loss } from './instance.ts';
 import type { RecentErrors } from './recent-errors.ts';
 import type { UpstreamState } from '../status.ts';
 
+/** How long others wait for a server that starts, at most (wire.md, What the gateway offers). */
+const MEETING_MS = 10_000;
+
 /** How often it is looked whether a process is still used, at most. */
 const SWEEP_MS = 30_000;
 
@@ -23,6 +26,8 @@ export interface SharedOptions {
   /** Whether anything needs the process although no call has used it lately. */
   readonly isNeeded: () => boolean;
   readonly errors: RecentErrors;
+  /** Told of every change of the state. */
+  readonly entered: () => void;
 }
 
 export class SharedInstance {
@@ -36,11 +41,14 @@ export class SharedInstance {
   private readonly options: SharedOptions;
   private readonly stopping = new AbortController();
   private readonly firstAttempt = Promise.withResolvers<void>();
+  private wasAttempted = false;
   private settled = Promise.withResolvers<void>();
   private wake = Promise.withResolvers<void>();
   /** Settles with the next change of the state. */
   private change = Promise.withResolvers<void>();
   private running: Promise<void> | undefined;
+  /** Monotonic ms. */
+  private startedAt: number | undefined;
   private begins = 0;
   /** Monotonic ms. */
   private readyAt = Infinity;
@@ -60,6 +68,7 @@ export class SharedInstance {
           ? 'idle'
           : 'connecting';
     if (problem !== undefined) options.errors.note(problem);
+    void this.attempted.then(() => (this.wasAttempted = true));
     if (this.entered !== 'connecting') this.firstAttempt.resolve();
   }
 
@@ -70,6 +79,17 @@ export class SharedInstance {
   /** Resolves when the first attempt has succeeded or failed. */
   get attempted(): Promise<void> {
     return this.firstAttempt.promise;
+  }
+
+  /**
+   * A promise while the first attempt goes on; resolves when it is over, or has taken `timeouts.start` or 10 s. Undefined where there is
+   * nothing to wait for.
+   */
+  meeting(): Promise<void> | undefined {
+    const { start } = this.options.config().timeouts;
+    const left = (this.startedAt ?? performance.now()) + Math.min(start, MEETING_MS) - performance.now();
+    if (!this.isUsable || this.wasAttempted || left <= 0) return undefined;
+    return Promise.race([this.attempted, delay(left, undefined, { ref: false })]);
   }
 
   get isUsable(): boolean {
@@ -86,7 +106,9 @@ export class SharedInstance {
   }
 
   start(): void {
-    if (this.isUsable && !this.isStopping()) this.running ??= this.run();
+    if (!this.isUsable || this.isStopping()) return;
+    this.startedAt ??= performance.now();
+    this.running ??= this.run();
   }
 
   /**
@@ -280,6 +302,7 @@ export class SharedInstance {
     if (this.isStopping()) return;
     const before = this.entered;
     this.entered = state;
+    this.options.entered();
     this.change.resolve();
     this.change = Promise.withResolvers();
     if (state !== 'connecting') this.settled.resolve();

@@ -4,6 +4,9 @@ import { allSpellings, clean, redact } from '../redaction.ts';
 
 const TAIL_BYTES = 64 * 1024;
 const TAIL_LINES = 200;
+/** Most pieces of stderr whose beginnings are known. */
+const MOST_PIECES = 256;
+const NEWLINE = 0x0a;
 
 /** Keeps the end of stderr as bytes; they are cleaned only when somebody looks, so a flood costs no more than its copy. */
 export class StderrTail {
@@ -11,6 +14,9 @@ export class StderrTail {
   readonly #secrets: readonly string[];
   #ring: Buffer | undefined;
   #total = 0;
+  /** Where the pieces begin that have come. */
+  #pieces: number[] = [];
+  #hidden: { readonly from: number; readonly to: number } | undefined;
 
   constructor(secrets: readonly string[]) {
     this.#secrets = allSpellings(secrets);
@@ -18,10 +24,20 @@ export class StderrTail {
 
   push(chunk: Buffer): void {
     this.#ring ??= Buffer.alloc(TAIL_BYTES);
+    if (this.#pieces.push(this.#total) > MOST_PIECES) this.#pieces.shift();
     const kept = chunk.length > TAIL_BYTES ? chunk.subarray(-TAIL_BYTES) : chunk;
     const copied = kept.copy(this.#ring, (this.#total + chunk.length - kept.length) % TAIL_BYTES);
     kept.copy(this.#ring, 0, copied);
     this.#total += chunk.length;
+  }
+
+  /** Hides what was said of something up to now: from the piece that mentions it first. Nothing where it is not mentioned. */
+  hideSaidOf(word: string): void {
+    const { bytes, from } = this.#content();
+    const at = bytes.indexOf(word);
+    if (at === -1) return;
+    const begin = this.#pieces.findLast((piece) => piece <= from + at) ?? from;
+    this.#hidden = { from: begin, to: this.#total };
   }
 
   lines(): string[] {
@@ -33,12 +49,29 @@ export class StderrTail {
   }
 
   #text(): string {
-    if (this.#ring === undefined) return '';
-    if (this.#total <= TAIL_BYTES) return clean(this.#ring.toString('utf8', 0, this.#total));
-    const seam = this.#total % TAIL_BYTES;
-    const text = clean(Buffer.concat([this.#ring.subarray(seam), this.#ring.subarray(0, seam)]).toString('utf8'));
+    const { bytes, from } = this.#content();
+    const text = clean(this.#shown(bytes, from).toString('utf8'));
+    if (from === 0) return text;
     // The beginning may be the rest of a secret that no longer matches: it goes, to the end of its line or a secret's length.
     const lineEnd = text.indexOf('\n');
     return text.slice(lineEnd === -1 ? (this.#secrets[0]?.length ?? 0) : lineEnd + 1);
+  }
+
+  /** What is kept, in its order, and how much came before it. */
+  #content(): { bytes: Buffer; from: number } {
+    if (this.#ring === undefined) return { bytes: Buffer.alloc(0), from: 0 };
+    if (this.#total <= TAIL_BYTES) return { bytes: this.#ring.subarray(0, this.#total), from: 0 };
+    const seam = this.#total % TAIL_BYTES;
+    const bytes = Buffer.concat([this.#ring.subarray(seam), this.#ring.subarray(0, seam)]);
+    return { bytes, from: this.#total - TAIL_BYTES };
+  }
+
+  /** Without what is hidden, by whole lines: a secret that stands across its edge would show in part. */
+  #shown(bytes: Buffer, from: number): Buffer {
+    if (!this.#hidden || this.#hidden.to <= from) return bytes;
+    const begin = Math.max(0, this.#hidden.from - from);
+    const head = begin === 0 ? 0 : bytes.lastIndexOf(NEWLINE, begin - 1) + 1;
+    const lineEnd = bytes.indexOf(NEWLINE, this.#hidden.to - from - 1);
+    return Buffer.concat([bytes.subarray(0, head), bytes.subarray(lineEnd === -1 ? bytes.length : lineEnd + 1)]);
   }
 }

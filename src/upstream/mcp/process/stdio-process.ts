@@ -101,6 +101,11 @@ export class StdioProcess {
     return this.#stderr.lines();
   }
 
+  /** Leaves out of the tail what the process said of something so far. */
+  hideSaidOf(word: string): void {
+    this.#stderr.hideSaidOf(word);
+  }
+
   /** Starts the process; resolves when it runs. Throws `upstream_unreachable` if it cannot, `upstream_closed` if it was stopped meanwhile. */
   start(): Promise<void> {
     if (this.#starting !== undefined) {

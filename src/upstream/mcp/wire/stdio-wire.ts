@@ -66,6 +66,12 @@ export class StdioWire implements Wire {
     this.channel.adopt(era);
   }
 
+  /** Some servers log every detail of it, which would push what matters out of the end that is kept. */
+  refusedProbe(method: string): void {
+    // what came on stderr before the answer is read in the same turn at the latest
+    setImmediate(() => this.process.hideSaidOf(method));
+  }
+
   retire(): Promise<void> {
     return this.process.stop();
   }

@@ -100,6 +100,8 @@ export interface Wire {
   notify(method: string, params: JsonObject): Promise<void>;
   /** Tells the wire what the handshake found. */
   adopt(session: { era: 'legacy' | 'modern'; version: string }): void;
+  /** The server refused a question of ours that it could not know: what it said of that is nobody's trouble. */
+  refusedProbe?(method: string): void;
   /** Takes no new requests; those in flight may still get their answers. For a channel that is lost, not broken. */
   retire(): Promise<void>;
   /** Cancels what is in flight and ends the channel; what the server is told by then has `FLUSH_MS` to reach it. */

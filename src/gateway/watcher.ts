@@ -1,0 +1,42 @@
+// Somebody who looks on while the gateway works: told of calls, servers and reloads as they happen, in words of the core.
+import { statusOf, statusOfError, type Status } from '../audit/record.ts';
+import type { Call } from '../core/call.ts';
+import { toGatewayError } from '../core/errors.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
+import type { Reply } from '../core/reply.ts';
+import type { Stage } from '../core/stage.ts';
+
+/** Absent where nobody looks; then no call costs anything for it. What it is told is as clients and servers say it: not clean. */
+export interface Watcher {
+  /** Something beside calls, as it stands in the log. */
+  event(event: string, detail: JsonObject): void;
+  /** A server is in another state than before. */
+  serverChanged(server: string): void;
+  /** `reason`: why it is not `ok`. */
+  callEnded(call: Call, status: Status, reason?: string): void;
+  /** A configuration is in force; `again`: after an edit that could not be used. */
+  reloaded(news: { readonly touched: readonly string[]; readonly again: boolean }): void;
+}
+
+/** Tells of every call that has ended, refused ones too. */
+export function watchStage(watcher: Watcher): Stage {
+  return async (call, next) => {
+    let reply: Reply;
+    try {
+      reply = await next(call);
+    } catch (thrown) {
+      const error = toGatewayError(thrown);
+      watcher.callEnded(call, statusOfError(error), error.message);
+      throw thrown;
+    }
+    watcher.callEnded(call, statusOf(reply), reasonIn(reply));
+    return reply;
+  };
+}
+
+function reasonIn(reply: Reply): string | undefined {
+  if (reply.kind === 'error') return reply.error.message;
+  if (reply.kind !== 'result' || reply.result.isError !== true) return undefined;
+  const [first] = Array.isArray(reply.result.content) ? reply.result.content : [];
+  return isObject(first) && typeof first.text === 'string' ? first.text : undefined;
+}

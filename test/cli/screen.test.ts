@@ -1,0 +1,128 @@
+// What a terminal shows of a running gateway: bounded, clean, and every change once.
+import { expect, test } from 'vitest';
+import { Screen } from '../../src/cli/screen.ts';
+import type { Call } from '../../src/core/call.ts';
+import type { ServerStatus } from '../../src/upstream/mcp/status.ts';
+
+const STEERING = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
+const WHERE = { url: 'http://127.0.0.1:7420/mcp', needsToken: false };
+
+function server(name: string, state: ServerStatus['state'], more: Partial<ServerStatus> = {}): ServerStatus {
+  return { name, state, tools: 5, restarts: 0, ...more } as ServerStatus;
+}
+
+function call(client: string, exposed: string): Call {
+  const target = { kind: 'tool', server: 's', exposed, original: exposed } as const;
+  return { client: { name: client, version: '1' }, target, method: 'tools/call', startedAt: performance.now() } as Call;
+}
+
+/** A screen on a terminal that is kept as text, and the servers that its gateway has. */
+function open(servers: ServerStatus[], columns = 80) {
+  let text = '';
+  const screen = new Screen({ columns, write: (more) => (text += more) });
+  return {
+    screen,
+    servers,
+    begin: () => screen.begin({ servers: () => servers }, WHERE),
+    /** The rows as they stand, the drawn-over ones left out. */
+    rows: () =>
+      text
+        .split('\n')
+        .map((row) => row.slice(row.lastIndexOf('\u001b[K') + 1).replace('[K', ''))
+        .slice(0, -1),
+    clear: () => (text = ''),
+  };
+}
+
+test('the start takes ten lines at most, and says how many are ready, what failed and why, and how clients connect', () => {
+  const failed = Array.from({ length: 20 }, (_, at) =>
+    server(`bad${at}`, 'waiting', { lastError: `no such file ${at}` }),
+  );
+  const { screen, begin, rows } = open([server('a', 'ready'), server('b', 'idle'), ...failed]);
+  screen.log({ level: 'warn', msg: 'limits.depth is large\n  "depth": 1000\n  ^' });
+
+  begin();
+
+  const shown = rows();
+  expect(shown.length).toBeLessThanOrEqual(10);
+  expect(shown[0]).toMatch(/^mcp-gateway \S+ at http:\/\/127\.0\.0\.1:7420\/mcp$/);
+  expect(shown).toContain('  Claude Code  claude mcp add --transport http gw http://127.0.0.1:7420/mcp');
+  expect(shown.join('\n')).toMatch(/^2 of 22 servers ready, 10 tools, \d+ ms$/m);
+  expect(shown).toContain('  bad0  failed: no such file 0');
+  expect(shown.at(-2)).toMatch(/^ {2}and 18 more: .*servers$/);
+  expect(shown.at(-1)).toMatch(/^ {2}1 warning in the configuration: .*config validate$/);
+});
+
+test('while servers start, one line says how far they are; when all have been tried it stays', async () => {
+  const { screen, servers, begin, rows } = open([server('a', 'ready'), server('slow', 'connecting', { tools: 0 })]);
+  begin();
+  expect(rows().join('\n')).not.toContain('ready');
+  screen.callEnded(call('claude-code', 'a__echo'), 'ok');
+  expect(rows().at(-1)).toMatch(/^claude-code {2}a__echo {2}ok {2}\d+ ms$/);
+
+  servers[1] = server('slow', 'ready');
+  screen.serverChanged('slow');
+
+  await expect.poll(() => rows().at(-1)).toMatch(/^2 servers ready, 10 tools, /);
+});
+
+test('a server that fails later, or is back, is told once', async () => {
+  const { screen, servers, begin, rows, clear } = open([server('a', 'ready')]);
+  begin();
+  clear();
+  const cause = 'The server "a" went away during the call: The process of "x" ended. Its last line on stderr: no disk';
+  for (const next of [
+    server('a', 'waiting', { lastError: cause }),
+    server('a', 'connecting'),
+    server('a', 'waiting', { lastError: cause }),
+    server('a', 'ready'),
+  ]) {
+    servers[0] = next;
+    screen.serverChanged('a');
+    await new Promise(setImmediate);
+  }
+
+  expect(rows()).toEqual(['  a  failed: no disk', '  a  ready again, 5 tools']);
+});
+
+test('of more than 20 calls in a second the rest is counted', async () => {
+  const { screen, begin, rows, clear } = open([server('a', 'ready')]);
+  begin();
+  clear();
+
+  for (let at = 0; at < 300; at += 1) screen.callEnded(call('busy', 'a__echo'), at < 290 ? 'ok' : 'refused', 'no');
+
+  expect(rows()).toHaveLength(20);
+  await expect
+    .poll(() => rows().at(-1), { timeout: 10_000 })
+    .toBe('… and 280 more calls in this second, 10 of them not ok');
+  expect(rows()).toHaveLength(21);
+});
+
+test('nothing that clients and servers call themselves or say steers the terminal or takes more than its row', () => {
+  const hostile = `\u001b[2J\u001b]0;x\u0007\r\nFAKE  ok\u202e${'long '.repeat(100)}`;
+  const { screen, begin, rows, clear } = open([server('a', 'ready')], 60);
+  begin();
+  clear();
+
+  screen.callEnded(call(hostile, hostile), 'tool_error', hostile);
+  screen.event('authentication_failed', { address: hostile, reason: hostile });
+  screen.reloaded({ touched: [hostile], again: false });
+
+  expect(rows()).toHaveLength(3);
+  for (const row of rows()) {
+    expect(row).not.toMatch(STEERING);
+    expect(row.length).toBeLessThanOrEqual(60);
+  }
+});
+
+test('an error of the log is shown with what is wrong in the configuration', () => {
+  const { screen, begin, rows, clear } = open([]);
+  begin();
+  clear();
+
+  screen.log({ level: 'error', msg: 'c.json:1:2 this is not JSON\n  {x\n   ^' });
+  screen.log({ level: 'error', msg: 'a request failed', err: { message: 'why' } });
+
+  expect(rows()).toEqual(['error: c.json:1:2 this is not JSON', '    {x', '     ^', 'error: a request failed: why']);
+});
