@@ -126,6 +126,8 @@ async function stdioPeer({ maxMessageBytes = 1 << 20, timeouts }: PeerOptions): 
   await once(port, 'listening');
   const wire = new StdioWire({
     server: 's',
+    pings: true,
+    endedUnpinged: () => undefined,
     deadlines: new Deadlines(),
     events: report,
     timeouts: { ...TIMEOUTS, ...timeouts },

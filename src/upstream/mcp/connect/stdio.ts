@@ -12,6 +12,12 @@ export interface StdioContext {
   readonly env: NodeJS.ProcessEnv;
 }
 
+/** Most commands that are remembered for having ended on a ping. */
+const MAX_UNPINGED = 1_000;
+
+/** Digests of entries whose process ended on its first ping: some servers end on a request that they do not know. They are not asked again. */
+const unpinged = new Set<string>();
+
 /** Nothing runs before its `start`. */
 export function stdioWire(
   server: ServerConfig,
@@ -21,6 +27,10 @@ export function stdioWire(
   const given = Object.entries(server.env).map(([name, secret]) => [name, secret.reveal()] as const);
   return new StdioWire({
     server: server.name,
+    pings: !unpinged.has(server.digest),
+    endedUnpinged: () => {
+      if (unpinged.size < MAX_UNPINGED) unpinged.add(server.digest);
+    },
     deadlines,
     timeouts: server.timeouts,
     events,

@@ -26,7 +26,9 @@ export interface ChannelOptions {
   /** How long a request may be silent; absent where only its total counts. */
   readonly silence?: Silence;
   /** How long a legacy server may leave a ping unanswered during a call, in ms; absent where it is not asked. */
-  readonly pingMs?: number;
+  readonly pingMs?: number | undefined;
+  /** It ended before it answered its first ping: it may be one that ends on what it does not know. */
+  endedUnpinged?(): void;
   /** Sends one message; throws, or rejects, where it cannot be sent. */
   send(text: string): Promise<void> | undefined;
   /** Ends a server that cannot be talked with. The channel is lost already. */
@@ -137,6 +139,7 @@ export class Channel {
   lose(reason: string, { error, detail }: { error?: GatewayError; detail?: string | undefined } = {}): void {
     if (this.gone !== undefined) return;
     this.gone = reason;
+    if (this.liveness?.isFirst === true && !this.closing) this.options.endedUnpinged?.();
     this.liveness?.close();
     const { server, events } = this.options;
     this.failAll(
