@@ -180,7 +180,9 @@ export class Channel {
     const { heard } = this;
     await this.request({ method: 'ping', params: {}, totalMs: this.options.aliveMs }).catch(() => undefined);
     this.asking = false;
-    if (this.heard === heard) this.giveUp('it no longer answers, nor says anything else');
+    // one that waits for a client's answer may say nothing else (wire.md, Questions 5)
+    const waits = this.pending.all().some(({ deadline }) => deadline?.isHeld === true);
+    if (this.heard === heard && !waits) this.giveUp('it no longer answers, nor says anything else');
   }
 
   /** Sends what has no answer; `failed` is told of what cannot be delivered, for whoever waits for its effect. */
