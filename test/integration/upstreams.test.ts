@@ -77,8 +77,9 @@ test('a process that dies takes its calls with it, says why, and is started agai
   const second = await statusOf(gateway, 's');
 
   for (const message of [crashed, await lost])
-    expect(message).toMatch(/-33011 The server "s" went away during the call: .*exit code 7.*crashing as asked/);
+    expect(message).toMatch(/-33011 The server "s" went away during the call: .*exit code 7 without being asked to\.$/);
   expect(second).toMatchObject({ state: 'ready', restarts: 1 });
+  expect(second.lastError).toMatch(/exit code 7.*crashing as asked/);
   expect(second.pid).not.toBe(first.pid);
 });
 

@@ -128,6 +128,8 @@ async function stdioPeer({ maxMessageBytes = 1 << 20, maxItems = 100_000, timeou
   const wire = new StdioWire({
     server: 's',
     maxItems,
+    pings: true,
+    endedUnpinged: () => undefined,
     deadlines: new Deadlines(),
     events: report,
     timeouts: { ...TIMEOUTS, ...timeouts },

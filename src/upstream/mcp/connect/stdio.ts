@@ -16,6 +16,12 @@ export interface StdioContext {
   readonly containment?: () => Promise<Containment>;
 }
 
+/** Most commands that are remembered for having ended on a ping. */
+const MAX_UNPINGED = 1_000;
+
+/** Digests of entries whose process ended on its first ping: some servers end on a request that they do not know. They are not asked again. */
+const unpinged = new Set<string>();
+
 /** Nothing runs before its `start`. */
 export function stdioWire(
   server: ServerConfig,
@@ -26,6 +32,10 @@ export function stdioWire(
   return new StdioWire({
     server: server.name,
     maxItems,
+    pings: !unpinged.has(server.digest),
+    endedUnpinged: () => {
+      if (unpinged.size < MAX_UNPINGED) unpinged.add(server.digest);
+    },
     deadlines,
     timeouts: server.timeouts,
     events,

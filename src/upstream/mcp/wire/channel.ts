@@ -27,7 +27,9 @@ export interface ChannelOptions {
   /** How long a request may be silent; absent where only its total counts. */
   readonly silence?: Silence;
   /** How long a legacy server may leave a ping unanswered during a call, in ms; absent where it is not asked. */
-  readonly pingMs?: number;
+  readonly pingMs?: number | undefined;
+  /** It ended before it answered its first ping: it may be one that ends on what it does not know. */
+  endedUnpinged?(): void;
   /** Sends one message; throws, or rejects, where it cannot be sent. */
   send(text: string): Promise<void> | undefined;
   /** Ends a server that cannot be talked with. The channel is lost already. */
@@ -140,6 +142,7 @@ export class Channel {
   lose(reason: string, { error, detail }: { error?: GatewayError; detail?: string | undefined } = {}): void {
     if (this.gone !== undefined) return;
     this.gone = reason;
+    if (this.liveness?.isFirst === true && !this.closing) this.options.endedUnpinged?.();
     this.liveness?.close();
     const { server, events } = this.options;
     this.failAll(
@@ -180,7 +183,9 @@ export class Channel {
     const { heard } = this;
     await this.request({ method: 'ping', params: {}, totalMs: this.options.aliveMs }).catch(() => undefined);
     this.asking = false;
-    if (this.heard === heard) this.giveUp('it no longer answers, nor says anything else');
+    // one that waits for a client's answer may say nothing else (wire.md, Questions 5)
+    const waits = this.pending.all().some(({ deadline }) => deadline?.isHeld === true);
+    if (this.heard === heard && !waits) this.giveUp('it no longer answers, nor says anything else');
   }
 
   /** Sends what has no answer; `failed` is told of what cannot be delivered, for whoever waits for its effect. */

@@ -33,6 +33,8 @@ export class Liveness {
   private quietSince = 0;
   private askedAt: number | undefined;
   private lookedAt = 0;
+  /** Whether the first ping is still unanswered. */
+  isFirst = false;
 
   constructor(options: LivenessOptions) {
     this.options = options;
@@ -41,7 +43,10 @@ export class Liveness {
   /** It was greeted: asks once whether it answers pings at all, and watches it from then on if it does. */
   async begin(): Promise<void> {
     const { pingMs } = this.options;
-    if (!(await this.isAnswered()) || this.closed) return;
+    this.isFirst = true;
+    const answered = await this.isAnswered();
+    this.isFirst = false;
+    if (!answered || this.closed) return;
     this.restart(performance.now());
     this.timer = setInterval(() => this.look(), pingMs / LOOKS).unref();
   }

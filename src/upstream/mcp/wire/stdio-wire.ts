@@ -13,6 +13,9 @@ export interface StdioWireOptions {
   readonly process: StdioProcessOptions;
   /** `firstByte` and `idle` are `Infinity` where the entry does not set them. */
   readonly timeouts: Pick<Timeouts, 'firstByte' | 'idle' | 'ping'>;
+  /** Whether it may be asked whether it is there. */
+  readonly pings: boolean;
+  endedUnpinged(): void;
   readonly deadlines: Deadlines;
   readonly events: WireEvents;
 }
@@ -37,7 +40,8 @@ export class StdioWire implements Wire {
       source: 'stdout',
       aliveMs: options.timeouts.ping,
       silence: options.timeouts,
-      pingMs: options.timeouts.ping,
+      pingMs: options.pings ? options.timeouts.ping : undefined,
+      endedUnpinged: () => options.endedUnpinged(),
       send: (text) => this.send(text),
       giveUp: () => void this.process.stop(),
     });
