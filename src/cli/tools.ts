@@ -5,7 +5,7 @@ import { META } from '../protocol/mcp/meta.ts';
 import { MODERN_VERSION } from '../protocol/mcp/versions.ts';
 import { mirrorArguments, readMirroredParams } from '../protocol/mcp/param-headers.ts';
 import { didYouMean } from '../config/problems.ts';
-import { ask, withGateway } from './attach.ts';
+import { ask, type ControlSocket, withGateway } from './attach.ts';
 import { EXIT, ExitError, exitOfCode, UsageError } from './exit-codes.ts';
 import { type Command, text } from './options.ts';
 import { print, printable, printJson, table } from './output.ts';
@@ -47,7 +47,7 @@ export const toolsCall: Command = {
 
 /** The way to the gateway, and what ends waiting for it. */
 interface Way {
-  readonly socket: string;
+  readonly socket: ControlSocket;
   readonly signal: AbortSignal;
 }
 
