@@ -3,6 +3,8 @@ import type { Config } from '../config/config.ts';
 import { exposure, isLoopbackHost } from '../config/exposure.ts';
 import { createFront } from '../downstream/http.ts';
 import { listen } from '../downstream/listen.ts';
+import { Peers, PeersUnknownError } from '../downstream/peers.ts';
+import type { Gateway } from '../gateway/gateway.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
 import { type Command, integer, type Invocation, text } from './options.ts';
 import { print, printJson } from './output.ts';
@@ -42,7 +44,9 @@ async function run(invocation: Invocation): Promise<number> {
     env,
     stateDirectory: stateDirectoryOf(invocation),
   });
-  const front = createFront({ gateway: running.gateway, network: { loopback: isLoopbackHost(host) } });
+  const loopback = isLoopbackHost(host);
+  const peers = loopback ? await openPeers(running.gateway) : undefined;
+  const front = createFront({ gateway: running.gateway, network: { loopback, ...(peers && { peers }) } });
   let listening;
   try {
     listening = await listen(front.listener, { host, port });
@@ -64,6 +68,19 @@ async function run(invocation: Invocation): Promise<number> {
   await listening.finish();
   await running.stop();
   return status;
+}
+
+/** Without it everybody on loopback is served, server processes too: said once, since no caller could be told apart. */
+async function openPeers({ logger }: Gateway): Promise<Peers | undefined> {
+  try {
+    return await Peers.open();
+  } catch (error) {
+    if (!(error instanceof PeersUnknownError)) throw error;
+    logger.warn(
+      `server processes that call this gateway cannot be told from clients here: ${error.message}. Where a server is not trusted, configure auth.tokens.`,
+    );
+    return undefined;
+  }
 }
 
 /** Flags stand above the file, at the start and at every reload. */

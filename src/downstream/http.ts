@@ -8,6 +8,7 @@ import { refuseBody } from './body.ts';
 import { FailedAttempts } from './failed-attempts.ts';
 import { corsHeaders, preflightHeaders } from './cors.ts';
 import { compileGuard, type Head, type RawHead, readTarget } from './guard.ts';
+import type { Peers } from './peers.ts';
 import { McpEndpoint } from './mcp/endpoint.ts';
 import { type EndpointLimits, LIMITS } from './mcp/limits.ts';
 import { Sessions } from './mcp/sessions.ts';
@@ -25,6 +26,8 @@ export type FrontOptions = {
 export interface NetworkOptions {
   /** Whether every bound address is a loopback one. */
   readonly loopback: boolean;
+  /** Tells our own server processes from clients where no token does. */
+  readonly peers?: Peers;
 }
 
 /** A front's listener, and the way to end its sessions and their streams. */
@@ -65,6 +68,11 @@ export function createFront({ gateway, network, control, limits = LIMITS }: Fron
     }
   };
 
+  const refusePeer = (request: IncomingMessage, error: unknown): never => {
+    failed.add(request.socket.remoteAddress ?? '', toGatewayError(error).message);
+    throw error;
+  };
+
   const handle = async (visit: HttpVisit, { origin, path }: Head): Promise<void> => {
     const { request, response, headers } = visit;
     if (request.method === 'OPTIONS' && origin !== undefined) {
@@ -101,6 +109,9 @@ export function createFront({ gateway, network, control, limits = LIMITS }: Fron
     let headers = corsHeaders(undefined);
     try {
       const head = checkHead(request);
+      const { tokens } = gateway.snapshot.config.auth;
+      const examined = tokens.length === 0 ? network?.peers?.admit(request.socket) : undefined;
+      if (examined) await examined.catch((error: unknown) => refusePeer(request, error));
       headers = corsHeaders(head.origin);
       await handle({ request, response, headers }, head);
     } catch (thrown) {
