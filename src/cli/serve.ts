@@ -2,6 +2,7 @@
 import type { Config } from '../config/config.ts';
 import { exposure, isLoopbackHost } from '../config/exposure.ts';
 import { createFront } from '../downstream/http.ts';
+import { exemptAddresses, IdleConnections } from '../downstream/idle-connections.ts';
 import { listen } from '../downstream/listen.ts';
 import { Peers, PeersUnknownError } from '../downstream/peers.ts';
 import type { Gateway } from '../gateway/gateway.ts';
@@ -49,7 +50,11 @@ async function run(invocation: Invocation): Promise<number> {
   const front = createFront({ gateway: running.gateway, network: { loopback, ...(peers && { peers }) } });
   let listening;
   try {
-    listening = await listen(front.listener, { host, port });
+    listening = await listen(front.listener, {
+      host,
+      port,
+      idle: new IdleConnections(exemptAddresses(config.listen.trustedProxies)),
+    });
   } catch (error) {
     await running.stop();
     throw error;
