@@ -13,7 +13,7 @@ const config = { mcpServers: { calling, echo: fixture('echo-stdio.ts') } };
 /** The request as bytes, for processes that speak no HTTP. */
 function bytesOf(origin: string, { path = '', headers = {}, body = '' }: Sent): string {
   const lines = Object.entries({ Host: new URL(origin).host, 'Content-Length': String(body.length), ...headers });
-  return `POST ${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${String(value)}\r\n`).join('')}\r\n${body.toString()}`;
+  return `POST ${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body.toString()}`;
 }
 
 const echo = (text: string) => modern('tools/call', { name: 'echo__echo', arguments: { text } });
