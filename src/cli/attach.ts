@@ -2,6 +2,8 @@
 import type { Duplex } from 'node:stream';
 import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import { type ControlRequest, proveControl } from '../identity/control-proof.ts';
+import { controlKeyFile, readControlKey } from '../storage/control-key.ts';
 import { controlSocketPath } from '../storage/control-socket.ts';
 import { reasonOf } from '../core/errors.ts';
 import { StateError } from '../storage/state-error.ts';
@@ -20,8 +22,14 @@ const RETRY_MS = 50;
 /** An owner that does not even say that it lives is stuck: then the lock says who it is. */
 const PROBE_MS = 3_000;
 
+/** The control socket of a state directory, and where its key is. */
+export interface ControlSocket {
+  readonly path: string;
+  readonly directory: string;
+}
+
 export interface Attached {
-  readonly socket: string;
+  readonly socket: ControlSocket;
   /** The gateway, where it runs inside this process. */
   readonly inside: RunningGateway | undefined;
   detach(): Promise<void>;
@@ -33,7 +41,7 @@ export interface Attached {
  */
 export async function attach(invocation: Invocation, signal?: AbortSignal): Promise<Attached> {
   const stateDirectory = stateDirectoryOf(invocation);
-  const socket = controlSocketPath(stateDirectory);
+  const socket = { path: controlSocketPath(stateDirectory), directory: stateDirectory };
   const until = performance.now() + PATIENCE_MS;
   for (;;) {
     signal?.throwIfAborted();
@@ -51,7 +59,7 @@ export async function attach(invocation: Invocation, signal?: AbortSignal): Prom
 
 /** The gateway that a command works on, and what ends waiting for it. */
 export interface Reached {
-  readonly socket: string;
+  readonly socket: ControlSocket;
   readonly signal: AbortSignal;
   /** Resolves when every server has been tried once, however long that takes; a gateway that ran before has had the time. */
   attempted(): Promise<void>;
@@ -83,10 +91,12 @@ async function failOnLoss({ lost }: RunningGateway): Promise<never> {
   throw await lost;
 }
 
-async function answers(socket: string): Promise<boolean> {
+/** Whether an owner is there. Throws ExitError where it is, but does not take our key: waiting would change nothing. */
+async function answers(socket: ControlSocket): Promise<boolean> {
   try {
     return (await ask(socket, { path: '/livez', signal: AbortSignal.timeout(PROBE_MS) })).status === 200;
-  } catch {
+  } catch (error) {
+    if (error instanceof ExitError && error.status === EXIT.auth) throw error;
     return false; // nobody is there, or nobody answers any more: the lock decides
   }
 }
@@ -99,16 +109,42 @@ export interface Question {
   readonly signal?: AbortSignal;
 }
 
-/** One request over the control socket. Throws ExitError where the gateway goes away or the signal aborts. */
-export function ask(
-  socket: string,
-  { path, method = 'GET', headers = {}, body, signal }: Question,
-): Promise<{ status: number; text: string }> {
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** One request over the control socket. Throws ExitError where the gateway goes away, refuses our key, or the signal aborts. */
+export async function ask(socket: ControlSocket, question: Question): Promise<Answer> {
+  const key = readControlKey(socket.directory);
+  const answer = await exchange(socket.path, question, key);
+  if (answer.status !== REFUSED) return answer;
+  // an owner that has just started made a new key, perhaps after ours was read; what is refused was not done
+  const newer = readControlKey(socket.directory);
+  const again = newer && !(key && newer.equals(key)) ? await exchange(socket.path, question, newer) : answer;
+  if (again.status !== REFUSED) return again;
+  throw new ExitError(EXIT.auth, keyRefused(socket.directory, newer));
+}
+
+/** The control socket refuses nothing for another reason with this status: who proves the key is \`local\`. */
+const REFUSED = 401;
+
+function keyRefused(directory: string, key: Buffer | undefined): string {
+  const file = controlKeyFile(directory);
+  const what = key
+    ? `${file} does not hold the key that the gateway made at its start`
+    : `${file} is missing, damaged, or cannot be read`;
+  return `the gateway that runs on ${directory} refuses this command: ${what}. Restart that gateway: it makes a new key.`;
+}
+
+function exchange(socketPath: string, question: Question, key: Buffer | undefined): Promise<Answer> {
+  const { path, method = 'GET', body, signal } = question;
+  const headers = { ...question.headers, ...headersOf(key, { method, url: path }) };
   return new Promise((resolve, reject) => {
     const fail = (error: unknown) =>
       reject(new ExitError(EXIT.unreachable, `the gateway did not answer: ${reasonOf(error)}. Try again.`));
     const request = httpRequest(
-      { socketPath: socket, path, method, headers: { host: 'localhost', ...headers }, ...(signal && { signal }) },
+      { socketPath, path, method, headers, ...(signal && { signal }) },
       (response: IncomingMessage) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -121,6 +157,11 @@ export function ask(
     request.on('error', fail);
     request.end(body);
   });
+}
+
+/** Headers of every request: without a key it is sent all the same, and the owner says what it wants. */
+function headersOf(key: Buffer | undefined, request: ControlRequest): Record<string, string> {
+  return { host: 'localhost', ...(key && { authorization: proveControl(key, request) }) };
 }
 
 /** A bare stream of MCP lines to the owner of the state directory, or the gateway where this process has become the owner. */
@@ -145,13 +186,14 @@ export async function joinStdio(invocation: Invocation, signal: AbortSignal): Pr
   }
 }
 
-/** Opens the stream; undefined where the owner is ending or has ended. */
-function openStream(socket: string): Promise<Duplex | undefined> {
+/** Opens the stream; undefined where the owner is ending or has ended, or is another one than the one whose key was read. */
+function openStream({ path: socketPath, directory }: ControlSocket): Promise<Duplex | undefined> {
+  const proof = headersOf(readControlKey(directory), { method: 'GET', url: '/' });
   return new Promise((resolve, reject) => {
     const request = httpRequest({
-      socketPath: socket,
+      socketPath,
       path: '/',
-      headers: { host: 'localhost', connection: 'Upgrade', upgrade: STDIO_UPGRADE },
+      headers: { ...proof, connection: 'Upgrade', upgrade: STDIO_UPGRADE },
     });
     request.on('upgrade', (_response, stream, head) => {
       if (head.length > 0) stream.unshift(head);
@@ -159,7 +201,7 @@ function openStream(socket: string): Promise<Duplex | undefined> {
     });
     request.on('response', (response) => {
       response.resume();
-      if (response.statusCode === 503) resolve(undefined);
+      if (response.statusCode === 503 || response.statusCode === REFUSED) resolve(undefined);
       else
         reject(
           new ExitError(

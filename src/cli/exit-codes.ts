@@ -52,6 +52,8 @@ export class ExitError extends Error {
 
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
   unauthenticated: EXIT.auth,
+  control_key_required: EXIT.auth,
+  forbidden_process: EXIT.denied,
   forbidden_host: EXIT.denied,
   forbidden_origin: EXIT.denied,
   unknown_target: EXIT.notFound,

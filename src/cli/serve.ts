@@ -2,7 +2,10 @@
 import type { Config } from '../config/config.ts';
 import { exposure, isLoopbackHost } from '../config/exposure.ts';
 import { createFront } from '../downstream/http.ts';
+import { exemptAddresses, IdleConnections } from '../downstream/idle-connections.ts';
 import { listen } from '../downstream/listen.ts';
+import { Peers, PeersUnknownError } from '../downstream/peers.ts';
+import type { Gateway } from '../gateway/gateway.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
 import { type Command, integer, type Invocation, text } from './options.ts';
 import { print, printJson } from './output.ts';
@@ -49,10 +52,16 @@ async function run(invocation: Invocation): Promise<number> {
     env,
     stateDirectory,
   });
-  const front = createFront({ gateway: running.gateway, network: { loopback: isLoopbackHost(host) } });
+  const loopback = isLoopbackHost(host);
+  const peers = loopback ? await openPeers(running.gateway) : undefined;
+  const front = createFront({ gateway: running.gateway, network: { loopback, ...(peers && { peers }) } });
   let listening;
   try {
-    listening = await listen(front.listener, { host, port });
+    listening = await listen(front.listener, {
+      host,
+      port,
+      idle: new IdleConnections(exemptAddresses(config.listen.trustedProxies)),
+    });
   } catch (error) {
     await running.stop();
     throw error;
@@ -83,6 +92,19 @@ function screenOf({ flags, env }: Invocation): Screen | undefined {
   const isSeen = process.stdout.isTTY && process.stderr.isTTY && flags.json !== true;
   const level = flags['log-level'] ?? env.MCP_GATEWAY_LOG_LEVEL;
   return isSeen && level === undefined ? new Screen(process.stdout) : undefined;
+}
+
+/** Without it everybody on loopback is served, server processes too: said once, since no caller could be told apart. */
+async function openPeers({ logger }: Gateway): Promise<Peers | undefined> {
+  try {
+    return await Peers.open();
+  } catch (error) {
+    if (!(error instanceof PeersUnknownError)) throw error;
+    logger.warn(
+      `server processes that call this gateway cannot be told from clients here: ${error.message}. Where a server is not trusted, configure auth.tokens.`,
+    );
+    return undefined;
+  }
 }
 
 /** Flags stand above the file, at the start and at every reload. */

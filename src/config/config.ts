@@ -61,6 +61,8 @@ export interface TokenConfig {
   readonly id: string;
   readonly token: Secret;
   readonly groups: readonly string[];
+  /** Where the token is named. */
+  readonly source: { readonly file: string; readonly line: number; readonly column: number };
 }
 
 /** A valid configuration. */

@@ -1,5 +1,6 @@
 // The one schema of the configuration: its types, its defaults, the JSON Schema and the reference page come from here.
 import { z } from 'zod';
+import { isAddressBlock } from './address-blocks.ts';
 import { DURATION_PATTERN, SIZE_PATTERN, toBytes, toMilliseconds } from './units.ts';
 
 /** How clients spell a transport, and what it is here. */
@@ -243,6 +244,16 @@ const listen = z
       )
       .default([])
       .describe('Origins of web pages that may call, beside loopback origins on a loopback bind.'),
+    trustedProxies: z
+      .array(
+        z.string().refine(isAddressBlock, {
+          error: 'must be an IP address or a block of them such as "10.0.0.0/8" or "fd00::/8"',
+        }),
+      )
+      .default([])
+      .describe(
+        'Addresses, or blocks of them, of proxies in front of the gateway: they have no limit of idle connections of their own, since many clients come from each.',
+      ),
   })
   .prefault({})
   .describe('Where the gateway listens.');

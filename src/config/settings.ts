@@ -2,13 +2,12 @@
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
 import type { TokenConfig } from './config.ts';
+import { isShortToken, SHORTEST_TOKEN } from './exposure.ts';
 import { findingsOf } from './issues.ts';
-import { type Document, type Finding, problemAt } from './positions.ts';
+import { type Document, type Finding, positionAt, problemAt } from './positions.ts';
 import type { Problem } from './problems.ts';
 import { expand, hasReference, pathKey, type ReferenceSource } from './references.ts';
 import { type Settings, settingsSchema } from './schema.ts';
-
-const SHORT_TOKEN = 16;
 
 /** The settings, if their shape is right, and what is wrong with them; any problem makes the file invalid. */
 interface SettingsRead {
@@ -47,7 +46,12 @@ export function readSettings(document: Document, { directory, env, foreign }: Se
     ...(broken.size === 0 ? repeatedTokens(tokens) : []),
   ]);
   const warnings = locate(broken.size === 0 ? weakTokens(tokens, secrets.referring) : []);
-  const wrapped = tokens.map(({ id, token, groups }) => ({ id, token: new Secret(token), groups }));
+  const wrapped = tokens.map(({ id, token, groups }, index) => ({
+    id,
+    token: new Secret(token),
+    groups,
+    source: { file: document.file, ...positionAt(document, { path: ['auth', 'tokens', index, 'token'] }) },
+  }));
   return {
     ...(parsed.success ? { values: parsed.data } : {}),
     tokens: wrapped,
@@ -108,8 +112,8 @@ function weakTokens(tokens: Settings['auth']['tokens'], referring: ReadonlySet<s
       ...(literal
         ? [{ path, severity, message: 'the token stands in the file; write a reference: ${env:NAME} or ${file:path}' }]
         : []),
-      ...(token.length < SHORT_TOKEN
-        ? [{ path, severity, message: `the token is shorter than ${SHORT_TOKEN} characters and can be guessed` }]
+      ...(isShortToken(token)
+        ? [{ path, severity, message: `the token is shorter than ${SHORTEST_TOKEN} bytes and can be guessed` }]
         : []),
     ];
   });

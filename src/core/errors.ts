@@ -88,6 +88,20 @@ export const ERRORS = {
     401,
     caller('A valid bearer token is required. Tokens are configured under `auth.tokens`.'),
   ),
+  control_key_required: row(
+    -33030,
+    401,
+    caller(
+      'The control socket answers only requests that prove the key in `control.key` of the state directory. Use the `mcp-gateway` command as the user who runs the gateway; if the file was changed or removed, restart the gateway.',
+    ),
+  ),
+  forbidden_process: row(
+    -33031,
+    403,
+    caller(
+      'Without tokens the gateway does not answer its own server processes, nor a connection of which it cannot find the process. Give the caller a token of its own under `auth.tokens`.',
+    ),
+  ),
   cancelled: row(-33005, 200, caller('The caller cancelled the call.')),
   too_many_sessions: callRow(
     -33006,

@@ -3,7 +3,7 @@
 /** An authenticated caller. */
 export interface Principal {
   readonly id: string;
-  /** `local`: whoever can reach the loopback bind or the control socket; `token`: a configured bearer token. */
+  /** `local`: who reaches the loopback bind without tokens, or proves the key of the control socket; `token`: a configured bearer token. */
   readonly kind: 'local' | 'token';
   readonly groups: readonly string[];
   readonly scopes: readonly string[];

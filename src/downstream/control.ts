@@ -1,9 +1,14 @@
 // The control socket: how the command line and joining stdio clients reach the owner of a state directory, never over TCP.
 import { renameSync, rmSync, statSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { dirname, join } from 'node:path';
+import { ERRORS, type GatewayError, toGatewayError } from '../core/errors.ts';
 import type { Gateway } from '../gateway/gateway.ts';
+import { ControlProofs } from '../identity/control-proof.ts';
+import { errorText } from '../protocol/mcp/frames.ts';
+import { makeControlKey } from '../storage/control-key.ts';
 import { prepareEnding } from './ending.ts';
+import { FailedAttempts } from './failed-attempts.ts';
 import { createFront } from './http.ts';
 import { ENDING, STDIO_UPGRADE } from './joining.ts';
 import { StdioFront } from './mcp/stdio.ts';
@@ -14,9 +19,13 @@ export interface Control {
   close(): Promise<void>;
 }
 
-/** Listens on the socket; it is private to the user by the mode of its folder and its own. Rejects where it cannot be bound. */
+/**
+ * Listens on the socket; rejects where it cannot be bound. It is private to the user by the mode of its folder and its own, but server
+ * processes run as the same user: each request proves that it comes from where the state directory can be read.
+ */
 export async function openControl(gateway: Gateway, path: string): Promise<Control> {
-  const front = createFront({ gateway });
+  const takeProof = proofTaker(gateway, makeControlKey(gateway.stateDirectory.path));
+  const front = createFront({ gateway, control: takeProof });
   const server = createServer(front.listener);
   const ending = prepareEnding([server]);
   const joined = new Set<StdioFront>();
@@ -27,6 +36,12 @@ export async function openControl(gateway: Gateway, path: string): Promise<Contr
       return;
     }
     socket.on('error', () => socket.destroy());
+    try {
+      takeProof(request);
+    } catch (thrown) {
+      socket.end(refusalOf(toGatewayError(thrown)));
+      return;
+    }
     if (stopped) {
       socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
       return;
@@ -76,4 +91,26 @@ async function bind(server: Server, path: string): Promise<() => boolean> {
   const { ino } = statSync(bound);
   renameSync(bound, path);
   return () => statSync(path, { throwIfNoEntry: false })?.ino === ino;
+}
+
+/** Takes the proof of each request; who has none is recorded as one who failed to authenticate. */
+function proofTaker(gateway: Gateway, key: Buffer): (request: IncomingMessage) => void {
+  const proofs = new ControlProofs(key);
+  const failed = new FailedAttempts((attempt) => gateway.record('authentication_failed', { ...attempt }));
+  return ({ headers, method = '', url = '' }) => {
+    try {
+      proofs.check(headers.authorization, { method, url });
+    } catch (error) {
+      failed.add('control socket', toGatewayError(error).message);
+      throw error;
+    }
+  };
+}
+
+/** The whole answer to an upgrade that is refused. */
+function refusalOf({ code, message }: GatewayError): string {
+  const { jsonRpc } = ERRORS[code];
+  const body = errorText(undefined, { code: jsonRpc, message, data: { reason: code } });
+  const head = 'Connection: close\r\nContent-Type: application/json\r\nWWW-Authenticate: Control';
+  return `HTTP/1.1 401 Unauthorized\r\n${head}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 }

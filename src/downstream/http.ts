@@ -1,6 +1,6 @@
 // The HTTP front: checks every head, authenticates, and leads each path to its handler; the hot path goes straight from node:http.
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { ERRORS, GatewayError, toGatewayError } from '../core/errors.ts';
+import { type ErrorCode, ERRORS, GatewayError, toGatewayError } from '../core/errors.ts';
 import { LOCAL, type Principal } from '../core/principal.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import { errorText } from '../protocol/mcp/frames.ts';
@@ -8,16 +8,26 @@ import { refuseBody } from './body.ts';
 import { FailedAttempts } from './failed-attempts.ts';
 import { corsHeaders, preflightHeaders } from './cors.ts';
 import { compileGuard, type Head, type RawHead, readTarget } from './guard.ts';
+import type { Peers } from './peers.ts';
 import { McpEndpoint } from './mcp/endpoint.ts';
 import { type EndpointLimits, LIMITS } from './mcp/limits.ts';
 import { Sessions } from './mcp/sessions.ts';
 import { SseEndpoint } from './mcp/sse-endpoint.ts';
 
-export interface FrontOptions {
+export type FrontOptions = {
   readonly gateway: Gateway;
-  /** Absent on the control socket, whose file permissions are the check. */
-  readonly network?: { /** Whether every bound address is a loopback one. */ readonly loopback: boolean };
   readonly limits?: EndpointLimits;
+} & (
+  | { readonly network: NetworkOptions; readonly control?: undefined }
+  /** On the control socket: takes the proof of each request. Throws GatewayError. */
+  | { readonly control: (request: IncomingMessage) => void; readonly network?: undefined }
+);
+
+export interface NetworkOptions {
+  /** Whether every bound address is a loopback one. */
+  readonly loopback: boolean;
+  /** Tells our own server processes from clients where no token does. */
+  readonly peers?: Peers;
 }
 
 /** A front's listener, and the way to end its sessions and their streams. */
@@ -38,26 +48,31 @@ const SERVER_PATH = /^\/mcp\/s\/([^/]+)(\/sse)?$/;
 const LONGEST_NAME = 128 * 9;
 
 /** Makes the request listener of one front. */
-export function createFront({ gateway, network, limits = LIMITS }: FrontOptions): Front {
+export function createFront({ gateway, network, control, limits = LIMITS }: FrontOptions): Front {
   const strangers = new FailedAttempts((attempt) => gateway.record('session_refused', { ...attempt }));
   const sessions = new Sessions(gateway.snapshot.config.limits.sessions, limits, ({ address, principal }, reason) =>
     strangers.add(address ?? '', reason, principal.id),
   );
   const endpoint = new McpEndpoint(gateway, { sessions, limits });
   const sseEndpoint = new SseEndpoint(gateway, { sessions, limits });
-  const checkHead = network && guardOf(gateway, network.loopback);
+  const checkHead = network ? guardOf(gateway, network.loopback) : proven(control);
   let admin: Promise<RequestListener> | undefined; // loaded by the first who asks: it is no part of the hot path
 
   const failed = new FailedAttempts((attempt) => gateway.record('authentication_failed', { ...attempt }));
 
   const authenticate = (request: IncomingMessage): Principal => {
-    if (!checkHead) return LOCAL;
+    if (!network) return LOCAL; // its proof was taken with its head
     try {
       return gateway.snapshot.authenticate(request.headers.authorization);
     } catch (error) {
       failed.add(request.socket.remoteAddress ?? '', toGatewayError(error).message);
       throw error;
     }
+  };
+
+  const refusePeer = (request: IncomingMessage, error: unknown): never => {
+    failed.add(request.socket.remoteAddress ?? '', toGatewayError(error).message);
+    throw error;
   };
 
   const handle = async (visit: HttpVisit, { origin, path }: Head): Promise<void> => {
@@ -96,7 +111,10 @@ export function createFront({ gateway, network, limits = LIMITS }: FrontOptions)
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     let headers = corsHeaders(undefined);
     try {
-      const head = checkHead ? checkHead(request) : { origin: undefined, path: readTarget(request.url ?? '/').path };
+      const head = checkHead(request);
+      const { tokens } = gateway.snapshot.config.auth;
+      const examined = tokens.length === 0 ? network?.peers?.admit(request.socket) : undefined;
+      if (examined) await examined.catch((error: unknown) => refusePeer(request, error));
       headers = corsHeaders(head.origin);
       await handle({ request, response, headers }, head);
     } catch (thrown) {
@@ -142,6 +160,20 @@ function guardOf(gateway: Gateway, loopback: boolean): (head: RawHead) => Head {
   };
 }
 
+/** The check of the control socket's heads, which name no Host and no Origin that matter. */
+function proven(control: (request: IncomingMessage) => void): (request: IncomingMessage) => Head {
+  return (request) => {
+    control(request);
+    return { origin: undefined, path: readTarget(request.url ?? '/').path };
+  };
+}
+
+/** What a 401 asks for (RFC 9110 section 11.6.1). */
+const CHALLENGES: Partial<Record<ErrorCode, string>> = {
+  unauthenticated: 'Bearer realm="mcp-gateway"',
+  control_key_required: 'Control',
+};
+
 /** Refuses a request before its endpoint saw it: a JSON-RPC error without id, which plain HTTP clients can read too. */
 function refuse({ request, response, headers }: HttpVisit, error: GatewayError, gateway: Gateway): void {
   if (error.code === 'internal') gateway.logger.error({ err: error.cause }, 'a request failed');
@@ -150,10 +182,10 @@ function refuse({ request, response, headers }: HttpVisit, error: GatewayError, 
     return;
   }
   const { http, jsonRpc } = ERRORS[error.code];
-  const challenge = error.code === 'unauthenticated' ? { 'www-authenticate': 'Bearer realm="mcp-gateway"' } : {};
+  const challenge = CHALLENGES[error.code];
   refuseBody(request, response, {
     status: http,
-    headers: { ...headers, 'content-type': 'application/json', ...challenge },
+    headers: { ...headers, 'content-type': 'application/json', ...(challenge && { 'www-authenticate': challenge }) },
     text: errorText(undefined, { code: jsonRpc, message: error.message, data: { reason: error.code } }),
   });
 }

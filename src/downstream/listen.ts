@@ -3,6 +3,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { reasonOf } from '../core/errors.ts';
 import { type Ending, prepareEnding } from './ending.ts';
+import { IdleConnections } from './idle-connections.ts';
 
 /** Node's defaults let half-sent requests stand for minutes; these close slow headers within 7 s and slow bodies within 15 s. */
 const LIMITS = {
@@ -14,8 +15,6 @@ const LIMITS = {
   noDelay: true,
 };
 
-/** Most open connections of one address. */
-const MAX_CONNECTIONS = 10_000;
 const PORT_ATTEMPTS = 10;
 
 /** The address cannot be bound; the message says why and what to do. */
@@ -34,17 +33,24 @@ function addressesOf(host: string): readonly string[] {
   return host === '127.0.0.1' || host === 'localhost' ? ['127.0.0.1', '::1'] : [host];
 }
 
+export interface ListenOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Makes room for new connections, of all addresses together. */
+  readonly idle?: IdleConnections;
+}
+
 /** Binds every address of `host`; with port 0 they share one free port. Throws ListenError. */
 export async function listen(
   listener: RequestListener,
-  { host, port }: { host: string; port: number },
+  { host, port, idle = new IdleConnections(() => true) }: ListenOptions,
 ): Promise<Listening> {
   const [first = host, ...others] = addressesOf(host);
   for (let attempt = 1; ; attempt++) {
-    const servers = [await bind(listener, first, port)];
+    const servers = [await bind(listener, { host: first, port, idle })];
     const bound = (servers[0]?.address() as AddressInfo).port;
     try {
-      for (const other of others) servers.push(await bind(listener, other, bound));
+      for (const other of others) servers.push(await bind(listener, { host: other, port: bound, idle }));
     } catch (error) {
       const taken = error instanceof ListenError && error.cause !== undefined && codeOf(error.cause) === 'EADDRINUSE';
       if (taken && port === 0 && attempt < PORT_ATTEMPTS) {
@@ -61,9 +67,9 @@ export async function listen(
   }
 }
 
-function bind(listener: RequestListener, host: string, port: number): Promise<Server> {
+function bind(listener: RequestListener, { host, port, idle }: Required<ListenOptions>): Promise<Server> {
   const server = createServer(LIMITS, listener);
-  server.maxConnections = MAX_CONNECTIONS;
+  idle.follow(server);
   return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(listenError(error, host, port)));
     server.listen({ host, port, ipv6Only: host === '::1' }, () => resolve(server));

@@ -98,6 +98,8 @@ export class Reloader {
   private nameFixed(before: Config, after: Config): void {
     const moved = before.listen.host !== after.listen.host || before.listen.port !== after.listen.port;
     if (moved) this.options.gateway.logger.warn('listen.host and listen.port take effect at the next start');
+    const proxies = String(before.listen.trustedProxies) !== String(after.listen.trustedProxies);
+    if (proxies) this.options.gateway.logger.warn('listen.trustedProxies takes effect at the next start');
     const resized =
       before.limits.sessions !== after.limits.sessions ||
       before.limits.upstreamMessage !== after.limits.upstreamMessage ||

@@ -70,6 +70,8 @@ test('codes are a contract with clients', () => {
     forbidden_host: [-33002, 403],
     forbidden_origin: [-33003, 403],
     unauthenticated: [-33004, 401],
+    control_key_required: [-33030, 401],
+    forbidden_process: [-33031, 403],
     cancelled: [-33005, 200],
     too_many_sessions: [-33006, 503],
     overloaded: [-33007, 503],

@@ -129,6 +129,11 @@ test.each([
   [{ limits: { body: '2GiB' } }, 'must be from 1024 bytes to 1024 MiB'],
   [{ limits: { body: 1.5 } }, 'must be a number of bytes'],
   [{ listen: { host: 'http://x' } }, 'without port or brackets'],
+  [
+    { listen: { trustedProxies: ['10.0.0.0/8', '10.0.0.0/33'] } },
+    'listen.trustedProxies[1]: must be an IP address or a block',
+  ],
+  [{ listen: { trustedProxies: ['proxy.example'] } }, 'must be an IP address or a block'],
   [{ listen: { host: '${HOST}' } }, 'references are read only inside'],
   [{ auth: { tokens: [{ id: 'local', token: TOKEN }] } }, 'not "local"'],
   [{ auth: { tokens: [{ id: 'a', token: '' }] } }, 'must be a bearer token'],

@@ -30,6 +30,7 @@ export function stubGateway(call: CallHandler, sessions = 100): Gateway {
     snapshot: {
       config: {
         limits: { body: 1 << 20, depth: 64, sessions },
+        auth: { tokens: [] },
         listen: { allowedHosts: [], allowedOrigins: [] },
       },
       authenticate,

@@ -3,6 +3,7 @@ import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectClient } from './harness/clients.ts';
 import { fixture, type RunningGateway, runCli, startGateway, workspace } from './harness/gateway.ts';
+import { until } from './harness/status.ts';
 import { type Answer, errorOf, modern, openSession, resultOf, send } from './harness/raw.ts';
 
 const ALICE = 'alice-token-0123456789-abcdefghij';
@@ -175,4 +176,56 @@ test('nothing is bound where others reach it unless tokens are configured', asyn
     expect(stderr).toContain('auth.tokens');
   }
   space.remove();
+});
+
+describe('A token that can be guessed', () => {
+  const auth = (token: string) => ({
+    auth: {
+      tokens: [
+        { id: 'long', token: ALICE },
+        { id: 'short', token },
+      ],
+    },
+  });
+
+  test('is refused at the start where others reach the gateway, with its place and what to do', async () => {
+    const space = workspace(auth('123456789012345'));
+    const place = ['--config', space.config, '--state', space.state];
+    const { status, stdout, stderr } = await runCli(['serve', '--host', '0.0.0.0', '--port', '0', ...place]);
+    space.write('mcp-gateway.json', { ...auth('123456789012345'), listen: { host: '0.0.0.0' } });
+    const checked = await runCli(['config', 'validate', ...place]);
+    space.remove();
+
+    expect([status, stdout, checked.status]).toEqual([8, '', 8]);
+    for (const words of [stderr, checked.stderr]) {
+      expect(words).toMatch(/mcp-gateway\.json:\d+:\d+ the token of "short" is shorter than 16 bytes/);
+      expect(words).toMatch(/openssl rand|127\.0\.0\.1/);
+      expect(words).not.toContain('123456789012345');
+    }
+  });
+
+  test('is refused on reload too: the tokens before it stay in force', async () => {
+    const open = await startGateway({ config: auth('1234567890123456'), args: ['--host', '0.0.0.0'] });
+    const at = `http://127.0.0.1:${new URL(open.origin).port}`;
+    open.write('mcp-gateway.json', auth('short'));
+    const log = await until(
+      () => Promise.resolve(open.log()),
+      (words) => words.includes('the edit is not in force'),
+    );
+    const status = async (token: string) =>
+      (await send(at, modern('tools/list', {}, { headers: bearer(token) }))).status;
+    const statuses = [await status('1234567890123456'), await status('short')];
+    await open.stop();
+
+    expect(log).toMatch(/mcp-gateway\.json:\d+:\d+ the token of ..?short..? is shorter than 16 bytes/);
+    expect(statuses).toEqual([200, 401]);
+  });
+
+  test('is only warned of on loopback', async () => {
+    const local = await startGateway({ config: auth('short') });
+    const log = local.log();
+    await local.stop();
+
+    expect(log).toContain('shorter than 16 bytes');
+  });
 });

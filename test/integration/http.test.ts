@@ -1,12 +1,8 @@
 // Streamable HTTP: JSON or a stream, progress and cancellation of exactly the call that they belong to, listeners, the orderly end.
-import { once } from 'node:events';
-import { get, type IncomingMessage } from 'node:http';
-import { join } from 'node:path';
-import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { type ClientKind, CLIENTS, connectClient } from './harness/clients.ts';
-import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { askControl, fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
 import { type RunningServer, startServer } from './harness/servers.ts';
 import { type Answer, modern, open, openSession, resultOf, send, stream } from './harness/raw.ts';
 
@@ -44,11 +40,7 @@ const cancelled = async () => (JSON.parse(textOf(await tool('echo__cancelled')))
 
 /** How many calls the first server is busy with, asked over the control socket. */
 async function inFlight({ state }: RunningGateway): Promise<number> {
-  const [response] = (await once(
-    get({ socketPath: join(state, 'control.sock'), path: '/api/servers' }),
-    'response',
-  )) as [IncomingMessage];
-  const { servers: all } = (await json(response)) as { servers: { inFlight: number }[] };
+  const { servers: all } = (await askControl(state, '/api/servers')) as { servers: { inFlight: number }[] };
   return all[0]?.inFlight ?? 0;
 }
 

@@ -11,6 +11,8 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { queryAudit } from '../../src/audit/query.ts';
 import { ENDING, STDIO_UPGRADE } from '../../src/downstream/joining.ts';
+import { proveControl } from '../../src/identity/control-proof.ts';
+import { readControlKey } from '../../src/storage/control-key.ts';
 import { alive } from '../upstream/mcp/processes.ts';
 import { connectClient } from './harness/clients.ts';
 import { attempted, fixture, ROOT, runCli, startGateway, type Workspace, workspace } from './harness/gateway.ts';
@@ -191,9 +193,10 @@ test('a modern client needs nothing again: its listener ends with an answer, and
 
 /** Asks the owner for a stream as a relay does. */
 function upgrade({ state }: { state: string }): ClientRequest {
+  const proof = proveControl(readControlKey(state)!, { method: 'GET', url: '/' });
   return request({
     socketPath: join(state, 'control.sock'),
-    headers: { host: 'localhost', connection: 'Upgrade', upgrade: STDIO_UPGRADE },
+    headers: { host: 'localhost', authorization: proof, connection: 'Upgrade', upgrade: STDIO_UPGRADE },
   }).end();
 }
 

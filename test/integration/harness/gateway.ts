@@ -2,11 +2,12 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { get, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { ask } from '../../../src/cli/attach.ts';
+import { controlSocketPath } from '../../../src/storage/control-socket.ts';
 
 export const ROOT = join(import.meta.dirname, '../../..');
 export const BIN = join(ROOT, 'dist/cli/bin.js');
@@ -139,10 +140,13 @@ export async function startGateway({
 
 /** Resolves when every server of the gateway that owns the state directory has been tried once. */
 export async function attempted({ state }: { readonly state: string }): Promise<void> {
-  const request = get({ socketPath: join(state, 'control.sock'), path: '/api/attempted' });
-  const [response] = (await once(request, 'response')) as [IncomingMessage];
-  response.resume();
-  await once(response, 'end');
+  await askControl(state, '/api/attempted');
+}
+
+/** What the owner of a state directory answers on its control socket. */
+export async function askControl(state: string, path: string): Promise<unknown> {
+  const { text } = await ask({ path: controlSocketPath(state), directory: state }, { path });
+  return JSON.parse(text);
 }
 
 /** Runs a command of the built CLI to its end. */

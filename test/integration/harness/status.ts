@@ -1,18 +1,11 @@
 // What a running gateway says about its servers, asked where the command line asks.
-import { once } from 'node:events';
-import { get, type IncomingMessage } from 'node:http';
-import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { ServerStatus } from '../../../src/upstream/mcp/status.ts';
-import type { RunningGateway } from './gateway.ts';
+import { askControl, type RunningGateway } from './gateway.ts';
 
 /** The state of every server. */
 export async function statusesOf(gateway: RunningGateway): Promise<ServerStatus[]> {
-  const request = get({ socketPath: join(gateway.state, 'control.sock'), path: '/api/servers' });
-  const [response] = (await once(request, 'response')) as [IncomingMessage];
-  let text = '';
-  for await (const chunk of response) text += String(chunk);
-  return (JSON.parse(text) as { servers: ServerStatus[] }).servers;
+  return ((await askControl(gateway.state, '/api/servers')) as { servers: ServerStatus[] }).servers;
 }
 
 /** The state of one server. */

@@ -1,0 +1,210 @@
+// Whether the other end of a loopback connection is one of our own server processes: looked up once a connection, for many together.
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { GatewayError, reasonOf } from '../core/errors.ts';
+import {
+  connectedSockets,
+  descendantsOf,
+  descendsFrom,
+  holdersOf,
+  type Holdings,
+  lookInto,
+  lookThrough,
+  peerKey,
+  Slices,
+} from './process-table.ts';
+
+/** `contained`: a process that this gateway started; `unproven`: it could be one, and cannot be shown to be another. */
+type Verdict = 'outside' | 'contained' | 'unproven';
+
+/** Most processes that are remembered as clients, to be looked at first. */
+const MAX_CLIENTS = 64;
+
+/** So often it is looked for processes that were started meanwhile; servers that go on forking are not waited for. */
+const ROUNDS = 5;
+
+/** Why a machine's processes cannot be told apart. */
+export class PeersUnknownError extends Error {
+  override readonly name = 'PeersUnknownError';
+}
+
+interface Waiting {
+  readonly key: string;
+  readonly settle: (verdict: Verdict) => void;
+}
+
+/**
+ * Every contained process descends from this one: in a process namespace the orphans become children of its first process, which is a child
+ * of ours. All connections that come during a look-up share the next one, so that a flood of them costs no more look-ups.
+ */
+export class Peers {
+  private readonly verdicts = new WeakMap<Socket, Promise<Verdict>>();
+  private readonly admitted = new WeakSet<Socket>();
+  /** Processes outside that held a connection lately. */
+  private readonly clients = new Set<number>();
+  private waiting: Waiting[] = [];
+  private running = false;
+
+  /** Tries it on a connection of our own. Throws PeersUnknownError where it does not work. */
+  static async open(): Promise<Peers> {
+    if (process.platform !== 'linux') throw new PeersUnknownError('this is found out on Linux alone');
+    try {
+      await trial();
+    } catch (error) {
+      throw new PeersUnknownError(reasonOf(error), { cause: error });
+    }
+    return new Peers();
+  }
+
+  /** Undefined where the connection was admitted before. The promise rejects with `forbidden_process`. */
+  admit(socket: Socket): Promise<void> | undefined {
+    return this.admitted.has(socket) ? undefined : this.examine(socket);
+  }
+
+  private async examine(socket: Socket): Promise<void> {
+    let verdict = this.verdicts.get(socket);
+    if (!verdict) this.verdicts.set(socket, (verdict = this.lookUp(socket)));
+    const found = await verdict;
+    if (found !== 'outside') throw new GatewayError('forbidden_process', REFUSALS[found]);
+    this.admitted.add(socket);
+  }
+
+  private lookUp({ remoteAddress, remotePort, localAddress, localPort }: Socket): Promise<Verdict> {
+    if (remoteAddress === undefined || remotePort === undefined) return Promise.resolve('unproven');
+    const key = peerKey({
+      address: remoteAddress,
+      port: remotePort,
+      localAddress: localAddress ?? '',
+      localPort: localPort ?? 0,
+    });
+    return new Promise((settle) => {
+      this.waiting.push({ key, settle });
+      if (!this.running) void this.run();
+    });
+  }
+
+  /** Look-ups one after the other, with as long a rest between them, as long as there is somebody to look up. */
+  private async run(): Promise<void> {
+    this.running = true;
+    await delay(0);
+    while (this.waiting.length > 0) {
+      const batch = this.waiting.splice(0);
+      const began = performance.now();
+      const verdicts = await this.verdictsOf(new Set(batch.map(({ key }) => key))).catch(() => undefined);
+      for (const { key, settle } of batch) settle(verdicts?.get(key) ?? 'unproven');
+      if (this.waiting.length > 0) await delay(performance.now() - began);
+    }
+    this.running = false;
+  }
+
+  private async verdictsOf(keys: ReadonlySet<string>): Promise<ReadonlyMap<string, Verdict>> {
+    const slices = new Slices();
+    const first = await descendantsOf(process.pid, slices);
+    if (first?.size === 0) return new Map([...keys].map((key) => [key, 'outside']));
+    const searched = await this.searchAll(keys, slices);
+    await searchInside(searched, slices);
+    return searched.verdicts;
+  }
+
+  /** Looks for the process of each connection, which is found soon where it is that of an earlier one, or a new one. */
+  private async searchAll(keys: ReadonlySet<string>, slices: Slices): Promise<Searched> {
+    const sockets = await connectedSockets();
+    const wanted = new Set([...keys].flatMap((key) => sockets.get(key) ?? []));
+    const holders = await holdersOf(wanted, { first: this.clients, slices });
+    const verdicts = new Map<string, Verdict>();
+    const open = new Map<string, string>();
+    for (const key of keys) {
+      const inode = sockets.get(key);
+      const holder = inode === undefined ? undefined : holders.get(inode);
+      const inside = holder !== undefined && holder !== process.pid && descendsFrom(holder, process.pid);
+      if (inode === undefined) verdicts.set(key, 'unproven');
+      else if (holder === undefined || inside === undefined) open.set(key, inode);
+      else verdicts.set(key, inside ? 'contained' : this.remember(holder));
+    }
+    return { verdicts, open };
+  }
+
+  private remember(client: number): 'outside' {
+    this.clients.delete(client);
+    this.clients.add(client);
+    const [oldest] = this.clients;
+    if (this.clients.size > MAX_CLIENTS && oldest !== undefined) this.clients.delete(oldest);
+    return 'outside';
+  }
+}
+
+const HOW = 'Give the caller a token of its own under auth.tokens.';
+const REFUSALS = {
+  contained: `This connection comes from a process of a server behind this gateway, which may not act as its clients do. ${HOW}`,
+  unproven: `The gateway could not find out whose connection this is (it was closed too early, or its process is hidden), and one of its servers may not act as its clients do. Keep the connection open until the answer has come. ${HOW}`,
+} as const;
+
+interface Searched {
+  readonly verdicts: Map<string, Verdict>;
+  /** Sockets whose process was not found, by key. */
+  readonly open: ReadonlyMap<string, string>;
+}
+
+/** Looks through all servers for sockets whose process was not found: those of another user, or of a process that hides, are in none of them. */
+async function searchInside({ verdicts, open }: Searched, slices: Slices): Promise<void> {
+  if (open.size === 0) return;
+  const { holdings, complete } = await lookInside(slices);
+  for (const [key, inode] of open) {
+    if (holdings.sockets.has(inode)) verdicts.set(key, 'contained');
+    else verdicts.set(key, complete ? 'outside' : 'unproven');
+  }
+}
+
+interface Inside {
+  readonly holdings: Holdings;
+  /** Everything was seen, and no process came into being meanwhile that could hold something by now. */
+  readonly complete: boolean;
+}
+
+async function lookInside(slices: Slices): Promise<Inside> {
+  const own: Holdings = { sockets: new Set(), hidden: false };
+  const holdings: Holdings = { sockets: new Set(), hidden: false };
+  const inside = new Set<number>();
+  for (let round = 0; round < ROUNDS; round++) {
+    const found = await descendantsOf(process.pid, slices);
+    const fresh = [...(found ?? [])].filter((pid) => !inside.has(pid));
+    if (found && fresh.length === 0) {
+      // a descriptor that a server sent us lies in a socket of ours until it is read
+      await lookThrough('/proc/self', own, slices);
+      return { holdings, complete: !holdings.hidden && !own.hidden };
+    }
+    for (const pid of fresh) {
+      inside.add(pid);
+      await lookInto(pid, holdings, slices);
+    }
+  }
+  return { holdings, complete: false };
+}
+
+/** Looks for a connection of our own where it would be looked for that of a server. */
+async function trial(): Promise<void> {
+  const server = createServer().listen(0, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const accepted = once(server, 'connection');
+    const client = connect(port, '127.0.0.1');
+    const [socket] = (await accepted) as [Socket];
+    const address = { address: '127.0.0.1', port: socket.remotePort ?? 0, localAddress: '127.0.0.1', localPort: port };
+    const inode = (await connectedSockets()).get(peerKey(address));
+    const own: Holdings = { sockets: new Set(), hidden: false };
+    await lookThrough('/proc/self', own, new Slices());
+    client.destroy();
+    socket.destroy();
+    if (inode === undefined || !own.sockets.has(inode)) throw new Error('/proc does not tell whose a connection is');
+    if (!(await listsProcesses())) throw new Error('/proc does not tell all processes (hidepid)');
+  } finally {
+    server.close();
+  }
+}
+
+async function listsProcesses(): Promise<boolean> {
+  for (let round = 0; round < ROUNDS; round++) if (await descendantsOf(process.pid, new Slices())) return true;
+  return false;
+}
