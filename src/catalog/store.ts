@@ -124,5 +124,5 @@ function readOffer(body: string): ServerOffer {
     return Array.isArray(list) && list.every(isObject);
   });
   if (!isWhole) throw new Damaged('an offer in it is not one that was ever read');
-  return offer as unknown as ServerOffer;
+  return offer as ServerOffer;
 }

@@ -80,7 +80,7 @@ async function run(invocation: Invocation): Promise<number> {
   if (screen) screen.tell(stopping);
   else logger.info(stopping);
   await running.drain();
-  front.close();
+  await front.close();
   await listening.finish();
   await running.stop();
   if (typeof end !== 'number') throw end;

@@ -1,26 +1,32 @@
 // The value of `--args`: a JSON object, and where it is none, the place that is wrong.
-import { isObject, type JsonObject } from '../core/json.ts';
-import { parseDocument } from '../config/positions.ts';
+import { GatewayError } from '../core/errors.ts';
+import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
+import { parseStrict } from '../protocol/mcp/strict-json.ts';
 import { UsageError } from './exit-codes.ts';
 import { printable } from './output.ts';
 
 const EXAMPLE = '\'{"key": "value"}\'';
 
-/** Reads the value. Throws UsageError. */
-export function readToolArguments(json: string): JsonObject {
+/** Deeper arguments are refused by every gateway with the default limits. */
+const LIMITS = { depth: 64, uniqueKeys: true };
+
+/** Reads the value; its numbers stay as they were typed. Rejects with UsageError. */
+export async function readToolArguments(json: string): Promise<JsonObject> {
   if (json.trim() === '') throw new UsageError(`--args is empty; write a JSON object, like ${EXAMPLE}.`);
-  let value: unknown;
+  let value: JsonValue;
   try {
-    value = JSON.parse(json);
-  } catch {
-    throw new UsageError(`--args is not JSON${whereFrom(json)}`);
+    value = parseStrict(json, LIMITS);
+  } catch (error) {
+    if (!(error instanceof GatewayError) || error.code !== 'parse_error') throw error;
+    throw new UsageError(`--args is not JSON${await whereFrom(json)}`);
   }
   if (!isObject(value)) throw new UsageError(`--args must be a JSON object, like ${EXAMPLE}.`);
   return value;
 }
 
 /** The first fault with its line and a caret; the whole of what was typed is shown, as it was typed here. */
-function whereFrom(json: string): string {
+async function whereFrom(json: string): Promise<string> {
+  const { parseDocument } = await import('../config/positions.ts'); // a package, which commands that join do not load
   const [first] = parseDocument('--args', json).problems;
   if (first === undefined) return `: comments and trailing commas are not allowed in it, like ${EXAMPLE}.`;
   const { line, column, message } = first;

@@ -5,6 +5,7 @@ import { encodeHeaderValue } from '../protocol/mcp/header-values.ts';
 import { META } from '../protocol/mcp/meta.ts';
 import { MODERN_VERSION } from '../protocol/mcp/versions.ts';
 import { mirrorArguments, readMirroredParams } from '../protocol/mcp/param-headers.ts';
+import { parseStrict } from '../protocol/mcp/strict-json.ts';
 import { didYouMean } from '../config/problems.ts';
 import type { ToolExplanation } from '../gateway/operator-view.ts';
 import { ask, type Reached, withGateway } from './attach.ts';
@@ -41,10 +42,10 @@ export const toolsCall: Command = {
   help: [['--args JSON', 'the arguments, a JSON object']],
   examples: ({ typed }) => [`${typed} tools call everything__echo --args '{"message": "hello"}'`],
   positionals: 1,
-  run: (invocation) => {
+  run: async (invocation) => {
     const [name] = invocation.positionals;
     if (name === undefined) throw new UsageError(`say which tool. \`${hint('tools list')}\` names them.`);
-    const args = readToolArguments(text(invocation.flags, 'args') ?? '{}');
+    const args = await readToolArguments(text(invocation.flags, 'args') ?? '{}');
     return withGateway(invocation, (way) => call(way, { name, args, json: invocation.flags.json === true }));
   },
 };
@@ -87,6 +88,9 @@ async function call(
   return result.isError === true ? EXIT.toolFailed : EXIT.ok;
 }
 
+/** The gateway has bounded its answer; the numbers in it are printed as they came. */
+const ANSWER = { depth: Infinity, uniqueKeys: false };
+
 async function send(
   way: Reached,
   { method, params, headers }: { method: string; params: JsonObject; headers?: Record<string, string> },
@@ -109,7 +113,7 @@ async function send(
     },
     body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: { ...params, _meta: meta } }),
   });
-  const answer: unknown = JSON.parse(body);
+  const answer = parseStrict(body, ANSWER);
   if (isObject(answer) && isObject(answer.result)) return answer.result;
   throw failureOf(isObject(answer) ? answer.error : undefined);
 }

@@ -63,7 +63,7 @@ export async function openControl(gateway: Gateway, path: string): Promise<Contr
     stop,
     close: async () => {
       stop();
-      front.close();
+      await front.close();
       await ending.finish();
       if (isOurs()) rmSync(path, { force: true });
     },

@@ -1,5 +1,6 @@
 // The HTTP front: checks every head, authenticates, and leads each path to its handler; the hot path goes straight from node:http.
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorCode, ERRORS, GatewayError, toGatewayError } from '../core/errors.ts';
 import { LOCAL, type Principal } from '../core/principal.ts';
 import type { Gateway } from '../gateway/gateway.ts';
@@ -33,8 +34,12 @@ export interface NetworkOptions {
 /** A front's listener, and the way to end its sessions and their streams. */
 export interface Front {
   readonly listener: RequestListener;
-  close(): void;
+  /** Resolves when every answer that was given is on its way, or after 1 s. */
+  close(): Promise<void>;
 }
+
+/** How long answers that were given may take to be written, at the end. */
+const LAST_ANSWERS_MS = 1_000;
 
 /** One request and its response, with the headers that every answer to it carries. */
 interface HttpVisit {
@@ -78,16 +83,12 @@ export function createFront({ gateway, network, control, limits = LIMITS }: Fron
   const handle = async (visit: HttpVisit, { origin, path }: Head): Promise<void> => {
     const { request, response, headers } = visit;
     if (request.method === 'OPTIONS' && origin !== undefined) {
-      const privateNetwork = request.headers['access-control-request-private-network'] === 'true';
-      response
-        .writeHead(204, preflightHeaders(origin, request.headers['access-control-request-headers'], privateNetwork))
-        .end();
+      answerPreflight(request, response, origin);
       return;
     }
-    const [, name, suffix] = SERVER_PATH.exec(path) ?? [];
-    const scope = name === undefined ? undefined : decodeName(name);
-    const sse = path === '/sse' || suffix !== undefined;
-    if ((path === '/mcp' || sse || scope !== undefined) && (sse || !isBrowser(request))) {
+    const route = routeOf(path);
+    if (route && (route.sse || !isBrowser(request))) {
+      const { scope, sse } = route;
       const principal = authenticate(request);
       const address = request.socket.remoteAddress;
       const caller = {
@@ -107,9 +108,13 @@ export function createFront({ gateway, network, control, limits = LIMITS }: Fron
     app(request, response);
   };
 
+  let serving = 0;
+  let served = Promise.withResolvers<undefined>();
+
   /** Headers for browsers stand on refusals too: a page that may not read a 401 cannot sign in. */
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     let headers = corsHeaders(undefined);
+    serving++;
     try {
       const head = checkHead(request);
       const { tokens } = gateway.snapshot.config.auth;
@@ -119,13 +124,37 @@ export function createFront({ gateway, network, control, limits = LIMITS }: Fron
       await handle({ request, response, headers }, head);
     } catch (thrown) {
       refuse({ request, response, headers }, toGatewayError(thrown), gateway);
+    } finally {
+      if (--serving === 0) served.resolve(undefined);
     }
   };
 
   return {
     listener: (request, response) => void serve(request, response),
-    close: () => sessions.close(),
+    close: async () => {
+      served = Promise.withResolvers();
+      if (serving > 0) await Promise.race([served.promise, delay(LAST_ANSWERS_MS, undefined, { ref: false })]);
+      sessions.close();
+      limits.backlog.flush();
+    },
   };
+}
+
+/** The MCP endpoint of a path: of all servers or of one, over Streamable HTTP or HTTP+SSE; undefined for other pages. */
+function routeOf(path: string): { readonly scope: string | undefined; readonly sse: boolean } | undefined {
+  if (path === '/mcp') return ALL;
+  if (path === '/sse') return ALL_SSE;
+  const [, name, suffix] = SERVER_PATH.exec(path) ?? [];
+  return name === undefined ? undefined : { scope: decodeName(name), sse: suffix !== undefined };
+}
+
+const ALL = { scope: undefined, sse: false } as const;
+const ALL_SSE = { scope: undefined, sse: true } as const;
+
+function answerPreflight(request: IncomingMessage, response: ServerResponse, origin: string): void {
+  const wanted = request.headers['access-control-request-headers'];
+  const privateNetwork = request.headers['access-control-request-private-network'] === 'true';
+  response.writeHead(204, preflightHeaders(origin, wanted, privateNetwork)).end();
 }
 
 /** The name of a server as it stands in a URL. Throws `not_found` where no server can have it. */

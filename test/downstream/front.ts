@@ -73,7 +73,7 @@ export async function startFront(
     gateway,
     resumed: () => resumed,
     close: async () => {
-      front.close();
+      await front.close();
       await listening.finish();
     },
   };

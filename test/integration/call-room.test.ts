@@ -18,7 +18,9 @@ test('requests that take much memory are refused while others of their caller ar
       },
     }),
   );
-  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url } } } });
+  const gateway = await startTried({
+    config: { limits: { items: 1_000_000 }, mcpServers: { s: { url: server.url } } },
+  });
   // 2.7 MB each, and 43 MB in memory
   const wide = Array.from({ length: 900_000 }, () => []);
   const call = (name: string, args: object) =>

@@ -1,5 +1,5 @@
 // Folders of the configuration that become others while the gateway runs: nothing is read from them, and it is said why.
-import { cpSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { fixture, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
@@ -110,10 +110,9 @@ test('a servers.d that is made anew is not read; the right one is, when it is ba
   await offers(gateway, 'dropped', 'stays');
 });
 
-test('a servers.d that was not there at the start is read when it appears', async () => {
+test('a servers.d that was not there at the start is made, and read', async () => {
   const gateway = await start();
 
-  mkdirSync(gateway.path('conf/servers.d'));
   gateway.write('conf/servers.d/late.json', fixture('echo-stdio.ts'));
 
   await offers(gateway, 'late', 'stays');

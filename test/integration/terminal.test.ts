@@ -10,6 +10,7 @@ import { BIN, fixture } from './harness/gateway.ts';
 /** A terminal of 80 columns, and everything that came on it. */
 class Shown {
   readonly process: ChildProcess;
+  readonly ended: Promise<unknown>;
   private text = '';
 
   constructor(args: readonly string[]) {
@@ -17,6 +18,7 @@ class Shown {
     this.process = spawn('script', ['-qfec', `stty cols 80 -echo; exec ${command}`, '/dev/null'], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
+    this.ended = once(this.process, 'exit');
     this.process.stdout!.on('data', (chunk: Buffer) => (this.text += chunk.toString()));
     onTestFinished(() => void this.process.kill('SIGKILL'));
   }
@@ -71,7 +73,7 @@ test('a terminal shows the start, each call, each edit and the end, in lines for
 
   shown.process.stdin!.write('\u0003');
   await shown.row(/^stopping: /m);
-  await once(shown.process, 'exit');
+  await shown.ended;
   expect(shown.rows.join('\n')).not.toMatch(/\{"level"/);
 });
 
@@ -86,7 +88,7 @@ test('`servers` shows how far their start is, then a table that fits, whose head
     },
   });
   const shown = new Shown(['servers', ...where]);
-  await once(shown.process, 'exit');
+  await shown.ended;
 
   expect(shown.drawn).toMatch(/1 of 3 servers ready, 9 tools, .*waiting for a-server-of-some-name/);
   const header = shown.rows.find((row) => row.startsWith('NAME'))!;

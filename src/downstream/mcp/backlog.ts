@@ -5,6 +5,8 @@ import type { Writable } from 'node:stream';
 export interface Reader {
   /** What waits, in bytes. */
   readonly waiting: number;
+  /** Hands on everything that waits, at once. */
+  flush?(): void;
   /** Gives up the connection, and what waits with it. */
   cut(): void;
 }
@@ -29,6 +31,11 @@ export class Backlog {
   forget(reader: Reader): void {
     this.total -= this.behind.get(reader) ?? 0;
     this.behind.delete(reader);
+  }
+
+  /** Hands on what waits for all, without regard to how they read: the end has come. */
+  flush(): void {
+    for (const reader of [...this.behind.keys()]) reader.flush?.();
   }
 
   /** Notes an output that nothing more is written to, until it is closed. */

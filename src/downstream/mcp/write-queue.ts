@@ -55,10 +55,11 @@ export class WriteQueue implements Reader {
     return !output.destroyed;
   }
 
-  /** Hands on everything at once, since no more comes; the output can be ended. */
+  /** Hands on everything at once, since no more comes. */
   flush(): void {
     const { output } = this;
     for (let piece = this.next(); piece; piece = this.next()) output.write(piece);
+    if (this.ending && !output.writableEnded && !output.destroyed) output.end();
   }
 
   /** Ends the output after everything that was written, and a last message where there is one: piece by piece, as it is taken. */
