@@ -4,7 +4,7 @@ import { exactText, type JsonValue } from '../../core/json.ts';
 import { inSlices } from '../../core/slices.ts';
 import { isRequestId, type RequestId } from './frames.ts';
 import { JsonReader } from './json-reader.ts';
-import { JsonScan, type ScanLimits, work } from './json-scan.ts';
+import { JsonScan, type ScanLimits, scanShort, work } from './json-scan.ts';
 
 export interface StrictOptions extends ScanLimits {
   /** Whether an object that names a key twice is refused (parsers disagree on which one counts). */
@@ -36,17 +36,32 @@ export class OverLimit extends GatewayError {
 
 /** Parses JSON text at once. Throws `parse_error` where it is not JSON, `invalid_request` where it repeats a key, `OverLimit`. */
 export function parseStrict(text: string, options: StrictOptions): JsonValue {
-  const scan = new JsonScan(text, options);
-  scan.run(text.length);
-  requireWithin(scan, options);
-  if (!scan.exact) {
+  const scan = isShort(text, options) ? scanShort(text) : scanWhole(text, options);
+  if (scan.deepest > options.depth) scanWhole(text, options); // throws, and tells whose message it is
+  const { exact, members } = scan;
+  if (!exact) {
     const value = parse(text);
     // every member is there, unless one has taken the place of another
-    if (!options.uniqueKeys || membersOf(value) === scan.members) return value;
+    if (!options.uniqueKeys || membersOf(value) === members) return value;
   }
   const reader = new JsonReader(text);
   reader.run(Infinity);
   return finished(reader, options);
+}
+
+/** Up to this length a text is looked at in one go. */
+const SHORT_TEXT = 4 * 1024;
+
+/** Whether a text cannot hold more items than are taken: each takes two characters, but for the first of an array. */
+function isShort(text: string, { items = Infinity }: StrictOptions): boolean {
+  return text.length <= SHORT_TEXT && text.length <= items;
+}
+
+function scanWhole(text: string, options: StrictOptions): { deepest: number; exact: boolean; members: number } {
+  const scan = new JsonScan(text, options);
+  scan.run(text.length);
+  requireWithin(scan, options);
+  return { deepest: 0, exact: scan.exact, members: scan.members };
 }
 
 /** The same, in several turns of the event loop where the text is long. Only then is it a promise. */
