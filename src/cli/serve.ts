@@ -95,12 +95,12 @@ function screenOf({ flags, env }: Invocation): Screen | undefined {
 }
 
 /** Without it everybody on loopback is served, server processes too: said once, since no caller could be told apart. */
-async function openPeers({ logger }: Gateway): Promise<Peers | undefined> {
+async function openPeers(gateway: Gateway): Promise<Peers | undefined> {
   try {
-    return await Peers.open();
+    return await Peers.open(() => gateway.startsProcesses);
   } catch (error) {
     if (!(error instanceof PeersUnknownError)) throw error;
-    logger.warn(
+    gateway.logger.warn(
       `server processes that call this gateway cannot be told from clients here: ${error.message}. Where a server is not trusted, configure auth.tokens.`,
     );
     return undefined;

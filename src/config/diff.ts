@@ -1,5 +1,5 @@
 // What changed between two configurations, as far as servers must be started, stopped or restarted.
-import type { ServerConfig } from './config.ts';
+import type { Config, ServerConfig } from './config.ts';
 
 /** Servers by what happened to them; all but `removed` are those of the later configuration. */
 export interface ServerDiff {
@@ -19,4 +19,18 @@ export function diffServers(before: readonly ServerConfig[], after: readonly Ser
     changed: after.filter((server) => digests.has(server.name) && digests.get(server.name) !== server.digest),
     unchanged: after.filter((server) => digests.get(server.name) === server.digest),
   };
+}
+
+/** Whether there is nothing to do: the same text, and references that resolve to the same values. */
+export function isSameConfig(before: Config, after: Config): boolean {
+  const digests = (config: Config) => config.servers.map(({ digest }) => digest).join();
+  return before.hash === after.hash && digests(before) === digests(after);
+}
+
+/** The servers of which callers see other names, or others of what they offer. */
+export function shownDifferently(before: Config, after: Config): string[] {
+  const shown = ({ alias, tools, prompts, resources }: ServerConfig) =>
+    JSON.stringify([alias, tools, prompts, resources]);
+  const earlier = new Map(before.servers.map((server) => [server.name, shown(server)]));
+  return after.servers.filter((server) => earlier.get(server.name) !== shown(server)).map(({ name }) => name);
 }

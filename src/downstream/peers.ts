@@ -41,25 +41,34 @@ interface Waiting {
 export class Peers {
   private readonly verdicts = new WeakMap<Socket, Promise<Verdict>>();
   private readonly admitted = new WeakSet<Socket>();
+  /** Where no server was ever started, every connection is one of others, and stays so. */
+  private readonly startsProcesses: () => boolean;
   /** Processes outside that held a connection lately. */
   private readonly clients = new Set<number>();
   private waiting: Waiting[] = [];
   private running = false;
 
   /** Tries it on a connection of our own. Throws PeersUnknownError where it does not work. */
-  static async open(): Promise<Peers> {
+  static async open(startsProcesses: () => boolean): Promise<Peers> {
     if (process.platform !== 'linux') throw new PeersUnknownError('this is found out on Linux alone');
     try {
       await trial();
     } catch (error) {
       throw new PeersUnknownError(reasonOf(error), { cause: error });
     }
-    return new Peers();
+    return new Peers(startsProcesses);
+  }
+
+  private constructor(startsProcesses: () => boolean) {
+    this.startsProcesses = startsProcesses;
   }
 
   /** Undefined where the connection was admitted before. The promise rejects with `forbidden_process`. */
   admit(socket: Socket): Promise<void> | undefined {
-    return this.admitted.has(socket) ? undefined : this.examine(socket);
+    if (this.admitted.has(socket)) return undefined;
+    if (this.startsProcesses()) return this.examine(socket);
+    this.admitted.add(socket);
+    return undefined;
   }
 
   private async examine(socket: Socket): Promise<void> {
@@ -100,8 +109,6 @@ export class Peers {
 
   private async verdictsOf(keys: ReadonlySet<string>): Promise<ReadonlyMap<string, Verdict>> {
     const slices = new Slices();
-    const first = await descendantsOf(process.pid, slices);
-    if (first?.size === 0) return new Map([...keys].map((key) => [key, 'outside']));
     const searched = await this.searchAll(keys, slices);
     await searchInside(searched, slices);
     return searched.verdicts;

@@ -4,6 +4,7 @@ import { eventOf } from '../audit/record.ts';
 import type { Catalog, View } from '../catalog/catalog.ts';
 import { SeenUris } from '../catalog/seen-uris.ts';
 import type { Config } from '../config/config.ts';
+import { isSameConfig, shownDifferently } from '../config/diff.ts';
 import { OFFER_KINDS, type Peer } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -166,6 +167,11 @@ export class Gateway {
       .catch((error: unknown) => this.logger.error({ err: error }, 'servers cannot be contained'));
   }
 
+  /** Whether processes of servers may run: once there was a server over stdio, some may be there still. */
+  get startsProcesses(): boolean {
+    return this.upstreams.startsProcesses;
+  }
+
   get stateDirectory(): StateDirectory {
     return this.storage.directory;
   }
@@ -174,7 +180,7 @@ export class Gateway {
   async apply(config: Config): Promise<void> {
     const before = this.snapshot;
     await this.confined.hide(config);
-    if (isSame(before.config, config)) {
+    if (isSameConfig(before.config, config)) {
       if (this.reloadError !== undefined) this.tellReloaded([]);
       return;
     }
@@ -184,8 +190,7 @@ export class Gateway {
     this.catalogs.rebuild();
     this.snapshot = next;
     this.upstreams.start();
-    const repatterned = config.servers.filter((server) => this.patternsDiffer(before.config, server.name));
-    const others = new Set([...touched, ...repatterned.map((server) => server.name)]);
+    const others = new Set([...touched, ...shownDifferently(before.config, config)]);
     this.tellReloaded([...others]);
     for (const name of others) this.changes.listsChanged(name, OFFER_KINDS);
   }
@@ -399,18 +404,4 @@ export class Gateway {
     if (!isDeclared(this.declare(scope, revision), capability))
       throw new GatewayError('method_not_found', `The server "${scope}" does not declare ${capability}.`);
   }
-
-  private patternsDiffer(before: Config, name: string): boolean {
-    const shape = (config: Config) => {
-      const server = config.servers.find((entry) => entry.name === name);
-      return server && JSON.stringify([server.alias, server.tools, server.prompts, server.resources]);
-    };
-    return shape(before) !== shape(this.snapshot.config);
-  }
-}
-
-/** Nothing to do: the same text, and references that resolve to the same values. */
-function isSame(before: Config, after: Config): boolean {
-  const digests = (config: Config) => config.servers.map((server) => server.digest).join();
-  return before.hash === after.hash && digests(before) === digests(after);
 }

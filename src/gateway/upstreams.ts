@@ -33,6 +33,8 @@ export class Upstreams {
   private current = new Map<string, Upstream>();
   private readonly draining = new Set<Promise<void>>();
   private resting = false;
+  /** Whether there may be processes of servers, now or still. */
+  startsProcesses = false;
 
   constructor(context: Omit<UpstreamContext, 'nextInstance'>, store: CatalogStore) {
     this.context = { ...context, nextInstance: (server) => this.nextInstance(server) };
@@ -102,6 +104,9 @@ export class Upstreams {
     // who follows resources goes on with them at the server that comes instead (wire.md, Subscriptions and notifications)
     for (const { name } of changed) next.get(name)?.followed.takeOver(this.current.get(name)?.followed.release() ?? []);
     this.current = next;
+    this.startsProcesses ||= config.servers.some(({ transport, disabled, problem }) => {
+      return transport === 'stdio' && !disabled && problem === undefined;
+    });
     return { touched: [...added, ...removed, ...changed].map((server) => server.name) };
   }
 
@@ -116,9 +121,11 @@ export class Upstreams {
    * without a word (2026-07-28 server/utilities/caching). Resolves in at most 2 s, or 10 s on a first sight; what is known by then has to do.
    */
   upToDate(scope?: string): Promise<void> | undefined {
-    const reading = this.asked(scope)
-      .map((upstream) => upstream.freshen())
-      .filter((each) => each !== undefined);
+    const reading: Promise<void>[] = [];
+    for (const upstream of this.asked(scope)) {
+      const read = upstream.freshen();
+      if (read) reading.push(read);
+    }
     const meeting = this.firstSight(scope);
     if (reading.length === 0) return meeting;
     const read = Promise.race([Promise.all(reading), delay(FRESHEN_MS, undefined, { ref: false })]);
@@ -130,15 +137,16 @@ export class Upstreams {
    * that is known delays nobody, however slow it is.
    */
   firstSight(scope?: string): Promise<void> | undefined {
-    const meeting = this.asked(scope)
-      .filter((upstream) => !upstream.seen)
-      .map((upstream) => upstream.meeting())
-      .filter((each) => each !== undefined);
+    const meeting: Promise<void>[] = [];
+    for (const upstream of this.asked(scope)) {
+      const met = upstream.seen ? undefined : upstream.meeting();
+      if (met) meeting.push(met);
+    }
     return meeting.length === 0 ? undefined : Promise.all(meeting).then(() => undefined);
   }
 
-  private asked(scope: string | undefined): Upstream[] {
-    if (scope === undefined) return this.all();
+  private asked(scope: string | undefined): Iterable<Upstream> {
+    if (scope === undefined) return this.current.values();
     const upstream = this.current.get(scope);
     return upstream ? [upstream] : [];
   }
