@@ -4,6 +4,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { GatewayError, reasonOf } from '../core/errors.ts';
 import {
+  type ConnectedSocket,
   connectedSockets,
   descendantsOf,
   descendsFrom,
@@ -117,16 +118,17 @@ export class Peers {
   /** Looks for the process of each connection, which is found soon where it is that of an earlier one, or a new one. */
   private async searchAll(keys: ReadonlySet<string>, slices: Slices): Promise<Searched> {
     const sockets = await connectedSockets();
-    const wanted = new Set([...keys].flatMap((key) => sockets.get(key) ?? []));
-    const holders = await holdersOf(wanted, { first: this.clients, slices });
+    const wanted = new Set([...keys].flatMap((key) => sockets.get(key)?.inode ?? []));
+    const { found, unread } = await holdersOf(wanted, { first: this.clients, slices });
     const verdicts = new Map<string, Verdict>();
-    const open = new Map<string, string>();
+    const open = new Map<string, Open>();
     for (const key of keys) {
-      const inode = sockets.get(key);
-      const holder = inode === undefined ? undefined : holders.get(inode);
-      const inside = holder !== undefined && holder !== process.pid && descendsFrom(holder, process.pid);
-      if (inode === undefined) verdicts.set(key, 'unproven');
-      else if (holder === undefined || inside === undefined) open.set(key, inode);
+      const socket = sockets.get(key);
+      const holder = socket && found.get(socket.inode);
+      const inside = holder === undefined ? undefined : isInside(holder);
+      if (socket === undefined) verdicts.set(key, 'unproven');
+      else if (holder === undefined || inside === undefined)
+        open.set(key, { inode: socket.inode, unread: mayBeUnread(socket, unread) });
       else verdicts.set(key, inside ? 'contained' : this.remember(holder));
     }
     return { verdicts, open };
@@ -141,25 +143,49 @@ export class Peers {
   }
 }
 
+/**
+ * A connection that no process shows is another's only where processes of its user may not be read, and that user is not ours: a server
+ * keeps one in no table of descriptors when it closes the descriptor while a thread still reads from it.
+ */
+function mayBeUnread({ uid }: ConnectedSocket, unread: ReadonlySet<number>): boolean {
+  return uid !== process.geteuid?.() && unread.has(uid);
+}
+
 const HOW = 'Give the caller a token of its own under auth.tokens.';
 const REFUSALS = {
   contained: `This connection comes from a process of a server behind this gateway, which may not act as its clients do. ${HOW}`,
   unproven: `The gateway could not find out whose connection this is (it was closed too early, or its process is hidden), and one of its servers may not act as its clients do. Keep the connection open until the answer has come. ${HOW}`,
 } as const;
 
-interface Searched {
-  readonly verdicts: Map<string, Verdict>;
-  /** Sockets whose process was not found, by key. */
-  readonly open: ReadonlyMap<string, string>;
+/** A socket whose process was not found. */
+interface Open {
+  readonly inode: string;
+  /** It can be that of a process which may not be read. */
+  readonly unread: boolean;
 }
 
-/** Looks through all servers for sockets whose process was not found: those of another user, or of a process that hides, are in none of them. */
+interface Searched {
+  readonly verdicts: Map<string, Verdict>;
+  readonly open: ReadonlyMap<string, Open>;
+}
+
+/** Whether a process is one of a server; asked again where a process between the two ends meanwhile. */
+function isInside(holder: number): boolean | undefined {
+  if (holder === process.pid) return false;
+  for (let round = 0; round < ROUNDS; round++) {
+    const inside = descendsFrom(holder, process.pid);
+    if (inside !== undefined) return inside;
+  }
+  return undefined;
+}
+
+/** Looks through all servers for sockets whose process was not found: those of another user are in none of them. */
 async function searchInside({ verdicts, open }: Searched, slices: Slices): Promise<void> {
   if (open.size === 0) return;
   const { holdings, complete } = await lookInside(slices);
-  for (const [key, inode] of open) {
+  for (const [key, { inode, unread }] of open) {
     if (holdings.sockets.has(inode)) verdicts.set(key, 'contained');
-    else verdicts.set(key, complete ? 'outside' : 'unproven');
+    else verdicts.set(key, complete && unread ? 'outside' : 'unproven');
   }
 }
 
@@ -199,7 +225,7 @@ async function trial(): Promise<void> {
     const client = connect(port, '127.0.0.1');
     const [socket] = (await accepted) as [Socket];
     const address = { address: '127.0.0.1', port: socket.remotePort ?? 0, localAddress: '127.0.0.1', localPort: port };
-    const inode = (await connectedSockets()).get(peerKey(address));
+    const inode = (await connectedSockets()).get(peerKey(address))?.inode;
     const own: Holdings = { sockets: new Set(), hidden: false };
     await lookThrough('/proc/self', own, new Slices());
     client.destroy();

@@ -27,15 +27,21 @@ export class Slices {
   }
 }
 
+/** One end of a TCP connection, and the user who made it. */
+export interface ConnectedSocket {
+  readonly inode: string;
+  readonly uid: number;
+}
+
 /** The sockets of all TCP connections by who is at their ends; one without an inode has no process any more, and is left out. */
-export async function connectedSockets(): Promise<ReadonlyMap<string, string>> {
+export async function connectedSockets(): Promise<ReadonlyMap<string, ConnectedSocket>> {
   const texts = await Promise.all(['/proc/net/tcp', '/proc/net/tcp6'].map((file) => readTable(file)));
   const slices = new Slices();
-  const found = new Map<string, string>();
+  const found = new Map<string, ConnectedSocket>();
   for (const line of texts.join('\n').split('\n')) {
-    const [, local = '', remote = '', state, , , , , , inode = '0'] = line.trim().split(/\s+/);
+    const [, local = '', remote = '', state, , , , uid, , inode = '0'] = line.trim().split(/\s+/);
     if (state !== undefined && state !== LISTENING && inode !== '0')
-      found.set(`${short(local)} ${short(remote)}`, inode);
+      found.set(`${short(local)} ${short(remote)}`, { inode, uid: Number(uid) });
     await slices.pause();
   }
   return found;
@@ -201,12 +207,17 @@ export interface Search {
   readonly slices: Slices;
 }
 
-/** A process that holds each of the sockets, the first that is found. Passes over those that may not be read. */
-export async function holdersOf(
-  wanted: ReadonlySet<string>,
-  { first, slices }: Search,
-): Promise<ReadonlyMap<string, number>> {
+export interface Holders {
+  /** A process that holds each of the sockets, the first that is found. */
+  readonly found: ReadonlyMap<string, number>;
+  /** The users of processes that may not be read. */
+  readonly unread: ReadonlySet<number>;
+}
+
+/** Looks for the process of each socket, passing over those that may not be read. */
+export async function holdersOf(wanted: ReadonlySet<string>, { first, slices }: Search): Promise<Holders> {
   const found = new Map<string, number>();
+  const unread = new Set<number>();
   for (const pid of new Set([...first, ...numbersIn('/proc').sort((a, b) => b - a)])) {
     if (found.size === wanted.size) break;
     try {
@@ -217,9 +228,11 @@ export async function holdersOf(
       }
     } catch (error) {
       if (!isDenied(error)) throw error;
+      const [, uid] = /^Uid:\s+\d+\s+(\d+)/m.exec(textOf(`/proc/${pid}/status`) ?? '') ?? [];
+      if (uid !== undefined) unread.add(Number(uid));
     }
   }
-  return found;
+  return { found, unread };
 }
 
 function numbersIn(folder: string): number[] {

@@ -52,10 +52,22 @@ _, (data, *_), _, _ = b.recvmsg(1, socket.CMSG_LEN(4))
 fd = array.array('i'); fd.frombytes(data[2])
 print(socket.socket(fileno=fd[0]).recv(65536).decode())`;
 
+const CLOSED_WHILE_READING = `
+import os, socket, sys, threading, time
+s = socket.create_connection((sys.argv[2], int(sys.argv[1])))
+got = []
+t = threading.Thread(target=lambda: got.append(s.recv(65536))); t.start()
+time.sleep(0.2)
+s.sendall(sys.argv[3].encode())
+os.close(s.fileno())
+t.join(10)
+print(got[0].decode() if got else 'nothing', flush=True)
+os._exit(0)`;
+
 const NODE = process.execPath;
 const PYTHON = pythonPath();
 
-/** Two of the ways need calls of the system that Node does not have. */
+/** Three of the ways need calls of the system that Node does not have. */
 function pythonPath(): string | undefined {
   try {
     return execFileSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).trim();
@@ -69,6 +81,12 @@ const WAYS: [string, string[], RegExp][] = [
   ['a daemon that it leaves', [NODE, '-e', DAEMON, SEND], /comes from a process of a server/],
   ['a thread with descriptors of its own', [PYTHON ?? '', '-c', OWN_TABLE], /comes from a process of a server/],
   ['one that hides its connection on its way', [PYTHON ?? '', '-c', ON_ITS_WAY], /could not find out whose/],
+  // the kernel keeps the connection for the thread that reads, in no table of descriptors
+  [
+    'one that closes the descriptor while it reads from it',
+    [PYTHON ?? '', '-c', CLOSED_WHILE_READING],
+    /server|could not find out whose/,
+  ],
 ];
 
 describe.skipIf(!linux)('A server behind the gateway', () => {
