@@ -51,6 +51,8 @@ export class Report implements WireEvents {
   readonly noises = new Seen<string>();
   readonly ends = new Seen<string>();
   misses = 0;
+  /** How often a process was taken for one that ends on its first ping. */
+  unpinged = 0;
 
   notification(method: string, params: JsonObject): void {
     this.notifications.add({ method, params });
@@ -129,7 +131,9 @@ async function stdioPeer({ maxMessageBytes = 1 << 20, maxItems = 100_000, timeou
     server: 's',
     maxItems,
     pings: true,
-    endedUnpinged: () => undefined,
+    endedUnpinged: () => {
+      report.unpinged++;
+    },
     deadlines: new Deadlines(),
     events: report,
     timeouts: { ...TIMEOUTS, ...timeouts },

@@ -142,7 +142,7 @@ export class Channel {
   lose(reason: string, { error, detail }: { error?: GatewayError; detail?: string | undefined } = {}): void {
     if (this.gone !== undefined) return;
     this.gone = reason;
-    if (this.liveness?.isFirst === true && !this.closing) this.options.endedUnpinged?.();
+    if (this.liveness?.endsOnFirst === true && !this.closing) this.options.endedUnpinged?.();
     this.liveness?.close();
     const { server, events } = this.options;
     this.failAll(

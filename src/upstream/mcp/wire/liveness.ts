@@ -1,6 +1,6 @@
 // Whether a process that works on calls is still there: a ping where it has said nothing for a while (basic/utilities/ping).
 import type { Pending } from './pending.ts';
-import type { WireReply } from './wire.ts';
+import { HARD_LIMIT_MS, type WireReply } from './wire.ts';
 
 export interface LivenessOptions {
   /** How long a ping may stay unanswered, in ms. */
@@ -33,18 +33,25 @@ export class Liveness {
   private quietSince = 0;
   private askedAt: number | undefined;
   private lookedAt = 0;
-  /** Whether the first ping is still unanswered. */
-  isFirst = false;
+  private isFirst = false;
 
   constructor(options: LivenessOptions) {
     this.options = options;
   }
 
-  /** It was greeted: asks once whether it answers pings at all, and watches it from then on if it does. */
+  /** Whether a process that ends now ends on its first ping: that is unanswered, and no call is there that it may have ended on. */
+  get endsOnFirst(): boolean {
+    return this.isFirst && !this.isWaiting();
+  }
+
+  /**
+   * It was greeted: asks once whether it answers pings at all, and watches it from then on if it does. The answer may come late: the
+   * first call of an instance of an owner goes out at once, and may keep a process busy that does one thing at a time.
+   */
   async begin(): Promise<void> {
     const { pingMs } = this.options;
     this.isFirst = true;
-    const answered = await this.isAnswered();
+    const answered = await this.isAnswered(HARD_LIMIT_MS);
     this.isFirst = false;
     if (!answered || this.closed) return;
     this.restart(performance.now());
@@ -67,7 +74,7 @@ export class Liveness {
       if (now - this.askedAt >= pingMs) hung();
     } else if (now - this.quietSince >= pingMs * SILENT_PART) {
       this.askedAt = now;
-      void this.isAnswered();
+      void this.isAnswered(2 * pingMs);
     }
   }
 
@@ -84,8 +91,8 @@ export class Liveness {
   }
 
   /** A refusal ends the watch: what does not know pings cannot be judged by them. */
-  private async isAnswered(): Promise<boolean> {
-    const reply = await this.options.ping(2 * this.options.pingMs).catch(() => undefined);
+  private async isAnswered(totalMs: number): Promise<boolean> {
+    const reply = await this.options.ping(totalMs).catch(() => undefined);
     if (reply?.error) this.close();
     return reply?.result !== undefined;
   }

@@ -89,6 +89,32 @@ describe('A process that has answered a ping', () => {
   });
 });
 
+test('a process whose first call keeps it from answering its first ping in time is watched once it has answered', async () => {
+  const there = await greeted(undefined, 100);
+  await expect(
+    there.wire.request({ method: 'tools/list', params: {}, totalMs: 700 }), // the ping waits for longer than its limit
+  ).rejects.toMatchObject({ code: 'upstream_timed_out' });
+  const first = pings(there)[0];
+  there.say({ id: first?.id, result: {} });
+
+  const { reply } = await call(there, caller());
+
+  await expect(reply).rejects.toMatchObject({ message: expect.stringContaining('taken for hung') as string });
+});
+
+test('a process that ends during a call, before it has answered its first ping, has not ended on the ping', async () => {
+  const calling = await greeted(undefined);
+  const { reply } = await call(calling, caller());
+  calling.hangUp();
+  await expect(reply).rejects.toMatchObject({ code: 'upstream_closed' });
+  const idle = await greeted(undefined);
+  idle.hangUp();
+  await idle.report.ends.first(() => true);
+
+  expect(calling.report.unpinged).toBe(0);
+  expect(idle.report.unpinged).toBe(1);
+});
+
 test.each([
   ['refuses pings', { error: { code: -32601, message: 'no ping here' } }],
   ['has never answered one', undefined],
