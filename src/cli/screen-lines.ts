@@ -58,10 +58,16 @@ export function troubleLines(servers: readonly ServerStatus[], warnings: number)
 
 /** Why a server cannot be used: the cause first, since a line is short, without the name, which stands there already. */
 export function failureLine({ name, lastError = 'no reason was given' }: ServerStatus): string {
-  const [reason = ''] = lastError.split('\n', 1);
-  const brief = reason.replace(/^The server "[^"]*" (?:went away[^:]*: )?/, '');
-  const said = / on stderr: (.+)$/.exec(brief)?.[1];
-  return `  ${oneLine(name)}  failed: ${oneLine(said ?? brief)}`;
+  return `  ${oneLine(name)}  failed: ${oneLine(causeIn(lastError))}`;
+}
+
+/** What stands before a cause: names the server, which the row does already. */
+const OPENING = /^The server "[^"]*" (?:is not available: |went away[^:]*: )?/;
+
+function causeIn(text: string): string {
+  const [first = ''] = text.split('\n', 1);
+  const brief = first.replace(OPENING, '').replace(OPENING, '');
+  return / on stderr: (.+)$/.exec(brief)?.[1] ?? brief;
 }
 
 const WORDS: Readonly<Record<Status, string>> = {
@@ -79,7 +85,7 @@ const WORDS: Readonly<Record<Status, string>> = {
 export function callLine(call: Call, status: Status, reason: string | undefined): string {
   const client = cut(oneLine(call.client?.name ?? call.principal.id), MOST_CLIENT);
   const name = cut(oneLine(call.target?.exposed ?? call.requested ?? call.method), MOST_NAME);
-  const why = reason === undefined ? '' : `  ${oneLine(reason.slice(0, 500))}`;
+  const why = reason === undefined ? '' : `  ${oneLine(causeIn(reason.slice(0, 1_000)))}`;
   return `${client}  ${name}  ${WORDS[status]}  ${duration(performance.now() - call.startedAt)}${why}`;
 }
 

@@ -28,6 +28,8 @@ export interface Terminal {
 /** Most calls of a second that are shown one by one. */
 const MOST_CALLS = 20;
 const SECOND_MS = 1_000;
+/** As long as servers that do not come up hide what became of the others. */
+const PATIENCE_MS = 10_000;
 /** As much of a message as is shown: one of the configuration has an excerpt. */
 const MOST_LINES = 12;
 
@@ -127,11 +129,12 @@ export class Screen implements Watcher {
     this.live = '';
   }
 
-  /** Draws how far the start has come; once every server has been tried, that stays, with what failed below it. */
+  /** Draws how far the start has come; once every server has been tried or has had its time, that stays, with what failed below it. */
   private progress(): void {
     const servers = this.gateway?.servers() ?? [];
-    const line = cut(progressLine(servers, performance.now() - this.startedAt), this.terminal.columns - 1);
-    if (servers.some(isComing)) {
+    const spent = performance.now() - this.startedAt;
+    const line = cut(progressLine(servers, spent), this.terminal.columns - 1);
+    if (spent < PATIENCE_MS && servers.some(isComing)) {
       this.live = line;
       this.terminal.write(`${CLEAR_LINE}${line}`);
       return;
@@ -142,7 +145,7 @@ export class Screen implements Watcher {
     this.terminal.write(`${CLEAR_LINE}${line}\n`);
     const invalid = servers.filter(({ state }) => state === 'invalid').length;
     for (const trouble of troubleLines(servers, Math.max(0, this.early - invalid))) this.tell(trouble);
-    for (const server of servers) this.said.set(server.name, isUp(server) ? 'up' : 'down');
+    for (const server of servers) if (!isComing(server)) this.said.set(server.name, isUp(server) ? 'up' : 'down');
   }
 
   private lookAtServers(): void {
