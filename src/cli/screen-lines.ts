@@ -1,4 +1,5 @@
 // The lines that a terminal shows of a running gateway, each cut to one row; what clients and servers say of themselves is cleaned.
+import { sep } from 'node:path';
 import type { Status } from '../audit/record.ts';
 import type { Call } from '../core/call.ts';
 import { clientSetups } from '../downstream/client-setup.ts';
@@ -58,7 +59,16 @@ export function troubleLines(servers: readonly ServerStatus[], warnings: number)
 
 /** Why a server cannot be used: the cause first, since a line is short, without the name, which stands there already. */
 export function failureLine({ name, lastError = 'no reason was given' }: ServerStatus): string {
-  return `  ${oneLine(name)}  failed: ${oneLine(causeIn(lastError))}`;
+  return `  ${oneLine(name)}  failed: ${oneLine(near(causeIn(lastError)))}`;
+}
+
+/** How a problem of the configuration begins: with the place in its file. */
+export const OF_CONFIGURATION = /^\S.*?:\d+:\d+ /;
+
+/** A problem with its file as it is reached from here, so that the problem itself is not cut. */
+export function near(problem: string): string {
+  const here = `${process.cwd()}${sep}`;
+  return problem.startsWith(here) && OF_CONFIGURATION.test(problem) ? problem.slice(here.length) : problem;
 }
 
 /** What stands before a cause: names the server, which the row does already. */

@@ -36,8 +36,8 @@ export function watchStage(watcher: Watcher): Stage {
 
 /** Callers are told that what is denied does not exist; whoever looks on is the operator. */
 function reasonOf({ code, message, detail }: GatewayError): string {
-  const denied = (code === 'unknown_target' || code === 'resource_not_found') && detail !== undefined;
-  return denied ? `denied by ${detail}` : forOperator(message, detail);
+  if (code !== 'unknown_target' && code !== 'resource_not_found') return forOperator(message, detail);
+  return detail === undefined ? message : `denied by ${detail}`;
 }
 
 function reasonIn(reply: Reply): string | undefined {

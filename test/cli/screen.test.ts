@@ -39,7 +39,7 @@ test('the start takes ten lines at most, and says how many are ready, what faile
     server(`bad${at}`, 'waiting', { lastError: `no such file ${at}` }),
   );
   const { screen, begin, rows } = open([server('a', 'ready'), server('b', 'idle'), ...failed]);
-  screen.log({ level: 'warn', msg: 'limits.depth is large\n  "depth": 1000\n  ^' });
+  screen.log({ level: 'warn', msg: 'c.json:1:2 limits.depth warning: it is large\n  "depth": 1000\n  ^' });
 
   begin();
 
@@ -51,6 +51,28 @@ test('the start takes ten lines at most, and says how many are ready, what faile
   expect(shown).toContain('  bad0  failed: no such file 0');
   expect(shown.at(-2)).toMatch(/^ {2}and 18 more: .*servers$/);
   expect(shown.at(-1)).toMatch(/^ {2}1 warning in the configuration: .*config validate$/);
+});
+
+test('what is logged before the start and is not of the configuration is shown, not counted as a warning in it', () => {
+  const { screen, begin, rows } = open([server('a', 'ready')]);
+  screen.log({ level: 'warn', msg: '/state/state.db was damaged' });
+
+  begin();
+
+  expect(rows()).toContain('warning: /state/state.db was damaged');
+  expect(rows().at(-1)).toMatch(/^1 server ready, /);
+});
+
+test('a problem names its file as it is reached from here, so that what is wrong is not cut', () => {
+  const place = `${process.cwd()}/servers.d/a-file-of-some-name.json:10:20`;
+  const { screen, begin, rows, clear } = open([server('a', 'invalid', { lastError: `${place} is odd` })]);
+  begin();
+  expect(rows().at(-1)).toBe('  a  failed: servers.d/a-file-of-some-name.json:10:20 is odd');
+  clear();
+
+  screen.log({ level: 'error', msg: `${place} is odd` });
+
+  expect(rows()).toEqual(['error: servers.d/a-file-of-some-name.json:10:20 is odd']);
 });
 
 test('while servers start, one line says how far they are; when all have been tried it stays', async () => {
