@@ -1,4 +1,5 @@
 // The lines that a terminal shows of a running gateway, each cut to one row; what clients and servers say of themselves is cleaned.
+import { sep } from 'node:path';
 import type { Status } from '../audit/record.ts';
 import type { Call } from '../core/call.ts';
 import { clientSetups } from '../downstream/client-setup.ts';
@@ -58,10 +59,25 @@ export function troubleLines(servers: readonly ServerStatus[], warnings: number)
 
 /** Why a server cannot be used: the cause first, since a line is short, without the name, which stands there already. */
 export function failureLine({ name, lastError = 'no reason was given' }: ServerStatus): string {
-  const [reason = ''] = lastError.split('\n', 1);
-  const brief = reason.replace(/^The server "[^"]*" (?:went away[^:]*: )?/, '');
-  const said = / on stderr: (.+)$/.exec(brief)?.[1];
-  return `  ${oneLine(name)}  failed: ${oneLine(said ?? brief)}`;
+  return `  ${oneLine(name)}  failed: ${oneLine(near(causeIn(lastError)))}`;
+}
+
+/** How a problem of the configuration begins: with the place in its file. */
+export const OF_CONFIGURATION = /^\S.*?:\d+:\d+ /;
+
+/** A problem with its file as it is reached from here, so that the problem itself is not cut. */
+export function near(problem: string): string {
+  const here = `${process.cwd()}${sep}`;
+  return problem.startsWith(here) && OF_CONFIGURATION.test(problem) ? problem.slice(here.length) : problem;
+}
+
+/** What stands before a cause: names the server, which the row does already. */
+const OPENING = /^The server "[^"]*" (?:is not available: |went away[^:]*: )?/;
+
+function causeIn(text: string): string {
+  const [first = ''] = text.split('\n', 1);
+  const brief = first.replace(OPENING, '').replace(OPENING, '');
+  return / on stderr: (.+)$/.exec(brief)?.[1] ?? brief;
 }
 
 const WORDS: Readonly<Record<Status, string>> = {
@@ -79,7 +95,7 @@ const WORDS: Readonly<Record<Status, string>> = {
 export function callLine(call: Call, status: Status, reason: string | undefined): string {
   const client = cut(oneLine(call.client?.name ?? call.principal.id), MOST_CLIENT);
   const name = cut(oneLine(call.target?.exposed ?? call.requested ?? call.method), MOST_NAME);
-  const why = reason === undefined ? '' : `  ${oneLine(reason.slice(0, 500))}`;
+  const why = reason === undefined ? '' : `  ${oneLine(causeIn(reason.slice(0, 1_000)))}`;
   return `${client}  ${name}  ${WORDS[status]}  ${duration(performance.now() - call.startedAt)}${why}`;
 }
 

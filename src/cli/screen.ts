@@ -14,6 +14,8 @@ import {
   headLines,
   isComing,
   isUp,
+  near,
+  OF_CONFIGURATION,
   plural,
   progressLine,
   troubleLines,
@@ -28,8 +30,12 @@ export interface Terminal {
 /** Most calls of a second that are shown one by one. */
 const MOST_CALLS = 20;
 const SECOND_MS = 1_000;
+/** As long as servers that do not come up hide what became of the others. */
+const PATIENCE_MS = 10_000;
 /** As much of a message as is shown: one of the configuration has an excerpt. */
 const MOST_LINES = 12;
+/** As many other lines from before the start as are shown. */
+const MOST_EARLY = 2;
 
 /** Told of everything by the gateway; shows what concerns a person, cleaned and cut to the width of the terminal. */
 export class Screen implements Watcher {
@@ -39,8 +45,9 @@ export class Screen implements Watcher {
   /** The line that is drawn again and again while the servers start. */
   private live = '';
   private ticking: NodeJS.Timeout | undefined;
-  /** What was logged before there was anything to show. */
-  private early = 0;
+  /** How often the configuration was warned of before there was anything to show, and what else was logged by then. */
+  private warnings = 0;
+  private readonly early: LogLine[] = [];
   /** What was last said of each server. */
   private readonly said = new Map<string, 'up' | 'down' | 'lost'>();
   private readonly changed = new Set<string>();
@@ -57,6 +64,7 @@ export class Screen implements Watcher {
     this.startedAt = performance.now();
     // not cut: these are there to be copied
     for (const line of headLines(url, needsToken)) this.terminal.write(`${line}\n`);
+    for (const line of this.early.splice(0)) this.log(line);
     this.ticking = setInterval(() => this.progress(), SECOND_MS).unref();
     this.progress();
   }
@@ -69,13 +77,16 @@ export class Screen implements Watcher {
   }
 
   /** Takes the log's warnings and errors. */
-  log({ level, msg = '', err }: LogLine): void {
+  log(line: LogLine): void {
+    const { level, msg = '', err } = line;
     if (!this.gateway) {
-      this.early++;
+      // `config validate` shows all of those
+      if (OF_CONFIGURATION.test(msg)) this.warnings++;
+      else if (this.early.length < MOST_EARLY) this.early.push(line);
       return;
     }
     const [first = '', ...more] = `${msg}${err?.message === undefined ? '' : `: ${err.message}`}`.split('\n');
-    this.tell(`${level === 'warn' ? 'warning' : level}: ${first}`);
+    this.tell(`${level === 'warn' ? 'warning' : level}: ${near(first)}`);
     for (const line of more.slice(0, MOST_LINES)) this.tell(`  ${line}`);
   }
 
@@ -127,11 +138,12 @@ export class Screen implements Watcher {
     this.live = '';
   }
 
-  /** Draws how far the start has come; once every server has been tried, that stays, with what failed below it. */
+  /** Draws how far the start has come; once every server has been tried or has had its time, that stays, with what failed below it. */
   private progress(): void {
     const servers = this.gateway?.servers() ?? [];
-    const line = cut(progressLine(servers, performance.now() - this.startedAt), this.terminal.columns - 1);
-    if (servers.some(isComing)) {
+    const spent = performance.now() - this.startedAt;
+    const line = cut(progressLine(servers, spent), this.terminal.columns - 1);
+    if (spent < PATIENCE_MS && servers.some(isComing)) {
       this.live = line;
       this.terminal.write(`${CLEAR_LINE}${line}`);
       return;
@@ -141,8 +153,8 @@ export class Screen implements Watcher {
     this.live = '';
     this.terminal.write(`${CLEAR_LINE}${line}\n`);
     const invalid = servers.filter(({ state }) => state === 'invalid').length;
-    for (const trouble of troubleLines(servers, Math.max(0, this.early - invalid))) this.tell(trouble);
-    for (const server of servers) this.said.set(server.name, isUp(server) ? 'up' : 'down');
+    for (const trouble of troubleLines(servers, Math.max(0, this.warnings - invalid))) this.tell(trouble);
+    for (const server of servers) if (!isComing(server)) this.said.set(server.name, isUp(server) ? 'up' : 'down');
   }
 
   private lookAtServers(): void {

@@ -10,7 +10,8 @@ import { realOf } from './real-path.ts';
 /** What no server may be given by its arguments; paths without links. */
 export interface GatewayPlaces {
   readonly places: readonly GatewayPlace[];
-  readonly state: string;
+  /** Folders that the gateway makes when it starts. */
+  readonly made: readonly string[];
 }
 
 interface GatewayPlace {
@@ -34,7 +35,7 @@ export interface ArgumentsOf {
 export function gatewayPlaces({ files, dropFolder }: ConfigPlaces, state: string): GatewayPlaces {
   const real = realOf(resolve(state));
   return {
-    state: real,
+    made: [real, dropFolder],
     places: [
       { path: real, what: `the gateway's state, ${real}`, inside: true },
       { path: dropFolder, what: `the folder of its servers, ${dropFolder}`, inside: true },
@@ -84,20 +85,21 @@ function absolute(name: string, { cwd, home }: Pick<ArgumentsOf, 'cwd' | 'home'>
 }
 
 /** How a directory is related to one of the places, as the end of a sentence about it. */
-function relationTo({ places, state }: GatewayPlaces, path: string): string | undefined {
-  if (!mayBeDirectory(path, state)) return undefined;
+function relationTo({ places, made }: GatewayPlaces, path: string): string | undefined {
+  if (!mayBeDirectory(path, made)) return undefined;
   const real = realOf(path);
-  if (!existsSync(real) && real !== state) return undefined;
+  if (!existsSync(real) && !made.includes(real)) return undefined;
   const held = places.find((place) => holds(real, place.path));
   if (held) return `holds ${held.what}`;
   const around = places.find((place) => place.inside && holds(place.path, real));
   return around && `lies in ${around.what}`;
 }
 
-/** Most arguments name nothing, which one look tells; the state directory may be made later, by the gateway. */
-function mayBeDirectory(path: string, state: string): boolean {
+/** Most arguments name nothing, which one look tells; some directories are made later, by the gateway. */
+function mayBeDirectory(path: string, made: readonly string[]): boolean {
   try {
-    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? basename(path) === basename(state);
+    const found = statSync(path, { throwIfNoEntry: false })?.isDirectory();
+    return found ?? made.some((directory) => basename(path) === basename(directory));
   } catch {
     return false; // nothing that a server could be given
   }

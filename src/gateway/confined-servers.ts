@@ -54,7 +54,7 @@ export class ConfinedServers {
     if (process.geteuid?.() !== 0) return;
     const names = processes.map((server) => server.name).join(', ');
     logger.warn(
-      `these servers run as root, and can change whatever is on this machine: ${names}; run the gateway as a user of its own, or put them into containers`,
+      `these servers run as root: ${names}; they can change whatever is on this machine. Run the gateway as a user of its own, or put them into containers`,
     );
   }
 

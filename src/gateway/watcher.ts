@@ -1,7 +1,7 @@
 // Somebody who looks on while the gateway works: told of calls, servers and reloads as they happen, in words of the core.
 import { statusOf, statusOfError, type Status } from '../audit/record.ts';
 import type { Call } from '../core/call.ts';
-import { toGatewayError } from '../core/errors.ts';
+import { forOperator, type GatewayError, toGatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { Reply } from '../core/reply.ts';
 import type { Stage } from '../core/stage.ts';
@@ -26,12 +26,18 @@ export function watchStage(watcher: Watcher): Stage {
       reply = await next(call);
     } catch (thrown) {
       const error = toGatewayError(thrown);
-      watcher.callEnded(call, statusOfError(error), error.message);
+      watcher.callEnded(call, statusOfError(error), reasonOf(error));
       throw thrown;
     }
     watcher.callEnded(call, statusOf(reply), reasonIn(reply));
     return reply;
   };
+}
+
+/** Callers are told that what is denied does not exist; whoever looks on is the operator. */
+function reasonOf({ code, message, detail }: GatewayError): string {
+  if (code !== 'unknown_target' && code !== 'resource_not_found') return forOperator(message, detail);
+  return detail === undefined ? message : `denied by ${detail}`;
 }
 
 function reasonIn(reply: Reply): string | undefined {

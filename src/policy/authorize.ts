@@ -42,7 +42,7 @@ export function authorizeStage(policy: Policy): Stage {
 /** The caller is told that there is no such thing; what denied it is for the program's log alone. */
 function refusal(call: Call, decision: Decision): GatewayError {
   const name = excerpt(call.requested ?? '');
-  const detail = explainDecision(decision);
+  const detail = decision === UNKNOWN ? undefined : explainDecision(decision);
   if (call.method.startsWith('resources/'))
     return new GatewayError('resource_not_found', `Resource not found: ${name}`, { data: { uri: name }, detail });
   if (call.task) return unknownTask({ detail });

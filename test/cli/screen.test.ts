@@ -1,5 +1,5 @@
 // What a terminal shows of a running gateway: bounded, clean, and every change once.
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Screen } from '../../src/cli/screen.ts';
 import type { Call } from '../../src/core/call.ts';
 import type { ServerStatus } from '../../src/upstream/mcp/status.ts';
@@ -39,7 +39,7 @@ test('the start takes ten lines at most, and says how many are ready, what faile
     server(`bad${at}`, 'waiting', { lastError: `no such file ${at}` }),
   );
   const { screen, begin, rows } = open([server('a', 'ready'), server('b', 'idle'), ...failed]);
-  screen.log({ level: 'warn', msg: 'limits.depth is large\n  "depth": 1000\n  ^' });
+  screen.log({ level: 'warn', msg: 'c.json:1:2 limits.depth warning: it is large\n  "depth": 1000\n  ^' });
 
   begin();
 
@@ -53,6 +53,28 @@ test('the start takes ten lines at most, and says how many are ready, what faile
   expect(shown.at(-1)).toMatch(/^ {2}1 warning in the configuration: .*config validate$/);
 });
 
+test('what is logged before the start and is not of the configuration is shown, not counted as a warning in it', () => {
+  const { screen, begin, rows } = open([server('a', 'ready')]);
+  screen.log({ level: 'warn', msg: '/state/state.db was damaged' });
+
+  begin();
+
+  expect(rows()).toContain('warning: /state/state.db was damaged');
+  expect(rows().at(-1)).toMatch(/^1 server ready, /);
+});
+
+test('a problem names its file as it is reached from here, so that what is wrong is not cut', () => {
+  const place = `${process.cwd()}/servers.d/a-file-of-some-name.json:10:20`;
+  const { screen, begin, rows, clear } = open([server('a', 'invalid', { lastError: `${place} is odd` })]);
+  begin();
+  expect(rows().at(-1)).toBe('  a  failed: servers.d/a-file-of-some-name.json:10:20 is odd');
+  clear();
+
+  screen.log({ level: 'error', msg: `${place} is odd` });
+
+  expect(rows()).toEqual(['error: servers.d/a-file-of-some-name.json:10:20 is odd']);
+});
+
 test('while servers start, one line says how far they are; when all have been tried it stays', async () => {
   const { screen, servers, begin, rows } = open([server('a', 'ready'), server('slow', 'connecting', { tools: 0 })]);
   begin();
@@ -64,6 +86,45 @@ test('while servers start, one line says how far they are; when all have been tr
   screen.serverChanged('slow');
 
   await expect.poll(() => rows().at(-1)).toMatch(/^2 servers ready, 10 tools, /);
+});
+
+test('a server that does not come up hides no longer than 10 s what became of the others', () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setImmediate', 'performance'] });
+  try {
+    const { screen, servers, begin, rows } = open([
+      server('a', 'ready'),
+      server('bad', 'waiting', { lastError: 'no disk' }),
+      server('hung', 'connecting', { tools: 0 }),
+    ]);
+    begin();
+    vi.advanceTimersByTime(9_500);
+    expect(rows().join('\n')).not.toContain('bad');
+    vi.advanceTimersByTime(1_000);
+    expect(rows().slice(-2)).toEqual([
+      '1 of 3 servers ready, 5 tools, 10.0 s, waiting for hung',
+      '  bad  failed: no disk',
+    ]);
+
+    servers[2] = server('hung', 'ready');
+    screen.serverChanged('hung');
+    vi.advanceTimersByTime(1);
+    expect(rows().at(-1)).toBe('  hung  ready, 5 tools');
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('the line of a call that failed says why before it is cut', () => {
+  const { screen, begin, rows, clear } = open([server('a', 'ready')]);
+  begin();
+  clear();
+
+  const cause = 'The server "a" went away while it was started: The process ended. Its last words on stderr: no disk';
+  screen.callEnded(call('cli', 'a__echo'), 'unreachable', `The server "a" is not available: ${cause}`);
+  screen.callEnded(call('cli', 'a__echo'), 'timed_out', 'The server "a" did not answer tools/call within 3 s.');
+
+  expect(rows()[0]).toMatch(/ms {2}no disk$/);
+  expect(rows()[1]).toMatch(/ms {2}did not answer tools\/call within 3 s\.$/);
 });
 
 test('a server that fails later, or is back, is told once', async () => {

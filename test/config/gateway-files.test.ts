@@ -103,6 +103,14 @@ test('a state directory elsewhere counts, also before it is there', () => {
   expect(problemWith(join(path('state'), 'below'))).toContain('holds the gateway');
 });
 
+test('servers.d counts before it is there', () => {
+  const { load, path } = workspace({
+    'mcp-gateway.json': { mcpServers: { a: { command: 'x', args: ['./servers.d'] } } },
+  });
+
+  expect(valid(load()).servers[0]?.problem).toContain(`holds the folder of its servers, ${path('servers.d')}`);
+});
+
 test('a folder to which a link of servers.d leads holds configuration', () => {
   const { load, path } = workspace({
     'mcp-gateway.json': { mcpServers: { a: { command: 'x', args: ['./linked'] } } },

@@ -60,6 +60,8 @@ test('a terminal shows the start, each call, each edit and the end, in lines for
   const client = await connectClient('SDK v2 legacy', { url });
   await client.callTool({ name: 'echo__echo', arguments: { text: 'x' } });
   await shown.row(/^SDK-v2-legacy {2}echo__echo {2}ok {2}\d+ ms$/m);
+  await expect(client.callTool({ name: 'echo__nothing', arguments: {} })).rejects.toThrow();
+  await shown.row(/^SDK-v2-legacy {2}echo__nothing {2}refused {2}\d+ ms {2}Unknown tool: echo__nothing$/m);
   await client.close();
 
   const good = readFileSync(file, 'utf8');

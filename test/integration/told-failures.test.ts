@@ -47,9 +47,21 @@ describe('A server that ends', () => {
 
     expect(offered.error).toMatchObject({ code: -33010 });
     expect(offered.error?.message).toContain('exit code 4');
+    expect(offered.error?.message).toContain('went away before it was ready: ');
     expect(JSON.stringify(offered)).not.toContain('canary');
     expect(lastError).toMatch(/exit code 4 .* Its last words on stderr: a canary: the key is wrong$/);
   });
+});
+
+test('A command that is not found tells the PATH to the operator alone', async () => {
+  const gateway = await startTried({ config: { mcpServers: { s: { command: 'no-such-program-at-all' } } } });
+
+  const called = await callText(gateway.url, 's__x');
+  const { lastError } = await statusOf(gateway, 's');
+
+  expect(called).toContain('The command no-such-program-at-all was not found in PATH.');
+  expect(called).not.toContain('/bin');
+  expect(lastError).toMatch(/was not found in PATH\. .* PATH is .*\/bin/);
 });
 
 describe('A secret of an entry', () => {

@@ -177,11 +177,12 @@ export class SharedInstance {
   unavailable(): GatewayError {
     const { name } = this.options.config();
     if (this.entered === 'stopped') return new GatewayError('shutting_down', `The server "${name}" is being stopped.`);
-    const why = this.options.errors.last?.message ?? 'it has not been reached yet';
+    const { message: why = 'it has not been reached yet', detail } = this.options.errors.last ?? {};
     const wait = this.nextAttemptAt === undefined ? undefined : this.nextAttemptAt - Date.now();
     return new GatewayError(
       'upstream_unreachable',
       untilTriedAgain(`The server "${name}" is not available: ${why}`, wait),
+      { detail },
     );
   }
 

@@ -33,7 +33,8 @@ export function resolveCommand(command: string, search: CommandSearch): string {
     if (finding === 'program') return candidate;
     if (finding !== 'absent') nearMiss ??= describeMiss(candidate, finding);
   }
-  throw new GatewayError('upstream_unreachable', nearMiss ?? describeAbsence(command, search));
+  const detail = nearMiss === undefined && !hasDirectory(command) ? describePath(search.path) : undefined;
+  throw new GatewayError('upstream_unreachable', nearMiss ?? describeAbsence(command, search), { detail });
 }
 
 const hasDirectory = (command: string) =>
@@ -93,5 +94,11 @@ function describeAbsence(command: string, search: CommandSearch): string {
   if (directories.length === 0) {
     return `The command ${command} was not found, because PATH names no directory. Set PATH in \`env\`, or write the whole path in \`command\`.`;
   }
-  return `The command ${command} was not found in PATH (${directories.join(delimiter)}). Install it, write its whole path in \`command\`, or set PATH in \`env\`.`;
+  return `The command ${command} was not found in PATH. Install it, write its whole path in \`command\`, or set PATH in \`env\`.`;
+}
+
+/** Where it was looked for: the operator's business, not that of callers. */
+function describePath(path: string | undefined): string | undefined {
+  const directories = directoriesOf(path);
+  return directories.length > 0 ? `PATH is ${directories.join(delimiter)}` : undefined;
 }

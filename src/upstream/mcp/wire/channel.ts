@@ -52,6 +52,8 @@ export class Channel {
   private readonly garbageRate = new RateLimit(MAX_GARBAGE_PER_SECOND);
   private gone: string | undefined;
   private closing = false;
+  /** It has said which era it speaks: calls can be under way. */
+  private adopted = false;
   private liveness: Liveness | undefined;
   /** Messages that came, of whatever kind. */
   private heard = 0;
@@ -97,6 +99,7 @@ export class Channel {
   }
 
   adopt(era: 'legacy' | 'modern'): void {
+    this.adopted = true;
     this.unasked.adopt(era);
     // 2026-07-28 has no ping
     if (era === 'legacy' && this.options.pingMs !== undefined) this.liveness = this.watch(this.options.pingMs);
@@ -145,9 +148,9 @@ export class Channel {
     if (this.liveness?.endsOnFirst === true && !this.closing) this.options.endedUnpinged?.();
     this.liveness?.close();
     const { server, events } = this.options;
+    const when = this.adopted ? 'during the call' : 'before it was ready';
     this.failAll(
-      error ??
-        new GatewayError('upstream_closed', `The server "${server}" went away during the call: ${reason}`, { detail }),
+      error ?? new GatewayError('upstream_closed', `The server "${server}" went away ${when}: ${reason}`, { detail }),
     );
     this.unasked.close();
     events.closed(reason, detail);

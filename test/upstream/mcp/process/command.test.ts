@@ -50,7 +50,7 @@ test('a program that only lies in the working directory is not taken for a bare 
 });
 
 test.for([
-  ['a missing program', 'nothing', ['nothing', directories('one', 'two'), 'Install it']],
+  ['a missing program', 'nothing', ['nothing', 'PATH', 'Install it']],
   ['a missing path', '/no/such/server', ['/no/such/server does not exist']],
   ['arguments in the command', 'npx -y server', ['"npx -y server"', '`args`']],
   ['a tilde', '~/bin/server', ['no shell', 'whole path']],
@@ -63,4 +63,13 @@ test.for([
 
   expect(attempt).toThrow(expect.objectContaining({ code: 'upstream_unreachable' }));
   for (const word of words) expect(attempt).toThrow(word);
+});
+
+test('where a program was looked for is told to the operator alone', () => {
+  const path = directories('one', 'two');
+  const attempt = () => resolveCommand('nothing', { path, cwd: '/' });
+
+  expect(attempt).toThrow(
+    expect.objectContaining({ detail: `PATH is ${path}`, message: expect.not.stringContaining(root) as string }),
+  );
 });
