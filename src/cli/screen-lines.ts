@@ -10,15 +10,14 @@ import { VERSION } from './version.ts';
 
 const MOST_CLIENT = 20;
 const MOST_NAME = 48;
-/** As many servers as are told one by one; so the start takes ten lines at most. */
-const MOST_FAILURES = 3;
+/** Lines about what failed, and one about warnings among them; so the start takes ten lines at most. */
+const MOST_TROUBLE = 3;
 
 /** What is said at once: where it is, and how clients get there. */
 export function headLines(url: string, needsToken: boolean): string[] {
   return [
     `mcp-gateway ${VERSION} at ${url}`,
     ...clientSetups(url, needsToken).map(({ client, line }) => `  ${client.padEnd(11)}  ${line}`),
-    '',
   ];
 }
 
@@ -48,7 +47,8 @@ export function isComing({ state }: ServerStatus): boolean {
 /** What failed in the start and why, and what the configuration is warned of. */
 export function troubleLines(servers: readonly ServerStatus[], warnings: number): string[] {
   const failed = servers.filter(({ state }) => state === 'waiting' || state === 'invalid');
-  const shown = failed.length > MOST_FAILURES ? failed.slice(0, MOST_FAILURES - 1) : failed;
+  const room = warnings > 0 ? MOST_TROUBLE - 1 : MOST_TROUBLE;
+  const shown = failed.length > room ? failed.slice(0, room - 1) : failed;
   const rest = failed.length - shown.length;
   return [
     ...shown.map(failureLine),

@@ -9,10 +9,12 @@ import {
   descendantsOf,
   descendsFrom,
   holdersOf,
+  isOutsideNamespaces,
   type Holdings,
   lookInto,
   lookThrough,
   peerKey,
+  sharesNamespace,
   Slices,
 } from './process-table.ts';
 
@@ -125,7 +127,7 @@ export class Peers {
     for (const key of keys) {
       const socket = sockets.get(key);
       const holder = socket && found.get(socket.inode);
-      const inside = holder === undefined ? undefined : isInside(holder);
+      const inside = holder === undefined ? undefined : await isInside(holder, slices);
       if (socket === undefined) verdicts.set(key, 'unproven');
       else if (holder === undefined || inside === undefined)
         open.set(key, { inode: socket.inode, unread: mayBeUnread(socket, unread) });
@@ -170,13 +172,23 @@ interface Searched {
 }
 
 /** Whether a process is one of a server; asked again where a process between the two ends meanwhile. */
-function isInside(holder: number): boolean | undefined {
+async function isInside(holder: number, slices: Slices): Promise<boolean | undefined> {
   if (holder === process.pid) return false;
   for (let round = 0; round < ROUNDS; round++) {
     const inside = descendsFrom(holder, process.pid);
-    if (inside !== undefined) return inside;
+    if (inside === undefined) continue;
+    return inside || isOutsideNamespaces(holder) ? inside : isInNamespaceOfServers(holder, slices);
   }
   return undefined;
+}
+
+/**
+ * Whether a process is in a namespace of servers without being a descendant: one that a server made beside itself (CLONE_PARENT) belongs to
+ * nobody of ours from the moment that what waits for the server has ended.
+ */
+async function isInNamespaceOfServers(holder: number, slices: Slices): Promise<boolean | undefined> {
+  const servers = await descendantsOf(process.pid, slices);
+  return servers && sharesNamespace(holder, servers);
 }
 
 /** Looks through all servers for sockets whose process was not found: those of another user are in none of them. */

@@ -194,8 +194,25 @@ function carriesHidden(file: string): boolean {
   return /^(scm_fds|UserFiles):\s*[1-9]/m.test(info);
 }
 
+/** Whether a process is in one of the namespaces that these are in. Where it cannot be told, it may be. */
+export function sharesNamespace(pid: number, others: Iterable<number>): boolean {
+  const own = namespaceOf(pid);
+  if (own === undefined) return true;
+  for (const other of others) if (namespaceOf(other) === own) return true;
+  return false;
+}
+
+function namespaceOf(pid: number): string | undefined {
+  try {
+    return linkOf(`/proc/${pid}/ns/pid`);
+  } catch (error) {
+    if (!isDenied(error)) throw error;
+    return undefined;
+  }
+}
+
 /** Whether a process is in the process namespace of this one, in which no contained server is. */
-function isOutsideNamespaces(pid: number): boolean {
+export function isOutsideNamespaces(pid: number): boolean {
   const [, ids = ''] = /^NSpid:\s*(.*)$/m.exec(textOf(`/proc/${pid}/status`) ?? '') ?? [];
   const [, own = ''] = /^NSpid:\s*(.*)$/m.exec(textOf('/proc/self/status') ?? '') ?? [];
   return ids !== '' && ids.split(/\s+/).length === own.split(/\s+/).length;

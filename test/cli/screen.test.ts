@@ -40,6 +40,7 @@ test('the start takes ten lines at most, and says how many are ready, what faile
   );
   const { screen, begin, rows } = open([server('a', 'ready'), server('b', 'idle'), ...failed]);
   screen.log({ level: 'warn', msg: 'c.json:1:2 limits.depth warning: it is large\n  "depth": 1000\n  ^' });
+  for (let count = 0; count < 5; count++) screen.log({ level: 'warn', msg: `early ${count}` });
 
   begin();
 
@@ -49,7 +50,7 @@ test('the start takes ten lines at most, and says how many are ready, what faile
   expect(shown).toContain('  Claude Code  claude mcp add --transport http gw http://127.0.0.1:7420/mcp');
   expect(shown.join('\n')).toMatch(/^2 of 22 servers ready, 10 tools, \d+ ms$/m);
   expect(shown).toContain('  bad0  failed: no such file 0');
-  expect(shown.at(-2)).toMatch(/^ {2}and 18 more: .*servers$/);
+  expect(shown.at(-2)).toMatch(/^ {2}and 19 more: .*servers$/);
   expect(shown.at(-1)).toMatch(/^ {2}1 warning in the configuration: .*config validate$/);
 });
 
