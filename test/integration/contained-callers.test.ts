@@ -65,26 +65,18 @@ print(got[0].decode() if got else 'nothing', flush=True)
 os._exit(0)`;
 
 const NODE = process.execPath;
-const PYTHON = pythonPath();
-
 /** Three of the ways need calls of the system that Node does not have. */
-function pythonPath(): string | undefined {
-  try {
-    return execFileSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).trim();
-  } catch {
-    return undefined;
-  }
-}
+const PYTHON = execFileSync('python3', ['-c', 'import sys; print(sys.executable)'], { encoding: 'utf8' }).trim();
 
 const WAYS: [string, string[], RegExp][] = [
   ['a process of it', [NODE, '-e', SEND], /comes from a process of a server/],
   ['a daemon that it leaves', [NODE, '-e', DAEMON, SEND], /comes from a process of a server/],
-  ['a thread with descriptors of its own', [PYTHON ?? '', '-c', OWN_TABLE], /comes from a process of a server/],
-  ['one that hides its connection on its way', [PYTHON ?? '', '-c', ON_ITS_WAY], /could not find out whose/],
+  ['a thread with descriptors of its own', [PYTHON, '-c', OWN_TABLE], /comes from a process of a server/],
+  ['one that hides its connection on its way', [PYTHON, '-c', ON_ITS_WAY], /could not find out whose/],
   // the kernel keeps the connection for the thread that reads, in no table of descriptors
   [
     'one that closes the descriptor while it reads from it',
-    [PYTHON ?? '', '-c', CLOSED_WHILE_READING],
+    [PYTHON, '-c', CLOSED_WHILE_READING],
     /server|could not find out whose/,
   ],
 ];
