@@ -2,20 +2,23 @@
 import { expect, test } from 'vitest';
 import { readToolArguments } from '../../src/cli/tool-arguments.ts';
 
-function refusal(json: string): string {
+async function refusal(json: string): Promise<string> {
   try {
-    return JSON.stringify(readToolArguments(json));
+    return JSON.stringify(await readToolArguments(json));
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
 }
 
-test('an object is read', () => {
-  expect(readToolArguments('{"message": "hi"}')).toEqual({ message: 'hi' });
+test('an object is read, and its numbers stay as they were typed', async () => {
+  expect(await readToolArguments('{"message": "hi"}')).toEqual({ message: 'hi' });
+  expect(JSON.stringify(await readToolArguments('{"n":9007199254740993,"x":1.0}'))).toBe(
+    '{"n":9007199254740993,"x":1.0}',
+  );
 });
 
-test('a fault is told with its column, what was expected, and a caret under it', () => {
-  expect(refusal('{message: hi}')).toBe(
+test('a fault is told with its column, what was expected, and a caret under it', async () => {
+  expect(await refusal('{message: hi}')).toBe(
     '--args is not JSON at column 2: a key in double quotes is expected here\n  {message: hi}\n   ^\nWrite a JSON object, like \'{"key": "value"}\'.',
   );
 });
@@ -29,12 +32,12 @@ test.each([
   ['', '--args is empty'],
   ['[1]', '--args must be a JSON object'],
   ['null', '--args must be a JSON object'],
-])('%j is refused: %s', (json, reason) => {
-  expect(refusal(json)).toContain(reason);
+])('%j is refused: %s', async (json, reason) => {
+  expect(await refusal(json)).toContain(reason);
 });
 
-test('of a long value the part around the fault is shown, without what would steer a terminal', () => {
-  const text = refusal(`{"a": "${'x'.repeat(5_000)}", \u001b b}`);
+test('of a long value the part around the fault is shown, without what would steer a terminal', async () => {
+  const text = await refusal(`{"a": "${'x'.repeat(5_000)}", \u001b b}`);
 
   expect(text.length).toBeLessThan(400);
   expect(text).not.toContain('\u001b');
