@@ -37,7 +37,14 @@ const REQUESTS: Readonly<Record<string, string>> = {
   '99,000 strings': `{"a":[${filled(`"${'x'.repeat(38)}",`, 3.9 * MIB)}1]}`,
   '4 MiB of escapes': `{"a":"${filled('\\n', 3.9 * MIB)}"}`,
 };
-const ANSWERS = ['many', 'deep', 'large', 'escapes', 'huge'];
+/** What a caller gets of each worst answer, so that a refusal for another reason is not taken for it. */
+const ANSWERS: Readonly<Record<string, RegExp>> = {
+  many: /limits\.items/,
+  deep: /nested deeper/,
+  large: /"result":/,
+  escapes: /"result":/,
+  huge: /limits\.upstreamMessage/,
+};
 const TRANSPORTS = ['stdio', 'json', 'stream', 'sse'];
 
 /** Measures each message as often as `tries` says. */
@@ -53,7 +60,7 @@ export async function measureBlocks(bin: string, tries: number): Promise<Block[]
     TRANSPORTS.map((transport) => `${transport}__echo`),
   );
 
-  const worst = async (message: string, call: () => Promise<void>): Promise<Block> => {
+  const worst = async (message: string, call: () => Promise<unknown>): Promise<Block> => {
     let [clock, work] = [0, 0];
     for (let left = tries; left > 0; left--) {
       await longest(socket); // forgets what was before
@@ -68,8 +75,13 @@ export async function measureBlocks(bin: string, tries: number): Promise<Block[]
   for (const [name, args] of Object.entries(REQUESTS))
     blocks.push(await worst(`request: ${name}`, () => post(gateway, 'stdio__echo', args)));
   for (const transport of TRANSPORTS)
-    for (const tool of ANSWERS)
-      blocks.push(await worst(`answer, ${transport}: ${tool}`, () => post(gateway, `${transport}__${tool}`, '{}')));
+    for (const [tool, told] of Object.entries(ANSWERS)) {
+      blocks.push(
+        await worst(`answer, ${transport}: ${tool}`, () => expecting(told, gateway, `${transport}__${tool}`)),
+      );
+      // several failures in a row would have the server refused
+      await post(gateway, `${transport}__echo`, '{}');
+    }
   return blocks;
 }
 
@@ -106,8 +118,14 @@ async function longest(socket: string): Promise<Pause> {
   return JSON.parse(text) as Pause;
 }
 
-/** Calls a tool; what comes of it is the tests' business. */
-async function post({ url }: Gateway, name: string, args: string): Promise<void> {
+/** Calls a tool without arguments. Throws where the answer is another than the one that is measured. */
+async function expecting(told: RegExp, gateway: Gateway, name: string): Promise<void> {
+  const text = await post(gateway, name, '{}');
+  if (!told.test(text)) throw new Error(`${name} was answered with ${text.slice(0, 300)}`);
+}
+
+/** Calls a tool; gives the beginning of the answer. */
+async function post({ url }: Gateway, name: string, args: string): Promise<string> {
   const response = await fetch(url, {
     method: 'POST',
     headers: {
@@ -119,5 +137,5 @@ async function post({ url }: Gateway, name: string, args: string): Promise<void>
     },
     body: `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"${name}","arguments":${args},"_meta":${JSON.stringify(META)}}}`,
   });
-  await response.arrayBuffer();
+  return Buffer.from(await response.arrayBuffer()).toString('utf8', 0, 2_000);
 }
