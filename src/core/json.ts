@@ -39,15 +39,26 @@ export function numberOf(value: unknown): number | undefined {
 /** An object of more members is hard to handle: V8 takes a third of a microsecond to list each, and a whole one to copy it. */
 export const MANY_MEMBERS = 1_000;
 
-/** The keys of such objects, as far as they were noted when these were read. */
-const noted = new WeakMap<object, readonly string[]>();
+/** What was noted of such an object when it was read. */
+interface Noted {
+  readonly keys: readonly string[];
+  /** As `weightOf` gives it. */
+  readonly weight: number;
+}
 
-/** Notes the keys of an object that nobody changes any more. */
-export function noteKeys(object: JsonObject, keys: readonly string[]): void {
-  noted.set(object, keys);
+const noted = new WeakMap<object, Noted>();
+
+/** Notes the keys of an object that nobody changes any more, and what it takes in memory. */
+export function noteMembers(object: JsonObject, members: Noted): void {
+  noted.set(object, members);
 }
 
 /** The keys of an object of very many members that was read in slices; undefined for every other. */
 export function notedKeys(object: object): readonly string[] | undefined {
-  return noted.get(object);
+  return noted.get(object)?.keys;
+}
+
+/** What such an object takes in memory, in bytes; undefined for every other. */
+export function notedWeight(object: object): number | undefined {
+  return noted.get(object)?.weight;
 }

@@ -1,6 +1,7 @@
 // Builds what a JSON text says, in as many steps as it takes: where JSON.parse would hold everybody up, or would change a number.
 import { GatewayError } from '../../core/errors.ts';
-import { exactNumber, type JsonObject, type JsonValue, MANY_MEMBERS, noteKeys } from '../../core/json.ts';
+import { exactNumber, type JsonObject, type JsonValue, MANY_MEMBERS, noteMembers } from '../../core/json.ts';
+import { WEIGHT_OF_CONTAINER, weightOfKey, weightOfScalar } from '../../core/weight.ts';
 import { LONGEST_NUMBER, work } from './json-scan.ts';
 
 const QUOTE = 34;
@@ -27,6 +28,8 @@ interface Open {
   /** The keys of the object. */
   readonly keys: string[];
   key: string;
+  /** What it takes in memory so far. */
+  weight: number;
 }
 
 /** Reads one text. Agrees with JSON.parse on what is JSON and what it means, but keeps the numbers that JavaScript cannot hold. */
@@ -110,12 +113,14 @@ export class JsonReader {
     this.requireValue();
     this.at++;
     const value: JsonValue = isArray ? [] : {};
-    this.put(value);
-    this.open.push(
-      isArray
-        ? { array: value as JsonValue[], object: undefined, keys: NO_KEYS, key: '' }
-        : { array: undefined, object: value as JsonObject, keys: [], key: '' },
-    );
+    this.put(value, 0); // counted when it is left
+    this.open.push({
+      array: isArray ? (value as JsonValue[]) : undefined,
+      object: isArray ? undefined : (value as JsonObject),
+      keys: isArray ? NO_KEYS : [],
+      key: '',
+      weight: WEIGHT_OF_CONTAINER,
+    });
     this.expected = isArray ? 'value or end' : 'key or end';
   }
 
@@ -126,7 +131,10 @@ export class JsonReader {
     if (this.expected !== 'comma or end' && this.expected !== first) this.fail();
     this.at++;
     this.open.pop();
-    if (inner.object && inner.keys.length > MANY_MEMBERS) noteKeys(inner.object, inner.keys);
+    const { object, keys, weight } = inner;
+    if (object && keys.length > MANY_MEMBERS) noteMembers(object, { keys, weight });
+    const outer = this.open.at(-1);
+    if (outer) outer.weight += weight;
     this.expected = this.open.length === 0 ? 'nothing' : 'comma or end';
   }
 
@@ -215,9 +223,10 @@ export class JsonReader {
     }
   }
 
-  private put(value: JsonValue): void {
+  private put(value: JsonValue, weight = weightOfScalar(value)): void {
     work.nodes++;
     const inner = this.open.at(-1);
+    if (inner) inner.weight += inner.array ? weight : weight + weightOfKey(inner.key);
     if (inner === undefined) this.root = value;
     else if (inner.array) inner.array.push(value);
     else if (inner.object) this.putMember(inner.object, inner, value);

@@ -1,7 +1,8 @@
 // Reading and writing JSON step by step agrees with JSON.parse and JSON.stringify, wherever the steps are cut, and its work grows with the size alone.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { exactText, isObject, type JsonValue, notedKeys, numberOf } from '../../../src/core/json.ts';
+import { exactText, isObject, type JsonValue, notedKeys, notedWeight, numberOf } from '../../../src/core/json.ts';
+import { weightOf } from '../../../src/core/weight.ts';
 import type { Steps } from '../../../src/core/slices.ts';
 import { JsonReader } from '../../../src/protocol/mcp/json-reader.ts';
 import { JsonScan, work } from '../../../src/protocol/mcp/json-scan.ts';
@@ -88,6 +89,17 @@ describe('reading', () => {
     expect(notedKeys(read(`{${keys.map((key) => `"${key}":0`).join(',')}}`) as object)).toEqual(keys);
     expect(read('{"__proto__":{"x":1}}')).toEqual(JSON.parse('{"__proto__":{"x":1}}'));
   });
+});
+
+test('what an object of very many members takes in memory is noted while it is read, as it would be found by walking it', () => {
+  const members = Object.fromEntries(
+    Array.from({ length: 1_500 }, (_, n) => [`key${n}`, n % 3 === 0 ? 'x'.repeat(n) : { a: [n, null, []], b: 'ü' }]),
+  );
+  const value: JsonValue = { outer: [members, true] };
+  const found = read(JSON.stringify(value), 7);
+
+  expect(weightOf(found)).toBe(weightOf(value));
+  expect(notedWeight((found as { outer: [object] }).outer[0])).toBe(weightOf(members));
 });
 
 describe('writing', () => {
