@@ -63,6 +63,8 @@ export async function measureBlocks(bin: string, tries: number): Promise<Block[]
   const worst = async (message: string, call: () => Promise<unknown>): Promise<Block> => {
     let [clock, work] = [0, 0];
     for (let left = tries; left > 0; left--) {
+      // several failures in a row would have a server refused
+      for (const transport of TRANSPORTS) await post(gateway, `${transport}__echo`, '{}');
       await longest(socket); // forgets what was before
       await call();
       await delay(AFTER_MS);
@@ -79,8 +81,6 @@ export async function measureBlocks(bin: string, tries: number): Promise<Block[]
       blocks.push(
         await worst(`answer, ${transport}: ${tool}`, () => expecting(told, gateway, `${transport}__${tool}`)),
       );
-      // several failures in a row would have the server refused
-      await post(gateway, `${transport}__echo`, '{}');
     }
   return blocks;
 }
