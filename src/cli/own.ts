@@ -5,7 +5,7 @@ import { loadOrExit, openLog } from './setup.ts';
 
 /** Starts a gateway that listens on its control socket alone, and its servers. Throws StateError where another one owns the directory. */
 export async function own(invocation: Invocation, stateDirectory: string): Promise<RunningGateway> {
-  const logger = await openLog(invocation, 'warn', 'text'); // words for whoever typed the command
+  const logger = await openLog(invocation, 'warn', 'text'); // the person who typed the command reads it
   const loaded = loadOrExit(invocation, stateDirectory);
   const running = await runGateway({ ...loaded, logger, env: invocation.env, stateDirectory });
   running.announce('stdio');

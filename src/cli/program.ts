@@ -18,7 +18,7 @@ export interface Start {
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** What somebody types in the same folder to run this program again. */
+/** The command line that runs this program again from the same folder. */
 export function programOf({ argv0, argv: [script = ''], cwd, env }: Start): string {
   const entry = join(PACKAGE, 'dist/cli/bin.js');
   const linked = basename(script) === NAME;

@@ -98,7 +98,7 @@ export class Screen implements Watcher {
   }
 
   serverChanged(server: string): void {
-    // asked about later: whoever tells is in the middle of it
+    // the server is asked for its status later: it reports this in the middle of its change
     if (this.changed.size === 0) setImmediate(() => this.lookAtServers());
     this.changed.add(server);
   }

@@ -87,7 +87,7 @@ async function run(invocation: Invocation): Promise<number> {
   return end;
 }
 
-/** On a terminal; there too, whoever asks for a level of the log gets the log instead. */
+/** Only on a terminal, and not where the user asked for a log level: then the log is shown instead. */
 function screenOf({ flags, env }: Invocation): Screen | undefined {
   const isSeen = process.stdout.isTTY && process.stderr.isTTY && flags.json !== true;
   const level = flags['log-level'] ?? env.MCP_GATEWAY_LOG_LEVEL;

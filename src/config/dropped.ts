@@ -6,7 +6,7 @@ import { readDropped } from './holdings.ts';
 import { fileProblem, parseDocument } from './positions.ts';
 import type { Problem } from './problems.ts';
 
-/** What was read of the folder. `fatal`: it cannot be read itself, so nobody knows what is configured. */
+/** What was read of the folder. `fatal`: the folder itself cannot be read, so the gateway cannot tell what is configured. */
 export interface Folder {
   readonly texts: readonly { readonly file: string; readonly text: string }[];
   readonly fatal: readonly Problem[];

@@ -1,7 +1,7 @@
 // Where the processes of servers run: with the gateway's files hidden, and said so once at the start.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Config } from '../config/config.ts';
+import type { Config, ServerConfig } from '../config/config.ts';
 import { DROP_FOLDER } from '../config/folders.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { Confinement } from '../upstream/mcp/process/containment/confinement.ts';
@@ -42,9 +42,7 @@ export class ConfinedServers {
   /** Says what servers can and cannot do here, and names those that run as root. */
   async tell(): Promise<void> {
     const { config, logger } = this.options;
-    const processes = config.servers.filter(({ transport, disabled, problem }) => {
-      return transport === 'stdio' && !disabled && problem === undefined;
-    });
+    const processes = config.servers.filter(isProcess);
     if (processes.length === 0) return;
     const containment = await this.containment();
     const { name, description } = containment;
@@ -61,6 +59,11 @@ export class ConfinedServers {
   close(): Promise<void> {
     return this.confinement.close();
   }
+}
+
+/** Whether a process of this server may be started. */
+export function isProcess({ transport, disabled, problem }: ServerConfig): boolean {
+  return transport === 'stdio' && !disabled && problem === undefined;
 }
 
 /**

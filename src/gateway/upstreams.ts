@@ -11,6 +11,7 @@ import type { CallerFacts } from '../upstream/mcp/instances/affinity.ts';
 import type { UpstreamContext } from '../upstream/mcp/context.ts';
 import type { OwnOffer } from '../upstream/mcp/offer/own-offers.ts';
 import { Upstream } from '../upstream/mcp/upstream.ts';
+import { isProcess } from './confined-servers.ts';
 import type { Named } from './call-request.ts';
 
 export type { CallerFacts };
@@ -104,9 +105,7 @@ export class Upstreams {
     // who follows resources goes on with them at the server that comes instead (wire.md, Subscriptions and notifications)
     for (const { name } of changed) next.get(name)?.followed.takeOver(this.current.get(name)?.followed.release() ?? []);
     this.current = next;
-    this.startsProcesses ||= config.servers.some(({ transport, disabled, problem }) => {
-      return transport === 'stdio' && !disabled && problem === undefined;
-    });
+    this.startsProcesses ||= config.servers.some(isProcess);
     return { touched: [...added, ...removed, ...changed].map((server) => server.name) };
   }
 
