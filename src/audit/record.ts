@@ -83,7 +83,7 @@ export type AuditRecord = IntentRecord | OutcomeRecord | EventRecord;
 
 /** The record of a call that is about to run, or to be refused. */
 export function intentOf(call: Call, decision: Decision, config: string): IntentRecord {
-  const target = call.target ?? call.unmet;
+  const target = call.target ?? call.pendingDiscovery;
   return {
     kind: 'intent',
     time: Date.now(),

@@ -16,7 +16,7 @@ export class SeenUris {
   private readonly principals = new Map<string, Map<string, Set<string>>>();
 
   /** Looks through a result for links and embedded resources. */
-  learn(principal: string, server: string, result: JsonObject): void {
+  remember(principal: string, server: string, result: JsonObject): void {
     for (const uri of urisOf(result)) this.keep(principal, server, uri);
   }
 

@@ -1,11 +1,11 @@
 // Carries one client's session over the owners of a state directory that follow each other, for as long as its pipe is open.
 import type { Duplex, Readable, Writable } from 'node:stream';
 import { GatewayError, toGatewayError } from '../core/errors.ts';
-import { ENDING } from '../downstream/joining.ts';
+import { ENDING } from '../downstream/control-protocol.ts';
 import { encodeError } from '../downstream/mcp/encode.ts';
 import { LineSplitter } from '../protocol/mcp/line-splitter.ts';
 import { cancelledBy, type ClientLine, idsOf, readClientLine } from './client-line.ts';
-import { RelayedSession } from './relayed-session.ts';
+import { SessionMirror } from './session-mirror.ts';
 
 /** Longest line that a relay holds; what the owner takes is `limits.body`, and less. */
 const MAX_LINE = 256 * 1024 * 1024;
@@ -23,7 +23,7 @@ export interface RelayOptions {
 
 export class Relay {
   private readonly options: RelayOptions;
-  private readonly session: RelayedSession;
+  private readonly session: SessionMirror;
   private stream: Duplex | undefined;
   /** The session has begun with the owner that there is. */
   private ready = false;
@@ -36,7 +36,7 @@ export class Relay {
 
   constructor(options: RelayOptions) {
     this.options = options;
-    this.session = new RelayedSession({
+    this.session = new SessionMirror({
       toOwner: (text) => this.stream?.write(`${text}\n`),
       toClient: (text) => this.toClient(text),
       warn: options.warn,

@@ -1,7 +1,7 @@
 // `mcp-gateway servers [NAME]`: the servers and how they are.
 import { didYouMean } from '../config/problems.ts';
 import type { ServerStatus } from '../upstream/mcp/status.ts';
-import { ask, withGateway } from './attach.ts';
+import { ask, withGateway } from './control-client.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
 import type { Command, Invocation } from './options.ts';
 import { oneLine, print, printJson, say, table } from './output.ts';

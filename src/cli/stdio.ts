@@ -1,7 +1,7 @@
 // `mcp-gateway stdio`: the gateway as the one MCP server that a client starts; joins a running one, or runs inside.
 import { type Duplex, duplexPair } from 'node:stream';
 import type { StdioFront, StdioPipes } from '../downstream/mcp/stdio.ts';
-import { type Joined, joinStdio } from './attach.ts';
+import { type Joined, joinStdio } from './control-client.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
 import type { Command, Invocation } from './options.ts';
 import { say } from './output.ts';

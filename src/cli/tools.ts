@@ -8,7 +8,7 @@ import { mirrorArguments, readMirroredParams } from '../protocol/mcp/param-heade
 import { parseStrict } from '../protocol/mcp/strict-json.ts';
 import { didYouMean } from '../config/problems.ts';
 import type { ToolExplanation } from '../gateway/operator-view.ts';
-import { ask, type Reached, withGateway } from './attach.ts';
+import { ask, type Reached, withGateway } from './control-client.ts';
 import { EXIT, ExitError, exitOfCode, UsageError } from './exit-codes.ts';
 import { type Command, text } from './options.ts';
 import { cut, print, printable, printJson, table } from './output.ts';

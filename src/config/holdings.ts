@@ -50,7 +50,7 @@ export function readMain(value: JsonValue | undefined): Holding {
 }
 
 /** Reads a file of servers.d: servers in the format of any client, or servers by name, or one server named as the file. */
-export function readDropped(value: JsonValue | undefined, file: string): Holding {
+export function readServerEntries(value: JsonValue | undefined, file: string): Holding {
   if (!isObject(value)) return refused([], 'must be an object: one server, or servers by name');
   const held = heldBy(value);
   if (held.keys.size > 0) {

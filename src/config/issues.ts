@@ -73,12 +73,15 @@ function findingsOfIssue(issue: Issue, subject: Subject): Finding[] {
     case 'invalid_type':
       if (value === undefined) return [{ path: here, message: `${JSON.stringify(path.at(-1))} is required` }];
       return [
-        { path: here, message: own(issue.message) ?? `must be ${article(issue.expected)}, not ${kindOf(value)}` },
+        {
+          path: here,
+          message: ownMessage(issue.message) ?? `must be ${article(issue.expected)}, not ${kindOf(value)}`,
+        },
       ];
     case 'too_small':
-      return [{ path: here, message: own(issue.message) ?? `must be at least ${issue.minimum}` }];
+      return [{ path: here, message: ownMessage(issue.message) ?? `must be at least ${issue.minimum}` }];
     case 'too_big':
-      return [{ path: here, message: own(issue.message) ?? `must be at most ${issue.maximum}` }];
+      return [{ path: here, message: ownMessage(issue.message) ?? `must be at most ${issue.maximum}` }];
     default:
       return [{ path: here, message: issue.message }];
   }
@@ -102,7 +105,7 @@ function unknownKey(key: string, known: readonly string[], value: JsonValue | un
 }
 
 /** zod's own texts begin in a few fixed ways; ours do not. */
-function own(message: string): string | undefined {
+function ownMessage(message: string): string | undefined {
   return /^(Invalid|Too|Unrecognized)/.test(message) ? undefined : message;
 }
 

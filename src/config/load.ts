@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { relative } from 'node:path';
 import { plainName } from '../core/name-characters.ts';
 import type { Config, ServerConfig } from './config.ts';
-import { gatherFolder } from './dropped.ts';
+import { gatherFolder } from './servers-directory.ts';
 import { ConfigFolders } from './folders.ts';
 import { gatewayPlaces } from './gateway-files.ts';
 import { gather, type Gathering } from './gathering.ts';

@@ -62,7 +62,7 @@ export interface Call {
   /** Absent on lists, and when nothing of that name is offered. */
   readonly target?: Target;
   /** Where the name would lead: its server has never answered, so it is not known whether it is offered there. */
-  readonly unmet?: Target;
+  readonly pendingDiscovery?: Target;
   /** The task that the call is about. */
   readonly task?: TaskRef;
   /** What the caller named: a tool, a prompt, a URI. */

@@ -47,7 +47,7 @@ export interface Exchange {
   /** Since when nobody waits for the call, because its questions are with a caller who may come back, in monotonic ms; else undefined. */
   readonly unattendedSince?: number | undefined;
   /** Ends a call that nobody waits for in favour of those that wait for its place; whoever comes back is told why. Absent where somebody always waits. */
-  giveWay?(why: string): void;
+  preempt?(why: string): void;
 }
 
 /** A legacy session, as something that a server's instance can belong to. */

@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GatewayError } from '../core/errors.ts';
-import { GrowingBytes } from '../core/growing-bytes.ts';
+import { ByteAccumulator } from '../core/byte-accumulator.ts';
 
 /** What a refused sender may still send before it is cut off. */
 const MAX_DISCARDED = 64 * 1024 * 1024;
@@ -18,7 +18,7 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Body>
   const tooLarge = () => new GatewayError('body_too_large', `The body is larger than ${limit} bytes (limits.body).`);
   if (Number(request.headers['content-length'] ?? 0) > limit) return Promise.reject(tooLarge());
   return new Promise((resolve, reject) => {
-    const body = new GrowingBytes();
+    const body = new ByteAccumulator();
     let refused = false;
     request.on('data', (chunk: Buffer) => {
       if (refused) return;

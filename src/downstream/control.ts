@@ -7,10 +7,10 @@ import type { Gateway } from '../gateway/gateway.ts';
 import { ControlProofs } from '../identity/control-proof.ts';
 import { errorText } from '../protocol/mcp/frames.ts';
 import { makeControlKey } from '../storage/control-key.ts';
-import { prepareEnding } from './ending.ts';
+import { prepareShutdown } from './graceful-shutdown.ts';
 import { FailedAttempts } from './failed-attempts.ts';
 import { createFront } from './http.ts';
-import { ENDING, STDIO_UPGRADE } from './joining.ts';
+import { ENDING, STDIO_UPGRADE } from './control-protocol.ts';
 import { StdioFront } from './mcp/stdio.ts';
 
 export interface Control {
@@ -27,7 +27,7 @@ export async function openControl(gateway: Gateway, path: string): Promise<Contr
   const takeProof = proofTaker(gateway, makeControlKey(gateway.stateDirectory.path));
   const front = createFront({ gateway, control: takeProof });
   const server = createServer(front.listener);
-  const ending = prepareEnding([server]);
+  const ending = prepareShutdown([server]);
   const joined = new Set<StdioFront>();
   let stopped = false;
   server.on('upgrade', (request, socket) => {

@@ -2,7 +2,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { reasonOf } from '../core/errors.ts';
-import { type Ending, prepareEnding } from './ending.ts';
+import { type Ending, prepareShutdown } from './graceful-shutdown.ts';
 import { IdleConnections } from './idle-connections.ts';
 
 /** Node's defaults let half-sent requests stand for minutes; these close slow headers within 7 s and slow bodies within 15 s. */
@@ -95,5 +95,5 @@ function listening(servers: readonly Server[]): Listening {
     const { address, port, family } = server.address() as AddressInfo;
     return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
   });
-  return { url: urls[0] ?? '', urls, ...prepareEnding(servers) };
+  return { url: urls[0] ?? '', urls, ...prepareShutdown(servers) };
 }

@@ -24,7 +24,7 @@ export interface Known {
   readonly tasks: TaskIds;
   permits(target: Target): boolean;
   /** Where a name that is not offered would lead, at a server that has never answered. */
-  unmet(name: Pick<Named, 'kind' | 'requested'>, scope: string | undefined): Target | undefined;
+  pendingDiscovery(name: Pick<Named, 'kind' | 'requested'>, scope: string | undefined): Target | undefined;
 }
 
 /** Builds the frozen Call: resolves what it names in the view of its endpoint. Throws `invalid_params` where it names nothing. */
@@ -35,7 +35,7 @@ export function buildCall(request: CallRequest, view: View, known: Known): Call 
   if (args !== undefined && !isObject(args))
     throw new GatewayError('invalid_params', '`params.arguments` must be an object.');
   const named = resolve(request, view, known);
-  const unmet = named && !named.target ? known.unmet(named, rest.scope) : undefined;
+  const unmet = named && !named.target ? known.pendingDiscovery(named, rest.scope) : undefined;
   return Object.freeze({
     ...rest,
     id: randomHex(12),

@@ -7,7 +7,7 @@ import { OFFER_KINDS, type OfferKind } from '../core/call.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { CallerFacts } from '../upstream/mcp/instances/affinity.ts';
 import type { Changes } from './changes.ts';
-import { OwnCatalogs } from './own-catalogs.ts';
+import { OwnerCatalogs } from './owner-catalogs.ts';
 import type { Upstreams } from './upstreams.ts';
 
 export interface CatalogsParts {
@@ -19,7 +19,7 @@ export interface CatalogsParts {
 export class Catalogs {
   private readonly parts: CatalogsParts;
   private readonly names: NameBook;
-  private readonly own = new OwnCatalogs();
+  private readonly own = new OwnerCatalogs();
   private current: Catalog;
   private anyOwn = false;
 

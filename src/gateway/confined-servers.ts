@@ -40,7 +40,7 @@ export class ConfinedServers {
   }
 
   /** Says what servers can and cannot do here, and names those that run as root. */
-  async tell(): Promise<void> {
+  async logContainment(): Promise<void> {
     const { config, logger } = this.options;
     const processes = config.servers.filter(isProcess);
     if (processes.length === 0) return;

@@ -22,11 +22,11 @@ export interface DispatchParts {
   /** Whether the thing may be used: what a listener may hear of. */
   readonly permits: (target: Target) => boolean;
   /** The same under the policy in force when it is asked, for what goes on for long. */
-  readonly permitsNow: (target: Target) => boolean;
+  readonly allowedAtDelivery: (target: Target) => boolean;
   /** Resolves when what may be new at the servers (at one of them) has had its chance to be known (wire.md: at most 2 s). */
   readonly upToDate: (scope: string | undefined) => Promise<void> | undefined;
   /** Whether what is listed differs from caller to caller. */
-  readonly listsVary: () => boolean;
+  readonly perCallerLists: () => boolean;
   /** Aborted when the gateway stops: standing calls end well then. */
   readonly stopping: CancelSignal;
   /** Aborted when the gateway stops and does not wait any longer: every call that is left ends now. */

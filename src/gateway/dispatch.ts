@@ -16,14 +16,14 @@ import { LiveQuestions } from './bridge/live-questions.ts';
 import { INPUT_REQUIRED } from './bridge/request-state.ts';
 import { asTask, isLegacyTask, isModernTask } from './tasks/tasks.ts';
 import { urlElicitations } from './bridge/url-elicitations.ts';
-import { subscribe } from './following.ts';
-import { listen } from './listening.ts';
+import { subscribe } from './subscribe.ts';
+import { listen } from './subscriptions-listen.ts';
 import type { DispatchParts } from './dispatch-parts.ts';
 import { pageOf } from './paging.ts';
-import { type Destination, originOf, send } from './sending.ts';
+import { type Destination, originOf, send } from './upstream-request.ts';
 import { callOfTask } from './tasks/task-calls.ts';
 import { createTask, endOfTask, resultOfTask } from './tasks/task-runs.ts';
-import { untilEnding } from './tasks/until-ending.ts';
+import { abortOnShutdown } from './tasks/abort-on-shutdown.ts';
 
 /** Makes the last handler of a pipeline. */
 export function createDispatch(parts: DispatchParts): Handler {
@@ -43,9 +43,9 @@ function dispatch(call: Call, parts: DispatchParts): Reply | Promise<Reply> {
   if (call.method === 'subscriptions/listen') return listen(call, parts);
   // the session knows at which server it follows what; that may be another than the one which the URI leads to by now, or none
   if (call.method === 'resources/unsubscribe') return { kind: 'result', result: {} };
-  const { target, unmet } = call;
+  const { target, pendingDiscovery } = call;
   const upstream = target && parts.upstream(target.server);
-  const absent = unmet && parts.upstream(unmet.server);
+  const absent = pendingDiscovery && parts.upstream(pendingDiscovery.server);
   if (absent) throw absent.unavailable();
   if (!target || !upstream)
     throw new GatewayError(
@@ -67,7 +67,7 @@ async function list(call: Call, of: OfferKind, parts: DispatchParts): Promise<Re
   await parts.upToDate(call.scope);
   const { all, server, version } = parts.catalog(call);
   const view = call.scope === undefined ? all : server(call.scope);
-  const isPrivate = (view?.isPrivate ?? false) || parts.listsVary();
+  const isPrivate = (view?.isPrivate ?? false) || parts.perCallerLists();
   return { kind: 'list', of, ...pageOf(call, view?.lists[of] ?? [], version), isPrivate };
 }
 
@@ -143,7 +143,7 @@ async function startTask(call: Call, to: Destination, { parts, params, exchange 
   const place = tasks.records.reserve(call.principal);
   try {
     const { leaving } = tasks.records;
-    const answered = await untilEnding(exchange, parts, (open) =>
+    const answered = await abortOnShutdown(exchange, parts, (open) =>
       createTask(call, to, { params, exchange: open, leaving }),
     );
     if (!isLegacyTask(answered)) return conclude(call, to, { parts, answered });
@@ -158,7 +158,7 @@ async function startTask(call: Call, to: Destination, { parts, params, exchange 
 /** Runs a call as a task for a caller that does not ask about tasks: the answer comes when the task ends (wire.md, Tasks). */
 function runAsTask(call: Call, to: Destination, { parts, params, exchange }: Sending): Promise<Reply> {
   const { leaving } = parts.tasks.records;
-  return untilEnding(exchange, parts, async (open) => {
+  return abortOnShutdown(exchange, parts, async (open) => {
     const answered = await createTask(call, to, { params: asTask(params), exchange: open, leaving });
     if (!isLegacyTask(answered)) return conclude(call, to, { parts, answered });
     const ended = await resultOfTask(call, to, { answered, exchange: open, leaving });
@@ -175,7 +175,7 @@ async function forwardAsking(
   const tasks = call.method === 'tools/call';
   let answered = await send(call, to, { params, tasks });
   if (!isQuestion(answered) && !isModernTask(answered)) return conclude(call, to, { parts, answered });
-  return untilEnding(call.exchange, parts, async (exchange) => {
+  return abortOnShutdown(call.exchange, parts, async (exchange) => {
     const asking = { ...call, exchange };
     const questions = new LiveQuestions(asking, to.target.server);
     try {
@@ -225,7 +225,7 @@ function conclude(
       `The server "${target.server}" answered with the result type ${what}, for which the gateway declared no support.`,
     );
   }
-  parts.seen.learn(call.principal.id, target.server, result);
+  parts.seen.remember(call.principal.id, target.server, result);
   return { kind: 'result', result: bridgeResult(call, { era: connection.era, traits: to.traits }, result), origin };
 }
 

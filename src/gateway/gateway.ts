@@ -9,7 +9,7 @@ import { OFFER_KINDS, type Peer } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Reply } from '../core/reply.ts';
-import { CallRoom } from '../quota/call-room.ts';
+import { InFlightMemory } from '../quota/in-flight-memory.ts';
 import { CallLedger } from '../quota/count.ts';
 import type { LogLevel } from '../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
@@ -20,7 +20,7 @@ import { EraStore } from '../upstream/mcp/connect/era-store.ts';
 import { type CallerFacts, ownerKeys } from '../upstream/mcp/instances/affinity.ts';
 import { TraitStore } from '../upstream/mcp/instances/trait-store.ts';
 import type { ServerStatus } from '../upstream/mcp/status.ts';
-import { Continuations } from './bridge/continuations.ts';
+import { RetryRounds } from './bridge/retry-rounds.ts';
 import { ParkedCalls } from './bridge/parked-calls.ts';
 import { Tasks } from './tasks/tasks.ts';
 import { RequestStates } from './bridge/request-state.ts';
@@ -76,8 +76,8 @@ export class Gateway {
   private readonly parked: ParkedCalls;
   private readonly tasks: Tasks;
   private readonly ledger = new CallLedger();
-  private readonly room = new CallRoom();
-  private readonly continuations: Continuations;
+  private readonly room = new InFlightMemory();
+  private readonly continuations: RetryRounds;
   private readonly inFlight = new InFlight();
   private readonly heartbeats = new Heartbeats();
   private readonly stopping = new Cancellation();
@@ -110,7 +110,7 @@ export class Gateway {
     this.storage = storage;
     const store = storage.catalog;
     this.states = new RequestStates(storage.keyring);
-    this.continuations = new Continuations(this.states);
+    this.continuations = new RetryRounds(this.states);
     this.parked = new ParkedCalls({
       states: this.states,
       mayAsk: (server) => this.upstreams.get(server)?.mayAsk ?? false,
@@ -125,9 +125,9 @@ export class Gateway {
       seen: this.seen,
       tasks: this.tasks.ids,
       permits: (target) => this.snapshot.policy.decide(target).allowed,
-      unmet: (named, scope) => {
+      pendingDiscovery: (named, scope) => {
         const { policy } = this.snapshot;
-        const found = this.upstreams.unmet(named, scope);
+        const found = this.upstreams.pendingDiscovery(named, scope);
         return found.find((target) => policy.decideAnew(target).allowed) ?? found[0];
       },
     };
@@ -145,7 +145,7 @@ export class Gateway {
         containment: this.confined.containment,
         onOffer: (server, stored) => this.catalogs.onOffer(server, stored),
         onOwnOffer: (server, owner, kinds) => this.catalogs.onOwnOffer(server, owner, kinds),
-        mayHear: (server, uri) => this.known.permits({ kind: 'resource', server, exposed: uri, original: uri }),
+        mayNotify: (server, uri) => this.known.permits({ kind: 'resource', server, exposed: uri, original: uri }),
         onTask: (server, instance, task) => this.tasks.records.changed(server, instance, task),
         askerOfTask: (task, signal) => this.tasks.records.asker(task, signal),
         onLost: (server, instance) => this.tasks.records.lost(server, instance),
@@ -163,7 +163,7 @@ export class Gateway {
   start(): void {
     this.upstreams.start();
     void this.confined
-      .tell()
+      .logContainment()
       .catch((error: unknown) => this.logger.error({ err: error }, 'servers cannot be contained'));
   }
 
@@ -181,7 +181,7 @@ export class Gateway {
     const before = this.snapshot;
     await this.confined.hide(config);
     if (isSameConfig(before.config, config)) {
-      if (this.reloadError !== undefined) this.tellReloaded([]);
+      if (this.reloadError !== undefined) this.notifyReloaded([]);
       return;
     }
     const next = this.compile(config);
@@ -191,11 +191,11 @@ export class Gateway {
     this.snapshot = next;
     this.upstreams.start();
     const others = new Set([...touched, ...shownDifferently(before.config, config)]);
-    this.tellReloaded([...others]);
+    this.notifyReloaded([...others]);
     for (const name of others) this.changes.listsChanged(name, OFFER_KINDS);
   }
 
-  private tellReloaded(touched: readonly string[]): void {
+  private notifyReloaded(touched: readonly string[]): void {
     const again = this.reloadError !== undefined;
     this.reloadError = undefined;
     this.logger.info({ touched }, again ? 'the configuration is in force again' : 'the configuration was reloaded');
@@ -275,7 +275,7 @@ export class Gateway {
   }
 
   /** Tells a listener of changes, as far as they concern this caller. Returns the way to stop listening. */
-  hear(listener: ChangeListener, caller: CallerFacts): () => void {
+  onListsChanged(listener: ChangeListener, caller: CallerFacts): () => void {
     return this.changes.subscribe(listener, ownerKeys(caller));
   }
 
@@ -299,7 +299,7 @@ export class Gateway {
 
   /** Tells the operator why a tool can be called or not; callers are told of what is denied that it is unknown. */
   explainTool(name: string): ToolExplanation {
-    const unmet = this.known.unmet({ kind: 'tool', requested: name }, undefined);
+    const unmet = this.known.pendingDiscovery({ kind: 'tool', requested: name }, undefined);
     return explainTool(name, { catalog: this.catalogs.all, policy: this.snapshot.policy, unmet });
   }
 
@@ -343,7 +343,7 @@ export class Gateway {
   private async endCalls(): Promise<void> {
     const { inFlight, tasks, upstreams } = this;
     this.stopping.abort();
-    upstreams.rest();
+    upstreams.quiesce();
     // what ends after the state directory is lost cannot be recorded, so it is not waited for
     if (this.stateDirectory.isHeld()) await inFlight.settled(STOP_DRAIN_MS);
     this.ending.abort();
@@ -375,9 +375,9 @@ export class Gateway {
       parked: this.parked,
       tasks: this.tasks,
       changes: this.changes,
-      permitsNow: this.known.permits,
+      allowedAtDelivery: this.known.permits,
       upToDate: (scope) => this.upstreams.upToDate(scope),
-      listsVary: () => this.catalogs.vary,
+      perCallerLists: () => this.catalogs.vary,
       stopping: this.stopping.signal,
       ending: this.ending.signal,
       logger: this.logger,
@@ -397,7 +397,7 @@ export class Gateway {
     if (upstream?.seen === false) await this.upstreams.firstSight(scope);
     if (upstream?.seen === false) {
       // whether what the call names may be used is decided first
-      if (upstream.isUnmet && CALL_METHODS.get(method)?.names) return;
+      if (upstream.isPendingDiscovery && CALL_METHODS.get(method)?.names) return;
       // one that never answered may declare anything; it is not there, which is another answer
       throw upstream.unavailable();
     }

@@ -5,7 +5,7 @@ import type { Call } from '../core/call.ts';
 import { compose, type Handler } from '../core/stage.ts';
 import { authorizeStage, decideCall } from '../policy/authorize.ts';
 import type { Policy } from '../policy/policy.ts';
-import type { CallRoom } from '../quota/call-room.ts';
+import type { InFlightMemory } from '../quota/in-flight-memory.ts';
 import { type CallLedger, quotaStage } from '../quota/count.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { traceStage } from '../telemetry/trace.ts';
@@ -16,7 +16,7 @@ export interface PipelineParts {
   readonly audit: AuditLog;
   readonly policy: Policy;
   readonly ledger: CallLedger;
-  readonly room: CallRoom;
+  readonly room: InFlightMemory;
   /** Whether a call is a further round of one that was counted. */
   readonly goesOn: (call: Call) => boolean;
   readonly configHash: string;

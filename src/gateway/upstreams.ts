@@ -9,7 +9,7 @@ import { diffServers } from '../config/diff.ts';
 import type { Target } from '../core/call.ts';
 import type { CallerFacts } from '../upstream/mcp/instances/affinity.ts';
 import type { UpstreamContext } from '../upstream/mcp/context.ts';
-import type { OwnOffer } from '../upstream/mcp/offer/own-offers.ts';
+import type { OwnerOffer } from '../upstream/mcp/offer/owner-listings.ts';
 import { Upstream } from '../upstream/mcp/upstream.ts';
 import { isProcess } from './confined-servers.ts';
 import type { Named } from './call-request.ts';
@@ -57,7 +57,7 @@ export class Upstreams {
 
   /** What one caller's catalog is built of, where servers offer it something else than everybody; `key` names exactly that, for all who are offered the same. */
   ownSources(caller: CallerFacts): { sources: () => CatalogSource[]; key: string } | undefined {
-    const own = new Map<Upstream, OwnOffer>();
+    const own = new Map<Upstream, OwnerOffer>();
     for (const upstream of this.current.values()) {
       const offer = upstream.hasOwnOffers ? upstream.ownOffer(caller) : undefined;
       if (offer) own.set(upstream, offer);
@@ -78,10 +78,10 @@ export class Upstreams {
   }
 
   /** Where a name that is not offered may lead: to servers that have never answered, as its endpoint or its first part says. */
-  unmet({ kind, requested }: Pick<Named, 'kind' | 'requested'>, scope: string | undefined): Target[] {
+  pendingDiscovery({ kind, requested }: Pick<Named, 'kind' | 'requested'>, scope: string | undefined): Target[] {
     const asked = scope === undefined ? this.all() : [this.current.get(scope)];
     return asked.flatMap((upstream) => {
-      if (upstream?.isUnmet !== true) return [];
+      if (upstream?.isPendingDiscovery !== true) return [];
       const { name: server, alias } = upstream.config;
       const isNamed = kind === 'tool' || kind === 'prompt';
       const original = scope !== undefined ? requested : isNamed ? originalBehind(alias, requested) : undefined;
@@ -151,9 +151,9 @@ export class Upstreams {
   }
 
   /** Starts nothing any more that no call waits for; `stop` follows. */
-  rest(): void {
+  quiesce(): void {
     this.resting = true;
-    for (const upstream of this.current.values()) upstream.rest();
+    for (const upstream of this.current.values()) upstream.quiesce();
   }
 
   async stop(): Promise<void> {

@@ -11,7 +11,7 @@ export function decideCall(policy: Policy, call: Call): Decision {
   if (call.method === 'resources/unsubscribe') return LETTING_GO;
   if (call.target) return policy.decide(call.target);
   // before it matters that the server is not there: what may not be called is not told to be unavailable either
-  if (call.unmet) return policy.decideAnew(call.unmet);
+  if (call.pendingDiscovery) return policy.decideAnew(call.pendingDiscovery);
   return call.requested === undefined ? UNTARGETED : UNKNOWN;
 }
 

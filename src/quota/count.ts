@@ -1,7 +1,7 @@
 // The stage that counts calls by principal and server, where there is room for them; limits come to stand on the same counts.
 import type { Call } from '../core/call.ts';
 import type { Stage } from '../core/stage.ts';
-import type { CallRoom } from './call-room.ts';
+import type { InFlightMemory } from './in-flight-memory.ts';
 
 /** Most distinct (principal, server) pairs that are counted apart; the rest share one line. */
 const MAX_BUCKETS = 10_000;
@@ -38,7 +38,7 @@ export class CallLedger {
 
 export interface QuotaStageOptions {
   readonly ledger: CallLedger;
-  readonly room: Pick<CallRoom, 'require'>;
+  readonly room: Pick<InFlightMemory, 'require'>;
   /** Tells of a call that was counted before. */
   readonly goesOn: (call: Call) => boolean;
 }

@@ -6,11 +6,11 @@ const links = (...uris: string[]) => ({ content: uris.map((uri) => ({ type: 'res
 
 test('a server can neither push out nor take over what another one showed', () => {
   const seen = new SeenUris();
-  seen.learn('alice', 'well', links('file:///a'));
+  seen.remember('alice', 'well', links('file:///a'));
 
   for (let round = 0; round < 20; round++)
-    seen.learn('alice', 'evil', links(...Array.from({ length: 500 }, (_, index) => `evil:${round}.${index}`)));
-  seen.learn('alice', 'evil', links('file:///a'));
+    seen.remember('alice', 'evil', links(...Array.from({ length: 500 }, (_, index) => `evil:${round}.${index}`)));
+  seen.remember('alice', 'evil', links('file:///a'));
 
   expect(seen.serverOf('alice', 'file:///a')).toBe('well');
   expect(seen.serverOf('alice', 'evil:19.499')).toBe('evil');
@@ -22,8 +22,8 @@ test('of one server the URIs shown last are remembered, also where they were sho
   const seen = new SeenUris();
   const many = (from: number) => Array.from({ length: 250 }, (_, index) => `u:${from + index}`);
 
-  for (const from of [0, 250]) seen.learn('alice', 's', links(...many(from)));
-  seen.learn('alice', 's', links('u:0', 'u:1000', 'x'.repeat(4_000)));
+  for (const from of [0, 250]) seen.remember('alice', 's', links(...many(from)));
+  seen.remember('alice', 's', links('u:0', 'u:1000', 'x'.repeat(4_000)));
 
   expect(seen.serverOf('alice', 'u:0')).toBe('s');
   expect(seen.serverOf('alice', 'u:1')).toBeUndefined();

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
 import { Relay } from '../../src/cli/relay.ts';
 import type { JsonObject, JsonValue } from '../../src/core/json.ts';
-import { ENDING } from '../../src/downstream/joining.ts';
+import { ENDING } from '../../src/downstream/control-protocol.ts';
 
 /** One end of a pipe: what arrives is read message by message. */
 class End {

@@ -5,7 +5,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { STDIO_UPGRADE } from '../../src/downstream/joining.ts';
+import { STDIO_UPGRADE } from '../../src/downstream/control-protocol.ts';
 import { proveControl } from '../../src/identity/control-proof.ts';
 import { makeControlKey } from '../../src/storage/control-key.ts';
 import { fixture, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';

@@ -10,7 +10,7 @@ import type { Duplex } from 'node:stream';
 import { expect, onTestFinished, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { queryAudit } from '../../src/audit/query.ts';
-import { ENDING, STDIO_UPGRADE } from '../../src/downstream/joining.ts';
+import { ENDING, STDIO_UPGRADE } from '../../src/downstream/control-protocol.ts';
 import { proveControl } from '../../src/identity/control-proof.ts';
 import { readControlKey } from '../../src/storage/control-key.ts';
 import { alive } from '../upstream/mcp/processes.ts';

@@ -7,7 +7,7 @@ import { buildPipeline } from '../../src/gateway/pipeline.ts';
 import { MAX_KEPT, MAX_KEPT_LENGTH } from '../../src/policy/kept-decisions.ts';
 import type * as patterns from '../../src/policy/patterns.ts';
 import { compilePolicy, type Decidable, type Policy } from '../../src/policy/policy.ts';
-import { CallRoom } from '../../src/quota/call-room.ts';
+import { InFlightMemory } from '../../src/quota/in-flight-memory.ts';
 import { CallLedger } from '../../src/quota/count.ts';
 import { makeCall, makeReply } from '../audit/calls.ts';
 import { pino } from 'pino';
@@ -46,7 +46,7 @@ function pipelineOf(policy: Policy, entries: readonly Offered[]) {
     audit: { append: () => Promise.resolve() } as unknown as AuditLog,
     policy,
     ledger: new CallLedger(),
-    room: new CallRoom(),
+    room: new InFlightMemory(),
     goesOn: () => false,
     configHash: '',
     dispatch: (call) =>

@@ -58,8 +58,8 @@ function useState(directory: string): Learned {
     for (const server of SERVERS) {
       eras.recall(server, 'd');
       traits.recall(server, 'd');
-      eras.learn(server, 'd', { era: 'legacy', version: '2025-11-25' });
-      traits.learn(server, 'd', { trait: 'asks', why: 'it asked', learnedAt: 1 });
+      eras.remember(server, 'd', { era: 'legacy', version: '2025-11-25' });
+      traits.remember(server, 'd', { trait: 'asks', why: 'it asked', learnedAt: 1 });
       storage.catalog.saveOffer(server, 'd', { fetchedAt: 1, offer });
     }
     return { names, offers };

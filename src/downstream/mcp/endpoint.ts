@@ -13,22 +13,22 @@ import { unsupportedVersion } from './encode.ts';
 import { EventConnection } from './event-connection.ts';
 import { HttpResponse } from './http-response.ts';
 import type { EndpointLimits } from './limits.ts';
-import { agree, answerLegacy, takeMessage } from './legacy.ts';
+import { handleInitialize, answerLegacy, takeMessage } from './legacy.ts';
 import { answerModern, isModern } from './modern.ts';
 import { checkHeaders, readParamHeaders } from './modern-headers.ts';
 import { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import {
   factsOf,
-  failVisit,
+  failRequest,
   header,
   readMessage,
   refusedId,
   requireLegacyVersion,
   takesStreams,
   VERSION_HEADER,
-  type Visit,
-} from './visit.ts';
+  type EndpointRequest,
+} from './http-request.ts';
 
 const SESSION_HEADER = 'mcp-session-id';
 const EVENT_HEADER = 'last-event-id';
@@ -52,7 +52,7 @@ export class McpEndpoint {
   }
 
   /** Answers one HTTP request, whatever comes of it. */
-  async handle(visit: Visit): Promise<void> {
+  async handle(visit: EndpointRequest): Promise<void> {
     let id: RequestId | undefined;
     let modern = isModern({}, header(visit.request, VERSION_HEADER));
     try {
@@ -82,7 +82,7 @@ export class McpEndpoint {
           throw notAllowed();
       }
     } catch (thrown) {
-      failVisit(visit, toGatewayError(thrown), {
+      failRequest(visit, toGatewayError(thrown), {
         gateway: this.gateway,
         id: id ?? refusedId(thrown),
         era: modern ? 'modern' : 'legacy',
@@ -91,7 +91,7 @@ export class McpEndpoint {
     }
   }
 
-  private async modern(visit: Visit, frame: Frame, bytes: number): Promise<void> {
+  private async modern(visit: EndpointRequest, frame: Frame, bytes: number): Promise<void> {
     const { request, response, caller, headers } = visit;
     if (frame.kind === 'notification') {
       response.writeHead(202, headers).end();
@@ -139,10 +139,10 @@ export class McpEndpoint {
       throw unsupportedVersion(sent);
   }
 
-  private async legacy(visit: Visit, frame: Frame, bytes: number): Promise<void> {
+  private async legacy(visit: EndpointRequest, frame: Frame, bytes: number): Promise<void> {
     const { request, response, caller, headers } = visit;
     if (frame.kind === 'request' && frame.method === 'initialize') {
-      const { options, answer } = agree(this.gateway, frame, caller);
+      const { options, answer } = handleInitialize(this.gateway, frame, caller);
       const { limits } = this;
       const { id } = this.sessions.open(caller.principal, () => new Session({ ...options, limits }));
       const named = { ...headers, [SESSION_HEADER]: id };
@@ -172,7 +172,7 @@ export class McpEndpoint {
   }
 
   /** Several messages at once, which 2025-03-26 alone has. */
-  private async batch(visit: Visit, values: readonly JsonValue[], bytes: number): Promise<void> {
+  private async batch(visit: EndpointRequest, values: readonly JsonValue[], bytes: number): Promise<void> {
     const { request, response, caller, headers } = visit;
     const session = this.find(request, caller);
     requireLegacyVersion(request);
@@ -194,7 +194,7 @@ export class McpEndpoint {
   }
 
   /** The standing stream of a session; a modern client has none (streamable-http, Earlier Streamable HTTP Revisions). */
-  private openStream({ request, response, caller, headers }: Visit): void {
+  private openStream({ request, response, caller, headers }: EndpointRequest): void {
     if (header(request, VERSION_HEADER) === MODERN_VERSION) throw notAllowed();
     const session = this.find(request, caller);
     requireLegacyVersion(request);
@@ -214,7 +214,7 @@ export class McpEndpoint {
     return this.sessions.find(header(request, SESSION_HEADER), { caller, kind: Session });
   }
 
-  private endSession({ request, response, caller, headers }: Visit): void {
+  private endSession({ request, response, caller, headers }: EndpointRequest): void {
     if (header(request, VERSION_HEADER) === MODERN_VERSION) throw notAllowed();
     const id = header(request, SESSION_HEADER);
     this.find(request, caller);

@@ -6,7 +6,7 @@ import type { JsonObject } from '../../core/json.ts';
 import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
 import { type LogLevel, META, passesLevel, type ProgressToken } from '../../protocol/mcp/meta.ts';
 import type { OpenQuestions } from './open-questions.ts';
-import { Steps } from './steps.ts';
+import { MonotonicProgress } from './monotonic-progress.ts';
 
 /** Silence that is too long for some clients, which then give up their calls: the strictest of them waits for a minute. */
 const SILENT_MS = 25_000;
@@ -36,7 +36,7 @@ export class CallerExchange implements Exchange {
   private readonly startedAt: number;
   private over = false;
   private heardAt: number;
-  private readonly steps = new Steps();
+  private readonly steps = new MonotonicProgress();
 
   constructor(options: ExchangeOptions) {
     this.options = options;

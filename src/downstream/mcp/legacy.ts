@@ -21,7 +21,7 @@ export interface LegacyContext {
 }
 
 /** What `initialize` agrees on. Throws `invalid_params` where it says too little, `not_found` where there is no such server. */
-export function agree(
+export function handleInitialize(
   gateway: Gateway,
   frame: RequestFrame,
   caller: Caller,

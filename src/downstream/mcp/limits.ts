@@ -1,7 +1,7 @@
 // The bounds of what the MCP endpoints keep and wait for, in one place, so that tests can make them small.
 import { QUESTION_MS } from '../../core/exchange.ts';
-import { Backlog } from './backlog.ts';
-import { KeptEvents } from './kept-events.ts';
+import { WriteBudget } from './write-budget.ts';
+import { ReplayBudget } from './replay-budget.ts';
 
 export interface EndpointLimits {
   /** Quiet calls become streams after this long, so that clients that give up on silence see life (wire.md, Resumption). */
@@ -13,7 +13,7 @@ export interface EndpointLimits {
   readonly maxBuffered: number;
   readonly slowMs: number;
   /** What waits for all readers together. */
-  readonly backlog: Backlog;
+  readonly backlog: WriteBudget;
   /** How long a reader may take nothing of what waits for it before it is cut off. */
   readonly stalledMs: number;
   /** A session without request or stream for this long has ended. */
@@ -24,7 +24,7 @@ export interface EndpointLimits {
   readonly replayEvents: number;
   readonly replayBytes: number;
   /** What all sessions together keep so. */
-  readonly kept: KeptEvents;
+  readonly kept: ReplayBudget;
   /** How long one connection carries the stream of a call before the client is left to poll (2025-11-25 transports, Sending Messages). */
   readonly pollAfterMs: number;
   /** How long a client is asked to wait before it comes back. */
@@ -41,13 +41,13 @@ export const LIMITS: EndpointLimits = Object.freeze({
   heartbeatMs: 15_000,
   maxBuffered: 16 * 1024 * 1024,
   slowMs: 1_000,
-  backlog: new Backlog(256 * 1024 * 1024),
+  backlog: new WriteBudget(256 * 1024 * 1024),
   stalledMs: 60_000,
   idleMs: 60 * 60_000,
   sweepMs: 60_000,
   replayEvents: 1_000,
   replayBytes: 4 * 1024 * 1024,
-  kept: new KeptEvents(256 * 1024 * 1024),
+  kept: new ReplayBudget(256 * 1024 * 1024),
   pollAfterMs: 10 * 60_000,
   retryMs: 1_000,
   questionMs: QUESTION_MS,

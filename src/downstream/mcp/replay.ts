@@ -3,7 +3,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { sseMessage, ssePriming } from '../../protocol/mcp/sse.ts';
 import { randomHex } from '../../telemetry/trace.ts';
 import type { EventConnection, Outlet } from './event-connection.ts';
-import type { Kept } from './kept-events.ts';
+import type { Kept } from './replay-budget.ts';
 import type { EndpointLimits } from './limits.ts';
 
 interface KeptEvent extends Kept {
@@ -76,7 +76,13 @@ export class Replay {
   keep(stream: ReplayStream, number: number, text: string): void {
     const { replayBytes, replayEvents, kept } = this.options.limits;
     if (this.closed) return;
-    const event: KeptEvent = { stream, number, text, bytes: Buffer.byteLength(text), letGo: () => this.letGoOldest() };
+    const event: KeptEvent = {
+      stream,
+      number,
+      text,
+      bytes: Buffer.byteLength(text),
+      release: () => this.letGoOldest(),
+    };
     this.kept.push(event);
     this.bytes += event.bytes;
     while (this.bytes > replayBytes || this.kept.length > replayEvents) {

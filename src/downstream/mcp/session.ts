@@ -7,7 +7,7 @@ import type { JsonObject } from '../../core/json.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import type { ChangeListener } from '../../gateway/changes.ts';
 import type { CallerFacts } from '../../gateway/upstreams.ts';
-import { listChangedMethods } from '../../gateway/listening.ts';
+import { listChangedMethods } from '../../gateway/subscriptions-listen.ts';
 import { notificationText, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import type { LogLevel } from '../../protocol/mcp/meta.ts';
 import { randomHex } from '../../telemetry/trace.ts';
@@ -96,7 +96,7 @@ export class Session implements HeldSession {
     const listener: ChangeListener = {
       listsChanged: (server, kinds) => this.onListsChanged(server, kinds),
     };
-    this.unsubscribe = gateway.hear(listener, this.facts);
+    this.unsubscribe = gateway.onListsChanged(listener, this.facts);
   }
 
   /** Who the session is, as far as servers' instances are concerned. */
@@ -208,10 +208,10 @@ export class Session implements HeldSession {
 
   private onListsChanged(server: string, kinds: ReadonlySet<OfferKind>): void {
     if (this.caller.scope !== undefined && this.caller.scope !== server) return;
-    for (const method of listChangedMethods(kinds)) this.tell(method, {});
+    for (const method of listChangedMethods(kinds)) this.notify(method, {});
   }
 
-  private tell(method: string, params: JsonObject): void {
+  private notify(method: string, params: JsonObject): void {
     this.toNewest(notificationText(method, params));
   }
 

@@ -5,11 +5,11 @@ import type { Gateway } from '../../gateway/gateway.ts';
 import { idOf, type RequestId } from '../../protocol/mcp/frames.ts';
 import { sseEndpoint } from '../../protocol/mcp/sse.ts';
 import type { Caller } from './caller.ts';
-import { Conversation } from './conversation.ts';
+import { DuplexConnection } from './duplex-connection.ts';
 import { EventConnection } from './event-connection.ts';
 import type { EndpointLimits } from './limits.ts';
 import type { HeldSession, Sessions } from './sessions.ts';
-import { factsOf, failVisit, readMessage, refusedId, takesStreams, type Visit } from './visit.ts';
+import { factsOf, failRequest, readMessage, refusedId, takesStreams, type EndpointRequest } from './http-request.ts';
 
 const SESSION_PARAMETER = 'sessionId';
 
@@ -28,20 +28,20 @@ export class SseEndpoint {
   }
 
   /** Answers one HTTP request, whatever comes of it. */
-  async handle(visit: Visit): Promise<void> {
+  async handle(visit: EndpointRequest): Promise<void> {
     const { gateway } = this;
     const failed: { id: RequestId | undefined } = { id: undefined };
     try {
       if (visit.request.method === 'GET') this.openStream(visit);
-      else if (visit.request.method === 'POST') await this.take(visit, failed);
+      else if (visit.request.method === 'POST') await this.accept(visit, failed);
       else throw new GatewayError('method_not_allowed', 'HTTP+SSE takes GET, which opens the stream, and POST.');
     } catch (thrown) {
       const id = failed.id ?? refusedId(thrown);
-      failVisit(visit, toGatewayError(thrown), { gateway, id, era: 'legacy', allow: 'GET, POST, OPTIONS' });
+      failRequest(visit, toGatewayError(thrown), { gateway, id, era: 'legacy', allow: 'GET, POST, OPTIONS' });
     }
   }
 
-  private openStream({ request, response, caller, headers }: Visit): void {
+  private openStream({ request, response, caller, headers }: EndpointRequest): void {
     const { sessions, limits } = this.options;
     if (!takesStreams(request))
       throw new GatewayError('method_not_allowed', 'GET opens an event stream; send `Accept: text/event-stream`.');
@@ -57,7 +57,7 @@ export class SseEndpoint {
     response.write(sseEndpoint(`${path}?${SESSION_PARAMETER}=${id}`));
   }
 
-  private async take(visit: Visit, failed: { id: RequestId | undefined }): Promise<void> {
+  private async accept(visit: EndpointRequest, failed: { id: RequestId | undefined }): Promise<void> {
     const { request, response, caller, headers } = visit;
     const { searchParams } = new URL(request.url ?? '', 'http://localhost');
     const named = searchParams.get(SESSION_PARAMETER) ?? undefined;
@@ -66,7 +66,7 @@ export class SseEndpoint {
     this.options.sessions.find(named, { caller, kind: SseChannel }); // before anything of a stranger's is read
     const { value, bytes } = await readMessage(request, this.gateway);
     failed.id = idOf(value);
-    this.options.sessions.find(named, { caller, kind: SseChannel }).conversation.take(value, factsOf(request, bytes));
+    this.options.sessions.find(named, { caller, kind: SseChannel }).conversation.accept(value, factsOf(request, bytes));
     response.writeHead(202, headers).end();
   }
 }
@@ -74,7 +74,7 @@ export class SseEndpoint {
 /** A session of this transport: it lives exactly as long as its stream. */
 class SseChannel implements HeldSession {
   readonly caller: Caller;
-  readonly conversation: Conversation;
+  readonly conversation: DuplexConnection;
   readonly busy = true;
   lastUsed = 0;
   private readonly connection: EventConnection;
@@ -82,7 +82,7 @@ class SseChannel implements HeldSession {
   constructor(gateway: Gateway, { caller, connection }: { caller: Caller; connection: EventConnection }) {
     this.caller = caller;
     this.connection = connection;
-    this.conversation = new Conversation(gateway, { caller, send: (text) => connection.send(text) });
+    this.conversation = new DuplexConnection(gateway, { caller, send: (text) => connection.send(text) });
   }
 
   end(): void {

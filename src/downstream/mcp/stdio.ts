@@ -8,9 +8,9 @@ import type { Gateway } from '../../gateway/gateway.ts';
 import { idOf, oneLine } from '../../protocol/mcp/frames.ts';
 import { LineSplitter } from '../../protocol/mcp/line-splitter.ts';
 import { readStrict } from '../../protocol/mcp/strict-json.ts';
-import { Conversation } from './conversation.ts';
+import { DuplexConnection } from './duplex-connection.ts';
 import { LIMITS } from './limits.ts';
-import { refusedId } from './visit.ts';
+import { refusedId } from './http-request.ts';
 import { WriteQueue } from './write-queue.ts';
 
 /** How long what was asked may take to be answered or cancelled once the client is gone. */
@@ -28,12 +28,12 @@ export class StdioFront {
   readonly ended: Promise<void>;
   private readonly gateway: Gateway;
   private readonly queue: WriteQueue;
-  private readonly conversation: Conversation;
+  private readonly conversation: DuplexConnection;
 
   constructor(gateway: Gateway, { input, output }: StdioPipes) {
     this.gateway = gateway;
     this.queue = new WriteQueue(output, { ...LIMITS, maxBuffered: MAX_BUFFERED });
-    this.conversation = new Conversation(gateway, {
+    this.conversation = new DuplexConnection(gateway, {
       caller: { principal: LOCAL, transport: 'stdio' },
       send: (text) => this.say(oneLine(text)),
     });
@@ -70,10 +70,10 @@ export class StdioFront {
     const { depth, items } = this.gateway.snapshot.config.limits;
     try {
       const value = readStrict(text, { depth, items, uniqueKeys: true });
-      if (!(value instanceof Promise)) this.take(value, text);
+      if (!(value instanceof Promise)) this.accept(value, text);
       else
         return value.then(
-          (read) => this.take(read, text),
+          (read) => this.accept(read, text),
           (thrown: unknown) => this.conversation.refuse(refusedId(thrown), thrown),
         );
     } catch (thrown) {
@@ -81,9 +81,9 @@ export class StdioFront {
     }
   }
 
-  private take(value: JsonValue, text: string): void {
+  private accept(value: JsonValue, text: string): void {
     try {
-      this.conversation.take(value, { bytes: Buffer.byteLength(text) });
+      this.conversation.accept(value, { bytes: Buffer.byteLength(text) });
     } catch (thrown) {
       this.conversation.refuse(idOf(value), thrown);
     }

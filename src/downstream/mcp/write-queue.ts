@@ -1,6 +1,6 @@
 // What is on its way to one reader, handed on as the reader takes it: so it shows whether it reads, however large a message is.
 import type { Writable } from 'node:stream';
-import type { Backlog, Reader } from './backlog.ts';
+import type { WriteBudget, Reader } from './write-budget.ts';
 
 /** As much of a message as is handed on at a time, in characters. */
 export const PIECE = 256 * 1024;
@@ -9,7 +9,7 @@ export const PIECE = 256 * 1024;
 const MAX_TAKEN = 1_000;
 
 export interface WriteQueueOptions {
-  readonly backlog: Backlog;
+  readonly backlog: WriteBudget;
   /** As much may wait for a reader that has taken nothing for `slowMs`; what makes it more finds the connection cut off. */
   readonly maxBuffered: number;
   readonly slowMs: number;
@@ -51,7 +51,7 @@ export class WriteQueue implements Reader {
       this.add(text);
       this.handOn();
     } else if (!output.write(text)) this.tookAt = performance.now();
-    if (output.writableNeedDrain) this.options.backlog.note(this);
+    if (output.writableNeedDrain) this.options.backlog.record(this);
     return !output.destroyed;
   }
 
@@ -72,7 +72,7 @@ export class WriteQueue implements Reader {
       if (text !== undefined) this.add(text);
       if (!this.output.writableNeedDrain) this.handOn();
     }
-    if (this.waiting > 0) this.options.backlog.note(this);
+    if (this.waiting > 0) this.options.backlog.record(this);
   }
 
   cut(): void {
@@ -125,10 +125,10 @@ export class WriteQueue implements Reader {
       setImmediate(() => {
         this.scheduled = false;
         this.handOn();
-        this.options.backlog.note(this);
+        this.options.backlog.record(this);
       });
     }
-    this.options.backlog.note(this);
+    this.options.backlog.record(this);
   }
 
   private drop(): void {

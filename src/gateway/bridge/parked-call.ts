@@ -5,7 +5,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { Exchange, Question, QuestionAnswer } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
-import { weightOf } from '../../core/weight.ts';
+import { estimateHeap } from '../../core/heap-estimate.ts';
 import {
   type Askable,
   INPUT_KEY,
@@ -15,7 +15,7 @@ import {
   whyNotAsked,
 } from '../../protocol/mcp/questions.ts';
 import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
-import { KeptReply } from './kept-reply.ts';
+import { SerializedReply } from './serialized-reply.ts';
 
 /** Questions within this time form one round (wire.md, Questions 4). */
 const GATHER_MS = 20;
@@ -80,7 +80,7 @@ export class ParkedCall implements Exchange {
   private readonly asked: (() => void) | undefined;
   private readonly admits: () => boolean;
   private readonly usedKeys: Set<string> | undefined;
-  private result: Outcome | KeptReply | undefined;
+  private result: Outcome | SerializedReply | undefined;
   private displaced: GatewayError | undefined;
 
   constructor({ exchange, params }: Pick<Call, 'exchange' | 'params'>, options: ParkedCallOptions = {}) {
@@ -99,19 +99,19 @@ export class ParkedCall implements Exchange {
 
   /** How the call ended; undefined while it runs, and once that was let go of. */
   get outcome(): Outcome | undefined {
-    return this.result instanceof KeptReply ? { reply: this.result.open() } : this.result;
+    return this.result instanceof SerializedReply ? { reply: this.result.open() } : this.result;
   }
 
   /** What its open questions and its outcome, if that is kept, take in memory, in bytes. */
   get bytes(): number {
-    let bytes = this.result instanceof KeptReply ? this.result.bytes : 0;
+    let bytes = this.result instanceof SerializedReply ? this.result.bytes : 0;
     for (const { weight } of this.open.values()) bytes += weight;
     return bytes;
   }
 
   /** Nobody is there to take what came of it: it is kept until somebody comes. A failure needs no keeping: it is small. */
   keepOutcome(): void {
-    if (this.result && 'reply' in this.result) this.result = new KeptReply(this.result.reply);
+    if (this.result && 'reply' in this.result) this.result = new SerializedReply(this.result.reply);
   }
 
   /** What came of it was taken. */
@@ -163,7 +163,7 @@ export class ParkedCall implements Exchange {
     }
   }
 
-  giveWay(why: string): void {
+  preempt(why: string): void {
     this.displaced = new GatewayError('overloaded', why);
     this.cancellation.abort();
   }
@@ -225,7 +225,7 @@ export class ParkedCall implements Exchange {
       method,
       asked: params,
       params: paramsFor(method, params, this.askable),
-      weight: weightOf(params),
+      weight: estimateHeap(params),
       answer: (result: JsonObject) => resolve({ result }),
       refuse: reject,
     };

@@ -6,8 +6,8 @@ import { GatewayError } from '../../core/errors.ts';
 import type { Exchange } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
-import { weightOf } from '../../core/weight.ts';
-import { AnsweredRound } from './answered-round.ts';
+import { estimateHeap } from '../../core/heap-estimate.ts';
+import { RoundResultCache } from './round-result-cache.ts';
 import { type Outcome, ParkedCall } from './parked-call.ts';
 import { INPUT_REQUIRED, type RequestState, type RequestStates, staleState } from './request-state.ts';
 
@@ -29,7 +29,7 @@ interface Parked {
   readonly principal: string;
   readonly call: ParkedCall;
   /** The rounds that were answered, by number. */
-  readonly rounds: Map<number, AnsweredRound>;
+  readonly rounds: Map<number, RoundResultCache>;
   /** What the request takes in memory, in bytes. */
   request: number;
   round: number;
@@ -102,7 +102,7 @@ export class ParkedCalls {
     if (round !== parked.round) throw staleState();
     parked.call.resume(call.exchange, responses);
     const reply = this.turn(call, target, parked);
-    const spent = new AnsweredRound(responses, reply);
+    const spent = new RoundResultCache(responses, reply);
     parked.rounds.set(round, spent);
     parked.rounds.delete(round - MAX_SPENT);
     void reply.then(
@@ -127,7 +127,7 @@ export class ParkedCalls {
       return conclude(outcome, parked.call.lacking);
     }
     const inputRequests = parked.call.inputRequests();
-    if (parked.round === 0) parked.request = weightOf(call.params);
+    if (parked.round === 0) parked.request = estimateHeap(call.params);
     this.park(parked);
     const requestState = this.states.seal(call, target, { parked: { key: parked.key, round: parked.round } });
     return { kind: 'result', result: { resultType: INPUT_REQUIRED, inputRequests, requestState } };

@@ -13,9 +13,9 @@ import type { CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
 import type { WireReply } from '../../upstream/mcp/wire/wire.ts';
 import { lackedIn } from '../bridge/parked-calls.ts';
 import { type Outcome, ParkedCall } from '../bridge/parked-call.ts';
-import { cancelAtServer, isSame, look, reach, type TaskAt } from './at-server.ts';
-import { type TakePlace, untilEnd } from './until-end.ts';
-import type { Forgotten, KeptTask } from './task-records.ts';
+import { cancelAtServer, isSame, look, reach, type TaskAt } from './upstream-task.ts';
+import { type TakePlace, awaitTaskResult } from './await-task-result.ts';
+import type { Forgotten, KeptTask } from './task-registry.ts';
 
 /** How long whoever asks waits for the end to be known once the server cannot be asked, in ms. */
 const SETTLES_WITHIN_MS = 2_000;
@@ -63,7 +63,7 @@ export class BridgedTask implements KeptTask {
     const exchange = { ...ownExchange(new Cancellation()), capabilities };
     this.parked = new ParkedCall(
       { exchange, params: {} },
-      { asked: () => this.tell(), uniqueKeys: true, admits: options.admits },
+      { asked: () => this.notify(), uniqueKeys: true, admits: options.admits },
     );
     const end = this.untilEnd();
     this.parked.run(end);
@@ -122,7 +122,7 @@ export class BridgedTask implements KeptTask {
   changed(task: JsonObject): void {
     if (this.ended || !isSame(this.ref, { ...this.task, ...task })) return;
     this.task = keptTask({ ...this.task, ...task });
-    if (!isTerminal(task.status)) this.tell(); // an end is told with what came of it
+    if (!isTerminal(task.status)) this.notify(); // an end is told with what came of it
   }
 
   asker(): Promise<Exchange | undefined> {
@@ -168,7 +168,7 @@ export class BridgedTask implements KeptTask {
       task: upstreamId,
       keptTask: true as const,
     };
-    const end = untilEnd({
+    const end = awaitTaskResult({
       wait: (totalMs) => at.send({ ...waiting, totalMs }),
       look: () => look(at),
       place,
@@ -216,10 +216,10 @@ export class BridgedTask implements KeptTask {
     const { status } = this.described();
     this.parked.keepOutcome();
     this.options.ended(this.forgotten ?? (typeof status === 'string' ? status : 'unknown'));
-    this.tell();
+    this.notify();
   }
 
-  private tell(): void {
+  private notify(): void {
     for (const listener of this.listeners) listener();
   }
 }

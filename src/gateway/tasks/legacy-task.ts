@@ -8,10 +8,10 @@ import { type ClientSession, type Exchange, ownExchange, relayed } from '../../c
 import type { JsonObject } from '../../core/json.ts';
 import type { Principal } from '../../core/principal.ts';
 import { isTerminal, keptTask, withRelatedTask } from '../../protocol/mcp/tasks.ts';
-import { isSame } from './at-server.ts';
+import { isSame } from './upstream-task.ts';
 import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import { SharedRequest } from './shared-request.ts';
-import type { Forgotten, KeptTask } from './task-records.ts';
+import type { Forgotten, KeptTask } from './task-registry.ts';
 
 /** How often it is looked whether the session is there, while a question waits for somebody to ask, in ms. */
 const LOOK_AGAIN_MS = 1_000;
@@ -72,7 +72,7 @@ export class LegacyTask implements KeptTask {
   }
 
   /** Takes what the server says of it; returns that as the client knows it. */
-  note(task: JsonObject): JsonObject {
+  record(task: JsonObject): JsonObject {
     const own = { ...withoutProtocolMeta(task), taskId: this.ref.id };
     if (this.over) return own;
     this.task = { ...keptTask(task), taskId: this.ref.id };
@@ -81,14 +81,14 @@ export class LegacyTask implements KeptTask {
   }
 
   /** Its server gave what it ended with. */
-  noteResult({ isError }: JsonObject): void {
-    this.note({ ...this.task, status: isError === true ? 'failed' : 'completed' });
+  recordResult({ isError }: JsonObject): void {
+    this.record({ ...this.task, status: isError === true ? 'failed' : 'completed' });
   }
 
   /** The session that made it hears of it (2025-11-25 basic/utilities/tasks, Task Status Notification). */
   changed(task: JsonObject): void {
     if (this.over || !isSame(this.ref, task)) return;
-    const noted = this.note(task);
+    const noted = this.record(task);
     this.session?.standing.notify('notifications/tasks/status', noted);
   }
 

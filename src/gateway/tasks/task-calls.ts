@@ -10,11 +10,11 @@ import type { Connection } from '../../upstream/mcp/connect/connection.ts';
 import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import { checkDeclared } from '../bridge/declared-questions.ts';
 import { bridgeResult } from '../bridge/results.ts';
-import { isSame, isUnknown, look, taskAt } from './at-server.ts';
+import { isSame, isUnknown, look, taskAt } from './upstream-task.ts';
 import { LegacyTask } from './legacy-task.ts';
-import { untilEnd } from './until-end.ts';
+import { awaitTaskResult } from './await-task-result.ts';
 import type { DispatchParts } from '../dispatch-parts.ts';
-import { type Destination, originOf, send } from '../sending.ts';
+import { type Destination, originOf, send } from '../upstream-request.ts';
 
 const EMPTY: JsonObject = Object.freeze({ resultType: 'complete' });
 
@@ -57,7 +57,7 @@ async function passModern(call: Call, to: Destination, { task, parts }: Found): 
   if (call.method !== 'tasks/get') return { kind: 'result', result, origin };
   if (!isSame(task, result)) throw unknownTask();
   checkDeclared(call, task.target.server, result);
-  if (isObject(result.result)) parts.seen.learn(call.principal.id, task.target.server, result.result);
+  if (isObject(result.result)) parts.seen.remember(call.principal.id, task.target.server, result.result);
   return { kind: 'result', result: { ...result, taskId: task.id }, origin };
 }
 
@@ -78,7 +78,7 @@ async function answerBridged(call: Call, ref: TaskRef, { tasks, seen }: Dispatch
     if (isUnknown(found)) throw unknownTask();
     return { kind: 'error', error: found.error };
   }
-  if (isObject(found.task.result)) seen.learn(call.principal.id, ref.target.server, found.task.result);
+  if (isObject(found.task.result)) seen.remember(call.principal.id, ref.target.server, found.task.result);
   return { kind: 'result', result: { ...EMPTY, ...found.task } };
 }
 
@@ -97,9 +97,9 @@ async function passLegacy(call: Call, to: Destination, { task, parts }: Found): 
   if (isOther || (call.method === 'tasks/get' && isUnknown(reply))) throw unknownTask();
   if (reply.error) return { kind: 'error', error: reply.error, origin };
   const result = reply.result ?? {};
-  if (call.method !== 'tasks/result') return { kind: 'result', result: kept.note(result), origin };
-  kept.noteResult(result);
-  parts.seen.learn(call.principal.id, task.target.server, result);
+  if (call.method !== 'tasks/result') return { kind: 'result', result: kept.record(result), origin };
+  kept.recordResult(result);
+  parts.seen.remember(call.principal.id, task.target.server, result);
   const known = bridgeResult(call, { era: 'legacy', traits: to.traits }, result);
   return { kind: 'result', result: withRelatedTask(withoutProtocolMeta(known), task.id), origin };
 }
@@ -136,7 +136,7 @@ async function untilEndOf(kept: LegacyTask, upstream: Upstream, signal: CancelSi
   const params = { taskId: upstreamId };
   const waiting = { method: 'tasks/result', params, exchange, principal: principal.id, task: upstreamId };
   let connection: Connection | undefined;
-  const reply = await untilEnd({
+  const reply = await awaitTaskResult({
     wait: async (totalMs) => {
       const answered = await upstream.tasks.request(instance, { ...waiting, keptTask: true, totalMs });
       ({ connection } = answered);

@@ -8,12 +8,12 @@ import { isObject, type JsonObject } from '../../core/json.ts';
 import { taskIdOf } from '../../protocol/mcp/tasks.ts';
 import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import type { LiveQuestions } from '../bridge/live-questions.ts';
-import { type Destination, send } from '../sending.ts';
-import { cancelAtServer, createdAtOf, look, type TaskAt } from './at-server.ts';
-import { finishTask } from './finish-task.ts';
+import { type Destination, send } from '../upstream-request.ts';
+import { cancelAtServer, createdAtOf, look, type TaskAt } from './upstream-task.ts';
+import { pollModernTask } from './modern-task-poller.ts';
 import { TaskClock } from './task-clock.ts';
 import { isLegacyTask } from './tasks.ts';
-import { untilEnd } from './until-end.ts';
+import { awaitTaskResult } from './await-task-result.ts';
 
 /** How long a server whose caller has left may take to say which task there is to be cancelled, in ms. */
 const LEFT_BEHIND_MS = 1_000;
@@ -69,7 +69,7 @@ export async function resultOfTask(
     task: upstreamId,
   };
   try {
-    const reply = await untilEnd({
+    const reply = await awaitTaskResult({
       wait: (totalMs) => at.send({ ...waiting, totalMs }),
       look: () => look(at),
       leftMs: () => clock.leftMs,
@@ -110,7 +110,7 @@ export async function endOfTask(
   const created = answered.reply.result ?? {};
   const at = runAt(to, answered, created);
   let bytes = 0;
-  const finished = await finishTask(call, created, {
+  const finished = await pollModernTask(call, created, {
     server: to.target.server,
     questions,
     at: {

@@ -7,13 +7,13 @@ import { TASK_RESULT, taskIdOf } from '../../protocol/mcp/tasks.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import type { Keyring } from '../../storage/keyring.ts';
 import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
-import type { Destination } from '../sending.ts';
-import { cancelAtServer, createdAtOf, taskAt } from './at-server.ts';
+import type { Destination } from '../upstream-request.ts';
+import { cancelAtServer, createdAtOf, taskAt } from './upstream-task.ts';
 import { BridgedTask } from './bridged-task.ts';
 import { LegacyTask } from './legacy-task.ts';
 import { TaskIds } from './task-ids.ts';
-import { TaskListens } from './task-listens.ts';
-import { keptMs, type KeptTask, type TaskPlace, TaskRecords } from './task-records.ts';
+import { TaskSubscriptions } from './task-subscriptions.ts';
+import { keptMs, type KeptTask, type TaskPlace, TaskRegistry } from './task-registry.ts';
 
 /** How long a legacy server is asked to keep a task of ours, in ms. */
 const TTL_MS = 60 * 60_000;
@@ -35,14 +35,14 @@ interface Created {
 
 export class Tasks {
   readonly ids: TaskIds;
-  readonly records: TaskRecords;
-  readonly listens = new TaskListens();
+  readonly records: TaskRegistry;
+  readonly listens = new TaskSubscriptions();
   private readonly options: TasksOptions;
 
   constructor(options: TasksOptions) {
     this.options = options;
     this.ids = new TaskIds(options.keyring);
-    this.records = new TaskRecords(options.stopping);
+    this.records = new TaskRegistry(options.stopping);
   }
 
   /** A modern server's task, under an id of ours: nothing of it is kept here. Throws `upstream_protocol` where it is none. */
@@ -102,7 +102,7 @@ export class Tasks {
       cancel: () => cancelAtServer(at),
     });
     place.keep(kept, keptMs(task.ttl));
-    return { ...answered.reply.result, task: kept.note(task) };
+    return { ...answered.reply.result, task: kept.record(task) };
   }
 
   /** The task of a call, if it is kept and of the kind that the call's side knows. */

@@ -1,7 +1,7 @@
 // Builds what a JSON text says, in as many steps as it takes: where JSON.parse would hold everybody up, or would change a number.
 import { GatewayError } from '../../core/errors.ts';
 import { exactNumber, type JsonObject, type JsonValue, MANY_MEMBERS, noteMembers } from '../../core/json.ts';
-import { WEIGHT_OF_CONTAINER, weightOfKey, weightOfScalar } from '../../core/weight.ts';
+import { WEIGHT_OF_CONTAINER, weightOfKey, weightOfScalar } from '../../core/heap-estimate.ts';
 import { LONGEST_NUMBER, work } from './json-scan.ts';
 
 const QUOTE = 34;

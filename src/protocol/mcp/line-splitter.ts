@@ -1,5 +1,5 @@
 // Cuts a stream of bytes into lines of text, with a limit on how long a line may be.
-import { GrowingBytes } from '../../core/growing-bytes.ts';
+import { ByteAccumulator } from '../../core/byte-accumulator.ts';
 
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
@@ -47,7 +47,7 @@ interface Dropping {
 export class LineSplitter {
   readonly #handlers: LineHandlers;
   readonly #maxBytes: number;
-  readonly #pending = new GrowingBytes();
+  readonly #pending = new ByteAccumulator();
   #dropping: Dropping | undefined;
 
   constructor(handlers: LineHandlers, maxBytes = DEFAULT_MAX_BYTES) {

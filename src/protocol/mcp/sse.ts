@@ -1,6 +1,6 @@
 // Server-sent events: one writer, one reader.
 import { createParser } from 'eventsource-parser';
-import { GrowingBytes } from '../../core/growing-bytes.ts';
+import { ByteAccumulator } from '../../core/byte-accumulator.ts';
 import type { DroppedLine } from './line-splitter.ts';
 
 /** The text of an event that carries one JSON-RPC message; JSON never holds a raw line break, so `data` is one line. */
@@ -67,7 +67,7 @@ export class SseReader {
   private readonly options: SseReaderOptions;
   private readonly parser;
   /** Since the last empty line. */
-  private readonly unfinished = new GrowingBytes();
+  private readonly unfinished = new ByteAccumulator();
   /** Line ends in what is unfinished. */
   private lines = 0;
   private last = 0;

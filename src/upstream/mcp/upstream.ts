@@ -14,13 +14,13 @@ import { isUnreachable } from './wire/http-errors.ts';
 import { type Instance, type InstanceHandlers, lostAgain, occupy } from './instances/instance.ts';
 import { Isolation } from './instances/isolation.ts';
 import { KnownOffer } from './offer/known-offer.ts';
-import type { OwnOffer } from './offer/own-offers.ts';
-import { Noise } from './instances/noise.ts';
-import { type Opening, Openings } from './instances/openings.ts';
+import type { OwnerOffer } from './offer/owner-listings.ts';
+import { ProtocolDiagnostics } from './instances/protocol-diagnostics.ts';
+import { type Opening, InstanceFactory } from './instances/instance-factory.ts';
 import { OwnedInstances } from './instances/owned-instances.ts';
 import { RecentErrors } from './instances/recent-errors.ts';
-import { FollowedResources } from './offer/followed-resources.ts';
-import { SentToPages } from './instances/sent-to-pages.ts';
+import { SubscribedResources } from './offer/subscribed-resources.ts';
+import { UrlElicitations } from './instances/url-elicitations.ts';
 import { SharedInstance } from './instances/shared-instance.ts';
 import { TaskInstances } from './instances/task-instances.ts';
 import { describeServer, type OfferedStatus, type ServerStatus } from './status.ts';
@@ -50,34 +50,34 @@ export class Upstream {
   private readonly circuit = new Circuit();
   private readonly known: KnownOffer;
   private readonly errors = new RecentErrors();
-  private readonly openings: Openings;
+  private readonly openings: InstanceFactory;
   /** How often an instance of an owner was lost, or its session. */
   private ownedLosses = 0;
   readonly tasks: TaskInstances;
   private freshening: Promise<void> | undefined;
   private readonly inFlight = new InFlight();
-  private readonly noise: Noise;
+  private readonly noise: ProtocolDiagnostics;
   /** Instances that are out of use and not gone yet. */
   private readonly ending = new Set<Instance>();
   /** Takes secrets out of what the server says. */
   private readonly clean: (text: string) => string;
   /** The pages that callers were sent to. */
-  private readonly pages = new SentToPages();
+  private readonly pages = new UrlElicitations();
   /** The resources that callers follow. */
-  readonly followed: FollowedResources;
+  readonly followed: SubscribedResources;
 
   constructor(config: ServerConfig, context: UpstreamContext, known: StoredOffer | undefined) {
     this.config = config;
     this.context = context;
     this.clean = textCleaner(config.secrets);
-    this.noise = new Noise(this.clean);
-    this.followed = new FollowedResources({
+    this.noise = new ProtocolDiagnostics(this.clean);
+    this.followed = new SubscribedResources({
       server: config.name,
       totalMs: config.timeouts.total,
       shared: () => this.shared,
       owned: () => this.owned,
       ownerOf: (caller) => this.ownerOf(caller),
-      permits: (uri) => context.mayHear(config.name, uri),
+      permits: (uri) => context.mayNotify(config.name, uri),
     });
     this.isolation = new Isolation(config, context.traits);
     this.known = new KnownOffer({
@@ -87,7 +87,7 @@ export class Upstream {
       changed: (stored) => context.onOffer(config.name, stored),
       ownChanged: (owner, kinds) => context.onOwnOffer(config.name, owner, kinds),
     });
-    this.openings = new Openings({
+    this.openings = new InstanceFactory({
       config: () => this.config,
       context,
       on: this.handlers,
@@ -100,7 +100,7 @@ export class Upstream {
       },
       connected: (wire, era) => {
         this.isolation.connected({ transport: wire.transport, era });
-        if (wire.stateful && era === 'legacy') this.learn('stateful', 'it assigned a session id');
+        if (wire.stateful && era === 'legacy') this.remember('stateful', 'it assigned a session id');
       },
       clean: this.clean,
     });
@@ -161,7 +161,7 @@ export class Upstream {
   }
 
   /** What it offers this caller, where that differs from what it offers everybody. */
-  ownOffer(caller: CallerFacts): OwnOffer | undefined {
+  ownOffer(caller: CallerFacts): OwnerOffer | undefined {
     const owner = this.ownerOf(caller)?.key;
     return owner === undefined ? undefined : this.known.own.get(owner);
   }
@@ -172,7 +172,7 @@ export class Upstream {
   }
 
   /** Whether it is meant to be used and has never answered: what it offers is not known. */
-  get isUnmet(): boolean {
+  get isPendingDiscovery(): boolean {
     return !this.config.disabled && !this.seen;
   }
 
@@ -219,14 +219,14 @@ export class Upstream {
   }
 
   /** Starts nothing any more that no call waits for; `stop` follows. */
-  rest(): void {
-    this.shared.rest();
-    this.owned.rest();
+  quiesce(): void {
+    this.shared.quiesce();
+    this.owned.quiesce();
   }
 
   /** Lets calls in flight finish, for at most `limitMs`, then stops. New calls are not sent here any more by then. */
   async drain(limitMs: number): Promise<void> {
-    this.rest();
+    this.quiesce();
     await this.inFlight.settled(limitMs);
     await this.stop();
   }
@@ -324,7 +324,7 @@ export class Upstream {
   private judged(error: unknown, failure: Failure | undefined): unknown {
     if (!isServerFailure(error)) return error;
     const detail = detailOf(error);
-    this.errors.note(this.clean(reasonOf(error)), detail && this.clean(detail));
+    this.errors.record(this.clean(reasonOf(error)), detail && this.clean(detail));
     if (failure && this.circuit.failed(failure))
       this.context.onEvent('circuit_opened', { server: this.config.name, reason: this.clean(reasonOf(error)) });
     return error;
@@ -348,8 +348,8 @@ export class Upstream {
     taskChanged: (instance, task) => this.context.onTask(this.config.name, instance.id, task),
     askerOfTask: (instance, task, signal) =>
       this.context.askerOfTask({ server: this.config.name, instance, task }, signal),
-    asked: (method) => this.learn('asks', `it asked ${method.slice(0, 64)}`),
-    noise: (what) => this.noise.note(what),
+    asked: (method) => this.remember('asks', `it asked ${method.slice(0, 64)}`),
+    noise: (what) => this.noise.record(what),
     event: (event, detail) => this.context.onEvent(event, detail),
     lost: (instance, { kind }) => {
       this.ending.add(instance);
@@ -365,8 +365,8 @@ export class Upstream {
     },
   };
 
-  private learn(trait: 'asks' | 'stateful', why: string): void {
-    if (!this.isolation.learn(trait, why)) return;
+  private remember(trait: 'asks' | 'stateful', why: string): void {
+    if (!this.isolation.remember(trait, why)) return;
     this.context.onEvent('server_isolated', { server: this.config.name, trait, why });
   }
 
@@ -376,7 +376,7 @@ export class Upstream {
       if (instance.owner) await this.known.readOwn(instance, instance.owner.key);
       else await this.known.read(instance.connection);
     } catch (error) {
-      this.errors.note(`Its lists changed, but reading them failed: ${this.clean(reasonOf(error))}`);
+      this.errors.record(`Its lists changed, but reading them failed: ${this.clean(reasonOf(error))}`);
       this.mayRepeat(error, instance);
     }
   }

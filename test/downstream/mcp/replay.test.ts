@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { EventConnection } from '../../../src/downstream/mcp/event-connection.ts';
-import { KeptEvents } from '../../../src/downstream/mcp/kept-events.ts';
+import { ReplayBudget } from '../../../src/downstream/mcp/replay-budget.ts';
 import { type EndpointLimits, LIMITS } from '../../../src/downstream/mcp/limits.ts';
 import { Replay } from '../../../src/downstream/mcp/replay.ts';
 import { Wire } from '../wire.ts';
@@ -110,7 +110,7 @@ describe('What is kept', () => {
   });
 
   test('is bounded over all sessions: the oldest goes first, whosever it is', () => {
-    const kept = new KeptEvents(100);
+    const kept = new ReplayBudget(100);
     const sessions = [setup({ kept }), setup({ kept })] as const;
     const [one, other] = sessions.map(({ open }) => open().stream);
     one!.send('a'.repeat(40));
@@ -126,7 +126,7 @@ describe('What is kept', () => {
   });
 
   test('is kept no more when its session has ended, and by no session that has', () => {
-    const kept = new KeptEvents(100);
+    const kept = new ReplayBudget(100);
     const { replay, open } = setup({ kept });
     const { stream } = open();
     stream.send('a'.repeat(40));
@@ -138,7 +138,7 @@ describe('What is kept', () => {
   });
 
   test('makes room in all for the young ones of its own session first', () => {
-    const kept = new KeptEvents(100);
+    const kept = new ReplayBudget(100);
     const { open } = setup({ kept, replayBytes: 50 });
     const { stream } = open();
     for (let count = 0; count < 100; count++) stream.send('a'.repeat(30));

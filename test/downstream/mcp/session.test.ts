@@ -3,10 +3,10 @@ import type { ServerResponse } from 'node:http';
 import { expect, test } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { LOCAL } from '../../../src/core/principal.ts';
-import { agree } from '../../../src/downstream/mcp/legacy.ts';
+import { handleInitialize } from '../../../src/downstream/mcp/legacy.ts';
 import { CallerExchange } from '../../../src/downstream/mcp/exchange.ts';
 import { EventConnection } from '../../../src/downstream/mcp/event-connection.ts';
-import { KeptEvents } from '../../../src/downstream/mcp/kept-events.ts';
+import { ReplayBudget } from '../../../src/downstream/mcp/replay-budget.ts';
 import { LIMITS } from '../../../src/downstream/mcp/limits.ts';
 import { Session } from '../../../src/downstream/mcp/session.ts';
 import { said, stubGateway } from '../front.ts';
@@ -110,7 +110,7 @@ test('The end of a session ends its streams, and what waits for its end is told'
 });
 
 test('The end of a session lets go of what was kept for its client', () => {
-  const kept = new KeptEvents(1_000_000);
+  const kept = new ReplayBudget(1_000_000);
   const { session, connect, tell } = setup({ ...LIMITS, kept });
   connect();
   tell('one');
@@ -128,7 +128,7 @@ test('A session keeps of what its client declared only what is known here', () =
   };
   const gateway = stubGateway(() => Promise.resolve(said('')));
   const caller = { principal: LOCAL, transport: 'streamable-http' } as const;
-  const { options } = agree(gateway, { kind: 'request', id: 1, method: 'initialize', params }, caller);
+  const { options } = handleInitialize(gateway, { kind: 'request', id: 1, method: 'initialize', params }, caller);
 
   expect(new Session(options).capabilities).toEqual({ roots: {} });
 });

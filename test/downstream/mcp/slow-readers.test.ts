@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { createFront } from '../../../src/downstream/http.ts';
-import { Backlog } from '../../../src/downstream/mcp/backlog.ts';
+import { WriteBudget } from '../../../src/downstream/mcp/write-budget.ts';
 import { type EndpointLimits, LIMITS } from '../../../src/downstream/mcp/limits.ts';
 import { type CallHandler, said, stubGateway } from '../front.ts';
 
@@ -59,7 +59,7 @@ test('one that takes nothing of a large answer is cut off', async () => {
 });
 
 test('of many that take nothing of large answers the first are cut off before what waits is too much in all', async () => {
-  const limits = { stalledMs: 60_000, backlog: new Backlog(32 << 20) };
+  const limits = { stalledMs: 60_000, backlog: new WriteBudget(32 << 20) };
   const answer = () => Promise.resolve(said('x'.repeat(20 << 20))); // sockets hold some of it
   const first = await askAndStall(answer, limits);
   const cut = once(first, 'close');

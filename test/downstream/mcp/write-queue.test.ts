@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { Backlog } from '../../../src/downstream/mcp/backlog.ts';
+import { WriteBudget } from '../../../src/downstream/mcp/write-budget.ts';
 import { WriteQueue } from '../../../src/downstream/mcp/write-queue.ts';
 
 const MIB = 1024 * 1024;
 
-async function setup(options: { maxBuffered?: number; slowMs?: number; backlog?: Backlog } = {}) {
+async function setup(options: { maxBuffered?: number; slowMs?: number; backlog?: WriteBudget } = {}) {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const client: Socket = connect((server.address() as AddressInfo).port, '127.0.0.1').pause();
@@ -24,7 +24,7 @@ async function setup(options: { maxBuffered?: number; slowMs?: number; backlog?:
   const queue = new WriteQueue(response, {
     maxBuffered: MIB,
     slowMs: 10_000,
-    backlog: new Backlog(1024 * MIB),
+    backlog: new WriteBudget(1024 * MIB),
     ...options,
   });
   /** Reads everything until the end; the rest of the head comes first. */
@@ -70,7 +70,7 @@ test('one that has taken nothing for a while, while too much waits, is cut off',
 });
 
 test('of all readers together those that are behind for longest are cut off', async () => {
-  const backlog = new Backlog(32 * MIB);
+  const backlog = new WriteBudget(32 * MIB);
   const [first, second, third] = await Promise.all([1, 2, 3].map(() => setup({ backlog })));
   const large = 'x'.repeat(20 * MIB); // sockets hold some of it
   first!.queue.end(large);

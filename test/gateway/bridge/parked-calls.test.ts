@@ -301,7 +301,7 @@ test('a call that gives way to others is cancelled, and whoever comes back for i
   const server = asking();
   const requestState = await stateOf(parked.begin(caller().call, TARGET, server.run));
   expect(server.exchange()?.unattendedSince).toBeTypeOf('number');
-  server.exchange()?.giveWay?.('Others waited for its place.');
+  server.exchange()?.preempt?.('Others waited for its place.');
   const refused = { code: 'overloaded', message: 'Others waited for its place.' };
 
   expect(server.wasCancelled()).toBe(true);

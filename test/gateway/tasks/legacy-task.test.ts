@@ -68,7 +68,7 @@ test.each([
   [{ content: [], isError: true }, 'failed'],
 ])('a task whose server gave %j is known as %s, though the server never said so', (result, status) => {
   const task = makeTask(sessionOf(new Cancellation()).session);
-  task.noteResult(result);
+  task.recordResult(result);
 
   expect([task.ended, task.described.status]).toEqual([true, status]);
 });

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { ask } from '../../../src/cli/attach.ts';
+import { ask } from '../../../src/cli/control-client.ts';
 import { controlSocketPath } from '../../../src/storage/control-socket.ts';
 
 export const ROOT = join(import.meta.dirname, '../../..');

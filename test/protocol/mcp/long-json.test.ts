@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { exactText, isObject, type JsonValue, notedKeys, notedWeight, numberOf } from '../../../src/core/json.ts';
-import { weightOf } from '../../../src/core/weight.ts';
+import { estimateHeap } from '../../../src/core/heap-estimate.ts';
 import type { Steps } from '../../../src/core/slices.ts';
 import { JsonReader } from '../../../src/protocol/mcp/json-reader.ts';
 import { JsonScan, work } from '../../../src/protocol/mcp/json-scan.ts';
@@ -98,8 +98,8 @@ test('what an object of very many members takes in memory is noted while it is r
   const value: JsonValue = { outer: [members, true] };
   const found = read(JSON.stringify(value), 7);
 
-  expect(weightOf(found)).toBe(weightOf(value));
-  expect(notedWeight((found as { outer: [object] }).outer[0])).toBe(weightOf(members));
+  expect(estimateHeap(found)).toBe(estimateHeap(value));
+  expect(notedWeight((found as { outer: [object] }).outer[0])).toBe(estimateHeap(members));
 });
 
 describe('writing', () => {

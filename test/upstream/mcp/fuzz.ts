@@ -7,7 +7,7 @@ import { Channel } from '../../../src/upstream/mcp/wire/channel.ts';
 import { Deadlines } from '../../../src/upstream/mcp/wire/deadlines.ts';
 import { HttpExchange } from '../../../src/upstream/mcp/wire/http-exchange.ts';
 import { shakeHands } from '../../../src/upstream/mcp/connect/handshake.ts';
-import { Turns } from '../../../src/upstream/mcp/wire/turns.ts';
+import { ReadFairness } from '../../../src/upstream/mcp/wire/read-fairness.ts';
 import { HttpRejection, type Wire, type WireEvents, type WireReply } from '../../../src/upstream/mcp/wire/wire.ts';
 
 /** Calls in flight while a channel is fed. */
@@ -159,7 +159,7 @@ export async function fuzzExchange(runs: number): Promise<void> {
           maxMessageBytes: 500,
           maxItems: 1000,
           redaction: redactionOf([]),
-          turns: new Turns(),
+          turns: new ReadFairness(),
           ended: () => undefined,
         },
         {

@@ -9,7 +9,7 @@ import type { EraStore } from './era-store.ts';
 import { shakeHands, SlowModern } from './handshake.ts';
 import { HttpWire, type HttpWireOptions } from '../wire/http-wire.ts';
 import { redactionOf } from '../redaction.ts';
-import type { SpareProcess } from './spare-process.ts';
+import type { PrewarmedProcess } from './prewarmed-process.ts';
 import { SseWire } from '../wire/sse-wire.ts';
 import { type StdioContext, stdioWire } from './stdio.ts';
 import { HttpRejection, type Wire, type WireEvents } from '../wire/wire.ts';
@@ -29,7 +29,7 @@ export interface ConnectOptions extends ConnectContext {
   /** Starts that failed before this one. */
   readonly failures: number;
   /** A process that runs already, to be greeted first. */
-  readonly spare?: SpareProcess | undefined;
+  readonly spare?: PrewarmedProcess | undefined;
   /** Aborted when nobody needs it any more: what is open is closed, and nothing is started a second time. */
   readonly signal: AbortSignal;
   /** Told as soon as there is a process or socket to watch, before the handshake is done. */
@@ -57,7 +57,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   const inTurn = remembered === undefined && server.transport === 'stdio' && failures % 2 === 1;
   try {
     const opened = await openAs(options, { era: inTurn ? 'legacy' : remembered });
-    if (!inTurn && remembered !== opened.era) eras.learn(server.name, server.digest, opened.handshake);
+    if (!inTurn && remembered !== opened.era) eras.remember(server.name, server.digest, opened.handshake);
     return opened;
   } catch (error) {
     // one that ended while it waited says nothing of the next
@@ -68,7 +68,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     const opened = await openAs({ ...options, spare: undefined }, next).catch((second: unknown) => {
       throw next.sse === true ? error : second; // the URL was never one of HTTP+SSE: what it was meant to be counts
     });
-    eras.learn(server.name, server.digest, opened.handshake);
+    eras.remember(server.name, server.digest, opened.handshake);
     return opened;
   }
 }

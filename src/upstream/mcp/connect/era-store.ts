@@ -28,7 +28,7 @@ export class EraStore {
   }
 
   /** Remembers what a successful probe found. */
-  learn(server: string, digest: string, found: { era: Era; version: string }): void {
+  remember(server: string, digest: string, found: { era: Era; version: string }): void {
     this.db.use((db) =>
       db
         .prepare<[string, string, string, string, number]>('INSERT OR REPLACE INTO eras VALUES (?, ?, ?, ?, ?)')

@@ -1,8 +1,8 @@
 // Callers that wait for an instance of their own: in the order in which they came, each woken by what it can use and by nothing else.
 import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
-import type { Holding } from './holding.ts';
-import type { SpareProcess } from '../connect/spare-process.ts';
+import type { OwnerPool } from './owner-pool.ts';
+import type { PrewarmedProcess } from '../connect/prewarmed-process.ts';
 import type { Instance, Loss } from './instance.ts';
 
 /** How often it is looked whether anything becomes free for those who wait, in ms. */
@@ -16,14 +16,14 @@ export interface Place {
   /** What has to be gone first. */
   readonly after?: Promise<Loss>;
   /** The process that runs there already. */
-  readonly spare?: SpareProcess;
+  readonly spare?: PrewarmedProcess;
 }
 
 /** What a caller got: an instance, one that somebody opens for the same owner, or a place for one, once what was there is gone. */
 export type Claim = { readonly instance: Instance } | { readonly opening: Promise<Instance> } | Place;
 
 interface Waiter {
-  readonly holding: Holding;
+  readonly holding: OwnerPool;
   readonly take: (claim: Claim) => void;
   readonly fail: (error: unknown) => void;
 }
@@ -33,17 +33,17 @@ export interface QueueOptions {
   /** `max` instances; `total` ms that a caller waits. */
   readonly limits: () => { readonly max: number; readonly total: number };
   /** Told who waits for longest, again and again while anybody does: it may be that nothing becomes free by itself. */
-  readonly stuck: (holding: Holding) => void;
+  readonly stuck: (holding: OwnerPool) => void;
 }
 
 export class InstanceQueue {
   private readonly options: QueueOptions;
   /** What a caller can have now; throws where it is to have nothing. */
-  private readonly claim: (holding: Holding) => Claim | undefined;
+  private readonly claim: (holding: OwnerPool) => Claim | undefined;
   private readonly waiting = new Set<Waiter>();
   private looking: NodeJS.Timeout | undefined;
 
-  constructor(options: QueueOptions, claim: (holding: Holding) => Claim | undefined) {
+  constructor(options: QueueOptions, claim: (holding: OwnerPool) => Claim | undefined) {
     this.options = options;
     this.claim = claim;
   }
@@ -53,7 +53,7 @@ export class InstanceQueue {
   }
 
   /** Waits for a claim. Throws `overloaded` when too many wait or none comes in time, `cancelled` when the caller gives up. */
-  async wait(holding: Holding, signal: CancelSignal | undefined): Promise<Claim> {
+  async wait(holding: OwnerPool, signal: CancelSignal | undefined): Promise<Claim> {
     const { server, limits } = this.options;
     const { max, total } = limits();
     const busy = `All ${max} instances of the server "${server}" are in use (instances.max)`;
@@ -108,7 +108,7 @@ export class InstanceQueue {
   }
 
   /** Ends the waiting of one owner. */
-  refuse(holding: Holding, error: GatewayError): void {
+  refuse(holding: OwnerPool, error: GatewayError): void {
     for (const waiter of this.waiting) if (waiter.holding === holding) waiter.fail(error);
   }
 }

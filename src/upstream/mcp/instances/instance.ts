@@ -4,10 +4,15 @@ import type { Exchange } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
 import { LOG_LEVELS, type LogLevel } from '../../../protocol/mcp/meta.ts';
 import { type Owner, SHARED_CAPABILITIES } from './affinity.ts';
-import { ask, type AskingHandlers, type AskingOptions, type KnownRoots } from './asking.ts';
+import {
+  ask,
+  type ServerRequestHandlers,
+  type ServerRequestOptions,
+  type KnownRoots,
+} from './server-request-routing.ts';
 import { connect, type ConnectContext } from '../connect/connect.ts';
 import type { Connection, ConnectionRequest } from '../connect/connection.ts';
-import type { SpareProcess } from '../connect/spare-process.ts';
+import type { PrewarmedProcess } from '../connect/prewarmed-process.ts';
 import { OfferWatch } from '../offer/offer-watch.ts';
 import { type InstanceStatus, utc } from '../status.ts';
 import { StdioWire } from '../wire/stdio-wire.ts';
@@ -16,7 +21,7 @@ import { SessionLost, type Wire, type WireReply } from '../wire/wire.ts';
 /** What happens to instances, for the record. */
 export type InstanceEvent = `server_${'started' | 'ended' | 'failed'}` | `spare_${'started' | 'ended'}`;
 
-export interface InstanceHandlers extends AskingHandlers {
+export interface InstanceHandlers extends ServerRequestHandlers {
   /** Its lists changed: read them again. */
   changed(instance: Instance): Promise<void>;
   updated(uri: string, owner: Owner | undefined): void;
@@ -31,13 +36,13 @@ export interface InstanceHandlers extends AskingHandlers {
   lost(instance: Instance, loss: Loss): void;
 }
 
-export interface InstanceOptions extends AskingOptions {
+export interface InstanceOptions extends ServerRequestOptions {
   readonly context: ConnectContext;
   readonly on: InstanceHandlers;
   /** Starts that failed before this one. */
   readonly failures: number;
   /** A process that was started ahead. */
-  readonly spare?: SpareProcess | undefined;
+  readonly spare?: PrewarmedProcess | undefined;
   /** Aborted when the server is being stopped. */
   readonly signal: AbortSignal;
   /** Takes secrets out of what the server says. */
@@ -156,7 +161,7 @@ export class Instance {
     const wanted = owner?.session?.standing.logLevel;
     if (wanted !== undefined) this.raiseLevel(wanted as LogLevel);
     this.lost = this.loss.promise;
-    this.ended = this.lost.then((loss) => this.letGo(loss));
+    this.ended = this.lost.then((loss) => this.release(loss));
   }
 
   /** Sends a request. Throws GatewayError or SessionLost. */
@@ -164,7 +169,7 @@ export class Instance {
     const wanted = request.exchange?.logLevel;
     if (wanted !== undefined && wanted !== this.level) this.raiseLevel(wanted as LogLevel);
     const { exchange } = request;
-    if (!this.owner || exchange?.giveWay === undefined) return this.connection.request(request);
+    if (!this.owner || exchange?.preempt === undefined) return this.connection.request(request);
     return this.runLeavable(request, exchange);
   }
 
@@ -186,7 +191,7 @@ export class Instance {
 
   /** Ends the calls on it that can be ended so, in favour of others. */
   giveWay(why: string): void {
-    for (const exchange of [...this.leavable]) exchange.giveWay?.(why);
+    for (const exchange of [...this.leavable]) exchange.preempt?.(why);
   }
 
   /** Whether anything needs it: a call, or a task that it works on while nobody calls. */
@@ -273,7 +278,7 @@ export class Instance {
     };
   }
 
-  private async letGo(loss: Loss): Promise<Loss> {
+  private async release(loss: Loss): Promise<Loss> {
     this.watch.stop();
     this.stopHearing?.();
     const { wire } = this.connection;

@@ -58,11 +58,11 @@ export class Isolation {
   }
 
   /** Remembers how the server behaves; returns whether that was news. */
-  learn(trait: Trait, why: string): boolean {
+  remember(trait: Trait, why: string): boolean {
     if (this.learned.has(trait)) return false;
     const learned = { trait, why, learnedAt: Date.now() };
     this.learned.set(trait, learned);
-    this.store.learn(this.server, this.digest, learned);
+    this.store.remember(this.server, this.digest, learned);
     return true;
   }
 

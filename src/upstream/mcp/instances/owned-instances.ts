@@ -2,11 +2,11 @@
 import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { Owner } from './affinity.ts';
-import { givingWay } from './giving-way.ts';
-import { Holding } from './holding.ts';
+import { preemptable } from './preemption.ts';
+import { OwnerPool } from './owner-pool.ts';
 import { type Instance, type Loss, occupy } from './instance.ts';
-import type { SpareProcess } from '../connect/spare-process.ts';
-import { Spare, type SpareOptions } from './spare.ts';
+import type { PrewarmedProcess } from '../connect/prewarmed-process.ts';
+import { Prewarmer, type PrewarmerOptions } from './prewarmer.ts';
 import type { Follower, Following } from '../offer/resource-subscriptions.ts';
 import type { InstanceStatus } from '../status.ts';
 import { type Claim, InstanceQueue, type Place } from './instance-queue.ts';
@@ -26,9 +26,9 @@ export interface OwnedOptions {
   readonly limits: () => { readonly max: number; readonly idle: number; readonly total: number };
   /** Whether an instance runs one call at a time, because it would not say which of them asks. */
   readonly exclusive: () => boolean;
-  readonly spare: SpareOptions;
+  readonly spare: PrewarmerOptions;
   /** Opens an instance, on the spare process if there is one; gives up and leaves nothing behind when the signal is aborted. */
-  readonly open: (owner: Owner, signal: AbortSignal, spare: SpareProcess | undefined) => Promise<Instance>;
+  readonly open: (owner: Owner, signal: AbortSignal, spare: PrewarmedProcess | undefined) => Promise<Instance>;
   /** The owner has no instance any more. */
   readonly released: (owner: Owner) => void;
   /** The calls on an instance are ended, because nobody is there for them and others wait. */
@@ -37,12 +37,12 @@ export interface OwnedOptions {
 
 export class OwnedInstances {
   private readonly options: OwnedOptions;
-  private readonly holdings = new Map<string, Holding>();
+  private readonly holdings = new Map<string, OwnerPool>();
   /** Every instance that is open, of whomever. */
   private readonly live = new Set<Instance>();
   /** Instances that are open or being opened. */
   private count = 0;
-  private readonly spare: Spare;
+  private readonly spare: Prewarmer;
   /** When an owner last wanted an instance, monotonic ms. */
   private wantedAt = -Infinity;
   private readonly queue: InstanceQueue;
@@ -53,9 +53,9 @@ export class OwnedInstances {
   constructor(options: OwnedOptions) {
     this.options = options;
     const { server, limits } = options;
-    const stuck = (holding: Holding) => this.displace(holding);
+    const stuck = (holding: OwnerPool) => this.displace(holding);
     this.queue = new InstanceQueue({ server, limits, stuck }, (holding) => this.claim(holding));
-    this.spare = new Spare(options.spare, () => this.queue.serve());
+    this.spare = new Prewarmer(options.spare, () => this.queue.serve());
   }
 
   /** Callers that wait for an instance, and processes that wait for an owner. */
@@ -140,7 +140,7 @@ export class OwnedInstances {
   }
 
   /** Brings no instance back that no call waits for. */
-  rest(): void {
+  quiesce(): void {
     this.resting = true;
     void this.spare.close();
   }
@@ -173,7 +173,7 @@ export class OwnedInstances {
   }
 
   /** What belongs to a session ends with it. */
-  private end(holding: Holding): void {
+  private end(holding: OwnerPool): void {
     if (this.holdings.get(holding.owner.key) !== holding) return;
     this.holdings.delete(holding.owner.key);
     this.close(holding, { reason: 'its session ended', refusal: sessionEnded() });
@@ -181,7 +181,7 @@ export class OwnedInstances {
     this.queue.serve();
   }
 
-  private close(holding: Holding, { reason, refusal }: { reason: string; refusal: GatewayError }): void {
+  private close(holding: OwnerPool, { reason, refusal }: { reason: string; refusal: GatewayError }): void {
     holding.end(refusal);
     this.queue.refuse(holding, refusal);
     for (const instance of holding.instances) {
@@ -205,11 +205,11 @@ export class OwnedInstances {
     return new GatewayError('shutting_down', `The server "${this.options.server}" is being stopped.`);
   }
 
-  private holdingOf(owner: Owner): Holding {
+  private holdingOf(owner: Owner): OwnerPool {
     const known = this.holdings.get(owner.key);
     if (known) return known;
     const { server, limits } = this.options;
-    const holding = new Holding(owner, server, limits().total);
+    const holding = new OwnerPool(owner, server, limits().total);
     this.holdings.set(owner.key, holding);
     owner.session?.standing.signal.onAbort(() => this.end(holding));
     this.sweeper ??= setInterval(() => this.sweep(), Math.min(SWEEP_MS, Math.max(50, limits().idle / 4))).unref();
@@ -217,7 +217,7 @@ export class OwnedInstances {
   }
 
   /** What a caller can have without waiting. Throws GatewayError where the owner's instances fail again and again. */
-  private claim(holding: Holding): Claim | undefined {
+  private claim(holding: OwnerPool): Claim | undefined {
     const exclusive = this.options.exclusive();
     // the one that was used last: what the owner's calls left behind there is what the next one most likely means
     const [usable] = [...holding.instances]
@@ -245,14 +245,14 @@ export class OwnedInstances {
     return this.count + this.spare.size < this.options.limits().max;
   }
 
-  private open(holding: Holding, place: Place): Promise<Instance> {
+  private open(holding: OwnerPool, place: Place): Promise<Instance> {
     const opening = this.begin(holding, place).finally(() => holding.openings.delete(opening));
     holding.openings.add(opening);
     return opening;
   }
 
   /** Takes the place that was claimed, and gives it back if nothing comes of it. */
-  private async begin(holding: Holding, { after, spare }: Place): Promise<Instance> {
+  private async begin(holding: OwnerPool, { after, spare }: Place): Promise<Instance> {
     try {
       await after;
       if (holding.refusal) {
@@ -280,16 +280,16 @@ export class OwnedInstances {
   }
 
   /** What is followed must be heard of, so the owner's instance comes back without being used. */
-  private reopenLater(holding: Holding): void {
+  private reopenLater(holding: OwnerPool): void {
     holding.reopenLater(async () => {
       if (!this.resting) this.release(await this.acquire(holding.owner, undefined));
     });
   }
 
   /** Ends calls that nobody waits for, where those who wait would otherwise wait for them. */
-  private displace({ owner }: Holding): void {
+  private displace({ owner }: OwnerPool): void {
     const leftBefore = performance.now() - Math.min(ANSWER_MS, this.options.limits().total / 2);
-    const instance = this.count === this.live.size ? givingWay(this.live, owner, leftBefore) : undefined;
+    const instance = this.count === this.live.size ? preemptable(this.live, owner, leftBefore) : undefined;
     if (!instance) return;
     this.options.gaveWay(instance);
     instance.giveWay(
@@ -353,7 +353,7 @@ export class OwnedInstances {
   }
 
   /** A session's holding is kept until it ends, a principal's only while there is something to it. */
-  private forgetEmpty(holding: Holding): void {
+  private forgetEmpty(holding: OwnerPool): void {
     if (!holding.owner.session && holding.isEmpty && this.holdings.get(holding.owner.key) === holding)
       this.holdings.delete(holding.owner.key);
   }

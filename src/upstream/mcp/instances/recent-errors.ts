@@ -28,7 +28,7 @@ export class RecentErrors {
     return this.errors;
   }
 
-  note(text: string, detail?: string): void {
+  record(text: string, detail?: string): void {
     const message = text.slice(0, LONGEST);
     const { last } = this;
     const repeated = last?.message === message;

@@ -43,7 +43,7 @@ export class SharedInstance {
   private readonly firstAttempt = Promise.withResolvers<void>();
   private wasAttempted = false;
   private settled = Promise.withResolvers<void>();
-  private wake = Promise.withResolvers<void>();
+  private woken = Promise.withResolvers<void>();
   /** Settles with the next change of the state. */
   private change = Promise.withResolvers<void>();
   private running: Promise<void> | undefined;
@@ -67,7 +67,7 @@ export class SharedInstance {
         : options.startsIdle
           ? 'idle'
           : 'connecting';
-    if (problem !== undefined) options.errors.note(problem);
+    if (problem !== undefined) options.errors.record(problem);
     void this.attempted.then(() => (this.wasAttempted = true));
     if (this.entered !== 'connecting') this.firstAttempt.resolve();
   }
@@ -118,7 +118,7 @@ export class SharedInstance {
   async acquire(signal: CancelSignal | undefined, { patient = false } = {}): Promise<Instance> {
     if (patient && this.entered === 'waiting') await this.untilBack(signal);
     for (;;) {
-      this.rouse();
+      this.wake();
       const inTime = this.entered !== 'connecting' || (await this.untilSettled(signal));
       if (signal?.aborted === true) throw new GatewayError('cancelled', 'The caller cancelled the call.');
       if (this.current) return this.current;
@@ -128,10 +128,10 @@ export class SharedInstance {
   }
 
   /** Starts it where it is at rest. */
-  rouse(): void {
+  wake(): void {
     if (this.entered !== 'idle') return;
     this.enter('connecting');
-    this.wake.resolve();
+    this.woken.resolve();
   }
 
   /** Notes that a call came: what is used is not put to rest. */
@@ -155,7 +155,7 @@ export class SharedInstance {
    * Goes on with what is open, and tries no more what failed, since everything is stopped soon. What a call in flight needs and did not
    * fail is still opened.
    */
-  rest(): void {
+  quiesce(): void {
     this.resting = true;
     this.nextAttemptAt = undefined;
     this.change.resolve();
@@ -168,7 +168,7 @@ export class SharedInstance {
     this.settled.resolve();
     this.change.resolve();
     this.firstAttempt.resolve();
-    this.wake.resolve();
+    this.woken.resolve();
     this.current?.drop({ reason: 'it was stopped', kind: 'unused' });
     return { ended: this.running ?? Promise.resolve() };
   }
@@ -208,7 +208,7 @@ export class SharedInstance {
     if (this.isStopping()) return;
     this.failures += Math.max(1, this.begins);
     const wait = backoffMs(this.failures);
-    this.options.errors.note(reason, detail);
+    this.options.errors.record(reason, detail);
     if (!this.resting) this.nextAttemptAt = Date.now() + wait;
     this.enter('waiting');
     this.firstAttempt.resolve();
@@ -220,8 +220,8 @@ export class SharedInstance {
 
   private async untilWoken(): Promise<void> {
     if (this.isStopping()) return;
-    this.wake = Promise.withResolvers();
-    await this.wake.promise;
+    this.woken = Promise.withResolvers();
+    await this.woken.promise;
     if (!this.isStopping()) this.enter('connecting');
   }
 

@@ -4,12 +4,12 @@ import type { InFlight } from '../../../core/in-flight.ts';
 import type { Connection, ConnectionRequest } from '../connect/connection.ts';
 import type { WireReply } from '../wire/wire.ts';
 import type { Instance } from './instance.ts';
-import { type PlaceKind, StandingPlaces } from './standing-places.ts';
+import { type PlaceKind, StreamSlots } from './stream-slots.ts';
 
 export class TaskInstances {
   private readonly find: (id: string) => Instance | undefined;
   private readonly inFlight: InFlight;
-  private readonly standing = new StandingPlaces();
+  private readonly standing = new StreamSlots();
 
   /** `find` gives an instance that lives, by its id. */
   constructor(find: (id: string) => Instance | undefined, inFlight: InFlight) {
@@ -38,7 +38,7 @@ export class TaskInstances {
     const transport = this.find(id)?.connection.wire.transport;
     // a pipe, and a stream that everything comes back on, have room for any number
     if (transport === 'stdio' || transport === 'sse') return () => undefined;
-    return this.standing.take(id, principal, kind);
+    return this.standing.acquire(id, principal, kind);
   }
 
   /** Keeps an instance running for so many milliseconds. */

@@ -32,7 +32,7 @@ export class TraitStore {
     });
   }
 
-  learn(server: string, digest: string, { trait, why, learnedAt }: LearnedTrait): void {
+  remember(server: string, digest: string, { trait, why, learnedAt }: LearnedTrait): void {
     this.db.use((db) =>
       db
         .prepare<[string, string, string, string, number]>('INSERT OR REPLACE INTO traits VALUES (?, ?, ?, ?, ?)')

@@ -6,7 +6,7 @@ import type { OfferKind } from '../../../core/call.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { Connection } from '../connect/connection.ts';
 import type { Instance } from '../instances/instance.ts';
-import { OwnOffers } from './own-offers.ts';
+import { OwnerListings } from './owner-listings.ts';
 import { readOffer } from './read-offer.ts';
 
 /** Lists that hold for no time at all are read again after so much of it, in ms. */
@@ -28,7 +28,7 @@ export interface KnownOfferOptions {
 export class KnownOffer {
   /** Lists that could not be read the last time, and why. */
   problems: readonly string[] = [];
-  readonly own: OwnOffers;
+  readonly own: OwnerListings;
   private readonly options: KnownOfferOptions;
   private last: StoredOffer | undefined;
   private staleAt = Infinity;
@@ -36,7 +36,7 @@ export class KnownOffer {
   constructor(options: KnownOfferOptions) {
     this.options = options;
     this.last = options.stored;
-    this.own = new OwnOffers((owner, kinds) => options.ownChanged(owner, kinds));
+    this.own = new OwnerListings((owner, kinds) => options.ownChanged(owner, kinds));
   }
 
   /** Absent where nothing was ever read. */

@@ -12,7 +12,7 @@ import { type DroppedLine, LineSplitter } from '../../../protocol/mcp/line-split
 import { lastWords } from './last-words.ts';
 import { StderrTail } from './stderr-tail.ts';
 import { InOrder } from '../../../core/in-order.ts';
-import { Turns } from '../wire/turns.ts';
+import { ReadFairness } from '../wire/read-fairness.ts';
 
 const DEFAULT_STOP_GRACE_MS = 2_000;
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
@@ -226,7 +226,7 @@ export class StdioProcess {
   async #attend(child: Child, enclosure: Enclosure): Promise<void> {
     const lines = new InOrder();
     const splitter = this.#splitter(lines);
-    const [outTurns, errTurns] = [new Turns(), new Turns()];
+    const [outTurns, errTurns] = [new ReadFairness(), new ReadFairness()];
     const out = { pause: () => child.stdout.pause(), resume: () => lines.run(() => void child.stdout.resume()) };
     child.stdout.on('data', (chunk: Buffer) => {
       this.#handle(() => splitter.push(chunk));

@@ -6,12 +6,12 @@ import { type Frame, notificationText, requestText, type ResponseFrame } from '.
 import type { DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
 import type { Redaction } from '../redaction.ts';
 import { type Deadlines, takenForHung } from './deadlines.ts';
-import { readDropped } from './dropped-answer.ts';
+import { readDroppedLine } from './dropped-answer.ts';
 import { BrokenAnswer, readInbound } from './inbound.ts';
 import { Liveness } from './liveness.ts';
 import { Pending, type Silence } from './pending.ts';
 import { RateLimit } from './rate-limit.ts';
-import { Unasked } from './unasked.ts';
+import { InboundRouter } from './inbound-router.ts';
 import { closed, MAX_IN_FLIGHT, tooLarge, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
 
 export interface ChannelOptions {
@@ -47,7 +47,7 @@ const UNLIMITED = ['initialize', 'server/discover', 'ping'];
 export class Channel {
   private readonly options: ChannelOptions;
   private readonly pending = new Slots<Pending>();
-  private readonly unasked: Unasked;
+  private readonly unasked: InboundRouter;
   private garbage = 0;
   private readonly garbageRate = new RateLimit(MAX_GARBAGE_PER_SECOND);
   private gone: string | undefined;
@@ -61,7 +61,7 @@ export class Channel {
 
   constructor(options: ChannelOptions) {
     this.options = options;
-    this.unasked = new Unasked({
+    this.unasked = new InboundRouter({
       events: options.events,
       pending: () => this.pending.all(),
       find: (id) => this.pending.get(id),
@@ -111,10 +111,10 @@ export class Channel {
     this.heard++;
     try {
       const frame = readInbound(text, this.options);
-      if (!(frame instanceof Promise)) this.take(frame, text);
+      if (!(frame instanceof Promise)) this.accept(frame, text);
       else
         return frame.then(
-          (read) => this.take(read, text),
+          (read) => this.accept(read, text),
           (error: unknown) => this.onGarbage(text, error),
         );
     } catch (error) {
@@ -127,7 +127,7 @@ export class Channel {
     const { bytes, maxLines } = line;
     const over = maxLines === undefined ? { maxBytes: limit } : { maxLines };
     const error = tooLarge(this.options.server, { ...over, dropped: bytes });
-    const found = readDropped(line);
+    const found = readDroppedLine(line);
     if (found.kind === 'answer' && this.pending.get(found.id) !== undefined) this.fail(found.id, error);
     else if (found.kind === 'unknown') this.failAll(error);
     else this.unasked.noise(error.message);
@@ -205,11 +205,11 @@ export class Channel {
     }
   }
 
-  private take(frame: Frame, text: string): void {
+  private accept(frame: Frame, text: string): void {
     if (this.gone !== undefined) return;
     this.garbage = 0;
     if (frame.kind === 'response') this.onResponse(frame, Buffer.byteLength(text));
-    else this.unasked.take(frame);
+    else this.unasked.accept(frame);
   }
 
   private onResponse(frame: ResponseFrame, bytes: number): void {

@@ -14,7 +14,7 @@ const FRONT_ID = /"id"\s*:\s*(?<id>\d+|")/;
 const TAIL = /[,{]\s*"id"\s*:\s*(?<id>\d{1,15})\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*$/;
 
 /** Finds what a dropped line was. A server's own request may carry any id, so an id alone proves nothing. */
-export function readDropped({ head, tail, ended }: DroppedLine): DroppedKind {
+export function readDroppedLine({ head, tail, ended }: DroppedLine): DroppedKind {
   const { front, key } = HEAD.exec(head)?.groups ?? {};
   if (front === undefined || key === undefined) return { kind: 'unknown' };
   if (key === 'method') return { kind: 'other' };

@@ -6,7 +6,7 @@ import { Slots } from '../../../core/slots.ts';
 import type { Redaction } from '../redaction.ts';
 import { transportError } from './http-errors.ts';
 import { type ExchangeHandlers, HttpExchange } from './http-exchange.ts';
-import { Turns } from './turns.ts';
+import { ReadFairness } from './read-fairness.ts';
 import { MAX_IN_FLIGHT, type Timeouts } from './wire.ts';
 
 export interface HttpEndpointOptions {
@@ -45,7 +45,7 @@ export class HttpEndpoint {
   private readonly options: HttpEndpointOptions;
   private readonly path: string;
   private readonly open = new Slots<HttpExchange>();
-  private readonly turns = new Turns();
+  private readonly turns = new ReadFairness();
   /** Messages that the server has not taken yet. */
   private posting = 0;
   private emptied: PromiseWithResolvers<void> | undefined;

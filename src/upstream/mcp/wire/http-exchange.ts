@@ -1,14 +1,14 @@
 // One HTTP request to a server, from headers to the messages in its body or stream.
 import type { Dispatcher } from 'undici';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
-import { GrowingBytes } from '../../../core/growing-bytes.ts';
+import { ByteAccumulator } from '../../../core/byte-accumulator.ts';
 import { InOrder } from '../../../core/in-order.ts';
 import type { ResponseFrame } from '../../../protocol/mcp/frames.ts';
 import type { DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
 import { type SseEvent, SseReader } from '../../../protocol/mcp/sse.ts';
 import type { Redaction } from '../redaction.ts';
 import { BrokenAnswer, readInbound } from './inbound.ts';
-import type { Pausable, Turns } from './turns.ts';
+import type { Pausable, ReadFairness } from './read-fairness.ts';
 import { HttpRejection, tooLarge } from './wire.ts';
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
@@ -41,7 +41,7 @@ export interface ExchangeOptions {
   readonly maxItems: number;
   readonly redaction: Redaction;
   /** What is read of the server, over all its exchanges. */
-  readonly turns: Turns;
+  readonly turns: ReadFairness;
   /** Called before the handler's own `end`. */
   ended(): void;
 }
@@ -59,7 +59,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   private status = 0;
   private wantsSignIn = false;
   private sse: SseReader | undefined;
-  private readonly body = new GrowingBytes();
+  private readonly body = new ByteAccumulator();
   /** Messages that were read, and what comes after them. */
   private readonly messages = new InOrder();
   private paced: Pausable | undefined;

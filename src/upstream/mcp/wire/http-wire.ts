@@ -10,7 +10,7 @@ import { messageError } from './http-errors.ts';
 import { HttpSession } from './http-session.ts';
 import { BrokenAnswer, readInbound } from './inbound.ts';
 import { StandingStream } from './standing-stream.ts';
-import { Unasked } from './unasked.ts';
+import { InboundRouter } from './inbound-router.ts';
 import {
   closed,
   FLUSH_MS,
@@ -44,7 +44,7 @@ export class HttpWire implements Wire {
   private readonly session: HttpSession;
   private readonly calls = new Slots<HttpCall>();
   private readonly callWire: CallWire;
-  private readonly unasked: Unasked;
+  private readonly unasked: InboundRouter;
   private stream: StandingStream | undefined;
   private closed = false;
   private ended = false;
@@ -54,7 +54,7 @@ export class HttpWire implements Wire {
     this.options = options;
     this.endpoint = new HttpEndpoint(options);
     this.session = new HttpSession(this.endpoint);
-    this.unasked = new Unasked({
+    this.unasked = new InboundRouter({
       events: options.events,
       pending: () => this.calls.all().map((call) => call.pending),
       find: (id) => this.calls.get(id)?.pending,
@@ -166,7 +166,7 @@ export class HttpWire implements Wire {
    */
   private receive(frame: Frame, { bytes, call, shared }: Source): void {
     if (frame.kind !== 'response') {
-      this.unasked.take(frame, call?.pending);
+      this.unasked.accept(frame, call?.pending);
       return;
     }
     const found = typeof frame.id === 'number' ? this.calls.get(frame.id) : undefined;

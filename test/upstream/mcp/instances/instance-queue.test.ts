@@ -2,15 +2,15 @@
 import { expect, test } from 'vitest';
 import { Cancellation } from '../../../../src/core/cancellation.ts';
 import { GatewayError } from '../../../../src/core/errors.ts';
-import { Holding } from '../../../../src/upstream/mcp/instances/holding.ts';
+import { OwnerPool } from '../../../../src/upstream/mcp/instances/owner-pool.ts';
 import { type Claim, InstanceQueue } from '../../../../src/upstream/mcp/instances/instance-queue.ts';
 
-const holding = (key: string) => new Holding({ key, label: key, principal: 'ada', capabilities: {} }, 's', 1_000);
+const holding = (key: string) => new OwnerPool({ key, label: key, principal: 'ada', capabilities: {} }, 's', 1_000);
 const PLACE: Claim = {};
 
 /** A queue for places that only some owners can use. */
 function queueOf(total = 10_000) {
-  const free = new Map<Holding, number>();
+  const free = new Map<OwnerPool, number>();
   const queue = new InstanceQueue(
     { server: 's', limits: () => ({ max: 1, total }), stuck: () => undefined },
     (wanting) => {

@@ -20,7 +20,7 @@ function isolationOf(isolation: ServerConfig['isolation'], known: LearnedTrait[]
 test('auto is shared until something is learned, once, with the reason; what was learned stays', () => {
   const { isolation, known } = isolationOf('auto');
   expect(isolation.sharing).toBe('shared');
-  expect([isolation.learn('asks', 'it asked x'), isolation.learn('asks', 'it asked y')]).toEqual([true, false]);
+  expect([isolation.remember('asks', 'it asked x'), isolation.remember('asks', 'it asked y')]).toEqual([true, false]);
   expect([isolation.sharing, isolation.asksAnonymously]).toEqual(['session', true]);
   expect(known.map(({ why }) => why)).toEqual(['it asked x']);
   expect(isolationOf('auto', known).isolation.sharing).toBe('session');
@@ -28,7 +28,7 @@ test('auto is shared until something is learned, once, with the reason; what was
 
 test('where the stream says whose a question is, calls need not run one at a time; a modern server needs no sessions', () => {
   const { isolation } = isolationOf('auto');
-  isolation.learn('asks', 'it asked x');
+  isolation.remember('asks', 'it asked x');
   isolation.connected({ transport: 'streamable-http', era: 'legacy' });
   expect([isolation.sharing, isolation.asksAnonymously]).toEqual(['session', false]);
   isolation.connected({ transport: 'stdio', era: 'modern' });
@@ -39,7 +39,7 @@ test.each(['shared', 'session', 'principal'] as const)(
   '%s by configuration is that, whatever is learned',
   (configured) => {
     const { isolation } = isolationOf(configured);
-    isolation.learn('stateful', 'it assigned a session id');
+    isolation.remember('stateful', 'it assigned a session id');
     expect(isolation.sharing).toBe(configured);
   },
 );

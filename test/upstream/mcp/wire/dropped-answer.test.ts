@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type DroppedLine, LineSplitter } from '../../../../src/protocol/mcp/line-splitter.ts';
-import { readDropped } from '../../../../src/upstream/mcp/wire/dropped-answer.ts';
+import { readDroppedLine } from '../../../../src/upstream/mcp/wire/dropped-answer.ts';
 
 /** What a splitter leaves of a line, cut into pieces of some size. */
 function drop(line: string, piece = 1_000): DroppedLine {
@@ -34,7 +34,7 @@ test.each([
   [`{"jsonrpc":"2.0","result":{"x":"${filler}"},"y\\",\\"id":42}`, { kind: 'unknown' }],
   [filler, { kind: 'unknown' }],
 ])('%#: %s', (line, expected) => {
-  for (const piece of [1, 64, 10_000]) expect(readDropped(drop(line, piece))).toEqual(expected);
+  for (const piece of [1, 64, 10_000]) expect(readDroppedLine(drop(line, piece))).toEqual(expected);
 });
 
 test('whatever JSON a line is, an id is only claimed where it is the id of an answer', () => {
@@ -49,7 +49,7 @@ test('whatever JSON a line is, an id is only claimed where it is the id of an an
       const message = { ...Object.fromEntries<unknown>(pairs), pad: filler } as Record<string, unknown>;
       const line = JSON.stringify(message);
 
-      const found = readDropped(drop(line));
+      const found = readDroppedLine(drop(line));
 
       if (found.kind === 'answer') {
         expect(message.id).toBe(found.id);

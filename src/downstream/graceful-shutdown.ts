@@ -1,0 +1,45 @@
+// Ending servers in order: no new connections, the last answers leave, and nobody can hold up the end.
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+
+/** How long a reader may take for what was written before the end. */
+const FLUSH_MS = 1_000;
+
+/** How often it is looked for connections that have had their last answer. */
+const IDLE_CHECK_MS = 20;
+
+export interface Ending {
+  /** Takes no more connections, and ends idle ones. */
+  stop(): void;
+  /** Ends each connection when what was written to it has left, and after 1 s those whose reader does not take it. */
+  finish(): Promise<void>;
+}
+
+/** Follows the connections of servers, so that they can be ended; must be called before there are any. */
+export function prepareShutdown(servers: readonly Server[]): Ending {
+  const sockets = new Set<Socket>();
+  for (const server of servers)
+    server.on('connection', (socket: Socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+    });
+  let closed: Promise<unknown> | undefined;
+  let idle: NodeJS.Timeout | undefined;
+  const stop = () => {
+    // Node ends connections that are idle now; one that becomes idle later, after its last answer, would be kept alive
+    idle ??= setInterval(() => servers.forEach((server) => server.closeIdleConnections()), IDLE_CHECK_MS);
+    closed ??= Promise.all(servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
+  };
+  return {
+    stop,
+    finish: async () => {
+      stop();
+      // an answer that was given may still be on its way to a slow reader
+      for (const socket of sockets) socket.destroySoon();
+      const late = setTimeout(() => sockets.forEach((socket) => socket.destroy()), FLUSH_MS);
+      await closed;
+      clearTimeout(late);
+      clearInterval(idle);
+    },
+  };
+}

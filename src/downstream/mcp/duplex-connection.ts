@@ -1,0 +1,108 @@
+// One client on two one-way channels that belong to each other, whose opening request decides its era (wire.md, Which era is a request).
+import { GatewayError, toGatewayError } from '../../core/errors.ts';
+import { InFlight } from '../../core/in-flight.ts';
+import type { JsonValue } from '../../core/json.ts';
+import type { Gateway } from '../../gateway/gateway.ts';
+import { type Frame, readClientFrame, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
+import { answerBatch, readBatch } from './batch.ts';
+import type { Caller, MessageFacts } from './caller.ts';
+import { type Answer, encodeError } from './encode.ts';
+import type { Send } from './exchange.ts';
+import { handleInitialize, answerLegacy, takeMessage } from './legacy.ts';
+import { answerModern, isModern } from './modern.ts';
+import { OpenRequests } from './open-requests.ts';
+import { Session } from './session.ts';
+
+export interface DuplexOptions {
+  readonly caller: Caller;
+  readonly send: Send;
+}
+
+/** Answers everything on the one channel back; the end of either channel is the end of its session. */
+export class DuplexConnection {
+  readonly caller: Caller;
+  private readonly gateway: Gateway;
+  private readonly send: Send;
+  private readonly modern = new OpenRequests();
+  private readonly running = new InFlight();
+  private session: Session | undefined;
+
+  constructor(gateway: Gateway, { caller, send }: DuplexOptions) {
+    this.gateway = gateway;
+    this.caller = caller;
+    this.send = send;
+  }
+
+  /** Takes one message, or a batch of them; answers come later. Throws `invalid_request` where it is none. */
+  accept(value: JsonValue, facts: MessageFacts): void {
+    if (Array.isArray(value)) this.takeBatch(value, facts);
+    else this.takeFrame(readClientFrame(value), facts);
+  }
+
+  /** Answers a message with the error that was met. */
+  refuse(id: RequestId | undefined, thrown: unknown): void {
+    this.send(encodeError(id, toGatewayError(thrown), this.session ? 'legacy' : 'modern').text);
+  }
+
+  /** Cancels everything that runs (wire.md, Cancellation and disconnects). Resolves when it has ended, or after `limitMs`. */
+  async end(limitMs: number): Promise<void> {
+    this.session?.end();
+    this.modern.cancelAll();
+    await this.running.settled(limitMs);
+  }
+
+  private takeFrame(frame: Frame, facts: MessageFacts): void {
+    if (frame.kind === 'request') {
+      this.track(this.answer(frame, facts), frame.id);
+      return;
+    }
+    if (frame.kind === 'notification' && frame.method === 'notifications/cancelled')
+      this.modern.cancel(frame.params.requestId);
+    if (this.session) takeMessage(frame, this.session);
+  }
+
+  private takeBatch(values: readonly JsonValue[], facts: MessageFacts): void {
+    const items = readBatch(values, this.session);
+    if (this.session)
+      this.track(answerBatch(this.gateway, items, { session: this.session, facts, send: this.send }), undefined);
+  }
+
+  private async answer(frame: RequestFrame, facts: MessageFacts): Promise<Answer | undefined> {
+    const { gateway, session, send } = this;
+    if (isModern(frame.params)) return this.answerModern(frame, facts);
+    if (frame.method === 'initialize') return this.initialize(frame);
+    if (session) return answerLegacy(gateway, frame, { session, facts, send });
+    throw new GatewayError(
+      'session_required',
+      'The first request must be `initialize`, or carry the `_meta` of 2026-07-28.',
+    );
+  }
+
+  private async answerModern(frame: RequestFrame, facts: MessageFacts): Promise<Answer | undefined> {
+    const { gateway, caller, send } = this;
+    const { signal } = this.modern.begin(frame.id);
+    try {
+      return await answerModern(gateway, frame, { caller, facts, signal, send });
+    } finally {
+      this.modern.finish(frame.id);
+    }
+  }
+
+  private initialize(frame: RequestFrame): Answer {
+    if (this.session) throw new GatewayError('invalid_request', 'The session is initialized already.');
+    const { options, answer } = handleInitialize(this.gateway, frame, this.caller);
+    this.session = new Session(options);
+    this.session.addStream({ send: this.send, end: () => undefined, connected: true }); // it ends with its client
+    return answer;
+  }
+
+  private track(answering: Promise<Answer | undefined>, id: RequestId | undefined): void {
+    const sent = answering.then(
+      (answer) => {
+        if (answer) this.send(answer.text);
+      },
+      (thrown: unknown) => this.refuse(id, thrown),
+    );
+    void this.running.track(sent); // it has handled its own failure
+  }
+}

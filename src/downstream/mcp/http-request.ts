@@ -1,0 +1,100 @@
+// One HTTP request at an MCP endpoint: reading its message, and refusing it.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Era } from '../../core/call.ts';
+import { GatewayError } from '../../core/errors.ts';
+import type { JsonValue } from '../../core/json.ts';
+import type { Gateway } from '../../gateway/gateway.ts';
+import type { RequestId } from '../../protocol/mcp/frames.ts';
+import { OverLimit, readStrict } from '../../protocol/mcp/strict-json.ts';
+import { isLegacyVersion } from '../../protocol/mcp/versions.ts';
+import { readBody, refuseBody } from '../body.ts';
+import type { Caller, MessageFacts } from './caller.ts';
+import { encodeError, unsupportedVersion } from './encode.ts';
+
+export interface EndpointRequest {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly caller: Caller;
+  /** Headers of every response: CORS. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export const VERSION_HEADER = 'mcp-protocol-version';
+
+export interface Message {
+  readonly value: JsonValue;
+  /** Its size on the wire. */
+  readonly bytes: number;
+}
+
+/** Reads the body as JSON. Throws as `readBody` does, and `unsupported_media_type`, `parse_error` or `invalid_request`. */
+export async function readMessage(request: IncomingMessage, gateway: Gateway): Promise<Message> {
+  const { limits } = gateway.snapshot.config;
+  const type = request.headers['content-type'] ?? '';
+  if (!/^application\/json *(;|$)/i.test(type))
+    throw new GatewayError('unsupported_media_type', 'The Content-Type must be application/json.');
+  const coding = request.headers['content-encoding'] ?? 'identity';
+  if (coding.toLowerCase() !== 'identity')
+    throw new GatewayError('unsupported_media_type', 'The body must be sent without a Content-Encoding.');
+  const { text, bytes } = await readBody(request, limits.body);
+  const { depth, items } = limits;
+  return { value: await readStrict(text, { depth, items, uniqueKeys: true }), bytes };
+}
+
+/** The id of a request that was refused before it could be read; undefined where it does not show. */
+export function refusedId(thrown: unknown): RequestId | undefined {
+  return thrown instanceof OverLimit && !thrown.isAnswer ? thrown.id : undefined;
+}
+
+export interface FailureOptions {
+  readonly gateway: Gateway;
+  /** The request that failed, as far as it could be read. */
+  readonly id: RequestId | undefined;
+  readonly era: Era;
+  /** The methods that the endpoint takes. */
+  readonly allow: string;
+}
+
+/** Answers a request with the error that was met. */
+export function failRequest(
+  visit: EndpointRequest,
+  error: GatewayError,
+  { gateway, id, era, allow }: FailureOptions,
+): void {
+  const { request, response, headers } = visit;
+  if (error.code === 'internal') gateway.logger.error({ err: error.cause }, 'a request failed');
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  const { text, status } = encodeError(id, error, era);
+  const extra = error.code === 'method_not_allowed' ? { allow } : {};
+  refuseBody(request, response, {
+    status,
+    headers: { ...headers, 'content-type': 'application/json', ...extra },
+    text,
+  });
+}
+
+/** A header that stands once. */
+export function header(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** Tells whether the caller takes an event stream. */
+export function takesStreams({ headers: { accept } }: IncomingMessage): boolean {
+  return accept === undefined || accept.includes('text/event-stream') || accept.includes('*/*');
+}
+
+/** Throws `unsupported_version` for a version header of no legacy revision; clients before 2025-06-18 send none. */
+export function requireLegacyVersion(request: IncomingMessage): void {
+  const version = header(request, VERSION_HEADER);
+  if (version !== undefined && !isLegacyVersion(version)) throw unsupportedVersion(version);
+}
+
+/** What the head of a request says of the message in its body. */
+export function factsOf(request: IncomingMessage, bytes: number): MessageFacts {
+  const { traceparent, tracestate } = request.headers;
+  return { bytes, ...(traceparent !== undefined && { traceparent }), ...(tracestate !== undefined && { tracestate }) };
+}

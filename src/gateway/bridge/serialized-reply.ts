@@ -1,0 +1,23 @@
+// A reply that is kept for whoever comes back for it: as its JSON, which takes no more memory than it counts, unless that is large.
+import type { JsonValue } from '../../core/json.ts';
+import type { Reply } from '../../core/reply.ts';
+import { estimateHeap } from '../../core/heap-estimate.ts';
+import { parseStrict, SLICED_ABOVE } from '../../protocol/mcp/strict-json.ts';
+
+export class SerializedReply {
+  /** What it takes, in bytes. */
+  readonly bytes: number;
+  private readonly held: Buffer | Reply;
+
+  /** A large one stays as it is: to write it, and to read it again, would each hold up everybody else. */
+  constructor(reply: Reply) {
+    const isLarge = reply.origin !== undefined && reply.origin.bytes > SLICED_ABOVE;
+    this.held = isLarge ? reply : Buffer.from(JSON.stringify(reply));
+    this.bytes = Buffer.isBuffer(this.held) ? this.held.length : estimateHeap(this.held as unknown as JsonValue);
+  }
+
+  open(): Reply {
+    if (!Buffer.isBuffer(this.held)) return this.held;
+    return parseStrict(this.held.toString(), { depth: Infinity, uniqueKeys: false }) as unknown as Reply;
+  }
+}

@@ -1,0 +1,148 @@
+// `subscriptions/listen`: a call that stays open and tells what changed (patterns/subscriptions).
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Call, OfferKind, Target } from '../core/call.ts';
+import { GatewayError } from '../core/errors.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
+import type { Reply } from '../core/reply.ts';
+import type { Exchange } from '../core/exchange.ts';
+import { type CallerFacts, ownerKeys } from '../upstream/mcp/instances/affinity.ts';
+import type { Follower } from '../upstream/mcp/offer/resource-subscriptions.ts';
+import type { DispatchParts } from './dispatch-parts.ts';
+import { follow } from './subscribe.ts';
+import { SubscribedTasks } from './tasks/subscribed-tasks.ts';
+import { requireTasks } from './tasks/task-calls.ts';
+
+/** How long the acknowledgement waits for servers to take subscriptions. */
+const ACKNOWLEDGE_MS = 2_000;
+
+/** Most resources that one listener may follow, and most tasks. */
+const MAX_URIS = 1_000;
+const MAX_TASKS = 100;
+
+const LIST_FILTERS: readonly { filter: string; method: string; kinds: readonly OfferKind[] }[] = [
+  { filter: 'toolsListChanged', method: 'notifications/tools/list_changed', kinds: ['tool'] },
+  { filter: 'promptsListChanged', method: 'notifications/prompts/list_changed', kinds: ['prompt'] },
+  {
+    filter: 'resourcesListChanged',
+    method: 'notifications/resources/list_changed',
+    kinds: ['resource', 'resourceTemplate'],
+  },
+];
+
+/** The notification that tells of a change to lists of these kinds. */
+export function listChangedMethods(kinds: ReadonlySet<OfferKind>): string[] {
+  return LIST_FILTERS.filter((entry) => entry.kinds.some((kind) => kinds.has(kind))).map((entry) => entry.method);
+}
+
+/** Acknowledges what is honoured, tells of it until the caller leaves, and ends well when the gateway stops. */
+export async function listen(call: Call, parts: DispatchParts): Promise<Reply> {
+  const wanted = isObject(call.params.notifications) ? call.params.notifications : {};
+  const lists = LIST_FILTERS.filter((entry) => wanted[entry.filter] === true);
+  const targets = resourcesOf(call, wanted.resourceSubscriptions, parts);
+  const tasks = tasksOf(call, wanted.taskIds, parts);
+  const { exchange, scope } = call;
+  const hearing = new Hearing(call);
+  const end = Promise.withResolvers<'left' | 'stopping'>();
+  const leave = () => end.resolve('left');
+  const stop = () => end.resolve('stopping');
+  const takeBack = [exchange.signal.onAbort(leave), parts.stopping.onAbort(stop)];
+  const [kept, keptTasks] = await Promise.all([followed(targets, hearing, parts), tasks.follow()]);
+  exchange.notify('notifications/subscriptions/acknowledged', {
+    notifications: { ...honoured(lists, kept), ...(keptTasks.length > 0 && { taskIds: keptTasks }) },
+  });
+  hearing.begin();
+  tasks.notify((task) => exchange.notify('notifications/tasks', task));
+  const unsubscribe = parts.changes.subscribe(
+    {
+      listsChanged: (server, kinds) => {
+        if (scope !== undefined && scope !== server) return;
+        for (const entry of lists) if (entry.kinds.some((kind) => kinds.has(kind))) exchange.notify(entry.method, {});
+      },
+    },
+    ownerKeys(call),
+  );
+  try {
+    if ((await end.promise) === 'left') throw new GatewayError('cancelled', 'The caller stopped listening.');
+    return { kind: 'result', result: { resultType: 'complete' } };
+  } finally {
+    unsubscribe();
+    tasks.end();
+    for (const back of takeBack) back();
+    for (const { server, original } of targets) parts.upstream(server)?.followed.unfollow(original, hearing.key);
+  }
+}
+
+/** The listener as one who follows resources: what changes before the acknowledgement is told after it, which must come first. */
+class Hearing implements Follower {
+  readonly key: string;
+  readonly caller: CallerFacts;
+  private readonly exchange: Exchange;
+  private early: Set<string> | undefined = new Set();
+
+  constructor({ id, principal, exchange }: Call) {
+    this.key = id;
+    this.caller = { principal, exchange };
+    this.exchange = exchange;
+  }
+
+  updated(uri: string): void {
+    if (!this.early) this.exchange.notify('notifications/resources/updated', { uri });
+    else if (this.early.size < MAX_URIS) this.early.add(uri);
+  }
+
+  begin(): void {
+    const early = this.early ?? [];
+    this.early = undefined;
+    for (const uri of early) this.updated(uri);
+  }
+}
+
+/** The tasks that the caller may hear of. Throws `capability_required` where it did not say that it knows tasks. */
+function tasksOf(call: Call, ids: unknown, parts: DispatchParts): SubscribedTasks {
+  if (!Array.isArray(ids)) return new SubscribedTasks(call, [], parts);
+  requireTasks(call);
+  const { principal, scope } = call;
+  const refs = [...new Set(ids)]
+    .slice(0, MAX_TASKS)
+    .map((id) => (typeof id === 'string' ? parts.tasks.ids.open(principal, id) : undefined))
+    .filter((ref) => ref !== undefined)
+    .filter(({ target }) => (scope === undefined || scope === target.server) && parts.permits(target));
+  return new SubscribedTasks(call, refs, parts);
+}
+
+/**
+ * Follows resources and returns those that are: what a server refuses is left out of the acknowledgement. One that is slow to answer is
+ * not waited for; its subscription stands, and is made again whenever it is connected.
+ */
+async function followed(targets: readonly Target[], follower: Follower, parts: DispatchParts): Promise<Target[]> {
+  if (targets.length === 0) return [];
+  const refused = new Set<Target>();
+  const asked = targets.map(async (target) => {
+    try {
+      await follow(target, follower, { parts, signal: follower.caller.exchange.signal });
+    } catch {
+      refused.add(target);
+    }
+  });
+  await Promise.race([Promise.all(asked), delay(ACKNOWLEDGE_MS, undefined, { ref: false })]);
+  return targets.filter((target) => !refused.has(target));
+}
+
+function honoured(lists: readonly { filter: string }[], targets: readonly Target[]): JsonObject {
+  return {
+    ...Object.fromEntries(lists.map((entry) => [entry.filter, true])),
+    ...(targets.length > 0 && { resourceSubscriptions: targets.map((target) => target.exposed) }),
+  };
+}
+
+/** The resources that exist and that the caller may see; the others are left out of the acknowledgement. */
+function resourcesOf(call: Call, uris: unknown, parts: DispatchParts): Target[] {
+  if (!Array.isArray(uris)) return [];
+  const catalog = parts.catalog(call);
+  const view = call.scope === undefined ? catalog.all : catalog.server(call.scope);
+  const seen = (uri: string) => parts.seen.serverOf(call.principal.id, uri);
+  return [...new Set(uris)]
+    .slice(0, MAX_URIS)
+    .map((uri) => (typeof uri === 'string' ? view?.findUri(uri, { seen, permits: parts.permits }) : undefined))
+    .filter((target): target is Target => target !== undefined && parts.permits(target));
+}

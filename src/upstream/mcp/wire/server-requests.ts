@@ -1,0 +1,183 @@
+// What a server asks while it works: open until it is answered, withdrawn, or of no use to anybody any more.
+import { Cancellation } from '../../../core/cancellation.ts';
+import { type ErrorCode, ERRORS, GatewayError, reasonOf, toGatewayError } from '../../../core/errors.ts';
+import type { JsonValue } from '../../../core/json.ts';
+import type { RpcError } from '../../../core/reply.ts';
+import { errorText, type RequestFrame, type RequestId, resultText } from '../../../protocol/mcp/frames.ts';
+import { withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
+import { relatedTaskOf } from '../../../protocol/mcp/tasks.ts';
+import type { Pending } from './pending.ts';
+import type { WireEvents } from './wire.ts';
+
+export interface ServerRequestsOptions {
+  readonly events: Pick<WireEvents, 'question' | 'noise'>;
+  /** Sends an answer to the server. Never throws; `failed` is told of one that cannot be delivered. */
+  send(text: string, failed?: (error: unknown) => void): void;
+}
+
+/** Whose a message of the server is, as far as that can be told. */
+export interface Asker {
+  readonly call: Pending | undefined;
+  /** Who has to answer for it: a principal, else the task that it names; undefined where neither can be told. */
+  readonly owner: string | undefined;
+  /** Calls in flight. */
+  readonly inFlight: number;
+}
+
+/** Most questions of one connection that are open at a time, in all and of one owner: nobody's silence is everybody's. */
+const MAX_OPEN = 1_000;
+const MAX_PER_OWNER = 100;
+
+interface OpenQuestion {
+  readonly owner: string | undefined;
+  readonly cancellation: Cancellation;
+  readonly call: Pending | undefined;
+  unlink: (() => void) | undefined;
+}
+
+interface EarlyQuestion {
+  readonly owner: string | undefined;
+  readonly timer: NodeJS.Timeout;
+}
+
+/**
+ * Whose a message is on a channel that does not say (design, Instances): that of the only call in flight; with more of them it is
+ * nobody's, and nothing is guessed.
+ */
+export function attribute(pending: readonly Pending[]): Asker {
+  const calls = pending.filter((each) => each.isCall);
+  return askerOf(calls.length === 1 ? calls[0] : undefined, calls.length);
+}
+
+/** The asker that is one call, or nobody. */
+export function askerOf(call: Pending | undefined, inFlight: number): Asker {
+  return { call, owner: call?.request.principal, inFlight };
+}
+
+/** The questions of one connection. While one is open the clocks of its call stand still (wire.md, Questions 5). */
+export class ServerRequests {
+  private readonly options: ServerRequestsOptions;
+  private readonly open = new Map<RequestId, OpenQuestion>();
+  /** Questions that are taken in a moment. */
+  private readonly early = new Map<RequestId, EarlyQuestion>();
+
+  constructor(options: ServerRequestsOptions) {
+    this.options = options;
+  }
+
+  /** Takes a question; its answer goes to the server by itself. */
+  accept(frame: RequestFrame, asker: Asker): void {
+    if (asker.call?.done === true)
+      this.refuse(frame.id, 'cancelled', { message: 'The call that this belongs to has ended.' });
+    else if (this.admits(frame.id, asker)) void this.put(frame, asker);
+  }
+
+  /** As `take`, some milliseconds later, when it may be plain whose it is; unless it is taken back, or nobody is there any more by then. */
+  acceptLater(frame: RequestFrame, ms: number, askerOf: () => Asker): void {
+    const { id } = frame;
+    const asker = askerOf();
+    if (!this.admits(id, asker)) return;
+    const due = () => {
+      this.early.delete(id);
+      this.accept(frame, askerOf());
+    };
+    this.early.set(id, { owner: asker.owner, timer: setTimeout(due, ms) });
+  }
+
+  /** Answers a request of the server with an error; `call` is the one that waits for it. */
+  refuse(id: RequestId, code: ErrorCode, { message, call }: { message: string; call?: Pending | undefined }): void {
+    this.send(errorText(id, rpcErrorOf(new GatewayError(code, message))), call);
+  }
+
+  /** The server takes a question back: nothing is sent for it (basic/utilities/cancellation). */
+  withdraw(id: JsonValue | undefined): void {
+    if (typeof id !== 'string' && typeof id !== 'number') return;
+    clearTimeout(this.early.get(id)?.timer);
+    this.early.delete(id);
+    this.abort(id, this.open.get(id));
+  }
+
+  /** The channel is gone, and with it whoever asked. */
+  close(): void {
+    for (const { timer } of this.early.values()) clearTimeout(timer);
+    this.early.clear();
+    for (const [id, question] of this.open) this.abort(id, question);
+  }
+
+  private admits(id: RequestId, { call, owner }: Asker): boolean {
+    // an error under this id would be taken for the answer to the question that is open, so there is none
+    if (this.open.has(id) || this.early.has(id)) {
+      this.options.events.noise('a question with the id of one that is still open; it was ignored');
+      return false;
+    }
+    const isFull = this.open.size + this.early.size >= MAX_OPEN;
+    if (!isFull && this.openOf(owner) < MAX_PER_OWNER) return true;
+    const message = isFull
+      ? `${MAX_OPEN} questions of this server are open.`
+      : `${MAX_PER_OWNER} questions of this server to the same caller are open.`;
+    this.refuse(id, 'overloaded', { message, call });
+    return false;
+  }
+
+  private openOf(owner: string | undefined): number {
+    let count = 0;
+    for (const question of this.open.values()) if (question.owner === owner) count++;
+    for (const question of this.early.values()) if (question.owner === owner) count++;
+    return count;
+  }
+
+  /** A server that cannot be given an answer waits for it in vain, and so would the call that it asked for. */
+  private send(text: string, call: Pending | undefined): void {
+    this.options.send(text, (error) => {
+      const why = `An answer to the server, which asked during the call, could not be delivered: ${reasonOf(error)}`;
+      call?.abandon(new GatewayError('upstream_closed', why, { cause: error }));
+    });
+  }
+
+  private async put({ id, method, params }: RequestFrame, { call, owner, inFlight }: Asker): Promise<void> {
+    const question: OpenQuestion = { owner, cancellation: new Cancellation(), call, unlink: undefined };
+    this.open.set(id, question);
+    call?.signOfLife();
+    call?.deadline?.hold();
+    question.unlink = call?.onEnd(() => this.abort(id, question));
+    const text = await this.ask(id, {
+      method,
+      params: withoutProtocolMeta(params),
+      signal: question.cancellation.signal,
+      exchange: call?.request.exchange,
+      session: call?.request.session,
+      onCallEnd: call && ((listener) => call.onEnd(listener)),
+      ofTask: relatedTaskOf(params),
+      inFlight,
+    });
+    if (this.end(id, question)) this.send(text, call);
+  }
+
+  private async ask(id: RequestId, asked: Parameters<WireEvents['question']>[0]): Promise<string> {
+    const { events } = this.options;
+    try {
+      const answer = await events.question(asked);
+      return 'result' in answer ? resultText(id, JSON.stringify(answer.result)) : errorText(id, answer.error);
+    } catch (error) {
+      if (!(error instanceof GatewayError)) events.noise(`a question could not be answered: ${reasonOf(error)}`);
+      return errorText(id, rpcErrorOf(toGatewayError(error)));
+    }
+  }
+
+  private abort(id: RequestId, question: OpenQuestion | undefined): void {
+    if (question && this.end(id, question)) question.cancellation.abort();
+  }
+
+  /** Returns whether the question was still open. */
+  private end(id: RequestId, question: OpenQuestion): boolean {
+    if (this.open.get(id) !== question) return false;
+    this.open.delete(id);
+    question.unlink?.();
+    question.call?.deadline?.release();
+    return true;
+  }
+}
+
+function rpcErrorOf({ code, message, data }: GatewayError): RpcError {
+  return { code: ERRORS[code].jsonRpc, message, data: { ...data, reason: code } };
+}

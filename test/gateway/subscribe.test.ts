@@ -1,0 +1,43 @@
+// Following a resource while its server is replaced by another of the same name.
+import { expect, test } from 'vitest';
+import { Cancellation } from '../../src/core/cancellation.ts';
+import { GatewayError } from '../../src/core/errors.ts';
+import type { DispatchParts } from '../../src/gateway/dispatch-parts.ts';
+import { follow } from '../../src/gateway/subscribe.ts';
+import type { Follower } from '../../src/upstream/mcp/offer/resource-subscriptions.ts';
+
+const TARGET = { kind: 'resource', server: 's', exposed: 'x:///a', original: 'x:///a' } as const;
+const follower = { key: 'one' } as Follower;
+
+/** Two servers of one name: the second comes while the first is asked, which then ends like this. */
+function replaced(ending: () => Promise<void>) {
+  const asked: string[] = [];
+  const serverOf = (name: string, ended: () => Promise<void>) => ({
+    followed: {
+      follow: ({ uri }: { uri: string }) => {
+        asked.push(`${name} follow ${uri}`);
+        current = later;
+        return ended();
+      },
+      unfollow: (uri: string, key: string) => asked.push(`${name} unfollow ${uri} ${key}`),
+    },
+  });
+  const later = serverOf('later', () => Promise.resolve());
+  let current = serverOf('first', ending);
+  const parts = { upstream: () => current } as unknown as DispatchParts;
+  return { asked, following: follow(TARGET, follower, { parts, signal: new Cancellation() }) };
+}
+
+test('whoever follows at a server that is replaced meanwhile follows at the one that comes instead', async () => {
+  const { asked, following } = replaced(() => Promise.resolve());
+  await following;
+
+  expect(asked).toEqual(['first follow x:///a', 'later follow x:///a']);
+});
+
+test('whoever was refused by a server that is replaced meanwhile follows nowhere', async () => {
+  const { asked, following } = replaced(() => Promise.reject(new GatewayError('upstream_closed', 'it went away')));
+
+  await expect(following).rejects.toThrow('it went away');
+  expect(asked).toEqual(['first follow x:///a', 'later unfollow x:///a one']);
+});

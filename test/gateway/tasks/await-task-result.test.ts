@@ -1,0 +1,178 @@
+// The wait for the end of a task: what cuts it short, and what ends it.
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Cancellation } from '../../../src/core/cancellation.ts';
+import { type ErrorCode, GatewayError } from '../../../src/core/errors.ts';
+import { TaskClock } from '../../../src/gateway/tasks/task-clock.ts';
+import { awaitTaskResult, type AwaitTaskOptions } from '../../../src/gateway/tasks/await-task-result.ts';
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }));
+afterEach(() => void vi.useRealTimers());
+
+const END = { result: { content: [] }, bytes: 1 };
+const THERE = { result: { status: 'working' }, bytes: 1 };
+const GONE = { error: { code: -32602, message: 'no such task' }, bytes: 1 };
+const failing = (code: ErrorCode) => () => Promise.reject(new GatewayError(code, code));
+
+function waitFor(options: Partial<AwaitTaskOptions>) {
+  const wait = vi.fn<AwaitTaskOptions['wait']>(options.wait ?? failing('upstream_closed'));
+  const look = vi.fn<AwaitTaskOptions['look']>(options.look ?? (() => Promise.resolve(THERE)));
+  const all = { leftMs: () => Infinity, signal: new Cancellation(), ...options, wait, look };
+  const outcome = awaitTaskResult(all).then(
+    (reply) => reply,
+    (failure: unknown) => ({ failure }),
+  );
+  return { wait, look, outcome };
+}
+
+test.each(['upstream_closed', 'upstream_timed_out', 'upstream_failed', 'upstream_unreachable'] as const)(
+  'a wait that was cut short (%s) is begun again where the task is there still',
+  async (code) => {
+    const answers = [failing(code), () => Promise.resolve(END)];
+    const { wait, look, outcome } = waitFor({ wait: () => answers.shift()!() });
+    await vi.runAllTimersAsync();
+
+    expect(await outcome).toBe(END);
+    expect([wait.mock.calls.length, look.mock.calls.length]).toEqual([2, 1]);
+  },
+);
+
+test('any number of cuts is borne while the task goes on, at pauses that grow', async () => {
+  let cuts = 0;
+  const times: number[] = [];
+  const { outcome } = waitFor({
+    wait: () => {
+      times.push(performance.now());
+      return cuts++ < 30 ? failing('upstream_closed')() : Promise.resolve(END);
+    },
+  });
+  await vi.runAllTimersAsync();
+  const pauses = times.slice(1).map((time, index) => Math.round(time - times[index]!));
+
+  expect(await outcome).toBe(END);
+  expect(pauses.slice(0, 7)).toEqual([200, 400, 800, 1_600, 3_200, 6_400, 10_000]);
+  expect(Math.max(...pauses)).toBe(10_000);
+});
+
+test('after a wait that lasted the pause is short again', async () => {
+  const waits: number[] = [0, 0, 0, 60_000];
+  const times: number[] = [];
+  const { outcome } = waitFor({
+    wait: async () => {
+      times.push(performance.now());
+      const lasts = waits.shift();
+      if (lasts === undefined) return END;
+      if (lasts > 0) await new Promise((resolve) => setTimeout(resolve, lasts));
+      throw new GatewayError('upstream_closed', 'cut');
+    },
+  });
+  await vi.runAllTimersAsync();
+
+  expect(await outcome).toBe(END);
+  expect(Math.round(times.at(-1)! - times.at(-2)!)).toBe(60_200);
+});
+
+test('five failures in a row are borne, the cut among them, and not one more', async () => {
+  const counted = (failures: number) => {
+    let looks = 0;
+    const answers = [failing('upstream_closed'), () => Promise.resolve(END)];
+    const wait = () => answers.shift()!();
+    const busy = { error: { code: -32000, message: 'busy' }, bytes: 1 };
+    return waitFor({
+      wait,
+      look: () => {
+        if (++looks > failures) return Promise.resolve(THERE);
+        return looks % 2 === 0 ? Promise.resolve(busy) : failing('upstream_unreachable')();
+      },
+    });
+  };
+  const [borne, tooMany] = [counted(4), counted(5)];
+  await vi.runAllTimersAsync();
+
+  expect(await borne.outcome).toBe(END);
+  expect(await tooMany.outcome).toMatchObject({ failure: { code: 'upstream_closed' } });
+  expect([borne.look.mock.calls.length, tooMany.look.mock.calls.length]).toEqual([5, 5]);
+});
+
+test('without a place it is looked at as often as the server says until there is one, or it has ended', async () => {
+  const status = ['working', 'working', 'completed'];
+  const look = () => Promise.resolve({ result: { status: status.shift() ?? '', pollInterval: 3_000 }, bytes: 1 });
+  const ended = waitFor({ wait: () => Promise.resolve(END), look, place: () => undefined });
+  const left = vi.fn();
+  const places = [undefined, left];
+  const placed = waitFor({ wait: () => Promise.resolve(END), place: () => places.shift() });
+  const gone = waitFor({ look: () => Promise.resolve(GONE), place: () => undefined });
+  const begun = performance.now();
+  await vi.runAllTimersAsync();
+
+  expect(await ended.outcome).toBe(END);
+  expect(performance.now() - begun).toBe(6_000);
+  expect([ended.wait.mock.calls.length, ended.look.mock.calls.length]).toEqual([1, 3]);
+  expect(await placed.outcome).toBe(END);
+  expect([placed.wait.mock.calls.length, placed.look.mock.calls.length]).toEqual([1, 1]);
+  expect(left).toHaveBeenCalledTimes(1);
+  expect(await gone.outcome).toBe(GONE);
+  expect(gone.wait).not.toHaveBeenCalled();
+});
+
+test.each(['upstream_protocol', 'upstream_rejected', 'unknown_task', 'cancelled'] as const)(
+  'what is no cut (%s) ends the wait',
+  async (code) => {
+    const { wait, look, outcome } = waitFor({ wait: failing(code) });
+
+    expect(await outcome).toMatchObject({ failure: { code } });
+    expect([wait.mock.calls.length, look.mock.calls.length]).toEqual([1, 0]);
+  },
+);
+
+test('a cut ends the wait where the task is not there any more', async () => {
+  const lost = waitFor({ look: failing('unknown_task') });
+  const refused = waitFor({ look: () => Promise.resolve(GONE) });
+  await vi.runAllTimersAsync();
+
+  expect(await lost.outcome).toMatchObject({ failure: { code: 'upstream_closed' } });
+  expect(await refused.outcome).toBe(GONE);
+  expect([lost.wait.mock.calls.length, refused.wait.mock.calls.length]).toEqual([1, 1]);
+  expect([lost.look.mock.calls.length, refused.look.mock.calls.length]).toEqual([1, 1]);
+});
+
+test('waits share one time: each may last as long as is left of it, and there is none after it', async () => {
+  const clock = new TaskClock(2_000);
+  const { wait, outcome } = waitFor({ leftMs: () => clock.leftMs });
+  await vi.runAllTimersAsync();
+
+  expect(await outcome).toMatchObject({ failure: { code: 'upstream_closed' } });
+  expect(wait.mock.calls).toEqual([[2_000], [1_800], [1_400], [600]]);
+});
+
+test('nobody waits on when the caller has left', async () => {
+  const signal = new Cancellation();
+  const { wait, outcome } = waitFor({ signal });
+  await vi.advanceTimersByTimeAsync(10);
+  signal.abort();
+
+  expect(await outcome).toMatchObject({ failure: { code: 'cancelled' } });
+  expect(wait).toHaveBeenCalledTimes(1);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test('the time of a task stands still while a question is open, and begins anew when the task moves, up to the hard limit', () => {
+  const clock = new TaskClock(60_000);
+  const pass = (ms: number) => vi.advanceTimersByTime(ms);
+  clock.hold();
+  clock.hold();
+  pass(600_000);
+  clock.release();
+  pass(600_000);
+  clock.release();
+  expect(clock.leftMs).toBe(60_000);
+  for (let minutes = 0; minutes < 14; minutes++) {
+    pass(59_000);
+    clock.moved();
+    expect(clock.leftMs).toBe(60_000);
+  }
+  pass(59_000);
+  clock.moved();
+  expect(clock.leftMs).toBe(15_000);
+  pass(15_000);
+  expect(clock.leftMs).toBe(0);
+});

@@ -1,0 +1,166 @@
+// Tasks in memory: how many there may be, how long they are kept, and whose they are.
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { TaskRef } from '../../../src/core/call.ts';
+import { Cancellation } from '../../../src/core/cancellation.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
+import { LOCAL, type Principal } from '../../../src/core/principal.ts';
+import { keptMs, type KeptTask, TaskRegistry } from '../../../src/gateway/tasks/task-registry.ts';
+
+const MINUTE = 60_000;
+const other: Principal = { ...LOCAL, id: 'other' };
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+interface Shown extends KeptTask {
+  ended: boolean;
+  closed: boolean;
+  readonly heard: JsonObject[];
+}
+
+let made = 0;
+function task(
+  upstreamId: string,
+  { principal = LOCAL, ended = false, outlivesInstance = false, bytes = 0 } = {},
+): Shown {
+  const target = { kind: 'tool', server: 'one', exposed: 'work', original: 'work' } as const;
+  const ref: TaskRef = { id: `id-${++made}`, kind: 'legacy', upstreamId, instance: 'one#1', target };
+  const heard: JsonObject[] = [];
+  return {
+    ref,
+    principal,
+    ended,
+    outlivesInstance,
+    bytes,
+    closed: false,
+    heard,
+    changed: (said) => heard.push(said),
+    asker: () => Promise.resolve(undefined),
+    close() {
+      this.closed = true;
+      return Promise.resolve();
+    },
+  };
+}
+
+function keep(records: TaskRegistry, shown: Shown, ttl?: unknown): Shown {
+  records.reserve(shown.principal).keep(shown, keptMs(ttl));
+  return shown;
+}
+
+test('a task is kept for its time, for an hour where its server names none, and never longer than a day', () => {
+  const records = new TaskRegistry(new Cancellation());
+  const [short, usual, long] = [
+    keep(records, task('a'), MINUTE),
+    keep(records, task('b'), null),
+    keep(records, task('c'), 48 * 60 * MINUTE),
+  ];
+
+  const open = () => [short, usual, long].map((each) => records.get(each.ref) === each);
+  vi.advanceTimersByTime(MINUTE);
+  expect(open()).toEqual([false, true, true]);
+  vi.advanceTimersByTime(59 * MINUTE);
+  expect(open()).toEqual([false, false, true]);
+  vi.advanceTimersByTime(23 * 60 * MINUTE);
+  expect(open()).toEqual([false, false, false]);
+  expect([short, usual, long].every(({ closed }) => closed)).toBe(true);
+});
+
+test('one principal has at most a hundred, counting those that are being made; the oldest that ended makes way', () => {
+  const records = new TaskRegistry(new Cancellation());
+  const all = Array.from({ length: 99 }, (_, index) => keep(records, task(String(index))));
+  const place = records.reserve(LOCAL);
+
+  expect(() => records.reserve(LOCAL)).toThrow(/Too many tasks/);
+  records.reserve(other).giveBack();
+  place.giveBack();
+  place.giveBack();
+  keep(records, task('last'));
+  expect(() => records.reserve(LOCAL)).toThrow(/Too many tasks/);
+
+  const [, second, third] = all as [Shown, Shown, Shown];
+  second.ended = true;
+  third.ended = true;
+  records.reserve(LOCAL).giveBack();
+  expect([records.get(second.ref), records.get(third.ref)]).toEqual([undefined, third]);
+});
+
+test('there are at most a thousand in all', () => {
+  const records = new TaskRegistry(new Cancellation());
+  for (let count = 0; count < 1_000; count++)
+    keep(records, task(String(count), { principal: { ...LOCAL, id: `p${count % 20}` } }));
+
+  expect(() => records.reserve(other)).toThrow(/Too many tasks/);
+});
+
+test('what a server says of a task reaches that task, and an id that it uses again leads to the new one alone', () => {
+  const records = new TaskRegistry(new Cancellation());
+  const [old, fresh] = [keep(records, task('same')), keep(records, task('same', { principal: other }))];
+
+  records.changed('one', 'one#1', { taskId: 'same', status: 'working' });
+  records.changed('one', 'one#2', { taskId: 'same', status: 'failed' });
+  records.changed('two', 'one#1', { taskId: 'same', status: 'failed' });
+  records.changed('one', 'one#1', { status: 'failed' });
+
+  expect(old.closed).toBe(true);
+  expect(fresh.heard).toEqual([{ taskId: 'same', status: 'working' }]);
+  expect([records.get(old.ref), records.get(fresh.ref)]).toEqual([undefined, fresh]);
+  expect([records.of(LOCAL), records.of(other)]).toEqual([[], [fresh]]);
+});
+
+test('a task goes with the instance that had it, but for one that has something to say then', () => {
+  const records = new TaskRegistry(new Cancellation());
+  const [gone, stays] = [keep(records, task('a')), keep(records, task('b', { outlivesInstance: true }))];
+  records.lost('one', 'one#2');
+  expect(records.get(gone.ref)).toBe(gone);
+  records.lost('one', 'one#1');
+
+  expect([gone.closed, records.get(gone.ref), records.get(stays.ref)]).toEqual([true, undefined, stays]);
+});
+
+test('what is kept for one principal takes no more than is free of 256 MiB: the oldest tasks that ended are forgotten', () => {
+  const records = new TaskRegistry(new Cancellation());
+  const bytes = 50 * 1024 * 1024;
+  const [running, ...done] = [
+    keep(records, task('0', { bytes })),
+    ...['1', '2', '3'].map((id) => keep(records, task(id, { ended: true, bytes }))),
+  ] as [Shown, ...Shown[]];
+  const after = keep(records, task('4', { ended: true }));
+  expect(records.trim(LOCAL)).toBe(true);
+
+  expect([running, ...done, after].map(({ closed }) => closed)).toEqual([false, true, true, false, false]);
+});
+
+test('tasks of another principal are not forgotten for it, and running ones never: then there is no room', () => {
+  const records = new TaskRegistry(new Cancellation());
+  const bytes = 60 * 1024 * 1024;
+  const theirs = keep(records, task('a', { principal: other, ended: true, bytes }));
+  const own = ['b', 'c'].map((id) => keep(records, task(id, { bytes })));
+
+  expect(records.trim(LOCAL)).toBe(false);
+  expect([theirs, ...own].map(({ closed }) => closed)).toEqual([false, false, false]);
+});
+
+test('when the gateway stops, all are given up', () => {
+  const stopping = new Cancellation();
+  const records = new TaskRegistry(stopping);
+  const kept = keep(records, task('a'));
+  stopping.abort();
+
+  expect([kept.closed, records.get(kept.ref)]).toEqual([true, undefined]);
+});
+
+test('a task that is made once the gateway stops is closed at once, and whoever called is told', () => {
+  const stopping = new Cancellation();
+  const records = new TaskRegistry(stopping);
+  const place = records.reserve(LOCAL);
+  stopping.abort();
+  const late = task('late');
+
+  expect(() => place.keep(late, MINUTE)).toThrow(expect.objectContaining({ code: 'gateway_closed' }));
+  expect([late.closed, records.get(late.ref)]).toEqual([true, undefined]);
+});

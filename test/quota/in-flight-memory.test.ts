@@ -1,0 +1,59 @@
+// How much the requests of calls in flight may hold, in all and of one principal.
+import { expect, test } from 'vitest';
+import type { JsonObject } from '../../src/core/json.ts';
+import { LOCAL } from '../../src/core/principal.ts';
+import { InFlightMemory } from '../../src/quota/in-flight-memory.ts';
+
+const MIB = 1024 * 1024;
+const request = (id: string, params: JsonObject = {}, bytes = MIB) => ({ principal: { ...LOCAL, id }, params, bytes });
+const text = (mib: number): JsonObject => ({ arguments: { text: 'x'.repeat(mib * MIB) } });
+/** Three bytes each on the wire, and half a MiB of heap for every ten thousand. */
+const wide = (count: number): JsonObject => ({ arguments: { wide: Array.from({ length: count }, () => []) } });
+
+const may = (room: InFlightMemory, id: string) => {
+  try {
+    room.require(id);
+    return true;
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'overloaded' });
+    return false;
+  }
+};
+
+test('nobody holds more than is free for the others, and what has ended makes room again', () => {
+  const room = new InFlightMemory();
+  const large = text(20);
+  const held: number[] = [];
+  while (may(room, 'alice')) held.push(room.enter(request('alice', large)));
+  expect(held.length).toBe(13); // of 512 MiB: 12 are 240, and the next is more than half
+
+  room.enter(request('bob', large));
+  expect([may(room, 'bob'), may(room, 'alice')]).toEqual([true, false]);
+  room.enter(request('bob', large));
+  expect(may(room, 'bob')).toBe(true);
+  for (const each of held) room.leave('alice', each);
+  expect([may(room, 'bob'), may(room, 'alice')]).toEqual([true, true]);
+});
+
+test('a request counts with what it takes in memory, and not with its bytes', () => {
+  const room = new InFlightMemory();
+  const shape = wide(1_000_000); // 3 MB
+  let calls = 0;
+  while (may(room, 'alice')) {
+    room.enter(request('alice', shape, 3 * MIB));
+    calls++;
+  }
+
+  expect(calls).toBeLessThan(10);
+});
+
+test('one call alone is never refused for its size, and very many small ones are', () => {
+  const room = new InFlightMemory();
+  const held = room.enter(request('alice', text(300)));
+  expect(may(room, 'alice')).toBe(true);
+  room.leave('alice', held);
+
+  let calls = 0;
+  for (; may(room, 'alice'); calls++) room.enter(request('alice', {}, 1_000));
+  expect(calls).toBeGreaterThan(10_000);
+});

@@ -1,0 +1,78 @@
+// Who is told that a page is done with, for how long that is known, and how much of it.
+import { expect, test } from 'vitest';
+import { Cancellation } from '../../../../src/core/cancellation.ts';
+import type { ClientSession, Exchange } from '../../../../src/core/exchange.ts';
+import type { Owner } from '../../../../src/upstream/mcp/instances/affinity.ts';
+import { UrlElicitations } from '../../../../src/upstream/mcp/instances/url-elicitations.ts';
+import type { AskedQuestion } from '../../../../src/upstream/mcp/wire/wire.ts';
+
+/** A session, or a call, that writes down what it is told. */
+function setup() {
+  const told: string[] = [];
+  const exchangeOf = (name: string, signal = new Cancellation()) =>
+    ({
+      signal,
+      notify: (_method: string, { elicitationId }: { elicitationId: string }) => told.push(`${name} ${elicitationId}`),
+    }) as unknown as Exchange;
+  const sessionOf = (name: string) => {
+    const over = new Cancellation();
+    return { session: { key: name, standing: exchangeOf(name, over) } as unknown as ClientSession, over };
+  };
+  const pages = new UrlElicitations();
+  const require = (session: ClientSession, ...ids: string[]) =>
+    pages.required(
+      { code: -32042, message: '', data: { elicitations: ids.map((elicitationId) => ({ elicitationId })) } },
+      session,
+      undefined,
+    );
+  const done = async (elicitationId: string, owner?: Owner) => {
+    pages.done({ elicitationId }, owner);
+    await new Promise(setImmediate);
+  };
+  return { told, pages, exchangeOf, sessionOf, require, done };
+}
+
+test('the call is told while it runs, its session after that, and each once', async () => {
+  const { told, pages, exchangeOf, sessionOf, done } = setup();
+  const { session } = sessionOf('session');
+  let end: () => void = () => undefined;
+  const ask = (elicitationId: string) => {
+    const onCallEnd = (listener: () => void) => {
+      end = listener;
+      return () => undefined;
+    };
+    const asked = { params: { elicitationId }, session, exchange: exchangeOf('call'), onCallEnd };
+    pages.asked(asked as unknown as AskedQuestion, undefined);
+  };
+  ask('a');
+  await done('a');
+  await done('a');
+  ask('b');
+  end();
+  await done('b');
+
+  expect(told).toEqual(['call a', 'session b']);
+});
+
+test('an error that comes in the same breath is known by then, and an instance of somebody else says nothing of it', async () => {
+  const { told, pages, sessionOf, require, done } = setup();
+  const [one, other] = [sessionOf('one'), sessionOf('other')];
+  pages.done({ elicitationId: 'a' }, undefined);
+  require(one.session, 'a', 'b');
+  await new Promise(setImmediate);
+  await done('b', { key: 'other', label: 'other', principal: 'other', session: other.session, capabilities: {} });
+
+  expect(told).toEqual(['one a', 'other b']);
+});
+
+test('of each session the last 32 are known, of one that has ended none', async () => {
+  const { told, sessionOf, require, done } = setup();
+  const [one, other] = [sessionOf('one'), sessionOf('other')];
+  require(other.session, 'kept');
+  for (let index = 0; index < 40; index++) require(one.session, `page-${index}`);
+  for (const id of ['page-7', 'page-8', 'kept']) await done(id);
+  one.over.abort();
+  for (const id of ['page-9', 'page-39']) await done(id);
+
+  expect(told).toEqual(['one page-8', 'other kept']);
+});
