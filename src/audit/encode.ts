@@ -1,5 +1,5 @@
 // The stored form of a record: JSON put together by hand, because it is written twice for every call.
-import type { Peer } from '../core/call.ts';
+import type { Peer, Via } from '../core/call.ts';
 import type { Principal } from '../core/principal.ts';
 import {
   SEGMENT_STARTED,
@@ -7,7 +7,6 @@ import {
   type EventRecord,
   type IntentRecord,
   type OutcomeRecord,
-  type Wire,
 } from './record.ts';
 
 /** Characters of a name or URI that came from outside. */
@@ -38,7 +37,7 @@ function encodeIntent(record: IntentRecord): string {
     text('exposed', record.exposed, MAX_NAME) +
     text('original', record.original, MAX_NAME) +
     text('server', record.server, MAX_NAME) +
-    `,"downstream":${encodeWire(record.downstream)}` +
+    `,"downstream":${encodeVia(record.downstream)}` +
     `,"decision":{"allowed":${decision.allowed},"rule":${JSON.stringify(decision.rule)},"reason":${JSON.stringify(decision.reason)}` +
     (decision.source === undefined ? '' : `,"source":${JSON.stringify(decision.source)}`) +
     '}' +
@@ -55,7 +54,7 @@ function encodeOutcome(record: OutcomeRecord): string {
     `,"status":"${record.status}"` +
     text('error', record.error, MAX_PEER) +
     text('instance', record.instance, MAX_PEER) +
-    (record.upstream === undefined ? '' : `,"upstream":${encodeWire(record.upstream)}`) +
+    (record.upstream === undefined ? '' : `,"upstream":${encodeVia(record.upstream)}`) +
     (record.responseBytes === undefined ? '' : `,"responseBytes":${record.responseBytes}`) +
     '}'
   );
@@ -70,8 +69,9 @@ function encodeEvent(record: EventRecord): string {
   return `"time":${record.time},"kind":"event","event":${quote(record.event, MAX_PEER)},"detail":${detail}}`;
 }
 
-function encodeWire(wire: Wire): string {
-  return `{"era":"${wire.era}","transport":"${wire.transport}"}`;
+function encodeVia(via: Via): string {
+  if ('era' in via) return `{"era":"${via.era}","transport":"${via.transport}"}`;
+  return `{"dialect":${JSON.stringify(via.dialect)},"transport":${JSON.stringify(via.transport)}}`;
 }
 
 const principals = new WeakMap<Principal, string>();

@@ -2,7 +2,8 @@
 import { isObject, type JsonObject } from '../core/json.ts';
 import { headOf, numberOf, type Head } from './chain.ts';
 import { linesBackward } from './lines.ts';
-import type { EventRecord, IntentRecord, OutcomeRecord, Status } from './record.ts';
+import type { Status } from '../core/settlement.ts';
+import type { EventRecord, IntentRecord, OutcomeRecord } from './record.ts';
 import { carriedBy, parseRecord, readableSegments, type Segment } from './segments.ts';
 
 /** What to look for; every filter that is given must match. */

@@ -1,31 +1,30 @@
-// The stage that keeps the record: no call before its intent is committed, no answer before its outcome is.
-import type { Call } from '../core/call.ts';
-import type { Decision } from '../core/decision.ts';
-import type { Reply } from '../core/reply.ts';
+// The stages that keep the record: no call is sent before its intent is committed, no answer leaves before its outcome is.
 import type { Stage } from '../core/stage.ts';
 import type { AuditLog } from './audit-log.ts';
-import { failureOf, intentOf, outcomeOf } from './record.ts';
+import { intentOf, outcomeOf } from './record.ts';
 
-/** What the record says about a call that the call itself does not know. */
-export interface AuditStageOptions {
-  /** The decision that authorize will act on; the record carries it. */
-  readonly decide: (call: Call) => Decision;
-  /** Hash of the configuration in force. */
-  readonly configHash: string;
+type Log = Pick<AuditLog, 'append'>;
+
+/**
+ * Records the outcome of every call as it is settled, with the intent where the call never reached the commit. The settlement fails with
+ * `audit_unavailable` where the record cannot be written.
+ */
+export function auditStage(log: Log): Stage {
+  return (call, ctx, next) => {
+    ctx.onSettled((settlement) => {
+      const intent = ctx.isCommitted ? undefined : log.append(intentOf(call, ctx));
+      const outcome = log.append(outcomeOf(call, settlement));
+      return intent ? Promise.all([intent, outcome]).then(() => undefined) : outcome;
+    });
+    return next(call, ctx);
+  };
 }
 
-/** Records every call around authorize and quota. Throws `audit_unavailable` instead of answering without a record. */
-export function auditStage(log: Pick<AuditLog, 'append'>, options: AuditStageOptions): Stage {
-  return async (call, next) => {
-    await log.append(intentOf(call, options.decide(call), options.configHash));
-    let reply: Reply;
-    try {
-      reply = await next(call);
-    } catch (thrown) {
-      await log.append(failureOf(call, thrown));
-      throw thrown;
-    }
-    await log.append(outcomeOf(call, reply));
-    return reply;
+/** Commits the intent before the call is dispatched. Throws `audit_unavailable`. */
+export function commitStage(log: Log): Stage {
+  return async (call, ctx, next) => {
+    await log.append(intentOf(call, ctx));
+    ctx.isCommitted = true;
+    return next(call, ctx);
   };
 }

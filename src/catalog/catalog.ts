@@ -58,7 +58,8 @@ export interface ToolTraits {
   readonly wrapsOutput: boolean;
 }
 
-const PLAIN: ToolTraits = Object.freeze({ mirrored: [], taskSupport: undefined, wrapsOutput: false });
+/** Those of everything but tools, and of most tools. */
+export const NO_TRAITS: ToolTraits = Object.freeze({ mirrored: [], taskSupport: undefined, wrapsOutput: false });
 
 export interface Catalog {
   /** Changes with every catalog: list cursors belong to one. */
@@ -81,7 +82,7 @@ export function buildCatalog(sources: readonly CatalogSource[], names: NameBook)
     all: viewOf(mergedLists(parts, names), sources.some(isPrivate)),
     server: (name: string) => own.get(name),
     traits: ({ server, original }: Pick<Target, 'server' | 'original'>) =>
-      (traits.size > 0 ? traits.get(`${server}\n${original}`) : undefined) ?? PLAIN,
+      (traits.size > 0 ? traits.get(`${server}\n${original}`) : undefined) ?? NO_TRAITS,
     warnings,
   });
 }

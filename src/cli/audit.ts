@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AuditFilters, type AuditRow, queryAudit, type RowStatus } from '../audit/query.ts';
-import { STATUSES } from '../audit/record.ts';
+import { STATUSES } from '../core/settlement.ts';
 import { verifyAudit } from '../audit/verify.ts';
 import { explainDecision } from '../core/decision.ts';
 import { EXIT, ExitError, UsageError } from './exit-codes.ts';

@@ -1,8 +1,8 @@
 // The lines that a terminal shows of a running gateway, each cut to one row; what clients and servers say of themselves is cleaned.
 import { sep } from 'node:path';
-import type { Status } from '../audit/record.ts';
-import type { Call } from '../core/call.ts';
+import type { Status } from '../core/settlement.ts';
 import { clientSetups } from '../downstream/client-setup.ts';
+import type { EndedCall } from '../gateway/watcher.ts';
 import type { ServerStatus } from '../upstream/mcp/status.ts';
 import { hint } from './program.ts';
 import { cut, oneLine } from './output.ts';
@@ -92,9 +92,9 @@ const WORDS: Readonly<Record<Status, string>> = {
 };
 
 /** A call that has ended: who called what, how it went and how long it took. */
-export function callLine(call: Call, status: Status, reason: string | undefined): string {
+export function callLine({ call, target, requested, status, reason }: EndedCall): string {
   const client = cut(oneLine(call.client?.name ?? call.principal.id), MOST_CLIENT);
-  const name = cut(oneLine(call.target?.exposed ?? call.requested ?? call.method), MOST_NAME);
+  const name = cut(oneLine(target?.exposed ?? requested ?? call.action), MOST_NAME);
   const why = reason === undefined ? '' : `  ${oneLine(causeIn(reason.slice(0, 1_000)))}`;
   return `${client}  ${name}  ${WORDS[status]}  ${duration(performance.now() - call.startedAt)}${why}`;
 }

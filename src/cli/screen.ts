@@ -1,9 +1,7 @@
 // What a person at a terminal sees of `serve`: how the start goes, then a line for each call and for each server that comes or fails.
-import type { Status } from '../audit/record.ts';
-import type { Call } from '../core/call.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Gateway } from '../gateway/gateway.ts';
-import type { Watcher } from '../gateway/watcher.ts';
+import type { EndedCall, Watcher } from '../gateway/watcher.ts';
 import type { LogLine } from '../telemetry/logger.ts';
 import type { ServerStatus } from '../upstream/mcp/status.ts';
 import { CLEAR_LINE, cut, oneLine } from './output.ts';
@@ -103,16 +101,16 @@ export class Screen implements Watcher {
     this.changed.add(server);
   }
 
-  callEnded(call: Call, status: Status, reason?: string): void {
+  callEnded(ended: EndedCall): void {
     const now = performance.now();
     if (now - this.second.from >= SECOND_MS) this.second = { from: now, shown: 0, ok: 0, failed: 0 };
     const { second } = this;
     if (second.shown < MOST_CALLS) {
       second.shown++;
-      this.tell(callLine(call, status, reason));
+      this.tell(callLine(ended));
       return;
     }
-    if (status === 'ok') second.ok++;
+    if (ended.status === 'ok') second.ok++;
     else second.failed++;
     this.counting ??= setTimeout(
       () => {

@@ -46,7 +46,7 @@ export interface Exchange {
   ask(question: Question): Promise<QuestionAnswer>;
   /** Since when nobody waits for the call, because its questions are with a caller who may come back, in monotonic ms; else undefined. */
   readonly unattendedSince?: number | undefined;
-  /** Ends a call that nobody waits for in favour of those that wait for its place; whoever comes back is told why. Absent where somebody always waits. */
+  /** Preempts the call, so that a queued call can use its instance; a later retry is told why. Absent where somebody always waits. */
   preempt?(why: string): void;
 }
 
@@ -58,6 +58,10 @@ export interface ClientSession {
   readonly standing: Exchange;
   /** Whether a message outside any call would be read now. */
   readonly reachable: boolean;
+  /** Throws `overloaded` where the session is subscribed to as many other resources as it may. */
+  requireRoomFor(uri: string): void;
+  /** Remembers at which server the session is subscribed to a resource; undefined: nowhere any more. */
+  setSubscription(uri: string, server: string | undefined): void;
   /** Calls the listener when the client says that its roots changed. Returns the way to stop listening. */
   onRootsChanged(listener: () => void): () => void;
 }

@@ -29,3 +29,12 @@ export function estimateHeap(value: JsonValue | undefined): number {
   else for (const key of Object.keys(value)) weight += weightOfKey(key) + estimateHeap(value[key]);
   return weight;
 }
+
+/** Up to this size a message counts as the most that its bytes can take in memory, which is cheaper than looking. */
+const SMALL = 16 * 1024;
+const MOST_PER_BYTE = 16;
+
+/** What a message holds in memory once it is read, in bytes. */
+export function messageHeap(bytes: number, body: JsonValue): number {
+  return bytes <= SMALL ? bytes * MOST_PER_BYTE : estimateHeap(body);
+}

@@ -1,6 +1,6 @@
 // A Reply: what came of a Call.
 import type { Era, OfferKind, Transport } from './call.ts';
-import type { JsonObject } from './json.ts';
+import type { JsonObject, JsonValue } from './json.ts';
 
 /** One thing that is offered: the server's own definition under the name that callers see. */
 export interface Offered {
@@ -29,16 +29,44 @@ export interface Origin {
   readonly bytes: number;
 }
 
-/** A result, a server's own error (not a failure of the gateway: those are thrown), or entries of the catalog. */
-export type Reply =
-  | { readonly kind: 'result'; readonly result: JsonObject; readonly origin?: Origin }
-  | { readonly kind: 'error'; readonly error: RpcError; readonly origin?: Origin }
-  | {
-      readonly kind: 'list';
-      readonly of: OfferKind;
-      readonly entries: readonly Offered[];
-      readonly nextCursor?: string;
-      /** Whether the list is for its caller alone, whatever else is configured. */
-      readonly isPrivate: boolean;
-      readonly origin?: undefined;
-    };
+export interface ResultReply {
+  readonly kind: 'result';
+  readonly result: JsonObject;
+  readonly origin?: Origin;
+}
+
+/** A server's own error, not a failure of the gateway: those are thrown. */
+export interface ErrorReply {
+  readonly kind: 'error';
+  readonly error: RpcError;
+  readonly origin?: Origin;
+}
+
+/** Entries of the catalog. */
+export interface ListReply {
+  readonly kind: 'list';
+  readonly of: OfferKind;
+  readonly entries: readonly Offered[];
+  readonly nextCursor?: string;
+  /** Whether the list is for its caller alone, whatever else is configured. */
+  readonly isPrivate: boolean;
+  readonly origin?: undefined;
+}
+
+/** Why the gateway ends a stream before its source does. */
+export type EndReason = 'quota' | 'shutdown' | 'cancelled';
+
+/** Frames that come one after another. */
+export interface StreamReply {
+  readonly kind: 'stream';
+  readonly origin?: Origin;
+  /** Sends every frame but the last, and resolves with the last: it waits until the call is settled. */
+  pipe(send: (frame: JsonValue) => void | Promise<void>): Promise<FinalReply>;
+  /** Makes the stream end soon, and well-formed in its dialect. */
+  end(reason: EndReason): void;
+}
+
+/** What the last frame of a call says. */
+export type FinalReply = ResultReply | ErrorReply | ListReply;
+
+export type Reply = FinalReply | StreamReply;

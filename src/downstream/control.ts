@@ -8,7 +8,6 @@ import { ControlProofs } from '../identity/control-proof.ts';
 import { errorText } from '../protocol/mcp/frames.ts';
 import { makeControlKey } from '../storage/control-key.ts';
 import { prepareShutdown } from './graceful-shutdown.ts';
-import { FailedAttempts } from './failed-attempts.ts';
 import { createFront } from './http.ts';
 import { ENDING, STDIO_UPGRADE } from './control-protocol.ts';
 import { StdioFront } from './mcp/stdio.ts';
@@ -24,7 +23,7 @@ export interface Control {
  * processes run as the same user: each request proves that it comes from where the state directory can be read.
  */
 export async function openControl(gateway: Gateway, path: string): Promise<Control> {
-  const takeProof = proofTaker(gateway, makeControlKey(gateway.stateDirectory.path));
+  const takeProof = proofTaker(makeControlKey(gateway.stateDirectory.path));
   const front = createFront({ gateway, control: takeProof });
   const server = createServer(front.listener);
   const ending = prepareShutdown([server]);
@@ -39,7 +38,9 @@ export async function openControl(gateway: Gateway, path: string): Promise<Contr
     try {
       takeProof(request);
     } catch (thrown) {
-      socket.end(refusalOf(toGatewayError(thrown)));
+      const error = toGatewayError(thrown);
+      gateway.refused(error, { address: 'control socket' });
+      socket.end(refusalOf(error));
       return;
     }
     if (stopped) {
@@ -93,18 +94,10 @@ async function bind(server: Server, path: string): Promise<() => boolean> {
   return () => statSync(path, { throwIfNoEntry: false })?.ino === ino;
 }
 
-/** Takes the proof of each request; who has none is recorded as one who failed to authenticate. */
-function proofTaker(gateway: Gateway, key: Buffer): (request: IncomingMessage) => void {
+/** Takes the proof of each request. Throws `control_key_required`. */
+function proofTaker(key: Buffer): (request: IncomingMessage) => void {
   const proofs = new ControlProofs(key);
-  const failed = new FailedAttempts((attempt) => gateway.record('authentication_failed', { ...attempt }));
-  return ({ headers, method = '', url = '' }) => {
-    try {
-      proofs.check(headers.authorization, { method, url });
-    } catch (error) {
-      failed.add('control socket', toGatewayError(error).message);
-      throw error;
-    }
-  };
+  return ({ headers, method = '', url = '' }) => proofs.check(headers.authorization, { method, url });
 }
 
 /** The whole answer to an upgrade that is refused. */

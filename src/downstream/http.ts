@@ -1,12 +1,12 @@
 // The HTTP front: checks every head, authenticates, and leads each path to its handler; the hot path goes straight from node:http.
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import { ALL_SERVERS, type Endpoint } from '../core/call.ts';
 import { type ErrorCode, ERRORS, GatewayError, toGatewayError } from '../core/errors.ts';
 import { LOCAL, type Principal } from '../core/principal.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import { errorText } from '../protocol/mcp/frames.ts';
 import { refuseBody } from './body.ts';
-import { FailedAttempts } from './failed-attempts.ts';
 import { corsHeaders, preflightHeaders } from './cors.ts';
 import { compileGuard, type Head, type RawHead, readTarget } from './guard.ts';
 import type { Peers } from './peers.ts';
@@ -54,31 +54,14 @@ const LONGEST_NAME = 128 * 9;
 
 /** Makes the request listener of one front. */
 export function createFront({ gateway, network, control, limits = LIMITS }: FrontOptions): Front {
-  const strangers = new FailedAttempts((attempt) => gateway.record('session_refused', { ...attempt }));
-  const sessions = new Sessions(gateway.snapshot.config.limits.sessions, limits, ({ address, principal }, reason) =>
-    strangers.add(address ?? '', reason, principal.id),
-  );
+  const sessions = new Sessions(gateway.snapshot.config.limits.sessions, limits);
   const endpoint = new McpEndpoint(gateway, { sessions, limits });
   const sseEndpoint = new SseEndpoint(gateway, { sessions, limits });
   const checkHead = network ? guardOf(gateway, network.loopback) : proven(control);
   let admin: Promise<RequestListener> | undefined; // loaded by the first who asks: it is no part of the hot path
 
-  const failed = new FailedAttempts((attempt) => gateway.record('authentication_failed', { ...attempt }));
-
-  const authenticate = (request: IncomingMessage): Principal => {
-    if (!network) return LOCAL; // its proof was taken with its head
-    try {
-      return gateway.snapshot.authenticate(request.headers.authorization);
-    } catch (error) {
-      failed.add(request.socket.remoteAddress ?? '', toGatewayError(error).message);
-      throw error;
-    }
-  };
-
-  const refusePeer = (request: IncomingMessage, error: unknown): never => {
-    failed.add(request.socket.remoteAddress ?? '', toGatewayError(error).message);
-    throw error;
-  };
+  const authenticate = (request: IncomingMessage): Principal =>
+    network ? gateway.snapshot.authenticate(request.headers.authorization) : LOCAL; // its proof was taken with its head
 
   const handle = async (visit: HttpVisit, { origin, path }: Head): Promise<void> => {
     const { request, response, headers } = visit;
@@ -88,13 +71,13 @@ export function createFront({ gateway, network, control, limits = LIMITS }: Fron
     }
     const route = routeOf(path);
     if (route && (route.sse || !isBrowser(request))) {
-      const { scope, sse } = route;
+      const { endpoint: at, sse } = route;
       const principal = authenticate(request);
       const address = request.socket.remoteAddress;
       const caller = {
         principal,
         transport: sse ? 'sse' : 'streamable-http',
-        ...(scope !== undefined && { scope }),
+        endpoint: at,
         ...(address !== undefined && { address }),
       } as const;
       await (sse ? sseEndpoint : endpoint).handle({ request, response, caller, headers });
@@ -119,11 +102,13 @@ export function createFront({ gateway, network, control, limits = LIMITS }: Fron
       const head = checkHead(request);
       const { tokens } = gateway.snapshot.config.auth;
       const examined = tokens.length === 0 ? network?.peers?.admit(request.socket) : undefined;
-      if (examined) await examined.catch((error: unknown) => refusePeer(request, error));
+      if (examined) await examined;
       headers = corsHeaders(head.origin);
       await handle({ request, response, headers }, head);
     } catch (thrown) {
-      refuse({ request, response, headers }, toGatewayError(thrown), gateway);
+      const error = toGatewayError(thrown);
+      gateway.refused(error, { address: network ? request.socket.remoteAddress : 'control socket' });
+      refuse({ request, response, headers }, error, gateway);
     } finally {
       if (--serving === 0) served.resolve(undefined);
     }
@@ -141,15 +126,17 @@ export function createFront({ gateway, network, control, limits = LIMITS }: Fron
 }
 
 /** The MCP endpoint of a path: of all servers or of one, over Streamable HTTP or HTTP+SSE; undefined for other pages. */
-function routeOf(path: string): { readonly scope: string | undefined; readonly sse: boolean } | undefined {
+function routeOf(path: string): { readonly endpoint: Endpoint; readonly sse: boolean } | undefined {
   if (path === '/mcp') return ALL;
   if (path === '/sse') return ALL_SSE;
   const [, name, suffix] = SERVER_PATH.exec(path) ?? [];
-  return name === undefined ? undefined : { scope: decodeName(name), sse: suffix !== undefined };
+  return name === undefined
+    ? undefined
+    : { endpoint: { kind: 'server', name: decodeName(name) }, sse: suffix !== undefined };
 }
 
-const ALL = { scope: undefined, sse: false } as const;
-const ALL_SSE = { scope: undefined, sse: true } as const;
+const ALL = { endpoint: ALL_SERVERS, sse: false };
+const ALL_SSE = { endpoint: ALL_SERVERS, sse: true };
 
 function answerPreflight(request: IncomingMessage, response: ServerResponse, origin: string): void {
   const wanted = request.headers['access-control-request-headers'];

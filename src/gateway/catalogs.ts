@@ -1,85 +1,30 @@
-// The catalogs in force: everybody's, and those of callers to whom a server offers something else.
+// The catalogs of one moment: everybody's, and those of callers to whom a server offers something else.
 import { buildCatalog, type Catalog } from '../catalog/catalog.ts';
-import { NameBook } from '../catalog/names.ts';
-import type { ServerOffer } from '../catalog/offer.ts';
-import type { CatalogStore, StoredOffer } from '../catalog/store.ts';
-import { OFFER_KINDS, type OfferKind } from '../core/call.ts';
-import type { JsonObject } from '../core/json.ts';
+import type { NameBook } from '../catalog/names.ts';
 import type { CallerFacts } from '../upstream/mcp/instances/affinity.ts';
-import type { Changes } from './changes.ts';
 import { OwnerCatalogs } from './owner-catalogs.ts';
 import type { Upstreams } from './upstreams.ts';
 
-export interface CatalogsParts {
-  readonly upstreams: Upstreams;
-  readonly store: CatalogStore;
-  readonly changes: Changes;
-}
-
 export class Catalogs {
-  private readonly parts: CatalogsParts;
-  private readonly names: NameBook;
-  private readonly own = new OwnerCatalogs();
-  private current: Catalog;
-  private anyOwn = false;
-
-  constructor(parts: CatalogsParts) {
-    this.parts = parts;
-    this.names = new NameBook(parts.store);
-    this.current = this.build();
-  }
-
   /** That of everybody to whom nothing else is offered. */
-  get all(): Catalog {
-    return this.current;
-  }
-
+  readonly all: Catalog;
   /** Whether lists vary from caller to caller. */
-  get vary(): boolean {
-    return this.anyOwn;
+  readonly vary: boolean;
+  private readonly upstreams: Upstreams;
+  private readonly names: NameBook;
+  private readonly owned = new OwnerCatalogs();
+
+  /** `all` where that is known already. */
+  constructor(upstreams: Upstreams, names: NameBook, all?: Catalog) {
+    this.upstreams = upstreams;
+    this.names = names;
+    this.all = all ?? buildCatalog(upstreams.sources(), names);
+    this.vary = upstreams.all().some((upstream) => upstream.hasOwnOffers);
   }
 
   of(caller: CallerFacts): Catalog {
-    const own = this.anyOwn ? this.parts.upstreams.ownSources(caller) : undefined;
-    if (!own) return this.current;
-    return this.own.get(own.key, () => buildCatalog(own.sources(), this.names));
+    const own = this.vary ? this.upstreams.ownSources(caller) : undefined;
+    if (!own) return this.all;
+    return this.owned.get(own.key, () => buildCatalog(own.sources(), this.names));
   }
-
-  /** The servers, or how they are shown, are others now. */
-  rebuild(): void {
-    this.current = this.build();
-    this.own.clear();
-  }
-
-  /** A server offers something else to one owner than to everybody, or no longer does. */
-  onOwnOffer(server: string, owner: string, kinds: readonly OfferKind[]): void {
-    const { upstreams, changes } = this.parts;
-    this.own.clear();
-    this.anyOwn = upstreams.all().some((upstream) => upstream.hasOwnOffers);
-    changes.listsChanged(server, kinds, owner);
-  }
-
-  /** A server's offer was read. */
-  onOffer(server: string, stored: StoredOffer): void {
-    const { upstreams, store, changes } = this.parts;
-    const upstream = upstreams.get(server);
-    if (!upstream) return;
-    const before = this.current.server(server)?.lists;
-    store.saveOffer(server, upstream.config.digest, stored);
-    this.rebuild();
-    changes.listsChanged(
-      server,
-      OFFER_KINDS.filter(
-        (kind) => !sameEntries(before?.[kind].map((entry) => entry.definition) ?? [], stored.offer, kind),
-      ),
-    );
-  }
-
-  private build(): Catalog {
-    return buildCatalog(this.parts.upstreams.sources(), this.names);
-  }
-}
-
-function sameEntries(before: readonly JsonObject[], after: ServerOffer, kind: OfferKind): boolean {
-  return JSON.stringify(before) === JSON.stringify(after.entries[kind]);
 }

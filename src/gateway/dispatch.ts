@@ -1,10 +1,9 @@
 // The end of the pipeline: lists come from the catalog, everything else goes to the server that has it.
-import type { Call, OfferKind, Target } from '../core/call.ts';
+import type { McpCall, OfferKind, Target } from '../core/call.ts';
 import { excerpt, GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { Exchange } from '../core/exchange.ts';
 import type { Reply } from '../core/reply.ts';
-import type { Handler } from '../core/stage.ts';
 import { type LogLevel, withoutProtocolMeta } from '../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
 import { withoutClientTasks } from '../protocol/mcp/questions.ts';
@@ -16,7 +15,8 @@ import { LiveQuestions } from './bridge/live-questions.ts';
 import { INPUT_REQUIRED } from './bridge/request-state.ts';
 import { asTask, isLegacyTask, isModernTask } from './tasks/tasks.ts';
 import { urlElicitations } from './bridge/url-elicitations.ts';
-import { subscribe } from './subscribe.ts';
+import { subscribe, unsubscribe } from './subscribe.ts';
+import type { McpContext } from './resolve.ts';
 import { listen } from './subscriptions-listen.ts';
 import type { DispatchParts } from './dispatch-parts.ts';
 import { pageOf } from './paging.ts';
@@ -25,35 +25,35 @@ import { callOfTask } from './tasks/task-calls.ts';
 import { createTask, endOfTask, resultOfTask } from './tasks/task-runs.ts';
 import { abortOnShutdown } from './tasks/abort-on-shutdown.ts';
 
-/** Makes the last handler of a pipeline. */
-export function createDispatch(parts: DispatchParts): Handler {
-  return async (call) => {
+/** Makes the end of the pipeline for MCP calls. */
+export function dispatchMcp(parts: DispatchParts): (call: McpCall, ctx: McpContext) => Promise<Reply> {
+  return async (call, ctx) => {
     try {
-      return await dispatch(call, parts);
+      const answering = dispatch(call, ctx, parts);
+      return await (answering instanceof Promise ? parts.heartbeats.during(call.exchange, answering) : answering);
     } catch (failure) {
-      throw parts.ending.aborted && !call.exchange.signal.aborted ? cutShort(failure) : failure;
+      throw parts.ending.aborted && !call.signal.aborted ? cutShort(failure) : failure;
     }
   };
 }
 
-function dispatch(call: Call, parts: DispatchParts): Reply | Promise<Reply> {
+function dispatch(call: McpCall, ctx: McpContext, parts: DispatchParts): Reply | Promise<Reply> {
   const known = CALL_METHODS.get(call.method);
-  if (known?.lists) return list(call, known.lists, parts);
-  if (known?.capability === 'tasks') return callOfTask(call, parts);
-  if (call.method === 'subscriptions/listen') return listen(call, parts);
-  // the session knows at which server it follows what; that may be another than the one which the URI leads to by now, or none
-  if (call.method === 'resources/unsubscribe') return { kind: 'result', result: {} };
-  const { target, pendingDiscovery } = call;
-  const upstream = target && parts.upstream(target.server);
-  const absent = pendingDiscovery && parts.upstream(pendingDiscovery.server);
-  if (absent) throw absent.unavailable();
+  if (known?.lists) return list(call, known.lists, ctx);
+  if (known?.capability === 'tasks') return callOfTask(call, ctx, parts);
+  if (call.method === 'subscriptions/listen') return listen(call, ctx, parts);
+  // the session knows at which server it subscribed; that may be another than the one which the URI leads to by now, or none
+  if (call.method === 'resources/unsubscribe') return unsubscribe(call);
+  const { target } = ctx;
+  const upstream = target && parts.upstreams.get(target.server);
+  if (upstream && target.pendingDiscovery) throw upstream.unavailable();
   if (!target || !upstream)
     throw new GatewayError(
       'unknown_target',
-      `Nothing of this name is offered: ${excerpt(call.requested ?? call.method)}`,
+      `Nothing of this name is offered: ${excerpt(ctx.requested ?? call.method)}`,
     );
   if (call.method === 'resources/subscribe') return subscribe(call, target, parts);
-  return forward(call, { target, upstream, traits: parts.catalog(call).traits(target) }, parts);
+  return forward(call, { target, upstream, traits: ctx.route.traits, ctx }, parts);
 }
 
 /** Once the gateway has let go of the servers, that is why a call fails, whatever it met. */
@@ -63,16 +63,13 @@ function cutShort(cause: unknown): GatewayError {
   return new GatewayError('gateway_closed', message, { cause });
 }
 
-async function list(call: Call, of: OfferKind, parts: DispatchParts): Promise<Reply> {
-  await parts.upToDate(call.scope);
-  const { all, server, version } = parts.catalog(call);
-  const view = call.scope === undefined ? all : server(call.scope);
-  const isPrivate = (view?.isPrivate ?? false) || parts.perCallerLists();
-  return { kind: 'list', of, ...pageOf(call, view?.lists[of] ?? [], version), isPrivate };
+function list(call: McpCall, of: OfferKind, { route }: McpContext): Reply {
+  const { view, catalog, isPrivate } = route;
+  return { kind: 'list', of, ...pageOf(call, view.lists[of], catalog.version), isPrivate };
 }
 
 /** Sends a call to its server, across the eras where they differ (design, The era bridge). */
-async function forward(call: Call, to: Destination, parts: DispatchParts): Promise<Reply> {
+async function forward(call: McpCall, to: Destination, parts: DispatchParts): Promise<Reply> {
   const params = paramsFor(call, to.target);
   if (call.era === 'legacy') return forwardLegacy(call, to, { parts, params });
   const { target, upstream } = to;
@@ -80,7 +77,7 @@ async function forward(call: Call, to: Destination, parts: DispatchParts): Promi
   if (state?.parked) {
     // a retry's wishes replace the first's; its stream and its token are put in place where it is resumed
     if (call.exchange.logLevel !== undefined) upstream.wantLogLevel(call.exchange.logLevel as LogLevel, call);
-    return parts.parked.resume(call, target, state.parked);
+    return parts.parked.resume(call, to, state.parked);
   }
   const carried = state?.upstream === undefined ? params : { ...params, requestState: state.upstream };
   if (upstream.era === 'modern') {
@@ -88,11 +85,11 @@ async function forward(call: Call, to: Destination, parts: DispatchParts): Promi
     return conclude(call, to, { parts, answered: await send(call, to, { params: carried, tasks }) });
   }
   const known = upstream.era === 'legacy' ? withoutRound(params) : withoutTask(carried);
-  return parts.parked.begin(call, target, (exchange) => forwardToLegacy(call, to, { parts, params: known, exchange }));
+  return parts.parked.begin(call, to, (exchange) => forwardToLegacy(call, to, { parts, params: known, exchange }));
 }
 
 /** A modern client's call at a server that is a legacy one, or may turn out to be. */
-async function forwardToLegacy(call: Call, to: Destination, sending: Sending): Promise<Reply> {
+async function forwardToLegacy(call: McpCall, to: Destination, sending: Sending): Promise<Reply> {
   const { parts, params, exchange } = sending;
   const tasks = declaresTasks(call.exchange.capabilities);
   const { taskSupport } = to.traits;
@@ -123,7 +120,7 @@ interface Sending {
 
 /** A legacy client's call: with its own task, as a task that it does not see, or as it is. */
 async function forwardLegacy(
-  call: Call,
+  call: McpCall,
   to: Destination,
   { parts, params }: { parts: DispatchParts; params: JsonObject },
 ): Promise<Reply> {
@@ -138,7 +135,7 @@ async function forwardLegacy(
 }
 
 /** Lets a legacy server run a call as a task that its caller then asks about. */
-async function startTask(call: Call, to: Destination, { parts, params, exchange }: Sending): Promise<Reply> {
+async function startTask(call: McpCall, to: Destination, { parts, params, exchange }: Sending): Promise<Reply> {
   const { tasks } = parts;
   const place = tasks.records.reserve(call.principal);
   try {
@@ -156,7 +153,7 @@ async function startTask(call: Call, to: Destination, { parts, params, exchange 
 }
 
 /** Runs a call as a task for a caller that does not ask about tasks: the answer comes when the task ends (wire.md, Tasks). */
-function runAsTask(call: Call, to: Destination, { parts, params, exchange }: Sending): Promise<Reply> {
+function runAsTask(call: McpCall, to: Destination, { parts, params, exchange }: Sending): Promise<Reply> {
   const { leaving } = parts.tasks.records;
   return abortOnShutdown(exchange, parts, async (open) => {
     const answered = await createTask(call, to, { params: asTask(params), exchange: open, leaving });
@@ -168,7 +165,7 @@ function runAsTask(call: Call, to: Destination, { parts, params, exchange }: Sen
 
 /** A modern server's questions are put to a legacy client while its call runs, and its task is followed to the end. */
 async function forwardAsking(
-  call: Call,
+  call: McpCall,
   to: Destination,
   { parts, params }: { parts: DispatchParts; params: JsonObject },
 ): Promise<Reply> {
@@ -198,7 +195,7 @@ function isQuestion({ connection, reply }: UpstreamReply): boolean {
 
 /** What the caller gets of what the server answered. */
 function conclude(
-  call: Call,
+  call: McpCall,
   to: Destination,
   { parts, answered }: { parts: DispatchParts; answered: UpstreamReply },
 ): Reply {
@@ -230,7 +227,7 @@ function conclude(
 }
 
 /** The caller's params with the name that the server knows; everything else as it was sent. */
-function paramsFor(call: Call, target: Target): JsonObject {
+function paramsFor(call: McpCall, target: Target): JsonObject {
   if (call.method === 'completion/complete') {
     const ref = call.params.ref;
     const key = target.kind === 'prompt' ? 'name' : 'uri';

@@ -4,14 +4,26 @@ import type { CatalogSource } from '../catalog/catalog.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { declaresLegacyTasks, declaresTasks, LEGACY_TASKS_SINCE, TASKS_CAPABILITY } from '../protocol/mcp/tasks.ts';
 import { MODERN_VERSION } from '../protocol/mcp/versions.ts';
+import type { Upstreams } from './upstreams.ts';
 
 export interface Declaration {
   readonly capabilities: JsonObject;
   readonly instructions?: string;
 }
 
+/**
+ * What an endpoint (of all servers, or of one) declares to a client of a revision; undefined where there is no such server. Wakes nobody.
+ * A server that was never seen may declare anything: a client that is told of nothing would never ask.
+ */
+export function declare(upstreams: Upstreams, server: string | undefined, revision: string): Declaration | undefined {
+  if (server === undefined) return declareAll(upstreams.sources(), revision);
+  const source = upstreams.usableSource(server);
+  if (!source) return undefined;
+  return upstreams.get(server)?.seen === false ? declareAll([source], revision) : declareOne(source, revision);
+}
+
 /** The aggregate always declares everything; empty lists are fine (wire.md, What the gateway offers). Logging is for legacy clients. */
-export function declareAll(sources: readonly CatalogSource[], revision: string): Declaration {
+function declareAll(sources: readonly CatalogSource[], revision: string): Declaration {
   const instructions = mergeInstructions(sources);
   return {
     capabilities: {
@@ -27,7 +39,7 @@ export function declareAll(sources: readonly CatalogSource[], revision: string):
 }
 
 /** One server's endpoint declares what that server last declared, of what the gateway carries. */
-export function declareOne(source: CatalogSource, revision: string): Declaration {
+function declareOne(source: CatalogSource, revision: string): Declaration {
   const { capabilities: own, instructions } = source.offer;
   const capabilities: JsonObject = {};
   for (const list of ['tools', 'prompts', 'resources']) {

@@ -1,17 +1,38 @@
 // What the operator is told of the offer and callers are not: what is denied, by which pattern, and which patterns match nothing.
 import type { Catalog, View } from '../catalog/catalog.ts';
 import type { ServerConfig } from '../config/config.ts';
-import { OFFER_KINDS, type OfferKind, type Target } from '../core/call.ts';
-import { type Decision, explainDecision } from '../core/decision.ts';
-import { type Policy, unmatchedPatterns } from '../policy/policy.ts';
-import type { OfferedStatus } from '../upstream/mcp/status.ts';
+import { ALL_SERVERS, type CallerFacts, OFFER_KINDS, type OfferKind } from '../core/call.ts';
+import { ACTIONS, type Decidable, type Decision, explainDecision, type PolicyView } from '../core/decision.ts';
+import { LOCAL } from '../core/principal.ts';
+import { unmatchedPatterns } from '../policy/policy.ts';
+import type { OfferedStatus, ServerStatus } from '../upstream/mcp/status.ts';
+import type { Snapshots } from './snapshots.ts';
+import type { Upstreams } from './upstreams.ts';
 
 /** Most denied things, and patterns that match nothing, that are told of one server. */
 const MAX_TOLD = 200;
 
-export interface OfferedParts {
+export interface OperatorParts {
+  readonly snapshots: Snapshots;
+  readonly upstreams: Upstreams;
+}
+
+/** As whom the operator looks at the offer: who is on this machine, at the endpoint of everything. */
+const EVERYBODY: CallerFacts = { principal: LOCAL, endpoint: ALL_SERVERS };
+
+/** How every server is, and what callers get of it. */
+export function serverStatuses({ snapshots, upstreams }: OperatorParts): ServerStatus[] {
+  const { policy } = snapshots.rulesFor(EVERYBODY);
+  const catalog = snapshots.current.catalogs.all;
+  return upstreams.all().map((upstream) => {
+    const { config: server, seen } = upstream;
+    return upstream.status(offeredStatus({ catalog, policy, server, seen }));
+  });
+}
+
+interface OfferedParts {
   readonly catalog: Catalog;
-  readonly policy: Policy;
+  readonly policy: PolicyView;
   readonly server: ServerConfig;
   /** Whether it is known what the server offers. */
   readonly seen: boolean;
@@ -19,14 +40,14 @@ export interface OfferedParts {
 
 /** What was found of a server's view under a policy; neither changes, so it is found once. */
 interface Found {
-  readonly policy: Policy;
+  readonly policy: PolicyView;
   readonly status: OfferedStatus;
 }
 
 const found = new WeakMap<View, Found>();
 
 /** What callers get of a server, what they do not get of it, and what is worth a warning. */
-export function offeredStatus(parts: OfferedParts): OfferedStatus {
+function offeredStatus(parts: OfferedParts): OfferedStatus {
   const { catalog, policy, server } = parts;
   const view = catalog.server(server.name);
   if (!view) return { tools: 0, prompts: 0, resources: 0, resourceTemplates: 0, warnings: [], denied: [] };
@@ -38,9 +59,9 @@ export function offeredStatus(parts: OfferedParts): OfferedStatus {
 }
 
 function statusOf({ lists }: View, { catalog, policy, server, seen }: OfferedParts): OfferedStatus {
-  const count = (kind: OfferKind) => lists[kind].filter((entry) => policy.decide(entry).allowed).length;
+  const count = (kind: OfferKind) => lists[kind].filter((entry) => policy.permits(entry)).length;
   const denied = OFFER_KINDS.flatMap((kind) => lists[kind])
-    .map((entry) => ({ kind: entry.kind, name: entry.original, decision: policy.decide(entry) }))
+    .map((entry) => ({ kind: entry.kind, name: entry.original, decision: decisionOn(entry, policy) }))
     .filter(({ decision }) => !decision.allowed)
     .slice(0, MAX_TOLD)
     .map(({ kind, name, decision }) => ({ kind, name, why: explainDecision(decision) }));
@@ -64,14 +85,18 @@ export interface ToolExplanation {
   readonly decision?: Decision;
 }
 
-/** Explains the name of a tool as everybody's endpoint has it. `unmet` is where it would lead, if its server has never answered. */
-export function explainTool(
-  name: string,
-  { catalog, policy, unmet }: { catalog: Catalog; policy: Policy; unmet: Target | undefined },
-): ToolExplanation {
-  const target = catalog.all.find('tool', name);
-  const decision = target ? policy.decide(target) : unmet && policy.decideAnew(unmet);
-  const { server, original } = target ?? unmet ?? {};
-  if (!decision || server === undefined || original === undefined) return { verdict: 'unknown' };
+/** Explains the name of a tool as everybody's endpoint has it. */
+export function explainTool(name: string, { snapshots, upstreams }: OperatorParts): ToolExplanation {
+  const { catalogs } = snapshots.current;
+  const { policy } = snapshots.rulesFor(EVERYBODY);
+  const pending = upstreams.pendingDiscovery({ kind: 'tool', requested: name }, undefined);
+  const target = catalogs.all.all.find('tool', name) ?? pending.find((each) => policy.permits(each)) ?? pending[0];
+  if (!target) return { verdict: 'unknown' };
+  const { server, original } = target;
+  const decision = decisionOn(target, policy);
   return { verdict: decision.allowed ? 'allowed' : 'denied', server, original, decision };
+}
+
+function decisionOn(target: Decidable, policy: PolicyView): Decision {
+  return policy.decide({ action: ACTIONS[target.kind], target });
 }

@@ -1,6 +1,6 @@
 // Pages of our lists: one for nearly everybody, since many clients read only the first.
 import { createHash } from 'node:crypto';
-import type { Call } from '../core/call.ts';
+import { type McpCall, serverOf } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Offered } from '../core/reply.ts';
 
@@ -11,7 +11,7 @@ const pages = new WeakMap<readonly Offered[], readonly (readonly Offered[])[]>()
 
 /** The page that the call's cursor names, and the cursor of the next. Throws `invalid_params` for a cursor of another catalog or caller. */
 export function pageOf(
-  call: Call,
+  call: McpCall,
   entries: readonly Offered[],
   version: string,
 ): { entries: readonly Offered[]; nextCursor?: string } {
@@ -38,14 +38,14 @@ function split(entries: readonly Offered[]): readonly (readonly Offered[])[] {
 }
 
 /** A cursor belongs to one catalog, one list and one caller (wire.md, What the gateway offers). */
-function writeCursor(call: Call, index: number, version: string): string {
+function writeCursor(call: McpCall, index: number, version: string): string {
   const owner = createHash('sha256')
-    .update(`${version}\n${call.method}\n${call.principal.id}\n${call.scope ?? ''}\n${index}`)
+    .update(`${version}\n${call.method}\n${call.principal.id}\n${serverOf(call.endpoint) ?? ''}\n${index}`)
     .digest('base64url');
   return `${index}.${owner.slice(0, 16)}`;
 }
 
-function readCursor(call: Call, cursor: unknown, version: string): number {
+function readCursor(call: McpCall, cursor: unknown, version: string): number {
   const index = typeof cursor === 'string' ? Number.parseInt(cursor, 10) : NaN;
   if (!Number.isSafeInteger(index) || index < 1 || writeCursor(call, index, version) !== cursor) throw stale();
   return index;

@@ -1,40 +1,66 @@
 // The order of the stages, written once.
 import type { AuditLog } from '../audit/audit-log.ts';
-import { auditStage } from '../audit/stage.ts';
+import { auditStage, commitStage } from '../audit/stage.ts';
 import type { Call } from '../core/call.ts';
-import { compose, type Handler } from '../core/stage.ts';
-import { authorizeStage, decideCall } from '../policy/authorize.ts';
-import type { Policy } from '../policy/policy.ts';
+import type { CallContext } from '../core/call-context.ts';
+import type { CancelSignal } from '../core/cancellation.ts';
+import { GatewayError } from '../core/errors.ts';
+import type { Reply } from '../core/reply.ts';
+import { compose, type Handler, type Stage } from '../core/stage.ts';
+import { authorizeStage } from '../policy/authorize.ts';
 import type { InFlightMemory } from '../quota/in-flight-memory.ts';
-import { type CallLedger, quotaStage } from '../quota/count.ts';
+import { admitStage, quotaStage } from '../quota/stage.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { traceStage } from '../telemetry/trace.ts';
 import { type Watcher, watchStage } from './watcher.ts';
 
-export interface PipelineParts {
-  readonly logger: Logger;
-  readonly audit: AuditLog;
-  readonly policy: Policy;
-  readonly ledger: CallLedger;
-  readonly room: InFlightMemory;
-  /** Whether a call is a further round of one that was counted. */
-  readonly goesOn: (call: Call) => boolean;
-  readonly configHash: string;
-  readonly watcher?: Watcher | undefined;
-  readonly dispatch: Handler;
+/** A kind of call: how what it names is found, and who answers it. */
+export interface CallKind {
+  /** Finds what the call names, each name once, and leaves it in the context. Throws GatewayError where the call is malformed. */
+  resolve(call: Call, ctx: CallContext): Promise<void> | void;
+  dispatch(call: Call, ctx: CallContext): Promise<Reply>;
 }
 
-/** Builds the one way of a call, outermost stage first. Audit stands outside authorize and quota, so that a refusal is recorded too. */
-export function buildPipeline(parts: PipelineParts): Handler {
-  const { logger, audit, policy, configHash, watcher, dispatch } = parts;
+export interface PipelineParts {
+  readonly logger: Logger;
+  readonly audit: Pick<AuditLog, 'append'>;
+  readonly memory: InFlightMemory;
+  /** Aborted when the gateway stops. */
+  readonly stopping: CancelSignal;
+  readonly watcher?: Watcher | undefined;
+  /** By the `kind` of their calls. */
+  readonly kinds: Readonly<Record<string, CallKind>>;
+}
+
+/**
+ * Builds the one way of a call, outermost stage first. Audit stands outside all that refuse, so that a refusal is recorded
+ * too; commit stands last, so that nothing is sent before its record.
+ */
+export function buildPipeline({ logger, audit, memory, watcher, stopping, kinds }: PipelineParts): Handler {
   return compose(
     [
       /* watch     */ ...(watcher ? [watchStage(watcher)] : []),
       /* trace     */ traceStage(logger),
-      /* audit     */ auditStage(audit, { decide: (call) => decideCall(policy, call), configHash }),
-      /* authorize */ authorizeStage(policy),
-      /* quota     */ quotaStage(parts),
+      /* audit     */ auditStage(audit),
+      /* admit     */ admitStage(memory, stopping),
+      /* resolve   */ resolveStage(kinds),
+      /* authorize */ authorizeStage,
+      /* quota     */ quotaStage(memory),
+      /* commit    */ commitStage(audit),
     ],
-    /* dispatch  */ dispatch,
+    /* dispatch  */ (call, ctx) => kindOf(kinds, call).dispatch(call, ctx),
   );
+}
+
+function resolveStage(kinds: PipelineParts['kinds']): Stage {
+  return (call, ctx, next) => {
+    const resolving = kindOf(kinds, call).resolve(call, ctx);
+    return resolving ? resolving.then(() => next(call, ctx)) : next(call, ctx);
+  };
+}
+
+function kindOf(kinds: PipelineParts['kinds'], { kind }: Call): CallKind {
+  const found = kinds[kind];
+  if (!found) throw new GatewayError('internal', `The pipeline knows no calls of the kind "${kind}".`);
+  return found;
 }

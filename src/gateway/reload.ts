@@ -32,7 +32,7 @@ export class Reloader {
       file: folders.file,
       onChange: () => void this.now(),
       // What fails here fails again at the reload that follows, and is told there.
-      onEvent: () => void gateway.hideEdit().catch(() => undefined),
+      onEvent: () => void gateway.configurations.hideEdit().catch(() => undefined),
     });
     this.watch.ready.catch((error: unknown) =>
       gateway.logger.warn({ err: error }, 'the configuration is not watched; send SIGHUP after an edit'),
@@ -57,7 +57,7 @@ export class Reloader {
     const { logger } = gateway;
     try {
       // An edit that is refused holds secrets too.
-      await gateway.hideEdit();
+      await gateway.configurations.hideEdit();
     } catch (error) {
       this.refuse([reasonOf(error)]);
       return;
@@ -76,7 +76,7 @@ export class Reloader {
     for (const problem of loaded.warnings) logger.warn(formatProblem(problem));
     this.nameFixed(gateway.snapshot.config, config);
     try {
-      await gateway.apply(config);
+      await gateway.configurations.apply(config);
     } catch (error) {
       this.refuse([reasonOf(error)]);
     }
@@ -86,7 +86,7 @@ export class Reloader {
     const { gateway } = this.options;
     for (const problem of problems) gateway.logger.error(problem);
     gateway.logger.error('the edit is not in force; the gateway keeps the last good configuration');
-    gateway.refuseReload(
+    gateway.configurations.refuse(
       problems
         .map((problem) => problem.split('\n', 1)[0])
         .join('; ')

@@ -1,13 +1,14 @@
 // `subscriptions/listen`: a call that stays open and tells what changed (patterns/subscriptions).
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Call, OfferKind, Target } from '../core/call.ts';
+import { type McpCall, type OfferKind, serverOf, type Target } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { Reply } from '../core/reply.ts';
-import type { Exchange } from '../core/exchange.ts';
 import { type CallerFacts, ownerKeys } from '../upstream/mcp/instances/affinity.ts';
 import type { Follower } from '../upstream/mcp/offer/resource-subscriptions.ts';
 import type { DispatchParts } from './dispatch-parts.ts';
+import { type McpContext, uriOptions } from './resolve.ts';
+import type { Snapshots } from './snapshots.ts';
 import { follow } from './subscribe.ts';
 import { SubscribedTasks } from './tasks/subscribed-tasks.ts';
 import { requireTasks } from './tasks/task-calls.ts';
@@ -35,13 +36,14 @@ export function listChangedMethods(kinds: ReadonlySet<OfferKind>): string[] {
 }
 
 /** Acknowledges what is honoured, tells of it until the caller leaves, and ends well when the gateway stops. */
-export async function listen(call: Call, parts: DispatchParts): Promise<Reply> {
+export async function listen(call: McpCall, ctx: McpContext, parts: DispatchParts): Promise<Reply> {
   const wanted = isObject(call.params.notifications) ? call.params.notifications : {};
   const lists = LIST_FILTERS.filter((entry) => wanted[entry.filter] === true);
-  const targets = resourcesOf(call, wanted.resourceSubscriptions, parts);
-  const tasks = tasksOf(call, wanted.taskIds, parts);
-  const { exchange, scope } = call;
-  const hearing = new Hearing(call);
+  const targets = resourcesOf(wanted.resourceSubscriptions, call, { ctx, parts });
+  const tasks = tasksOf(wanted.taskIds, call, { ctx, parts });
+  const { exchange } = call;
+  const scope = serverOf(call.endpoint);
+  const hearing = new Hearing(call, parts.snapshots);
   const end = Promise.withResolvers<'left' | 'stopping'>();
   const leave = () => end.resolve('left');
   const stop = () => end.resolve('stopping');
@@ -68,7 +70,7 @@ export async function listen(call: Call, parts: DispatchParts): Promise<Reply> {
     unsubscribe();
     tasks.end();
     for (const back of takeBack) back();
-    for (const { server, original } of targets) parts.upstream(server)?.followed.unfollow(original, hearing.key);
+    for (const { server, original } of targets) parts.upstreams.get(server)?.followed.unfollow(original, hearing.key);
   }
 }
 
@@ -76,17 +78,23 @@ export async function listen(call: Call, parts: DispatchParts): Promise<Reply> {
 class Hearing implements Follower {
   readonly key: string;
   readonly caller: CallerFacts;
-  private readonly exchange: Exchange;
+  private readonly call: McpCall;
+  private readonly snapshots: Snapshots;
   private early: Set<string> | undefined = new Set();
 
-  constructor({ id, principal, exchange }: Call) {
-    this.key = id;
-    this.caller = { principal, exchange };
-    this.exchange = exchange;
+  constructor(call: McpCall, snapshots: Snapshots) {
+    this.key = call.id;
+    this.caller = { principal: call.principal, exchange: call.exchange };
+    this.call = call;
+    this.snapshots = snapshots;
+  }
+
+  mayHear(server: string, original: string): boolean {
+    return this.snapshots.permits(this.call, { kind: 'resource', server, original });
   }
 
   updated(uri: string): void {
-    if (!this.early) this.exchange.notify('notifications/resources/updated', { uri });
+    if (!this.early) this.call.exchange.notify('notifications/resources/updated', { uri });
     else if (this.early.size < MAX_URIS) this.early.add(uri);
   }
 
@@ -97,16 +105,22 @@ class Hearing implements Follower {
   }
 }
 
+interface Asked {
+  readonly ctx: McpContext;
+  readonly parts: DispatchParts;
+}
+
 /** The tasks that the caller may hear of. Throws `capability_required` where it did not say that it knows tasks. */
-function tasksOf(call: Call, ids: unknown, parts: DispatchParts): SubscribedTasks {
+function tasksOf(ids: unknown, call: McpCall, { ctx, parts }: Asked): SubscribedTasks {
   if (!Array.isArray(ids)) return new SubscribedTasks(call, [], parts);
   requireTasks(call);
-  const { principal, scope } = call;
+  const { principal, endpoint } = call;
+  const scope = serverOf(endpoint);
   const refs = [...new Set(ids)]
     .slice(0, MAX_TASKS)
     .map((id) => (typeof id === 'string' ? parts.tasks.ids.open(principal, id) : undefined))
     .filter((ref) => ref !== undefined)
-    .filter(({ target }) => (scope === undefined || scope === target.server) && parts.permits(target));
+    .filter(({ target }) => (scope === undefined || scope === target.server) && ctx.rules.policy.permits(target));
   return new SubscribedTasks(call, refs, parts);
 }
 
@@ -136,13 +150,11 @@ function honoured(lists: readonly { filter: string }[], targets: readonly Target
 }
 
 /** The resources that exist and that the caller may see; the others are left out of the acknowledgement. */
-function resourcesOf(call: Call, uris: unknown, parts: DispatchParts): Target[] {
+function resourcesOf(uris: unknown, call: McpCall, { ctx, parts }: Asked): Target[] {
   if (!Array.isArray(uris)) return [];
-  const catalog = parts.catalog(call);
-  const view = call.scope === undefined ? catalog.all : catalog.server(call.scope);
-  const seen = (uri: string) => parts.seen.serverOf(call.principal.id, uri);
+  const options = uriOptions(call, ctx, parts);
   return [...new Set(uris)]
     .slice(0, MAX_URIS)
-    .map((uri) => (typeof uri === 'string' ? view?.findUri(uri, { seen, permits: parts.permits }) : undefined))
-    .filter((target): target is Target => target !== undefined && parts.permits(target));
+    .map((uri) => (typeof uri === 'string' ? ctx.route.view.findUri(uri, options) : undefined))
+    .filter((target): target is Target => target !== undefined && options.permits(target));
 }

@@ -1,6 +1,8 @@
 // One call on its way to its server: what is sent, and where the answer came from.
 import type { ToolTraits } from '../catalog/catalog.ts';
-import type { Call, Target } from '../core/call.ts';
+import type { McpCall, Target } from '../core/call.ts';
+import type { Attempt } from '../core/call-context.ts';
+import { toGatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { Exchange } from '../core/exchange.ts';
 import type { Origin } from '../core/reply.ts';
@@ -8,6 +10,7 @@ import { writeAhead } from '../protocol/mcp/json-writer.ts';
 import { mirrorArguments } from '../protocol/mcp/param-headers.ts';
 import { SLICED_ABOVE } from '../protocol/mcp/strict-json.ts';
 import { traceparentOf } from '../telemetry/trace.ts';
+import type { McpContext } from './resolve.ts';
 import { sendToTask } from './tasks/upstream-task.ts';
 import type { Upstream, UpstreamReply } from '../upstream/mcp/upstream.ts';
 
@@ -15,6 +18,7 @@ export interface Destination {
   readonly target: Target;
   readonly upstream: Upstream;
   readonly traits: ToolTraits;
+  readonly ctx: McpContext;
 }
 
 export interface Sent {
@@ -29,24 +33,37 @@ export interface Sent {
 }
 
 /** Sends a call; what is large is written in slices, on the way there and on the way back. Throws GatewayError. */
-export async function send(call: Call, to: Destination, sent: Sent): Promise<UpstreamReply> {
+export async function send(call: McpCall, to: Destination, sent: Sent): Promise<UpstreamReply> {
   if (call.bytes > SLICED_ABOVE) await writeAhead(sent.params);
-  const answered = await sendNow(call, to, sent);
+  const answered = await attempt(call, to, sent);
   const structured = answered.reply.result?.structuredContent;
   if (answered.reply.bytes > SLICED_ABOVE && Array.isArray(structured)) await writeAhead({ structured });
   return answered;
 }
 
+/** One try, of which the context of the call keeps where it went, how long it took and why it failed. */
+async function attempt(call: McpCall, to: Destination, sent: Sent): Promise<UpstreamReply> {
+  const attempt = to.ctx.attempt(to.target);
+  try {
+    return await sendNow(call, to, { ...sent, attempt });
+  } catch (thrown) {
+    attempt.error = toGatewayError(thrown).code;
+    throw thrown;
+  } finally {
+    attempt.endedAt = performance.now();
+  }
+}
+
 function sendNow(
-  call: Call,
-  { upstream, traits }: Destination,
-  { params, exchange = call.exchange, tasks = false, answers = false }: Sent,
+  call: McpCall,
+  { upstream, traits, ctx }: Destination,
+  { params, exchange = call.exchange, tasks = false, answers = false, attempt }: Sent & { attempt: Attempt },
 ): Promise<UpstreamReply> {
-  const args = call.params.arguments;
+  const { args } = call;
   const headers =
     traits.mirrored.length > 0 && isObject(args)
-      ? { ...call.paramHeaders, ...mirrorArguments(traits.mirrored, args) }
-      : call.paramHeaders;
+      ? { ...ctx.route.headers, ...mirrorArguments(traits.mirrored, args) }
+      : ctx.route.headers;
   const request = {
     method: call.method,
     params,
@@ -61,8 +78,9 @@ function sendNow(
     tasks,
     ...(answers && { patient: true }),
     ...(headers && { headers }),
+    attempt,
   };
-  return call.task ? sendToTask(upstream, { task: call.task, request, caller: call }) : upstream.request(request, call);
+  return ctx.task ? sendToTask(upstream, { task: ctx.task, request, caller: call }) : upstream.request(request, call);
 }
 
 /** Where an answer came from, for the record. */

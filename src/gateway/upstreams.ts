@@ -6,13 +6,12 @@ import type { ServerOffer } from '../catalog/offer.ts';
 import type { CatalogStore } from '../catalog/store.ts';
 import type { Config, ServerConfig } from '../config/config.ts';
 import { diffServers } from '../config/diff.ts';
-import type { Target } from '../core/call.ts';
+import type { OfferKind, Target } from '../core/call.ts';
 import type { CallerFacts } from '../upstream/mcp/instances/affinity.ts';
 import type { UpstreamContext } from '../upstream/mcp/context.ts';
 import type { OwnerOffer } from '../upstream/mcp/offer/owner-listings.ts';
 import { Upstream } from '../upstream/mcp/upstream.ts';
 import { isProcess } from './confined-servers.ts';
-import type { Named } from './call-request.ts';
 
 export type { CallerFacts };
 
@@ -78,14 +77,14 @@ export class Upstreams {
   }
 
   /** Where a name that is not offered may lead: to servers that have never answered, as its endpoint or its first part says. */
-  pendingDiscovery({ kind, requested }: Pick<Named, 'kind' | 'requested'>, scope: string | undefined): Target[] {
+  pendingDiscovery({ kind, requested }: { kind: OfferKind; requested: string }, scope: string | undefined): Target[] {
     const asked = scope === undefined ? this.all() : [this.current.get(scope)];
     return asked.flatMap((upstream) => {
       if (upstream?.isPendingDiscovery !== true) return [];
       const { name: server, alias } = upstream.config;
       const isNamed = kind === 'tool' || kind === 'prompt';
       const original = scope !== undefined ? requested : isNamed ? originalBehind(alias, requested) : undefined;
-      return original === undefined ? [] : [{ kind, server, exposed: requested, original }];
+      return original === undefined ? [] : [{ kind, server, exposed: requested, original, pendingDiscovery: true }];
     });
   }
 

@@ -1,10 +1,18 @@
 // Somebody who looks on while the gateway works: told of calls, servers and reloads as they happen, in words of the core.
-import { statusOf, statusOfError, type Status } from '../audit/record.ts';
 import type { Call } from '../core/call.ts';
-import { forOperator, type GatewayError, toGatewayError } from '../core/errors.ts';
+import type { CallContext } from '../core/call-context.ts';
+import { forOperator, type GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
-import type { Reply } from '../core/reply.ts';
+import type { FinalReply } from '../core/reply.ts';
+import type { Status } from '../core/settlement.ts';
 import type { Stage } from '../core/stage.ts';
+
+/** A call that has ended; `reason`: why it is not `ok`. */
+export interface EndedCall extends Pick<CallContext, 'target' | 'requested'> {
+  readonly call: Call;
+  readonly status: Status;
+  readonly reason?: string | undefined;
+}
 
 /** Absent where nobody looks; then no call costs anything for it. What it is told is as clients and servers say it: not clean. */
 export interface Watcher {
@@ -12,25 +20,19 @@ export interface Watcher {
   event(event: string, detail: JsonObject): void;
   /** A server is in another state than before. */
   serverChanged(server: string): void;
-  /** `reason`: why it is not `ok`. */
-  callEnded(call: Call, status: Status, reason?: string): void;
+  callEnded(ended: EndedCall): void;
   /** A configuration is in force; `again`: after an edit that could not be used. */
   reloaded(news: { readonly touched: readonly string[]; readonly again: boolean }): void;
 }
 
 /** Tells of every call that has ended, refused ones too. */
 export function watchStage(watcher: Watcher): Stage {
-  return async (call, next) => {
-    let reply: Reply;
-    try {
-      reply = await next(call);
-    } catch (thrown) {
-      const error = toGatewayError(thrown);
-      watcher.callEnded(call, statusOfError(error), reasonOf(error));
-      throw thrown;
-    }
-    watcher.callEnded(call, statusOf(reply), reasonIn(reply));
-    return reply;
+  return (call, ctx, next) => {
+    ctx.onSettled(({ status, failure, reply }) => {
+      const reason = failure ? reasonOf(failure) : reply && reasonIn(reply);
+      watcher.callEnded({ call, target: ctx.target, requested: ctx.requested, status, reason });
+    });
+    return next(call, ctx);
   };
 }
 
@@ -40,7 +42,7 @@ function reasonOf({ code, message, detail }: GatewayError): string {
   return detail === undefined ? message : `denied by ${detail}`;
 }
 
-function reasonIn(reply: Reply): string | undefined {
+function reasonIn(reply: FinalReply): string | undefined {
   if (reply.kind === 'error') return reply.error.message;
   if (reply.kind !== 'result' || reply.result.isError !== true) return undefined;
   const [first] = Array.isArray(reply.result.content) ? reply.result.content : [];

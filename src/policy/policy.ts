@@ -1,6 +1,7 @@
 // What callers may do: compiled once per configuration, asked by one `decide` for calls and lists alike.
-import type { OfferKind, Target } from '../core/call.ts';
-import type { Decision } from '../core/decision.ts';
+import type { CallerFacts, OfferKind } from '../core/call.ts';
+import type { Decidable, Decision, PolicyQuestion, PolicyView } from '../core/decision.ts';
+import type { Offered } from '../core/reply.ts';
 import { keepDecisions } from './kept-decisions.ts';
 import { compilePatterns, findUnmatched } from './patterns.ts';
 
@@ -18,17 +19,9 @@ export interface PolicyEntry {
   readonly places?: Readonly<Record<string, string>>;
 }
 
-/** What is decided on: its exposed name plays no part. */
-export type Decidable = Pick<Target, 'kind' | 'server' | 'original'>;
-
 export interface Policy {
-  /**
-   * Decides on one thing that is offered; its answer is the same for the list and for the call. It is decided once: after that, asking again
-   * costs a look into a map.
-   */
-  decide(target: Decidable): Decision;
-  /** Decides on a name of which is not known whether it is offered. Nothing is kept, since callers can invent such names without end. */
-  decideAnew(target: Decidable): Decision;
+  /** What a caller may do. Callers whom no rule tells apart share one view, and with it what it has found of each list. */
+  viewFor(facts: CallerFacts): PolicyView;
 }
 
 type Setting = 'tools' | 'prompts' | 'resources';
@@ -43,14 +36,14 @@ const SETTING: Readonly<Record<OfferKind, Setting>> = {
 const ALLOWED: Decision = Object.freeze({ allowed: true, rule: 'default', reason: 'no rule denies it' });
 
 /** The decision on a call that has no single target, such as a list. */
-export const UNTARGETED: Decision = Object.freeze({
+const UNTARGETED: Decision = Object.freeze({
   allowed: true,
   rule: 'default',
   reason: 'the list shows what may be used',
 });
 
 /** The decision on a call that only ends what its caller began; it tells nothing of what there is. */
-export const LETTING_GO: Decision = Object.freeze({
+const LETTING_GO: Decision = Object.freeze({
   allowed: true,
   rule: 'default',
   reason: 'what is followed may always be let go',
@@ -78,11 +71,49 @@ interface Rules {
 
 /** Compiles the `allow` and `deny` patterns of every server. Deny wins; what no allow pattern names is denied. */
 export function compilePolicy(servers: readonly PolicyEntry[]): Policy {
-  const rules = new Map(servers.map((server) => [server.name, compileServer(server)]));
-  return {
-    decide: ({ kind, server, original }) => rules.get(server)?.[SETTING[kind]].decide(original) ?? UNKNOWN,
-    decideAnew: ({ kind, server, original }) => rules.get(server)?.[SETTING[kind]].decideAnew(original) ?? UNKNOWN,
-  };
+  // No pattern reads a fact of the caller, so there is one view.
+  const view = new CompiledView(new Map(servers.map((server) => [server.name, compileServer(server)])));
+  return { viewFor: (_facts) => view };
+}
+
+class CompiledView implements PolicyView {
+  private readonly rules: ReadonlyMap<string, Readonly<Record<Setting, Rules>>>;
+  /** What may be seen of a list, for as long as the list is there. */
+  private readonly lists = new WeakMap<readonly Offered[], readonly Offered[]>();
+
+  constructor(rules: ReadonlyMap<string, Readonly<Record<Setting, Rules>>>) {
+    this.rules = rules;
+  }
+
+  decide({ action, target, requested }: PolicyQuestion): Decision {
+    if (action === 'resources/unsubscribe') return LETTING_GO;
+    if (target) return this.decideOn(target);
+    return requested === undefined ? UNTARGETED : UNKNOWN;
+  }
+
+  permits(target: Decidable): boolean {
+    return this.decideOn(target).allowed;
+  }
+
+  visible(list: readonly Offered[]): readonly Offered[] {
+    let visible = this.lists.get(list);
+    if (!visible) {
+      visible = list.filter((entry) => this.permits(entry));
+      if (visible.length === list.length) visible = list;
+      this.lists.set(list, visible);
+    }
+    return visible;
+  }
+
+  /**
+   * What is offered is decided on once: after that, asking again costs a look into a map. Of a name that may not be offered nothing is kept,
+   * since callers can invent such names without end.
+   */
+  private decideOn({ kind, server, original, pendingDiscovery }: Decidable): Decision {
+    const rules = this.rules.get(server)?.[SETTING[kind]];
+    if (!rules) return UNKNOWN;
+    return pendingDiscovery ? rules.decideAnew(original) : rules.decide(original);
+  }
 }
 
 /**

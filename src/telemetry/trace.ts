@@ -1,7 +1,7 @@
 // W3C Trace Context in and out, ids, and the stage that gives each call its span.
 import { randomFillSync } from 'node:crypto';
-import type { TraceContext } from '../core/call.ts';
-import { GatewayError } from '../core/errors.ts';
+import type { Call, TraceContext } from '../core/call.ts';
+import type { CallContext } from '../core/call-context.ts';
 import type { Stage } from '../core/stage.ts';
 import type { Logger } from './logger.ts';
 
@@ -42,28 +42,31 @@ export function traceparentOf(trace: TraceContext): string {
 
 /** The outermost stage: one line in the log as each call ends, under the call's and the trace's id. */
 export function traceStage(logger: Logger): Stage {
-  return async (call, next) => {
-    try {
-      const reply = await next(call);
-      if (logger.isLevelEnabled('debug')) logger.debug(spanOf(call, reply.kind), 'call');
-      return reply;
-    } catch (error) {
-      const internal = !(error instanceof GatewayError) || error.code === 'internal';
-      if (internal) logger.error({ ...spanOf(call, 'failed'), err: error }, 'call failed');
-      else if (logger.isLevelEnabled('debug'))
-        logger.debug({ ...spanOf(call, error.code), reason: error.message, detail: error.detail }, 'call');
-      throw error;
-    }
+  return (call, ctx, next) => {
+    ctx.onSettled(({ status, failure }) => {
+      if (failure?.code === 'internal')
+        logger.error({ ...spanOf(call, ctx), outcome: status, err: failure.cause ?? failure }, 'call failed');
+      else if (logger.isLevelEnabled('debug')) {
+        const why = failure && { error: failure.code, reason: failure.message, detail: failure.detail };
+        logger.debug({ ...spanOf(call, ctx), outcome: status, ...why }, 'call');
+      }
+    });
+    return next(call, ctx);
   };
 }
 
-function spanOf(call: Parameters<Stage>[0], outcome: string): Record<string, unknown> {
+function spanOf(call: Call, { target, continues, attempts }: CallContext): Record<string, unknown> {
   return {
     call: call.id,
     trace: call.trace.traceId,
-    method: call.method,
-    server: call.target?.server,
-    outcome,
+    action: call.action,
+    server: target?.server,
+    attempts: attempts?.map(({ origin, startedAt, endedAt = NaN, error }) => ({
+      instance: origin?.instance,
+      ms: Math.round(endedAt - startedAt),
+      error,
+    })),
+    ...(continues && { continues }),
     ms: Math.round((performance.now() - call.startedAt) * 100) / 100,
   };
 }

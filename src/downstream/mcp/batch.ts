@@ -1,10 +1,12 @@
 // Several messages in one array: what revision 2025-03-26 has, and no other (2025-03-26 basic/index, Batching).
-import { GatewayError, toGatewayError } from '../../core/errors.ts';
+import { GatewayError } from '../../core/errors.ts';
 import type { JsonValue } from '../../core/json.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import { type Frame, idOf, readClientFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import { type Answer, encodeError } from './encode.ts';
+import type { Caller } from './caller.ts';
 import { answerLegacy, type LegacyContext, takeMessage } from './legacy.ts';
+import { refusedAnswer } from './refused.ts';
 import type { Session } from './session.ts';
 
 const BATCH_REVISION = '2025-03-26';
@@ -18,7 +20,7 @@ const MAX_ANSWERED = 64 * 1024 * 1024;
 type BatchItem = Frame | { readonly kind: 'fault'; readonly answer: Answer };
 
 /** Reads a batch. Throws `invalid_request` where the session's revision has none, or where it is empty, too long, or initializes. */
-export function readBatch(values: readonly JsonValue[], session: Session | undefined): BatchItem[] {
+export function readBatch(gateway: Gateway, values: readonly JsonValue[], session: Session | undefined): BatchItem[] {
   if (session?.version !== BATCH_REVISION)
     throw new GatewayError('invalid_request', 'Batches are not taken here; send one message at a time.');
   if (values.length === 0 || values.length > MAX_BATCH)
@@ -26,17 +28,17 @@ export function readBatch(values: readonly JsonValue[], session: Session | undef
       'invalid_request',
       `A batch holds 1 to ${MAX_BATCH} messages; this one holds ${values.length}.`,
     );
-  const items = values.map(readItem);
+  const items = values.map((value) => readItem(value, gateway, session.caller));
   if (items.some((item) => item.kind === 'request' && item.method === 'initialize'))
     throw new GatewayError('invalid_request', '`initialize` must not stand in a batch; send it alone.');
   return items;
 }
 
-function readItem(value: JsonValue): BatchItem {
+function readItem(value: JsonValue, gateway: Gateway, caller: Caller): BatchItem {
   try {
     return readClientFrame(value);
   } catch (error) {
-    return { kind: 'fault', answer: encodeError(idOf(value), toGatewayError(error), 'legacy') };
+    return { kind: 'fault', answer: refusedAnswer(gateway, { id: idOf(value), era: 'legacy', caller }, error) };
   }
 }
 

@@ -1,13 +1,8 @@
 // What a front knows of a caller before its message is read.
-import type { Transport } from '../../core/call.ts';
-import type { Principal } from '../../core/principal.ts';
+import type { CallerFacts, Transport } from '../../core/call.ts';
 
-export interface Caller {
-  readonly principal: Principal;
+export interface Caller extends Omit<CallerFacts, 'client'> {
   readonly transport: Transport;
-  /** The one server of `/mcp/s/NAME`. */
-  readonly scope?: string;
-  readonly address?: string;
 }
 
 /** Facts of one message that only its front knows. */

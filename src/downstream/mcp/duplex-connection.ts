@@ -1,15 +1,16 @@
 // One client on two one-way channels that belong to each other, whose opening request decides its era (wire.md, Which era is a request).
-import { GatewayError, toGatewayError } from '../../core/errors.ts';
+import { GatewayError } from '../../core/errors.ts';
 import { InFlight } from '../../core/in-flight.ts';
 import type { JsonValue } from '../../core/json.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import { type Frame, readClientFrame, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import { answerBatch, readBatch } from './batch.ts';
 import type { Caller, MessageFacts } from './caller.ts';
-import { type Answer, encodeError } from './encode.ts';
+import type { Answer } from './encode.ts';
 import type { Send } from './exchange.ts';
 import { handleInitialize, answerLegacy, takeMessage } from './legacy.ts';
 import { answerModern, isModern } from './modern.ts';
+import { refusedAnswer } from './refused.ts';
 import { OpenRequests } from './open-requests.ts';
 import { Session } from './session.ts';
 
@@ -41,7 +42,8 @@ export class DuplexConnection {
 
   /** Answers a message with the error that was met. */
   refuse(id: RequestId | undefined, thrown: unknown): void {
-    this.send(encodeError(id, toGatewayError(thrown), this.session ? 'legacy' : 'modern').text);
+    const { caller, gateway, session } = this;
+    this.send(refusedAnswer(gateway, { id, era: session ? 'legacy' : 'modern', caller }, thrown).text);
   }
 
   /** Cancels everything that runs (wire.md, Cancellation and disconnects). Resolves when it has ended, or after `limitMs`. */
@@ -62,7 +64,7 @@ export class DuplexConnection {
   }
 
   private takeBatch(values: readonly JsonValue[], facts: MessageFacts): void {
-    const items = readBatch(values, this.session);
+    const items = readBatch(this.gateway, values, this.session);
     if (this.session)
       this.track(answerBatch(this.gateway, items, { session: this.session, facts, send: this.send }), undefined);
   }

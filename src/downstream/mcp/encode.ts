@@ -3,7 +3,8 @@ import { toLegacyTool } from '../../catalog/legacy-tools.ts';
 import type { Era, Peer } from '../../core/call.ts';
 import { ERRORS, GatewayError } from '../../core/errors.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
-import type { Offered, Reply, RpcError } from '../../core/reply.ts';
+import type { FinalReply, ListReply, Offered, RpcError } from '../../core/reply.ts';
+import type { Sink } from '../../gateway/deliver.ts';
 import { errorJson, errorText, type RequestId, resultText } from '../../protocol/mcp/frames.ts';
 import { writeInSlices } from '../../protocol/mcp/json-writer.ts';
 import { META } from '../../protocol/mcp/meta.ts';
@@ -21,7 +22,12 @@ export interface EncodeOptions {
   readonly id: RequestId;
   readonly era: Era;
   readonly server: Peer;
-  readonly privateLists: boolean;
+}
+
+/** Makes the response to a request of whatever comes of it. */
+export function answerSink(options: EncodeOptions): Sink<Answer> {
+  const { id, era } = options;
+  return { end: (reply) => encodeReply(reply, options), fail: (error) => encodeError(id, error, era) };
 }
 
 /** Statuses that 2026-07-28 gives to errors, whoever raised them (wire.md, Shapes across eras). */
@@ -34,7 +40,7 @@ const encodedLists = new WeakMap<readonly Offered[], Partial<Record<Era, string>
 const serverInfoSuffixes = new WeakMap<Peer, string>();
 
 /** Writes a reply of the pipeline; only a large one takes several turns of the event loop. */
-export function encodeReply(reply: Reply, options: EncodeOptions): Answer | Promise<Answer> {
+function encodeReply(reply: FinalReply, options: EncodeOptions): Answer | Promise<Answer> {
   const { id, era } = options;
   if (reply.origin && reply.origin.bytes > SLICED_ABOVE) return encodeInSlices(reply, options);
   if (reply.kind === 'error') return { text: errorText(id, reply.error), status: errorStatus(reply.error.code, era) };
@@ -46,7 +52,7 @@ export function encodeReply(reply: Reply, options: EncodeOptions): Answer | Prom
 }
 
 async function encodeInSlices(
-  reply: Exclude<Reply, { kind: 'list' }>,
+  reply: Exclude<FinalReply, ListReply>,
   { id, era, server }: EncodeOptions,
 ): Promise<Answer> {
   if (reply.kind === 'error') {
@@ -74,20 +80,20 @@ function withServerInfo(result: JsonObject, server: Peer): JsonObject {
   return { ...result, _meta: { ...(result._meta as JsonObject | undefined), [META.serverInfo]: { ...server } } };
 }
 
-function listJson(reply: Extract<Reply, { kind: 'list' }>, { era, server, privateLists }: EncodeOptions): string {
+function listJson(reply: ListReply, { era, server }: EncodeOptions): string {
   const key = LIST_KEYS[reply.of];
   const rest: JsonObject = reply.nextCursor === undefined ? {} : { nextCursor: reply.nextCursor };
   if (era === 'modern') {
     rest.resultType = 'complete';
     rest.ttlMs = 0; // a change is heard of by listening, and is in force at once
-    rest.cacheScope = privateLists || reply.isPrivate ? 'private' : 'public';
+    rest.cacheScope = reply.isPrivate ? 'private' : 'public';
     rest._meta = { [META.serverInfo]: { ...server } };
   }
   const tail = JSON.stringify(rest);
   return `{"${key}":${entriesJson(reply, era)}${tail === '{}' ? '}' : `,${tail.slice(1)}`}`;
 }
 
-function entriesJson({ of, entries }: Extract<Reply, { kind: 'list' }>, era: Era): string {
+function entriesJson({ of, entries }: ListReply, era: Era): string {
   let kept = encodedLists.get(entries);
   if (!kept) encodedLists.set(entries, (kept = {}));
   const wrap = era === 'legacy' && of === 'tool';

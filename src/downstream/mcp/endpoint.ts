@@ -6,6 +6,7 @@ import { isObject, type JsonValue } from '../../core/json.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import { type Frame, idOf, readClientFrame, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import { META } from '../../protocol/mcp/meta.ts';
+import { paramHeadersIn } from '../../protocol/mcp/param-headers.ts';
 import { isLegacyVersion, MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import { answerBatch, readBatch } from './batch.ts';
 import type { Caller } from './caller.ts';
@@ -15,7 +16,7 @@ import { HttpResponse } from './http-response.ts';
 import type { EndpointLimits } from './limits.ts';
 import { handleInitialize, answerLegacy, takeMessage } from './legacy.ts';
 import { answerModern, isModern } from './modern.ts';
-import { checkHeaders, readParamHeaders } from './modern-headers.ts';
+import { checkHeaders } from './modern-headers.ts';
 import { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import {
@@ -104,11 +105,7 @@ export class McpEndpoint {
       );
     this.checkVersion(frame, request);
     checkHeaders(frame, request.headers);
-    const paramHeaders = readParamHeaders(frame, request.headers, {
-      catalog: this.gateway.offer,
-      permits: (target) => this.gateway.snapshot.policy.decide(target).allowed,
-      ...(caller.scope !== undefined && { scope: caller.scope }),
-    });
+    const paramHeaders = frame.method === 'tools/call' ? paramHeadersIn(request.headers) : undefined;
     if (frame.method === 'subscriptions/listen' && !takesStreams(request))
       throw new GatewayError(
         'invalid_request',
@@ -176,7 +173,7 @@ export class McpEndpoint {
     const { request, response, caller, headers } = visit;
     const session = this.find(request, caller);
     requireLegacyVersion(request);
-    const items = readBatch(values, session);
+    const items = readBatch(this.gateway, values, session);
     const awaited = items.some(({ kind }) => kind === 'request' || kind === 'fault');
     const reply = new HttpResponse(response, {
       headers,

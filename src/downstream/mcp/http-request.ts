@@ -9,7 +9,8 @@ import { OverLimit, readStrict } from '../../protocol/mcp/strict-json.ts';
 import { isLegacyVersion } from '../../protocol/mcp/versions.ts';
 import { readBody, refuseBody } from '../body.ts';
 import type { Caller, MessageFacts } from './caller.ts';
-import { encodeError, unsupportedVersion } from './encode.ts';
+import { unsupportedVersion } from './encode.ts';
+import { refusedAnswer } from './refused.ts';
 
 export interface EndpointRequest {
   readonly request: IncomingMessage;
@@ -61,13 +62,12 @@ export function failRequest(
   error: GatewayError,
   { gateway, id, era, allow }: FailureOptions,
 ): void {
-  const { request, response, headers } = visit;
-  if (error.code === 'internal') gateway.logger.error({ err: error.cause }, 'a request failed');
+  const { request, response, headers, caller } = visit;
+  const { text, status } = refusedAnswer(gateway, { id, era, caller }, error);
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }
-  const { text, status } = encodeError(id, error, era);
   const extra = error.code === 'method_not_allowed' ? { allow } : {};
   refuseBody(request, response, {
     status,

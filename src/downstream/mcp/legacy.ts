@@ -1,8 +1,8 @@
 // Messages of the legacy era, whichever transport brought them.
-import type { Cancellation, CancelSignal } from '../../core/cancellation.ts';
-import { GatewayError, toGatewayError } from '../../core/errors.ts';
+import { serverOf } from '../../core/call.ts';
+import type { CancelSignal } from '../../core/cancellation.ts';
+import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
-import type { Reply } from '../../core/reply.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import { type Frame, type RequestFrame, resultText } from '../../protocol/mcp/frames.ts';
 import { knownCapabilities } from '../../protocol/mcp/client-capabilities.ts';
@@ -10,14 +10,19 @@ import { isLogLevel, LOG_LEVELS, progressTokenOf, readPeer } from '../../protoco
 import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
 import { negotiateLegacy } from '../../protocol/mcp/versions.ts';
 import type { Caller, MessageFacts } from './caller.ts';
-import { type Answer, encodeError, encodeReply } from './encode.ts';
+import { type Answer, answerSink } from './encode.ts';
 import { CallerExchange, type Send } from './exchange.ts';
+import { refusedAnswer } from './refused.ts';
 import type { Session, SessionOptions } from './session.ts';
 
 export interface LegacyContext {
   readonly session: Session;
   readonly facts: MessageFacts;
   readonly send: Send;
+}
+
+interface RunningContext extends LegacyContext {
+  readonly signal: CancelSignal;
 }
 
 /** What `initialize` agrees on. Throws `invalid_params` where it says too little, `not_found` where there is no such server. */
@@ -31,8 +36,8 @@ export function handleInitialize(
     throw new GatewayError('invalid_params', '`params.protocolVersion` must be a string.');
   if (!isObject(capabilities)) throw new GatewayError('invalid_params', '`params.capabilities` must be an object.');
   const version = negotiateLegacy(protocolVersion);
-  const declared = gateway.declare(caller.scope, version);
-  if (!declared) throw new GatewayError('not_found', `There is no server named "${caller.scope ?? ''}" here.`);
+  const declared = gateway.declare(serverOf(caller.endpoint), version);
+  if (!declared) throw new GatewayError('not_found', `There is no server named "${caller.endpoint.name ?? ''}" here.`);
   const result: JsonObject = {
     protocolVersion: version,
     capabilities: declared.capabilities,
@@ -53,78 +58,81 @@ export async function answerLegacy(
   context: LegacyContext,
 ): Promise<Answer | undefined> {
   const { session } = context;
-  let controller: Cancellation;
+  const refused = { id: frame.id, era: 'legacy', caller: session.caller } as const;
+  let signal: CancelSignal;
   try {
-    controller = session.begin(frame);
-  } catch (error) {
-    return encodeError(frame.id, toGatewayError(error), 'legacy');
+    ({ signal } = session.begin(frame));
+  } catch (thrown) {
+    return refusedAnswer(gateway, refused, thrown);
   }
   try {
-    const answer = await dispatch(gateway, frame, { ...context, signal: controller.signal });
-    return controller.signal.aborted ? undefined : answer;
+    const answered = await answer(gateway, frame, { ...context, signal });
+    return signal.aborted ? undefined : answered;
   } catch (thrown) {
-    return controller.signal.aborted ? undefined : encodeError(frame.id, toGatewayError(thrown), 'legacy');
+    return signal.aborted ? undefined : refusedAnswer(gateway, refused, thrown);
   } finally {
     session.finish(frame.id);
   }
 }
 
-async function dispatch(
-  gateway: Gateway,
-  frame: RequestFrame,
-  context: LegacyContext & { signal: CancelSignal },
-): Promise<Answer> {
-  const { id, method, params } = frame;
+/** Throws GatewayError where the request never becomes a call. */
+function answer(gateway: Gateway, frame: RequestFrame, context: RunningContext): Answer | Promise<Answer> {
+  const { id, method } = frame;
   const { session } = context;
   if (method === 'ping') return { text: resultText(id, '{}'), status: 200 };
-  if (method === 'logging/setLevel' && declaresLogging(gateway, session)) {
-    if (!isLogLevel(params.level))
-      throw new GatewayError('invalid_params', `\`params.level\` must be one of ${LOG_LEVELS.join(', ')}.`);
-    session.logLevel = params.level;
-    gateway.wantLogLevel(params.level, session.facts);
-    return { text: resultText(id, '{}'), status: 200 };
-  }
+  if (method === 'logging/setLevel' && declaresLogging(gateway, session)) return setLevel(gateway, frame, session);
   const known = CALL_METHODS.get(method);
   if (!known?.eras.includes('legacy') || (known.since !== undefined && session.version < known.since))
     throw new GatewayError('method_not_found', `There is no method ${JSON.stringify(method.slice(0, 64))}.`);
-  if (method === 'resources/subscribe' && typeof params.uri === 'string') session.requireRoomToFollow(params.uri);
-  const meta = isObject(params._meta) ? params._meta : undefined;
+  return call(gateway, frame, context);
+}
+
+function setLevel(gateway: Gateway, { id, params }: RequestFrame, session: Session): Answer {
+  if (!isLogLevel(params.level))
+    throw new GatewayError('invalid_params', `\`params.level\` must be one of ${LOG_LEVELS.join(', ')}.`);
+  session.logLevel = params.level;
+  gateway.wantLogLevel(params.level, session.facts);
+  return { text: resultText(id, '{}'), status: 200 };
+}
+
+async function call(
+  gateway: Gateway,
+  { id, method, params }: RequestFrame,
+  { session, facts, signal, send }: RunningContext,
+): Promise<Answer> {
   const exchange = new CallerExchange({
-    signal: context.signal,
-    send: context.send,
-    progressToken: progressTokenOf(meta),
+    signal,
+    send,
+    progressToken: progressTokenOf(isObject(params._meta) ? params._meta : undefined),
     logLevel: session.logLevel,
     capabilities: session.capabilities,
     questions: session.questions,
   });
-  let reply: Reply;
-  try {
-    reply = await gateway.call({
-      method,
-      params,
-      ...session.caller,
-      ...context.facts,
-      ...(session.client && { client: session.client }),
-      era: 'legacy',
-      revision: session.version,
-      session: session.link,
-      exchange,
-    });
-  } finally {
-    exchange.end();
-  }
-  if (method === 'resources/subscribe' || method === 'resources/unsubscribe') remember(gateway, frame, session);
-  return encodeReply(reply, { id, era: 'legacy', server: gateway.identity, privateLists: true });
+  const { transport, ...caller } = session.caller;
+  const request = {
+    method,
+    params,
+    ...caller,
+    ...facts,
+    ...(session.client && { client: session.client }),
+    era: 'legacy',
+    revision: session.version,
+    via: { era: 'legacy', transport },
+    session: session.link,
+    exchange,
+  } as const;
+  const sink = answerSink({ id, era: 'legacy', server: gateway.identity });
+  const ending =
+    <Said>(make: (said: Said) => Answer | Promise<Answer>) =>
+    (said: Said) => {
+      exchange.end();
+      return make(said);
+    };
+  return gateway.call(request, { end: ending(sink.end), fail: ending(sink.fail) });
 }
 
 function declaresLogging(gateway: Gateway, { caller, version }: Session): boolean {
-  return gateway.declare(caller.scope, version)?.capabilities.logging !== undefined;
-}
-
-function remember(gateway: Gateway, { method, params }: RequestFrame, session: Session): void {
-  const uri = params.uri;
-  if (typeof uri !== 'string') return;
-  session.setFollowed(uri, method === 'resources/subscribe' ? gateway.serverOfUri(uri, session.facts) : undefined);
+  return gateway.declare(serverOf(caller.endpoint), version)?.capabilities.logging !== undefined;
 }
 
 /** Takes what needs no answer from a session's client; what means nothing to us is taken all the same. */

@@ -1,15 +1,20 @@
 // Requests of the modern era: each says by itself who sends it and what it can do.
 import type { CancelSignal } from '../../core/cancellation.ts';
-import { toGatewayError, GatewayError } from '../../core/errors.ts';
+import { type Peer, serverOf } from '../../core/call.ts';
+import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
+import type { FinalReply } from '../../core/reply.ts';
+import type { CallRequest } from '../../gateway/call-request.ts';
+import type { Sink } from '../../gateway/deliver.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import { type RequestFrame, resultText } from '../../protocol/mcp/frames.ts';
-import { META, progressTokenOf, readModernMeta } from '../../protocol/mcp/meta.ts';
+import { META, type ModernMeta, progressTokenOf, readModernMeta } from '../../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
 import { isLegacyVersion, MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import type { Caller, MessageFacts } from './caller.ts';
-import { type Answer, discoverResult, encodeError, encodeReply, unsupportedVersion } from './encode.ts';
+import { type Answer, answerSink, discoverResult, unsupportedVersion } from './encode.ts';
 import { CallerExchange, type Send } from './exchange.ts';
+import { refusedAnswer } from './refused.ts';
 
 export interface ModernContext {
   readonly caller: Caller;
@@ -33,63 +38,68 @@ export async function answerModern(
   frame: RequestFrame,
   context: ModernContext,
 ): Promise<Answer | undefined> {
+  const { caller, signal } = context;
+  let answered: Answer;
   try {
-    const answered = await answer(gateway, frame, context);
-    return context.signal.aborted ? undefined : answered;
+    answered = await answer(gateway, frame, context);
   } catch (thrown) {
-    if (context.signal.aborted) return undefined;
-    return encodeError(frame.id, toGatewayError(thrown), 'modern');
+    answered = refusedAnswer(gateway, { id: frame.id, era: 'modern', caller }, thrown);
   }
+  return signal.aborted ? undefined : answered;
 }
 
-async function answer(
-  gateway: Gateway,
-  frame: RequestFrame,
-  { caller, facts, signal, send }: ModernContext,
-): Promise<Answer> {
-  const { id, method, params } = frame;
+/** Throws GatewayError where the request never becomes a call. */
+function answer(gateway: Gateway, frame: RequestFrame, context: ModernContext): Answer | Promise<Answer> {
+  const { method, params } = frame;
   const meta = readModernMeta(params);
   if (meta.version !== MODERN_VERSION) throw unsupportedVersion(meta.version);
-  const { snapshot, identity } = gateway;
-  if (method === 'server/discover') {
-    const declared = gateway.declare(caller.scope, MODERN_VERSION);
-    if (!declared) throw new GatewayError('not_found', `There is no server named "${caller.scope ?? ''}" here.`);
-    return {
-      text: resultText(
-        id,
-        JSON.stringify(discoverResult(declared, identity, snapshot.privateLists ? 'private' : 'public')),
-      ),
-      status: 200,
-    };
-  }
+  if (method === 'server/discover') return discover(gateway, frame, context.caller);
   if (!CALL_METHODS.get(method)?.eras.includes('modern'))
     throw new GatewayError('method_not_found', `There is no method ${JSON.stringify(method)} in ${MODERN_VERSION}.`);
-  const exchange = new CallerExchange({
-    subscriptionId: id,
-    signal,
-    send,
-    progressToken: progressTokenOf(params._meta as JsonObject),
-    logLevel: meta.logLevel,
-    capabilities: meta.capabilities,
-  });
-  const reply = await gateway.call({
+  return gateway.call(requestOf(frame, meta, context), sinkFor(frame, gateway.identity));
+}
+
+function requestOf(
+  { id, method, params }: RequestFrame,
+  meta: ModernMeta,
+  { caller, facts, signal, send }: ModernContext,
+): CallRequest {
+  const { transport, ...known } = caller;
+  return {
     method,
     params,
-    ...caller,
+    ...known,
     ...facts,
     ...(meta.client && { client: meta.client }),
     era: 'modern',
     revision: MODERN_VERSION,
-    exchange,
-  });
-  const encoding = encodeReply(reply, { id, era: 'modern', server: identity, privateLists: snapshot.privateLists });
-  const encoded = encoding instanceof Promise ? await encoding : encoding;
-  return method === 'subscriptions/listen' ? { ...encoded, text: withSubscription(encoded.text, frame) } : encoded;
+    via: { era: 'modern', transport },
+    exchange: new CallerExchange({
+      subscriptionId: id,
+      signal,
+      send,
+      progressToken: progressTokenOf(params._meta as JsonObject),
+      logLevel: meta.logLevel,
+      capabilities: meta.capabilities,
+    }),
+  };
+}
+
+function discover(gateway: Gateway, { id }: RequestFrame, { endpoint }: Caller): Answer {
+  const declared = gateway.declare(serverOf(endpoint), MODERN_VERSION);
+  if (!declared) throw new GatewayError('not_found', `There is no server named "${endpoint.name ?? ''}" here.`);
+  const scope = gateway.snapshot.privateLists ? 'private' : 'public';
+  return { text: resultText(id, JSON.stringify(discoverResult(declared, gateway.identity, scope))), status: 200 };
 }
 
 /** The graceful end of a listener carries its subscription id like every message before it (patterns/subscriptions). */
-function withSubscription(text: string, frame: RequestFrame): string {
-  const message = JSON.parse(text) as { result?: { _meta?: JsonObject } };
-  if (message.result) message.result._meta = { ...message.result._meta, [META.subscriptionId]: frame.id };
-  return JSON.stringify(message);
+function sinkFor({ id, method }: RequestFrame, server: Peer): Sink<Answer> {
+  const sink = answerSink({ id, era: 'modern', server });
+  if (method !== 'subscriptions/listen') return sink;
+  const end = (reply: FinalReply) => {
+    if (reply.kind !== 'result') return sink.end(reply);
+    const result = { ...reply.result, _meta: { [META.subscriptionId]: id } };
+    return sink.end({ ...reply, result });
+  };
+  return { ...sink, end };
 }

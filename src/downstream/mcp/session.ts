@@ -1,6 +1,6 @@
 // A session of the legacy era: what `initialize` agreed on, the requests in flight, the standing streams.
 import { Cancellation } from '../../core/cancellation.ts';
-import type { OfferKind, Peer } from '../../core/call.ts';
+import { type OfferKind, type Peer, serverOf } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { ClientSession } from '../../core/exchange.ts';
 import type { JsonObject } from '../../core/json.ts';
@@ -88,6 +88,8 @@ export class Session implements HeldSession {
       get reachable() {
         return isReachable();
       },
+      requireRoomFor: (uri) => this.requireRoomFor(uri),
+      setSubscription: (uri, server) => this.setSubscription(uri, server),
       onRootsChanged: (listener) => {
         this.rootsListeners.add(listener);
         return () => this.rootsListeners.delete(listener);
@@ -161,17 +163,17 @@ export class Session implements HeldSession {
   }
 
   /** Throws `overloaded` where the session follows as many resources as it may. */
-  requireRoomToFollow(uri: string): void {
+  private requireRoomFor(uri: string): void {
     if (this.followed.size >= MAX_FOLLOWED && !this.followed.has(uri))
       throw new GatewayError('overloaded', `The session follows ${MAX_FOLLOWED} resources; unsubscribe from some.`);
   }
 
   /** Remembers which server's resource is followed, for as long as the session lives; what is followed no longer is let go there. */
-  setFollowed(uri: string, server: string | undefined): void {
+  private setSubscription(uri: string, server: string | undefined): void {
     const before = this.followed.get(uri);
-    if (before !== undefined && before !== server) this.gateway.unfollow(this.key, [{ uri, server: before }]);
+    if (before !== undefined && before !== server) this.gateway.unsubscribe(this.key, [{ uri, server: before }]);
     if (server === undefined) this.followed.delete(uri);
-    else if (this.over.aborted) this.gateway.unfollow(this.key, [{ uri, server }]);
+    else if (this.over.aborted) this.gateway.unsubscribe(this.key, [{ uri, server }]);
     else this.followed.set(uri, server);
   }
 
@@ -181,7 +183,7 @@ export class Session implements HeldSession {
     this.over.abort();
     this.unsubscribe();
     this.requests.cancelAll();
-    this.gateway.unfollow(
+    this.gateway.unsubscribe(
       this.key,
       [...this.followed].map(([uri, server]) => ({ uri, server })),
     );
@@ -207,7 +209,8 @@ export class Session implements HeldSession {
   }
 
   private onListsChanged(server: string, kinds: ReadonlySet<OfferKind>): void {
-    if (this.caller.scope !== undefined && this.caller.scope !== server) return;
+    const only = serverOf(this.caller.endpoint);
+    if (only !== undefined && only !== server) return;
     for (const method of listChangedMethods(kinds)) this.notify(method, {});
   }
 

@@ -1,5 +1,6 @@
 // The table of legacy sessions over HTTP: bounded, each belonging to one principal and one endpoint, idle ones expire.
 import { randomBytes } from 'node:crypto';
+import { isSameEndpoint } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { Caller } from './caller.ts';
@@ -21,6 +22,7 @@ export interface SessionOwner<S extends HeldSession> {
   readonly kind: abstract new (...given: never) => S;
 }
 
+/** Why a session is not found, for the operator: the caller is not told which it was. */
 const UNKNOWN = 'The session is unknown or has ended.';
 const FOREIGN = 'The session belongs to another principal, or to another endpoint.';
 
@@ -30,18 +32,11 @@ export class Sessions {
   private readonly shares = new Map<string, number>();
   private readonly most: number;
   private readonly limits: EndpointLimits;
-  private readonly onRefused: (caller: Caller, reason: string) => void;
   private readonly sweeper: NodeJS.Timeout;
 
-  /** `onRefused` is told of every caller that named a session which is not its own, and why; the caller is not told which it was. */
-  constructor(
-    most: number,
-    limits: EndpointLimits,
-    onRefused: (caller: Caller, reason: string) => void = () => undefined,
-  ) {
+  constructor(most: number, limits: EndpointLimits) {
     this.most = most;
     this.limits = limits;
-    this.onRefused = onRefused;
     this.sweeper = setInterval(() => this.sweep(), limits.sweepMs).unref();
   }
 
@@ -66,16 +61,19 @@ export class Sessions {
     if (id === undefined)
       throw new GatewayError('session_required', 'The Mcp-Session-Id header is missing; start with `initialize`.');
     const session = this.sessions.get(id);
-    const own = session?.caller.principal.id === caller.principal.id && session.caller.scope === caller.scope;
+    const own =
+      session?.caller.principal.id === caller.principal.id && isSameEndpoint(session.caller.endpoint, caller.endpoint);
     if (session && own && this.isIdle(session)) this.end(id);
     else if (own && session instanceof kind) {
       session.lastUsed = this.limits.now();
       return session;
     }
-    this.onRefused(caller, session && !own ? FOREIGN : UNKNOWN);
     throw new GatewayError(
       'session_unknown',
       'The session is unknown or has ended; start a new one with `initialize`.',
+      {
+        detail: session && !own ? FOREIGN : UNKNOWN,
+      },
     );
   }
 

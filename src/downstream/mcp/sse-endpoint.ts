@@ -1,5 +1,6 @@
 // HTTP+SSE, the transport of 2024-11-05: a GET opens the stream that is the session, and messages are POSTed to the place that it names.
 import { NEWEST_LEGACY } from '../../protocol/mcp/versions.ts';
+import { serverOf } from '../../core/call.ts';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import { idOf, type RequestId } from '../../protocol/mcp/frames.ts';
@@ -43,17 +44,18 @@ export class SseEndpoint {
 
   private openStream({ request, response, caller, headers }: EndpointRequest): void {
     const { sessions, limits } = this.options;
+    const server = serverOf(caller.endpoint);
     if (!takesStreams(request))
       throw new GatewayError('method_not_allowed', 'GET opens an event stream; send `Accept: text/event-stream`.');
-    if (!this.gateway.declare(caller.scope, NEWEST_LEGACY))
-      throw new GatewayError('not_found', `There is no server named "${caller.scope ?? ''}" here.`);
+    if (!this.gateway.declare(server, NEWEST_LEGACY))
+      throw new GatewayError('not_found', `There is no server named "${server ?? ''}" here.`);
     const { id } = sessions.open(caller.principal, () => {
       const connection = new EventConnection(response, { headers, limits });
       const channel = new SseChannel(this.gateway, { caller, connection });
       connection.onClose(() => sessions.end(id));
       return channel;
     });
-    const path = caller.scope === undefined ? '/sse' : `/mcp/s/${encodeURIComponent(caller.scope)}/sse`;
+    const path = server === undefined ? '/sse' : `/mcp/s/${encodeURIComponent(server)}/sse`;
     response.write(sseEndpoint(`${path}?${SESSION_PARAMETER}=${id}`));
   }
 

@@ -1,5 +1,6 @@
 // MCP over a pair of pipes: one client, one line a message.
 import type { Readable, Writable } from 'node:stream';
+import { ALL_SERVERS } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { InOrder } from '../../core/in-order.ts';
 import type { JsonValue } from '../../core/json.ts';
@@ -34,7 +35,7 @@ export class StdioFront {
     this.gateway = gateway;
     this.queue = new WriteQueue(output, { ...LIMITS, maxBuffered: MAX_BUFFERED });
     this.conversation = new DuplexConnection(gateway, {
-      caller: { principal: LOCAL, transport: 'stdio' },
+      caller: { principal: LOCAL, endpoint: ALL_SERVERS, transport: 'stdio' },
       send: (text) => this.say(oneLine(text)),
     });
     const { limits } = gateway.snapshot.config;

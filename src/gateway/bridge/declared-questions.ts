@@ -1,5 +1,5 @@
 // A modern server's questions on their way to a modern caller: only those that it declared to be asked (wire.md, Questions 6).
-import type { Call } from '../../core/call.ts';
+import type { McpCall } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { missingCapability, whyNotAsked } from '../../protocol/mcp/questions.ts';
@@ -7,7 +7,7 @@ import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import { joined } from './parked-call.ts';
 
 /** Throws `capability_required` where a message asks the caller what it did not declare, `upstream_protocol` where it asks no question. */
-export function checkDeclared(call: Call, server: string, { inputRequests }: JsonObject): void {
+export function checkDeclared(call: McpCall, server: string, { inputRequests }: JsonObject): void {
   if (inputRequests === undefined) return;
   if (!isObject(inputRequests))
     throw new GatewayError(

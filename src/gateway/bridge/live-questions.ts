@@ -1,6 +1,6 @@
 // A modern server's questions put live to a legacy client, and the request sent again with the answers (design, The era bridge).
 import { randomUUID } from 'node:crypto';
-import type { Call } from '../../core/call.ts';
+import type { McpCall } from '../../core/call.ts';
 import { type CancelSignal, pause } from '../../core/cancellation.ts';
 import { type ErrorCode, GatewayError, toGatewayError } from '../../core/errors.ts';
 import type { Question, QuestionAnswer } from '../../core/exchange.ts';
@@ -25,13 +25,13 @@ export type Answered = { readonly params: JsonObject } | { readonly error: RpcEr
 
 /** Puts rounds of questions to the client of one call. */
 export class LiveQuestions {
-  private readonly call: Call;
+  private readonly call: McpCall;
   private readonly server: string;
   /** Elicitations by URL that the client was asked, which end with the call. */
   private readonly told: string[] = [];
   private rounds = 0;
 
-  constructor(call: Call, server: string) {
+  constructor(call: McpCall, server: string) {
     this.call = call;
     this.server = server;
   }

@@ -1,6 +1,6 @@
 // A modern client's call that a legacy server works on: its live questions are gathered into rounds (design, The era bridge).
 import { Cancellation } from '../../core/cancellation.ts';
-import type { Call } from '../../core/call.ts';
+import type { McpCall } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Exchange, Question, QuestionAnswer } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
@@ -83,7 +83,7 @@ export class ParkedCall implements Exchange {
   private result: Outcome | SerializedReply | undefined;
   private displaced: GatewayError | undefined;
 
-  constructor({ exchange, params }: Pick<Call, 'exchange' | 'params'>, options: ParkedCallOptions = {}) {
+  constructor({ exchange, params }: Pick<McpCall, 'exchange' | 'params'>, options: ParkedCallOptions = {}) {
     this.asked = options.asked;
     this.admits = options.admits ?? (() => true);
     if (options.uniqueKeys === true) this.usedKeys = new Set();

@@ -1,6 +1,7 @@
 // Calls of modern clients at legacy servers, while their questions are with the client (wire.md, Questions 2 to 6).
 import { randomBytes } from 'node:crypto';
-import type { Call, Target } from '../../core/call.ts';
+import type { McpCall, Target } from '../../core/call.ts';
+import type { Attempt, CallContext } from '../../core/call-context.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Exchange } from '../../core/exchange.ts';
@@ -24,10 +25,18 @@ const MAX_BYTES = 256 * 1024 * 1024;
 /** Rounds of one call whose answers are remembered; a client that lost a stream comes back for the last of them. */
 const MAX_SPENT = 10;
 
+/** Where a call goes, and its context. */
+interface At {
+  readonly target: Target;
+  readonly ctx: Pick<CallContext, 'attempts'>;
+}
+
 interface Parked {
   readonly key: string;
   readonly principal: string;
   readonly call: ParkedCall;
+  /** Its tries at the server, which every round has in its context. */
+  readonly attempts: Attempt[];
   /** The rounds that were answered, by number. */
   readonly rounds: Map<number, RoundResultCache>;
   /** What the request takes in memory, in bytes. */
@@ -67,13 +76,14 @@ export class ParkedCalls {
   }
 
   /** Runs a call whose server may ask; its reply is that of the server, or a round of questions. */
-  async begin(call: Call, target: Target, run: (exchange: Exchange) => Promise<Reply>): Promise<Reply> {
+  async begin(call: McpCall, { target, ctx }: At, run: (exchange: Exchange) => Promise<Reply>): Promise<Reply> {
     const running = new ParkedCall(call, { wantsProgress: this.mayAsk(target.server) });
     running.attach(call.exchange);
     const parked: Parked = {
       key: randomBytes(16).toString('base64url'),
       principal: call.principal.id,
       call: running,
+      attempts: (ctx.attempts ??= []),
       rounds: new Map(),
       request: 0,
       round: 0,
@@ -88,9 +98,10 @@ export class ParkedCalls {
   }
 
   /** Goes on with a parked call. Throws `invalid_params` for a state of a call that is gone, or that was answered otherwise. */
-  resume(call: Call, target: Target, { key, round }: NonNullable<RequestState['parked']>): Promise<Reply> {
+  resume(call: McpCall, { target, ctx }: At, { key, round }: NonNullable<RequestState['parked']>): Promise<Reply> {
     const parked = this.parked.get(key);
     if (!parked) throw staleState();
+    ctx.attempts = parked.attempts;
     const responses = isObject(call.params.inputResponses) ? call.params.inputResponses : {};
     const answered = parked.rounds.get(round);
     if (answered) {
@@ -115,7 +126,7 @@ export class ParkedCalls {
     return reply;
   }
 
-  private async turn(call: Call, target: Target, parked: Parked): Promise<Reply> {
+  private async turn(call: McpCall, target: Target, parked: Parked): Promise<Reply> {
     clearTimeout(parked.expiry);
     parked.waiting++;
     const turn = await parked.call.next();

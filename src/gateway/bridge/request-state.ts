@@ -1,6 +1,6 @@
 // `requestState`: what a modern client carries from one round of questions to the next, sealed and bound to its call (wire.md, Questions 1).
 import { createHash } from 'node:crypto';
-import type { Call, Target } from '../../core/call.ts';
+import type { McpCall, Target } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject, type JsonValue } from '../../core/json.ts';
 import { seal, unseal } from '../../protocol/mcp/sealed-state.ts';
@@ -30,7 +30,7 @@ export class RequestStates {
   }
 
   /** The state of a call's retry; undefined on its first request. Throws `invalid_params` for one that is not of this call, or too old. */
-  open(call: Call, target: Target): RequestState | undefined {
+  open(call: McpCall, target: Target): RequestState | undefined {
     if (call.params.requestState === undefined) return undefined;
     const state = this.valid(call, target);
     if (state) return state;
@@ -38,7 +38,7 @@ export class RequestStates {
   }
 
   /** The same; undefined also for one that is not of this call, or too old. */
-  valid(call: Call, target: Target): RequestState | undefined {
+  valid(call: McpCall, target: Target): RequestState | undefined {
     const { requestState } = call.params;
     if (typeof requestState !== 'string') return undefined;
     const inside = unseal(requestState, bindingOf(call, target), this.keyring.all);
@@ -47,13 +47,13 @@ export class RequestStates {
     return until >= Date.now() ? state : undefined;
   }
 
-  seal(call: Call, target: Target, state: RequestState): string {
+  seal(call: McpCall, target: Target, state: RequestState): string {
     const inside = JSON.stringify({ until: Date.now() + VALID_MS, ...state });
     return seal(inside, bindingOf(call, target), this.keyring.newest);
   }
 
   /** A modern server's question with its state inside ours. Throws `upstream_protocol` where the state cannot be carried. */
-  wrap(call: Call, target: Target, result: JsonObject): JsonObject {
+  wrap(call: McpCall, target: Target, result: JsonObject): JsonObject {
     const { requestState } = result;
     if (requestState === undefined) return result; // the server keeps nothing with the client: nothing to protect
     if (typeof requestState !== 'string' || requestState.length > MAX_STATE) {
@@ -74,7 +74,7 @@ export function staleState(): GatewayError {
   );
 }
 
-function bindingOf({ principal, method, params }: Call, { server, original }: Target): string {
+function bindingOf({ principal, method, params }: McpCall, { server, original }: Target): string {
   const digest = digestOf(params.arguments ?? null);
   return JSON.stringify([principal.id, method, server, original, digest]);
 }

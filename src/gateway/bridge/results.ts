@@ -1,5 +1,5 @@
 // Results and errors across eras: what each side may see, and in which shape (wire.md, Shapes across eras).
-import type { Call, Era } from '../../core/call.ts';
+import type { McpCall, Era } from '../../core/call.ts';
 import type { ToolTraits } from '../../catalog/catalog.ts';
 import { excerpt } from '../../core/errors.ts';
 import { isObject, type JsonObject, numberOf } from '../../core/json.ts';
@@ -22,7 +22,7 @@ export interface Source {
 
 /** A server's result as the caller's era and revision have it: within the legacy era the very same object, where the client knows all of it. */
 export function bridgeResult(
-  call: Pick<Call, 'era' | 'method' | 'revision'>,
+  call: Pick<McpCall, 'era' | 'method' | 'revision'>,
   { era: from, traits }: Source,
   result: JsonObject,
 ): JsonObject {
@@ -68,13 +68,14 @@ function wrapStructured(result: JsonObject, wraps: boolean): JsonObject {
 }
 
 /** A server's error with the code that the caller's era has for it. */
-export function bridgeError(call: Pick<Call, 'era' | 'method' | 'requested'>, error: RpcError): RpcError {
+export function bridgeError(call: Pick<McpCall, 'era' | 'method' | 'params'>, error: RpcError): RpcError {
   if (call.method !== 'resources/read') return error;
+  const { uri } = call.params;
   if (call.era === 'modern' && error.code === RESOURCE_NOT_FOUND_LEGACY) {
     return {
       ...error,
       code: INVALID_PARAMS,
-      data: { ...(isObject(error.data) ? error.data : {}), uri: excerpt(call.requested ?? '') },
+      data: { ...(isObject(error.data) ? error.data : {}), uri: excerpt(typeof uri === 'string' ? uri : '') },
     };
   }
   if (call.era === 'legacy' && error.code === INVALID_PARAMS && isObject(error.data) && 'uri' in error.data) {

@@ -1,6 +1,6 @@
 // Rounds of one call: which request goes on with a call that was counted already (wire.md, Questions 5).
 import { createHash } from 'node:crypto';
-import type { Call } from '../../core/call.ts';
+import type { McpCall, Target } from '../../core/call.ts';
 import type { RequestStates } from './request-state.ts';
 
 /** Most states of modern servers that are remembered as used; beyond it the oldest are forgotten. */
@@ -19,9 +19,9 @@ export class RetryRounds {
    * Whether a call goes on with one that was counted. The state of a parked call starts nothing, however often it comes; that of a
    * modern server makes the server work each time, so that only its first use is the same call.
    */
-  has(call: Call): boolean {
-    const { target, params } = call;
-    if (params.requestState === undefined || !target || call.era === 'legacy') return false;
+  has(call: McpCall, target: Target): boolean {
+    const { params } = call;
+    if (params.requestState === undefined || call.era === 'legacy') return false;
     const state = this.states.valid(call, target);
     if (!state) return false;
     return state.parked !== undefined || this.isFirstUse(JSON.stringify(params.requestState));

@@ -1,5 +1,5 @@
 // The error with which a legacy server sends its caller to a page first, as the questions that a modern caller gets (wire.md, Shapes across eras).
-import type { Call } from '../../core/call.ts';
+import type { McpCall } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
@@ -14,7 +14,7 @@ const MAX_ELICITATIONS = 100;
  * What the caller is asked in the place of such an error; undefined for any other. It carries no state, so that the retry is the same
  * call made anew. Throws `capability_required` where the caller cannot open pages.
  */
-export function urlElicitations(call: Call, { code, message, data }: RpcError): JsonObject | undefined {
+export function urlElicitations(call: McpCall, { code, message, data }: RpcError): JsonObject | undefined {
   if (code !== URL_ELICITATION_REQUIRED || !isObject(data) || !Array.isArray(data.elicitations)) return undefined;
   const { elicitations } = data;
   if (elicitations.length === 0 || elicitations.length > MAX_ELICITATIONS || !elicitations.every(isPage))

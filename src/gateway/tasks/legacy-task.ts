@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
-import type { Call, TaskRef } from '../../core/call.ts';
+import type { McpCall, TaskRef } from '../../core/call.ts';
 import { GatewayError, unknownTask } from '../../core/errors.ts';
 import { type ClientSession, type Exchange, ownExchange, relayed } from '../../core/exchange.ts';
 import type { JsonObject } from '../../core/json.ts';
@@ -19,7 +19,7 @@ const LOOK_AGAIN_MS = 1_000;
 export interface LegacyTaskOptions {
   readonly ref: TaskRef;
   /** The call that made it. */
-  readonly call: Pick<Call, 'principal' | 'session' | 'exchange'>;
+  readonly call: Pick<McpCall, 'principal' | 'session' | 'exchange'>;
   /** As the server described it. */
   readonly task: JsonObject;
   /** Asks the server to end it. Never throws. */

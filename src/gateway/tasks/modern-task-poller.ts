@@ -1,5 +1,5 @@
 // A task of a modern server for a legacy client, who waits for an answer: followed to its end, its questions put live (wire.md, Tasks).
-import type { Call } from '../../core/call.ts';
+import type { McpCall } from '../../core/call.ts';
 import { Cancellation, pause } from '../../core/cancellation.ts';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject, numberOf } from '../../core/json.ts';
@@ -34,7 +34,7 @@ type Last = { readonly task: JsonObject } | { readonly error: RpcError; readonly
  * Follows a task to its end. Throws `cancelled` where the caller gives up, `upstream_timed_out` where the task stands still, and what the
  * server fails with again and again. A task that did not end, but that nobody waits for any more, is cancelled.
  */
-export async function pollModernTask(call: Call, created: JsonObject, options: PollTaskOptions): Promise<Finished> {
+export async function pollModernTask(call: McpCall, created: JsonObject, options: PollTaskOptions): Promise<Finished> {
   // why it failed is what the caller is told, and at once, whatever comes of this
   const cancel = () => void cancelAtServer(options.at);
   let last: Last;
@@ -50,7 +50,7 @@ export async function pollModernTask(call: Call, created: JsonObject, options: P
 }
 
 class Follower {
-  private readonly call: Call;
+  private readonly call: McpCall;
   private readonly options: PollTaskOptions;
   private readonly clock: TaskClock;
   private readonly questions: TaskQuestions;
@@ -61,7 +61,7 @@ class Follower {
   private last = '';
   private steps = 0;
 
-  constructor(call: Call, options: PollTaskOptions) {
+  constructor(call: McpCall, options: PollTaskOptions) {
     this.call = call;
     this.options = options;
     this.clock = new TaskClock(options.at.totalMs);

@@ -1,6 +1,6 @@
 // The tasks of one listener: news of them, from wherever the task is (tasks extension, Task Status Notifications).
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Call, TaskRef } from '../../core/call.ts';
+import type { McpCall, TaskRef } from '../../core/call.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
@@ -16,7 +16,7 @@ import { mayPass } from './await-task-result.ts';
 type Leave = () => void;
 
 export class SubscribedTasks {
-  private readonly call: Call;
+  private readonly call: McpCall;
   private readonly parts: DispatchParts;
   private readonly refs: readonly TaskRef[];
   /** Those that the listener was told there will be news of, by its ids. */
@@ -26,7 +26,7 @@ export class SubscribedTasks {
   private readonly early = new Map<string, () => void>();
 
   /** `refs` are tasks of the caller. */
-  constructor(call: Call, refs: readonly TaskRef[], parts: DispatchParts) {
+  constructor(call: McpCall, refs: readonly TaskRef[], parts: DispatchParts) {
     this.call = call;
     this.parts = parts;
     this.refs = refs;
@@ -72,7 +72,7 @@ export class SubscribedTasks {
   private async followAtServer(ref: TaskRef): Promise<Leave | undefined> {
     const { parts, call } = this;
     if (ref.kind !== 'modern' || !(await this.isThere(ref))) return undefined;
-    const listen = parts.tasks.listens.of(ref, call, parts.upstream);
+    const listen = parts.tasks.listens.of(ref, call, (server) => parts.upstreams.get(server));
     const news = (task: JsonObject) => this.hear(ref, task);
     const leave = () => listen.leave(ref.upstreamId, news);
     if (await listen.follow(ref.upstreamId, news)) return leave;
@@ -91,7 +91,7 @@ export class SubscribedTasks {
   }
 
   private look(ref: TaskRef): Promise<WireReply | undefined> {
-    const upstream = this.parts.upstream(ref.target.server);
+    const upstream = this.parts.upstreams.get(ref.target.server);
     return upstream ? look(taskAt(upstream, ref, this.call)) : Promise.resolve(undefined);
   }
 
@@ -125,6 +125,6 @@ export class SubscribedTasks {
 
   /** Nobody hears of what was denied since (wire.md, Subscriptions and notifications). */
   private deliver(ref: TaskRef, task: JsonObject): void {
-    if (this.followed.has(ref.id) && this.parts.allowedAtDelivery(ref.target)) this.listener?.(task);
+    if (this.followed.has(ref.id) && this.parts.snapshots.permits(this.call, ref.target)) this.listener?.(task);
   }
 }

@@ -1,5 +1,5 @@
 // Calls about tasks: `tasks/get` and its like, answered from the server that has the task, in the words of the caller's era.
-import type { Call, TaskRef } from '../../core/call.ts';
+import { type McpCall, serverOf, type TaskRef } from '../../core/call.ts';
 import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError, unknownTask } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
@@ -14,12 +14,13 @@ import { isSame, isUnknown, look, taskAt } from './upstream-task.ts';
 import { LegacyTask } from './legacy-task.ts';
 import { awaitTaskResult } from './await-task-result.ts';
 import type { DispatchParts } from '../dispatch-parts.ts';
+import type { McpContext } from '../resolve.ts';
 import { type Destination, originOf, send } from '../upstream-request.ts';
 
 const EMPTY: JsonObject = Object.freeze({ resultType: 'complete' });
 
 /** Throws `capability_required` where a modern client asks about tasks and does not say that it knows them (tasks extension, Protocol Errors). */
-export function requireTasks({ era, exchange }: Call): void {
+export function requireTasks({ era, exchange }: McpCall): void {
   if (era === 'legacy' || declaresTasks(exchange.capabilities)) return;
   throw new GatewayError('capability_required', 'The client declares no support for tasks.', {
     data: { requiredCapabilities: TASKS_CAPABILITY },
@@ -27,13 +28,13 @@ export function requireTasks({ era, exchange }: Call): void {
 }
 
 /** Answers a call about a task. Throws GatewayError: `unknown_task` where its id leads nowhere. */
-export async function callOfTask(call: Call, parts: DispatchParts): Promise<Reply> {
+export async function callOfTask(call: McpCall, ctx: McpContext, parts: DispatchParts): Promise<Reply> {
   requireTasks(call);
-  if (call.method === 'tasks/list') return { kind: 'result', result: listOf(call, parts) };
-  const { task } = call;
-  const upstream = task && parts.upstream(task.target.server);
+  if (call.method === 'tasks/list') return { kind: 'result', result: listOf(call, ctx, parts) };
+  const { task } = ctx;
+  const upstream = task && parts.upstreams.get(task.target.server);
   if (!task || !upstream) throw unknownTask();
-  const to = { target: task.target, upstream, traits: parts.catalog(call).traits(task.target) };
+  const to = { target: task.target, upstream, traits: ctx.route.traits, ctx };
   if (call.era === 'legacy') return passLegacy(call, to, { task, parts });
   return task.kind === 'bridged' ? answerBridged(call, task, parts) : passModern(call, to, { task, parts });
 }
@@ -44,7 +45,7 @@ interface Found {
 }
 
 /** A modern server's own task. */
-async function passModern(call: Call, to: Destination, { task, parts }: Found): Promise<Reply> {
+async function passModern(call: McpCall, to: Destination, { task, parts }: Found): Promise<Reply> {
   if (task.kind !== 'modern') throw unknownTask();
   const refusal = await lookFirst(call, to, task);
   if (refusal) return refusal;
@@ -62,7 +63,7 @@ async function passModern(call: Call, to: Destination, { task, parts }: Found): 
 }
 
 /** A legacy server's task that the gateway follows. */
-async function answerBridged(call: Call, ref: TaskRef, { tasks, seen }: DispatchParts): Promise<Reply> {
+async function answerBridged(call: McpCall, ref: TaskRef, { tasks, seen }: DispatchParts): Promise<Reply> {
   const task = tasks.bridged(ref);
   if (!task) throw unknownTask();
   if (call.method === 'tasks/update') {
@@ -83,7 +84,7 @@ async function answerBridged(call: Call, ref: TaskRef, { tasks, seen }: Dispatch
 }
 
 /** A legacy server's task for a legacy client: only the ids differ. */
-async function passLegacy(call: Call, to: Destination, { task, parts }: Found): Promise<Reply> {
+async function passLegacy(call: McpCall, to: Destination, { task, parts }: Found): Promise<Reply> {
   const kept = parts.tasks.kept(task);
   if (!kept) throw unknownTask();
   const refusal = await lookFirst(call, to, task);
@@ -105,7 +106,7 @@ async function passLegacy(call: Call, to: Destination, { task, parts }: Found): 
 }
 
 /** Before anything but a look: the answer where the server does not say that the task is there. Throws `unknown_task` where it is not, or another is. */
-async function lookFirst(call: Call, { upstream }: Destination, task: TaskRef): Promise<Reply | undefined> {
+async function lookFirst(call: McpCall, { upstream }: Destination, task: TaskRef): Promise<Reply | undefined> {
   if (call.method === 'tasks/get') return undefined;
   const standing = await look(taskAt(upstream, task, call));
   // said in our words, since the server's own name its own id
@@ -114,7 +115,7 @@ async function lookFirst(call: Call, { upstream }: Destination, task: TaskRef): 
 }
 
 /** Waits for the end of a task, however long that takes, with all others who do; what the server asks meanwhile is put to one of them. */
-async function waitFor({ exchange }: Call, { upstream }: Destination, kept: LegacyTask): Promise<UpstreamReply> {
+async function waitFor({ exchange }: McpCall, { upstream }: Destination, kept: LegacyTask): Promise<UpstreamReply> {
   const leave = new Cancellation();
   const backs = [exchange.signal.onAbort(() => leave.abort()), kept.closed.onAbort(() => leave.abort())];
   const detach = kept.attach(exchange);
@@ -152,11 +153,12 @@ async function untilEndOf(kept: LegacyTask, upstream: Upstream, signal: CancelSi
 }
 
 /** The tasks that the caller may ask for, from our own records; at most 100, so that there is one page. */
-function listOf(call: Call, { tasks, permits }: DispatchParts): JsonObject {
+function listOf(call: McpCall, { rules }: McpContext, { tasks }: DispatchParts): JsonObject {
   if (call.params.cursor !== undefined) throw new GatewayError('invalid_params', '`params.cursor` is not one of ours.');
+  const server = serverOf(call.endpoint);
   const own = tasks.records.of(call.principal).filter((task) => task instanceof LegacyTask);
   const shown = own.filter(
-    ({ ref }) => (call.scope === undefined || call.scope === ref.target.server) && permits(ref.target),
+    ({ ref }) => (server === undefined || server === ref.target.server) && rules.policy.permits(ref.target),
   );
   return { tasks: shown.map((task) => task.described) };
 }

@@ -1,5 +1,5 @@
 // Calls that run as tasks at their server: begun, waited for, and cancelled with their caller.
-import type { Call } from '../../core/call.ts';
+import type { McpCall } from '../../core/call.ts';
 import { Cancellation } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { type Exchange, relayed } from '../../core/exchange.ts';
@@ -27,7 +27,7 @@ interface Created {
 
 /** Lets a legacy server begin a task. A caller who leaves before there is one leaves none behind. Throws GatewayError. */
 export async function createTask(
-  call: Call,
+  call: McpCall,
   to: Destination,
   { params, exchange, leaving }: Created,
 ): Promise<UpstreamReply> {
@@ -53,7 +53,7 @@ export async function createTask(
 
 /** The answer that a call would have had that a legacy server runs as a task; the caller waits for it, and is asked meanwhile. Throws GatewayError. */
 export async function resultOfTask(
-  call: Call,
+  call: McpCall,
   to: Destination,
   { answered, exchange, leaving }: { answered: UpstreamReply; exchange: Exchange; leaving: InFlight },
 ): Promise<UpstreamReply> {
@@ -102,7 +102,7 @@ function timed(exchange: Exchange, clock: TaskClock): Exchange {
 
 /** The answer that a call would have had that a modern server made a task of. Throws GatewayError. */
 export async function endOfTask(
-  call: Call,
+  call: McpCall,
   to: Destination,
   { answered, questions }: { answered: UpstreamReply; questions: LiveQuestions },
 ): Promise<UpstreamReply> {

@@ -1,5 +1,5 @@
 // Tool calls that become tasks: who follows the task, and what their caller is told of it (wire.md, Tasks).
-import type { Call, TaskRef } from '../../core/call.ts';
+import type { McpCall, TaskRef } from '../../core/call.ts';
 import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
@@ -28,7 +28,7 @@ export interface TasksOptions {
 
 /** What came of a call at a server, and where it goes. */
 interface Created {
-  readonly call: Call;
+  readonly call: McpCall;
   readonly to: Destination;
   readonly answered: UpstreamReply;
 }
@@ -132,7 +132,11 @@ export class Tasks {
   }
 
   /** What happens at the end of a task; keeps nothing of its call. */
-  private atEnd({ id, principal }: Call, { target, instance }: TaskRef, letGo: () => void): (status: string) => void {
+  private atEnd(
+    { id, principal }: McpCall,
+    { target, instance }: TaskRef,
+    letGo: () => void,
+  ): (status: string) => void {
     const { server, exposed } = target;
     return (status) => {
       letGo();

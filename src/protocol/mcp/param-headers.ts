@@ -1,5 +1,6 @@
 // `x-mcp-header`: tool parameters that are mirrored into `Mcp-Param-*` headers (streamable-http, Custom Headers from Tool Parameters).
 import { exactText, isObject, type JsonObject, type JsonValue, numberOf } from '../../core/json.ts';
+import { GatewayError } from '../../core/errors.ts';
 import { decodeHeaderValue, encodeHeaderValue } from './header-values.ts';
 
 /** One mirrored parameter: where it stands in the arguments, and the lower-case header that carries it. */
@@ -86,18 +87,49 @@ export function mirrorArguments(params: readonly MirroredParam[], args: JsonObje
   return headers;
 }
 
-/** Compares the headers of a request with its arguments; returns what is wrong, or undefined. */
-export function checkMirrored(
-  params: readonly MirroredParam[],
+/** Bounds of what is forwarded of `Mcp-Param-*` that no schema names. */
+const MAX_FORWARDED = 32;
+const MAX_FORWARDED_VALUE = 4096;
+
+/** The `Mcp-Param-*` headers of a request. */
+export function paramHeadersIn(headers: Readonly<Record<string, string | string[] | undefined>>): ParamHeaders {
+  let found: Record<string, string> | undefined;
+  for (const header in headers) if (header.startsWith(PARAM_PREFIX)) (found ??= {})[header] = String(headers[header]);
+  return found ?? NO_HEADERS;
+}
+
+export type ParamHeaders = Readonly<Record<string, string>>;
+const NO_HEADERS: ParamHeaders = Object.freeze({});
+
+/**
+ * Checks the headers that the schema names, and returns those that it does not: an intermediary forwards what it does not recognize
+ * (streamable-http, Server Behavior for Custom Headers). Throws `header_mismatch`.
+ */
+export function checkParamHeaders(
+  headers: ParamHeaders,
+  known: readonly MirroredParam[],
   args: JsonObject,
-  headers: Readonly<Record<string, unknown>>,
-): string | undefined {
+): ParamHeaders | undefined {
+  const problem = mismatchOf(known, args, headers);
+  if (problem !== undefined) throw new GatewayError('header_mismatch', `Header mismatch: ${problem}`);
+  if (headers === NO_HEADERS) return undefined;
+  const forwarded = Object.entries(headers).filter(([header]) => !known.some((param) => param.header === header));
+  const tooMuch =
+    forwarded.length > MAX_FORWARDED
+      ? forwarded[MAX_FORWARDED]
+      : forwarded.find(([, value]) => value.length > MAX_FORWARDED_VALUE);
+  if (tooMuch) throw new GatewayError('header_mismatch', `Header mismatch: ${tooMuch[0]} is more than is forwarded.`);
+  return forwarded.length === 0 ? undefined : Object.fromEntries(forwarded);
+}
+
+/** Compares the headers of a request with its arguments; returns what is wrong, or undefined. */
+function mismatchOf(params: readonly MirroredParam[], args: JsonObject, headers: ParamHeaders): string | undefined {
   return firstOf(params, ({ header, path }) => {
     const value = valueAt(args, path);
     const sent = headers[header];
     if (value === undefined || value === null)
       return sent === undefined ? undefined : `${header} is present, but the argument is not`;
-    if (typeof sent !== 'string') return `${header} is missing`;
+    if (sent === undefined) return `${header} is missing`;
     const decoded = decodeHeaderValue(sent);
     if (decoded === undefined) return `${header} has characters that a header cannot carry`;
     return same(value, decoded) ? undefined : `${header} differs from the argument`;

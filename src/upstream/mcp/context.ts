@@ -16,8 +16,6 @@ export interface UpstreamContext extends ConnectContext {
   onOffer(server: string, stored: StoredOffer): void;
   /** What one owner's instances offer differs from now on, or no longer differs, from what everybody else is offered. */
   onOwnOffer(server: string, owner: string, kinds: readonly OfferKind[]): void;
-  /** Whether the policy in force lets it be known that a resource changed. */
-  mayNotify(server: string, uri: string): boolean;
   /** A legacy server says that a task changed. */
   onTask(server: string, instance: string, task: JsonObject): void;
   /** Whoever can be asked on behalf of a task of this instance; undefined where nobody follows it. Waits where somebody may come. */

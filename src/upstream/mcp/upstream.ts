@@ -77,7 +77,6 @@ export class Upstream {
       shared: () => this.shared,
       owned: () => this.owned,
       ownerOf: (caller) => this.ownerOf(caller),
-      permits: (uri) => context.mayNotify(config.name, uri),
     });
     this.isolation = new Isolation(config, context.traits);
     this.known = new KnownOffer({

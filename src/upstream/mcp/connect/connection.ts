@@ -1,6 +1,8 @@
 // A live connection to one server, era known: requests get what its era wants of them.
 import type { Era, Peer } from '../../../core/call.ts';
+import type { Attempt } from '../../../core/call-context.ts';
 import type { JsonObject } from '../../../core/json.ts';
+import type { Origin } from '../../../core/reply.ts';
 import { declarable } from '../../../protocol/mcp/client-capabilities.ts';
 import { foreignMeta, META } from '../../../protocol/mcp/meta.ts';
 import { declaresTasks, TASKS_CAPABILITY } from '../../../protocol/mcp/tasks.ts';
@@ -26,6 +28,8 @@ export interface ConnectionRequest extends Omit<WireRequest, 'params'> {
   readonly tasks?: boolean;
   /** Whether it waits for a server that is down, as long as a call may take: what it carries cannot be had again. */
   readonly patient?: boolean;
+  /** The try of a call that it is: told which instance was asked. */
+  readonly attempt?: Attempt;
 }
 
 /** Wire and handshake together. */
@@ -55,7 +59,8 @@ export class Connection {
 
   /** Sends a request with the `_meta` of this hop: vendors' keys and trace context pass, the protocol's are ours. */
   request(request: ConnectionRequest): Promise<WireReply> {
-    const { params, traceparent, tracestate, logLevel, capabilities, tasks, headers, ...rest } = request;
+    const { params, traceparent, tracestate, logLevel, capabilities, tasks, headers, attempt, ...rest } = request;
+    if (attempt) attempt.origin = this.originOf(attempt);
     const meta: JsonObject = { ...foreignMeta(params._meta) };
     if (traceparent !== undefined) meta.traceparent = traceparent;
     if (tracestate !== undefined) meta.tracestate = tracestate;
@@ -71,5 +76,9 @@ export class Connection {
     const trace =
       traceparent === undefined ? undefined : { traceparent, ...(tracestate !== undefined && { tracestate }) };
     return this.wire.request({ ...rest, params: { ...params, _meta: meta }, headers: { ...headers, ...trace } });
+  }
+
+  private originOf({ target: { server } }: Attempt): Origin {
+    return { server, instance: this.instance, era: this.era, transport: this.wire.transport, bytes: 0 };
   }
 }

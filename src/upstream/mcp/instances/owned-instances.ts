@@ -118,9 +118,9 @@ export class OwnedInstances {
     }
   }
 
-  /** Whoever of the owner's follows the resource, or one above it that `permits` lets be heard of. */
-  followersOf(owner: Owner, uri: string, permits: (above: string) => boolean): Iterable<Follower> {
-    return this.holdings.get(owner.key)?.subscriptions.followersOf(uri, permits) ?? [];
+  /** Whoever of the owner's follows the resource, or one above it, and may hear of it. */
+  followersOf(owner: Owner, uri: string): Iterable<Follower> {
+    return this.holdings.get(owner.key)?.subscriptions.followersOf(uri) ?? [];
   }
 
   /** Takes over who followed on an instance of the owner's elsewhere; one is opened for it soon. */

@@ -18,6 +18,8 @@ export interface Follower {
   /** Names it: it follows a resource once, however often it asks for it. */
   readonly key: string;
   readonly caller: CallerFacts;
+  /** Whether the policy in force lets it know that a resource changed. */
+  mayHear(server: string, uri: string): boolean;
   /** Tells it of a change to what it follows, or to what lies below that. */
   updated(uri: string): void;
 }
@@ -68,14 +70,13 @@ export class ResourceSubscriptions {
     return this.followed.size;
   }
 
-  /** Whoever follows the resource, or one above it that `permits` lets be heard of; each once. */
-  followersOf(uri: string, permits: (above: string) => boolean): Iterable<Follower> {
+  /** Whoever follows the resource, or one above it, and may hear of both; each once. */
+  followersOf(uri: string): Iterable<Follower> {
     if (this.followed.size === 0) return [];
-    const found = new Map(this.followed.get(uri)?.followers);
-    for (const above of resourcesAbove(uri)) {
-      const followers = this.followed.get(above)?.followers;
-      if (followers && permits(above)) for (const [key, follower] of followers) found.set(key, follower);
-    }
+    const found = new Map<string, Follower>();
+    for (const followed of [uri, ...resourcesAbove(uri)])
+      for (const [key, follower] of this.followed.get(followed)?.followers ?? [])
+        if (follower.mayHear(this.server, followed) && follower.mayHear(this.server, uri)) found.set(key, follower);
     return found.values();
   }
 

@@ -13,8 +13,6 @@ export interface FollowedOptions {
   readonly shared: () => SharedInstance;
   readonly owned: () => OwnedInstances;
   ownerOf(caller: CallerFacts): Owner | undefined;
-  /** Whether the policy in force lets it be known that a resource changed. */
-  permits(uri: string): boolean;
 }
 
 export class SubscribedResources {
@@ -52,10 +50,7 @@ export class SubscribedResources {
 
   /** An instance says that a resource changed: what an owner's says is for that owner alone (design, Instances and affinity). */
   updated(uri: string, owner: Owner | undefined): void {
-    const { permits } = this.options;
-    if (!permits(uri)) return;
-    const told = (above: string) => permits(above);
-    const shared = this.subscriptions.followersOf(uri, told);
+    const shared = this.subscriptions.followersOf(uri);
     for (const follower of owner ? this.ofOwner(owner, uri, shared) : shared) follower.updated(uri);
   }
 
@@ -78,8 +73,8 @@ export class SubscribedResources {
 
   /** The owner's followers, also those who began to follow while everybody shared one instance. */
   private ofOwner(owner: Owner, uri: string, shared: Iterable<Follower>): Iterable<Follower> {
-    const { ownerOf, owned, permits } = this.options;
-    const own = owned().followersOf(owner, uri, (above) => permits(above));
+    const { ownerOf, owned } = this.options;
+    const own = owned().followersOf(owner, uri);
     const were = [...shared].filter(({ caller }) => ownerOf(caller)?.key === owner.key);
     return new Map([...were, ...own].map((follower) => [follower.key, follower])).values();
   }

@@ -1,0 +1,61 @@
+// The parts of the gateway, in the order in which they depend on each other.
+import { SeenUris } from '../catalog/seen-uris.ts';
+import { InFlight } from '../core/in-flight.ts';
+import { InFlightMemory } from '../quota/in-flight-memory.ts';
+import { RequestStates } from './bridge/request-state.ts';
+import { RetryRounds } from './bridge/retry-rounds.ts';
+import { ParkedCalls } from './bridge/parked-calls.ts';
+import { Changes } from './changes.ts';
+import { ConfinedServers } from './confined-servers.ts';
+import { dispatchMcp } from './dispatch.ts';
+import { EventLog } from './event-log.ts';
+import type { GatewayOptions } from './gateway.ts';
+import { Heartbeats } from './heartbeats.ts';
+import { buildPipeline } from './pipeline.ts';
+import { resolveMcp } from './resolve.ts';
+import { Shutdown } from './shutdown.ts';
+import { Snapshots } from './snapshots.ts';
+import type { Storage } from './storage.ts';
+import { Tasks } from './tasks/tasks.ts';
+import { openUpstreams } from './upstream-context.ts';
+
+export type Parts = ReturnType<typeof composeParts>;
+
+/** Makes every long-lived part; nothing is started. */
+export function composeParts(options: GatewayOptions, storage: Storage) {
+  const { config, logger, watcher } = options;
+  const { audit, keyring, catalog: store } = storage;
+  const events = new EventLog({ audit, logger, watcher });
+  const shutdown = new Shutdown();
+  const { stopping, ending } = shutdown;
+  const changes = new Changes();
+  const seen = new SeenUris();
+  const states = new RequestStates(keyring);
+  const confined = new ConfinedServers({ config, logger, stateDirectory: storage.directory.path });
+  const tasks = new Tasks({ keyring, stopping, record: (event, detail) => events.record(event, detail) });
+  const upstreams = openUpstreams(options, { storage, confined, events, tasks, offers: () => snapshots });
+  const snapshots: Snapshots = new Snapshots(config, { upstreams, store, changes });
+  const mayAsk = (server: string) => upstreams.get(server)?.mayAsk ?? false;
+  const parked = new ParkedCalls({ states, mayAsk, stopping });
+  const rounds = new RetryRounds(states);
+  const resolve = resolveMcp({ snapshots, upstreams, seen, taskIds: tasks.ids, rounds });
+  const dispatch = dispatchMcp({
+    ...{ snapshots, upstreams, seen, states, parked, tasks, changes, stopping, ending },
+    heartbeats: new Heartbeats(),
+  });
+  const memory = new InFlightMemory();
+  const kinds = { mcp: { resolve, dispatch } };
+  const handle = buildPipeline({ logger, audit, memory, watcher, stopping, kinds });
+  return {
+    storage,
+    events,
+    shutdown,
+    changes,
+    confined,
+    tasks,
+    upstreams,
+    snapshots,
+    handle,
+    inFlight: new InFlight(),
+  };
+}

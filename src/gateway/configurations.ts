@@ -1,0 +1,73 @@
+// Configurations as they come: one that is valid is put in force, of one that is not the reason is remembered.
+import type { AuditLog } from '../audit/audit-log.ts';
+import { eventOf } from '../audit/record.ts';
+import type { Config } from '../config/config.ts';
+import { isSameConfig, shownDifferently } from '../config/diff.ts';
+import { OFFER_KINDS } from '../core/call.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Changes } from './changes.ts';
+import type { ConfinedServers } from './confined-servers.ts';
+import type { EventLog } from './event-log.ts';
+import { compile } from './snapshot.ts';
+import type { Snapshots } from './snapshots.ts';
+import type { Upstreams } from './upstreams.ts';
+import type { Watcher } from './watcher.ts';
+
+export interface ConfigurationsParts {
+  readonly audit: Pick<AuditLog, 'append'>;
+  readonly changes: Changes;
+  readonly confined: ConfinedServers;
+  readonly events: EventLog;
+  readonly logger: Logger;
+  readonly snapshots: Snapshots;
+  readonly upstreams: Upstreams;
+  readonly watcher: Watcher | undefined;
+}
+
+export class Configurations {
+  private readonly parts: ConfigurationsParts;
+  /** Why the last edit is not in force. */
+  refusal: string | undefined;
+
+  constructor(parts: ConfigurationsParts) {
+    this.parts = parts;
+  }
+
+  /** Puts a configuration in force; calls in flight end under the one that they began with. */
+  async apply(config: Config): Promise<void> {
+    const { audit, changes, confined, snapshots, upstreams } = this.parts;
+    const before = snapshots.current.config;
+    await confined.hide(config);
+    if (isSameConfig(before, config)) {
+      if (this.refusal !== undefined) this.notify([]);
+      return;
+    }
+    const compiled = compile(config);
+    await audit.append(eventOf('config_reloaded', { before: before.hash, config: config.hash }));
+    const { touched } = upstreams.apply(config);
+    snapshots.apply(compiled);
+    upstreams.start();
+    const others = new Set([...touched, ...shownDifferently(before, config)]);
+    this.notify([...others]);
+    for (const name of others) changes.listsChanged(name, OFFER_KINDS);
+  }
+
+  /** Hides from the servers what lies there to be read as the next configuration, before anybody reads it. */
+  hideEdit(): Promise<void> {
+    return this.parts.confined.hide();
+  }
+
+  /** Remembers that an edit was refused, for `/readyz`. */
+  refuse(reason: string): void {
+    this.refusal = reason;
+    this.parts.events.record('config_refused', { reason });
+  }
+
+  private notify(touched: readonly string[]): void {
+    const { logger, watcher } = this.parts;
+    const again = this.refusal !== undefined;
+    this.refusal = undefined;
+    logger.info({ touched }, again ? 'the configuration is in force again' : 'the configuration was reloaded');
+    watcher?.reloaded({ touched, again });
+  }
+}

@@ -1,0 +1,36 @@
+// What happens beside calls: it stands in the log, in the program's log, and on the screen of whoever looks on.
+import type { AuditLog } from '../audit/audit-log.ts';
+import { eventOf } from '../audit/record.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Watcher } from './watcher.ts';
+
+export interface EventLogParts {
+  readonly audit: Pick<AuditLog, 'append'>;
+  readonly logger: Logger;
+  readonly watcher: Watcher | undefined;
+}
+
+export class EventLog {
+  private readonly parts: EventLogParts;
+
+  constructor(parts: EventLogParts) {
+    this.parts = parts;
+  }
+
+  /** Records an event; that it could not be written shows in the program's log and in `/readyz`. */
+  record(event: string, detail: JsonObject): void {
+    const { logger, watcher } = this.parts;
+    logger.info(detail, event);
+    watcher?.event(event, detail);
+    void this.append(event, detail);
+  }
+
+  /** The same for the log alone; resolves when it is written, or cannot be. */
+  append(event: string, detail: JsonObject): Promise<void> {
+    const { audit, logger } = this.parts;
+    return audit
+      .append(eventOf(event, detail))
+      .catch((error: unknown) => logger.error({ err: error, event }, 'an event is missing from the audit log'));
+  }
+}

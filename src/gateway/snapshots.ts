@@ -1,0 +1,78 @@
+// The snapshot in force, and what puts another one in its place: a configuration, or a server that offers something else.
+import type { Catalog } from '../catalog/catalog.ts';
+import { NameBook } from '../catalog/names.ts';
+import type { ServerOffer } from '../catalog/offer.ts';
+import type { CatalogStore, StoredOffer } from '../catalog/store.ts';
+import { type CallerFacts, OFFER_KINDS, type OfferKind } from '../core/call.ts';
+import type { CallRules } from '../core/call-context.ts';
+import type { Decidable } from '../core/decision.ts';
+import type { Config } from '../config/config.ts';
+import type { JsonObject } from '../core/json.ts';
+import { Catalogs } from './catalogs.ts';
+import type { Changes } from './changes.ts';
+import { compile, type Compiled, type Snapshot } from './snapshot.ts';
+import type { Upstreams } from './upstreams.ts';
+
+export interface SnapshotsParts {
+  readonly upstreams: Upstreams;
+  readonly store: CatalogStore;
+  readonly changes: Changes;
+}
+
+export class Snapshots {
+  current: Snapshot;
+  private readonly parts: SnapshotsParts;
+  private readonly names: NameBook;
+
+  constructor(config: Config, parts: SnapshotsParts) {
+    this.parts = parts;
+    this.names = new NameBook(parts.store);
+    this.current = this.with(compile(config));
+  }
+
+  /** What the snapshot says to a caller. */
+  rulesFor(facts: CallerFacts): CallRules {
+    const { policy, config } = this.current;
+    return { policy: policy.viewFor(facts), config: config.hash };
+  }
+
+  /** Whether a caller may use something now: what was asked for under an earlier snapshot is checked again when it is told. */
+  permits(facts: CallerFacts, target: Decidable): boolean {
+    return this.rulesFor(facts).policy.permits(target);
+  }
+
+  /** Puts a configuration in force, for the servers that run by it already. */
+  apply(compiled: Compiled): void {
+    this.current = this.with(compiled);
+  }
+
+  /** A server offers something else to one owner than to everybody, or no longer does. */
+  ownerOfferChanged(server: string, owner: string, kinds: readonly OfferKind[]): void {
+    this.current = this.with(this.current, this.current.catalogs.all);
+    this.parts.changes.listsChanged(server, kinds, owner);
+  }
+
+  /** A server's offer was read. */
+  offerChanged(server: string, stored: StoredOffer): void {
+    const { upstreams, store, changes } = this.parts;
+    const upstream = upstreams.get(server);
+    if (!upstream) return;
+    const before = this.current.catalogs.all.server(server)?.lists;
+    store.saveOffer(server, upstream.config.digest, stored);
+    this.current = this.with(this.current);
+    changes.listsChanged(
+      server,
+      OFFER_KINDS.filter(
+        (kind) => !sameEntries(before?.[kind].map((entry) => entry.definition) ?? [], stored.offer, kind),
+      ),
+    );
+  }
+
+  private with(compiled: Compiled, all?: Catalog): Snapshot {
+    return Object.freeze({ ...compiled, catalogs: new Catalogs(this.parts.upstreams, this.names, all) });
+  }
+}
+
+function sameEntries(before: readonly JsonObject[], after: ServerOffer, kind: OfferKind): boolean {
+  return JSON.stringify(before) === JSON.stringify(after.entries[kind]);
+}

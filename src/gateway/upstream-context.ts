@@ -1,0 +1,48 @@
+// What servers get of the gateway, and whom they tell.
+import { Deadlines } from '../upstream/mcp/wire/deadlines.ts';
+import { EraStore } from '../upstream/mcp/connect/era-store.ts';
+import { TraitStore } from '../upstream/mcp/instances/trait-store.ts';
+import type { ConfinedServers } from './confined-servers.ts';
+import type { EventLog } from './event-log.ts';
+import type { GatewayOptions } from './gateway.ts';
+import type { Snapshots } from './snapshots.ts';
+import type { Storage } from './storage.ts';
+import type { Tasks } from './tasks/tasks.ts';
+import { Upstreams } from './upstreams.ts';
+
+export interface UpstreamsParts {
+  readonly storage: Storage;
+  readonly confined: ConfinedServers;
+  readonly events: EventLog;
+  readonly tasks: Tasks;
+  /** Who is told what servers offer; asked for once a server runs. */
+  readonly offers: () => Snapshots;
+}
+
+/** The servers of the configuration; none is started. */
+export function openUpstreams(options: GatewayOptions, parts: UpstreamsParts): Upstreams {
+  const { config, env, identity, watcher } = options;
+  const { storage, confined, events, tasks, offers } = parts;
+  const upstreams = new Upstreams(
+    {
+      client: identity,
+      deadlines: new Deadlines(),
+      eras: new EraStore(storage.state),
+      traits: new TraitStore(storage.state),
+      maxMessageBytes: config.limits.upstreamMessage,
+      maxItems: config.limits.items,
+      env,
+      containment: confined.containment,
+      onOffer: (server, stored) => offers().offerChanged(server, stored),
+      onOwnOffer: (server, owner, kinds) => offers().ownerOfferChanged(server, owner, kinds),
+      onTask: (server, instance, task) => tasks.records.changed(server, instance, task),
+      askerOfTask: (task, signal) => tasks.records.asker(task, signal),
+      onLost: (server, instance) => tasks.records.lost(server, instance),
+      onEvent: (event, detail) => events.record(event, detail),
+      onState: (server) => watcher?.serverChanged(server),
+    },
+    storage.catalog,
+  );
+  upstreams.apply(config);
+  return upstreams;
+}
