@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { OFFER_KINDS, type OfferKind, type Target } from '../core/call.ts';
 import type { JsonObject } from '../core/json.ts';
+import { OfferedList } from '../core/offered-list.ts';
 import type { Offered } from '../core/reply.ts';
 import { type MirroredParam, readMirroredParams } from '../protocol/mcp/param-headers.ts';
 import { declaresLegacyTasks, type TaskSupport, taskSupportOf } from '../protocol/mcp/tasks.ts';
@@ -29,7 +30,7 @@ const THINGS: Readonly<Record<OfferKind, string>> = {
 /** Things of one server that are told about; a server may have as many faults as it likes. */
 const MAX_WARNINGS = 100;
 
-type Lists = Readonly<Record<OfferKind, readonly Offered[]>>;
+type Lists = Readonly<Record<OfferKind, OfferedList>>;
 
 export interface UriOptions {
   /** The server that showed the URI to this caller in a result. */
@@ -182,7 +183,7 @@ function withAlias(definition: JsonObject, alias: string): JsonObject {
 }
 
 function byKind(list: (kind: OfferKind) => readonly Offered[]): Lists {
-  return Object.freeze(Object.fromEntries(OFFER_KINDS.map((kind) => [kind, Object.freeze(list(kind))]))) as Lists;
+  return Object.freeze(Object.fromEntries(OFFER_KINDS.map((kind) => [kind, new OfferedList(list(kind))]))) as Lists;
 }
 
 function isPrivate({ offer }: CatalogSource): boolean {
@@ -196,13 +197,13 @@ function viewOf(lists: Lists, isPrivate: boolean): View {
   >;
   const others = new Map<string, Target[]>();
   for (const kind of OFFER_KINDS) {
-    for (const { server, exposed, original } of lists[kind]) {
+    for (const { server, exposed, original } of lists[kind].entries) {
       const target = Object.freeze({ kind, server, exposed, original });
       if (!targets[kind].has(exposed)) targets[kind].set(exposed, target);
       else if (kind === 'resource') others.set(exposed, [...(others.get(exposed) ?? []), target]);
     }
   }
-  const templates = lists.resourceTemplate
+  const templates = lists.resourceTemplate.entries
     .map(({ server, original }) => ({ server, template: compileTemplate(original) }))
     .sort((a, b) => b.template.literals - a.template.literals);
   const find = (kind: OfferKind, exposed: string) => targets[kind].get(exposed);

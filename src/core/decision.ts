@@ -1,6 +1,6 @@
 // A Decision: what policy says about a call, which rule says it, and how an operator is told.
 import type { OfferKind, Target } from './call.ts';
-import type { Offered } from './reply.ts';
+import type { OfferedList } from './offered-list.ts';
 
 /** Whether a call may go on; `rule` names what decided, `reason` explains it to an operator. */
 export interface Decision {
@@ -43,8 +43,8 @@ export interface PolicyView {
   decide(question: PolicyQuestion): Decision;
   /** Whether the caller may use what is offered: so it is listed, and so the caller may hear of it. */
   permits(target: Decidable): boolean;
-  /** What the caller may see of a list: the same array again for the same list. */
-  visible(list: readonly Offered[]): readonly Offered[];
+  /** What the caller may see of a list: the same one again for the same list. */
+  visible(list: OfferedList): OfferedList;
 }
 
 /** A decision in words for an operator: the rule, what it says, and where it stands. */

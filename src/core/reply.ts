@@ -1,6 +1,7 @@
 // A Reply: what came of a Call.
 import type { Era, OfferKind, Transport } from './call.ts';
 import type { JsonObject, JsonValue } from './json.ts';
+import type { OfferedList } from './offered-list.ts';
 
 /** One thing that is offered: the server's own definition under the name that callers see. */
 export interface Offered {
@@ -46,7 +47,7 @@ export interface ErrorReply {
 export interface ListReply {
   readonly kind: 'list';
   readonly of: OfferKind;
-  readonly entries: readonly Offered[];
+  readonly list: OfferedList;
   readonly nextCursor?: string;
   /** Whether the list is for its caller alone, whatever else is configured. */
   readonly isPrivate: boolean;

@@ -16,7 +16,7 @@ import { composeParts, type Parts } from './compose.ts';
 import { Configurations } from './configurations.ts';
 import { deliver, type Sink } from './deliver.ts';
 import { declare, type Declaration } from './offer.ts';
-import { explainTool, serverStatuses, type ToolExplanation } from './operator-view.ts';
+import { OperatorView, type ToolExplanation } from './operator-view.ts';
 import { type Refused, Refusals } from './refusals.ts';
 import type { Snapshot } from './snapshot.ts';
 import { closeStorage, openStorage } from './storage.ts';
@@ -47,6 +47,7 @@ export class Gateway {
   readonly configurations: Configurations;
   private readonly parts: Parts;
   private readonly refusals: Refusals;
+  private readonly operator: OperatorView;
 
   /** Takes the state directory and opens the log. Throws StateError; nothing is started yet. */
   static async open(options: GatewayOptions): Promise<Gateway> {
@@ -66,6 +67,7 @@ export class Gateway {
     this.identity = identity;
     this.logger = logger;
     this.parts = parts;
+    this.operator = new OperatorView(parts);
     this.refusals = new Refusals((event, detail) => this.record(event, detail));
     this.configurations = new Configurations({ ...parts, audit: parts.storage.audit, logger, watcher });
   }
@@ -125,12 +127,12 @@ export class Gateway {
   }
 
   servers(): ServerStatus[] {
-    return serverStatuses(this.parts);
+    return this.operator.servers();
   }
 
   /** Tells the operator why a tool can be called or not; callers are told of what is denied that it is unknown. */
   explainTool(name: string): ToolExplanation {
-    return explainTool(name, this.parts);
+    return this.operator.explainTool(name);
   }
 
   /** Resolves when every server has been tried once, or has had the time that others wait for it. */

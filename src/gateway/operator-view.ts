@@ -20,16 +20,6 @@ export interface OperatorParts {
 /** As whom the operator looks at the offer: who is on this machine, at the endpoint of everything. */
 const EVERYBODY: CallerFacts = { principal: LOCAL, endpoint: ALL_SERVERS };
 
-/** How every server is, and what callers get of it. */
-export function serverStatuses({ snapshots, upstreams }: OperatorParts): ServerStatus[] {
-  const { policy } = snapshots.rulesFor(EVERYBODY);
-  const catalog = snapshots.current.catalogs.all;
-  return upstreams.all().map((upstream) => {
-    const { config: server, seen } = upstream;
-    return upstream.status(offeredStatus({ catalog, policy, server, seen }));
-  });
-}
-
 interface OfferedParts {
   readonly catalog: Catalog;
   readonly policy: PolicyView;
@@ -44,28 +34,70 @@ interface Found {
   readonly status: OfferedStatus;
 }
 
-const found = new WeakMap<View, Found>();
+/** Why a tool can be called or not. */
+export interface ToolExplanation {
+  readonly verdict: 'allowed' | 'denied' | 'unknown';
+  readonly server?: string;
+  readonly original?: string;
+  readonly decision?: Decision;
+}
 
-/** What callers get of a server, what they do not get of it, and what is worth a warning. */
-function offeredStatus(parts: OfferedParts): OfferedStatus {
-  const { catalog, policy, server } = parts;
-  const view = catalog.server(server.name);
-  if (!view) return { tools: 0, prompts: 0, resources: 0, resourceTemplates: 0, warnings: [], denied: [] };
-  const before = found.get(view);
-  if (before?.policy === policy) return before.status;
-  const status = statusOf(view, parts);
-  found.set(view, { policy, status });
-  return status;
+export class OperatorView {
+  private readonly parts: OperatorParts;
+  private readonly found = new WeakMap<View, Found>();
+
+  constructor(parts: OperatorParts) {
+    this.parts = parts;
+  }
+
+  /** How every server is, and what callers get of it. */
+  servers(): ServerStatus[] {
+    const { snapshots, upstreams } = this.parts;
+    const { policy } = snapshots.rulesFor(EVERYBODY);
+    const catalog = snapshots.current.catalogs.all;
+    return upstreams.all().map((upstream) => {
+      const { config: server, seen } = upstream;
+      return upstream.status(this.offered({ catalog, policy, server, seen }));
+    });
+  }
+
+  /** Why a tool can be called or not, by its name as everybody's endpoint has it. */
+  explainTool(name: string): ToolExplanation {
+    const { snapshots, upstreams } = this.parts;
+    const { policy } = snapshots.rulesFor(EVERYBODY);
+    const pending = upstreams.pendingDiscovery({ kind: 'tool', requested: name }, undefined);
+    const target =
+      snapshots.current.catalogs.all.all.find('tool', name) ??
+      pending.find((each) => policy.permits(each)) ??
+      pending[0];
+    if (!target) return { verdict: 'unknown' };
+    const { server, original } = target;
+    const decision = decisionOn(target, policy);
+    return { verdict: decision.allowed ? 'allowed' : 'denied', server, original, decision };
+  }
+
+  /** What callers get of a server, what they do not get of it, and what is worth a warning. */
+  private offered(parts: OfferedParts): OfferedStatus {
+    const { catalog, policy, server } = parts;
+    const view = catalog.server(server.name);
+    if (!view) return { tools: 0, prompts: 0, resources: 0, resourceTemplates: 0, warnings: [], denied: [] };
+    const before = this.found.get(view);
+    if (before?.policy === policy) return before.status;
+    const status = statusOf(view, parts);
+    this.found.set(view, { policy, status });
+    return status;
+  }
 }
 
 function statusOf({ lists }: View, { catalog, policy, server, seen }: OfferedParts): OfferedStatus {
-  const count = (kind: OfferKind) => lists[kind].filter((entry) => policy.permits(entry)).length;
-  const denied = OFFER_KINDS.flatMap((kind) => lists[kind])
+  const count = (kind: OfferKind) => policy.visible(lists[kind]).entries.length;
+  const denied = OFFER_KINDS.flatMap((kind) => lists[kind].entries)
     .map((entry) => ({ kind: entry.kind, name: entry.original, decision: decisionOn(entry, policy) }))
     .filter(({ decision }) => !decision.allowed)
     .slice(0, MAX_TOLD)
     .map(({ kind, name, decision }) => ({ kind, name, why: explainDecision(decision) }));
-  const names = (kind: 'tool' | 'prompt') => [kind, new Set(lists[kind].map(({ original }) => original))] as const;
+  const names = (kind: 'tool' | 'prompt') =>
+    [kind, new Set(lists[kind].entries.map(({ original }) => original))] as const;
   const unmatched = seen ? unmatchedPatterns(server, new Map([names('tool'), names('prompt')])) : [];
   return {
     tools: count('tool'),
@@ -75,26 +107,6 @@ function statusOf({ lists }: View, { catalog, policy, server, seen }: OfferedPar
     warnings: [...(catalog.warnings.get(server.name) ?? []), ...unmatched.slice(0, MAX_TOLD)],
     denied,
   };
-}
-
-/** Why a tool can be called or not. */
-export interface ToolExplanation {
-  readonly verdict: 'allowed' | 'denied' | 'unknown';
-  readonly server?: string;
-  readonly original?: string;
-  readonly decision?: Decision;
-}
-
-/** Explains the name of a tool as everybody's endpoint has it. */
-export function explainTool(name: string, { snapshots, upstreams }: OperatorParts): ToolExplanation {
-  const { catalogs } = snapshots.current;
-  const { policy } = snapshots.rulesFor(EVERYBODY);
-  const pending = upstreams.pendingDiscovery({ kind: 'tool', requested: name }, undefined);
-  const target = catalogs.all.all.find('tool', name) ?? pending.find((each) => policy.permits(each)) ?? pending[0];
-  if (!target) return { verdict: 'unknown' };
-  const { server, original } = target;
-  const decision = decisionOn(target, policy);
-  return { verdict: decision.allowed ? 'allowed' : 'denied', server, original, decision };
 }
 
 function decisionOn(target: Decidable, policy: PolicyView): Decision {

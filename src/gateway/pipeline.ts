@@ -17,7 +17,7 @@ import { type Watcher, watchStage } from './watcher.ts';
 /** A kind of call: how what it names is found, and who answers it. */
 export interface CallKind {
   /** Finds what the call names, each name once, and leaves it in the context. Throws GatewayError where the call is malformed. */
-  resolve(call: Call, ctx: CallContext): Promise<void> | void;
+  resolve(call: Call, ctx: CallContext): Promise<void> | undefined;
   dispatch(call: Call, ctx: CallContext): Promise<Reply>;
 }
 

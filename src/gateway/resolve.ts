@@ -47,7 +47,7 @@ interface Place {
  * Leaves in the context what a call names, and where that leads. Waits where a server that may offer it is being met. Throws GatewayError
  * where the call is malformed, or its endpoint has no such method.
  */
-export function resolveMcp(parts: ResolveParts): (call: McpCall, ctx: McpContext) => Promise<void> | void {
+export function resolveMcp(parts: ResolveParts): (call: McpCall, ctx: McpContext) => Promise<void> | undefined {
   return (call, ctx) => {
     const place = placeOf(call, parts);
     const server = serverOf(call.endpoint);
@@ -65,7 +65,7 @@ function placeOf(call: McpCall, parts: ResolveParts): Place {
   return { catalog, view, parts };
 }
 
-function resolve(call: McpCall, ctx: McpContext, place: Place): Promise<void> | void {
+function resolve(call: McpCall, ctx: McpContext, place: Place): Promise<void> | undefined {
   if (call.args !== undefined && !isObject(call.args))
     throw new GatewayError('invalid_params', '`params.arguments` must be an object.');
   const target = find(call, ctx, place);
@@ -73,7 +73,10 @@ function resolve(call: McpCall, ctx: McpContext, place: Place): Promise<void> | 
   // a name that nobody offers yet may be that of a server which is just being met
   const mayBeComing = target ? false : ctx.requested !== undefined || isList(call);
   const waiting = mayBeComing ? parts.upstreams.upToDate(serverOf(call.endpoint)) : undefined;
-  if (!waiting) return route(call, ctx, { place, target });
+  if (!waiting) {
+    route(call, ctx, { place, target });
+    return undefined;
+  }
   return waiting.then(() => {
     const anew = placeOf(call, parts);
     ctx.rules = parts.snapshots.rulesFor(call);

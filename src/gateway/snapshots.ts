@@ -63,7 +63,7 @@ export class Snapshots {
     changes.listsChanged(
       server,
       OFFER_KINDS.filter(
-        (kind) => !sameEntries(before?.[kind].map((entry) => entry.definition) ?? [], stored.offer, kind),
+        (kind) => !sameEntries(before?.[kind].entries.map((entry) => entry.definition) ?? [], stored.offer, kind),
       ),
     );
   }

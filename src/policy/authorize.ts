@@ -22,8 +22,8 @@ export const authorizeStage: Stage = (call, ctx, next) => {
 };
 
 function visible(reply: ListReply, { rules }: CallContext): ListReply {
-  const entries = rules.policy.visible(reply.entries);
-  return entries === reply.entries ? reply : { ...reply, entries };
+  const list = rules.policy.visible(reply.list);
+  return list === reply.list ? reply : { ...reply, list };
 }
 
 /** The caller is told that there is no such thing; what denied it is for the operator alone. */

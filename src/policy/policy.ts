@@ -1,7 +1,7 @@
 // What callers may do: compiled once per configuration, asked by one `decide` for calls and lists alike.
 import type { CallerFacts, OfferKind } from '../core/call.ts';
 import type { Decidable, Decision, PolicyQuestion, PolicyView } from '../core/decision.ts';
-import type { Offered } from '../core/reply.ts';
+import type { OfferedList } from '../core/offered-list.ts';
 import { keepDecisions } from './kept-decisions.ts';
 import { compilePatterns, findUnmatched } from './patterns.ts';
 
@@ -79,7 +79,7 @@ export function compilePolicy(servers: readonly PolicyEntry[]): Policy {
 class CompiledView implements PolicyView {
   private readonly rules: ReadonlyMap<string, Readonly<Record<Setting, Rules>>>;
   /** What may be seen of a list, for as long as the list is there. */
-  private readonly lists = new WeakMap<readonly Offered[], readonly Offered[]>();
+  private readonly lists = new WeakMap<OfferedList, OfferedList>();
 
   constructor(rules: ReadonlyMap<string, Readonly<Record<Setting, Rules>>>) {
     this.rules = rules;
@@ -95,13 +95,9 @@ class CompiledView implements PolicyView {
     return this.decideOn(target).allowed;
   }
 
-  visible(list: readonly Offered[]): readonly Offered[] {
+  visible(list: OfferedList): OfferedList {
     let visible = this.lists.get(list);
-    if (!visible) {
-      visible = list.filter((entry) => this.permits(entry));
-      if (visible.length === list.length) visible = list;
-      this.lists.set(list, visible);
-    }
+    if (!visible) this.lists.set(list, (visible = list.filter((entry) => this.permits(entry))));
     return visible;
   }
 

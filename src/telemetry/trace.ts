@@ -1,5 +1,5 @@
 // W3C Trace Context in and out, ids, and the stage that gives each call its span.
-import { randomFillSync } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Call, TraceContext } from '../core/call.ts';
 import type { CallContext } from '../core/call-context.ts';
 import type { Stage } from '../core/stage.ts';
@@ -11,17 +11,14 @@ const TRACESTATE = /^[!-~](?:[ -~]{0,510}[!-~])?$/;
 const ZERO_TRACE = '0'.repeat(32);
 const ZERO_SPAN = '0'.repeat(16);
 
-const pool = Buffer.allocUnsafe(4096);
-let used = pool.length;
-
-/** Random lower-case hex of `bytes` bytes, drawn from a pool: one system call serves many ids. */
+/**
+ * Lower-case hex of at most 16 random bytes, but for the six bits that say that it comes of a UUID: Node draws these from a pool of its own,
+ * so that one system call serves many ids.
+ */
 export function randomHex(bytes: number): string {
-  if (used + bytes > pool.length) {
-    randomFillSync(pool);
-    used = 0;
-  }
-  used += bytes;
-  return pool.toString('hex', used - bytes, used);
+  return randomUUID()
+    .replaceAll('-', '')
+    .slice(-2 * bytes);
 }
 
 /** Continues the caller's trace where its `traceparent` is valid (W3C Trace Context, section 3.2), else starts one. */

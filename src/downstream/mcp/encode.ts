@@ -16,6 +16,8 @@ import { SUPPORTED_VERSIONS } from '../../protocol/mcp/versions.ts';
 export interface Answer {
   readonly text: string;
   readonly status: number;
+  /** The same as bytes, where these are there already. */
+  readonly parts?: readonly Buffer[];
 }
 
 export interface EncodeOptions {
@@ -33,18 +35,12 @@ export function answerSink(options: EncodeOptions): Sink<Answer> {
 /** Statuses that 2026-07-28 gives to errors, whoever raised them (wire.md, Shapes across eras). */
 const MODERN_STATUS: Readonly<Record<number, number>> = { [-32020]: 400, [-32021]: 400, [-32022]: 400, [-32601]: 404 };
 
-/** Encoded lists are kept as long as the list itself: the same entries are the same bytes. */
-const encodedLists = new WeakMap<readonly Offered[], Partial<Record<Era, string>>>();
-
-/** The end of a result without `_meta` of its own; our identity is one object for as long as we run. */
-const serverInfoSuffixes = new WeakMap<Peer, string>();
-
 /** Writes a reply of the pipeline; only a large one takes several turns of the event loop. */
 function encodeReply(reply: FinalReply, options: EncodeOptions): Answer | Promise<Answer> {
   const { id, era } = options;
   if (reply.origin && reply.origin.bytes > SLICED_ABOVE) return encodeInSlices(reply, options);
   if (reply.kind === 'error') return { text: errorText(id, reply.error), status: errorStatus(reply.error.code, era) };
-  if (reply.kind === 'list') return { text: resultText(id, listJson(reply, options)), status: 200 };
+  if (reply.kind === 'list') return new ListAnswer(reply, options);
   return {
     text: resultText(id, era === 'modern' ? modernJson(reply.result, options.server) : JSON.stringify(reply.result)),
     status: 200,
@@ -70,36 +66,46 @@ function errorStatus(code: number, era: Era): number {
 /** A modern result names us as its server (basic/index, Per-response protocol fields). It has a `resultType`, so it is never empty. */
 function modernJson(result: JsonObject, server: Peer): string {
   if (result._meta !== undefined) return JSON.stringify(withServerInfo(result, server));
-  let suffix = serverInfoSuffixes.get(server);
-  if (suffix === undefined)
-    serverInfoSuffixes.set(server, (suffix = `,"_meta":${JSON.stringify({ [META.serverInfo]: server })}}`));
-  return JSON.stringify(result).slice(0, -1) + suffix;
+  return `${JSON.stringify(result).slice(0, -1)},"_meta":${JSON.stringify({ [META.serverInfo]: server })}}`;
 }
 
 function withServerInfo(result: JsonObject, server: Peer): JsonObject {
   return { ...result, _meta: { ...(result._meta as JsonObject | undefined), [META.serverInfo]: { ...server } } };
 }
 
-function listJson(reply: ListReply, { era, server }: EncodeOptions): string {
-  const key = LIST_KEYS[reply.of];
-  const rest: JsonObject = reply.nextCursor === undefined ? {} : { nextCursor: reply.nextCursor };
-  if (era === 'modern') {
-    rest.resultType = 'complete';
-    rest.ttlMs = 0; // a change is heard of by listening, and is in force at once
-    rest.cacheScope = reply.isPrivate ? 'private' : 'public';
-    rest._meta = { [META.serverInfo]: { ...server } };
+/** A list, of which the entries are bytes already; as text only for whoever cannot take bytes. */
+class ListAnswer implements Answer {
+  readonly status = 200;
+  readonly parts: readonly Buffer[];
+
+  constructor(reply: ListReply, { id, era, server }: EncodeOptions) {
+    const { of, list, nextCursor, isPrivate } = reply;
+    const rest: JsonObject = nextCursor === undefined ? {} : { nextCursor };
+    if (era === 'modern') {
+      rest.resultType = 'complete';
+      rest.ttlMs = 0; // a change is heard of by listening, and is in force at once
+      rest.cacheScope = isPrivate ? 'private' : 'public';
+      rest._meta = { [META.serverInfo]: { ...server } };
+    }
+    const tail = JSON.stringify(rest);
+    this.parts = [
+      Buffer.from(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{"${LIST_KEYS[of]}":`),
+      era === 'legacy' && of === 'tool' ? list.bytes('legacy', legacyTools) : list.bytes('modern', definitions),
+      Buffer.from(tail === '{}' ? '}}' : `,${tail.slice(1)}}`),
+    ];
   }
-  const tail = JSON.stringify(rest);
-  return `{"${key}":${entriesJson(reply, era)}${tail === '{}' ? '}' : `,${tail.slice(1)}`}`;
+
+  get text(): string {
+    return Buffer.concat(this.parts).toString();
+  }
 }
 
-function entriesJson({ of, entries }: ListReply, era: Era): string {
-  let kept = encodedLists.get(entries);
-  if (!kept) encodedLists.set(entries, (kept = {}));
-  const wrap = era === 'legacy' && of === 'tool';
-  return (kept[era] ??= JSON.stringify(
-    entries.map(({ definition }) => (wrap ? toLegacyTool(definition) : definition)),
-  ));
+function definitions(entries: readonly Offered[]): string {
+  return JSON.stringify(entries.map(({ definition }) => definition));
+}
+
+function legacyTools(entries: readonly Offered[]): string {
+  return JSON.stringify(entries.map(({ definition }) => toLegacyTool(definition)));
 }
 
 /** Writes a failure; one without an id is no call's, and keeps its HTTP status in both eras. */

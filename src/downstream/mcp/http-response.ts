@@ -34,24 +34,31 @@ export class HttpResponse {
   };
 
   /** Sends the answer and ends the response. */
-  end({ text, status }: Answer): void {
+  end(answer: Answer): void {
     clearTimeout(this.timer);
     const { response, outlet } = this;
-    if (outlet) outlet.end(text);
-    else if (!response.writableEnded && !response.destroyed) {
-      const { headers, limits } = this.options;
-      response.writeHead(status, {
-        ...headers,
-        'content-type': 'application/json',
-        'content-length': Buffer.byteLength(text),
-      });
-      if (text.length > PIECE) new WriteQueue(response, limits).end(text);
-      else response.end(text);
-      if (text.length > PIECE) endStalled(response, limits.stalledMs);
-      else if (response.writableLength > 0) {
-        endStalled(response, limits.stalledMs);
-        limits.backlog.follow(response);
-      }
+    if (outlet) outlet.end(answer.text);
+    else if (!response.writableEnded && !response.destroyed) this.write(answer);
+  }
+
+  private write(answer: Answer): void {
+    const { response } = this;
+    const { parts, status } = answer;
+    const text = parts ? '' : answer.text;
+    const { headers, limits } = this.options;
+    const length = parts ? lengthOf(parts) : Buffer.byteLength(text);
+    response.writeHead(status, { ...headers, 'content-type': 'application/json', 'content-length': length });
+    if (length > PIECE) new WriteQueue(response, limits).end(parts ?? text);
+    else if (parts) {
+      response.cork();
+      for (const part of parts) response.write(part);
+      response.end();
+      response.uncork();
+    } else response.end(text);
+    if (length > PIECE) endStalled(response, limits.stalledMs);
+    else if (response.writableLength > 0) {
+      endStalled(response, limits.stalledMs);
+      limits.backlog.follow(response);
     }
   }
 
@@ -74,4 +81,8 @@ export class HttpResponse {
     this.outlet = options.resumable?.(connection) ?? connection;
     return connection;
   }
+}
+
+function lengthOf(parts: readonly Buffer[]): number {
+  return parts.reduce((length, part) => length + part.length, 0);
 }

@@ -18,7 +18,7 @@ export interface WriteQueueOptions {
 export class WriteQueue implements Reader {
   private readonly output: Writable;
   private readonly options: WriteQueueOptions;
-  private pieces: string[] = [];
+  private pieces: (string | Buffer)[] = [];
   private taken = 0;
   private queued = 0;
   /** When the reader last took something, or began to be behind; monotonic ms. */
@@ -63,13 +63,15 @@ export class WriteQueue implements Reader {
   }
 
   /** Ends the output after everything that was written, and a last message where there is one: piece by piece, as it is taken. */
-  end(text?: string): void {
+  end(last?: string | readonly Buffer[]): void {
     if (this.ending) return;
     this.ending = true;
-    if (this.queued === 0 && (text === undefined || text.length <= PIECE)) this.output.end(text);
+    const isShort = last === undefined || (typeof last === 'string' && last.length <= PIECE);
+    if (this.queued === 0 && isShort) this.output.end(last);
     else {
       this.tookAt = performance.now();
-      if (text !== undefined) this.add(text);
+      if (typeof last === 'string') this.add(last);
+      else for (const bytes of last ?? []) this.addBytes(bytes);
       if (!this.output.writableNeedDrain) this.handOn();
     }
     if (this.waiting > 0) this.options.backlog.record(this);
@@ -94,6 +96,11 @@ export class WriteQueue implements Reader {
     }
   }
 
+  private addBytes(bytes: Buffer): void {
+    this.queued += bytes.length;
+    for (let at = 0; at < bytes.length; at += PIECE) this.pieces.push(bytes.subarray(at, at + PIECE));
+  }
+
   private handOn(): void {
     const { output } = this;
     while (!output.writableNeedDrain && !output.destroyed) {
@@ -107,7 +114,7 @@ export class WriteQueue implements Reader {
   private next(): Buffer | undefined {
     const piece = this.pieces[this.taken];
     if (piece === undefined) return undefined;
-    const bytes = Buffer.from(piece);
+    const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece;
     this.queued -= bytes.length;
     this.taken++;
     if (this.taken > MAX_TAKEN || this.taken === this.pieces.length) {

@@ -24,6 +24,8 @@ export interface RequestState {
 /** Seals and opens states. One belongs to a principal, a method, a target and its arguments, and to nothing else. */
 export class RequestStates {
   private readonly keyring: Keyring;
+  /** Digests of arguments, for as long as these are there: one call asks several times. */
+  private readonly digests = new WeakMap<object, string>();
 
   constructor(keyring: Keyring) {
     this.keyring = keyring;
@@ -41,7 +43,7 @@ export class RequestStates {
   valid(call: McpCall, target: Target): RequestState | undefined {
     const { requestState } = call.params;
     if (typeof requestState !== 'string') return undefined;
-    const inside = unseal(requestState, bindingOf(call, target), this.keyring.all);
+    const inside = unseal(requestState, this.bindingOf(call, target), this.keyring.all);
     if (inside === undefined) return undefined;
     const { until, ...state } = JSON.parse(inside) as RequestState & { until: number };
     return until >= Date.now() ? state : undefined;
@@ -49,7 +51,7 @@ export class RequestStates {
 
   seal(call: McpCall, target: Target, state: RequestState): string {
     const inside = JSON.stringify({ until: Date.now() + VALID_MS, ...state });
-    return seal(inside, bindingOf(call, target), this.keyring.newest);
+    return seal(inside, this.bindingOf(call, target), this.keyring.newest);
   }
 
   /** A modern server's question with its state inside ours. Throws `upstream_protocol` where the state cannot be carried. */
@@ -64,6 +66,17 @@ export class RequestStates {
     }
     return { ...result, requestState: this.seal(call, target, { upstream: requestState }) };
   }
+
+  private bindingOf({ principal, method, args = null }: McpCall, { server, original }: Target): string {
+    return JSON.stringify([principal.id, method, server, original, this.digestOf(args)]);
+  }
+
+  private digestOf(args: JsonValue): string {
+    if (typeof args !== 'object' || args === null) return digestOf(args);
+    let digest = this.digests.get(args);
+    if (digest === undefined) this.digests.set(args, (digest = digestOf(args)));
+    return digest;
+  }
 }
 
 /** The answer to a state that is not, or no longer, one of this call. */
@@ -74,21 +87,9 @@ export function staleState(): GatewayError {
   );
 }
 
-function bindingOf({ principal, method, params }: McpCall, { server, original }: Target): string {
-  const digest = digestOf(params.arguments ?? null);
-  return JSON.stringify([principal.id, method, server, original, digest]);
-}
-
-/** Digests of arguments, for as long as these are there: one call asks several times. */
-const digests = new WeakMap<object, string>();
-
 /** The digest of what a value says. */
 export function digestOf(value: JsonValue): string {
-  const known = typeof value === 'object' && value !== null ? digests.get(value) : undefined;
-  if (known !== undefined) return known;
-  const digest = createHash('sha256').update(canonical(value)).digest('base64url');
-  if (typeof value === 'object' && value !== null) digests.set(value, digest);
-  return digest;
+  return createHash('sha256').update(canonical(value)).digest('base64url');
 }
 
 /** A value with more in it counts in the order in which it is written: to sort it would hold up everybody else. */
