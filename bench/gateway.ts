@@ -72,7 +72,8 @@ export async function startGateway(
   }
 }
 
-async function toolNames(url: URL, id: number): Promise<unknown[]> {
+/** The names that one modern tools/list gives. */
+export async function toolNames(url: URL, id: number): Promise<unknown[]> {
   const meta = {
     'io.modelcontextprotocol/protocolVersion': '2026-07-28',
     'io.modelcontextprotocol/clientCapabilities': {},
