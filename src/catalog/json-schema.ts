@@ -73,7 +73,8 @@ class SchemaWalk {
   private readonly seen = new Set<JsonObject>();
   /** Parts that have a name, by it. */
   private readonly anchors = new Map<string, JsonObject>();
-  /** Names that references lead to. */
+  /** Where each part leads that is a reference, and the names that the others of them lead to. */
+  private readonly leads = new Map<JsonObject, JsonValue>();
   private readonly named: string[] = [];
   private nodes = 0;
 
@@ -86,7 +87,8 @@ class SchemaWalk {
     if (fault !== undefined) return fault;
     // that of the root is not looked for by every validator
     const dangling = this.named.find((anchor) => (this.anchors.get(anchor) ?? this.root) === this.root);
-    return dangling === undefined ? undefined : `nothing is named ${quoted(`#${dangling}`)}`;
+    if (dangling !== undefined) return `nothing is named ${quoted(`#${dangling}`)}`;
+    return this.hasCircle() ? 'its references lead in a circle' : undefined;
   }
 
   private schema(node: JsonValue | undefined, depth: number): string | undefined {
@@ -98,7 +100,9 @@ class SchemaWalk {
     this.seen.add(node);
     if (node.nullable !== undefined && !allowsNull(node)) return 'its nullable does not go with its type';
     for (const key of Object.keys(node)) {
-      const fault = this.keyword(key, node[key] ?? null, depth + 1) ?? this.reference(key, node[key], depth + 1);
+      const fault =
+        this.keyword(key, node[key] ?? null, depth + 1) ??
+        (key === '$ref' ? this.reference(node, depth + 1) : undefined);
       if (fault !== undefined) return fault;
     }
     return this.anchor(node);
@@ -154,15 +158,36 @@ class SchemaWalk {
     return undefined;
   }
 
-  private reference(key: string, ref: JsonValue | undefined, depth: number): string | undefined {
-    if (key !== '$ref' || typeof ref !== 'string') return undefined;
+  private reference(node: JsonObject, depth: number): string | undefined {
+    const ref = node.$ref;
+    if (typeof ref !== 'string') return undefined;
     if (!ref.startsWith('#')) return `its reference ${quoted(ref)} leads out of it`;
     if (ref !== '#' && !ref.startsWith('#/')) {
       this.named.push(ref.slice(1));
       return undefined;
     }
     const target = ref === '#' ? this.root : this.at(ref.slice(2));
-    return target === undefined ? `its reference ${quoted(ref)} leads nowhere` : this.schema(target, depth);
+    if (target === undefined) return `its reference ${quoted(ref)} leads nowhere`;
+    this.leads.set(node, target);
+    return this.schema(target, depth);
+  }
+
+  /** Whether a reference leads by references alone to where it stands: validators follow such without end. */
+  private hasCircle(): boolean {
+    const followed = new Set<JsonValue>();
+    for (const start of this.leads.keys()) {
+      const way = new Set<JsonValue>();
+      for (
+        let node: JsonValue | undefined = start;
+        node !== undefined && !followed.has(node);
+        node = this.leads.get(node as JsonObject)
+      ) {
+        if (way.has(node)) return true;
+        way.add(node);
+      }
+      for (const node of way) followed.add(node);
+    }
+    return false;
   }
 
   /** What a JSON Pointer in a fragment leads to (RFC 6901, section 6). */

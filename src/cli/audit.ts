@@ -7,8 +7,9 @@ import { verifyAudit } from '../audit/verify.ts';
 import { explainDecision } from '../core/decision.ts';
 import { EXIT, ExitError, UsageError } from './exit-codes.ts';
 import { type Command, type Flags, integer, type Invocation, text } from './options.ts';
-import { print, printJson, printJsonLine, say, table, terminalWidth } from './output.ts';
+import { print, printJson, printJsonLine, say } from './output.ts';
 import { stateDirectoryOf } from './state-directory.ts';
+import { table, terminalWidth } from './table.ts';
 
 const DEFAULT_LIMIT = 100;
 /** Columns of a terminal that hold every column of the table. */

@@ -1,7 +1,8 @@
 // Waiting for the servers of a gateway that a command has started for itself: shown on a terminal, bounded, and told where some are not there yet.
 import type { Gateway } from '../gateway/gateway.ts';
-import { CLEAR_LINE, cut, oneLine, say } from './output.ts';
+import { CLEAR_LINE, oneLine, say } from './output.ts';
 import { isComing, progressLine } from './screen-lines.ts';
+import { cut } from './table.ts';
 
 const DRAW_MS = 500;
 

@@ -5,7 +5,8 @@ import { clientSetups } from '../downstream/client-setup.ts';
 import type { EndedCall } from '../gateway/watcher.ts';
 import type { ServerStatus } from '../upstream/mcp/status.ts';
 import { hint } from './program.ts';
-import { cut, oneLine } from './output.ts';
+import { oneLine } from './output.ts';
+import { cut } from './table.ts';
 import { VERSION } from './version.ts';
 
 const MOST_CLIENT = 20;

@@ -4,7 +4,7 @@ import type { Gateway } from '../gateway/gateway.ts';
 import type { EndedCall, Watcher } from '../gateway/watcher.ts';
 import type { LogLine } from '../telemetry/logger.ts';
 import type { ServerStatus } from '../upstream/mcp/status.ts';
-import { CLEAR_LINE, cut, oneLine } from './output.ts';
+import { CLEAR_LINE, oneLine } from './output.ts';
 import {
   callLine,
   countLine,
@@ -18,6 +18,7 @@ import {
   progressLine,
   troubleLines,
 } from './screen-lines.ts';
+import { cut } from './table.ts';
 
 /** Where it is shown; a stream of a terminal is one. */
 export interface Terminal {

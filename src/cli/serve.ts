@@ -9,7 +9,7 @@ import type { Gateway } from '../gateway/gateway.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
 import { type Command, integer, type Invocation, text } from './options.ts';
 import { print, printJson } from './output.ts';
-import { Screen } from './screen.ts';
+import type { Screen } from './screen.ts';
 import { runGateway } from './run-gateway.ts';
 import { loadOrExit, openLog } from './setup.ts';
 import { untilSignal } from './signals.ts';
@@ -37,7 +37,7 @@ async function run(invocation: Invocation): Promise<number> {
   const { host, port } = config.listen;
   const refusal = exposure(config);
   if (refusal !== undefined) throw new ExitError(EXIT.configuration, refusal);
-  const screen = screenOf(invocation);
+  const screen = await openScreen(invocation);
   const logger = screen
     ? await openLogger('warn', (line) => screen.log(line))
     : await openLog(invocation, 'info', process.stderr.isTTY ? 'text' : 'json');
@@ -88,10 +88,12 @@ async function run(invocation: Invocation): Promise<number> {
 }
 
 /** Only on a terminal, and not where the user asked for a log level: then the log is shown instead. */
-function screenOf({ flags, env }: Invocation): Screen | undefined {
+async function openScreen({ flags, env }: Invocation): Promise<Screen | undefined> {
   const isSeen = process.stdout.isTTY && process.stderr.isTTY && flags.json !== true;
   const level = flags['log-level'] ?? env.MCP_GATEWAY_LOG_LEVEL;
-  return isSeen && level === undefined ? new Screen(process.stdout) : undefined;
+  if (!isSeen || level !== undefined) return undefined;
+  const { Screen } = await import('./screen.ts'); // a start that shows nothing need not load what measures text
+  return new Screen(process.stdout);
 }
 
 /** Without it everybody on loopback is served, server processes too: said once, since no caller could be told apart. */

@@ -1,7 +1,8 @@
 // Everything about one server, for `mcp-gateway servers NAME`.
 import type { ServerStatus } from '../upstream/mcp/status.ts';
-import { oneLine, table, terminalWidth } from './output.ts';
+import { oneLine } from './output.ts';
 import { duration } from './screen-lines.ts';
+import { table, terminalWidth } from './table.ts';
 
 type Line = readonly [key: string, value: string | undefined];
 

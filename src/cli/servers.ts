@@ -4,9 +4,10 @@ import type { ServerStatus } from '../upstream/mcp/status.ts';
 import { ask, withGateway } from './control-client.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
 import type { Command, Invocation } from './options.ts';
-import { oneLine, print, printJson, say, table } from './output.ts';
+import { oneLine, print, printJson, say } from './output.ts';
 import { hint } from './program.ts';
 import { detailOf } from './server-detail.ts';
+import { table } from './table.ts';
 
 export const servers: Command = {
   usage: '[NAME]',

@@ -11,8 +11,9 @@ import type { ToolExplanation } from '../gateway/operator-view.ts';
 import { ask, type Reached, withGateway } from './control-client.ts';
 import { EXIT, ExitError, exitOfCode, UsageError } from './exit-codes.ts';
 import { type Command, text } from './options.ts';
-import { cut, print, printable, printJson, table } from './output.ts';
+import { oneLine, print, printable, printJson } from './output.ts';
 import { hint } from './program.ts';
+import { cut, table } from './table.ts';
 import { readToolArguments } from './tool-arguments.ts';
 import { VERSION } from './version.ts';
 
@@ -163,7 +164,7 @@ function rowOf(tool: JsonObject): string[] {
   const [words = ''] = [description, title, titled].flatMap((text) =>
     typeof text === 'string' ? (/\S.*/u.exec(text)?.[0].trimEnd() ?? []) : [],
   );
-  return [nameOf(tool), cut(words, MOST_DESCRIPTION)];
+  return [nameOf(tool), cut(oneLine(words), MOST_DESCRIPTION)];
 }
 
 function nameOf(tool: JsonObject): string {

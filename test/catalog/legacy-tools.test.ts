@@ -1,11 +1,12 @@
 // Tools as legacy clients are given them.
 import { AjvJsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/ajv';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { buildCatalog } from '../../src/catalog/catalog.ts';
 import { legacyOutputOf, toLegacyTool } from '../../src/catalog/legacy-tools.ts';
 import { NameBook } from '../../src/catalog/names.ts';
 import { EMPTY_OFFER } from '../../src/catalog/offer.ts';
-import type { JsonObject } from '../../src/core/json.ts';
+import type { JsonObject, JsonValue } from '../../src/core/json.ts';
 
 const tool = (outputSchema: JsonObject): JsonObject => ({ name: 't', inputSchema: { type: 'object' }, outputSchema });
 const shown = (outputSchema: JsonObject): JsonObject => toLegacyTool(tool(outputSchema)).outputSchema as JsonObject;
@@ -64,6 +65,8 @@ test('schemas of one name are not taken for one another', () => {
 
 test.each([
   ['a reference that leads nowhere', { $ref: '#/$defs/Nothing' }],
+  ['a reference to itself', { $ref: '#/properties/a' }],
+  ['references in a circle', { not: { $ref: '#/properties/a/if' }, if: { $ref: '#/properties/a/not' } }],
   ['a reference by a name that nothing has', { $ref: '#nobody' }],
   ['a reference to somewhere else', { $ref: 'https://example.com/schema.json' }],
   ['an unknown type', { type: 'text' }],
@@ -86,8 +89,65 @@ test.each([
   expect(catalog.traits({ server: 's', original: 't' }).wrapsOutput).toBe(false);
 });
 
+test('the validator of SDK v1 compiles every output schema that legacy clients are given', () => {
+  let given = 0;
+  fc.assert(
+    fc.property(schemas, (schema) => {
+      const { schema: output } = legacyOutputOf(tool(schema));
+      if (output === undefined) return;
+      given++;
+      new AjvJsonSchemaValidator().getValidator(output);
+    }),
+    { numRuns: 300 },
+  );
+  expect(given).toBeGreaterThan(100);
+});
+
 function deep(levels: number): JsonObject {
   let schema: JsonObject = {};
   for (let level = 0; level < levels; level++) schema = { not: schema };
   return schema;
 }
+
+/** Schemas of the keywords that validators look at, with values that are right, or nearly so. */
+const { schemas } = fc.letrec<{ schemas: JsonObject; schema: JsonValue }>((tie) => {
+  const mostly = (right: fc.Arbitrary<unknown>, ...wrong: unknown[]) =>
+    fc.oneof({ arbitrary: right, weight: 20 }, { arbitrary: fc.constantFrom(...wrong), weight: 1 });
+  const each = (keys: string[], value: fc.Arbitrary<unknown>) => keys.map((key) => fc.tuple(fc.constant(key), value));
+  const schema = mostly(tie('schema'), null, 3, []);
+  const list = mostly(fc.array(schema, { minLength: 1, maxLength: 2 }), [], {});
+  const named = mostly(fc.dictionary(fc.constantFrom('a', 'b', '__proto__', '$id', 'a/b'), schema, { maxKeys: 2 }), []);
+  const number = mostly(fc.constantFrom(0, 1, 2), -1, 1.5, '1', true);
+  const type = fc.constantFrom('object', 'array', 'string', 'number', 'integer', 'boolean', 'null');
+  const values = [
+    ...each(['type'], mostly(fc.oneof(type, fc.uniqueArray(type, { minLength: 1, maxLength: 2 })), 'text', [], 5)),
+    ...each(['enum'], mostly(fc.constant(['a', 1]), [], 'a')),
+    ...each(['required'], mostly(fc.constant(['a']), [1], true)),
+    ...each(['pattern'], mostly(fc.constantFrom('^a+$', '\\d'), '(', '\\-', 5)),
+    ...each(['format'], mostly(fc.constantFrom('email', 'date-time'), 5)),
+    ...each(['nullable', 'uniqueItems'], mostly(fc.boolean(), 'true', null)),
+    ...each(['maximum', 'exclusiveMinimum', 'multipleOf', 'minLength', 'maxItems', 'minProperties'], number),
+  ];
+  const nested = [
+    ...each(['items', 'additionalItems', 'additionalProperties', 'contains', 'propertyNames'], schema),
+    ...each(['not', 'if', 'then'], schema),
+    ...each(['allOf', 'anyOf', 'oneOf', 'items', 'prefixItems'], list),
+    ...each(['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas', 'dependencies'], named),
+  ];
+  const pointers = [
+    ...each(
+      ['$ref'],
+      fc.constantFrom('#', '#/$defs/a', '#/properties/a', '#here', '#/$defs/a~1b', 'https://a.example'),
+    ),
+    ...each(['$anchor'], fc.constantFrom('here', '1')),
+    ...each(['$id', '$async'], fc.constantFrom('https://a.example', '#here', true)),
+    ...each(['x-other'], fc.constantFrom({ $id: 'x' }, { a: [1] }, ['$ref'], { $ref: '#/none' })),
+  ];
+  const keyword = fc.oneof(
+    { arbitrary: fc.oneof(...values), weight: 3 },
+    { arbitrary: fc.oneof(...nested), weight: 4 },
+    { arbitrary: fc.oneof(...pointers), weight: 1 },
+  );
+  const object = fc.array(keyword, { maxLength: 5 }).map((all) => Object.fromEntries(all) as JsonObject);
+  return { schemas: object, schema: fc.oneof({ maxDepth: 4 }, fc.boolean(), object) };
+});
