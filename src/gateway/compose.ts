@@ -9,7 +9,7 @@ import { Changes } from './changes.ts';
 import { ConfinedServers } from './confined-servers.ts';
 import { dispatchMcp } from './dispatch.ts';
 import { EventLog } from './event-log.ts';
-import type { GatewayOptions } from './gateway.ts';
+import type { GatewayOptions } from './gateway-options.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { buildPipeline } from './pipeline.ts';
 import { resolveMcp } from './resolve.ts';

@@ -1,6 +1,4 @@
 // Configurations as they come: one that is valid is put in force, of one that is not the reason is remembered.
-import type { AuditLog } from '../audit/audit-log.ts';
-import { eventOf } from '../audit/record.ts';
 import type { Config } from '../config/config.ts';
 import { isSameConfig, shownDifferently } from '../config/diff.ts';
 import { OFFER_KINDS } from '../core/call.ts';
@@ -14,7 +12,6 @@ import type { Upstreams } from './upstreams.ts';
 import type { Watcher } from './watcher.ts';
 
 export interface ConfigurationsParts {
-  readonly audit: Pick<AuditLog, 'append'>;
   readonly changes: Changes;
   readonly confined: ConfinedServers;
   readonly events: EventLog;
@@ -35,7 +32,7 @@ export class Configurations {
 
   /** Puts a configuration in force; calls in flight end under the one that they began with. */
   async apply(config: Config): Promise<void> {
-    const { audit, changes, confined, snapshots, upstreams } = this.parts;
+    const { changes, confined, events, snapshots, upstreams } = this.parts;
     const before = snapshots.current.config;
     await confined.hide(config);
     if (isSameConfig(before, config)) {
@@ -43,7 +40,7 @@ export class Configurations {
       return;
     }
     const compiled = compile(config);
-    await audit.append(eventOf('config_reloaded', { before: before.hash, config: config.hash }));
+    await events.commit('config_reloaded', { before: before.hash, config: config.hash });
     const { touched } = upstreams.apply(config);
     snapshots.apply(compiled);
     upstreams.start();

@@ -23,14 +23,19 @@ export class EventLog {
     const { logger, watcher } = this.parts;
     logger.info(detail, event);
     watcher?.event(event, detail);
-    void this.append(event, detail);
+    void this.attempt(event, detail);
   }
 
-  /** The same for the log alone; resolves when it is written, or cannot be. */
-  append(event: string, detail: JsonObject): Promise<void> {
-    const { audit, logger } = this.parts;
-    return audit
-      .append(eventOf(event, detail))
-      .catch((error: unknown) => logger.error({ err: error, event }, 'an event is missing from the audit log'));
+  /** Writes an event into the log, if that can be written; resolves when it is decided. */
+  attempt(event: string, detail: JsonObject = {}): Promise<void> {
+    const { logger } = this.parts;
+    return this.commit(event, detail).catch((error: unknown) =>
+      logger.error({ err: error, event }, 'an event is missing from the audit log'),
+    );
+  }
+
+  /** Writes an event into the log. Throws `audit_unavailable`. */
+  commit(event: string, detail: JsonObject): Promise<void> {
+    return this.parts.audit.append(eventOf(event, detail));
   }
 }

@@ -1,6 +1,4 @@
 // The gateway as downstream adapters and commands see it: it takes calls, configurations, and the order to stop.
-import { eventOf } from '../audit/record.ts';
-import type { Config } from '../config/config.ts';
 import type { Call, Peer } from '../core/call.ts';
 import { CallContext } from '../core/call-context.ts';
 import type { GatewayError } from '../core/errors.ts';
@@ -15,22 +13,12 @@ import type { ChangeListener } from './changes.ts';
 import { composeParts, type Parts } from './compose.ts';
 import { Configurations } from './configurations.ts';
 import { deliver, type Sink } from './deliver.ts';
+import type { GatewayOptions } from './gateway-options.ts';
 import { declare, type Declaration } from './offer.ts';
 import { OperatorView, type ToolExplanation } from './operator-view.ts';
 import { type Refused, Refusals } from './refusals.ts';
 import type { Snapshot } from './snapshot.ts';
 import { closeStorage, openStorage } from './storage.ts';
-import type { Watcher } from './watcher.ts';
-
-export interface GatewayOptions {
-  readonly config: Config;
-  readonly stateDirectory: string;
-  readonly logger: Logger;
-  readonly env: NodeJS.ProcessEnv;
-  /** Our name and version, towards servers and clients alike. */
-  readonly identity: Peer;
-  readonly watcher?: Watcher | undefined;
-}
 
 /** What `/readyz` tells. */
 export interface Health {
@@ -53,10 +41,10 @@ export class Gateway {
   static async open(options: GatewayOptions): Promise<Gateway> {
     const storage = openStorage(options.stateDirectory, options.logger);
     try {
-      const gateway = new Gateway(options, composeParts(options, storage));
+      const parts = composeParts(options, storage);
       const { version } = options.identity;
-      await storage.audit.append(eventOf('gateway_started', { version, config: options.config.hash }));
-      return gateway;
+      await parts.events.commit('gateway_started', { version, config: options.config.hash });
+      return new Gateway(options, parts);
     } catch (error) {
       closeStorage(storage);
       throw error;
@@ -69,7 +57,7 @@ export class Gateway {
     this.parts = parts;
     this.operator = new OperatorView(parts);
     this.refusals = new Refusals((event, detail) => this.record(event, detail));
-    this.configurations = new Configurations({ ...parts, audit: parts.storage.audit, logger, watcher });
+    this.configurations = new Configurations({ ...parts, logger, watcher });
   }
 
   /** Begins to connect to the servers; returns at once. */
@@ -181,7 +169,7 @@ export class Gateway {
     changes.close();
     if (inFlight.size > 0)
       this.logger.error({ calls: inFlight.size }, 'calls were not settled when the gateway stopped');
-    await events.append('gateway_stopped', {});
+    await events.attempt('gateway_stopped');
     await confined.close();
     closeStorage(storage);
   }

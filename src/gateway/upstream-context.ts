@@ -4,7 +4,7 @@ import { EraStore } from '../upstream/mcp/connect/era-store.ts';
 import { TraitStore } from '../upstream/mcp/instances/trait-store.ts';
 import type { ConfinedServers } from './confined-servers.ts';
 import type { EventLog } from './event-log.ts';
-import type { GatewayOptions } from './gateway.ts';
+import type { GatewayOptions } from './gateway-options.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { Storage } from './storage.ts';
 import type { Tasks } from './tasks/tasks.ts';

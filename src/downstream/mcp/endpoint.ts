@@ -4,19 +4,16 @@ import type { IncomingMessage } from 'node:http';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import { isObject, type JsonValue } from '../../core/json.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
-import { type Frame, idOf, readClientFrame, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
-import { META } from '../../protocol/mcp/meta.ts';
-import { paramHeadersIn } from '../../protocol/mcp/param-headers.ts';
-import { isLegacyVersion, MODERN_VERSION } from '../../protocol/mcp/versions.ts';
+import { type Frame, idOf, readClientFrame, type RequestId } from '../../protocol/mcp/frames.ts';
+import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import { answerBatch, readBatch } from './batch.ts';
 import type { Caller } from './caller.ts';
-import { unsupportedVersion } from './encode.ts';
 import { EventConnection } from './event-connection.ts';
 import { HttpResponse } from './http-response.ts';
 import type { EndpointLimits } from './limits.ts';
 import { handleInitialize, answerLegacy, takeMessage } from './legacy.ts';
 import { answerModern, isModern } from './modern.ts';
-import { checkHeaders } from './modern-headers.ts';
+import { readModernHeaders } from './modern-headers.ts';
 import { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import {
@@ -103,9 +100,7 @@ export class McpEndpoint {
         'invalid_request',
         'Clients of 2026-07-28 do not send responses; answers go into `params.inputResponses`.',
       );
-    this.checkVersion(frame, request);
-    checkHeaders(frame, request.headers);
-    const paramHeaders = frame.method === 'tools/call' ? paramHeadersIn(request.headers) : undefined;
+    const paramHeaders = readModernHeaders(frame, request.headers);
     if (frame.method === 'subscriptions/listen' && !takesStreams(request))
       throw new GatewayError(
         'invalid_request',
@@ -125,15 +120,6 @@ export class McpEndpoint {
     });
     if (answer) reply.end(answer);
     else reply.close();
-  }
-
-  /** A version that we do not speak is said first, unless header and body differ on it: the rest may mean something else there. */
-  private checkVersion(frame: RequestFrame, request: IncomingMessage): void {
-    const meta = frame.params._meta;
-    const sent = header(request, VERSION_HEADER);
-    const version = (isObject(meta) ? meta[META.version] : undefined) ?? sent;
-    if (sent !== undefined && sent === version && !isLegacyVersion(sent) && sent !== MODERN_VERSION)
-      throw unsupportedVersion(sent);
   }
 
   private async legacy(visit: EndpointRequest, frame: Frame, bytes: number): Promise<void> {

@@ -6,8 +6,26 @@ import type { RequestFrame } from '../../protocol/mcp/frames.ts';
 import { decodeHeaderValue } from '../../protocol/mcp/header-values.ts';
 import { META } from '../../protocol/mcp/meta.ts';
 import { NAMED_METHODS } from '../../protocol/mcp/methods.ts';
+import { type ParamHeaders, paramHeadersIn } from '../../protocol/mcp/param-headers.ts';
+import { isLegacyVersion, MODERN_VERSION } from '../../protocol/mcp/versions.ts';
+import { unsupportedVersion } from './encode.ts';
+import { VERSION_HEADER } from './http-request.ts';
 
 const mismatch = (why: string) => new GatewayError('header_mismatch', `Header mismatch: ${why}`);
+
+/**
+ * Checks what the headers say of the body, and returns the `Mcp-Param-*` headers of a tool's call. A version that we do not speak is said
+ * first, unless header and body differ on it: the rest may mean something else there. Throws `unsupported_version` and `header_mismatch`.
+ */
+export function readModernHeaders(frame: RequestFrame, headers: IncomingHttpHeaders): ParamHeaders | undefined {
+  const sent = headers[VERSION_HEADER];
+  const meta = frame.params._meta;
+  const version = (isObject(meta) ? meta[META.version] : undefined) ?? sent;
+  if (typeof sent === 'string' && sent === version && !isLegacyVersion(sent) && sent !== MODERN_VERSION)
+    throw unsupportedVersion(sent);
+  checkHeaders(frame, headers);
+  return frame.method === 'tools/call' ? paramHeadersIn(headers) : undefined;
+}
 
 /** Throws `header_mismatch` where a required header is missing, malformed, or differs from the body. */
 export function checkHeaders(frame: RequestFrame, headers: IncomingHttpHeaders): void {

@@ -1,0 +1,15 @@
+// What a gateway is made with.
+import type { Config } from '../config/config.ts';
+import type { Peer } from '../core/call.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Watcher } from './watcher.ts';
+
+export interface GatewayOptions {
+  readonly config: Config;
+  readonly stateDirectory: string;
+  readonly logger: Logger;
+  readonly env: NodeJS.ProcessEnv;
+  /** Our name and version, towards servers and clients alike. */
+  readonly identity: Peer;
+  readonly watcher?: Watcher | undefined;
+}
