@@ -119,6 +119,7 @@ export class Gateway {
     this.tasks = new Tasks({
       keyring: storage.keyring,
       stopping: this.stopping.signal,
+      ending: this.ending.signal,
       record: (event, detail) => this.record(event, detail),
     });
     this.known = {
@@ -146,9 +147,9 @@ export class Gateway {
         onOffer: (server, stored) => this.catalogs.onOffer(server, stored),
         onOwnOffer: (server, owner, kinds) => this.catalogs.onOwnOffer(server, owner, kinds),
         mayNotify: (server, uri) => this.known.permits({ kind: 'resource', server, exposed: uri, original: uri }),
-        onTask: (server, instance, task) => this.tasks.records.changed(server, instance, task),
-        askerOfTask: (task, signal) => this.tasks.records.asker(task, signal),
-        onLost: (server, instance) => this.tasks.records.lost(server, instance),
+        onTask: (server, instance, task) => this.tasks.registry.notified(server, instance, task),
+        askerOfTask: (task, signal) => this.tasks.registry.asker(task, signal),
+        onLost: (server, instance) => this.tasks.registry.lost(server, instance),
         onEvent: (event, detail) => this.record(event, detail),
         onState: (server) => this.watcher?.serverChanged(server),
       },
@@ -348,7 +349,7 @@ export class Gateway {
     if (this.stateDirectory.isHeld()) await inFlight.settled(STOP_DRAIN_MS);
     this.ending.abort();
     // what a server works on for nobody has to be cancelled while it can be told
-    await tasks.records.leaving.settled(TASKS_DRAIN_MS);
+    await tasks.registry.cancellations.settled(TASKS_DRAIN_MS);
     if (inFlight.size === 0) return;
     await upstreams.stop();
     await inFlight.settled(LAST_ANSWERS_MS);

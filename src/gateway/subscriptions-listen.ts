@@ -9,15 +9,12 @@ import { type CallerFacts, ownerKeys } from '../upstream/mcp/instances/affinity.
 import type { Follower } from '../upstream/mcp/offer/resource-subscriptions.ts';
 import type { DispatchParts } from './dispatch-parts.ts';
 import { follow } from './subscribe.ts';
-import { SubscribedTasks } from './tasks/subscribed-tasks.ts';
-import { requireTasks } from './tasks/task-calls.ts';
 
 /** How long the acknowledgement waits for servers to take subscriptions. */
 const ACKNOWLEDGE_MS = 2_000;
 
-/** Most resources that one listener may follow, and most tasks. */
+/** Most resources that one listener may follow. */
 const MAX_URIS = 1_000;
-const MAX_TASKS = 100;
 
 const LIST_FILTERS: readonly { filter: string; method: string; kinds: readonly OfferKind[] }[] = [
   { filter: 'toolsListChanged', method: 'notifications/tools/list_changed', kinds: ['tool'] },
@@ -39,19 +36,19 @@ export async function listen(call: Call, parts: DispatchParts): Promise<Reply> {
   const wanted = isObject(call.params.notifications) ? call.params.notifications : {};
   const lists = LIST_FILTERS.filter((entry) => wanted[entry.filter] === true);
   const targets = resourcesOf(call, wanted.resourceSubscriptions, parts);
-  const tasks = tasksOf(call, wanted.taskIds, parts);
+  const tasks = parts.tasks.subscribe(call, wanted.taskIds, parts);
   const { exchange, scope } = call;
   const hearing = new Hearing(call);
   const end = Promise.withResolvers<'left' | 'stopping'>();
   const leave = () => end.resolve('left');
   const stop = () => end.resolve('stopping');
   const takeBack = [exchange.signal.onAbort(leave), parts.stopping.onAbort(stop)];
-  const [kept, keptTasks] = await Promise.all([followed(targets, hearing, parts), tasks.follow()]);
+  const [kept, keptTasks] = await Promise.all([followed(targets, hearing, parts), tasks.subscribe()]);
   exchange.notify('notifications/subscriptions/acknowledged', {
     notifications: { ...honoured(lists, kept), ...(keptTasks.length > 0 && { taskIds: keptTasks }) },
   });
   hearing.begin();
-  tasks.notify((task) => exchange.notify('notifications/tasks', task));
+  tasks.begin((task) => exchange.notify('notifications/tasks', task));
   const unsubscribe = parts.changes.subscribe(
     {
       listsChanged: (server, kinds) => {
@@ -95,19 +92,6 @@ class Hearing implements Follower {
     this.early = undefined;
     for (const uri of early) this.updated(uri);
   }
-}
-
-/** The tasks that the caller may hear of. Throws `capability_required` where it did not say that it knows tasks. */
-function tasksOf(call: Call, ids: unknown, parts: DispatchParts): SubscribedTasks {
-  if (!Array.isArray(ids)) return new SubscribedTasks(call, [], parts);
-  requireTasks(call);
-  const { principal, scope } = call;
-  const refs = [...new Set(ids)]
-    .slice(0, MAX_TASKS)
-    .map((id) => (typeof id === 'string' ? parts.tasks.ids.open(principal, id) : undefined))
-    .filter((ref) => ref !== undefined)
-    .filter(({ target }) => (scope === undefined || scope === target.server) && parts.permits(target));
-  return new SubscribedTasks(call, refs, parts);
 }
 
 /**

@@ -1,0 +1,49 @@
+// A modern server's task for a modern client: passed through under our id; the gateway keeps nothing of it (wire.md, Tasks).
+import type { Call, TaskRef } from '../../core/call.ts';
+import { unknownTask } from '../../core/errors.ts';
+import type { JsonObject } from '../../core/json.ts';
+import type { Reply } from '../../core/reply.ts';
+import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
+import { withoutClientTasks } from '../../protocol/mcp/questions.ts';
+import { checkDeclared } from '../bridge/declared-questions.ts';
+import { bridgeResult } from '../bridge/results.ts';
+import { type Destination, originOf, send } from '../upstream-request.ts';
+import { isSame, isUnknown, taskAt } from './upstream-task.ts';
+
+/** What the caller gets in the place of an answer. What the task asks is asked where it is polled: a new task asks nothing (Task Creation). */
+export function presentHandle(task: TaskRef, result: JsonObject): JsonObject {
+  const { inputRequests: _asked, ...shown } = withoutProtocolMeta(result);
+  return { ...shown, taskId: task.id };
+}
+
+/** Answers a `tasks/*` call. Throws GatewayError: `capability_required` where the task asks what its caller did not declare. */
+export async function answerModern(call: Call, to: Destination, task: TaskRef): Promise<Reply> {
+  const { method } = call;
+  if (method !== 'tasks/get') {
+    const { reply } = await taskAt(to.upstream, task, call).get();
+    // said in our words: the server's name its own id
+    if (isUnknown(reply)) throw unknownTask();
+    if (reply.error) return { kind: 'error', error: reply.error };
+  }
+  const answered = await send(call, to, { params: { ...call.params, taskId: task.upstreamId }, tasks: true });
+  const { connection, reply } = answered;
+  if (connection.era !== 'modern' || (method !== 'tasks/update' && isUnknown(reply))) throw unknownTask();
+  const origin = originOf(to, answered);
+  if (reply.error) return { kind: 'error', error: reply.error, origin };
+  const result = bridgeResult(call, { era: 'modern', traits: to.traits }, reply.result ?? {});
+  if (method !== 'tasks/get') return { kind: 'result', result, origin };
+  if (!isSame(task, result)) throw unknownTask();
+  checkDeclared(call, task.target.server, result);
+  return { kind: 'result', result: { ...result, taskId: task.id }, origin };
+}
+
+/** What a listener gets of news of a task; undefined where that asks what it did not declare: it is told why when it polls. */
+export function presentNews(call: Call, task: TaskRef, news: JsonObject): JsonObject | undefined {
+  const { resultType: _complete, ...shown } = news;
+  try {
+    checkDeclared(call, task.target.server, shown);
+  } catch {
+    return undefined;
+  }
+  return { ...withoutClientTasks(withoutProtocolMeta(shown)), taskId: task.id };
+}

@@ -1,0 +1,282 @@
+// Runs a task to its end for a caller that knows no tasks: the call gets the result, its caller is asked meanwhile (wire.md, Tasks).
+import type { Call } from '../../core/call.ts';
+import { Cancellation, pause } from '../../core/cancellation.ts';
+import { GatewayError, toGatewayError } from '../../core/errors.ts';
+import { type Exchange, type QuestionAnswer, relayed } from '../../core/exchange.ts';
+import type { InFlight } from '../../core/in-flight.ts';
+import { isObject, type JsonObject, numberOf } from '../../core/json.ts';
+import type { RpcError } from '../../core/reply.ts';
+import { isTerminal } from '../../protocol/mcp/tasks.ts';
+import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
+import { HARD_LIMIT_MS } from '../../upstream/mcp/wire/wire.ts';
+import type { LiveQuestions } from '../bridge/live-questions.ts';
+import { isLoss, isTransient, isUnknown, MAX_FAILURES, taskCreatedBy } from './upstream-task.ts';
+import type { UpstreamTask } from './upstream-task.ts';
+
+/** How often a modern server is asked for a task: the default, and the bounds for what it wants, in ms. */
+const DEFAULT_POLL_MS = 500;
+const LEAST_POLL_MS = 100;
+const MOST_POLL_MS = 30_000;
+
+/** Most questions of one task. */
+const MAX_QUESTIONS = 100;
+
+export interface RunLegacyOptions {
+  readonly exchange: Exchange;
+  readonly principal: string;
+  /** Requests that cancel tasks at their servers. */
+  readonly cancellations: InFlight;
+}
+
+/** The answer that a call would have had that a legacy server made a task of. Throws GatewayError; the task is cancelled then. */
+export async function runLegacyTask(
+  upstream: Upstream,
+  answered: UpstreamReply,
+  { exchange, principal, cancellations }: RunLegacyOptions,
+): Promise<UpstreamReply> {
+  const task = taskCreatedBy(upstream, answered);
+  const clock = new TaskClock(task.totalMs);
+  try {
+    return await task.result({ exchange: timed(exchange, clock), principal, leftMs: () => clock.leftMs });
+  } catch (failure) {
+    void cancellations.track(task.cancel());
+    throw failure;
+  }
+}
+
+/** The exchange of a wait that may be begun again: the clock of the whole learns what the clock of each part learns. */
+function timed(exchange: Exchange, clock: TaskClock): Exchange {
+  return relayed(exchange, {
+    progress: (params) => {
+      clock.restart();
+      exchange.progress(params);
+    },
+    ask: (question) => clock.stoppedDuring(() => exchange.ask(question)),
+  });
+}
+
+export interface RunModernOptions {
+  readonly call: Call;
+  readonly upstream: Upstream;
+  readonly questions: LiveQuestions;
+}
+
+/**
+ * The answer that a call would have had that a modern server made a task of. Throws `cancelled` where the caller leaves, `upstream_timed_out`
+ * where the task stands still, and the failure of the server after several in a row. A task that goes on after that is cancelled.
+ */
+export async function runModernTask(answered: UpstreamReply, options: RunModernOptions): Promise<UpstreamReply> {
+  const task = taskCreatedBy(options.upstream, answered);
+  const last = await new ModernRun(task, options).run(answered);
+  const { result, error, bytes } = last.reply;
+  return error ? last : { ...last, reply: { ...resultOf(result ?? {}, options.upstream.config.name), bytes } };
+}
+
+/** Why a call cannot go on after a question: the client's error, or what went wrong. */
+type Refusal = { readonly error: RpcError } | { readonly failure: unknown };
+
+class ModernRun {
+  private readonly task: UpstreamTask;
+  private readonly server: string;
+  private readonly exchange: Exchange;
+  private readonly questions: LiveQuestions;
+  private readonly clock: TaskClock;
+  /** Aborted when the caller leaves, a question ends the call, or the task has ended. */
+  private readonly over = new Cancellation();
+  /** Keys of all questions that were put: the server may list one until it has taken the answer. */
+  private readonly asked = new Set<string>();
+  private readonly open = new Map<string, Cancellation>();
+  private refusal: Refusal | undefined;
+  private pollMs = DEFAULT_POLL_MS;
+  private latest = '';
+  private steps = 0;
+
+  constructor(task: UpstreamTask, { call, upstream, questions }: RunModernOptions) {
+    this.task = task;
+    this.server = upstream.config.name;
+    this.exchange = call.exchange;
+    this.questions = questions;
+    this.clock = new TaskClock(task.totalMs);
+  }
+
+  /** The last description of the task, or the error that ends the call. */
+  async run(created: UpstreamReply): Promise<UpstreamReply> {
+    const unsubscribe = this.exchange.signal.onAbort(() => this.over.abort());
+    try {
+      return await this.poll(created);
+    } catch (failure) {
+      void this.task.cancel(); // the caller is told why it failed, and at once
+      const { refusal } = this;
+      if (!refusal) throw failure;
+      if ('failure' in refusal) throw refusal.failure;
+      return { ...created, reply: { error: refusal.error, bytes: created.reply.bytes } };
+    } finally {
+      unsubscribe();
+      this.over.abort();
+      for (const question of this.open.values()) question.abort();
+    }
+  }
+
+  private async poll(created: UpstreamReply): Promise<UpstreamReply> {
+    let answered = created;
+    for (;;) {
+      const { result = {}, error } = answered.reply;
+      if (error && !isUnknown({ error })) void this.task.cancel();
+      if (error || isTerminal(result.status)) return answered;
+      this.accept(result);
+      this.putQuestions(isObject(result.inputRequests) ? result.inputRequests : {});
+      await this.rest();
+      answered = await this.insist(() => this.task.get());
+    }
+  }
+
+  /** A change restarts the clock of the task, as progress does, and the caller hears of it. */
+  private accept({ pollIntervalMs, status, statusMessage, lastUpdatedAt }: JsonObject): void {
+    const wanted = numberOf(pollIntervalMs) ?? DEFAULT_POLL_MS;
+    this.pollMs = Math.min(Math.max(wanted, LEAST_POLL_MS), MOST_POLL_MS);
+    const latest = JSON.stringify([status, statusMessage, lastUpdatedAt]);
+    if (latest === this.latest) return;
+    this.latest = latest;
+    this.clock.restart();
+    const message = typeof statusMessage === 'string' ? { message: statusMessage.slice(0, 1_000) } : {};
+    this.exchange.progress({ progress: ++this.steps, ...message });
+  }
+
+  /** Waits until the server is to be asked again. Throws `upstream_timed_out` where the time of the task is over. */
+  private async rest(): Promise<void> {
+    if (this.clock.leftMs <= 0)
+      throw new GatewayError(
+        'upstream_timed_out',
+        `The server "${this.server}" made a task of the call, and the task did not end within its time (timeouts.total).`,
+      );
+    await pause(this.pollMs, this.over);
+  }
+
+  /** Asks the server about the task, again where that fails: the task goes on meanwhile. That it knows no such task is an answer. */
+  private async insist(ask: () => Promise<UpstreamReply>): Promise<UpstreamReply> {
+    let last: GatewayError | undefined;
+    for (let failures = 0; ; failures++) {
+      try {
+        const answered = await ask();
+        const { reply } = answered;
+        if (!reply.error || isUnknown(reply) || failures >= MAX_FAILURES) return answered;
+      } catch (failure) {
+        if (isLoss(failure)) throw last ?? this.lost();
+        if (failures >= MAX_FAILURES || !isTransient(failure)) throw failure;
+        last = toGatewayError(failure);
+      }
+      await this.rest();
+    }
+  }
+
+  /** The caller, who knows of no task, is told that the server went away. */
+  private lost(): GatewayError {
+    return new GatewayError(
+      'upstream_closed',
+      `The server "${this.server}" went away while it worked on the task that it made of the call.`,
+    );
+  }
+
+  /** Puts the new questions, and withdraws those that the server does not ask any more. Throws `upstream_protocol` where it asks too many. */
+  private putQuestions(inputRequests: JsonObject): void {
+    for (const [key, question] of this.open) if (!Object.hasOwn(inputRequests, key)) question.abort();
+    for (const [key, request] of Object.entries(inputRequests)) {
+      if (this.asked.has(key)) continue;
+      if (this.asked.size >= MAX_QUESTIONS)
+        throw new GatewayError(
+          'upstream_protocol',
+          `The server "${this.server}" asked more than ${MAX_QUESTIONS} questions in one task.`,
+        );
+      this.asked.add(key);
+      void this.put(key, request);
+    }
+  }
+
+  private async put(key: string, request: unknown): Promise<void> {
+    const withdrawn = new Cancellation();
+    this.open.set(key, withdrawn);
+    try {
+      const ask = (): Promise<QuestionAnswer> => this.questions.put(request, withdrawn);
+      const answer = await this.clock.stoppedDuring(ask).finally(() => this.open.delete(key));
+      if ('error' in answer) this.refuse(answer);
+      else await this.update({ [key]: answer.result });
+    } catch (failure) {
+      if (!withdrawn.aborted) this.refuse({ failure });
+    }
+  }
+
+  /** Gives the server an answer. Where it has forgotten the task, the next poll tells. */
+  private async update(inputResponses: JsonObject): Promise<void> {
+    const { reply } = await this.insist(() => this.task.request('tasks/update', { inputResponses }));
+    if (reply.error && !isUnknown(reply)) this.refuse({ error: reply.error });
+  }
+
+  private refuse(refusal: Refusal): void {
+    this.refusal ??= refusal;
+    this.over.abort();
+  }
+}
+
+/** How long a task may keep its caller waiting: as long as a call, whose clocks stand still while a question is with the caller. */
+export class TaskClock {
+  private readonly totalMs: number;
+  private startedAt = performance.now();
+  private restartedAt = this.startedAt;
+  private stops = 0;
+  private stoppedAt = 0;
+
+  /** `totalMs` is how long the task may stand still. */
+  constructor(totalMs: number) {
+    this.totalMs = totalMs;
+  }
+
+  /** What is left, in ms; not above 0 when the time is over. */
+  get leftMs(): number {
+    const hardMs = Math.max(HARD_LIMIT_MS, this.totalMs);
+    return Math.min(this.restartedAt + this.totalMs, this.startedAt + hardMs) - this.now();
+  }
+
+  /** The task shows that it goes on: its time begins anew, up to the hard limit. */
+  restart(): void {
+    this.restartedAt = this.now();
+  }
+
+  /** Stands still until `run` ends; several may run at once. */
+  async stoppedDuring<T>(run: () => Promise<T>): Promise<T> {
+    if (this.stops++ === 0) this.stoppedAt = performance.now();
+    try {
+      return await run();
+    } finally {
+      if (--this.stops === 0) {
+        const stoppedMs = performance.now() - this.stoppedAt;
+        this.startedAt += stoppedMs;
+        this.restartedAt += stoppedMs;
+      }
+    }
+  }
+
+  private now(): number {
+    return this.stops > 0 ? this.stoppedAt : performance.now();
+  }
+}
+
+/** What came of a task: the result, or the error, that its call would have had. Throws GatewayError where the server says neither. */
+function resultOf(
+  { status, result, error, statusMessage }: JsonObject,
+  server: string,
+): Pick<UpstreamReply['reply'], 'result' | 'error'> {
+  if (status === 'completed' && isObject(result)) return { result };
+  const code = status === 'failed' && isObject(error) ? numberOf(error.code) : undefined;
+  if (code !== undefined && isObject(error) && typeof error.message === 'string')
+    return { error: { code, message: error.message, ...('data' in error && { data: error.data }) } };
+  const why = typeof statusMessage === 'string' ? `: ${statusMessage.slice(0, 500)}` : '';
+  if (status === 'cancelled')
+    throw new GatewayError(
+      'upstream_failed',
+      `The server "${server}" cancelled the task that it made of the call${why}`,
+    );
+  throw new GatewayError(
+    'upstream_protocol',
+    `The server "${server}" ended a task without saying what came of it${why}`,
+  );
+}
