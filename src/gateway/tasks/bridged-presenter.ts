@@ -101,12 +101,12 @@ export class BridgedPresenter implements TaskPresenter {
 
   /** A task that has ended stays as it is (tasks extension, Task Cancellation). */
   private async cancel(): Promise<void> {
-    if (this.task.ended) return;
+    if (this.isOver()) return;
     const { reply } = await this.task.upstream.request('tasks/cancel').catch((failure: unknown) => {
       if (isLoss(failure)) this.lose();
       throw failure;
     });
-    if (reply.error || this.task.ended) return;
+    if (reply.error || this.isOver()) return;
     this.task.end('cancelled');
     this.parked.cancel();
   }
@@ -114,7 +114,7 @@ export class BridgedPresenter implements TaskPresenter {
   /** Takes what the server says now; returns the error with which it does not say (tasks extension, Task Polling). Throws GatewayError. */
   private async refresh(): Promise<RpcError | undefined> {
     const { task } = this;
-    if (task.ended) return undefined;
+    if (this.isOver()) return undefined;
     let answered: UpstreamReply;
     try {
       answered = await task.upstream.get();
@@ -122,11 +122,11 @@ export class BridgedPresenter implements TaskPresenter {
       if (isLoss(failure)) this.lose();
       // where the server is gone, the outcome is about to be known
       await this.untilFinished();
-      if (task.ended) return undefined;
+      if (this.isOver()) return undefined;
       throw failure;
     }
     const { result, error } = answered.reply;
-    if (error && !task.ended) return error;
+    if (error && !this.isOver()) return error;
     if (result) task.accept(result);
     // the outcome comes by another request, at about the same time
     if (isTerminal(task.described.status)) await this.untilFinished();
@@ -162,6 +162,10 @@ export class BridgedPresenter implements TaskPresenter {
     const { status } = this.describeEnd();
     this.parked.keepOutcome();
     this.task.end(typeof status === 'string' ? status : 'unknown');
+  }
+
+  private isOver(): boolean {
+    return this.task.ended !== undefined;
   }
 
   private untilFinished(): Promise<void> {

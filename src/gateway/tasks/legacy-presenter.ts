@@ -8,18 +8,17 @@ import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { withRelatedTask } from '../../protocol/mcp/tasks.ts';
-import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import { bridgeResult } from '../bridge/results.ts';
 import { type Destination, originOf, send } from '../upstream-request.ts';
 import type { Task, TaskPresenter } from './task.ts';
-import { isSame, isUnknown, taskAt } from './upstream-task.ts';
+import { isSame, isUnknown, type ResultReply } from './upstream-task.ts';
 
 /** How often a question looks for somebody who can be asked, in ms. */
 const LOOK_AGAIN_MS = 1_000;
 
 /** The one request at the server for all who wait for the result at the same time. */
 interface SharedWait {
-  readonly answer: Promise<UpstreamReply>;
+  readonly answer: Promise<ResultReply>;
   readonly cancellation: Cancellation;
 }
 
@@ -66,12 +65,6 @@ export class LegacyPresenter implements TaskPresenter {
   async answer(call: Call, to: Destination): Promise<Reply> {
     const { task } = this;
     const { ref } = task;
-    if (call.method !== 'tasks/get') {
-      const { reply } = await taskAt(to.upstream, ref, call).get();
-      // said in our words: the server's name its own id
-      if (isUnknown(reply)) throw unknownTask();
-      if (reply.error) return { kind: 'error', error: reply.error };
-    }
     if (call.method === 'tasks/result') return this.answerResult(call, to);
     const answered = await send(call, to, { params: { ...call.params, taskId: ref.upstreamId } });
     const { result = {}, error } = answered.reply;
@@ -94,7 +87,7 @@ export class LegacyPresenter implements TaskPresenter {
   }
 
   /** Waits for the result together with all others who do, however long that takes. Throws GatewayError. */
-  async result(exchange: Exchange): Promise<UpstreamReply> {
+  async result(exchange: Exchange): Promise<ResultReply> {
     const left = Promise.withResolvers<never>();
     const leave = () => left.reject(new GatewayError('cancelled', 'The caller cancelled the call.'));
     const unsubscribe = [exchange.signal.onAbort(leave), this.task.closed.onAbort(leave)];
@@ -119,7 +112,7 @@ export class LegacyPresenter implements TaskPresenter {
     const { task } = this;
     const answered = await this.result(call.exchange);
     const { result = {}, error } = answered.reply;
-    if (isUnknown({ error })) throw unknownTask();
+    if (answered.isForgotten) throw unknownTask();
     const origin = originOf(to, answered);
     if (error) return { kind: 'error', error, origin };
     // the server need not say how the task ended: its result does

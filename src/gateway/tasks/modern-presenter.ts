@@ -8,7 +8,7 @@ import { withoutClientTasks } from '../../protocol/mcp/questions.ts';
 import { checkDeclared } from '../bridge/declared-questions.ts';
 import { bridgeResult } from '../bridge/results.ts';
 import { type Destination, originOf, send } from '../upstream-request.ts';
-import { isSame, isUnknown, taskAt } from './upstream-task.ts';
+import { isSame, isUnknown } from './upstream-task.ts';
 
 /** What the caller gets in the place of an answer. What the task asks is asked where it is polled: a new task asks nothing (Task Creation). */
 export function presentHandle(task: TaskRef, result: JsonObject): JsonObject {
@@ -19,12 +19,6 @@ export function presentHandle(task: TaskRef, result: JsonObject): JsonObject {
 /** Answers a `tasks/*` call. Throws GatewayError: `capability_required` where the task asks what its caller did not declare. */
 export async function answerModern(call: Call, to: Destination, task: TaskRef): Promise<Reply> {
   const { method } = call;
-  if (method !== 'tasks/get') {
-    const { reply } = await taskAt(to.upstream, task, call).get();
-    // said in our words: the server's name its own id
-    if (isUnknown(reply)) throw unknownTask();
-    if (reply.error) return { kind: 'error', error: reply.error };
-  }
   const answered = await send(call, to, { params: { ...call.params, taskId: task.upstreamId }, tasks: true });
   const { connection, reply } = answered;
   if (connection.era !== 'modern' || (method !== 'tasks/update' && isUnknown(reply))) throw unknownTask();

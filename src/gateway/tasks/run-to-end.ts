@@ -8,6 +8,7 @@ import { isObject, type JsonObject, numberOf } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
 import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
+import { CallClock } from '../../upstream/mcp/wire/deadlines.ts';
 import { HARD_LIMIT_MS } from '../../upstream/mcp/wire/wire.ts';
 import type { LiveQuestions } from '../bridge/live-questions.ts';
 import { isLoss, isTransient, isUnknown, MAX_FAILURES, taskCreatedBy } from './upstream-task.ts';
@@ -35,7 +36,7 @@ export async function runLegacyTask(
   { exchange, principal, cancellations }: RunLegacyOptions,
 ): Promise<UpstreamReply> {
   const task = taskCreatedBy(upstream, answered);
-  const clock = new TaskClock(task.totalMs);
+  const clock = new CallClock(task.totalMs, HARD_LIMIT_MS);
   try {
     return await task.result({ exchange: timed(exchange, clock), principal, leftMs: () => clock.leftMs });
   } catch (failure) {
@@ -45,13 +46,13 @@ export async function runLegacyTask(
 }
 
 /** The exchange of a wait that may be begun again: the clock of the whole learns what the clock of each part learns. */
-function timed(exchange: Exchange, clock: TaskClock): Exchange {
+function timed(exchange: Exchange, clock: CallClock): Exchange {
   return relayed(exchange, {
     progress: (params) => {
-      clock.restart();
+      clock.extend();
       exchange.progress(params);
     },
-    ask: (question) => clock.stoppedDuring(() => exchange.ask(question)),
+    ask: (question) => askHeld(clock, () => exchange.ask(question)),
   });
 }
 
@@ -80,7 +81,7 @@ class ModernRun {
   private readonly server: string;
   private readonly exchange: Exchange;
   private readonly questions: LiveQuestions;
-  private readonly clock: TaskClock;
+  private readonly clock: CallClock;
   /** Aborted when the caller leaves, a question ends the call, or the task has ended. */
   private readonly over = new Cancellation();
   /** Keys of all questions that were put: the server may list one until it has taken the answer. */
@@ -96,7 +97,7 @@ class ModernRun {
     this.server = upstream.config.name;
     this.exchange = call.exchange;
     this.questions = questions;
-    this.clock = new TaskClock(task.totalMs);
+    this.clock = new CallClock(task.totalMs, HARD_LIMIT_MS);
   }
 
   /** The last description of the task, or the error that ends the call. */
@@ -137,7 +138,7 @@ class ModernRun {
     const latest = JSON.stringify([status, statusMessage, lastUpdatedAt]);
     if (latest === this.latest) return;
     this.latest = latest;
-    this.clock.restart();
+    this.clock.extend();
     const message = typeof statusMessage === 'string' ? { message: statusMessage.slice(0, 1_000) } : {};
     this.exchange.progress({ progress: ++this.steps, ...message });
   }
@@ -196,8 +197,8 @@ class ModernRun {
     const withdrawn = new Cancellation();
     this.open.set(key, withdrawn);
     try {
-      const ask = (): Promise<QuestionAnswer> => this.questions.put(request, withdrawn);
-      const answer = await this.clock.stoppedDuring(ask).finally(() => this.open.delete(key));
+      const answer = await askHeld(this.clock, () => this.questions.put(request, withdrawn));
+      this.open.delete(key);
       if ('error' in answer) this.refuse(answer);
       else await this.update({ [key]: answer.result });
     } catch (failure) {
@@ -217,46 +218,13 @@ class ModernRun {
   }
 }
 
-/** How long a task may keep its caller waiting: as long as a call, whose clocks stand still while a question is with the caller. */
-export class TaskClock {
-  private readonly totalMs: number;
-  private startedAt = performance.now();
-  private restartedAt = this.startedAt;
-  private stops = 0;
-  private stoppedAt = 0;
-
-  /** `totalMs` is how long the task may stand still. */
-  constructor(totalMs: number) {
-    this.totalMs = totalMs;
-  }
-
-  /** What is left, in ms; not above 0 when the time is over. */
-  get leftMs(): number {
-    const hardMs = Math.max(HARD_LIMIT_MS, this.totalMs);
-    return Math.min(this.restartedAt + this.totalMs, this.startedAt + hardMs) - this.now();
-  }
-
-  /** The task shows that it goes on: its time begins anew, up to the hard limit. */
-  restart(): void {
-    this.restartedAt = this.now();
-  }
-
-  /** Stands still until `run` ends; several may run at once. */
-  async stoppedDuring<T>(run: () => Promise<T>): Promise<T> {
-    if (this.stops++ === 0) this.stoppedAt = performance.now();
-    try {
-      return await run();
-    } finally {
-      if (--this.stops === 0) {
-        const stoppedMs = performance.now() - this.stoppedAt;
-        this.startedAt += stoppedMs;
-        this.restartedAt += stoppedMs;
-      }
-    }
-  }
-
-  private now(): number {
-    return this.stops > 0 ? this.stoppedAt : performance.now();
+/** The clocks of a call stand still while a question is with its caller. */
+async function askHeld(clock: CallClock, ask: () => Promise<QuestionAnswer>): Promise<QuestionAnswer> {
+  clock.hold();
+  try {
+    return await ask();
+  } finally {
+    clock.release();
   }
 }
 

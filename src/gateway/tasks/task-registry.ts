@@ -64,7 +64,10 @@ export class TaskRegistry {
     const release = () => void this.reservations.delete(reservation);
     const keep = (presenter: TaskPresenter, ttlMs: number) => {
       release();
-      if (!this.stopping.aborted) return this.add(presenter, ttlMs);
+      if (!this.stopping.aborted) {
+        this.add(presenter, ttlMs);
+        return;
+      }
       void this.cancellations.track(presenter.task.forget('stopped'));
       throw new GatewayError(
         'gateway_closed',

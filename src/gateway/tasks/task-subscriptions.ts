@@ -55,18 +55,22 @@ export class SubscribedTasks {
 
   /** Resolves with the ids of the tasks that the listener can be promised news of. */
   async subscribe(): Promise<string[]> {
+    let isLate = false;
     const all = this.refs.map(async (ref) => {
-      const unsubscribe = ref.kind === 'bridged' ? this.subscribeHere(ref) : await this.subscribeInTime(ref);
-      if (unsubscribe) this.subscribed.set(ref.id, unsubscribe);
+      const unsubscribe = await this.subscribeTo(ref);
+      // where the server acknowledges a task too late, whoever asked polls it
+      if (isLate) unsubscribe?.();
+      else if (unsubscribe) this.subscribed.set(ref.id, unsubscribe);
     });
-    await Promise.all(all);
+    await Promise.race([Promise.all(all), delay(ACKNOWLEDGE_MS, undefined, { ref: false })]);
+    isLate = true;
     return [...this.subscribed.keys()];
   }
 
   /** The acknowledgement is sent: news of the tasks that it names may follow (patterns/subscriptions, Acknowledgment). */
   begin(listener: TaskListener): void {
     this.listener = listener;
-    for (const ref of this.early) void this.sendLatest(ref);
+    for (const ref of this.early) void this.sendNews(ref);
     this.early.clear();
   }
 
@@ -75,27 +79,17 @@ export class SubscribedTasks {
     for (const unsubscribe of this.subscribed.values()) unsubscribe();
   }
 
-  private subscribeHere(ref: TaskRef): (() => void) | undefined {
-    return this.kept(ref)?.subscribe(() => void (this.listener ? this.sendLatest(ref) : this.early.add(ref)));
-  }
-
-  /** Where the server acknowledges a task too late, whoever asked polls it. */
-  private async subscribeInTime(ref: TaskRef): Promise<(() => void) | undefined> {
-    const subscribing = this.subscribeAtServer(ref);
-    const first = await Promise.race([subscribing, delay(ACKNOWLEDGE_MS, 'late' as const, { ref: false })]);
-    if (first !== 'late') return first;
-    void subscribing.then((unsubscribe) => unsubscribe?.());
-    return undefined;
-  }
-
-  private async subscribeAtServer(ref: TaskRef): Promise<(() => void) | undefined> {
+  private async subscribeTo(ref: TaskRef): Promise<(() => void) | undefined> {
+    const onNews = (news?: JsonObject) => {
+      if (this.listener) void this.sendNews(ref, news);
+      else this.early.add(ref);
+    };
+    if (ref.kind === 'bridged') return this.kept(ref)?.subscribe(() => onNews());
     if (ref.kind !== 'modern' || !(await this.isThere(ref))) return undefined;
     const { subscriptions, upstream } = this.options;
     const subscription = subscriptions.of(ref, this.call, upstream);
     const listener = (news: JsonObject) => {
-      if (!isSame(ref, news)) return;
-      if (this.listener) this.sendNews(ref, news);
-      else this.early.add(ref);
+      if (isSame(ref, news)) onNews(news);
     };
     const unsubscribe = () => subscription.unsubscribe(ref.upstreamId, listener);
     if (await subscription.subscribe(ref.upstreamId, listener)) return unsubscribe;
@@ -123,19 +117,18 @@ export class SubscribedTasks {
     return found instanceof BridgedPresenter ? found : undefined;
   }
 
-  /** Where the server cannot say how a task is, the listener hears of its next change. */
-  private async sendLatest(ref: TaskRef): Promise<void> {
-    const kept = this.kept(ref);
-    if (kept) return this.send(ref, kept.describe());
-    const answered = await this.get(ref).catch(() => undefined);
-    if (answered?.reply.result) this.sendNews(ref, answered.reply.result);
-  }
-
-  private sendNews(ref: TaskRef, news: JsonObject): void {
-    const shown = presentNews(this.call, ref, news);
+  private async sendNews(ref: TaskRef, news?: JsonObject): Promise<void> {
+    const shown = await this.show(ref, news);
     if (!shown) return;
     this.send(ref, shown);
-    if (isTerminal(news.status)) this.subscribed.get(ref.id)?.();
+    if (isTerminal(shown.status)) this.subscribed.get(ref.id)?.();
+  }
+
+  /** How a task is now: as `news` says, where there is any. Where its server cannot say, the listener hears of the next change. */
+  private async show(ref: TaskRef, news?: JsonObject): Promise<JsonObject | undefined> {
+    if (ref.kind === 'bridged') return this.kept(ref)?.describe();
+    const described = news ?? (await this.get(ref).catch(() => undefined))?.reply.result;
+    return described && presentNews(this.call, ref, described);
   }
 
   /** Nobody hears of what was denied since (wire.md, Subscriptions and notifications). */

@@ -1,12 +1,10 @@
 // A task that the gateway keeps, at a legacy server: one state machine, whoever its caller is (wire.md, Tasks).
-import type { TaskRef } from '../../core/call.ts';
-import { Cancellation } from '../../core/cancellation.ts';
+import type { Call, TaskRef } from '../../core/call.ts';
+import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import type { Exchange } from '../../core/exchange.ts';
-import type { CancelSignal } from '../../core/cancellation.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { Reply } from '../../core/reply.ts';
-import type { Call } from '../../core/call.ts';
 import { isTerminal, keptTask } from '../../protocol/mcp/tasks.ts';
 import type { Destination } from '../upstream-request.ts';
 import { isSame, type UpstreamTask } from './upstream-task.ts';
@@ -49,41 +47,29 @@ export class Task {
   readonly upstream: UpstreamTask;
   /** Aborted when the task is forgotten. */
   readonly closed = new Cancellation();
+  /** As its server last described it, in the words of 2025-11-25. */
+  described: JsonObject;
+  /** Undefined while it goes on. */
+  ended: TaskEnd | undefined;
+  /** Undefined while it is kept. */
+  forgotten: ForgetReason | undefined;
   private readonly options: Pick<TaskOptions, 'endsByStatus' | 'onEnded'>;
   private readonly subscribers = new Set<TaskSubscriber>();
-  private latest: JsonObject;
-  private last: TaskEnd | undefined;
-  private reason: ForgetReason | undefined;
 
-  constructor({ ref, principal, upstream, described, endsByStatus, onEnded }: TaskOptions) {
+  constructor({ ref, principal, upstream, described, ...options }: TaskOptions) {
     this.ref = ref;
     this.principal = principal;
     this.upstream = upstream;
-    this.options = { endsByStatus, onEnded };
-    this.latest = keptTask(described);
-  }
-
-  /** As its server last described it, in the words of 2025-11-25. */
-  get described(): JsonObject {
-    return this.latest;
-  }
-
-  /** Undefined while it goes on. */
-  get ended(): TaskEnd | undefined {
-    return this.last;
-  }
-
-  /** Undefined while it is kept. */
-  get forgotten(): ForgetReason | undefined {
-    return this.reason;
+    this.options = options;
+    this.described = keptTask(described);
   }
 
   /** Takes what the server answers about the task. What is of another task, or comes after the end, changes nothing: then returns false. */
   accept(described: JsonObject): boolean {
-    const whole = { ...this.latest, statusMessage: undefined, ...described };
-    if (this.last || !isSame(this.ref, whole)) return false;
-    this.latest = keptTask(whole);
-    const { status } = this.latest;
+    const whole = { ...this.described, statusMessage: undefined, ...described };
+    if (this.ended || !isSame(this.ref, whole)) return false;
+    this.described = keptTask(whole);
+    const { status } = this.described;
     if (this.options.endsByStatus && typeof status === 'string' && isTerminal(status)) this.end(status);
     return true;
   }
@@ -95,8 +81,8 @@ export class Task {
 
   /** Its final status is known. Only the first call has an effect. */
   end(status: string): void {
-    if (this.last) return;
-    this.last = { status, at: new Date().toISOString() };
+    if (this.ended) return;
+    this.ended = { status, at: new Date().toISOString() };
     this.options.onEnded(status);
     this.publish();
   }
@@ -104,8 +90,8 @@ export class Task {
   /** Whoever waits for it is cancelled, and so is the task where it goes on. Resolves when its server has answered. Never throws. */
   async forget(reason: ForgetReason): Promise<void> {
     this.subscribers.clear();
-    this.reason = reason;
-    const goesOn = !this.last && reason !== 'lost' && reason !== 'replaced';
+    this.forgotten = reason;
+    const goesOn = !this.ended && reason !== 'lost' && reason !== 'replaced';
     const cancelled = goesOn ? this.upstream.cancel() : undefined;
     this.closed.abort();
     this.end(reason);

@@ -20,7 +20,7 @@ import { Task } from './task.ts';
 import { TaskIds } from './task-ids.ts';
 import { keptMs, TaskRegistry, type TaskReservation } from './task-registry.ts';
 import { SubscribedTasks, TaskSubscriptions } from './task-subscriptions.ts';
-import { createdIn, identityOf, isLegacyTask, taskAt, taskCreatedBy } from './upstream-task.ts';
+import { createdIn, identityOf, isLegacyTask, isUnknown, taskAt, taskCreatedBy } from './upstream-task.ts';
 
 /** How long a legacy server is asked to keep a task, in ms. */
 const TTL_MS = 60 * 60_000;
@@ -140,11 +140,17 @@ export class Tasks {
     return new SubscribedTasks(call, refs, { registry, subscriptions, ...parts });
   }
 
-  private present(call: Call, to: Destination, task: TaskRef): Promise<Reply> {
-    if (task.kind === 'modern') return answerModern(call, to, task);
-    const presenter = this.registry.get(task);
-    if (!presenter) throw unknownTask();
-    return presenter.answer(call, to);
+  private async present(call: Call, to: Destination, task: TaskRef): Promise<Reply> {
+    const presenter = task.kind === 'modern' ? undefined : this.registry.get(task);
+    if (!presenter && task.kind !== 'modern') throw unknownTask();
+    // a presenter of a bridged task asks its server itself
+    if (task.kind !== 'bridged' && call.method !== 'tasks/get') {
+      const { reply } = await taskAt(to.upstream, task, call).get();
+      // said in our words: the server's name its own id
+      if (isUnknown(reply)) throw unknownTask();
+      if (reply.error) return { kind: 'error', error: reply.error };
+    }
+    return presenter ? presenter.answer(call, to) : answerModern(call, to, task);
   }
 
   /** The tasks that the caller may ask for, from our own records; at most 100, so that there is one page. */

@@ -63,6 +63,12 @@ export interface ResultWait {
   readonly leftMs?: () => number;
 }
 
+/** An answer to `tasks/result`. */
+export interface ResultReply extends UpstreamReply {
+  /** The server has forgotten the task: its error says so, and is not what the task ended with. */
+  readonly isForgotten?: true;
+}
+
 export class UpstreamTask {
   readonly identity: TaskIdentity;
   readonly totalMs: number;
@@ -101,7 +107,7 @@ export class UpstreamTask {
    * such task any more. A wait that is cut short is begun again as long as the server knows the task. Throws GatewayError: the failure of the
    * last wait, or `cancelled`.
    */
-  async result(wait: ResultWait): Promise<UpstreamReply> {
+  async result(wait: ResultWait): Promise<ResultReply> {
     for (let cuts = 0; ; cuts++) {
       const startedAt = performance.now();
       try {
@@ -110,20 +116,20 @@ export class UpstreamTask {
         if (!isTransient(failure)) throw failure;
         if (performance.now() - startedAt >= LONG_WAIT_MS) cuts = 0;
         const state = await this.getAfterCut(failure, cuts, wait);
-        if (state.reply.error) return state;
+        if (state.reply.error) return { ...state, isForgotten: true };
       }
     }
   }
 
   /** Waits as soon as a slot is free, and polls until then. The result of a task that has ended needs no slot: it comes at once. */
-  private async waitInSlot(wait: ResultWait): Promise<UpstreamReply> {
+  private async waitInSlot(wait: ResultWait): Promise<ResultReply> {
     const leftMs = wait.leftMs ?? (() => Infinity);
     const { takeSlot } = this.route;
     for (;;) {
       const release = takeSlot ? takeSlot('standing') : () => undefined;
       if (release) return this.wait(wait, leftMs()).finally(release);
       const state = await this.get();
-      if (isUnknown(state.reply)) return state;
+      if (isUnknown(state.reply)) return { ...state, isForgotten: true };
       const { status, pollInterval } = state.reply.result ?? {};
       if (isTerminal(status)) return this.wait(wait, leftMs());
       const result = status === 'input_required' ? await this.waitBriefly(wait) : undefined;
