@@ -29,13 +29,13 @@ export interface BridgedPresenterOptions {
 
 export class BridgedPresenter implements TaskPresenter {
   readonly task: Task;
-  /** It fails then, and its caller is told so. */
+  /** The task fails then, which its caller can still read. */
   readonly outlivesInstance = true;
   private readonly ttlMs: number;
   /** Keeps the open questions, and the outcome. */
   private readonly parked: ParkedCall;
   private readonly finished: Promise<void>;
-  /** Ends the wait for the result, as long as that goes on. */
+  /** Ends the wait for the result; undefined once that has ended. */
   private stopWaiting: ((reason: GatewayError) => void) | undefined;
 
   constructor(task: Task, { capabilities, ttlMs, admits }: BridgedPresenterOptions) {
@@ -77,7 +77,7 @@ export class BridgedPresenter implements TaskPresenter {
 
   /** Returns how to unsubscribe. */
   subscribe(subscriber: () => void): () => void {
-    // an end is told with its outcome
+    // subscribers learn of the end once its outcome is known
     return this.task.subscribe((news) => {
       if (!isTerminal(news?.status)) subscriber();
     });
@@ -146,7 +146,7 @@ export class BridgedPresenter implements TaskPresenter {
         hasQuestions: () => Object.keys(this.parked.inputRequests()).length > 0,
       })
       .then(waiting.resolve, waiting.reject);
-    // what leads to the reply is released with it: only what is kept of the reply takes memory
+    // nothing may hold the reply as it was read: `keepOutcome` keeps it as text
     const { result, error } = (await waiting.promise.finally(() => (this.stopWaiting = undefined))).reply;
     return error ? { kind: 'error', error } : { kind: 'result', result: withoutProtocolMeta(result ?? {}) };
   }

@@ -45,7 +45,7 @@ export class LegacyPresenter implements TaskPresenter {
       stopWatching?.();
       this.session = undefined;
     });
-    // what the server tells without being asked, the session that made the task is told (Task Status Notification)
+    // the server's notifications go to the session that made the task (2025-11-25 basic/utilities/tasks, Task Status Notification)
     task.subscribe((news) => {
       if (news) this.session?.standing.notify('notifications/tasks/status', this.present(news));
     });
@@ -76,7 +76,7 @@ export class LegacyPresenter implements TaskPresenter {
     return { kind: 'result', result: this.present(result), origin };
   }
 
-  /** Whoever waits for the result is asked, else the session that made it; where neither is there, whoever comes first. */
+  /** The latest who waits for the result, else the session that made the task; where neither is there, the first who begins to wait. */
   async asker(signal: CancelSignal): Promise<Exchange | undefined> {
     while (!this.task.ended && !signal.aborted) {
       const found = [...this.waiters].at(-1) ?? (this.session?.reachable ? this.session.standing : undefined);
@@ -88,14 +88,14 @@ export class LegacyPresenter implements TaskPresenter {
 
   /** Waits for the result together with all others who do, however long that takes. Throws GatewayError. */
   async result(exchange: Exchange): Promise<ResultReply> {
-    const left = Promise.withResolvers<never>();
-    const leave = () => left.reject(new GatewayError('cancelled', 'The caller cancelled the call.'));
-    const unsubscribe = [exchange.signal.onAbort(leave), this.task.closed.onAbort(leave)];
+    const cancelled = Promise.withResolvers<never>();
+    const cancel = () => cancelled.reject(new GatewayError('cancelled', 'The caller cancelled the call.'));
+    const unsubscribe = [exchange.signal.onAbort(cancel), this.task.closed.onAbort(cancel)];
     this.waiters.add(exchange);
     this.nextWaiter.resolve();
     this.nextWaiter = Promise.withResolvers();
     try {
-      return await Promise.race([(this.shared ??= this.wait()).answer, left.promise]);
+      return await Promise.race([(this.shared ??= this.wait()).answer, cancelled.promise]);
     } catch (failure) {
       throw this.whyForgotten() ?? failure;
     } finally {
@@ -134,7 +134,7 @@ export class LegacyPresenter implements TaskPresenter {
     return shared;
   }
 
-  /** All who wait, as one who is told; asked are those whom `asker` finds. */
+  /** Sends progress and log lines to all who wait. It answers no question: `asker` finds who does. */
   private exchangeOfAll(signal: CancelSignal): Exchange {
     return {
       ...ownExchange(signal),
@@ -147,7 +147,7 @@ export class LegacyPresenter implements TaskPresenter {
     };
   }
 
-  /** One who waits: questions carry the id of the task, and progress the token of the call that made it. */
+  /** The exchange of one who waits: questions carry the id of the task, and progress carries the token of the call that made it. */
   private exchangeOf(exchange: Exchange): Exchange {
     const { id } = this.task.ref;
     const { progressToken } = this;

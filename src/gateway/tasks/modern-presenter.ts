@@ -10,7 +10,7 @@ import { bridgeResult } from '../bridge/results.ts';
 import { type Destination, originOf, send } from '../upstream-request.ts';
 import { isSame, isUnknown } from './upstream-task.ts';
 
-/** What the caller gets in the place of an answer. What the task asks is asked where it is polled: a new task asks nothing (Task Creation). */
+/** What the caller gets in the place of an answer: without questions, which only `tasks/get` shows (tasks extension, Task Creation). */
 export function presentHandle(task: TaskRef, result: JsonObject): JsonObject {
   const { inputRequests: _asked, ...shown } = withoutProtocolMeta(result);
   return { ...shown, taskId: task.id };
@@ -31,7 +31,7 @@ export async function answerModern(call: Call, to: Destination, task: TaskRef): 
   return { kind: 'result', result: { ...result, taskId: task.id }, origin };
 }
 
-/** What a listener gets of news of a task; undefined where that asks what it did not declare: it is told why when it polls. */
+/** The notification that a listener gets; undefined where the task asks what the listener did not declare: `tasks/get` then says why. */
 export function presentNews(call: Call, task: TaskRef, news: JsonObject): JsonObject | undefined {
   const { resultType: _complete, ...shown } = news;
   try {

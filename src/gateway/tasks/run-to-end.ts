@@ -1,4 +1,4 @@
-// Runs a task to its end for a caller that knows no tasks: the call gets the result, its caller is asked meanwhile (wire.md, Tasks).
+// Runs a task to its end for a caller that knows no tasks: its call is answered with the result of the task (wire.md, Tasks).
 import type { Call } from '../../core/call.ts';
 import { Cancellation, pause } from '../../core/cancellation.ts';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
@@ -11,8 +11,7 @@ import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import { CallClock } from '../../upstream/mcp/wire/deadlines.ts';
 import { HARD_LIMIT_MS } from '../../upstream/mcp/wire/wire.ts';
 import type { LiveQuestions } from '../bridge/live-questions.ts';
-import { isLoss, isTransient, isUnknown, MAX_FAILURES, taskCreatedBy } from './upstream-task.ts';
-import type { UpstreamTask } from './upstream-task.ts';
+import { isLoss, isTransient, isUnknown, MAX_FAILURES, taskCreatedBy, type UpstreamTask } from './upstream-task.ts';
 
 /** How often a modern server is asked for a task: the default, and the bounds for what it wants, in ms. */
 const DEFAULT_POLL_MS = 500;
@@ -45,7 +44,7 @@ export async function runLegacyTask(
   }
 }
 
-/** The exchange of a wait that may be begun again: the clock of the whole learns what the clock of each part learns. */
+/** Several requests may wait for one task: what moves or stops the clock of one of them moves or stops the clock of all. */
 function timed(exchange: Exchange, clock: CallClock): Exchange {
   return relayed(exchange, {
     progress: (params) => {
@@ -63,8 +62,9 @@ export interface RunModernOptions {
 }
 
 /**
- * The answer that a call would have had that a modern server made a task of. Throws `cancelled` where the caller leaves, `upstream_timed_out`
- * where the task stands still, and the failure of the server after several in a row. A task that goes on after that is cancelled.
+ * The answer that a call would have had that a modern server made a task of. Throws `cancelled` where the caller cancels,
+ * `upstream_timed_out` where the task does not change for `timeouts.total`, and the last of several failures of the server in a row. Unless the
+ * task has ended by then, it is cancelled.
  */
 export async function runModernTask(answered: UpstreamReply, options: RunModernOptions): Promise<UpstreamReply> {
   const task = taskCreatedBy(options.upstream, answered);
@@ -82,9 +82,9 @@ class ModernRun {
   private readonly exchange: Exchange;
   private readonly questions: LiveQuestions;
   private readonly clock: CallClock;
-  /** Aborted when the caller leaves, a question ends the call, or the task has ended. */
+  /** Aborted when the caller cancels, a question ends the call, or the task has ended. */
   private readonly over = new Cancellation();
-  /** Keys of all questions that were put: the server may list one until it has taken the answer. */
+  /** Keys of all questions that the client was asked: the server may list a question until it has processed the answer. */
   private readonly asked = new Set<string>();
   private readonly open = new Map<string, Cancellation>();
   private refusal: Refusal | undefined;
@@ -106,7 +106,7 @@ class ModernRun {
     try {
       return await this.poll(created);
     } catch (failure) {
-      void this.task.cancel(); // the caller is told why it failed, and at once
+      void this.task.cancel(); // the caller does not wait for that
       const { refusal } = this;
       if (!refusal) throw failure;
       if ('failure' in refusal) throw refusal.failure;
@@ -125,13 +125,13 @@ class ModernRun {
       if (error && !isUnknown({ error })) void this.task.cancel();
       if (error || isTerminal(result.status)) return answered;
       this.accept(result);
-      this.putQuestions(isObject(result.inputRequests) ? result.inputRequests : {});
-      await this.rest();
-      answered = await this.insist(() => this.task.get());
+      this.askNew(isObject(result.inputRequests) ? result.inputRequests : {});
+      await this.pauseUntilPoll();
+      answered = await this.retry(() => this.task.get());
     }
   }
 
-  /** A change restarts the clock of the task, as progress does, and the caller hears of it. */
+  /** A change of the task counts as progress: it extends the clock and is sent to the caller. */
   private accept({ pollIntervalMs, status, statusMessage, lastUpdatedAt }: JsonObject): void {
     const wanted = numberOf(pollIntervalMs) ?? DEFAULT_POLL_MS;
     this.pollMs = Math.min(Math.max(wanted, LEAST_POLL_MS), MOST_POLL_MS);
@@ -143,8 +143,8 @@ class ModernRun {
     this.exchange.progress({ progress: ++this.steps, ...message });
   }
 
-  /** Waits until the server is to be asked again. Throws `upstream_timed_out` where the time of the task is over. */
-  private async rest(): Promise<void> {
+  /** Waits until the next poll. Throws `upstream_timed_out` where the time of the task is over. */
+  private async pauseUntilPoll(): Promise<void> {
     if (this.clock.leftMs <= 0)
       throw new GatewayError(
         'upstream_timed_out',
@@ -153,8 +153,8 @@ class ModernRun {
     await pause(this.pollMs, this.over);
   }
 
-  /** Asks the server about the task, again where that fails: the task goes on meanwhile. That it knows no such task is an answer. */
-  private async insist(ask: () => Promise<UpstreamReply>): Promise<UpstreamReply> {
+  /** Sends a request about the task, and again where that fails, since the task may still run. That the server knows no such task is an answer. */
+  private async retry(ask: () => Promise<UpstreamReply>): Promise<UpstreamReply> {
     let last: GatewayError | undefined;
     for (let failures = 0; ; failures++) {
       try {
@@ -166,11 +166,11 @@ class ModernRun {
         if (failures >= MAX_FAILURES || !isTransient(failure)) throw failure;
         last = toGatewayError(failure);
       }
-      await this.rest();
+      await this.pauseUntilPoll();
     }
   }
 
-  /** The caller, who knows of no task, is told that the server went away. */
+  /** For a caller that knows no tasks, a lost task is a server that went away. */
   private lost(): GatewayError {
     return new GatewayError(
       'upstream_closed',
@@ -178,8 +178,8 @@ class ModernRun {
     );
   }
 
-  /** Puts the new questions, and withdraws those that the server does not ask any more. Throws `upstream_protocol` where it asks too many. */
-  private putQuestions(inputRequests: JsonObject): void {
+  /** Asks the client the new questions, and withdraws those that the server lists no more. Throws `upstream_protocol` where there are too many. */
+  private askNew(inputRequests: JsonObject): void {
     for (const [key, question] of this.open) if (!Object.hasOwn(inputRequests, key)) question.abort();
     for (const [key, request] of Object.entries(inputRequests)) {
       if (this.asked.has(key)) continue;
@@ -189,11 +189,11 @@ class ModernRun {
           `The server "${this.server}" asked more than ${MAX_QUESTIONS} questions in one task.`,
         );
       this.asked.add(key);
-      void this.put(key, request);
+      void this.ask(key, request);
     }
   }
 
-  private async put(key: string, request: unknown): Promise<void> {
+  private async ask(key: string, request: unknown): Promise<void> {
     const withdrawn = new Cancellation();
     this.open.set(key, withdrawn);
     try {
@@ -206,9 +206,9 @@ class ModernRun {
     }
   }
 
-  /** Gives the server an answer. Where it has forgotten the task, the next poll tells. */
+  /** Sends an answer to the server. Where the server has forgotten the task, the next poll shows why. */
   private async update(inputResponses: JsonObject): Promise<void> {
-    const { reply } = await this.insist(() => this.task.request('tasks/update', { inputResponses }));
+    const { reply } = await this.retry(() => this.task.request('tasks/update', { inputResponses }));
     if (reply.error && !isUnknown(reply)) this.refuse({ error: reply.error });
   }
 
@@ -218,7 +218,7 @@ class ModernRun {
   }
 }
 
-/** The clocks of a call stand still while a question is with its caller. */
+/** Asks the caller; the clock stands still meanwhile. */
 async function askHeld(clock: CallClock, ask: () => Promise<QuestionAnswer>): Promise<QuestionAnswer> {
   clock.hold();
   try {

@@ -15,7 +15,7 @@ const MAX_PER_PRINCIPAL = 100;
 /** How long after its server names a task the task may still be added, in ms. */
 const ADDED_WITHIN_MS = 1_000;
 
-/** Most memory of the questions and results of all tasks, in bytes. Those of one principal may take no more than is free for others. */
+/** Most memory for the questions and results of all tasks, in bytes. Nobody's tasks may use more than stays free for others. */
 const MAX_BYTES = 256 * 1024 * 1024;
 
 /** How long a task is kept whose server names no time, and the longest for any. */
@@ -113,11 +113,14 @@ export class TaskRegistry {
     }
   }
 
-  /** Whether the tasks of a principal take no more memory than is free. Its tasks that have ended are forgotten for that, the oldest first. */
+  /**
+   * Returns whether the tasks of a principal use no more memory than stays free. To get there, forgets those of its tasks that have ended, the
+   * oldest first.
+   */
   trim(principal: Principal): boolean {
     const all = [...this.entries.values()].map(({ presenter }) => presenter);
     const own = this.of(principal);
-    // what is forgotten is free again for both
+    // forgetting a task uses less and frees as much
     let excess = bytesOf(own) - (MAX_BYTES - bytesOf(all));
     for (const { task, bytes } of own) {
       if (excess <= 0) break;

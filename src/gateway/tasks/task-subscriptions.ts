@@ -14,7 +14,7 @@ import { presentNews } from './modern-presenter.ts';
 import type { TaskRegistry } from './task-registry.ts';
 import { isLoss, isSame, isTransient, isUnknown, sendToTask, taskAt } from './upstream-task.ts';
 
-/** How long a server may take to acknowledge the tasks that it notifies of, in ms. */
+/** How long a server may take to acknowledge a subscription, in ms. */
 const ACKNOWLEDGE_MS = 2_000;
 
 /** Subscriptions within this time, in ms, are made with one request. */
@@ -58,7 +58,7 @@ export class SubscribedTasks {
     let isLate = false;
     const all = this.refs.map(async (ref) => {
       const unsubscribe = await this.subscribeTo(ref);
-      // where the server acknowledges a task too late, whoever asked polls it
+      // a task that its server acknowledges too late is left to polling
       if (isLate) unsubscribe?.();
       else if (unsubscribe) this.subscribed.set(ref.id, unsubscribe);
     });
@@ -67,7 +67,7 @@ export class SubscribedTasks {
     return [...this.subscribed.keys()];
   }
 
-  /** The acknowledgement is sent: news of the tasks that it names may follow (patterns/subscriptions, Acknowledgment). */
+  /** The listener has its acknowledgement: from now on it gets news of the tasks that this names (patterns/subscriptions, Acknowledgment). */
   begin(listener: TaskListener): void {
     this.listener = listener;
     for (const ref of this.early) void this.sendNews(ref);
@@ -97,7 +97,7 @@ export class SubscribedTasks {
     return undefined;
   }
 
-  /** A task that is not the one that is meant is as one that never was. One of which its server cannot speak now may be there. */
+  /** False where the server has another task or none under the id; true where it cannot say now. */
   private async isThere(ref: TaskRef): Promise<boolean> {
     try {
       const answered = await this.get(ref);
@@ -124,14 +124,14 @@ export class SubscribedTasks {
     if (isTerminal(shown.status)) this.subscribed.get(ref.id)?.();
   }
 
-  /** How a task is now: as `news` says, where there is any. Where its server cannot say, the listener hears of the next change. */
+  /** The notification about a task: from `news` where there is any, else from its server. Undefined where the server cannot say. */
   private async show(ref: TaskRef, news?: JsonObject): Promise<JsonObject | undefined> {
     if (ref.kind === 'bridged') return this.kept(ref)?.describe();
     const described = news ?? (await this.get(ref).catch(() => undefined))?.reply.result;
     return described && presentNews(this.call, ref, described);
   }
 
-  /** Nobody hears of what was denied since (wire.md, Subscriptions and notifications). */
+  /** Policy may have changed since the subscription (wire.md, Subscriptions and notifications). */
   private send(ref: TaskRef, shown: JsonObject): void {
     if (this.subscribed.has(ref.id) && this.options.allowedAtDelivery(ref.target)) this.listener?.(shown);
   }
@@ -230,14 +230,14 @@ class TaskSubscription {
     void this.run(stream);
     await Promise.race([stream.answered.promise, delay(ACKNOWLEDGE_MS, undefined, { ref: false })]);
     this.opening = this.next = undefined;
-    // a server that acknowledges nothing in time is polled by whoever asks
+    // tasks of a server that acknowledges nothing in time are left to polling
     if (stream.acknowledged.size === 0) stream.cancellation.abort();
     if (stream.cancellation.aborted) return;
     this.stream?.cancellation.abort();
     this.stream = stream;
   }
 
-  /** Listens until nobody wants it, or the server refuses: then clients poll, as any client may (tasks extension, Task Polling). */
+  /** Sends the request again and again, until nobody listens or the server refuses it. Then clients poll (tasks extension, Task Polling). */
   private async run(stream: Stream): Promise<void> {
     const { cancellation } = stream;
     const { task, caller, upstream } = this.options;
@@ -259,7 +259,7 @@ class TaskSubscription {
     if (this.stream === stream) this.stream = undefined;
   }
 
-  /** Sends one request. Resolves when it ends, with whether another may be sent. */
+  /** Sends the request once. Resolves when it ends, with whether to send it again. */
   private async listen(stream: Stream): Promise<boolean> {
     const { task, caller } = this.options;
     const request = {

@@ -38,8 +38,8 @@ export interface TaskOptions {
 }
 
 /**
- * `working` and `input_required` until one of `completed`, `failed` and `cancelled`, which is final; or forgotten, in any state. News comes in
- * by `notified` and `accept` (what the server says), `end` (what came of it) and `forget`; it goes out to the subscribers.
+ * `working` or `input_required`, then `completed`, `failed` or `cancelled`, which are final; a task can be forgotten in any state. News comes in
+ * through `notified` (the server's notification), `accept` (its answer), `end` (the outcome) and `forget`. It goes out to the subscribers.
  */
 export class Task {
   readonly ref: TaskRef;
@@ -49,7 +49,7 @@ export class Task {
   readonly closed = new Cancellation();
   /** As its server last described it, in the words of 2025-11-25. */
   described: JsonObject;
-  /** Undefined while it goes on. */
+  /** Undefined until its final status is known. */
   ended: TaskEnd | undefined;
   /** Undefined while it is kept. */
   forgotten: ForgetReason | undefined;
@@ -64,7 +64,7 @@ export class Task {
     this.described = keptTask(described);
   }
 
-  /** Takes what the server answers about the task. What is of another task, or comes after the end, changes nothing: then returns false. */
+  /** Records what the server answers about the task. Returns false, and records nothing, where that is another task, or this one has ended. */
   accept(described: JsonObject): boolean {
     const whole = { ...this.described, statusMessage: undefined, ...described };
     if (this.ended || !isSame(this.ref, whole)) return false;
@@ -74,12 +74,12 @@ export class Task {
     return true;
   }
 
-  /** Takes a notification of the server. */
+  /** The server's notification: recorded as an answer is, and published. */
   notified(news: JsonObject): void {
     if (this.accept(news)) this.publish(news);
   }
 
-  /** Its final status is known. Only the first call has an effect. */
+  /** Records the final status. Only the first call has an effect. */
   end(status: string): void {
     if (this.ended) return;
     this.ended = { status, at: new Date().toISOString() };
@@ -87,12 +87,12 @@ export class Task {
     this.publish();
   }
 
-  /** Whoever waits for it is cancelled, and so is the task where it goes on. Resolves when its server has answered. Never throws. */
+  /** Cancels those who wait for it, and at its server the task, unless that has ended or is gone. Resolves when that is done. Never throws. */
   async forget(reason: ForgetReason): Promise<void> {
     this.subscribers.clear();
     this.forgotten = reason;
-    const goesOn = !this.ended && reason !== 'lost' && reason !== 'replaced';
-    const cancelled = goesOn ? this.upstream.cancel() : undefined;
+    const isThere = !this.ended && reason !== 'lost' && reason !== 'replaced';
+    const cancelled = isThere ? this.upstream.cancel() : undefined;
     this.closed.abort();
     this.end(reason);
     await cancelled;
@@ -104,7 +104,7 @@ export class Task {
     return () => this.subscribers.delete(subscriber);
   }
 
-  /** Something that is shown of it changed. */
+  /** Something that subscribers can see has changed. */
   publish(news?: JsonObject): void {
     for (const subscriber of this.subscribers) subscriber(news);
   }
@@ -115,7 +115,7 @@ export interface TaskPresenter {
   readonly task: Task;
   /** Whether there is something to show when the instance is gone. */
   readonly outlivesInstance: boolean;
-  /** What its questions and its result take in memory here. */
+  /** How much memory its questions and its result use here. */
   readonly bytes: number;
   /** What the caller gets in the place of an answer; `result` is the server's answer to the call. */
   handle(result: JsonObject): JsonObject;

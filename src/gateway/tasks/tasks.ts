@@ -25,7 +25,7 @@ import { createdIn, identityOf, isLegacyTask, isUnknown, taskAt, taskCreatedBy }
 /** How long a legacy server is asked to keep a task, in ms. */
 const TTL_MS = 60 * 60_000;
 
-/** How long a server may take to name the task that it made, once its caller has left, in ms. */
+/** How long a server may take to name the task that it made, once the caller has cancelled the call, in ms. */
 const NAMED_WITHIN_MS = 1_000;
 
 /** Most tasks that one listener may subscribe to. */
@@ -56,7 +56,7 @@ interface Created {
 
 export class Tasks {
   readonly ids: TaskIds;
-  /** Servers say here what they know of the tasks that the gateway keeps. */
+  /** Receives what servers say of the tasks that the gateway keeps. */
   readonly registry: TaskRegistry;
   private readonly subscriptions = new TaskSubscriptions();
   private readonly options: TasksOptions;
@@ -67,7 +67,7 @@ export class Tasks {
     this.registry = new TaskRegistry(options.stopping);
   }
 
-  /** With these a call ends when the gateway stops. */
+  /** For `abortOnShutdown`. */
   get shutdown(): ShutdownOptions {
     return { ending: this.options.ending, cancellations: this.registry.cancellations };
   }
@@ -127,7 +127,7 @@ export class Tasks {
     return presentHandle(ref, result);
   }
 
-  /** The tasks that a listener may hear of. Throws `capability_required` where it did not say that it knows tasks. */
+  /** The tasks that a listener names and may see. Throws `capability_required` where it does not declare that it knows tasks. */
   subscribe(call: Call, ids: unknown, parts: DispatchParts): SubscribedTasks {
     const wanted: unknown[] = Array.isArray(ids) ? [...new Set(ids)].slice(0, MAX_SUBSCRIBED) : [];
     if (Array.isArray(ids)) requireTasks(call);
@@ -163,21 +163,21 @@ export class Tasks {
     return { tasks: shown.map(({ listed }) => listed) };
   }
 
-  /** Lets a legacy server begin a task. A caller who leaves meanwhile leaves no task behind. Throws GatewayError. */
+  /** Has a legacy server begin a task. Where the caller cancels meanwhile, the task is cancelled as soon as its id is known. Throws GatewayError. */
   private async create(call: Call, to: Destination, { params, exchange }: TaskCall): Promise<UpstreamReply> {
     const givenUp = new Cancellation();
     const creating = send(call, to, { params, exchange: relayed(exchange, { signal: givenUp }) });
-    const left = Promise.withResolvers<never>();
+    const cancelled = Promise.withResolvers<never>();
     const unsubscribe = exchange.signal.onAbort(() => {
       setTimeout(() => givenUp.abort(), NAMED_WITHIN_MS).unref();
       const cancelling = creating
         .then((answered) => (isLegacyTask(answered) ? taskCreatedBy(to.upstream, answered).cancel() : undefined))
         .catch(() => undefined); // there is no task, or none that could be cancelled
       void this.registry.cancellations.track(cancelling);
-      left.reject(new GatewayError('cancelled', 'The caller cancelled the call.'));
+      cancelled.reject(new GatewayError('cancelled', 'The caller cancelled the call.'));
     });
     try {
-      return await Promise.race([creating, left.promise]);
+      return await Promise.race([creating, cancelled.promise]);
     } finally {
       unsubscribe();
     }
@@ -209,7 +209,7 @@ export class Tasks {
     return presenter.handle(answered.reply.result ?? {});
   }
 
-  /** What happens at the end of a kept task: what was held for it is released, and the record says so. Keeps nothing of the call. */
+  /** The one place where a kept task ends: its instance is released, and the record says how it ended. Holds nothing of the call. */
   private onEnded({ id, principal }: Call, { target, instance }: TaskRef, release: () => void) {
     const { server, exposed } = target;
     return (status: string): void => {

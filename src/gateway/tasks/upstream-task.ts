@@ -29,7 +29,7 @@ const DEFAULT_POLL_MS = 2_000;
 const LEAST_POLL_MS = 1_000;
 const MOST_POLL_MS = 30_000;
 
-/** Failures of the way to a task: the task itself may go on. */
+/** Failures of a request about a task after which the task may still run. */
 const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
   'upstream_closed',
   'upstream_timed_out',
@@ -37,12 +37,12 @@ const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
   'upstream_unreachable',
 ]);
 
-/** What tells a task from every other task of its server: its id, and when the server says that it made it. */
+/** Distinguishes a task from every other task of its server: its id, and when the server says that it made it. */
 export type TaskIdentity = Pick<TaskRef, 'upstreamId' | 'createdAt'>;
 
 /** How requests reach the server of a task. */
 export interface TaskRoute {
-  /** How long the server may take for one answer, in ms. */
+  /** The limit of one request, in ms. */
   readonly totalMs: number;
   /** Throws GatewayError: `unknown_task` where the instance is gone. */
   readonly send: (request: ConnectionRequest) => Promise<UpstreamReply>;
@@ -55,7 +55,7 @@ export interface ResultWait {
   readonly exchange: Exchange;
   /** The id of the principal who waits. */
   readonly principal: string;
-  /** Whether the task goes on without this wait: then its questions go to whoever the registry finds. */
+  /** Whether the registry keeps the task: then the registry, not this wait, finds who answers its questions. */
   readonly keptTask?: true;
   /** Whether a question of the task is open already. */
   readonly hasQuestions?: () => boolean;
@@ -121,7 +121,7 @@ export class UpstreamTask {
     }
   }
 
-  /** Waits as soon as a slot is free, and polls until then. The result of a task that has ended needs no slot: it comes at once. */
+  /** Waits as soon as a slot is free, and polls before that. The result of a task that has ended needs no slot: it comes at once. */
   private async waitInSlot(wait: ResultWait): Promise<ResultReply> {
     const leftMs = wait.leftMs ?? (() => Infinity);
     const { takeSlot } = this.route;
@@ -252,12 +252,12 @@ export function isUnknown({ error }: { readonly error?: RpcError | undefined }):
   return error?.code === ERRORS.unknown_task.jsonRpc;
 }
 
-/** Whether the gateway knows that a task is not at its server any more. */
+/** Whether a request failed because the server has another task under the id, or the instance is gone. */
 export function isLoss(failure: unknown): boolean {
   return failure instanceof GatewayError && failure.code === 'unknown_task';
 }
 
-/** Whether a request about a task may have failed while the task goes on. */
+/** Whether the task may still run though a request about it failed. */
 export function isTransient(failure: unknown): boolean {
   return failure instanceof GatewayError && TRANSIENT.has(failure.code);
 }

@@ -2,8 +2,8 @@
 import type { UpstreamReply } from '../../../src/upstream/mcp/upstream.ts';
 import type { WireReply } from '../../../src/upstream/mcp/wire/wire.ts';
 
-const connection = { era: 'legacy', instance: 'one#1', wire: { transport: 'stdio' } } as UpstreamReply['connection'];
+const connection: unknown = { era: 'legacy', instance: 'one#1', wire: { transport: 'stdio' } };
 
 export function answeredWith(reply: WireReply): Promise<UpstreamReply> {
-  return Promise.resolve({ reply, connection });
+  return Promise.resolve({ reply, connection } as UpstreamReply);
 }
