@@ -1,4 +1,4 @@
-// Runs a task to its end for a caller that knows no tasks: its call is answered with the result of the task (wire.md, Tasks).
+// Begins tasks, and runs them to their end for callers that know no tasks: the call is answered with the result (wire.md, Tasks).
 import type { Call } from '../../core/call.ts';
 import { Cancellation, pause } from '../../core/cancellation.ts';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
@@ -11,15 +11,60 @@ import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import { CallClock } from '../../upstream/mcp/wire/deadlines.ts';
 import { HARD_LIMIT_MS } from '../../upstream/mcp/wire/wire.ts';
 import type { LiveQuestions } from '../bridge/live-questions.ts';
-import { isLoss, isTransient, isUnknown, MAX_FAILURES, taskCreatedBy, type UpstreamTask } from './upstream-task.ts';
+import { type Destination, send } from '../upstream-request.ts';
+import {
+  isLegacyTask,
+  isLoss,
+  isTransient,
+  isUnknown,
+  MAX_FAILURES,
+  taskCreatedBy,
+  type UpstreamTask,
+} from './upstream-task.ts';
 
 /** How often a modern server is asked for a task: the default, and the bounds for what it wants, in ms. */
 const DEFAULT_POLL_MS = 500;
 const LEAST_POLL_MS = 100;
 const MOST_POLL_MS = 30_000;
 
+/** How long a server may take to name the task that it made, once the caller has cancelled the call, in ms. */
+const NAMED_WITHIN_MS = 1_000;
+
 /** Most questions of one task. */
 const MAX_QUESTIONS = 100;
+
+/** A call as it is sent to its server. */
+export interface TaskCall {
+  readonly params: JsonObject;
+  readonly exchange: Exchange;
+}
+
+/**
+ * Has a legacy server begin a task. Where the caller cancels meanwhile, the task is cancelled as soon as its id is known. Throws GatewayError.
+ * `cancellations` counts requests that cancel tasks at their servers.
+ */
+export async function createTask(
+  call: Call,
+  to: Destination,
+  { params, exchange, cancellations }: TaskCall & { readonly cancellations: InFlight },
+): Promise<UpstreamReply> {
+  const givenUp = new Cancellation();
+  const creating = send(call, to, { params, exchange: relayed(exchange, { signal: givenUp }) });
+  const cancelled = Promise.withResolvers<never>();
+  const unsubscribe = exchange.signal.onAbort(() => {
+    setTimeout(() => givenUp.abort(), NAMED_WITHIN_MS).unref();
+    const cancelling = creating
+      .then((answered) => (isLegacyTask(answered) ? taskCreatedBy(to.upstream, answered).cancel() : undefined))
+      .catch(() => undefined); // there is no task, or none that could be cancelled
+    void cancellations.track(cancelling);
+    cancelled.reject(new GatewayError('cancelled', 'The caller cancelled the call.'));
+  });
+  try {
+    return await Promise.race([creating, cancelled.promise]);
+  } finally {
+    unsubscribe();
+  }
+}
 
 export interface RunLegacyOptions {
   readonly exchange: Exchange;

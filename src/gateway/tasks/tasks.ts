@@ -2,31 +2,26 @@
 import type { Call, TaskRef } from '../../core/call.ts';
 import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError, unknownTask } from '../../core/errors.ts';
-import { type Exchange, relayed } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
 import { declaresTasks, TASKS_CAPABILITY } from '../../protocol/mcp/tasks.ts';
 import type { Keyring } from '../../storage/keyring.ts';
 import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import { abortOnShutdown, type ShutdownOptions } from '../abort-on-shutdown.ts';
-import type { LiveQuestions } from '../bridge/live-questions.ts';
 import type { DispatchParts } from '../dispatch-parts.ts';
-import { type Destination, send } from '../upstream-request.ts';
+import type { Destination } from '../upstream-request.ts';
 import { BridgedPresenter } from './bridged-presenter.ts';
 import { LegacyPresenter } from './legacy-presenter.ts';
 import { answerModern, presentHandle } from './modern-presenter.ts';
-import { runLegacyTask, runModernTask } from './run-to-end.ts';
+import { createTask, type RunModernOptions, runLegacyTask, runModernTask, type TaskCall } from './run-to-end.ts';
 import { Task } from './task.ts';
 import { TaskIds } from './task-ids.ts';
 import { keptMs, TaskRegistry, type TaskReservation } from './task-registry.ts';
 import { SubscribedTasks, TaskSubscriptions } from './task-subscriptions.ts';
-import { createdIn, identityOf, isLegacyTask, isUnknown, taskAt, taskCreatedBy } from './upstream-task.ts';
+import { createdIn, identityOf, isLegacyTask, isUnknown, taskAt } from './upstream-task.ts';
 
 /** How long a legacy server is asked to keep a task, in ms. */
 const TTL_MS = 60 * 60_000;
-
-/** How long a server may take to name the task that it made, once the caller has cancelled the call, in ms. */
-const NAMED_WITHIN_MS = 1_000;
 
 /** Most tasks that one listener may subscribe to. */
 const MAX_SUBSCRIBED = 100;
@@ -39,12 +34,6 @@ export interface TasksOptions {
   readonly ending: CancelSignal;
   /** Something for the record. */
   readonly record: (event: string, detail: JsonObject) => void;
-}
-
-/** A call as it is sent to its server. */
-export interface TaskCall {
-  readonly params: JsonObject;
-  readonly exchange: Exchange;
 }
 
 /** What came of a call at its server. */
@@ -90,10 +79,11 @@ export class Tasks {
   /** Has a legacy server run a call as a task that its caller then asks about. There is no `handle` where the server answered at once. */
   async start(call: Call, to: Destination, { params, exchange }: TaskCall) {
     const reservation = this.registry.reserve(call.principal);
+    const { cancellations } = this.registry;
     try {
       const asked = call.era === 'modern' ? asTask(params) : params;
       const answered = await abortOnShutdown(exchange, this.shutdown, (open) =>
-        this.create(call, to, { params: asked, exchange: open }),
+        createTask(call, to, { params: asked, exchange: open, cancellations }),
       );
       if (!isLegacyTask(answered)) return { answered };
       return { answered, handle: this.keep({ call, to, answered }, reservation) };
@@ -105,15 +95,15 @@ export class Tasks {
   /** Has a legacy server run a call as a task for a caller that does not ask about tasks: resolves with its answer. Throws GatewayError. */
   run(call: Call, to: Destination, { params, exchange }: TaskCall): Promise<UpstreamReply> {
     return abortOnShutdown(exchange, this.shutdown, async (open) => {
-      const answered = await this.create(call, to, { params: asTask(params), exchange: open });
-      if (!isLegacyTask(answered)) return answered;
       const { cancellations } = this.registry;
+      const answered = await createTask(call, to, { params: asTask(params), exchange: open, cancellations });
+      if (!isLegacyTask(answered)) return answered;
       return runLegacyTask(to.upstream, answered, { exchange: open, principal: call.principal.id, cancellations });
     });
   }
 
   /** Follows the task that a modern server made of a legacy caller's call: resolves with its answer. Throws GatewayError. */
-  runModern({ call, to, answered }: Created, questions: LiveQuestions): Promise<UpstreamReply> {
+  runModern({ call, to, answered }: Created, questions: RunModernOptions['questions']): Promise<UpstreamReply> {
     return runModernTask(answered, { call, upstream: to.upstream, questions });
   }
 
@@ -161,26 +151,6 @@ export class Tasks {
       ({ task: { ref } }) => [undefined, ref.target.server].includes(scope) && permits(ref.target),
     );
     return { tasks: shown.map(({ listed }) => listed) };
-  }
-
-  /** Has a legacy server begin a task. Where the caller cancels meanwhile, the task is cancelled as soon as its id is known. Throws GatewayError. */
-  private async create(call: Call, to: Destination, { params, exchange }: TaskCall): Promise<UpstreamReply> {
-    const givenUp = new Cancellation();
-    const creating = send(call, to, { params, exchange: relayed(exchange, { signal: givenUp }) });
-    const cancelled = Promise.withResolvers<never>();
-    const unsubscribe = exchange.signal.onAbort(() => {
-      setTimeout(() => givenUp.abort(), NAMED_WITHIN_MS).unref();
-      const cancelling = creating
-        .then((answered) => (isLegacyTask(answered) ? taskCreatedBy(to.upstream, answered).cancel() : undefined))
-        .catch(() => undefined); // there is no task, or none that could be cancelled
-      void this.registry.cancellations.track(cancelling);
-      cancelled.reject(new GatewayError('cancelled', 'The caller cancelled the call.'));
-    });
-    try {
-      return await Promise.race([creating, cancelled.promise]);
-    } finally {
-      unsubscribe();
-    }
   }
 
   /** Keeps the task that a legacy server made. Returns what the caller gets in the place of an answer. Throws GatewayError. */

@@ -1,4 +1,4 @@
-// A task at its server. Every request about a task goes through here, on the instance that has it, and only to the task that is meant.
+// A task at its server: every request about one goes through here, to the instance that has it, and only to the task that is meant.
 import type { TaskRef } from '../../core/call.ts';
 import { pause } from '../../core/cancellation.ts';
 import { type ErrorCode, ERRORS, GatewayError, unknownTask } from '../../core/errors.ts';
