@@ -32,7 +32,7 @@ export function composeParts(options: GatewayOptions, storage: Storage) {
   const seen = new SeenUris();
   const states = new RequestStates(keyring);
   const confined = new ConfinedServers({ config, logger, stateDirectory: storage.directory.path });
-  const tasks = new Tasks({ keyring, stopping, record: (event, detail) => events.record(event, detail) });
+  const tasks = new Tasks({ keyring, stopping, ending, record: (event, detail) => events.record(event, detail) });
   const upstreams = openUpstreams(options, { storage, confined, events, tasks, offers: () => snapshots });
   const snapshots: Snapshots = new Snapshots(config, { upstreams, store, changes });
   const mayAsk = (server: string) => upstreams.get(server)?.mayAsk ?? false;

@@ -13,7 +13,6 @@ import { bridgeError, bridgeResult } from './bridge/results.ts';
 import { checkDeclared } from './bridge/declared-questions.ts';
 import { LiveQuestions } from './bridge/live-questions.ts';
 import { INPUT_REQUIRED } from './bridge/request-state.ts';
-import { asTask, isLegacyTask, isModernTask } from './tasks/tasks.ts';
 import { urlElicitations } from './bridge/url-elicitations.ts';
 import { subscribe, unsubscribe } from './subscribe.ts';
 import type { McpContext } from './resolve.ts';
@@ -21,9 +20,8 @@ import { listen } from './subscriptions-listen.ts';
 import type { DispatchParts } from './dispatch-parts.ts';
 import { pageOf } from './paging.ts';
 import { type Destination, originOf, send } from './upstream-request.ts';
-import { callOfTask } from './tasks/task-calls.ts';
-import { createTask, endOfTask, resultOfTask } from './tasks/task-runs.ts';
-import { abortOnShutdown } from './tasks/abort-on-shutdown.ts';
+import { isModernTask } from './tasks/upstream-task.ts';
+import { abortOnShutdown } from './abort-on-shutdown.ts';
 
 /** Makes the end of the pipeline for MCP calls. */
 export function dispatchMcp(parts: DispatchParts): (call: McpCall, ctx: McpContext) => Promise<Reply> {
@@ -40,7 +38,7 @@ export function dispatchMcp(parts: DispatchParts): (call: McpCall, ctx: McpConte
 function dispatch(call: McpCall, ctx: McpContext, parts: DispatchParts): Reply | Promise<Reply> {
   const known = CALL_METHODS.get(call.method);
   if (known?.lists) return list(call, known.lists, ctx);
-  if (known?.capability === 'tasks') return callOfTask(call, ctx, parts);
+  if (known?.capability === 'tasks') return parts.tasks.answer(call, ctx, parts);
   if (call.method === 'subscriptions/listen') return listen(call, ctx, parts);
   // the session knows at which server it subscribed; that may be another than the one which the URI leads to by now, or none
   if (call.method === 'resources/unsubscribe') return unsubscribe(call);
@@ -93,7 +91,7 @@ async function forwardToLegacy(call: McpCall, to: Destination, sending: Sending)
   const { parts, params, exchange } = sending;
   const tasks = declaresTasks(call.exchange.capabilities);
   const { taskSupport } = to.traits;
-  if (taskSupport !== undefined && tasks) return startTask(call, to, { ...sending, params: asTask(params) });
+  if (taskSupport !== undefined && tasks) return startTask(call, to, sending);
   if (taskSupport === 'required') return runAsTask(call, to, sending);
   return conclude(call, to, { parts, answered: await send(call, to, { params, exchange, tasks }) });
 }
@@ -134,33 +132,17 @@ async function forwardLegacy(
   return forwardAsking(call, to, { parts, params: plain });
 }
 
-/** Lets a legacy server run a call as a task that its caller then asks about. */
-async function startTask(call: McpCall, to: Destination, { parts, params, exchange }: Sending): Promise<Reply> {
-  const { tasks } = parts;
-  const place = tasks.records.reserve(call.principal);
-  try {
-    const { leaving } = tasks.records;
-    const answered = await abortOnShutdown(exchange, parts, (open) =>
-      createTask(call, to, { params, exchange: open, leaving }),
-    );
-    if (!isLegacyTask(answered)) return conclude(call, to, { parts, answered });
-    const created = { call, to, answered };
-    const result = call.era === 'modern' ? tasks.bridge(created, place) : tasks.keep(created, place);
-    return { kind: 'result', result, origin: originOf(to, answered) };
-  } finally {
-    place.giveBack();
-  }
+/** Has a legacy server run a call as a task that its caller then asks about. */
+async function startTask(call: McpCall, to: Destination, { parts, ...sent }: Sending): Promise<Reply> {
+  const { answered, handle } = await parts.tasks.start(call, to, sent);
+  return handle
+    ? { kind: 'result', result: handle, origin: originOf(to, answered) }
+    : conclude(call, to, { parts, answered });
 }
 
 /** Runs a call as a task for a caller that does not ask about tasks: the answer comes when the task ends (wire.md, Tasks). */
-function runAsTask(call: McpCall, to: Destination, { parts, params, exchange }: Sending): Promise<Reply> {
-  const { leaving } = parts.tasks.records;
-  return abortOnShutdown(exchange, parts, async (open) => {
-    const answered = await createTask(call, to, { params: asTask(params), exchange: open, leaving });
-    if (!isLegacyTask(answered)) return conclude(call, to, { parts, answered });
-    const ended = await resultOfTask(call, to, { answered, exchange: open, leaving });
-    return conclude(call, to, { parts, answered: ended });
-  });
+async function runAsTask(call: McpCall, to: Destination, { parts, ...sent }: Sending): Promise<Reply> {
+  return conclude(call, to, { parts, answered: await parts.tasks.run(call, to, sent) });
 }
 
 /** A modern server's questions are put to a legacy client while its call runs, and its task is followed to the end. */
@@ -172,7 +154,7 @@ async function forwardAsking(
   const tasks = call.method === 'tools/call';
   let answered = await send(call, to, { params, tasks });
   if (!isQuestion(answered) && !isModernTask(answered)) return conclude(call, to, { parts, answered });
-  return abortOnShutdown(call.exchange, parts, async (exchange) => {
+  return abortOnShutdown(call.exchange, parts.tasks.shutdown, async (exchange) => {
     const asking = { ...call, exchange };
     const questions = new LiveQuestions(asking, to.target.server);
     try {
@@ -181,7 +163,7 @@ async function forwardAsking(
         if ('error' in said) return { kind: 'error', error: said.error, origin: originOf(to, answered) };
         answered = await send(asking, to, { params: said.params, tasks, answers: true });
       }
-      if (isModernTask(answered)) answered = await endOfTask(asking, to, { answered, questions });
+      if (isModernTask(answered)) answered = await parts.tasks.runModern({ call: asking, to, answered }, questions);
       return conclude(call, to, { parts, answered });
     } finally {
       questions.end();

@@ -49,7 +49,7 @@ export class Shutdown {
     if (directory.isHeld()) await inFlight.settled(STOP_DRAIN_MS);
     this.cut.abort();
     // what a server works on for nobody has to be cancelled while it can be told
-    await tasks.records.leaving.settled(TASKS_DRAIN_MS);
+    await tasks.registry.cancellations.settled(TASKS_DRAIN_MS);
     if (inFlight.size === 0) return;
     await upstreams.stop();
     await inFlight.settled(LAST_ANSWERS_MS);

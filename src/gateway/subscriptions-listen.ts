@@ -10,15 +10,12 @@ import type { DispatchParts } from './dispatch-parts.ts';
 import { type McpContext, uriOptions } from './resolve.ts';
 import type { Snapshots } from './snapshots.ts';
 import { follow } from './subscribe.ts';
-import { SubscribedTasks } from './tasks/subscribed-tasks.ts';
-import { requireTasks } from './tasks/task-calls.ts';
 
 /** How long the acknowledgement waits for servers to take subscriptions. */
 const ACKNOWLEDGE_MS = 2_000;
 
-/** Most resources that one listener may follow, and most tasks. */
+/** Most resources that one listener may follow. */
 const MAX_URIS = 1_000;
-const MAX_TASKS = 100;
 
 const LIST_FILTERS: readonly { filter: string; method: string; kinds: readonly OfferKind[] }[] = [
   { filter: 'toolsListChanged', method: 'notifications/tools/list_changed', kinds: ['tool'] },
@@ -40,7 +37,7 @@ export async function listen(call: McpCall, ctx: McpContext, parts: DispatchPart
   const wanted = isObject(call.params.notifications) ? call.params.notifications : {};
   const lists = LIST_FILTERS.filter((entry) => wanted[entry.filter] === true);
   const targets = resourcesOf(wanted.resourceSubscriptions, call, { ctx, parts });
-  const tasks = tasksOf(wanted.taskIds, call, { ctx, parts });
+  const tasks = parts.tasks.subscribe(wanted.taskIds, call, { ctx, parts });
   const { exchange } = call;
   const scope = serverOf(call.endpoint);
   const hearing = new Hearing(call, parts.snapshots);
@@ -48,12 +45,12 @@ export async function listen(call: McpCall, ctx: McpContext, parts: DispatchPart
   const leave = () => end.resolve('left');
   const stop = () => end.resolve('stopping');
   const takeBack = [exchange.signal.onAbort(leave), parts.stopping.onAbort(stop)];
-  const [kept, keptTasks] = await Promise.all([followed(targets, hearing, parts), tasks.follow()]);
+  const [kept, keptTasks] = await Promise.all([followed(targets, hearing, parts), tasks.subscribe()]);
   exchange.notify('notifications/subscriptions/acknowledged', {
     notifications: { ...honoured(lists, kept), ...(keptTasks.length > 0 && { taskIds: keptTasks }) },
   });
   hearing.begin();
-  tasks.notify((task) => exchange.notify('notifications/tasks', task));
+  tasks.begin((task) => exchange.notify('notifications/tasks', task));
   const unsubscribe = parts.changes.subscribe(
     {
       listsChanged: (server, kinds) => {
@@ -108,20 +105,6 @@ class Hearing implements Follower {
 interface Asked {
   readonly ctx: McpContext;
   readonly parts: DispatchParts;
-}
-
-/** The tasks that the caller may hear of. Throws `capability_required` where it did not say that it knows tasks. */
-function tasksOf(ids: unknown, call: McpCall, { ctx, parts }: Asked): SubscribedTasks {
-  if (!Array.isArray(ids)) return new SubscribedTasks(call, [], parts);
-  requireTasks(call);
-  const { principal, endpoint } = call;
-  const scope = serverOf(endpoint);
-  const refs = [...new Set(ids)]
-    .slice(0, MAX_TASKS)
-    .map((id) => (typeof id === 'string' ? parts.tasks.ids.open(principal, id) : undefined))
-    .filter((ref) => ref !== undefined)
-    .filter(({ target }) => (scope === undefined || scope === target.server) && ctx.rules.policy.permits(target));
-  return new SubscribedTasks(call, refs, parts);
 }
 
 /**

@@ -1,4 +1,4 @@
-// Tasks at legacy servers, which live in memory: whose they are, how they stand, and how long they are kept (wire.md, Tasks).
+// The tasks that the gateway keeps in memory: whose they are, how many there may be, and for how long (wire.md, Tasks).
 import type { TaskRef } from '../../core/call.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -6,64 +6,42 @@ import type { Exchange } from '../../core/exchange.ts';
 import { InFlight } from '../../core/in-flight.ts';
 import { type JsonObject, numberOf } from '../../core/json.ts';
 import type { Principal } from '../../core/principal.ts';
+import type { ForgetReason, TaskPresenter } from './task.ts';
 
 /** Most tasks, in all and of one principal. */
 const MAX_TASKS = 1_000;
 const MAX_PER_PRINCIPAL = 100;
 
-/** How long after its server speaks of a task the task may be made, in ms. */
-const KEPT_WITHIN_MS = 1_000;
+/** How long after its server names a task the task may still be added, in ms. */
+const ADDED_WITHIN_MS = 1_000;
 
-/** Most that questions and results take that are kept for whoever asks for them, in bytes. Nobody's may take more than is free for others. */
+/** Most memory for the questions and results of all tasks, in bytes. Nobody's tasks may use more than stays free for others. */
 const MAX_BYTES = 256 * 1024 * 1024;
 
 /** How long a task is kept whose server names no time, and the longest for any. */
 const DEFAULT_TTL_MS = 60 * 60_000;
 const MAX_TTL_MS = 24 * 60 * 60_000;
 
-/** Why a task is forgotten: its time is over, there is no room for it, its instance is gone, its id is another's now, the gateway stops. */
-export type Forgotten = 'expired' | 'crowded_out' | 'lost' | 'replaced' | 'stopped';
-
-/** A task that is kept. */
-export interface KeptTask {
-  readonly ref: TaskRef;
-  readonly principal: Principal;
-  /** Whether it can no longer change. */
-  readonly ended: boolean;
-  /** Whether there is something to say of it when the instance that had it is gone. */
-  readonly outlivesInstance: boolean;
-  /** What its questions and what came of it take in memory, as far as they are kept here. */
-  readonly bytes: number;
-  /** Its server says how it stands, in the words of 2025-11-25. */
-  changed(task: JsonObject): void;
-  /** Whoever can be asked on its behalf, now or when somebody comes; undefined where nobody will. */
-  asker(signal: CancelSignal): Promise<Exchange | undefined>;
-  /** It is forgotten: whatever still runs for it is given up. Resolves when its server was told. Never throws. */
-  close(why: Forgotten): Promise<void>;
-}
-
-/** A place for a task that is being made. */
-export interface TaskPlace {
+/** Room for a task that is being made. */
+export interface TaskReservation {
   /** Keeps the task for so many milliseconds. Throws `gateway_closed`, and cancels it, where the gateway is stopping. */
-  keep(task: KeptTask, ttlMs: number): void;
-  /** Nothing came of it. Means nothing once a task is kept. */
-  giveBack(): void;
+  keep(presenter: TaskPresenter, ttlMs: number): void;
+  /** No task was made. Has no effect once one is kept. */
+  release(): void;
 }
 
 interface Entry {
-  readonly task: KeptTask;
+  readonly presenter: TaskPresenter;
   readonly expiry: NodeJS.Timeout;
 }
 
 export class TaskRegistry {
-  /** Tasks whose servers are being told that nobody wants them any more: a stop waits for that. */
-  readonly leaving = new InFlight();
+  /** Requests that cancel tasks at their servers: a gateway that stops waits for them. */
+  readonly cancellations = new InFlight();
   private readonly entries = new Map<string, Entry>();
-  /** Tasks that somebody asked for ahead of them. */
-  private readonly awaited = new Map<string, PromiseWithResolvers<KeptTask | undefined>>();
-  /** Places that are taken and not filled yet, by principal. */
-  private readonly places = new Map<string, number>();
-
+  /** Tasks that their servers named before they were added. */
+  private readonly expected = new Map<string, PromiseWithResolvers<TaskPresenter | undefined>>();
+  private readonly reservations = new Set<{ readonly principal: string }>();
   private readonly stopping: CancelSignal;
 
   /** `stopping` is aborted when the gateway stops. */
@@ -74,122 +52,121 @@ export class TaskRegistry {
     });
   }
 
-  /** Takes a place. Throws `overloaded` where there are too many; tasks that ended make way, the oldest first. */
-  reserve({ id }: Principal): TaskPlace {
+  /** Throws `overloaded` where there are too many tasks; the oldest that has ended makes room. */
+  reserve({ id }: Principal): TaskReservation {
     if (!this.makeRoom(id))
       throw new GatewayError(
         'overloaded',
         `Too many tasks are kept for this caller (${MAX_PER_PRINCIPAL}), or in all (${MAX_TASKS}); wait for some to end.`,
       );
-    this.places.set(id, (this.places.get(id) ?? 0) + 1);
-    let open = true;
-    const giveBack = () => {
-      if (!open) return;
-      open = false;
-      const left = (this.places.get(id) ?? 1) - 1;
-      if (left > 0) this.places.set(id, left);
-      else this.places.delete(id);
-    };
-    const keep = (task: KeptTask, ttlMs: number) => {
-      giveBack();
-      if (this.stopping.aborted) {
-        void this.leaving.track(task.close('stopped'));
-        throw new GatewayError(
-          'gateway_closed',
-          'The gateway is stopping, and the task that the call became is cancelled.',
-        );
+    const reservation = { principal: id };
+    this.reservations.add(reservation);
+    const release = () => void this.reservations.delete(reservation);
+    const keep = (presenter: TaskPresenter, ttlMs: number) => {
+      release();
+      if (!this.stopping.aborted) {
+        this.add(presenter, ttlMs);
+        return;
       }
-      this.add(task, ttlMs);
+      void this.cancellations.track(presenter.task.forget('stopped'));
+      throw new GatewayError(
+        'gateway_closed',
+        'The gateway is stopping, and the task that the call became is cancelled.',
+      );
     };
-    return { keep, giveBack };
+    return { keep, release };
   }
 
   /** The task, if it is kept; not another one to which its server gave the same id since. */
-  get({ id, target, instance, upstreamId }: TaskRef): KeptTask | undefined {
-    const task = this.entries.get(keyOf(target.server, instance, upstreamId))?.task;
-    return task?.ref.id === id ? task : undefined;
-  }
-
-  /** The server says how a task of this instance stands. */
-  changed(server: string, instance: string, task: JsonObject): void {
-    if (typeof task.taskId === 'string') this.entries.get(keyOf(server, instance, task.taskId))?.task.changed(task);
-  }
-
-  /** Whoever can be asked on behalf of a task, as its server names it; undefined where it is not kept. */
-  async asker(
-    named: { server: string; instance: string; task: string },
-    signal: CancelSignal,
-  ): Promise<Exchange | undefined> {
-    const key = keyOf(named.server, named.instance, named.task);
-    const task = this.entries.get(key)?.task ?? (await this.whenKept(key));
-    return task?.asker(signal);
-  }
-
-  /** A server may ask before its answer that there is a task has been taken in. */
-  private whenKept(key: string): Promise<KeptTask | undefined> {
-    const awaited = this.awaited.get(key) ?? Promise.withResolvers<KeptTask | undefined>();
-    this.awaited.set(key, awaited);
-    setTimeout(() => {
-      awaited.resolve(undefined);
-      if (this.awaited.get(key) === awaited) this.awaited.delete(key);
-    }, KEPT_WITHIN_MS);
-    return awaited.promise;
-  }
-
-  /**
-   * Returns whether the tasks of a principal take no more than is free; those that have ended are forgotten for it, the oldest first.
-   */
-  trim(principal: Principal): boolean {
-    let all = bytesOf([...this.entries.values()].map(({ task }) => task));
-    const own = this.of(principal);
-    let held = bytesOf(own);
-    for (const task of own) {
-      if (held <= MAX_BYTES - all) break;
-      if (!task.ended || task.bytes === 0) continue;
-      held -= task.bytes;
-      all -= task.bytes;
-      this.forget(keyOfTask(task), 'crowded_out');
-    }
-    return held <= MAX_BYTES - all;
-  }
-
-  /** An instance is gone, and with it its tasks. */
-  lost(server: string, instance: string): void {
-    for (const [key, { task }] of [...this.entries]) {
-      const { ref, outlivesInstance } = task;
-      if (ref.target.server === server && ref.instance === instance && !outlivesInstance) this.forget(key, 'lost');
-    }
+  get(ref: TaskRef): TaskPresenter | undefined {
+    const found = this.entries.get(keyOf(ref))?.presenter;
+    return found?.task.ref.id === ref.id ? found : undefined;
   }
 
   /** Every task of a principal, the oldest first. */
-  of({ id }: Principal): KeptTask[] {
-    return [...this.entries.values()].map(({ task }) => task).filter(({ principal }) => principal.id === id);
+  of({ id }: Principal): TaskPresenter[] {
+    return [...this.entries.values()].map(({ presenter }) => presenter).filter(({ task }) => task.principal.id === id);
   }
 
-  private add(task: KeptTask, ttlMs: number): void {
-    const key = keyOfTask(task);
+  /** A server sends a notification about a task. */
+  notified(server: string, instance: string, news: JsonObject): void {
+    if (typeof news.taskId === 'string')
+      this.entries.get(keyOf({ server, instance, upstreamId: news.taskId }))?.presenter.task.notified(news);
+  }
+
+  /** Who answers a question of a task; undefined where the task is not kept, or nobody will. */
+  async asker(
+    { server, instance, task }: { server: string; instance: string; task: string },
+    signal: CancelSignal,
+  ): Promise<Exchange | undefined> {
+    const key = keyOf({ server, instance, upstreamId: task });
+    const presenter = this.entries.get(key)?.presenter ?? (await this.expect(key));
+    return presenter?.asker(signal);
+  }
+
+  /** An instance is gone, and its tasks with it. */
+  lost(server: string, instance: string): void {
+    for (const [key, { presenter }] of [...this.entries]) {
+      const { ref } = presenter.task;
+      const isThere = ref.target.server !== server || ref.instance !== instance;
+      if (!isThere && !presenter.outlivesInstance) this.forget(key, 'lost');
+    }
+  }
+
+  /**
+   * Returns whether the tasks of a principal use no more memory than stays free. To get there, forgets those of its tasks that have ended, the
+   * oldest first.
+   */
+  trim(principal: Principal): boolean {
+    const all = [...this.entries.values()].map(({ presenter }) => presenter);
+    const own = this.of(principal);
+    // forgetting a task uses less and frees as much
+    let excess = bytesOf(own) - (MAX_BYTES - bytesOf(all));
+    for (const { task, bytes } of own) {
+      if (excess <= 0) break;
+      if (!task.ended || bytes === 0) continue;
+      excess -= 2 * bytes;
+      this.forget(keyOf(task.ref), 'crowded_out');
+    }
+    return excess <= 0;
+  }
+
+  /** A server may ask for a task before the gateway has read the answer that makes it. */
+  private expect(key: string): Promise<TaskPresenter | undefined> {
+    const expected = this.expected.get(key) ?? Promise.withResolvers<TaskPresenter | undefined>();
+    this.expected.set(key, expected);
+    setTimeout(() => {
+      expected.resolve(undefined);
+      if (this.expected.get(key) === expected) this.expected.delete(key);
+    }, ADDED_WITHIN_MS);
+    return expected.promise;
+  }
+
+  private add(presenter: TaskPresenter, ttlMs: number): void {
+    const key = keyOf(presenter.task.ref);
     this.forget(key, 'replaced'); // a server that uses an id again means another task
-    this.entries.set(key, { task, expiry: setTimeout(() => this.forget(key, 'expired'), ttlMs).unref() });
-    this.awaited.get(key)?.resolve(task);
-    this.awaited.delete(key);
+    this.entries.set(key, { presenter, expiry: setTimeout(() => this.forget(key, 'expired'), ttlMs).unref() });
+    this.expected.get(key)?.resolve(presenter);
+    this.expected.delete(key);
   }
 
   private makeRoom(principal: string): boolean {
-    const own = [...this.entries].filter(([, { task }]) => task.principal.id === principal);
-    const isFull = this.entries.size + sum(this.places.values()) >= MAX_TASKS;
-    const ownFull = own.length + (this.places.get(principal) ?? 0) >= MAX_PER_PRINCIPAL;
-    if (!isFull && !ownFull) return true;
-    const ended = (ownFull ? own : [...this.entries]).find(([, { task }]) => task.ended);
+    const all = [...this.entries];
+    const own = all.filter(([, { presenter }]) => presenter.task.principal.id === principal);
+    const reserved = [...this.reservations].filter((other) => other.principal === principal).length;
+    const isOwnFull = own.length + reserved >= MAX_PER_PRINCIPAL;
+    if (!isOwnFull && all.length + this.reservations.size < MAX_TASKS) return true;
+    const ended = (isOwnFull ? own : all).find(([, { presenter }]) => presenter.task.ended);
     if (ended) this.forget(ended[0], 'crowded_out');
     return ended !== undefined;
   }
 
-  private forget(key: string, why: Forgotten): void {
+  private forget(key: string, reason: ForgetReason): void {
     const entry = this.entries.get(key);
     if (!entry) return;
     clearTimeout(entry.expiry);
     this.entries.delete(key);
-    void this.leaving.track(entry.task.close(why));
+    void this.cancellations.track(entry.presenter.task.forget(reason));
   }
 }
 
@@ -199,20 +176,12 @@ export function keptMs(ttl: unknown): number {
   return ms >= 0 ? Math.min(Math.trunc(ms), MAX_TTL_MS) : DEFAULT_TTL_MS;
 }
 
-function keyOf(server: string, instance: string, upstreamId: string): string {
-  return `${server}\n${instance}\n${upstreamId}`;
+/** A server's id of a task is one of its instance. */
+function keyOf(task: TaskRef | { readonly server: string; readonly instance: string; readonly upstreamId: string }) {
+  const server = 'target' in task ? task.target.server : task.server;
+  return `${server}\n${task.instance}\n${task.upstreamId}`;
 }
 
-function keyOfTask({ ref }: KeptTask): string {
-  return keyOf(ref.target.server, ref.instance, ref.upstreamId);
-}
-
-function bytesOf(tasks: readonly KeptTask[]): number {
-  return sum(tasks.map(({ bytes }) => bytes));
-}
-
-function sum(numbers: Iterable<number>): number {
-  let total = 0;
-  for (const number of numbers) total += number;
-  return total;
+function bytesOf(presenters: readonly TaskPresenter[]): number {
+  return presenters.reduce((sum, { bytes }) => sum + bytes, 0);
 }

@@ -1,32 +1,43 @@
-// Tool calls that become tasks: who follows the task, and what their caller is told of it (wire.md, Tasks).
-import type { McpCall, TaskRef } from '../../core/call.ts';
+// Tool calls that become tasks: all that the rest of the gateway needs of them (wire.md, Tasks).
+import { type McpCall, serverOf, type TaskRef } from '../../core/call.ts';
 import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
-import { GatewayError } from '../../core/errors.ts';
+import { GatewayError, unknownTask } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
-import { TASK_RESULT, taskIdOf } from '../../protocol/mcp/tasks.ts';
-import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
+import type { Reply } from '../../core/reply.ts';
+import { declaresTasks, TASKS_CAPABILITY } from '../../protocol/mcp/tasks.ts';
 import type { Keyring } from '../../storage/keyring.ts';
 import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
+import { abortOnShutdown, type ShutdownOptions } from '../abort-on-shutdown.ts';
+import type { DispatchParts } from '../dispatch-parts.ts';
+import type { McpContext } from '../resolve.ts';
 import type { Destination } from '../upstream-request.ts';
-import { cancelAtServer, createdAtOf, taskAt } from './upstream-task.ts';
-import { BridgedTask } from './bridged-task.ts';
-import { LegacyTask } from './legacy-task.ts';
+import { BridgedPresenter } from './bridged-presenter.ts';
+import { LegacyPresenter } from './legacy-presenter.ts';
+import { answerModern, presentHandle } from './modern-presenter.ts';
+import { createTask, type RunModernOptions, runLegacyTask, runModernTask, type TaskCall } from './run-to-end.ts';
+import { Task } from './task.ts';
 import { TaskIds } from './task-ids.ts';
-import { TaskSubscriptions } from './task-subscriptions.ts';
-import { keptMs, type KeptTask, type TaskPlace, TaskRegistry } from './task-registry.ts';
+import { keptMs, TaskRegistry, type TaskReservation } from './task-registry.ts';
+import { SubscribedTasks, TaskSubscriptions } from './task-subscriptions.ts';
+import { createdIn, identityOf, isLegacyTask, isUnknown, taskAt } from './upstream-task.ts';
 
-/** How long a legacy server is asked to keep a task of ours, in ms. */
+/** How long a legacy server is asked to keep a task, in ms. */
 const TTL_MS = 60 * 60_000;
+
+/** Most tasks that one listener may subscribe to. */
+const MAX_SUBSCRIBED = 100;
 
 export interface TasksOptions {
   readonly keyring: Keyring;
   /** Aborted when the gateway stops. */
   readonly stopping: CancelSignal;
+  /** Aborted when the gateway stops and waits no longer. */
+  readonly ending: CancelSignal;
   /** Something for the record. */
   readonly record: (event: string, detail: JsonObject) => void;
 }
 
-/** What came of a call at a server, and where it goes. */
+/** What came of a call at its server. */
 interface Created {
   readonly call: McpCall;
   readonly to: Destination;
@@ -35,137 +46,167 @@ interface Created {
 
 export class Tasks {
   readonly ids: TaskIds;
-  readonly records: TaskRegistry;
-  readonly listens = new TaskSubscriptions();
+  /** Receives what servers say of the tasks that the gateway keeps. */
+  readonly registry: TaskRegistry;
+  private readonly subscriptions = new TaskSubscriptions();
   private readonly options: TasksOptions;
 
   constructor(options: TasksOptions) {
     this.options = options;
     this.ids = new TaskIds(options.keyring);
-    this.records = new TaskRegistry(options.stopping);
+    this.registry = new TaskRegistry(options.stopping);
   }
 
-  /** A modern server's task, under an id of ours: nothing of it is kept here. Throws `upstream_protocol` where it is none. */
-  pass({ call, to, answered }: Created): JsonObject {
-    const result = answered.reply.result ?? {};
-    const ref = this.nameOf('modern', { call, to, answered }, result);
-    // its process is not at rest while it works
-    to.upstream.tasks.needFor(ref.instance, keptMs(result.ttlMs));
-    // what it asks is asked where it is polled: a new task asks nothing (tasks extension, Task Creation)
-    const { inputRequests: _asked, ...created } = withoutProtocolMeta(result);
-    return { ...created, taskId: ref.id };
+  /** For `abortOnShutdown`. */
+  get shutdown(): ShutdownOptions {
+    return { ending: this.options.ending, cancellations: this.registry.cancellations };
   }
 
-  /** A legacy server's task for a modern client: what the client gets in the place of the answer. Throws GatewayError. */
-  bridge(created: Created, place: TaskPlace): JsonObject {
-    const { call, to, answered } = created;
-    const task = taskOf(created);
-    const ref = this.nameOf('bridged', created, task);
-    const { principal, session } = call;
-    // the task outlives its call: nobody's leaving ends what is sent for it
-    const exchange = { capabilities: call.exchange.capabilities, signal: new Cancellation() };
-    const caller = { principal, exchange, ...(session && { session }) };
-    const letGo = to.upstream.tasks.hold(ref.instance);
-    const ttlMs = keptMs(task.ttl);
-    const kept = new BridgedTask({
-      ref,
-      ttlMs,
-      caller,
-      task,
-      at: taskAt(to.upstream, ref, caller),
-      place: (kind) => to.upstream.tasks.stand(ref.instance, principal.id, kind),
-      admits: () => this.records.trim(principal),
-      ended: this.atEnd(call, ref, letGo),
-    });
-    place.keep(kept, ttlMs);
-    const { inputRequests: _asked, ...seed } = kept.described();
-    return {
-      ...withoutProtocolMeta({ _meta: answered.reply.result?._meta }),
-      ...seed,
-      resultType: TASK_RESULT,
-      status: 'working',
-    };
+  /** Answers a `tasks/*` call. Throws GatewayError: `unknown_task` where its id leads nowhere. */
+  async answer(call: McpCall, ctx: McpContext, parts: DispatchParts): Promise<Reply> {
+    requireTasks(call);
+    if (call.method === 'tasks/list') return { kind: 'result', result: this.list(call, ctx) };
+    const { task } = ctx;
+    const upstream = task && parts.upstreams.get(task.target.server);
+    if (!task || !upstream || (call.era === 'legacy') !== (task.kind === 'legacy')) throw unknownTask();
+    const to = { target: task.target, upstream, traits: ctx.route.traits, ctx };
+    const reply = await this.present(call, to, task);
+    if (reply.kind !== 'result') return reply;
+    const result = call.method === 'tasks/result' ? reply.result : reply.result.result;
+    if (isObject(result)) parts.seen.remember(call.principal.id, task.target.server, result);
+    return reply;
   }
 
-  /** A legacy server's task for a legacy client: the server's answer with an id of ours. Throws GatewayError. */
-  keep(created: Created, place: TaskPlace): JsonObject {
-    const { call, to, answered } = created;
-    const task = taskOf(created);
-    const ref = this.nameOf('legacy', created, task);
-    const letGo = to.upstream.tasks.hold(ref.instance);
-    const at = taskAt(to.upstream, ref, call);
-    const kept = new LegacyTask({
-      ref,
-      call,
-      task,
-      ended: this.atEnd(call, ref, letGo),
-      cancel: () => cancelAtServer(at),
-    });
-    place.keep(kept, keptMs(task.ttl));
-    return { ...answered.reply.result, task: kept.record(task) };
-  }
-
-  /** The task of a call, if it is kept and of the kind that the call's side knows. */
-  bridged(ref: TaskRef): BridgedTask | undefined {
-    return kindOf(BridgedTask, this.records.get(ref));
-  }
-
-  /** The same for a legacy client. */
-  kept(ref: TaskRef): LegacyTask | undefined {
-    return kindOf(LegacyTask, this.records.get(ref));
-  }
-
-  private nameOf(kind: TaskRef['kind'], { call, to, answered }: Created, task: JsonObject): TaskRef {
-    const upstreamId = taskIdOf(task);
-    if (upstreamId === undefined)
-      throw new GatewayError(
-        'upstream_protocol',
-        `The server "${to.target.server}" made a task without an id that can be used.`,
+  /** Has a legacy server run a call as a task that its caller then asks about. There is no `handle` where the server answered at once. */
+  async start(call: McpCall, to: Destination, { params, exchange }: TaskCall) {
+    const reservation = this.registry.reserve(call.principal);
+    const { cancellations } = this.registry;
+    try {
+      const asked = call.era === 'modern' ? asTask(params) : params;
+      const answered = await abortOnShutdown(exchange, this.shutdown, (open) =>
+        createTask(call, to, { params: asked, exchange: open, cancellations }),
       );
-    return this.ids.name(call.principal, {
-      kind,
-      upstreamId,
-      instance: answered.connection.instance,
-      createdAt: createdAtOf(task),
-      target: to.target,
+      if (!isLegacyTask(answered)) return { answered };
+      return { answered, handle: this.keep({ call, to, answered }, reservation) };
+    } finally {
+      reservation.release();
+    }
+  }
+
+  /** Has a legacy server run a call as a task for a caller that does not ask about tasks: resolves with its answer. Throws GatewayError. */
+  run(call: McpCall, to: Destination, { params, exchange }: TaskCall): Promise<UpstreamReply> {
+    return abortOnShutdown(exchange, this.shutdown, async (open) => {
+      const { cancellations } = this.registry;
+      const answered = await createTask(call, to, { params: asTask(params), exchange: open, cancellations });
+      if (!isLegacyTask(answered)) return answered;
+      return runLegacyTask(to.upstream, answered, { exchange: open, principal: call.principal.id, cancellations });
     });
   }
 
-  /** What happens at the end of a task; keeps nothing of its call. */
-  private atEnd(
-    { id, principal }: McpCall,
-    { target, instance }: TaskRef,
-    letGo: () => void,
-  ): (status: string) => void {
+  /** Follows the task that a modern server made of a legacy caller's call: resolves with its answer. Throws GatewayError. */
+  runModern({ call, to, answered }: Created, questions: RunModernOptions['questions']): Promise<UpstreamReply> {
+    return runModernTask(answered, { call, upstream: to.upstream, questions });
+  }
+
+  /** A modern server's task for a modern client, which gets this in the place of an answer. Throws `upstream_protocol` where it has no id. */
+  pass(created: Created): JsonObject {
+    const { to, answered } = created;
+    const result = createdIn(answered);
+    const ref = this.nameOf('modern', created);
+    // its process keeps running while it works
+    to.upstream.tasks.needFor(ref.instance, keptMs(result.ttlMs));
+    return presentHandle(ref, result);
+  }
+
+  /** The tasks that a listener names and may see. Throws `capability_required` where it does not declare that it knows tasks. */
+  subscribe(ids: unknown, call: McpCall, { ctx, parts }: { ctx: McpContext; parts: DispatchParts }): SubscribedTasks {
+    const wanted: unknown[] = Array.isArray(ids) ? [...new Set(ids)].slice(0, MAX_SUBSCRIBED) : [];
+    if (Array.isArray(ids)) requireTasks(call);
+    const { principal, endpoint } = call;
+    const server = serverOf(endpoint);
+    const refs = wanted
+      .map((id) => (typeof id === 'string' ? this.ids.open(principal, id) : undefined))
+      .filter((ref) => ref !== undefined)
+      .filter(({ target }) => (server === undefined || server === target.server) && ctx.rules.policy.permits(target));
+    const { registry, subscriptions } = this;
+    return new SubscribedTasks(call, refs, { registry, subscriptions, ...parts });
+  }
+
+  private async present(call: McpCall, to: Destination, task: TaskRef): Promise<Reply> {
+    const presenter = task.kind === 'modern' ? undefined : this.registry.get(task);
+    if (!presenter && task.kind !== 'modern') throw unknownTask();
+    // a presenter of a bridged task asks its server itself
+    if (task.kind !== 'bridged' && call.method !== 'tasks/get') {
+      const { reply } = await taskAt(to.upstream, task, call).get();
+      // said in our words: the server's name its own id
+      if (isUnknown(reply)) throw unknownTask();
+      if (reply.error) return { kind: 'error', error: reply.error };
+    }
+    return presenter ? presenter.answer(call, to) : answerModern(call, to, task);
+  }
+
+  /** The tasks that the caller may ask for, from our own records; at most 100, so that there is one page. */
+  private list({ params, principal, endpoint }: McpCall, { rules }: McpContext): JsonObject {
+    if (params.cursor !== undefined) throw new GatewayError('invalid_params', '`params.cursor` is not one of ours.');
+    const own = this.registry.of(principal).filter((presenter) => presenter instanceof LegacyPresenter);
+    const shown = own.filter(
+      ({ task: { ref } }) =>
+        [undefined, ref.target.server].includes(serverOf(endpoint)) && rules.policy.permits(ref.target),
+    );
+    return { tasks: shown.map(({ listed }) => listed) };
+  }
+
+  /** Keeps the task that a legacy server made. Returns what the caller gets in the place of an answer. Throws GatewayError. */
+  private keep(created: Created, reservation: TaskReservation): JsonObject {
+    const { call, to, answered } = created;
+    const { principal } = call;
+    const described = createdIn(answered);
+    const isBridged = call.era === 'modern';
+    const ref = this.nameOf(isBridged ? 'bridged' : 'legacy', created);
+    const { capabilities } = call.exchange;
+    const task = new Task({
+      ref,
+      principal,
+      // the task outlives its call: nothing that is sent for it is cancelled with the call
+      upstream: taskAt(to.upstream, ref, { principal, exchange: { capabilities, signal: new Cancellation() } }),
+      described,
+      endsByStatus: !isBridged,
+      onEnded: this.onEnded(call, ref, to.upstream.tasks.hold(ref.instance)),
+    });
+    const ttlMs = keptMs(described.ttl);
+    const admits = () => this.registry.trim(principal);
+    const presenter = isBridged
+      ? new BridgedPresenter(task, { capabilities, ttlMs, admits })
+      : new LegacyPresenter(task, call);
+    reservation.keep(presenter, ttlMs);
+    return presenter.handle(answered.reply.result ?? {});
+  }
+
+  /** The one place where a kept task ends: its instance is released, and the record says how it ended. Holds nothing of the call. */
+  private onEnded({ id, principal }: McpCall, { target, instance }: TaskRef, release: () => void) {
     const { server, exposed } = target;
-    return (status) => {
-      letGo();
-      this.records.trim(principal);
+    return (status: string): void => {
+      release();
+      this.registry.trim(principal);
       this.options.record('task_ended', { call: id, principal: principal.id, server, instance, exposed, status });
     };
   }
+
+  private nameOf(kind: TaskRef['kind'], { call, to, answered }: Created): TaskRef {
+    const { target } = to;
+    const identity = identityOf(target.server, createdIn(answered));
+    return this.ids.name(call.principal, { ...identity, kind, instance: answered.connection.instance, target });
+  }
 }
 
-/** The params of a call that is to run as a task of ours. */
-export function asTask(params: JsonObject): JsonObject {
+function asTask(params: JsonObject): JsonObject {
   return { ...params, task: { ttl: TTL_MS } };
 }
 
-/** Whether a legacy server made a task of a call. */
-export function isLegacyTask({ connection, reply }: UpstreamReply): boolean {
-  return connection.era === 'legacy' && isObject(reply.result?.task);
-}
-
-/** Whether a modern server did. */
-export function isModernTask({ connection, reply }: UpstreamReply): boolean {
-  return connection.era === 'modern' && reply.result?.resultType === TASK_RESULT;
-}
-
-function taskOf({ answered }: Created): JsonObject {
-  const task = answered.reply.result?.task;
-  return isObject(task) ? task : {};
-}
-
-function kindOf<T extends KeptTask>(kind: new (...args: never[]) => T, task: KeptTask | undefined): T | undefined {
-  return task instanceof kind ? task : undefined;
+/** Throws `capability_required` where a modern client asks about tasks and does not say that it knows them (tasks extension, Protocol Errors). */
+function requireTasks({ era, exchange }: McpCall): void {
+  if (era === 'legacy' || declaresTasks(exchange.capabilities)) return;
+  throw new GatewayError('capability_required', 'The client declares no support for tasks.', {
+    data: { requiredCapabilities: TASKS_CAPABILITY },
+  });
 }

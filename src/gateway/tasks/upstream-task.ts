@@ -1,91 +1,272 @@
-// Reaching a task where it is: whatever is sent about one goes through here, and only to the one that is meant.
+// A task at its server: every request about one goes through here, to the instance that has it, and only to the task that is meant.
 import type { TaskRef } from '../../core/call.ts';
-import { ERRORS, unknownTask } from '../../core/errors.ts';
-import type { JsonObject } from '../../core/json.ts';
+import { pause } from '../../core/cancellation.ts';
+import { type ErrorCode, ERRORS, GatewayError, unknownTask } from '../../core/errors.ts';
+import type { Exchange } from '../../core/exchange.ts';
+import { isObject, type JsonObject, numberOf } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
-import { MAX_TIME } from '../../protocol/mcp/tasks.ts';
+import { isTerminal, MAX_TIME, TASK_RESULT, taskIdOf } from '../../protocol/mcp/tasks.ts';
 import type { ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
 import type { CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
+import type { PlaceKind } from '../../upstream/mcp/instances/stream-slots.ts';
 import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
-import type { WireReply } from '../../upstream/mcp/wire/wire.ts';
 
-/** What tells a task of a server from every other: its id, and when the server says that it made it. */
+/** How many requests about a task may fail in a row before the gateway gives up. */
+export const MAX_FAILURES = 5;
+
+/** The pause after the first of several failures in a row, in ms; doubled each time, up to the most. */
+const FIRST_PAUSE_MS = 200;
+const MOST_PAUSE_MS = 10_000;
+
+/** A wait for the result that lasted this long, in ms, is not one of several failures in a row. */
+const LONG_WAIT_MS = 30_000;
+
+/** How long a wait lasts that is made only to receive what the task asks, in ms. */
+const BRIEF_WAIT_MS = 2_000;
+
+/** How often a task is polled while no slot for the wait is free: the default, and the bounds for what the server wants, in ms. */
+const DEFAULT_POLL_MS = 2_000;
+const LEAST_POLL_MS = 1_000;
+const MOST_POLL_MS = 30_000;
+
+/** Failures of a request about a task after which the task may still run. */
+const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
+  'upstream_closed',
+  'upstream_timed_out',
+  'upstream_failed',
+  'upstream_unreachable',
+]);
+
+/** Distinguishes a task from every other task of its server: its id, and when the server says that it made it. */
 export type TaskIdentity = Pick<TaskRef, 'upstreamId' | 'createdAt'>;
 
-/** A task, and the way to its server. */
-export interface TaskAt {
-  readonly task: TaskIdentity;
-  /** How long one answer may take, in ms. */
+/** How requests reach the server of a task. */
+export interface TaskRoute {
+  /** The limit of one request, in ms. */
   readonly totalMs: number;
   /** Throws GatewayError: `unknown_task` where the instance is gone. */
-  readonly send: (request: ConnectionRequest) => Promise<WireReply>;
+  readonly send: (request: ConnectionRequest) => Promise<UpstreamReply>;
+  /** Takes a slot for a request that stays open; returns how to release it, or undefined where none is free. Absent where no slot is needed. */
+  readonly takeSlot?: (kind: PlaceKind) => (() => void) | undefined;
 }
 
-interface TaskRequest {
-  readonly task: TaskRef;
-  readonly request: ConnectionRequest;
-  readonly caller: CallerFacts;
+export interface ResultWait {
+  /** Receives progress, log lines and questions meanwhile. The wait ends when its signal is aborted. */
+  readonly exchange: Exchange;
+  /** The id of the principal who waits. */
+  readonly principal: string;
+  /** Whether the registry keeps the task: then the registry, not this wait, finds who answers its questions. */
+  readonly keptTask?: true;
+  /** Whether a question of the task is open already. */
+  readonly hasQuestions?: () => boolean;
+  /** How long the wait may still last, in ms; absent where it may last as long as the task. */
+  readonly leftMs?: () => number;
+}
+
+/** An answer to `tasks/result`. */
+export interface ResultReply extends UpstreamReply {
+  /** The server has forgotten the task: its error says so, and is not what the task ended with. */
+  readonly isForgotten?: true;
+}
+
+export class UpstreamTask {
+  readonly identity: TaskIdentity;
+  readonly totalMs: number;
+  private readonly route: TaskRoute;
+
+  constructor(identity: TaskIdentity, route: TaskRoute) {
+    this.identity = identity;
+    this.totalMs = route.totalMs;
+    this.route = route;
+  }
+
+  /**
+   * Sends `tasks/get`. An error in the reply is the server's: it knows no such task (`isUnknown`), or cannot say. Throws GatewayError:
+   * `unknown_task` where another task has the id now, since a server may use its ids again.
+   */
+  async get(): Promise<UpstreamReply> {
+    const answered = await this.send('tasks/get');
+    const { result } = answered.reply;
+    if (result && !isSame(this.identity, result)) throw unknownTask();
+    return answered;
+  }
+
+  /** Sends a request once the server has said that the task is there; else returns the server's error. Throws GatewayError, as `get`. */
+  async request(method: string, params?: JsonObject): Promise<UpstreamReply> {
+    const state = await this.get();
+    return state.reply.error ? state : this.send(method, params);
+  }
+
+  /** Cancels a task that nobody wants any more. Where the server cannot say that it is the same task, the task ends with its time. Never throws. */
+  async cancel(): Promise<void> {
+    await this.request('tasks/cancel').catch(() => undefined);
+  }
+
+  /**
+   * The answer to `tasks/result`, which a legacy server gives at the end of the task; or the error with which the server says that it knows no
+   * such task any more. A wait that is cut short is begun again as long as the server knows the task. Throws GatewayError: the failure of the
+   * last wait, or `cancelled`.
+   */
+  async result(wait: ResultWait): Promise<ResultReply> {
+    for (let cuts = 0; ; cuts++) {
+      const startedAt = performance.now();
+      try {
+        return await this.waitInSlot(wait);
+      } catch (failure) {
+        if (!isTransient(failure)) throw failure;
+        if (performance.now() - startedAt >= LONG_WAIT_MS) cuts = 0;
+        const state = await this.getAfterCut(failure, cuts, wait);
+        if (state.reply.error) return { ...state, isForgotten: true };
+      }
+    }
+  }
+
+  /** Waits as soon as a slot is free, and polls before that. The result of a task that has ended needs no slot: it comes at once. */
+  private async waitInSlot(wait: ResultWait): Promise<ResultReply> {
+    const leftMs = wait.leftMs ?? (() => Infinity);
+    const { takeSlot } = this.route;
+    for (;;) {
+      const release = takeSlot ? takeSlot('standing') : () => undefined;
+      if (release) return this.wait(wait, leftMs()).finally(release);
+      const state = await this.get();
+      if (isUnknown(state.reply)) return { ...state, isForgotten: true };
+      const { status, pollInterval } = state.reply.result ?? {};
+      if (isTerminal(status)) return this.wait(wait, leftMs());
+      const result = status === 'input_required' ? await this.waitBriefly(wait) : undefined;
+      if (result) return result;
+      await pause(pollMsOf(pollInterval), wait.exchange.signal);
+    }
+  }
+
+  /** A legacy server puts its questions on the stream of the wait (2025-11-25 basic/utilities/tasks, Input Required Status). */
+  private async waitBriefly(wait: ResultWait): Promise<UpstreamReply | undefined> {
+    const release = wait.hasQuestions?.() === true ? undefined : this.route.takeSlot?.('brief');
+    if (!release) return undefined;
+    try {
+      return await this.wait(wait, BRIEF_WAIT_MS);
+    } catch (failure) {
+      if (failure instanceof GatewayError && failure.code === 'upstream_timed_out') return undefined;
+      throw failure;
+    } finally {
+      release();
+    }
+  }
+
+  private wait({ exchange, principal, keptTask }: ResultWait, totalMs: number): Promise<UpstreamReply> {
+    const { upstreamId } = this.identity;
+    const params = { taskId: upstreamId };
+    const kept = keptTask && { keptTask };
+    return this.route.send({ method: 'tasks/result', params, exchange, principal, task: upstreamId, totalMs, ...kept });
+  }
+
+  /** Asks for the task after a wait was cut short, again where the server cannot say. Throws the failure that cut the wait. */
+  private async getAfterCut(cut: unknown, cuts: number, { leftMs, exchange }: ResultWait): Promise<UpstreamReply> {
+    for (let failures = 1; failures <= MAX_FAILURES; failures++) {
+      const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (cuts + failures - 1), MOST_PAUSE_MS);
+      if (leftMs && leftMs() <= pauseMs) throw cut;
+      await pause(pauseMs, exchange.signal);
+      const state = await this.get().catch((failure: unknown) => {
+        if (!isTransient(failure)) throw cut;
+      });
+      if (leftMs && leftMs() <= 0) throw cut;
+      if (state && (!state.reply.error || isUnknown(state.reply))) return state;
+    }
+    throw cut;
+  }
+
+  private send(method: string, params?: JsonObject): Promise<UpstreamReply> {
+    const { upstreamId } = this.identity;
+    const { totalMs } = this;
+    return this.route.send({
+      method,
+      params: { ...params, taskId: upstreamId },
+      totalMs,
+      capabilities: {},
+      tasks: true,
+    });
+  }
 }
 
 /**
- * Sends something about a task to the instance that has it. A modern server over HTTP has no instances: whoever answers at its URL is the
- * one. Throws `unknown_task` where the instance is gone.
+ * Sends a request about a task to the instance that has it. A modern server over HTTP has no instances: whichever process answers at its URL
+ * is asked. Throws `unknown_task` where the instance is gone.
  */
-export function sendToTask(upstream: Upstream, { task, request, caller }: TaskRequest): Promise<UpstreamReply> {
+export function sendToTask(
+  upstream: Upstream,
+  { task, request, caller }: { task: TaskRef; request: ConnectionRequest; caller: CallerFacts },
+): Promise<UpstreamReply> {
   const moves =
     task.kind === 'modern' && upstream.config.transport !== 'stdio' && !upstream.tasks.isLive(task.instance);
   return moves ? upstream.request(request, caller) : upstream.tasks.request(task.instance, request);
 }
 
-/** The way to a task of a caller. */
-export function taskAt(upstream: Upstream, task: TaskRef, caller: CallerFacts): TaskAt {
-  return {
-    task,
+/** A caller's task at its server. */
+export function taskAt(upstream: Upstream, task: TaskRef, caller: CallerFacts): UpstreamTask {
+  return new UpstreamTask(task, {
     totalMs: upstream.config.timeouts.total,
-    send: async (request) => (await sendToTask(upstream, { task, request, caller })).reply,
-  };
+    send: (request) => sendToTask(upstream, { task, request, caller }),
+    takeSlot: (kind) => upstream.tasks.stand(task.instance, caller.principal.id, kind),
+  });
 }
 
-/**
- * How a task stands: what its server says of it, or the error with which it knows none (`isUnknown`) or cannot say. Throws GatewayError:
- * `unknown_task` where another has the id now, since a server may begin anew with its ids.
- */
-export async function look(at: TaskAt): Promise<WireReply> {
-  const reply = await at.send(requestFor(at, 'tasks/get'));
-  if (reply.result && !isSame(at.task, reply.result)) throw unknownTask();
-  return reply;
+/** The task that a server made of a call, on the instance that made it. Throws `upstream_protocol` where its id cannot be used. */
+export function taskCreatedBy(upstream: Upstream, answered: UpstreamReply): UpstreamTask {
+  const { instance } = answered.connection;
+  return new UpstreamTask(identityOf(upstream.config.name, createdIn(answered)), {
+    totalMs: upstream.config.timeouts.total,
+    send: (request) => upstream.tasks.request(instance, request),
+  });
 }
 
-/** Sends what is for this task and no other; where its server does not say that it is there, the answer is why. Throws GatewayError, as `look`. */
-export async function reach(
-  at: TaskAt,
-  { method, params }: { method: string; params?: JsonObject },
-): Promise<WireReply> {
-  const standing = await look(at);
-  return standing.error ? standing : at.send(requestFor(at, method, params));
+/** The task in the answer to a call, as its server describes it: in a legacy answer it is a part, in a modern one the whole. */
+export function createdIn({ connection, reply }: UpstreamReply): JsonObject {
+  const created = connection.era === 'modern' ? reply.result : reply.result?.task;
+  return isObject(created) ? created : {};
 }
 
-/** Ends a task that nobody wants any more. One of which nobody can say whose it is ends with its time. Never throws. */
-export async function cancelAtServer(at: TaskAt): Promise<void> {
-  await reach(at, { method: 'tasks/cancel' }).catch(() => undefined);
+/** Whether a legacy server made a task of a call. */
+export function isLegacyTask({ connection, reply }: UpstreamReply): boolean {
+  return connection.era === 'legacy' && isObject(reply.result?.task);
 }
 
-/** Whether a server speaks of the task that it made then, as far as the time was kept; one that it did not say cannot differ. */
-export function isSame({ upstreamId, createdAt }: TaskIdentity, said: JsonObject): boolean {
-  if (said.taskId !== upstreamId) return false;
-  return createdAt === undefined || createdAtOf(said) === createdAt.slice(0, MAX_TIME);
+/** Whether a modern server did. */
+export function isModernTask({ connection, reply }: UpstreamReply): boolean {
+  return connection.era === 'modern' && reply.result?.resultType === TASK_RESULT;
 }
 
-/** When a server says that it made a task, as far as that is kept. */
-export function createdAtOf({ createdAt }: JsonObject): string | undefined {
-  return typeof createdAt === 'string' ? createdAt.slice(0, MAX_TIME) : undefined;
+/** Throws `upstream_protocol` where the id of a new task cannot be used. */
+export function identityOf(server: string, task: JsonObject): TaskIdentity {
+  const upstreamId = taskIdOf(task);
+  if (upstreamId !== undefined) return { upstreamId, createdAt: createdAtOf(task) };
+  throw new GatewayError('upstream_protocol', `The server "${server}" made a task without an id that can be used.`);
+}
+
+/** Whether a server describes the task that it made then, by the part of the time that is kept; a time that it did not say cannot differ. */
+export function isSame({ upstreamId, createdAt }: TaskIdentity, described: JsonObject): boolean {
+  if (described.taskId !== upstreamId) return false;
+  return createdAt === undefined || createdAtOf(described) === createdAt.slice(0, MAX_TIME);
 }
 
 /** Whether a server has forgotten a task, or never knew it (tasks extension, Protocol Errors). */
-export function isUnknown({ error }: { readonly error?: RpcError }): boolean {
+export function isUnknown({ error }: { readonly error?: RpcError | undefined }): boolean {
   return error?.code === ERRORS.unknown_task.jsonRpc;
 }
 
-function requestFor({ task, totalMs }: TaskAt, method: string, params?: JsonObject): ConnectionRequest {
-  return { method, params: { ...params, taskId: task.upstreamId }, totalMs, capabilities: {}, tasks: true };
+/** Whether a request failed because the server has another task under the id, or the instance is gone. */
+export function isLoss(failure: unknown): boolean {
+  return failure instanceof GatewayError && failure.code === 'unknown_task';
+}
+
+/** Whether the task may still run though a request about it failed. */
+export function isTransient(failure: unknown): boolean {
+  return failure instanceof GatewayError && TRANSIENT.has(failure.code);
+}
+
+function createdAtOf({ createdAt }: JsonObject): string | undefined {
+  return typeof createdAt === 'string' ? createdAt.slice(0, MAX_TIME) : undefined;
+}
+
+function pollMsOf(pollInterval: unknown): number {
+  const wanted = numberOf(pollInterval) ?? DEFAULT_POLL_MS;
+  return Math.min(Math.max(wanted, LEAST_POLL_MS), MOST_POLL_MS);
 }

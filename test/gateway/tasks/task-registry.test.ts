@@ -4,7 +4,10 @@ import type { TaskRef } from '../../../src/core/call.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { LOCAL, type Principal } from '../../../src/core/principal.ts';
-import { keptMs, type KeptTask, TaskRegistry } from '../../../src/gateway/tasks/task-registry.ts';
+import { Task, type TaskPresenter } from '../../../src/gateway/tasks/task.ts';
+import { keptMs, TaskRegistry } from '../../../src/gateway/tasks/task-registry.ts';
+import { UpstreamTask } from '../../../src/gateway/tasks/upstream-task.ts';
+import { answeredWith } from './answered.ts';
 
 const MINUTE = 60_000;
 const other: Principal = { ...LOCAL, id: 'other' };
@@ -16,9 +19,9 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-interface Shown extends KeptTask {
-  ended: boolean;
-  closed: boolean;
+interface Shown {
+  readonly presenter: TaskPresenter;
+  readonly task: Task;
   readonly heard: JsonObject[];
 }
 
@@ -30,25 +33,29 @@ function task(
   const target = { kind: 'tool', server: 'one', exposed: 'work', original: 'work' } as const;
   const ref: TaskRef = { id: `id-${++made}`, kind: 'legacy', upstreamId, instance: 'one#1', target };
   const heard: JsonObject[] = [];
-  return {
-    ref,
-    principal,
-    ended,
+  const upstream = new UpstreamTask(ref, {
+    totalMs: 1_000,
+    send: () => answeredWith({ error: { code: -32000, message: 'busy' }, bytes: 1 }),
+  });
+  const described = { taskId: upstreamId, status: 'working' };
+  const kept = new Task({ ref, principal, upstream, described, endsByStatus: true, onEnded: () => undefined });
+  if (ended) kept.end('completed');
+  kept.subscribe((news) => news && heard.push(news));
+  const presenter: TaskPresenter = {
+    task: kept,
     outlivesInstance,
     bytes,
-    closed: false,
-    heard,
-    changed: (said) => heard.push(said),
+    handle: (result) => result,
+    answer: () => Promise.reject(new Error('not asked')),
     asker: () => Promise.resolve(undefined),
-    close() {
-      this.closed = true;
-      return Promise.resolve();
-    },
   };
+  return { presenter, task: kept, heard };
 }
 
+const isForgotten = ({ task: { forgotten } }: Shown) => forgotten !== undefined;
+
 function keep(records: TaskRegistry, shown: Shown, ttl?: unknown): Shown {
-  records.reserve(shown.principal).keep(shown, keptMs(ttl));
+  records.reserve(shown.task.principal).keep(shown.presenter, keptMs(ttl));
   return shown;
 }
 
@@ -60,14 +67,14 @@ test('a task is kept for its time, for an hour where its server names none, and 
     keep(records, task('c'), 48 * 60 * MINUTE),
   ];
 
-  const open = () => [short, usual, long].map((each) => records.get(each.ref) === each);
+  const open = () => [short, usual, long].map((each) => records.get(each.task.ref) === each.presenter);
   vi.advanceTimersByTime(MINUTE);
   expect(open()).toEqual([false, true, true]);
   vi.advanceTimersByTime(59 * MINUTE);
   expect(open()).toEqual([false, false, true]);
   vi.advanceTimersByTime(23 * 60 * MINUTE);
   expect(open()).toEqual([false, false, false]);
-  expect([short, usual, long].every(({ closed }) => closed)).toBe(true);
+  expect([short, usual, long].every(isForgotten)).toBe(true);
 });
 
 test('one principal has at most a hundred, counting those that are being made; the oldest that ended makes way', () => {
@@ -76,17 +83,17 @@ test('one principal has at most a hundred, counting those that are being made; t
   const place = records.reserve(LOCAL);
 
   expect(() => records.reserve(LOCAL)).toThrow(/Too many tasks/);
-  records.reserve(other).giveBack();
-  place.giveBack();
-  place.giveBack();
+  records.reserve(other).release();
+  place.release();
+  place.release();
   keep(records, task('last'));
   expect(() => records.reserve(LOCAL)).toThrow(/Too many tasks/);
 
   const [, second, third] = all as [Shown, Shown, Shown];
-  second.ended = true;
-  third.ended = true;
-  records.reserve(LOCAL).giveBack();
-  expect([records.get(second.ref), records.get(third.ref)]).toEqual([undefined, third]);
+  second.task.end('completed');
+  third.task.end('completed');
+  records.reserve(LOCAL).release();
+  expect([records.get(second.task.ref), records.get(third.task.ref)]).toEqual([undefined, third.presenter]);
 });
 
 test('there are at most a thousand in all', () => {
@@ -101,25 +108,30 @@ test('what a server says of a task reaches that task, and an id that it uses aga
   const records = new TaskRegistry(new Cancellation());
   const [old, fresh] = [keep(records, task('same')), keep(records, task('same', { principal: other }))];
 
-  records.changed('one', 'one#1', { taskId: 'same', status: 'working' });
-  records.changed('one', 'one#2', { taskId: 'same', status: 'failed' });
-  records.changed('two', 'one#1', { taskId: 'same', status: 'failed' });
-  records.changed('one', 'one#1', { status: 'failed' });
+  records.notified('one', 'one#1', { taskId: 'same', status: 'working' });
+  records.notified('one', 'one#2', { taskId: 'same', status: 'failed' });
+  records.notified('two', 'one#1', { taskId: 'same', status: 'failed' });
+  records.notified('one', 'one#1', { status: 'failed' });
 
-  expect(old.closed).toBe(true);
+  expect(old.task.forgotten).toBe('replaced');
   expect(fresh.heard).toEqual([{ taskId: 'same', status: 'working' }]);
-  expect([records.get(old.ref), records.get(fresh.ref)]).toEqual([undefined, fresh]);
-  expect([records.of(LOCAL), records.of(other)]).toEqual([[], [fresh]]);
+  expect([records.get(old.task.ref), records.get(fresh.task.ref)]).toEqual([undefined, fresh.presenter]);
+  expect([records.of(LOCAL), records.of(other)]).toEqual([[], [fresh.presenter]]);
 });
 
 test('a task goes with the instance that had it, but for one that has something to say then', () => {
   const records = new TaskRegistry(new Cancellation());
   const [gone, stays] = [keep(records, task('a')), keep(records, task('b', { outlivesInstance: true }))];
   records.lost('one', 'one#2');
-  expect(records.get(gone.ref)).toBe(gone);
+  expect(records.get(gone.task.ref)).toBe(gone.presenter);
   records.lost('one', 'one#1');
 
-  expect([gone.closed, records.get(gone.ref), records.get(stays.ref)]).toEqual([true, undefined, stays]);
+  const { forgotten } = gone.task;
+  expect([forgotten, records.get(gone.task.ref), records.get(stays.task.ref)]).toEqual([
+    'lost',
+    undefined,
+    stays.presenter,
+  ]);
 });
 
 test('what is kept for one principal takes no more than is free of 256 MiB: the oldest tasks that ended are forgotten', () => {
@@ -132,7 +144,7 @@ test('what is kept for one principal takes no more than is free of 256 MiB: the 
   const after = keep(records, task('4', { ended: true }));
   expect(records.trim(LOCAL)).toBe(true);
 
-  expect([running, ...done, after].map(({ closed }) => closed)).toEqual([false, true, true, false, false]);
+  expect([running, ...done, after].map(isForgotten)).toEqual([false, true, true, false, false]);
 });
 
 test('tasks of another principal are not forgotten for it, and running ones never: then there is no room', () => {
@@ -142,7 +154,7 @@ test('tasks of another principal are not forgotten for it, and running ones neve
   const own = ['b', 'c'].map((id) => keep(records, task(id, { bytes })));
 
   expect(records.trim(LOCAL)).toBe(false);
-  expect([theirs, ...own].map(({ closed }) => closed)).toEqual([false, false, false]);
+  expect([theirs, ...own].map(isForgotten)).toEqual([false, false, false]);
 });
 
 test('when the gateway stops, all are given up', () => {
@@ -151,7 +163,7 @@ test('when the gateway stops, all are given up', () => {
   const kept = keep(records, task('a'));
   stopping.abort();
 
-  expect([kept.closed, records.get(kept.ref)]).toEqual([true, undefined]);
+  expect([kept.task.forgotten, records.get(kept.task.ref)]).toEqual(['stopped', undefined]);
 });
 
 test('a task that is made once the gateway stops is closed at once, and whoever called is told', () => {
@@ -161,6 +173,6 @@ test('a task that is made once the gateway stops is closed at once, and whoever 
   stopping.abort();
   const late = task('late');
 
-  expect(() => place.keep(late, MINUTE)).toThrow(expect.objectContaining({ code: 'gateway_closed' }));
-  expect([late.closed, records.get(late.ref)]).toEqual([true, undefined]);
+  expect(() => place.keep(late.presenter, MINUTE)).toThrow(expect.objectContaining({ code: 'gateway_closed' }));
+  expect([late.task.forgotten, records.get(late.task.ref)]).toEqual(['stopped', undefined]);
 });

@@ -1,15 +1,9 @@
 // Whether a server still means the task that it made, and what is sent for one that it does not mean any more.
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/core/json.ts';
-import {
-  cancelAtServer,
-  isSame,
-  isUnknown,
-  look,
-  reach,
-  type TaskAt,
-} from '../../../src/gateway/tasks/upstream-task.ts';
+import { identityOf, isSame, isUnknown, UpstreamTask } from '../../../src/gateway/tasks/upstream-task.ts';
 import type { WireReply } from '../../../src/upstream/mcp/wire/wire.ts';
+import { answeredWith } from './answered.ts';
 
 const TIME = '2026-01-01T00:00:00Z';
 const ID = { upstreamId: '1' };
@@ -19,16 +13,16 @@ const BUSY = { error: { code: -32000, message: 'busy' }, bytes: 1 };
 /** A server that answers this to `tasks/get`, and takes everything else. */
 function serverThat(says: () => WireReply) {
   const sent: string[] = [];
-  const at: TaskAt = {
-    task: { ...ID, createdAt: TIME },
+  const identity = { ...ID, createdAt: TIME };
+  const task = new UpstreamTask(identity, {
     totalMs: 1_000,
     send: ({ method, params }) => {
       expect(params.taskId).toBe('1');
       sent.push(method);
-      return Promise.resolve(method === 'tasks/get' ? says() : { result: { taken: true }, bytes: 1 });
+      return answeredWith(method === 'tasks/get' ? says() : { result: { taken: true }, bytes: 1 });
     },
-  };
-  return { at, sent };
+  });
+  return { task, sent };
 }
 
 const described = (more: JsonObject = {}): WireReply => ({
@@ -62,11 +56,11 @@ test('what is for a task is sent to it, and to no other that has its id now', as
   const same = serverThat(() => described());
   const other = serverThat(() => described({ createdAt: '2026-01-01T00:00:01Z' }));
 
-  expect(await reach(same.at, { method: 'tasks/update' })).toMatchObject({ result: { taken: true } });
-  await expect(reach(other.at, { method: 'tasks/update' })).rejects.toMatchObject({ code: 'unknown_task' });
-  await expect(look(other.at)).rejects.toMatchObject({ code: 'unknown_task' });
-  await cancelAtServer(other.at);
-  await cancelAtServer(same.at);
+  expect(await same.task.request('tasks/update')).toMatchObject({ reply: { result: { taken: true } } });
+  await expect(other.task.request('tasks/update')).rejects.toMatchObject({ code: 'unknown_task' });
+  await expect(other.task.get()).rejects.toMatchObject({ code: 'unknown_task' });
+  await other.task.cancel();
+  await same.task.cancel();
   expect(other.sent).toEqual(['tasks/get', 'tasks/get', 'tasks/get']);
   expect(same.sent).toEqual(['tasks/get', 'tasks/update', 'tasks/get', 'tasks/cancel']);
 });
@@ -76,12 +70,20 @@ test('a server that cannot say how a task stands has not lost it, and nothing is
     [BUSY, false],
     [GONE, true],
   ] as const) {
-    const { at, sent } = serverThat(() => answer);
-    const reply = await reach(at, { method: 'tasks/result' });
-    await cancelAtServer(at);
+    const { task, sent } = serverThat(() => answer);
+    const { reply } = await task.request('tasks/update');
+    await task.cancel();
 
     expect(reply).toBe(answer);
     expect(isUnknown(reply)).toBe(unknown);
     expect(sent).toEqual(['tasks/get', 'tasks/get']);
   }
+});
+
+test('a task without an id that can be used is a fault of its server, and one with an id is known by it', () => {
+  for (const taskId of [undefined, '', 1, 'x'.repeat(1_025)])
+    expect(() => identityOf('one', { ...(taskId !== undefined && { taskId }) })).toThrow(
+      expect.objectContaining({ code: 'upstream_protocol' }),
+    );
+  expect(identityOf('one', { taskId: '1', createdAt: TIME })).toEqual({ ...ID, createdAt: TIME });
 });

@@ -29,30 +29,65 @@ export interface Deadline {
 /** Told which limit was passed, and how long it is in milliseconds. */
 export type OnExpire = (limit: Limit, ms: number) => void;
 
-class Entry implements Deadline {
-  key = 0;
-  private readonly entries: Slots<Entry>;
-  private readonly totalMs: number;
-  private readonly onExpire: OnExpire;
-  private endsAt: number;
+/** How long a call may last: `totalMs` after it began or last showed progress, at most `hardMs` in all. Stands still while it is held. */
+export class CallClock {
+  readonly totalMs: number;
+  protected endsAt: number;
   private hardEnd: number;
-  private silence: 'firstByte' | 'idle' | undefined;
-  private silenceMs = 0;
-  private silentUntil = Infinity;
   private holds = 0;
   private heldAt = 0;
 
-  constructor(entries: Slots<Entry>, limits: { totalMs: number; hardMs: number }, onExpire: OnExpire) {
+  constructor(totalMs: number, hardMs: number) {
     const now = performance.now();
-    this.entries = entries;
-    this.totalMs = limits.totalMs;
-    this.endsAt = now + limits.totalMs;
-    this.hardEnd = now + Math.max(limits.hardMs, limits.totalMs);
-    this.onExpire = onExpire;
+    this.totalMs = totalMs;
+    this.endsAt = now + totalMs;
+    this.hardEnd = now + Math.max(hardMs, totalMs);
+  }
+
+  /** Not above 0 when the time is over. */
+  get leftMs(): number {
+    return this.endsAt - this.now();
+  }
+
+  get isHeld(): boolean {
+    return this.holds > 0;
   }
 
   extend(): void {
     this.endsAt = Math.min(this.now() + this.totalMs, this.hardEnd);
+  }
+
+  hold(): void {
+    if (this.holds++ === 0) this.heldAt = performance.now();
+  }
+
+  /** Returns how long the clock stood still, in ms; 0 where others still hold it. */
+  release(): number {
+    if (this.holds === 0 || --this.holds > 0) return 0;
+    const heldMs = performance.now() - this.heldAt;
+    this.endsAt += heldMs;
+    this.hardEnd += heldMs;
+    return heldMs;
+  }
+
+  /** Stands still while the clock does. */
+  protected now(): number {
+    return this.isHeld ? this.heldAt : performance.now();
+  }
+}
+
+class Entry extends CallClock implements Deadline {
+  key = 0;
+  private readonly entries: Slots<Entry>;
+  private readonly onExpire: OnExpire;
+  private silence: 'firstByte' | 'idle' | undefined;
+  private silenceMs = 0;
+  private silentUntil = Infinity;
+
+  constructor(entries: Slots<Entry>, limits: { totalMs: number; hardMs: number }, onExpire: OnExpire) {
+    super(limits.totalMs, limits.hardMs);
+    this.entries = entries;
+    this.onExpire = onExpire;
   }
 
   awaits(limit: 'firstByte' | 'idle', ms: number): void {
@@ -70,20 +105,10 @@ class Entry implements Deadline {
     if (this.silence !== undefined) this.silentUntil = this.now() + this.silenceMs;
   }
 
-  hold(): void {
-    if (this.holds++ === 0) this.heldAt = performance.now();
-  }
-
-  release(): void {
-    if (this.holds === 0 || --this.holds > 0) return;
-    const held = performance.now() - this.heldAt;
-    this.endsAt += held;
-    this.hardEnd += held;
-    this.silentUntil += held;
-  }
-
-  get isHeld(): boolean {
-    return this.holds > 0;
+  override release(): number {
+    const heldMs = super.release();
+    this.silentUntil += heldMs;
+    return heldMs;
   }
 
   clear(): void {
@@ -92,16 +117,11 @@ class Entry implements Deadline {
 
   /** Ends the request if one of its limits has passed. */
   check(now: number): void {
-    if (this.holds > 0) return;
+    if (this.isHeld) return;
     if (Math.min(this.endsAt, this.silentUntil) > now) return;
     this.clear();
     if (this.silence === undefined || this.endsAt < this.silentUntil) this.onExpire('total', this.totalMs);
     else this.onExpire(this.silence, this.silenceMs);
-  }
-
-  /** Stands still while the clocks do. */
-  private now(): number {
-    return this.holds > 0 ? this.heldAt : performance.now();
   }
 }
 

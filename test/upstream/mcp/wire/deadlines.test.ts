@@ -1,6 +1,6 @@
 // The clocks of a request: what moves them, what stops them, and which one is named when it ends.
-import { expect, test } from 'vitest';
-import { Deadlines, type Limit } from '../../../../src/upstream/mcp/wire/deadlines.ts';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { CallClock, Deadlines, type Limit } from '../../../../src/upstream/mcp/wire/deadlines.ts';
 
 /** Starts the clocks of a request; resolves with the limit that ended it. */
 function start(deadlines: Deadlines, totalMs: number, hardMs = totalMs) {
@@ -62,4 +62,28 @@ test('what is cleared never ends', async () => {
   const first = await Promise.race([cleared.ended, start(deadlines, 400).ended]);
 
   expect(first.ms).toBe(400);
+});
+
+test('a clock by itself stands still while it is held, and begins anew when it is extended, up to the hard limit', () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const clock = new CallClock(60_000, 15 * 60_000);
+  const pass = (ms: number) => vi.advanceTimersByTime(ms);
+  clock.hold();
+  clock.hold();
+  pass(600_000);
+  clock.release();
+  pass(600_000);
+  clock.release();
+  expect(clock.leftMs).toBe(60_000);
+  for (let minutes = 0; minutes < 14; minutes++) {
+    pass(59_000);
+    clock.extend();
+    expect(clock.leftMs).toBe(60_000);
+  }
+  pass(59_000);
+  clock.extend();
+  expect(clock.leftMs).toBe(15_000);
+  pass(15_000);
+  expect(clock.leftMs).toBe(0);
 });

@@ -2,26 +2,50 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { type ErrorCode, GatewayError } from '../../../src/core/errors.ts';
-import { TaskClock } from '../../../src/gateway/tasks/task-clock.ts';
-import { awaitTaskResult, type AwaitTaskOptions } from '../../../src/gateway/tasks/await-task-result.ts';
+import { ownExchange } from '../../../src/core/exchange.ts';
+import { type TaskRoute, UpstreamTask } from '../../../src/gateway/tasks/upstream-task.ts';
+import { CallClock } from '../../../src/upstream/mcp/wire/deadlines.ts';
+import type { WireReply } from '../../../src/upstream/mcp/wire/wire.ts';
+import { answeredWith } from './answered.ts';
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }));
 afterEach(() => void vi.useRealTimers());
 
 const END = { result: { content: [] }, bytes: 1 };
-const THERE = { result: { status: 'working' }, bytes: 1 };
+const THERE = { result: { taskId: '1', status: 'working' }, bytes: 1 };
 const GONE = { error: { code: -32602, message: 'no such task' }, bytes: 1 };
 const failing = (code: ErrorCode) => () => Promise.reject(new GatewayError(code, code));
 
-function waitFor(options: Partial<AwaitTaskOptions>) {
-  const wait = vi.fn<AwaitTaskOptions['wait']>(options.wait ?? failing('upstream_closed'));
-  const look = vi.fn<AwaitTaskOptions['look']>(options.look ?? (() => Promise.resolve(THERE)));
-  const all = { leftMs: () => Infinity, signal: new Cancellation(), ...options, wait, look };
-  const outcome = awaitTaskResult(all).then(
-    (reply) => reply,
+interface WaitOptions {
+  readonly wait?: (totalMs: number) => Promise<WireReply>;
+  readonly look?: () => Promise<WireReply>;
+  readonly place?: NonNullable<TaskRoute['takeSlot']>;
+  readonly leftMs?: () => number;
+  readonly signal?: Cancellation;
+}
+
+function waitFor(options: WaitOptions) {
+  const wait = vi.fn(options.wait ?? failing('upstream_closed'));
+  const look = vi.fn(options.look ?? (() => Promise.resolve(THERE)));
+  const { place, leftMs, signal = new Cancellation() } = options;
+  const task = new UpstreamTask(
+    { upstreamId: '1' },
+    {
+      totalMs: 1_000,
+      send: async ({ method, totalMs }) => answeredWith(await (method === 'tasks/result' ? wait(totalMs) : look())),
+      ...(place && { takeSlot: place }),
+    },
+  );
+  const answer = task.result({ exchange: ownExchange(signal), principal: 'p', ...(leftMs && { leftMs }) });
+  const outcome = answer.then(
+    ({ reply }) => reply,
     (failure: unknown) => ({ failure }),
   );
-  return { wait, look, outcome };
+  const isForgotten = answer.then(
+    (result) => result.isForgotten === true,
+    () => undefined,
+  );
+  return { wait, look, outcome, isForgotten };
 }
 
 test.each(['upstream_closed', 'upstream_timed_out', 'upstream_failed', 'upstream_unreachable'] as const)(
@@ -95,7 +119,8 @@ test('five failures in a row are borne, the cut among them, and not one more', a
 
 test('without a place it is looked at as often as the server says until there is one, or it has ended', async () => {
   const status = ['working', 'working', 'completed'];
-  const look = () => Promise.resolve({ result: { status: status.shift() ?? '', pollInterval: 3_000 }, bytes: 1 });
+  const look = () =>
+    Promise.resolve({ result: { taskId: '1', status: status.shift() ?? '', pollInterval: 3_000 }, bytes: 1 });
   const ended = waitFor({ wait: () => Promise.resolve(END), look, place: () => undefined });
   const left = vi.fn();
   const places = [undefined, left];
@@ -111,6 +136,7 @@ test('without a place it is looked at as often as the server says until there is
   expect([placed.wait.mock.calls.length, placed.look.mock.calls.length]).toEqual([1, 1]);
   expect(left).toHaveBeenCalledTimes(1);
   expect(await gone.outcome).toBe(GONE);
+  expect([await gone.isForgotten, await ended.isForgotten]).toEqual([true, false]);
   expect(gone.wait).not.toHaveBeenCalled();
 });
 
@@ -131,12 +157,13 @@ test('a cut ends the wait where the task is not there any more', async () => {
 
   expect(await lost.outcome).toMatchObject({ failure: { code: 'upstream_closed' } });
   expect(await refused.outcome).toBe(GONE);
+  expect(await refused.isForgotten).toBe(true);
   expect([lost.wait.mock.calls.length, refused.wait.mock.calls.length]).toEqual([1, 1]);
   expect([lost.look.mock.calls.length, refused.look.mock.calls.length]).toEqual([1, 1]);
 });
 
 test('waits share one time: each may last as long as is left of it, and there is none after it', async () => {
-  const clock = new TaskClock(2_000);
+  const clock = new CallClock(2_000, 60_000);
   const { wait, outcome } = waitFor({ leftMs: () => clock.leftMs });
   await vi.runAllTimersAsync();
 
@@ -155,24 +182,8 @@ test('nobody waits on when the caller has left', async () => {
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test('the time of a task stands still while a question is open, and begins anew when the task moves, up to the hard limit', () => {
-  const clock = new TaskClock(60_000);
-  const pass = (ms: number) => vi.advanceTimersByTime(ms);
-  clock.hold();
-  clock.hold();
-  pass(600_000);
-  clock.release();
-  pass(600_000);
-  clock.release();
-  expect(clock.leftMs).toBe(60_000);
-  for (let minutes = 0; minutes < 14; minutes++) {
-    pass(59_000);
-    clock.moved();
-    expect(clock.leftMs).toBe(60_000);
-  }
-  pass(59_000);
-  clock.moved();
-  expect(clock.leftMs).toBe(15_000);
-  pass(15_000);
-  expect(clock.leftMs).toBe(0);
+test('an error that the server gives as the result of a task is what the task ended with', async () => {
+  const failed = waitFor({ wait: () => Promise.resolve(GONE) });
+
+  expect([await failed.outcome, await failed.isForgotten]).toEqual([GONE, false]);
 });

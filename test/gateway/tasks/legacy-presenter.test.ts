@@ -1,0 +1,161 @@
+// A legacy server's task for a legacy client: what it keeps of whoever made it.
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect, test } from 'vitest';
+import type { Call, TaskRef } from '../../../src/core/call.ts';
+import { Cancellation, type CancelSignal } from '../../../src/core/cancellation.ts';
+import { type ClientSession, ownExchange } from '../../../src/core/exchange.ts';
+import { LOCAL } from '../../../src/core/principal.ts';
+import { LegacyPresenter } from '../../../src/gateway/tasks/legacy-presenter.ts';
+import { Task } from '../../../src/gateway/tasks/task.ts';
+import type { Destination } from '../../../src/gateway/upstream-request.ts';
+import { UpstreamTask } from '../../../src/gateway/tasks/upstream-task.ts';
+import type { UpstreamReply } from '../../../src/upstream/mcp/upstream.ts';
+import type { ConnectionRequest } from '../../../src/upstream/mcp/connect/connection.ts';
+import { answeredWith } from './answered.ts';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+const target = { kind: 'tool', server: 'one', exposed: 'one__job', original: 'job' } as const;
+const ref: TaskRef = { id: 'sealed', kind: 'legacy', upstreamId: '1', instance: 'one#1', target };
+
+function sessionOf(over: Cancellation): { session: ClientSession; told: string[] } {
+  const told: string[] = [];
+  const standing = { ...ownExchange(over), notify: (method: string) => told.push(method) };
+  return { session: { key: 's', standing, reachable: true, onRootsChanged: () => () => undefined }, told };
+}
+
+type Send = (request: ConnectionRequest) => Promise<UpstreamReply>;
+const silent: Send = () => answeredWith({ error: { code: -32000, message: 'busy' }, bytes: 1 });
+
+function present(session?: ClientSession, send = silent): LegacyPresenter {
+  const exchange = ownExchange(new Cancellation());
+  const task = new Task({
+    ref,
+    principal: LOCAL,
+    upstream: new UpstreamTask(ref, { totalMs: 1_000, send }),
+    described: { taskId: '1', status: 'working' },
+    endsByStatus: true,
+    onEnded: () => undefined,
+  });
+  return new LegacyPresenter(task, { exchange, ...(session && { session }) });
+}
+
+test('a task tells the session that made it, as long as that lives', () => {
+  const over = new Cancellation();
+  const { session, told } = sessionOf(over);
+  const presenter = present(session);
+  presenter.task.notified({ taskId: '1', status: 'working' });
+  over.abort();
+  presenter.task.notified({ taskId: '1', status: 'input_required' });
+
+  expect(told).toEqual(['notifications/tasks/status']);
+  expect(presenter.listed).toMatchObject({ taskId: 'sealed', status: 'input_required' });
+});
+
+test('what its client learns by asking is not told to the session as well, and its end is told once', () => {
+  const { session, told } = sessionOf(new Cancellation());
+  const presenter = present(session);
+  presenter.task.accept({ taskId: '1', status: 'input_required' });
+  expect(told).toEqual([]);
+  presenter.task.notified({ taskId: '1', status: 'completed' });
+  presenter.task.notified({ taskId: '1', status: 'completed' });
+
+  expect(told).toEqual(['notifications/tasks/status']);
+});
+
+test('a task does not hold a session that has ended, nor a session a task that is forgotten', async () => {
+  const over = new Cancellation();
+  let { session }: { session: ClientSession | undefined } = sessionOf(over);
+  const kept = present(session);
+  let gone: LegacyPresenter | undefined = present(session);
+  await gone.task.forget('expired');
+  const [endedSession, goneTask] = [new WeakRef(session), new WeakRef(gone)];
+  gone = undefined;
+  await new Promise(setImmediate); // what a WeakRef was asked for lives until the end of its turn
+  collect();
+  expect(goneTask.deref()).toBeUndefined();
+  over.abort();
+  session = undefined;
+  await new Promise(setImmediate);
+  collect();
+
+  expect(endedSession.deref()).toBeUndefined();
+  expect(kept.task.ended).toBeUndefined();
+});
+
+test.each([
+  [{ content: [] }, 'completed'],
+  [{ content: [], isError: true }, 'failed'],
+])('a task whose server gave %j is known as %s, though the server never said so', async (result, status) => {
+  const presenter = present(undefined, () => answeredWith({ result, bytes: 1 }));
+  const call = { method: 'tasks/result', era: 'legacy', revision: '2025-11-25' } as Call;
+  const to = { target, traits: { mirrored: [], wrapsOutput: false } } as unknown as Destination;
+  const reply = await presenter.answer({ ...call, exchange: ownExchange(new Cancellation()) }, to);
+
+  expect(reply).toMatchObject({ kind: 'result', result });
+  expect([presenter.task.ended?.status, presenter.listed.status]).toEqual([status, status]);
+});
+
+/** Requests for the result as they reach the server, each to be answered by the test. */
+function requests() {
+  const begun: (PromiseWithResolvers<UpstreamReply> & { readonly signal: CancelSignal })[] = [];
+  const presenter = present(undefined, ({ method, exchange }) => {
+    if (method !== 'tasks/result') return silent({} as ConnectionRequest);
+    const answered = Promise.withResolvers<UpstreamReply>();
+    begun.push({ ...answered, signal: exchange?.signal ?? new Cancellation() });
+    return answered.promise;
+  });
+  const join = async (signal: CancelSignal = new Cancellation()) =>
+    (await presenter.result(ownExchange(signal))).reply.result;
+  return { begun, join, presenter };
+}
+
+test('whoever waits for the result while it is asked for gets that answer, and whoever comes later another', async () => {
+  const { begun, join } = requests();
+  const both = [join(), join()];
+  begun[0]!.resolve(await answeredWith({ result: { n: 1 }, bytes: 1 }));
+
+  expect(await Promise.all(both)).toEqual([{ n: 1 }, { n: 1 }]);
+  const later = join();
+  begun[1]!.resolve(await answeredWith({ result: { n: 2 }, bytes: 1 }));
+  expect(await later).toEqual({ n: 2 });
+  expect(begun).toHaveLength(2);
+});
+
+test('everybody who waits gets the failure', async () => {
+  const { begun, join } = requests();
+  const both = Promise.allSettled([join(), join()]);
+  begun[0]!.reject(new Error('failed'));
+
+  expect((await both).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+});
+
+test('one who stops waiting ends the request for nobody else, and the last one ends it', async () => {
+  const { begun, join } = requests();
+  const [first, last] = [new Cancellation(), new Cancellation()];
+  const both = [join(first), join(last)];
+  first.abort();
+  await expect(both[0]).rejects.toMatchObject({ code: 'cancelled' });
+  expect(begun[0]!.signal.aborted).toBe(false);
+  last.abort();
+  await expect(both[1]).rejects.toMatchObject({ code: 'cancelled' });
+
+  expect(begun[0]!.signal.aborted).toBe(true);
+  void join();
+  expect(begun).toHaveLength(2);
+});
+
+test.each([
+  ['stopped', 'gateway_closed'],
+  ['lost', 'upstream_closed'],
+  ['expired', 'unknown_task'],
+] as const)('who waits for the result of a task that is forgotten (%s) is told why (%s)', async (reason, code) => {
+  const { begun, join, presenter } = requests();
+  const waiting = join();
+  await presenter.task.forget(reason);
+
+  await expect(waiting).rejects.toMatchObject({ code });
+  expect(begun[0]!.signal.aborted).toBe(true);
+});
