@@ -1,6 +1,7 @@
 // What a relay knows of the session that it carries: enough to begin it again with another owner, and to answer for one that is gone.
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
+import { RequestsInFlight } from '../core/requests-in-flight.ts';
 import { encodeError } from '../downstream/mcp/encode.ts';
 import {
   type Frame,
@@ -72,8 +73,8 @@ export class SessionMirror {
   private readonly open = new Map<RequestId, OpenRequest>();
   /** Questions by the id that the client knows; ids of two owners may be the same, those of the client never are. */
   private readonly questions = new Map<RequestId, RequestId>();
-  /** Requests of our own, and what takes their answer; undefined where the owner ended first. */
-  private readonly replays = new Map<RequestId, (answer: ResponseFrame | undefined) => void>();
+  /** Requests of the relay's own; the answer is undefined where the owner ended first. */
+  private readonly replays = new RequestsInFlight<RequestId, undefined, ResponseFrame | undefined>();
   private readonly prefix = `mcp-gateway-relay-${randomHex(8)}`;
   private count = 0;
   private agreed: Agreed | undefined;
@@ -149,9 +150,7 @@ export class SessionMirror {
         notificationText('notifications/cancelled', { requestId, reason: 'The gateway that asked has ended.' }),
       );
     this.questions.clear();
-    const replays = [...this.replays.values()];
-    this.replays.clear();
-    for (const end of replays) end(undefined);
+    for (const [, replay] of this.replays) replay.answer(undefined);
     return again;
   }
 
@@ -190,9 +189,7 @@ export class SessionMirror {
   private settle(id: RequestId, text: string): boolean {
     const replay = this.replays.get(id);
     if (replay) {
-      this.replays.delete(id);
-      replay(readFrame(JSON.parse(text) as JsonValue) as ResponseFrame);
-      return true;
+      return replay.answer(readFrame(JSON.parse(text) as JsonValue) as ResponseFrame);
     }
     const open = this.open.get(id);
     if (!open || --open.copies > 0) return false;
@@ -246,10 +243,9 @@ export class SessionMirror {
 
   private replay(method: string, params: JsonObject): Promise<ResponseFrame | undefined> {
     const id = `${this.prefix}-${++this.count}`;
-    return new Promise((resolve) => {
-      this.replays.set(id, resolve);
-      this.ways.toOwner(oneLine(requestText(id, method, params)));
-    });
+    const { answered } = this.replays.begin(id, undefined);
+    this.ways.toOwner(oneLine(requestText(id, method, params)));
+    return answered;
   }
 
   /** Tells the owner what the client had set, and the client that anything may have changed meanwhile. */

@@ -1,9 +1,10 @@
-// Refused callers as events of the record: each address is told of at once, then counted, so that strangers cannot fill the log.
+// Decides which refusals of callers become events of the record: one is told at once, its like are counted, so that strangers cannot fill the log.
+import { BoundedMap } from '../core/bounded-map.ts';
 
 /** How long further failures of the same kind are only counted. */
 const QUIET_MS = 60_000;
 
-/** Most kinds of failures (of an address, a principal and a reason) that are told apart at a time. */
+/** Most kinds of failures that are told apart; a kind is an address, a principal and a reason. */
 const MAX_KINDS = 1_000;
 
 export interface FailedAttempt {
@@ -15,9 +16,9 @@ export interface FailedAttempt {
   readonly attempts: number;
 }
 
-/** Decides which failures are told: the first of a kind, and then one a minute with the count of all. */
+/** Tells of the first failure of a kind, and then of one a minute, with the count of all. */
 export class FailedAttempts {
-  private readonly kinds = new Map<string, { toldAt: number; untold: number }>();
+  private readonly kinds = new BoundedMap<string, { toldAt: number; untold: number }>({ most: MAX_KINDS });
   private readonly tell: (attempt: FailedAttempt) => void;
   private readonly now: () => number;
 
@@ -34,8 +35,6 @@ export class FailedAttempts {
       known.untold++;
       return;
     }
-    const [oldest] = this.kinds.keys();
-    if (!known && oldest !== undefined && this.kinds.size >= MAX_KINDS) this.kinds.delete(oldest);
     this.kinds.set(kind, { toldAt: now, untold: 0 });
     const attempts = (known?.untold ?? 0) + 1;
     this.tell({ address, ...(principal !== undefined && { principal }), reason, attempts });

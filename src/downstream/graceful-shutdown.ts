@@ -1,6 +1,7 @@
 // Ending servers in order: no new connections, the last answers leave, and nobody can hold up the end.
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { withDeadline } from '../core/wait.ts';
 
 /** How long a reader may take for what was written before the end. */
 const FLUSH_MS = 1_000;
@@ -36,9 +37,7 @@ export function prepareShutdown(servers: readonly Server[]): Ending {
       stop();
       // an answer that was given may still be on its way to a slow reader
       for (const socket of sockets) socket.destroySoon();
-      const late = setTimeout(() => sockets.forEach((socket) => socket.destroy()), FLUSH_MS);
-      await closed;
-      clearTimeout(late);
+      await withDeadline(Promise.resolve(closed), FLUSH_MS, () => sockets.forEach((socket) => socket.destroy()));
       clearInterval(idle);
     },
   };

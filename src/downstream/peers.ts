@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { BoundedMap } from '../core/bounded-map.ts';
 import { GatewayError, reasonOf } from '../core/errors.ts';
 import {
   type ConnectedSocket,
@@ -47,7 +48,7 @@ export class Peers {
   /** Where no server was ever started, every connection is one of others, and stays so. */
   private readonly startsProcesses: () => boolean;
   /** Processes outside that held a connection lately. */
-  private readonly clients = new Set<number>();
+  private readonly clients = new BoundedMap<number, true>({ most: MAX_CLIENTS });
   private waiting: Waiting[] = [];
   private running = false;
 
@@ -121,7 +122,7 @@ export class Peers {
   private async searchAll(keys: ReadonlySet<string>, slices: Slices): Promise<Searched> {
     const sockets = await connectedSockets();
     const wanted = new Set([...keys].flatMap((key) => sockets.get(key)?.inode ?? []));
-    const { found, unread } = await holdersOf(wanted, { first: this.clients, slices });
+    const { found, unread } = await holdersOf(wanted, { first: this.clients.keys(), slices });
     const verdicts = new Map<string, Verdict>();
     const open = new Map<string, Open>();
     for (const key of keys) {
@@ -137,10 +138,7 @@ export class Peers {
   }
 
   private remember(client: number): 'outside' {
-    this.clients.delete(client);
-    this.clients.add(client);
-    const [oldest] = this.clients;
-    if (this.clients.size > MAX_CLIENTS && oldest !== undefined) this.clients.delete(oldest);
+    this.clients.set(client, true);
     return 'outside';
   }
 }

@@ -1,6 +1,7 @@
 // The table of legacy sessions over HTTP: bounded, each belonging to one principal and one endpoint, idle ones expire.
 import { randomBytes } from 'node:crypto';
 import { GatewayError } from '../../core/errors.ts';
+import { FairShare } from '../../core/fair-share.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { Caller } from './caller.ts';
 import type { EndpointLimits } from './limits.ts';
@@ -26,8 +27,7 @@ const FOREIGN = 'The session belongs to another principal, or to another endpoin
 
 export class Sessions {
   private readonly sessions = new Map<string, HeldSession>();
-  /** How many each principal has. */
-  private readonly shares = new Map<string, number>();
+  private readonly shares: FairShare;
   private readonly most: number;
   private readonly limits: EndpointLimits;
   private readonly onRefused: (caller: Caller, reason: string) => void;
@@ -40,6 +40,7 @@ export class Sessions {
     onRefused: (caller: Caller, reason: string) => void = () => undefined,
   ) {
     this.most = most;
+    this.shares = new FairShare({ most });
     this.limits = limits;
     this.onRefused = onRefused;
     this.sweeper = setInterval(() => this.sweep(), limits.sweepMs).unref();
@@ -57,7 +58,7 @@ export class Sessions {
     const session = make();
     session.lastUsed = this.limits.now();
     this.sessions.set(id, session);
-    this.shares.set(principal, this.shareOf(principal) + 1);
+    this.shares.take(principal);
     return { id, session };
   }
 
@@ -83,10 +84,7 @@ export class Sessions {
     const session = this.sessions.get(id);
     if (!session) return;
     this.sessions.delete(id);
-    const { id: principal } = session.caller.principal;
-    const left = this.shareOf(principal) - 1;
-    if (left > 0) this.shares.set(principal, left);
-    else this.shares.delete(principal);
+    this.shares.giveBack(session.caller.principal.id);
     session.end();
   }
 
@@ -95,13 +93,9 @@ export class Sessions {
     for (const id of [...this.sessions.keys()]) this.end(id);
   }
 
-  private shareOf(principal: string): number {
-    return this.shares.get(principal) ?? 0;
-  }
-
   private hasRoom({ id, kind }: Principal): boolean {
-    const free = this.most - this.sessions.size;
-    return kind === 'local' ? free > 0 : this.shareOf(id) < free;
+    const { free } = this.shares;
+    return kind === 'local' ? free > 0 : this.shares.of(id).count < free;
   }
 
   private makeRoom(principal: string): void {
@@ -112,7 +106,7 @@ export class Sessions {
     if (oldest === undefined)
       throw new GatewayError(
         'too_many_sessions',
-        `Of ${this.most} sessions (limits.sessions) ${this.sessions.size} are in use, ${this.shareOf(principal)} of them by this caller; others need what is free.`,
+        `Of ${this.most} sessions (limits.sessions) ${this.sessions.size} are in use, ${this.shares.of(principal).count} of them by this caller; others need what is free.`,
       );
     this.end(oldest);
   }

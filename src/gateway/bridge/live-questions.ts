@@ -1,5 +1,6 @@
 // A modern server's questions put live to a legacy client, and the request sent again with the answers (design, The era bridge).
 import { randomUUID } from 'node:crypto';
+import { doublingMs } from '../../core/backoff.ts';
 import type { Call } from '../../core/call.ts';
 import { type CancelSignal, pause } from '../../core/cancellation.ts';
 import { type ErrorCode, GatewayError, toGatewayError } from '../../core/errors.ts';
@@ -14,8 +15,8 @@ const MAX_ROUNDS = 10;
 /** Most questions of one round. */
 const MAX_QUESTIONS = 100;
 
-/** The wait before a round without questions, in ms; doubled each time. */
-const FIRST_WAIT_MS = 100;
+/** The pause before a round without questions. */
+const PAUSES = { firstMs: 100 };
 
 /** How asking a client fails that has heard of the question. */
 const ASKED_IN_VAIN: ReadonlySet<ErrorCode> = new Set(['cancelled', 'question_unanswered']);
@@ -50,7 +51,7 @@ export class LiveQuestions {
         'upstream_protocol',
         `The server "${this.server}" wants input, but asks ${asked.length} questions${asked.length === 0 ? ' and gives no state' : ''}.`,
       );
-    if (asked.length === 0) await pause(FIRST_WAIT_MS * 2 ** (this.rounds - 1), this.call.exchange.signal);
+    if (asked.length === 0) await pause(doublingMs(this.rounds - 1, PAUSES), this.call.exchange.signal);
     // the client is not troubled with some of a round that cannot be answered as a whole
     for (const [, request] of asked) this.requireAskable(request);
     const given: [string, JsonObject][] = [];

@@ -6,6 +6,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { Exchange } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
+import { type Eviction, evictionFor, FairShare } from '../../core/fair-share.ts';
 import { estimateHeap } from '../../core/heap-estimate.ts';
 import { RoundResultCache } from './round-result-cache.ts';
 import { type Outcome, ParkedCall } from './parked-call.ts';
@@ -54,6 +55,7 @@ export class ParkedCalls {
   private readonly stopping: CancelSignal;
   private readonly maxBytes: number;
   private readonly parked = new Map<string, Parked>();
+  private readonly places = new FairShare({ most: MAX_PARKED, mostOfOne: MAX_PER_PRINCIPAL });
 
   constructor({ states, mayAsk, stopping, maxBytes = MAX_BYTES }: ParkedCallsOptions) {
     this.states = states;
@@ -140,9 +142,7 @@ export class ParkedCalls {
       this.forget(parked);
       throw new GatewayError('shutting_down', 'The gateway is stopping; nobody will be there to take the answers.');
     }
-    const hasPlace = this.parked.has(parked.key) || this.makeRoom(parked.principal);
-    if (hasPlace) this.parked.set(parked.key, parked);
-    if (!hasPlace || !this.makeRoomFor(parked.principal)) {
+    if (!this.hasPlace(parked) || !this.makeRoomFor(parked.principal)) {
       this.forget(parked);
       throw new GatewayError(
         'overloaded',
@@ -153,44 +153,35 @@ export class ParkedCalls {
     this.keep(parked);
   }
 
-  /** Returns whether there is room for one more of this principal; outcomes that are kept make way, the oldest first. */
-  private makeRoom(principal: string): boolean {
-    const own = this.of(principal);
-    if (this.parked.size < MAX_PARKED && own.length < MAX_PER_PRINCIPAL) return true;
-    const candidates = own.length < MAX_PER_PRINCIPAL ? [...this.parked.values()] : own;
-    const ended = candidates.find(({ call }) => call.hasEnded);
-    if (ended) this.forget(ended);
-    return ended !== undefined;
-  }
-
-  /** Returns whether the calls of a principal take no more than is free; those that have ended make way where that is enough. */
-  private makeRoomFor(principal: string): boolean {
-    const own = this.of(principal);
-    const ended = own.filter(({ call }) => call.hasEnded);
-    // what is forgotten is no longer held, and free as well
-    if (this.excessOf(own) > 2 * bytesOf(ended)) return false;
-    this.forgetEnded(own);
+  /** Gives the call a place; one that has ended loses its own for it, the oldest first. Returns false where there is none. */
+  private hasPlace(parked: Parked): boolean {
+    const { key, principal } = parked;
+    if (this.parked.has(key)) return true;
+    const isFullFor = this.places.isFullFor(principal);
+    if (isFullFor || this.places.free <= 0) {
+      const ended = [...this.parked.values()].find(
+        (other) => other.call.hasEnded && (!isFullFor || other.principal === principal),
+      );
+      if (!ended) return false;
+      this.forget(ended);
+    }
+    this.parked.set(key, parked);
+    this.places.take(principal);
     return true;
   }
 
-  /** Forgets what is kept of calls that have ended, the oldest first, until their principal takes no more than is free. */
-  private forgetEnded(own: readonly Parked[]): void {
-    let excess = this.excessOf(own);
-    for (const each of own) {
-      if (excess <= 0) return;
-      if (!each.call.hasEnded) continue;
-      excess -= 2 * bytesOf([each]);
-      this.forget(each);
-    }
+  /** Returns whether the calls of a principal take no more than is free; those that have ended are forgotten where that is enough. */
+  private makeRoomFor(principal: string): boolean {
+    const { evicted, suffices } = this.evictionFor(principal);
+    if (suffices) for (const each of evicted) this.forget(each);
+    return suffices;
   }
 
-  /** By how much the calls of one principal take more than is free, in bytes. */
-  private excessOf(own: readonly Parked[]): number {
-    return bytesOf(own) - (this.maxBytes - bytesOf(this.parked.values()));
-  }
-
-  private of(principal: string): Parked[] {
-    return [...this.parked.values()].filter((each) => each.principal === principal);
+  private evictionFor(principal: string): Eviction<Parked> {
+    return evictionFor(this.parked.values(), principal, {
+      most: this.maxBytes,
+      look: (each) => ({ holder: each.principal, amount: bytesOf(each), evictable: each.call.hasEnded }),
+    });
   }
 
   /** A call has ended: where it was parked, what came of it is kept, as far as that fits. */
@@ -202,7 +193,7 @@ export class ParkedCalls {
   }
 
   private trim({ key, principal }: Parked): void {
-    if (this.parked.has(key)) this.forgetEnded(this.of(principal));
+    if (this.parked.has(key)) for (const each of this.evictionFor(principal).evicted) this.forget(each);
   }
 
   /** What was never parked has nobody who could come back for it. */
@@ -214,18 +205,15 @@ export class ParkedCalls {
 
   private forget(parked: Parked): void {
     clearTimeout(parked.expiry);
-    this.parked.delete(parked.key);
+    if (this.parked.delete(parked.key)) this.places.giveBack(parked.principal);
     parked.call.cancel();
   }
 }
 
-/** What is held of calls, in bytes. */
-function bytesOf(calls: Iterable<Parked>): number {
-  let bytes = 0;
-  for (const { call, request, rounds } of calls) {
-    bytes += request + call.bytes;
-    for (const round of rounds.values()) bytes += round.bytes;
-  }
+/** What is held of a call, in bytes. */
+function bytesOf({ call, request, rounds }: Parked): number {
+  let bytes = request + call.bytes;
+  for (const round of rounds.values()) bytes += round.bytes;
   return bytes;
 }
 
