@@ -1,4 +1,4 @@
-// What a relay knows of the session that it carries: enough to begin it again with another owner, and to answer for one that is gone.
+// What a relay knows of its client's session: enough to begin the session again with another owner, and to answer in place of an owner that is gone.
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { RequestsInFlight } from '../core/requests-in-flight.ts';
@@ -21,7 +21,7 @@ import { randomHex } from '../telemetry/trace.ts';
 import { type ClientLine, idsOf } from './client-line.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
 
-/** Most requests of the client without an answer; the owner refuses long before. */
+/** Most requests of the client without an answer; the owner's own limit is lower. */
 const MAX_OPEN = 10_000;
 /** Most questions of the owner without an answer. */
 const MAX_QUESTIONS = 1_000;
@@ -57,7 +57,7 @@ interface OpenRequest {
   copies: number;
   /** The batch that it came in. */
   readonly batch: ClientLine | undefined;
-  /** Kept where its success shapes the session. */
+  /** Kept where its success changes the session. */
   readonly frame: RequestFrame | undefined;
   /** Kept where it may be sent again. */
   readonly line: ClientLine | undefined;

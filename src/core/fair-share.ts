@@ -32,11 +32,6 @@ export class FairShare {
     this.mostOfOne = mostOfOne;
   }
 
-  /** What all holders have. */
-  get total(): number {
-    return this.held;
-  }
-
   /** What nobody has. */
   get free(): number {
     return this.most - this.held;

@@ -1,4 +1,4 @@
-// Whether the other end of a loopback connection is one of our own server processes: looked up once a connection, for many together.
+// Finds out whether a loopback connection comes from a server process of this gateway: once for each connection, many in one look-up.
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -22,10 +22,10 @@ import {
 /** `contained`: a process that this gateway started; `unproven`: it could be one, and cannot be shown to be another. */
 type Verdict = 'outside' | 'contained' | 'unproven';
 
-/** Most processes that are remembered as clients, to be looked at first. */
+/** Most processes that are remembered as clients: a look-up begins with them. */
 const MAX_CLIENTS = 64;
 
-/** So often it is looked for processes that were started meanwhile; servers that go on forking are not waited for. */
+/** Rounds of one look-up, each for the processes that were started during the round before. A server that goes on forking is not waited for. */
 const ROUNDS = 5;
 
 /** Why a machine's processes cannot be told apart. */
@@ -45,9 +45,9 @@ interface Waiting {
 export class Peers {
   private readonly verdicts = new WeakMap<Socket, Promise<Verdict>>();
   private readonly admitted = new WeakSet<Socket>();
-  /** Where no server was ever started, every connection is one of others, and stays so. */
+  /** While no server has ever been started, no connection comes from one. */
   private readonly startsProcesses: () => boolean;
-  /** Processes outside that held a connection lately. */
+  /** Processes that are no servers and held a connection lately. */
   private readonly clients = new BoundedMap<number, true>({ most: MAX_CLIENTS });
   private waiting: Waiting[] = [];
   private running = false;

@@ -12,13 +12,13 @@ import { type Askable, paramsFor, requireAskable } from '../../protocol/mcp/ques
 /** Most questions that wait for one client at a time. */
 const MAX_QUESTIONS = 100;
 
-/** The way of a question to the client. */
+/** How a question reaches the client. */
 export interface QuestionWay {
-  /** What the question belongs to: a call, or the session. When it is over, so is the question. */
+  /** Of the call or the session that the question belongs to; its abort withdraws the question. */
   readonly signal: CancelSignal;
-  /** Whether what is sent can still reach the client. */
+  /** Sends a message; returns whether it can still reach the client. */
   readonly send: (text: string) => boolean;
-  /** Whether somebody is there now; absent where what is sent waits for whoever comes back. */
+  /** Whether the client reads now; absent where a message waits until the client comes back. */
   readonly reachable?: () => boolean;
 }
 
@@ -76,13 +76,13 @@ export class OpenQuestions {
     return question.answered.finally(() => stops.forEach((stop) => stop()));
   }
 
-  /** Takes an answer. One to a question that was never asked, or is answered already, means nothing. */
+  /** Takes an answer of the client. An answer to a question that is not open is ignored. */
   answer({ id, result, error }: ResponseFrame): void {
     if (id === undefined) return;
     this.open.get(id)?.answer(error ? { error } : { result: withoutProtocolMeta(result ?? {}) });
   }
 
-  /** Withdraws what is still open of a call that has ended. */
+  /** A call has ended: withdraws its open questions. */
   endOf(way: QuestionWay): void {
     for (const [id, question] of this.open)
       if (question.request === way) this.withdraw(id, 'The call that the question belongs to has ended.');

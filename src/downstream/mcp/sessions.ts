@@ -1,4 +1,4 @@
-// The table of legacy sessions over HTTP: bounded, each belonging to one principal and one endpoint, idle ones expire.
+// The table of legacy sessions over HTTP. It is bounded; each session belongs to one principal and one endpoint, and expires when it is idle.
 import { randomBytes } from 'node:crypto';
 import { GatewayError } from '../../core/errors.ts';
 import { FairShare } from '../../core/fair-share.ts';
@@ -9,7 +9,7 @@ import type { EndpointLimits } from './limits.ts';
 /** What the table knows of a session. */
 export interface HeldSession {
   readonly caller: Caller;
-  /** Whether something of it is open, so that it does not age. */
+  /** Whether a request or a stream of it is open; such a session does not expire. */
   readonly busy: boolean;
   /** When it was last used, on the clock of the limits. */
   lastUsed: number;
@@ -33,7 +33,7 @@ export class Sessions {
   private readonly onRefused: (caller: Caller, reason: string) => void;
   private readonly sweeper: NodeJS.Timeout;
 
-  /** `onRefused` is told of every caller that named a session which is not its own, and why; the caller is not told which it was. */
+  /** `onRefused` is told of every caller that named a session which is not its own, and why. The caller itself is not told why. */
   constructor(
     most: number,
     limits: EndpointLimits,
@@ -47,8 +47,9 @@ export class Sessions {
   }
 
   /**
-   * Opens a session of a principal; the id is the secret that names it. A principal may have no more than are free for others, unless
-   * everybody is `local`; the one of its own that was unused for longest makes way. Throws `too_many_sessions` before it makes one.
+   * Opens a session of a principal; the id is the secret that names it. A principal may have no more sessions than are free for others,
+   * unless it is `local`. One session too many ends the principal's own that was unused for longest. Throws `too_many_sessions` where all
+   * of those are in use; then `make` is not called.
    */
   open<S extends HeldSession>(owner: Principal, make: () => S): { id: string; session: S } {
     const { id: principal } = owner;

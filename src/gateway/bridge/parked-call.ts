@@ -1,4 +1,4 @@
-// A modern client's call that a legacy server works on: its live questions are gathered into rounds (design, The era bridge).
+// A modern client's call at a legacy server: gathers the server's live questions into rounds (design, The era bridge).
 import { Cancellation } from '../../core/cancellation.ts';
 import type { Call } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -39,14 +39,14 @@ interface OpenQuestion {
   readonly weight: number;
 }
 
-/** What the caller sees next: the end of the call, or questions. */
+/** What the caller gets next: the end of the call, or a round of questions. */
 type Turn = 'ended' | 'asked';
 
 /** How a call ended: with a reply or a failure. */
 export type Outcome = { readonly reply: Reply } | { readonly failure: unknown };
 
 export interface ParkedCallOptions {
-  /** Told when there are questions to be seen. */
+  /** Called when a round of questions is complete. */
   readonly asked?: () => void;
   /** Whether no two questions ever have the same key (tasks extension, Task Update Requests). */
   readonly uniqueKeys?: boolean;
@@ -111,12 +111,12 @@ export class ParkedCall implements Exchange {
     return bytes;
   }
 
-  /** Nobody is there to take what came of it: it is kept until somebody comes. A failure needs no keeping: it is small. */
+  /** No caller waits for the outcome: a reply is serialized and kept until one retries. A failure is small and stays as it is. */
   keepOutcome(): void {
     if (this.result && 'reply' in this.result) this.result = new SerializedReply(this.result.reply);
   }
 
-  /** What came of it was taken. */
+  /** A caller has taken the outcome. */
   letGoOfOutcome(): void {
     this.result = undefined;
   }
@@ -241,7 +241,7 @@ export class ParkedCall implements Exchange {
     return new GatewayError('question_undeclared', `The client cannot be asked this: ${why}.`);
   }
 
-  /** The server's own name for the question, or the next of ours. */
+  /** The key that the server gave the question, or the next of the gateway's own. */
   private keyOf({ _meta }: JsonObject): string {
     const wanted = isObject(_meta) ? _meta[INPUT_KEY] : undefined;
     const taken = (key: string) => this.open.get(key) !== undefined || this.usedKeys?.has(key) === true;

@@ -1,4 +1,4 @@
-// Calls of modern clients at legacy servers, while their questions are with the client (wire.md, Questions 2 to 6).
+// Parks the calls of modern clients at legacy servers while the clients answer the servers' questions (wire.md, Questions 2 to 6).
 import { randomBytes } from 'node:crypto';
 import type { Call, Target } from '../../core/call.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
@@ -18,11 +18,11 @@ const PARKED_MS = 10 * 60_000;
 const MAX_PARKED = 1_000;
 const MAX_PER_PRINCIPAL = 100;
 /**
- * Most that parked calls take in memory together, in bytes: their arguments, their questions, what is kept of their rounds. Nobody's may
- * take more than is free for others.
+ * Most that all parked calls take in memory, in bytes: their arguments, their questions, and what is kept of their rounds. The calls of a
+ * principal may take no more than is free for others.
  */
 const MAX_BYTES = 256 * 1024 * 1024;
-/** Rounds of one call whose answers are remembered; a client that lost a stream comes back for the last of them. */
+/** Rounds of one call whose replies are kept: a client that lost a stream comes back for the last of them. */
 const MAX_SPENT = 10;
 
 interface Parked {
@@ -34,14 +34,14 @@ interface Parked {
   /** What the request takes in memory, in bytes. */
   request: number;
   round: number;
-  /** Whoever waits for what comes next. */
+  /** How many callers wait for the next turn. */
   waiting: number;
   expiry: NodeJS.Timeout | undefined;
 }
 
 export interface ParkedCallsOptions {
   readonly states: RequestStates;
-  /** Whether a server is known to ask: then what only a retry may want is wanted of it at once. */
+  /** Whether a server is known to ask questions. Its calls then ask for progress from the first request on, because a retry may want it. */
   readonly mayAsk: (server: string) => boolean;
   /** Aborted when the gateway stops. */
   readonly stopping: CancelSignal;
@@ -63,7 +63,7 @@ export class ParkedCalls {
     this.stopping = stopping;
     this.maxBytes = maxBytes;
     stopping.onAbort(() => {
-      // who waits for a call gets its end, like the callers of all others
+      // a caller who waits for the call gets its end, as callers of other calls do
       for (const each of [...this.parked.values()]) if (!each.call.attended) this.forget(each);
     });
   }
@@ -135,7 +135,7 @@ export class ParkedCalls {
     return { kind: 'result', result: { resultType: INPUT_REQUIRED, inputRequests, requestState } };
   }
 
-  /** Leaves the call waiting for its caller. Throws `overloaded`, and cancels it, where too many do, or they hold too much. */
+  /** Parks the call until its caller retries. Throws `overloaded` and cancels the call where too many are parked, or hold too much. */
   private park(parked: Parked): void {
     parked.call.detach();
     if (this.stopping.aborted) {
@@ -184,7 +184,7 @@ export class ParkedCalls {
     });
   }
 
-  /** A call has ended: where it was parked, what came of it is kept, as far as that fits. */
+  /** A call has ended. The outcome of a parked one is kept for its caller, as far as there is room. */
   private ended(parked: Parked): void {
     parked.request = 0;
     if (parked.waiting > 0 || !this.parked.has(parked.key)) return;
@@ -196,7 +196,7 @@ export class ParkedCalls {
     if (this.parked.has(key)) for (const each of this.evictionFor(principal).evicted) this.forget(each);
   }
 
-  /** What was never parked has nobody who could come back for it. */
+  /** Keeps a parked call for another while. A call that was never parked has no caller who could retry it. */
   private keep(parked: Parked): void {
     if (!this.parked.has(parked.key)) return;
     clearTimeout(parked.expiry);

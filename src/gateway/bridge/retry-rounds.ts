@@ -7,7 +7,6 @@ import type { RequestStates } from './request-state.ts';
 /** Most states of modern servers that are remembered as used. */
 const MAX_USED = 10_000;
 
-/** Tells rounds from calls. */
 export class RetryRounds {
   private readonly states: RequestStates;
   private readonly used = new BoundedMap<string, true>({ most: MAX_USED });
@@ -17,8 +16,8 @@ export class RetryRounds {
   }
 
   /**
-   * Whether a call goes on with one that was counted. The state of a parked call starts nothing, however often it comes; that of a
-   * modern server makes the server work each time, so that only its first use is the same call.
+   * Whether a request is a further round of a call. The state of a parked call is, however often the client sends it: it starts nothing. The
+   * state of a modern server is at its first use only, because each use makes the server work.
    */
   has(call: Call): boolean {
     const { target, params } = call;

@@ -1,4 +1,4 @@
-// Sending HTTP requests to one server: its URL, its credentials, and what is open of them.
+// Sends HTTP requests to one server: holds its URL, its credentials and its open exchanges.
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../../../core/errors.ts';
 import type { Secret } from '../../../core/secret.ts';
@@ -96,7 +96,7 @@ export class HttpEndpoint {
     });
   }
 
-  /** As `post`, for a message that no later request may overtake on another connection. */
+  /** As `post`, for a message that must reach the server before every later request. */
   postAhead(body: string, to: { headers: Readonly<Record<string, string>> }): Promise<void> {
     const posted = this.post(body, to);
     const ahead = Promise.all([this.ahead, within(posted, MAX_AHEAD_MS).catch(() => undefined)]).then(() => {

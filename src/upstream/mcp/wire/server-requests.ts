@@ -50,7 +50,7 @@ export function attribute(pending: readonly Pending[]): Asker {
   return askerOf(calls.length === 1 ? calls[0] : undefined, calls.length);
 }
 
-/** The asker that is one call, or nobody. */
+/** The asker that is this call; nobody where there is none. */
 export function askerOf(call: Pending | undefined, inFlight: number): Asker {
   return { call, owner: call?.request.principal, inFlight };
 }
@@ -68,7 +68,7 @@ export class ServerRequests {
     this.options = options;
   }
 
-  /** Takes a question; its answer goes to the server by itself. */
+  /** Takes a question, and sends the server its answer when there is one. */
   accept(frame: RequestFrame, asker: Asker): void {
     if (asker.call?.done === true)
       this.refuse(frame.id, 'cancelled', { message: 'The call that this belongs to has ended.' });

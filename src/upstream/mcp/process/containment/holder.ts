@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { withDeadline } from '../../../../core/wait.ts';
 
 const OPEN_TIMEOUT_MS = 5_000;
-/** How long what is told to end may take. */
+/** How long a process may take to end after it was told to. */
 export const CLOSE_TIMEOUT_MS = 1_000;
 
 /** A running holder; what it holds open ends with it. */
@@ -30,7 +30,7 @@ export async function holdOpen([file = '', ...args]: readonly string[]): Promise
   holder.stderr.on('data', (chunk: Buffer) => {
     complaint = (complaint + chunk.toString()).slice(0, 500);
   });
-  // A pipe that breaks says no more than the end of the process, which is waited for.
+  // A broken pipe means that the process ends, which `closed` tells.
   holder.stdin.on('error', () => undefined);
   holder.stdin.write('\n');
   const answered = Promise.race([once(holder.stdout, 'data'), closed]);

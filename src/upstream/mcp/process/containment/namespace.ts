@@ -1,4 +1,4 @@
-// Namespaces of Linux: the one of a server, and the command line that runs a program inside.
+// Linux namespaces: opens the one of a server, and builds the command line that runs a program inside.
 import { withDeadline, within } from '../../../../core/wait.ts';
 import type { ContainmentName, Enclosure } from './containment.ts';
 import { CLOSE_TIMEOUT_MS, type Holder, holdOpen } from './holder.ts';
