@@ -1,19 +1,19 @@
-// URIs that a server named in its results: they can be read although no list has them (wire.md, Resources).
+// Remembers the URIs that servers named in results: callers may read them although no list has them (wire.md, Resources).
+import { BoundedMap } from '../core/bounded-map.ts';
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
 
-/** Bounds: principals remembered, URIs that each was shown by one server, their length, and entries looked at in one result. */
+/** The most principals that are remembered, URIs of one principal and server, characters of a URI, and entries of one result that are looked at. */
 const MAX_PRINCIPALS = 1_000;
 const MAX_URIS = 500;
 const MAX_URI = 2_048;
 const MAX_BLOCKS = 500;
 
 /**
- * Which server showed which URI to whom; the oldest of a server are forgotten first. What one server showed no other can push out, nor
- * take over by showing it too.
+ * Remembers which server showed which URI to whom. No server can push out what another one showed, nor take it over by showing it too.
  */
 export class SeenUris {
   /** By principal, then by server. */
-  private readonly principals = new Map<string, Map<string, Set<string>>>();
+  private readonly principals = new BoundedMap<string, Map<string, BoundedMap<string, true>>>({ most: MAX_PRINCIPALS });
 
   /** Looks through a result for links and embedded resources. */
   remember(principal: string, server: string, result: JsonObject): void {
@@ -28,29 +28,16 @@ export class SeenUris {
 
   private keep(principal: string, server: string, uri: string): void {
     const first = this.serverOf(principal, uri);
-    if (first !== undefined && first !== server) return;
-    const uris = this.shownBy(principal, server);
-    uris.delete(uri);
-    uris.add(uri);
-    if (uris.size > MAX_URIS) dropOldest(uris);
+    if (first === undefined || first === server) this.shownBy(principal, server).set(uri, true);
   }
 
-  private shownBy(principal: string, server: string): Set<string> {
+  private shownBy(principal: string, server: string): BoundedMap<string, true> {
     let servers = this.principals.get(principal);
-    if (!servers) {
-      servers = new Map();
-      this.principals.set(principal, servers);
-      if (this.principals.size > MAX_PRINCIPALS) dropOldest(this.principals);
-    }
+    if (!servers) this.principals.set(principal, (servers = new Map<string, BoundedMap<string, true>>()));
     let uris = servers.get(server);
-    if (!uris) servers.set(server, (uris = new Set()));
+    if (!uris) servers.set(server, (uris = new BoundedMap({ most: MAX_URIS })));
     return uris;
   }
-}
-
-function dropOldest(all: Map<string, unknown> | Set<string>): void {
-  const oldest = all.keys().next().value;
-  if (oldest !== undefined) all.delete(oldest);
 }
 
 function urisOf(result: JsonObject): string[] {

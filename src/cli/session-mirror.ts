@@ -1,6 +1,7 @@
-// What a relay knows of the session that it carries: enough to begin it again with another owner, and to answer for one that is gone.
+// What a relay knows of its client's session: enough to begin the session again with another owner, and to answer in place of an owner that is gone.
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
+import { RequestsInFlight } from '../core/requests-in-flight.ts';
 import { encodeError } from '../downstream/mcp/encode.ts';
 import {
   type Frame,
@@ -20,7 +21,7 @@ import { randomHex } from '../telemetry/trace.ts';
 import { type ClientLine, idsOf } from './client-line.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
 
-/** Most requests of the client without an answer; the owner refuses long before. */
+/** Most requests of the client without an answer; the owner's own limit is lower. */
 const MAX_OPEN = 10_000;
 /** Most questions of the owner without an answer. */
 const MAX_QUESTIONS = 1_000;
@@ -56,7 +57,7 @@ interface OpenRequest {
   copies: number;
   /** The batch that it came in. */
   readonly batch: ClientLine | undefined;
-  /** Kept where its success shapes the session. */
+  /** Kept where its success changes the session. */
   readonly frame: RequestFrame | undefined;
   /** Kept where it may be sent again. */
   readonly line: ClientLine | undefined;
@@ -72,8 +73,8 @@ export class SessionMirror {
   private readonly open = new Map<RequestId, OpenRequest>();
   /** Questions by the id that the client knows; ids of two owners may be the same, those of the client never are. */
   private readonly questions = new Map<RequestId, RequestId>();
-  /** Requests of our own, and what takes their answer; undefined where the owner ended first. */
-  private readonly replays = new Map<RequestId, (answer: ResponseFrame | undefined) => void>();
+  /** Requests of the relay's own; the answer is undefined where the owner ended first. */
+  private readonly replays = new RequestsInFlight<RequestId, undefined, ResponseFrame | undefined>();
   private readonly prefix = `mcp-gateway-relay-${randomHex(8)}`;
   private count = 0;
   private agreed: Agreed | undefined;
@@ -149,9 +150,7 @@ export class SessionMirror {
         notificationText('notifications/cancelled', { requestId, reason: 'The gateway that asked has ended.' }),
       );
     this.questions.clear();
-    const replays = [...this.replays.values()];
-    this.replays.clear();
-    for (const end of replays) end(undefined);
+    for (const [, replay] of this.replays) replay.answer(undefined);
     return again;
   }
 
@@ -190,9 +189,7 @@ export class SessionMirror {
   private settle(id: RequestId, text: string): boolean {
     const replay = this.replays.get(id);
     if (replay) {
-      this.replays.delete(id);
-      replay(readFrame(JSON.parse(text) as JsonValue) as ResponseFrame);
-      return true;
+      return replay.answer(readFrame(JSON.parse(text) as JsonValue) as ResponseFrame);
     }
     const open = this.open.get(id);
     if (!open || --open.copies > 0) return false;
@@ -246,10 +243,9 @@ export class SessionMirror {
 
   private replay(method: string, params: JsonObject): Promise<ResponseFrame | undefined> {
     const id = `${this.prefix}-${++this.count}`;
-    return new Promise((resolve) => {
-      this.replays.set(id, resolve);
-      this.ways.toOwner(oneLine(requestText(id, method, params)));
-    });
+    const { answered } = this.replays.begin(id, undefined);
+    this.ways.toOwner(oneLine(requestText(id, method, params)));
+    return answered;
   }
 
   /** Tells the owner what the client had set, and the client that anything may have changed meanwhile. */

@@ -3,6 +3,7 @@ import { Cancellation, type CancelSignal } from './cancellation.ts';
 import { GatewayError } from './errors.ts';
 import type { JsonObject } from './json.ts';
 import type { RpcError } from './reply.ts';
+import { withDeadline } from './wait.ts';
 
 /** What a server asks of a caller: elicitation, sampling, roots. */
 export interface Question {
@@ -80,15 +81,13 @@ export async function askWithin<Asked extends Pick<Question, 'method' | 'signal'
 ): Promise<QuestionAnswer> {
   const withdrawn = new Cancellation();
   const stay = question.signal.onAbort(() => withdrawn.abort());
-  const timer = setTimeout(() => withdrawn.abort(), ms).unref();
   try {
-    return await ask({ ...question, signal: withdrawn.signal });
+    return await withDeadline(ask({ ...question, signal: withdrawn.signal }), ms, () => withdrawn.abort());
   } catch (failure) {
     if (!withdrawn.aborted || question.signal.aborted) throw failure;
     const message = `Nobody answered ${question.method.slice(0, 64)} within ${ms / 1_000} s; the question is withdrawn.`;
     throw new GatewayError('question_unanswered', message, { cause: failure });
   } finally {
-    clearTimeout(timer);
     stay();
   }
 }

@@ -1,5 +1,6 @@
-// Work that is running: counted, so that whoever stops can wait for it.
-import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
+// Counts work that is running, so that whoever stops can wait for its end.
+import { setImmediate as turn } from 'node:timers/promises';
+import { within } from './wait.ts';
 
 export class InFlight {
   private count = 0;
@@ -22,12 +23,10 @@ export class InFlight {
   /** Resolves when nothing runs, or after `limitMs`. */
   async settled(limitMs: number): Promise<void> {
     if (this.count === 0) return;
-    const limit = new AbortController();
     const { promise: idle, resolve } = Promise.withResolvers<void>();
     this.waiting.add(resolve);
-    await Promise.race([idle, delay(limitMs, undefined, { signal: limit.signal }).catch(() => undefined)]);
-    limit.abort();
+    await within(idle, limitMs, { ref: true });
     this.waiting.delete(resolve);
-    await turn(); // the answers that have just been made are written in this turn
+    await turn(); // the answers to the last of it are written in this turn
   }
 }

@@ -1,17 +1,18 @@
-// Ending servers in order: no new connections, the last answers leave, and nobody can hold up the end.
+// Ends HTTP servers in order: they take no new connections, their last answers leave, and no reader can hold up the end.
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { withDeadline } from '../core/wait.ts';
 
 /** How long a reader may take for what was written before the end. */
 const FLUSH_MS = 1_000;
 
-/** How often it is looked for connections that have had their last answer. */
+/** How often connections are closed that have had their last answer. */
 const IDLE_CHECK_MS = 20;
 
 export interface Ending {
-  /** Takes no more connections, and ends idle ones. */
+  /** The servers take no more connections and close idle ones. */
   stop(): void;
-  /** Ends each connection when what was written to it has left, and after 1 s those whose reader does not take it. */
+  /** Closes each connection when its reader has taken what was written, and after 1 s where the reader does not. */
   finish(): Promise<void>;
 }
 
@@ -26,7 +27,7 @@ export function prepareShutdown(servers: readonly Server[]): Ending {
   let closed: Promise<unknown> | undefined;
   let idle: NodeJS.Timeout | undefined;
   const stop = () => {
-    // Node ends connections that are idle now; one that becomes idle later, after its last answer, would be kept alive
+    // `server.close` ends only the connections that are idle now, and would keep alive those that become idle later
     idle ??= setInterval(() => servers.forEach((server) => server.closeIdleConnections()), IDLE_CHECK_MS);
     closed ??= Promise.all(servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
   };
@@ -36,9 +37,7 @@ export function prepareShutdown(servers: readonly Server[]): Ending {
       stop();
       // an answer that was given may still be on its way to a slow reader
       for (const socket of sockets) socket.destroySoon();
-      const late = setTimeout(() => sockets.forEach((socket) => socket.destroy()), FLUSH_MS);
-      await closed;
-      clearTimeout(late);
+      await withDeadline(Promise.resolve(closed), FLUSH_MS, () => sockets.forEach((socket) => socket.destroy()));
       clearInterval(idle);
     },
   };

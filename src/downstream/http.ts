@@ -1,9 +1,9 @@
 // The HTTP front: checks every head, authenticates, and leads each path to its handler; the hot path goes straight from node:http.
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { setTimeout as delay } from 'node:timers/promises';
 import { ALL_SERVERS, type Endpoint } from '../core/call.ts';
 import { type ErrorCode, ERRORS, GatewayError, toGatewayError } from '../core/errors.ts';
 import { LOCAL, type Principal } from '../core/principal.ts';
+import { within } from '../core/wait.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import { errorText } from '../protocol/mcp/frames.ts';
 import { refuseBody } from './body.ts';
@@ -92,7 +92,7 @@ export function createFront({ gateway, network, control, limits = LIMITS }: Fron
   };
 
   let serving = 0;
-  let served = Promise.withResolvers<undefined>();
+  let served = Promise.withResolvers<void>();
 
   /** Headers for browsers stand on refusals too: a page that may not read a 401 cannot sign in. */
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -110,7 +110,7 @@ export function createFront({ gateway, network, control, limits = LIMITS }: Fron
       gateway.refused(error, { address: network ? request.socket.remoteAddress : 'control socket' });
       refuse({ request, response, headers }, error, gateway);
     } finally {
-      if (--serving === 0) served.resolve(undefined);
+      if (--serving === 0) served.resolve();
     }
   };
 
@@ -118,7 +118,7 @@ export function createFront({ gateway, network, control, limits = LIMITS }: Fron
     listener: (request, response) => void serve(request, response),
     close: async () => {
       served = Promise.withResolvers();
-      if (serving > 0) await Promise.race([served.promise, delay(LAST_ANSWERS_MS, undefined, { ref: false })]);
+      if (serving > 0) await within(served.promise, LAST_ANSWERS_MS);
       sessions.close();
       limits.backlog.flush();
     },

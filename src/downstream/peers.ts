@@ -1,7 +1,8 @@
-// Whether the other end of a loopback connection is one of our own server processes: looked up once a connection, for many together.
+// Finds out whether a loopback connection comes from a server process of this gateway: once for each connection, many in one look-up.
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { BoundedMap } from '../core/bounded-map.ts';
 import { GatewayError, reasonOf } from '../core/errors.ts';
 import {
   type ConnectedSocket,
@@ -21,10 +22,10 @@ import {
 /** `contained`: a process that this gateway started; `unproven`: it could be one, and cannot be shown to be another. */
 type Verdict = 'outside' | 'contained' | 'unproven';
 
-/** Most processes that are remembered as clients, to be looked at first. */
+/** Most processes that are remembered as clients: a look-up begins with them. */
 const MAX_CLIENTS = 64;
 
-/** So often it is looked for processes that were started meanwhile; servers that go on forking are not waited for. */
+/** Rounds of one look-up, each for the processes that were started during the round before. A server that goes on forking is not waited for. */
 const ROUNDS = 5;
 
 /** Why a machine's processes cannot be told apart. */
@@ -44,10 +45,10 @@ interface Waiting {
 export class Peers {
   private readonly verdicts = new WeakMap<Socket, Promise<Verdict>>();
   private readonly admitted = new WeakSet<Socket>();
-  /** Where no server was ever started, every connection is one of others, and stays so. */
+  /** While no server has ever been started, no connection comes from one. */
   private readonly startsProcesses: () => boolean;
-  /** Processes outside that held a connection lately. */
-  private readonly clients = new Set<number>();
+  /** Processes that are no servers and held a connection lately. */
+  private readonly clients = new BoundedMap<number, true>({ most: MAX_CLIENTS });
   private waiting: Waiting[] = [];
   private running = false;
 
@@ -121,7 +122,7 @@ export class Peers {
   private async searchAll(keys: ReadonlySet<string>, slices: Slices): Promise<Searched> {
     const sockets = await connectedSockets();
     const wanted = new Set([...keys].flatMap((key) => sockets.get(key)?.inode ?? []));
-    const { found, unread } = await holdersOf(wanted, { first: this.clients, slices });
+    const { found, unread } = await holdersOf(wanted, { first: this.clients.keys(), slices });
     const verdicts = new Map<string, Verdict>();
     const open = new Map<string, Open>();
     for (const key of keys) {
@@ -137,10 +138,7 @@ export class Peers {
   }
 
   private remember(client: number): 'outside' {
-    this.clients.delete(client);
-    this.clients.add(client);
-    const [oldest] = this.clients;
-    if (this.clients.size > MAX_CLIENTS && oldest !== undefined) this.clients.delete(oldest);
+    this.clients.set(client, true);
     return 'outside';
   }
 }

@@ -1,4 +1,5 @@
 // Requests that never became a call, as events of the record: each kind is told of at once, then counted, so that strangers cannot fill the log.
+import { BoundedMap } from '../core/bounded-map.ts';
 import type { ErrorCode, GatewayError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 
@@ -24,7 +25,7 @@ export interface Refused {
 
 /** Decides which refusals are recorded: the first of a kind, and then one a minute with the count of all. */
 export class Refusals {
-  private readonly kinds = new Map<string, { toldAt: number; untold: number }>();
+  private readonly kinds = new BoundedMap<string, { toldAt: number; untold: number }>({ most: MAX_KINDS });
   private readonly record: (event: string, detail: JsonObject) => void;
   private readonly now: () => number;
 
@@ -44,8 +45,6 @@ export class Refusals {
       known.untold++;
       return;
     }
-    const [oldest] = this.kinds.keys();
-    if (!known && oldest !== undefined && this.kinds.size >= MAX_KINDS) this.kinds.delete(oldest);
     this.kinds.set(kind, { toldAt: now, untold: 0 });
     const attempts = (known?.untold ?? 0) + 1;
     this.record(event ?? 'request_refused', {

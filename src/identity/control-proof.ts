@@ -1,5 +1,6 @@
 // Proof that a peer of the control socket can read its key: made by the command line, checked by the owner.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { BoundedMap } from '../core/bounded-map.ts';
 import { GatewayError } from '../core/errors.ts';
 
 /** What a proof is good for: one request of this method and target. */
@@ -8,7 +9,7 @@ export interface ControlRequest {
   readonly url: string;
 }
 
-/** Both ends read the same clock; this is for a machine that was suspended or is very busy between the two readings. */
+/** How far the time of a proof may be from now. Both ends read the same clock, but the machine may be suspended or busy between the two readings. */
 const GOOD_FOR_MS = 60_000;
 
 /** Most proofs that are remembered as used. Each was made with the key, so only the owner's own commands can fill it. */
@@ -29,10 +30,15 @@ export function proveControl(key: Buffer, request: ControlRequest, now = Date.no
 export class ControlProofs {
   private readonly key: Buffer;
   private readonly now: () => number;
-  /** Nonces and times of used proofs, in the order of their use. */
-  private readonly used = new Map<string, number>();
   /** No proof of this time or before counts, since it may be one whose use was forgotten. */
   private forgotten = 0;
+  /** Times of used proofs by nonce, in the order of their use. */
+  private readonly used = new BoundedMap<string, number>({
+    most: MAX_USED,
+    evicted: (_nonce, time) => {
+      this.forgotten = Math.max(this.forgotten, time);
+    },
+  });
 
   constructor(key: Buffer, now: () => number = Date.now) {
     this.key = key;
@@ -51,16 +57,6 @@ export class ControlProofs {
     const madeAt = Number(time);
     const fresh = Math.abs(this.now() - madeAt) <= GOOD_FOR_MS && madeAt > this.forgotten && !this.used.has(nonce);
     if (!fresh) throw refused('The proof is too old, or was used before.');
-    this.remember(nonce, madeAt);
-  }
-
-  private remember(nonce: string, madeAt: number): void {
-    for (const [known, time] of this.used) {
-      const expired = time < this.now() - GOOD_FOR_MS;
-      if (!expired && this.used.size < MAX_USED) break;
-      this.used.delete(known);
-      if (!expired) this.forgotten = Math.max(this.forgotten, time);
-    }
     this.used.set(nonce, madeAt);
   }
 }

@@ -1,7 +1,8 @@
-// The questions that one session's client has not answered yet: each by an id of our own, matched within the session alone.
+// The questions that the client of one session has not answered yet; each has an id of the gateway's own, which means nothing in another session.
 import type { CancelSignal } from '../../core/cancellation.ts';
 import type { Question, QuestionAnswer } from '../../core/exchange.ts';
 import { GatewayError } from '../../core/errors.ts';
+import { RequestsInFlight } from '../../core/requests-in-flight.ts';
 import { notificationText, requestText, type RequestId, type ResponseFrame } from '../../protocol/mcp/frames.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { withRelatedTask } from '../../protocol/mcp/tasks.ts';
@@ -11,27 +12,25 @@ import { type Askable, paramsFor, requireAskable } from '../../protocol/mcp/ques
 /** Most questions that wait for one client at a time. */
 const MAX_QUESTIONS = 100;
 
-/** The way of a question to the client. */
+/** How a question reaches the client. */
 export interface QuestionWay {
-  /** What the question belongs to: a call, or the session. When it is over, so is the question. */
+  /** Of the call or the session that the question belongs to; its abort withdraws the question. */
   readonly signal: CancelSignal;
-  /** Whether what is sent can still reach the client. */
+  /** Sends a message; returns whether it can still reach the client. */
   readonly send: (text: string) => boolean;
-  /** Whether somebody is there now; absent where what is sent waits for whoever comes back. */
+  /** Whether the client reads now; absent where a message waits until the client comes back. */
   readonly reachable?: () => boolean;
-}
-
-interface OpenQuestion {
-  readonly way: QuestionWay;
-  readonly settle: (answer: QuestionAnswer) => void;
-  readonly withdraw: (why: string) => void;
 }
 
 export class OpenQuestions {
   /** How long a question may be with the client, in ms. */
   readonly answeredWithinMs: number;
   private readonly client: Askable;
-  private readonly open = new Map<RequestId, OpenQuestion>();
+  private readonly open = new RequestsInFlight<RequestId, QuestionWay, QuestionAnswer>({
+    most: MAX_QUESTIONS,
+    full: () =>
+      new GatewayError('overloaded', `${MAX_QUESTIONS} questions wait for this client; ask when some are answered.`),
+  });
   private last = 0;
 
   constructor(client: Askable, answeredWithinMs = LIMITS.questionMs) {
@@ -45,7 +44,7 @@ export class OpenQuestions {
 
   /** How many calls wait for their client's answers. */
   get waitingCalls(): number {
-    const calls = [...this.open.values()].map(({ way }) => way).filter(({ reachable }) => reachable === undefined);
+    const calls = [...this.open].map(([, { request: way }]) => way).filter(({ reachable }) => reachable === undefined);
     return new Set(calls).size;
   }
 
@@ -58,52 +57,40 @@ export class OpenQuestions {
     requireAskable(method, params, this.client);
     if (signal.aborted || way.signal.aborted)
       throw new GatewayError('cancelled', 'What the question belongs to is over; nobody was asked.');
-    if (this.open.size >= MAX_QUESTIONS)
-      throw new GatewayError(
-        'overloaded',
-        `${MAX_QUESTIONS} questions wait for this client; ask when some are answered.`,
-      );
-    const id = ++this.last;
-    const { promise, resolve, reject } = Promise.withResolvers<QuestionAnswer>();
-    const withdraw = (why: string) => {
-      this.open.delete(id);
-      way.send(notificationText('notifications/cancelled', { requestId: id, reason: why }));
-      reject(new GatewayError('cancelled', why));
-    };
-    this.open.set(id, { way, settle: resolve, withdraw });
+    const id = this.last + 1;
+    const question = this.open.begin(id, way);
+    this.last = id;
     const known = paramsFor(method, params, this.client);
     const asked = task === undefined ? known : withRelatedTask(known, task);
-    const backs: (() => void)[] = [];
-    try {
-      if (way.reachable?.() === false || !way.send(requestText(id, method, asked)))
-        throw new GatewayError(
+    if (way.reachable?.() === false || !way.send(requestText(id, method, asked)))
+      question.fail(
+        new GatewayError(
           'client_unreachable',
           'The client has no event stream open on which it could be asked; it opens one with GET, or takes one as the answer to its call.',
-        );
-      backs.push(
-        signal.onAbort(() => withdraw('The question was withdrawn.')),
-        way.signal.onAbort(() => withdraw('What the question belongs to was cancelled.')),
+        ),
       );
-      return await promise;
-    } finally {
-      this.open.delete(id);
-      for (const back of backs) back();
-    }
+    const stops = [
+      signal.onAbort(() => this.withdraw(id, 'The question was withdrawn.')),
+      way.signal.onAbort(() => this.withdraw(id, 'What the question belongs to was cancelled.')),
+    ];
+    return question.answered.finally(() => stops.forEach((stop) => stop()));
   }
 
-  /** Takes an answer. One to a question that was never asked, or is answered already, means nothing. */
+  /** Takes an answer of the client. An answer to a question that is not open is ignored. */
   answer({ id, result, error }: ResponseFrame): void {
     if (id === undefined) return;
-    const question = this.open.get(id);
-    if (!question) return;
-    this.open.delete(id);
-    if (error) question.settle({ error });
-    else question.settle({ result: withoutProtocolMeta(result ?? {}) });
+    this.open.get(id)?.answer(error ? { error } : { result: withoutProtocolMeta(result ?? {}) });
   }
 
-  /** Withdraws what is still open of a call that has ended. */
+  /** A call has ended: withdraws its open questions. */
   endOf(way: QuestionWay): void {
-    for (const question of [...this.open.values()])
-      if (question.way === way) question.withdraw('The call that the question belongs to has ended.');
+    for (const [id, question] of this.open)
+      if (question.request === way) this.withdraw(id, 'The call that the question belongs to has ended.');
+  }
+
+  private withdraw(id: RequestId, why: string): void {
+    const question = this.open.get(id);
+    if (!question?.fail(new GatewayError('cancelled', why))) return;
+    question.request.send(notificationText('notifications/cancelled', { requestId: id, reason: why }));
   }
 }

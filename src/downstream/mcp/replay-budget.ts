@@ -1,47 +1,30 @@
-// What all sessions together keep for clients that come back: bounded in bytes, the oldest goes first, whosever it is.
+// Bounds in bytes what all sessions together keep for clients that come back: the oldest goes first, whosever it is.
+import { BoundedMap } from '../../core/bounded-map.ts';
 
 /** Something that is kept. */
 export interface Kept {
   readonly bytes: number;
-  /** Lets go of it; it is kept no more by then. */
+  /** Lets go of it; the budget has forgotten it by then. */
   release(): void;
 }
 
 export class ReplayBudget {
-  private readonly most: number;
-  private readonly events = new Set<Kept>();
-  /** Goes on where it was: what stood before has gone, and to begin anew would be to pass over all of it again. */
-  private oldest = this.events.values();
-  private total = 0;
+  private readonly events: BoundedMap<Kept, Kept>;
 
   /** `most` bytes are kept in all. */
   constructor(most: number) {
-    this.most = most;
+    this.events = new BoundedMap({ most, weigh: ({ bytes }) => bytes, evicted: (event) => event.release() });
   }
 
   get bytes(): number {
-    return this.total;
+    return this.events.weight;
   }
 
   add(event: Kept): void {
-    this.events.add(event);
-    this.total += event.bytes;
-    while (this.total > this.most) {
-      const oldest = this.next();
-      if (!oldest) return;
-      this.remove(oldest);
-      oldest.release();
-    }
+    this.events.set(event, event);
   }
 
   remove(event: Kept): void {
-    if (this.events.delete(event)) this.total -= event.bytes;
-  }
-
-  private next(): Kept | undefined {
-    const { done, value } = this.oldest.next();
-    if (done !== true) return value;
-    this.oldest = this.events.values();
-    return this.oldest.next().value;
+    this.events.delete(event);
   }
 }

@@ -1,7 +1,8 @@
-// The table of legacy sessions over HTTP: bounded, each belonging to one principal and one endpoint, idle ones expire.
+// The table of legacy sessions over HTTP. It is bounded; each session belongs to one principal and one endpoint, and expires when it is idle.
 import { randomBytes } from 'node:crypto';
 import { isSameEndpoint } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
+import { FairShare } from '../../core/fair-share.ts';
 import type { Principal } from '../../core/principal.ts';
 import type { Caller } from './caller.ts';
 import type { EndpointLimits } from './limits.ts';
@@ -9,7 +10,7 @@ import type { EndpointLimits } from './limits.ts';
 /** What the table knows of a session. */
 export interface HeldSession {
   readonly caller: Caller;
-  /** Whether something of it is open, so that it does not age. */
+  /** Whether a request or a stream of it is open; such a session does not expire. */
   readonly busy: boolean;
   /** When it was last used, on the clock of the limits. */
   lastUsed: number;
@@ -28,21 +29,22 @@ const FOREIGN = 'The session belongs to another principal, or to another endpoin
 
 export class Sessions {
   private readonly sessions = new Map<string, HeldSession>();
-  /** How many each principal has. */
-  private readonly shares = new Map<string, number>();
+  private readonly shares: FairShare;
   private readonly most: number;
   private readonly limits: EndpointLimits;
   private readonly sweeper: NodeJS.Timeout;
 
   constructor(most: number, limits: EndpointLimits) {
     this.most = most;
+    this.shares = new FairShare({ most });
     this.limits = limits;
     this.sweeper = setInterval(() => this.sweep(), limits.sweepMs).unref();
   }
 
   /**
-   * Opens a session of a principal; the id is the secret that names it. A principal may have no more than are free for others, unless
-   * everybody is `local`; the one of its own that was unused for longest makes way. Throws `too_many_sessions` before it makes one.
+   * Opens a session of a principal; the id is the secret that names it. A principal may have no more sessions than are free for others,
+   * unless it is `local`. One session too many ends the principal's own that was unused for longest. Throws `too_many_sessions` where all
+   * of those are in use; then `make` is not called.
    */
   open<S extends HeldSession>(owner: Principal, make: () => S): { id: string; session: S } {
     const { id: principal } = owner;
@@ -52,7 +54,7 @@ export class Sessions {
     const session = make();
     session.lastUsed = this.limits.now();
     this.sessions.set(id, session);
-    this.shares.set(principal, this.shareOf(principal) + 1);
+    this.shares.take(principal);
     return { id, session };
   }
 
@@ -81,10 +83,7 @@ export class Sessions {
     const session = this.sessions.get(id);
     if (!session) return;
     this.sessions.delete(id);
-    const { id: principal } = session.caller.principal;
-    const left = this.shareOf(principal) - 1;
-    if (left > 0) this.shares.set(principal, left);
-    else this.shares.delete(principal);
+    this.shares.giveBack(session.caller.principal.id);
     session.end();
   }
 
@@ -93,13 +92,9 @@ export class Sessions {
     for (const id of [...this.sessions.keys()]) this.end(id);
   }
 
-  private shareOf(principal: string): number {
-    return this.shares.get(principal) ?? 0;
-  }
-
   private hasRoom({ id, kind }: Principal): boolean {
-    const free = this.most - this.sessions.size;
-    return kind === 'local' ? free > 0 : this.shareOf(id) < free;
+    const { free } = this.shares;
+    return kind === 'local' ? free > 0 : this.shares.of(id).count < free;
   }
 
   private makeRoom(principal: string): void {
@@ -110,7 +105,7 @@ export class Sessions {
     if (oldest === undefined)
       throw new GatewayError(
         'too_many_sessions',
-        `Of ${this.most} sessions (limits.sessions) ${this.sessions.size} are in use, ${this.shareOf(principal)} of them by this caller; others need what is free.`,
+        `Of ${this.most} sessions (limits.sessions) ${this.sessions.size} are in use, ${this.shares.of(principal).count} of them by this caller; others need what is free.`,
       );
     this.end(oldest);
   }

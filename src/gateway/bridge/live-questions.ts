@@ -1,5 +1,6 @@
-// A modern server's questions put live to a legacy client, and the request sent again with the answers (design, The era bridge).
+// Puts a modern server's questions live to a legacy client, and builds the retry with the answers (design, The era bridge).
 import { randomUUID } from 'node:crypto';
+import { doublingMs } from '../../core/backoff.ts';
 import type { McpCall } from '../../core/call.ts';
 import { type CancelSignal, pause } from '../../core/cancellation.ts';
 import { type ErrorCode, GatewayError, toGatewayError } from '../../core/errors.ts';
@@ -14,10 +15,10 @@ const MAX_ROUNDS = 10;
 /** Most questions of one round. */
 const MAX_QUESTIONS = 100;
 
-/** The wait before a round without questions, in ms; doubled each time. */
-const FIRST_WAIT_MS = 100;
+/** The pause before a round without questions. */
+const PAUSES = { firstMs: 100 };
 
-/** How asking a client fails that has heard of the question. */
+/** Failures after which the client may have seen the question. */
 const ASKED_IN_VAIN: ReadonlySet<ErrorCode> = new Set(['cancelled', 'question_unanswered']);
 
 /** What the client said to a round: the params of the next request, or the error that it answered with. */
@@ -50,8 +51,8 @@ export class LiveQuestions {
         'upstream_protocol',
         `The server "${this.server}" wants input, but asks ${asked.length} questions${asked.length === 0 ? ' and gives no state' : ''}.`,
       );
-    if (asked.length === 0) await pause(FIRST_WAIT_MS * 2 ** (this.rounds - 1), this.call.exchange.signal);
-    // the client is not troubled with some of a round that cannot be answered as a whole
+    if (asked.length === 0) await pause(doublingMs(this.rounds - 1, PAUSES), this.call.exchange.signal);
+    // the client is asked nothing of a round that it cannot answer as a whole
     for (const [, request] of asked) this.requireAskable(request);
     const given: [string, JsonObject][] = [];
     const answers = await Promise.all(asked.map(([, request]) => this.put(request)));
@@ -86,7 +87,7 @@ export class LiveQuestions {
     const params = page === undefined ? given : { ...given, elicitationId: page };
     const answer = await this.ask({ method, params, signal }, page);
     if ('result' in answer) return answer;
-    // an answer has no room for an error: a form that the client could not show counts as closed
+    // an answer cannot carry an error: a form that the client could not show counts as cancelled
     return method === 'elicitation/create' ? { result: { action: 'cancel' } } : answer;
   }
 

@@ -1,10 +1,11 @@
-// A modern client's call that a legacy server works on: its live questions are gathered into rounds (design, The era bridge).
+// A modern client's call at a legacy server: gathers the server's live questions into rounds (design, The era bridge).
 import { Cancellation } from '../../core/cancellation.ts';
 import type { McpCall } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Exchange, Question, QuestionAnswer } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
+import { RequestsInFlight } from '../../core/requests-in-flight.ts';
 import { estimateHeap } from '../../core/heap-estimate.ts';
 import {
   type Askable,
@@ -36,18 +37,16 @@ interface OpenQuestion {
   readonly params: JsonObject;
   /** What it takes in memory, in bytes. */
   readonly weight: number;
-  readonly answer: (result: JsonObject) => void;
-  readonly refuse: (why: GatewayError) => void;
 }
 
-/** What the caller sees next: the end of the call, or questions. */
+/** What the caller gets next: the end of the call, or a round of questions. */
 type Turn = 'ended' | 'asked';
 
 /** How a call ended: with a reply or a failure. */
 export type Outcome = { readonly reply: Reply } | { readonly failure: unknown };
 
 export interface ParkedCallOptions {
-  /** Told when there are questions to be seen. */
+  /** Called when a round of questions is complete. */
   readonly asked?: () => void;
   /** Whether no two questions ever have the same key (tasks extension, Task Update Requests). */
   readonly uniqueKeys?: boolean;
@@ -69,7 +68,10 @@ export class ParkedCall implements Exchange {
   /** Capabilities that the caller would have needed to be asked what the server wanted to ask. */
   lacking: JsonObject | undefined;
   private readonly cancellation = new Cancellation();
-  private readonly open = new Map<string, OpenQuestion>();
+  private readonly open = new RequestsInFlight<string, OpenQuestion, QuestionAnswer>({
+    most: MAX_QUESTIONS,
+    full: () => new GatewayError('overloaded', `${MAX_QUESTIONS} questions of this call are open.`),
+  });
   /** Answers that came before their questions; each is given once. */
   private readonly early: Map<string, unknown>;
   /** Who waits for the call now, the latest last. */
@@ -105,16 +107,16 @@ export class ParkedCall implements Exchange {
   /** What its open questions and its outcome, if that is kept, take in memory, in bytes. */
   get bytes(): number {
     let bytes = this.result instanceof SerializedReply ? this.result.bytes : 0;
-    for (const { weight } of this.open.values()) bytes += weight;
+    for (const [, { request }] of this.open) bytes += request.weight;
     return bytes;
   }
 
-  /** Nobody is there to take what came of it: it is kept until somebody comes. A failure needs no keeping: it is small. */
+  /** No caller waits for the outcome: a reply is serialized and kept until one retries. A failure is small and stays as it is. */
   keepOutcome(): void {
     if (this.result && 'reply' in this.result) this.result = new SerializedReply(this.result.reply);
   }
 
-  /** What came of it was taken. */
+  /** A caller has taken the outcome. */
   letGoOfOutcome(): void {
     this.result = undefined;
   }
@@ -155,11 +157,9 @@ export class ParkedCall implements Exchange {
   resume(exchange: Exchange, responses: JsonObject): void {
     this.attach(exchange);
     this.answer(responses);
-    for (const [key, { method, asked, refuse }] of [...this.open]) {
-      const refusal = this.refusalOf(method, asked);
-      if (!refusal) continue;
-      this.open.delete(key);
-      refuse(refusal);
+    for (const [, question] of this.open) {
+      const refusal = this.refusalOf(question.request.method, question.request.asked);
+      if (refusal) question.fail(refusal);
     }
   }
 
@@ -178,18 +178,15 @@ export class ParkedCall implements Exchange {
   /** The questions that are open now, as `inputRequests`. */
   inputRequests(): JsonObject {
     this.turn = Promise.withResolvers();
-    const requests = [...this.open].map(([key, { method, params }]) => [key, { method, params }] as const);
-    return Object.fromEntries(requests);
+    const asked = ({ method, params }: OpenQuestion): JsonObject => ({ method, params });
+    return Object.fromEntries([...this.open].map(([key, { request }]) => [key, asked(request)]));
   }
 
   /** Gives the server what the caller answered; what is missing or malformed stays open and is asked again (wire.md, Questions 3). */
   answer(responses: JsonObject): void {
-    for (const [key, { method, answer }] of [...this.open]) {
-      const response = responses[key];
-      if (Object.hasOwn(responses, key) && isObject(response) && isAnswer(method, response)) {
-        this.open.delete(key);
-        answer(response);
-      }
+    for (const [key, question] of this.open) {
+      const response = Object.hasOwn(responses, key) ? responses[key] : undefined;
+      if (isObject(response) && isAnswer(question.request.method, response)) question.answer({ result: response });
     }
   }
 
@@ -216,29 +213,20 @@ export class ParkedCall implements Exchange {
     const early = this.early.get(key);
     this.early.delete(key);
     if (isObject(early) && isAnswer(method, early)) return { result: early };
-    if (this.open.size >= MAX_QUESTIONS)
-      throw new GatewayError('overloaded', `${MAX_QUESTIONS} questions of this call are open.`);
     if (signal.aborted) throw withdrawn();
-    const { promise, resolve, reject } = Promise.withResolvers<QuestionAnswer>();
-    const stop = signal.onAbort(() => reject(withdrawn()));
-    const question = {
+    const question = this.open.begin(key, {
       method,
       asked: params,
       params: paramsFor(method, params, this.askable),
       weight: estimateHeap(params),
-      answer: (result: JsonObject) => resolve({ result }),
-      refuse: reject,
-    };
-    this.open.set(key, question);
-    try {
-      if (!this.admits())
-        throw new GatewayError('overloaded', 'There is no room for a question of this size with those that are open.');
-      this.gather();
-      return await promise;
-    } finally {
-      if (this.open.get(key) === question) this.open.delete(key);
-      stop();
-    }
+    });
+    const stopListening = signal.onAbort(() => question.fail(withdrawn()));
+    if (this.admits()) this.gather();
+    else
+      question.fail(
+        new GatewayError('overloaded', 'There is no room for a question of this size with those that are open.'),
+      );
+    return question.answered.finally(stopListening);
   }
 
   private get askable(): Askable {
@@ -253,10 +241,10 @@ export class ParkedCall implements Exchange {
     return new GatewayError('question_undeclared', `The client cannot be asked this: ${why}.`);
   }
 
-  /** The server's own name for the question, or the next of ours. */
+  /** The key that the server gave the question, or the next of the gateway's own. */
   private keyOf({ _meta }: JsonObject): string {
     const wanted = isObject(_meta) ? _meta[INPUT_KEY] : undefined;
-    const taken = (key: string) => this.open.has(key) || this.usedKeys?.has(key) === true;
+    const taken = (key: string) => this.open.get(key) !== undefined || this.usedKeys?.has(key) === true;
     let key =
       typeof wanted === 'string' && wanted !== '' && wanted.length <= 128 && !taken(wanted) ? wanted : undefined;
     while (key === undefined || taken(key)) key = `q${++this.named}`;

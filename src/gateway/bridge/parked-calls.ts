@@ -1,4 +1,4 @@
-// Calls of modern clients at legacy servers, while their questions are with the client (wire.md, Questions 2 to 6).
+// Parks the calls of modern clients at legacy servers while the clients answer the servers' questions (wire.md, Questions 2 to 6).
 import { randomBytes } from 'node:crypto';
 import type { McpCall, Target } from '../../core/call.ts';
 import type { Attempt, CallContext } from '../../core/call-context.ts';
@@ -7,6 +7,7 @@ import { GatewayError } from '../../core/errors.ts';
 import type { Exchange } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
+import { type Eviction, evictionFor, FairShare } from '../../core/fair-share.ts';
 import { estimateHeap } from '../../core/heap-estimate.ts';
 import { RoundResultCache } from './round-result-cache.ts';
 import { type Outcome, ParkedCall } from './parked-call.ts';
@@ -18,11 +19,11 @@ const PARKED_MS = 10 * 60_000;
 const MAX_PARKED = 1_000;
 const MAX_PER_PRINCIPAL = 100;
 /**
- * Most that parked calls take in memory together, in bytes: their arguments, their questions, what is kept of their rounds. Nobody's may
- * take more than is free for others.
+ * Most that all parked calls take in memory, in bytes: their arguments, their questions, and what is kept of their rounds. The calls of a
+ * principal may take no more than is free for others.
  */
 const MAX_BYTES = 256 * 1024 * 1024;
-/** Rounds of one call whose answers are remembered; a client that lost a stream comes back for the last of them. */
+/** Rounds of one call whose replies are kept: a client that lost a stream comes back for the last of them. */
 const MAX_SPENT = 10;
 
 /** Where a call goes, and its context. */
@@ -42,14 +43,14 @@ interface Parked {
   /** What the request takes in memory, in bytes. */
   request: number;
   round: number;
-  /** Whoever waits for what comes next. */
+  /** How many callers wait for the next turn. */
   waiting: number;
   expiry: NodeJS.Timeout | undefined;
 }
 
 export interface ParkedCallsOptions {
   readonly states: RequestStates;
-  /** Whether a server is known to ask: then what only a retry may want is wanted of it at once. */
+  /** Whether a server is known to ask questions. Its calls then ask for progress from the first request on, because a retry may want it. */
   readonly mayAsk: (server: string) => boolean;
   /** Aborted when the gateway stops. */
   readonly stopping: CancelSignal;
@@ -63,6 +64,7 @@ export class ParkedCalls {
   private readonly stopping: CancelSignal;
   private readonly maxBytes: number;
   private readonly parked = new Map<string, Parked>();
+  private readonly places = new FairShare({ most: MAX_PARKED, mostOfOne: MAX_PER_PRINCIPAL });
 
   constructor({ states, mayAsk, stopping, maxBytes = MAX_BYTES }: ParkedCallsOptions) {
     this.states = states;
@@ -70,7 +72,7 @@ export class ParkedCalls {
     this.stopping = stopping;
     this.maxBytes = maxBytes;
     stopping.onAbort(() => {
-      // who waits for a call gets its end, like the callers of all others
+      // a caller who waits for the call gets its end, as callers of other calls do
       for (const each of [...this.parked.values()]) if (!each.call.attended) this.forget(each);
     });
   }
@@ -144,16 +146,14 @@ export class ParkedCalls {
     return { kind: 'result', result: { resultType: INPUT_REQUIRED, inputRequests, requestState } };
   }
 
-  /** Leaves the call waiting for its caller. Throws `overloaded`, and cancels it, where too many do, or they hold too much. */
+  /** Parks the call until its caller retries. Throws `overloaded` and cancels the call where too many are parked, or hold too much. */
   private park(parked: Parked): void {
     parked.call.detach();
     if (this.stopping.aborted) {
       this.forget(parked);
       throw new GatewayError('shutting_down', 'The gateway is stopping; nobody will be there to take the answers.');
     }
-    const hasPlace = this.parked.has(parked.key) || this.makeRoom(parked.principal);
-    if (hasPlace) this.parked.set(parked.key, parked);
-    if (!hasPlace || !this.makeRoomFor(parked.principal)) {
+    if (!this.hasPlace(parked) || !this.makeRoomFor(parked.principal)) {
       this.forget(parked);
       throw new GatewayError(
         'overloaded',
@@ -164,47 +164,38 @@ export class ParkedCalls {
     this.keep(parked);
   }
 
-  /** Returns whether there is room for one more of this principal; outcomes that are kept make way, the oldest first. */
-  private makeRoom(principal: string): boolean {
-    const own = this.of(principal);
-    if (this.parked.size < MAX_PARKED && own.length < MAX_PER_PRINCIPAL) return true;
-    const candidates = own.length < MAX_PER_PRINCIPAL ? [...this.parked.values()] : own;
-    const ended = candidates.find(({ call }) => call.hasEnded);
-    if (ended) this.forget(ended);
-    return ended !== undefined;
-  }
-
-  /** Returns whether the calls of a principal take no more than is free; those that have ended make way where that is enough. */
-  private makeRoomFor(principal: string): boolean {
-    const own = this.of(principal);
-    const ended = own.filter(({ call }) => call.hasEnded);
-    // what is forgotten is no longer held, and free as well
-    if (this.excessOf(own) > 2 * bytesOf(ended)) return false;
-    this.forgetEnded(own);
+  /** Gives the call a place; one that has ended loses its own for it, the oldest first. Returns false where there is none. */
+  private hasPlace(parked: Parked): boolean {
+    const { key, principal } = parked;
+    if (this.parked.has(key)) return true;
+    const isFullFor = this.places.isFullFor(principal);
+    if (isFullFor || this.places.free <= 0) {
+      const ended = [...this.parked.values()].find(
+        (other) => other.call.hasEnded && (!isFullFor || other.principal === principal),
+      );
+      if (!ended) return false;
+      this.forget(ended);
+    }
+    this.parked.set(key, parked);
+    this.places.take(principal);
     return true;
   }
 
-  /** Forgets what is kept of calls that have ended, the oldest first, until their principal takes no more than is free. */
-  private forgetEnded(own: readonly Parked[]): void {
-    let excess = this.excessOf(own);
-    for (const each of own) {
-      if (excess <= 0) return;
-      if (!each.call.hasEnded) continue;
-      excess -= 2 * bytesOf([each]);
-      this.forget(each);
-    }
+  /** Returns whether the calls of a principal take no more than is free; those that have ended are forgotten where that is enough. */
+  private makeRoomFor(principal: string): boolean {
+    const { evicted, suffices } = this.evictionFor(principal);
+    if (suffices) for (const each of evicted) this.forget(each);
+    return suffices;
   }
 
-  /** By how much the calls of one principal take more than is free, in bytes. */
-  private excessOf(own: readonly Parked[]): number {
-    return bytesOf(own) - (this.maxBytes - bytesOf(this.parked.values()));
+  private evictionFor(principal: string): Eviction<Parked> {
+    return evictionFor(this.parked.values(), principal, {
+      most: this.maxBytes,
+      look: (each) => ({ holder: each.principal, amount: bytesOf(each), evictable: each.call.hasEnded }),
+    });
   }
 
-  private of(principal: string): Parked[] {
-    return [...this.parked.values()].filter((each) => each.principal === principal);
-  }
-
-  /** A call has ended: where it was parked, what came of it is kept, as far as that fits. */
+  /** A call has ended. The outcome of a parked one is kept for its caller, as far as there is room. */
   private ended(parked: Parked): void {
     parked.request = 0;
     if (parked.waiting > 0 || !this.parked.has(parked.key)) return;
@@ -213,10 +204,10 @@ export class ParkedCalls {
   }
 
   private trim({ key, principal }: Parked): void {
-    if (this.parked.has(key)) this.forgetEnded(this.of(principal));
+    if (this.parked.has(key)) for (const each of this.evictionFor(principal).evicted) this.forget(each);
   }
 
-  /** What was never parked has nobody who could come back for it. */
+  /** Keeps a parked call for another while. A call that was never parked has no caller who could retry it. */
   private keep(parked: Parked): void {
     if (!this.parked.has(parked.key)) return;
     clearTimeout(parked.expiry);
@@ -225,18 +216,15 @@ export class ParkedCalls {
 
   private forget(parked: Parked): void {
     clearTimeout(parked.expiry);
-    this.parked.delete(parked.key);
+    if (this.parked.delete(parked.key)) this.places.giveBack(parked.principal);
     parked.call.cancel();
   }
 }
 
-/** What is held of calls, in bytes. */
-function bytesOf(calls: Iterable<Parked>): number {
-  let bytes = 0;
-  for (const { call, request, rounds } of calls) {
-    bytes += request + call.bytes;
-    for (const round of rounds.values()) bytes += round.bytes;
-  }
+/** What is held of a call, in bytes. */
+function bytesOf({ call, request, rounds }: Parked): number {
+  let bytes = request + call.bytes;
+  for (const round of rounds.values()) bytes += round.bytes;
   return bytes;
 }
 

@@ -1,23 +1,23 @@
-// Rounds of one call: which request goes on with a call that was counted already (wire.md, Questions 5).
+// Tells which request is a further round of a call that was counted before (wire.md, Questions 5).
 import { createHash } from 'node:crypto';
+import { BoundedMap } from '../../core/bounded-map.ts';
 import type { McpCall, Target } from '../../core/call.ts';
 import type { RequestStates } from './request-state.ts';
 
-/** Most states of modern servers that are remembered as used; beyond it the oldest are forgotten. */
+/** Most states of modern servers that are remembered as used. */
 const MAX_USED = 10_000;
 
-/** Tells rounds from calls. */
 export class RetryRounds {
   private readonly states: RequestStates;
-  private readonly used = new Set<string>();
+  private readonly used = new BoundedMap<string, true>({ most: MAX_USED });
 
   constructor(states: RequestStates) {
     this.states = states;
   }
 
   /**
-   * Whether a call goes on with one that was counted. The state of a parked call starts nothing, however often it comes; that of a
-   * modern server makes the server work each time, so that only its first use is the same call.
+   * Whether a request is a further round of a call. The state of a parked call is, however often the client sends it: it starts nothing. The
+   * state of a modern server is at its first use only, because each use makes the server work.
    */
   has(call: McpCall, target: Target): boolean {
     const { params } = call;
@@ -30,8 +30,7 @@ export class RetryRounds {
   private isFirstUse(state: string): boolean {
     const digest = createHash('sha256').update(state).digest('base64');
     if (this.used.has(digest)) return false;
-    this.used.add(digest);
-    if (this.used.size > MAX_USED) for (const oldest of this.used) return this.used.delete(oldest);
+    this.used.set(digest, true);
     return true;
   }
 }

@@ -1,8 +1,9 @@
-// Sending HTTP requests to one server: its URL, its credentials, and what is open of them.
+// Sends HTTP requests to one server: holds its URL, its credentials and its open exchanges.
 import type { Dispatcher } from 'undici';
 import { GatewayError } from '../../../core/errors.ts';
 import type { Secret } from '../../../core/secret.ts';
 import { Slots } from '../../../core/slots.ts';
+import { within } from '../../../core/wait.ts';
 import type { Redaction } from '../redaction.ts';
 import { transportError } from './http-errors.ts';
 import { type ExchangeHandlers, HttpExchange } from './http-exchange.ts';
@@ -95,10 +96,10 @@ export class HttpEndpoint {
     });
   }
 
-  /** As `post`, for a message that no later request may overtake on another connection. */
+  /** As `post`, for a message that must reach the server before every later request. */
   postAhead(body: string, to: { headers: Readonly<Record<string, string>> }): Promise<void> {
     const posted = this.post(body, to);
-    const ahead = Promise.all([this.ahead, settledWithin(posted, MAX_AHEAD_MS)]).then(() => {
+    const ahead = Promise.all([this.ahead, within(posted, MAX_AHEAD_MS).catch(() => undefined)]).then(() => {
       if (this.ahead === ahead) this.ahead = undefined;
     });
     this.ahead = ahead;
@@ -109,7 +110,7 @@ export class HttpEndpoint {
   async flush(limitMs: number): Promise<void> {
     if (this.posting === 0) return;
     this.emptied ??= Promise.withResolvers();
-    await settledWithin(this.emptied.promise, limitMs);
+    await within(this.emptied.promise, limitMs);
   }
 
   /** Ends every exchange. */
@@ -125,12 +126,4 @@ export class HttpEndpoint {
   destroy(): Promise<void> {
     return this.options.dispatcher.destroy();
   }
-}
-
-/** Resolves when the promise has settled either way, or after so long. */
-async function settledWithin(promise: Promise<unknown>, ms: number): Promise<void> {
-  const { promise: over, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms).unref();
-  await Promise.race([promise.catch(() => undefined), over]);
-  clearTimeout(timer);
 }

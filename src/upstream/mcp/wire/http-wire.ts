@@ -2,6 +2,7 @@
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import { Slots } from '../../../core/slots.ts';
+import { withDeadline } from '../../../core/wait.ts';
 import { type Frame, notificationText } from '../../../protocol/mcp/frames.ts';
 import type { Deadlines } from './deadlines.ts';
 import { type CallWire, HttpCall } from './http-call.ts';
@@ -200,13 +201,12 @@ export class HttpWire implements Wire {
   }
 
   private endSession(): Promise<void> {
-    return new Promise((resolve) => {
-      // a server may refuse DELETE (405) or be gone: the session is over for us either way
-      const exchange = this.endpoint.send(
-        { method: 'DELETE', headers: this.session.deletionHeaders() },
-        { end: () => resolve() },
-      );
-      setTimeout(() => exchange.abort(new Error('DELETE took too long')), DELETE_MS).unref();
-    });
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
+    // a server may refuse DELETE (405) or be gone: the session is over for the gateway either way
+    const exchange = this.endpoint.send(
+      { method: 'DELETE', headers: this.session.deletionHeaders() },
+      { end: () => resolve() },
+    );
+    return withDeadline(ended, DELETE_MS, () => exchange.abort(new Error('DELETE took too long')));
   }
 }

@@ -1,6 +1,7 @@
-// What a server asks while it works: open until it is answered, withdrawn, or of no use to anybody any more.
+// The requests of one server to its callers: each is open until it is answered, withdrawn, or its call has ended.
 import { Cancellation } from '../../../core/cancellation.ts';
 import { type ErrorCode, ERRORS, GatewayError, reasonOf, toGatewayError } from '../../../core/errors.ts';
+import { FairShare } from '../../../core/fair-share.ts';
 import type { JsonValue } from '../../../core/json.ts';
 import type { RpcError } from '../../../core/reply.ts';
 import { errorText, type RequestFrame, type RequestId, resultText } from '../../../protocol/mcp/frames.ts';
@@ -24,7 +25,7 @@ export interface Asker {
   readonly inFlight: number;
 }
 
-/** Most questions of one connection that are open at a time, in all and of one owner: nobody's silence is everybody's. */
+/** Most questions of one connection that are open at a time, in all and of one owner, so that no owner's silence blocks the others. */
 const MAX_OPEN = 1_000;
 const MAX_PER_OWNER = 100;
 
@@ -49,7 +50,7 @@ export function attribute(pending: readonly Pending[]): Asker {
   return askerOf(calls.length === 1 ? calls[0] : undefined, calls.length);
 }
 
-/** The asker that is one call, or nobody. */
+/** The asker that is this call; nobody where there is none. */
 export function askerOf(call: Pending | undefined, inFlight: number): Asker {
   return { call, owner: call?.request.principal, inFlight };
 }
@@ -58,6 +59,8 @@ export function askerOf(call: Pending | undefined, inFlight: number): Asker {
 export class ServerRequests {
   private readonly options: ServerRequestsOptions;
   private readonly open = new Map<RequestId, OpenQuestion>();
+  /** How many each owner has of both; `''` is whoever cannot be told. */
+  private readonly shares = new FairShare({ most: MAX_OPEN, mostOfOne: MAX_PER_OWNER });
   /** Questions that are taken in a moment. */
   private readonly early = new Map<RequestId, EarlyQuestion>();
 
@@ -65,7 +68,7 @@ export class ServerRequests {
     this.options = options;
   }
 
-  /** Takes a question; its answer goes to the server by itself. */
+  /** Takes a question, and sends the server its answer when there is one. */
   accept(frame: RequestFrame, asker: Asker): void {
     if (asker.call?.done === true)
       this.refuse(frame.id, 'cancelled', { message: 'The call that this belongs to has ended.' });
@@ -78,10 +81,11 @@ export class ServerRequests {
     const asker = askerOf();
     if (!this.admits(id, asker)) return;
     const due = () => {
-      this.early.delete(id);
+      this.forgetEarly(id);
       this.accept(frame, askerOf());
     };
     this.early.set(id, { owner: asker.owner, timer: setTimeout(due, ms) });
+    this.shares.take(asker.owner ?? '');
   }
 
   /** Answers a request of the server with an error; `call` is the one that waits for it. */
@@ -92,15 +96,13 @@ export class ServerRequests {
   /** The server takes a question back: nothing is sent for it (basic/utilities/cancellation). */
   withdraw(id: JsonValue | undefined): void {
     if (typeof id !== 'string' && typeof id !== 'number') return;
-    clearTimeout(this.early.get(id)?.timer);
-    this.early.delete(id);
+    this.forgetEarly(id);
     this.abort(id, this.open.get(id));
   }
 
   /** The channel is gone, and with it whoever asked. */
   close(): void {
-    for (const { timer } of this.early.values()) clearTimeout(timer);
-    this.early.clear();
+    for (const id of this.early.keys()) this.forgetEarly(id);
     for (const [id, question] of this.open) this.abort(id, question);
   }
 
@@ -110,8 +112,8 @@ export class ServerRequests {
       this.options.events.noise('a question with the id of one that is still open; it was ignored');
       return false;
     }
-    const isFull = this.open.size + this.early.size >= MAX_OPEN;
-    if (!isFull && this.openOf(owner) < MAX_PER_OWNER) return true;
+    const isFull = this.shares.free <= 0;
+    if (!isFull && !this.shares.isFullFor(owner ?? '')) return true;
     const message = isFull
       ? `${MAX_OPEN} questions of this server are open.`
       : `${MAX_PER_OWNER} questions of this server to the same caller are open.`;
@@ -119,11 +121,12 @@ export class ServerRequests {
     return false;
   }
 
-  private openOf(owner: string | undefined): number {
-    let count = 0;
-    for (const question of this.open.values()) if (question.owner === owner) count++;
-    for (const question of this.early.values()) if (question.owner === owner) count++;
-    return count;
+  private forgetEarly(id: RequestId): void {
+    const question = this.early.get(id);
+    if (!question) return;
+    clearTimeout(question.timer);
+    this.early.delete(id);
+    this.shares.giveBack(question.owner ?? '');
   }
 
   /** A server that cannot be given an answer waits for it in vain, and so would the call that it asked for. */
@@ -137,6 +140,7 @@ export class ServerRequests {
   private async put({ id, method, params }: RequestFrame, { call, owner, inFlight }: Asker): Promise<void> {
     const question: OpenQuestion = { owner, cancellation: new Cancellation(), call, unlink: undefined };
     this.open.set(id, question);
+    this.shares.take(owner ?? '');
     call?.signOfLife();
     call?.deadline?.hold();
     question.unlink = call?.onEnd(() => this.abort(id, question));
@@ -172,6 +176,7 @@ export class ServerRequests {
   private end(id: RequestId, question: OpenQuestion): boolean {
     if (this.open.get(id) !== question) return false;
     this.open.delete(id);
+    this.shares.giveBack(question.owner ?? '');
     question.unlink?.();
     question.call?.deadline?.release();
     return true;

@@ -1,14 +1,15 @@
-// How far an event stream was read, and when it may be asked for again.
+// How far an event stream was read, and when the gateway may ask for it again.
+import { Backoff } from '../../../core/backoff.ts';
 
 /** Waits before a broken stream is asked for again, in ms, where the server names none. */
 const WAITS = [250, 1_000, 5_000];
 /** Never sooner, whatever the server says. */
 const MIN_WAIT_MS = 100;
 /**
- * The shortest time from one opening of a stream to the next, where nothing came on it: doubled from the first to the last of these. A
- * stream that always ends at once must not become a flood; one that stood for longer waits for no more than its `retry`.
+ * The shortest time from one opening of a stream to the next, where nothing came on it. A server that always ends the stream at once must
+ * not cause a flood; a stream that stood for longer waits for no more than its `retry`.
  */
-const PACE_MS = { first: 100, last: 10_000 };
+const PACES = { firstMs: 100, mostMs: 10_000 };
 /** Longest wait that a timer can have. */
 const MAX_WAIT_MS = 2 ** 31 - 1;
 
@@ -22,7 +23,7 @@ export class StreamCursor {
   private retryMs: number | undefined;
   /** Monotonic ms. */
   private openedAt = performance.now();
-  private paceMs = PACE_MS.first;
+  private readonly pace = new Backoff(PACES);
 
   eventId(id: string): void {
     this.id = EVENT_ID.test(id) ? id : undefined;
@@ -39,14 +40,13 @@ export class StreamCursor {
 
   /** A message came. */
   brought(): void {
-    this.paceMs = PACE_MS.first;
+    this.pace.reset();
   }
 
   /** How long to wait before the stream is asked for again, after `failures` attempts in a row that failed; in ms. */
   waitMs(failures: number, waits: readonly number[] = WAITS): number {
     const wanted = this.retryMs ?? waits[Math.min(failures, waits.length - 1)] ?? MIN_WAIT_MS;
-    const left = this.openedAt + this.paceMs - performance.now();
-    this.paceMs = Math.min(this.paceMs * 2, PACE_MS.last);
+    const left = this.openedAt + this.pace.next() - performance.now();
     return Math.max(wanted, left);
   }
 }

@@ -1,9 +1,10 @@
 // A process that holds a namespace open for as long as the gateway lives.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { withDeadline } from '../../../../core/wait.ts';
 
 const OPEN_TIMEOUT_MS = 5_000;
-/** How long what is told to end may take. */
+/** How long a process may take to end after it was told to. */
 export const CLOSE_TIMEOUT_MS = 1_000;
 
 /** A running holder; what it holds open ends with it. */
@@ -29,20 +30,18 @@ export async function holdOpen([file = '', ...args]: readonly string[]): Promise
   holder.stderr.on('data', (chunk: Buffer) => {
     complaint = (complaint + chunk.toString()).slice(0, 500);
   });
-  // A pipe that breaks says no more than the end of the process, which is waited for.
+  // A broken pipe means that the process ends, which `closed` tells.
   holder.stdin.on('error', () => undefined);
-  const timer = setTimeout(() => holder.kill('SIGKILL'), OPEN_TIMEOUT_MS);
   holder.stdin.write('\n');
-  const armed = await Promise.race([once(holder.stdout, 'data'), closed]);
-  clearTimeout(timer);
+  const answered = Promise.race([once(holder.stdout, 'data'), closed]);
+  const armed = await withDeadline(answered, OPEN_TIMEOUT_MS, () => holder.kill('SIGKILL'));
   if (armed === undefined || holder.pid === undefined) {
     throw new Error(`a namespace could not be opened: ${complaint.trim() || 'no answer from inside'}`);
   }
   const close = (): Promise<void> => {
     if (holder.stdin.writableEnded) return closed;
     holder.stdin.end();
-    const late = setTimeout(() => holder.kill('SIGKILL'), CLOSE_TIMEOUT_MS);
-    return closed.finally(() => clearTimeout(late));
+    return withDeadline(closed, CLOSE_TIMEOUT_MS, () => holder.kill('SIGKILL'));
   };
   return { pid: holder.pid, ended: closed, close };
 }

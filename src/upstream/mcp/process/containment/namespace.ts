@@ -1,5 +1,5 @@
-// Namespaces of Linux: the one of a server, and the command line that runs a program inside.
-import { setTimeout as delay } from 'node:timers/promises';
+// Linux namespaces: opens the one of a server, and builds the command line that runs a program inside.
+import { withDeadline, within } from '../../../../core/wait.ts';
 import type { ContainmentName, Enclosure } from './containment.ts';
 import { CLOSE_TIMEOUT_MS, type Holder, holdOpen } from './holder.ts';
 import type { Tools } from './machine.ts';
@@ -72,13 +72,9 @@ function wokenByEnd({ setpriv }: Pick<Tools, 'setpriv'>): string[] {
  */
 async function endNamespace(close: () => Promise<void>, nsenter: number | undefined): Promise<void> {
   const waking = setInterval(() => signalGroup(nsenter, 'SIGCONT'), WAKE_MS);
-  const last = setTimeout(() => signalGroup(nsenter, 'SIGKILL'), CLOSE_TIMEOUT_MS);
-  const over = new AbortController();
-  const late = delay(2 * CLOSE_TIMEOUT_MS, undefined, { signal: over.signal }).catch(() => undefined);
-  await Promise.race([close(), late]);
-  over.abort();
+  const closed = withDeadline(close(), CLOSE_TIMEOUT_MS, () => signalGroup(nsenter, 'SIGKILL'));
+  await within(closed, 2 * CLOSE_TIMEOUT_MS);
   clearInterval(waking);
-  clearTimeout(last);
 }
 
 /** What runs a program in the user and mount namespace of a process. */
