@@ -5,6 +5,8 @@ import type { ServerOffer } from '../catalog/offer.ts';
 import type { CatalogStore, StoredOffer } from '../catalog/store.ts';
 import { OFFER_KINDS, type OfferKind } from '../core/call.ts';
 import type { JsonObject } from '../core/json.ts';
+import type { ServerKey } from '../storage/server-key.ts';
+import type { OfferListener } from '../upstream/mcp/context.ts';
 import type { CallerFacts } from '../upstream/mcp/instances/affinity.ts';
 import type { Changes } from './changes.ts';
 import { OwnerCatalogs } from './owner-catalogs.ts';
@@ -16,7 +18,7 @@ export interface CatalogsParts {
   readonly changes: Changes;
 }
 
-export class Catalogs {
+export class Catalogs implements OfferListener {
   private readonly parts: CatalogsParts;
   private readonly names: NameBook;
   private readonly own = new OwnerCatalogs();
@@ -52,20 +54,20 @@ export class Catalogs {
   }
 
   /** A server offers something else to one owner than to everybody, or no longer does. */
-  onOwnOffer(server: string, owner: string, kinds: readonly OfferKind[]): void {
+  ownerOfferChanged(server: string, owner: string, kinds: readonly OfferKind[]): void {
     const { upstreams, changes } = this.parts;
     this.own.clear();
     this.anyOwn = upstreams.all().some((upstream) => upstream.hasOwnOffers);
     changes.listsChanged(server, kinds, owner);
   }
 
-  /** A server's offer was read. */
-  onOffer(server: string, stored: StoredOffer): void {
+  /** A server's offer was read; that of an upstream which was replaced meanwhile is ignored. */
+  offerChanged(key: ServerKey, stored: StoredOffer): void {
     const { upstreams, store, changes } = this.parts;
-    const upstream = upstreams.get(server);
-    if (!upstream) return;
+    const { server, digest } = key;
+    if (upstreams.get(server)?.config.digest !== digest) return;
     const before = this.current.server(server)?.lists;
-    store.saveOffer(server, upstream.config.digest, stored);
+    store.saveOffer(key, stored);
     this.rebuild();
     changes.listsChanged(
       server,

@@ -133,27 +133,27 @@ export class Gateway {
     };
     const { config, logger } = options;
     this.confined = new ConfinedServers({ config, logger, stateDirectory: storage.directory.path });
-    this.upstreams = new Upstreams(
-      {
-        client: options.identity,
-        deadlines: new Deadlines(),
-        eras: new EraStore(storage.state),
-        traits: new TraitStore(storage.state),
-        maxMessageBytes: options.config.limits.upstreamMessage,
-        maxItems: options.config.limits.items,
-        env: options.env,
-        containment: this.confined.containment,
-        onOffer: (server, stored) => this.catalogs.onOffer(server, stored),
-        onOwnOffer: (server, owner, kinds) => this.catalogs.onOwnOffer(server, owner, kinds),
-        mayNotify: (server, uri) => this.known.permits({ kind: 'resource', server, exposed: uri, original: uri }),
-        onTask: (server, instance, task) => this.tasks.records.changed(server, instance, task),
-        askerOfTask: (task, signal) => this.tasks.records.asker(task, signal),
-        onLost: (server, instance) => this.tasks.records.lost(server, instance),
-        onEvent: (event, detail) => this.record(event, detail),
-        onState: (server) => this.watcher?.serverChanged(server),
+    this.upstreams = new Upstreams({
+      client: options.identity,
+      deadlines: new Deadlines(),
+      eras: new EraStore(storage.state),
+      traits: new TraitStore(storage.state),
+      catalog: store,
+      maxMessageBytes: options.config.limits.upstreamMessage,
+      maxItems: options.config.limits.items,
+      env: options.env,
+      containment: this.confined.containment,
+      events: this,
+      offers: {
+        offerChanged: (key, stored) => this.catalogs.offerChanged(key, stored),
+        ownerOfferChanged: (server, owner, kinds) => this.catalogs.ownerOfferChanged(server, owner, kinds),
       },
-      store,
-    );
+      tasks: this.tasks.records,
+      states: options.watcher,
+      policy: {
+        mayNotify: (server, uri) => this.known.permits({ kind: 'resource', server, exposed: uri, original: uri }),
+      },
+    });
     this.upstreams.apply(options.config);
     this.catalogs = new Catalogs({ upstreams: this.upstreams, store, changes: this.changes });
     this.snapshot = this.compile(options.config);
