@@ -1,22 +1,19 @@
 // One live process or connection of a server, from its handshake to its loss.
-import { forOperator, GatewayError, reasonOf, toGatewayError, unknownTask } from '../../../core/errors.ts';
+import { forOperator, GatewayError, reasonOf, unknownTask } from '../../../core/errors.ts';
 import type { Exchange } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
 import { LOG_LEVELS, type LogLevel } from '../../../protocol/mcp/meta.ts';
 import type { ServerKey } from '../../../storage/server-key.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
-import { connect } from '../connect/connect.ts';
 import type { Connection, ConnectionRequest } from '../connect/connection.ts';
-import type { PrewarmedProcess } from '../connect/prewarmed-process.ts';
 import type { KnownOffer } from '../offer/known-offer.ts';
 import { OfferWatch, type OfferWatchListener } from '../offer/offer-watch.ts';
 import { type InstanceStatus, utc } from '../status.ts';
 import { isUnreachable } from '../wire/http-errors.ts';
 import { StdioWire } from '../wire/stdio-wire.ts';
 import { SessionLost, type Wire, type WireReply } from '../wire/wire.ts';
-import { type Owner, SHARED_CAPABILITIES } from './affinity.ts';
+import type { Owner } from './affinity.ts';
 import type { Isolation } from './isolation.ts';
-import { ServerRequestRouting } from './server-request-routing.ts';
 import type { UrlElicitations } from './url-elicitations.ts';
 
 /** The parts of an upstream that its instances report to. */
@@ -40,20 +37,13 @@ export interface InstancePool {
   lost(instance: Instance, loss: Loss): void;
 }
 
-export interface InstanceOptions {
+/** Which instance it is, and whose. */
+export interface InstanceIdentity {
   /** `NAME#N`: which start of the server this is. */
   readonly id: string;
-  readonly pool: InstancePool;
-  /** Absent where everybody shares the instance. */
+  /** Absent if everybody shares the instance. */
   readonly owner: Owner | undefined;
-  /** Starts that failed before this one. */
-  readonly failures: number;
-  /** A process that runs already. */
-  readonly prewarmed: PrewarmedProcess | undefined;
-  /** Aborted when nobody waits for the instance any more. */
-  readonly signal: AbortSignal;
-  /** Whether its start is recorded: a URL that is tried again and again is recorded once. */
-  readonly isRecorded: boolean;
+  readonly pool: InstancePool;
 }
 
 /** Why an instance ended. */
@@ -92,70 +82,7 @@ export class Instance implements OfferWatchListener {
   private neededUntil = 0;
   private readonly ignoreRoots: (() => void) | undefined;
 
-  /** Starts a process or connects, and makes the handshake. Throws GatewayError, and then leaves nothing behind. */
-  static async open(parts: InstanceParts, options: InstanceOptions): Promise<Instance> {
-    const { server, key } = parts;
-    const { id, owner, pool } = options;
-    const routing = new ServerRequestRouting({ ...parts, id, owner });
-    const cleaned = (detail: string | undefined) => (detail === undefined ? undefined : server.clean(detail));
-    let instance: Instance | undefined;
-    let endedEarly: GatewayError | undefined;
-    let changedEarly = false;
-    try {
-      const connection = await connect({
-        server,
-        key,
-        instance: id,
-        signal: options.signal,
-        failures: options.failures,
-        prewarmed: options.prewarmed,
-        capabilities: owner?.capabilities ?? SHARED_CAPABILITIES,
-        listener: {
-          opened: (wire) => {
-            pool.opened?.(wire);
-            const { display: run } = server.config;
-            if (options.isRecorded) server.record('server_started', { instance: id, ...detailOfOwner(owner), run });
-          },
-          closed: (reason, detail) => {
-            const message = `The server "${server.name}" went away: ${reason}`;
-            endedEarly = new GatewayError('upstream_closed', message, { detail });
-            instance?.drop({ reason: server.clean(reason), detail: cleaned(detail), kind: 'failed' });
-          },
-          missed: () => instance?.watch.changed(),
-          notification: (method, params) => {
-            if (instance) instance.onNotification(method, params);
-            else if (method.endsWith('/list_changed')) changedEarly = true;
-          },
-          isOwners: (method) => method === 'roots/list' && owner?.session?.reachable === true,
-          question: (asked) => routing.route(asked),
-          log: (params) => {
-            if (owner?.session) owner.session.standing.log(params);
-            else server.diagnostics.record(`log line: ${JSON.stringify(params.data ?? null).slice(0, 500)}`);
-          },
-          noise: (what) => server.diagnostics.record(what),
-        },
-      });
-      await pool.connected?.(connection).catch(async (error: unknown) => {
-        await connection.wire.close();
-        throw error;
-      });
-      // a callback assigned it meanwhile, which the compiler cannot see
-      const early = endedEarly;
-      if (early !== undefined) {
-        await connection.wire.close();
-        throw early;
-      }
-      instance = new Instance(parts, options, connection);
-      // the change may have come after its list was read
-      if (changedEarly as boolean) instance.watch.changed();
-      return instance;
-    } catch (error) {
-      const { code, message, detail } = toGatewayError(error instanceof SessionLost ? closedFor(error) : error);
-      throw new GatewayError(code, server.clean(message), { cause: error, detail: cleaned(detail) });
-    }
-  }
-
-  private constructor(parts: InstanceParts, { id, owner, pool }: InstanceOptions, connection: Connection) {
+  constructor(parts: InstanceParts, { id, owner, pool }: InstanceIdentity, connection: Connection) {
     this.id = id;
     this.owner = owner;
     this.parts = parts;
@@ -311,7 +238,8 @@ export class Instance implements OfferWatchListener {
     return loss;
   }
 
-  private onNotification(method: string, params: JsonObject): void {
+  /** The server sends a notification that belongs to no request. */
+  onNotification(method: string, params: JsonObject): void {
     const { server, urlElicitations } = this.parts;
     if (method.endsWith('/list_changed')) this.watch.changed();
     else if (method === 'notifications/resources/updated' && typeof params.uri === 'string') this.updated(params.uri);
@@ -329,7 +257,7 @@ export class Instance implements OfferWatchListener {
   }
 }
 
-function detailOfOwner(owner: Owner | undefined): { readonly owner?: string } {
+export function detailOfOwner(owner: Owner | undefined): { readonly owner?: string } {
   return owner ? { owner: owner.label } : {};
 }
 

@@ -2,7 +2,8 @@
 import { detailOf, forOperator, reasonOf } from '../../../core/errors.ts';
 import type { PrewarmedProcess } from '../connect/prewarmed-process.ts';
 import type { Owner } from './affinity.ts';
-import { Instance, type InstanceParts, type InstancePool } from './instance.ts';
+import type { Instance, InstanceParts, InstancePool } from './instance.ts';
+import { openInstance } from './open-instance.ts';
 
 /** An instance that is to be opened. */
 export interface Opening {
@@ -32,7 +33,7 @@ export class Instances {
     // each start of a process is recorded; of a URL that is tried again and again only the first attempt is
     const isRecorded = server.config.transport === 'stdio' || failures === 0;
     try {
-      const instance = await Instance.open(this.parts, { id, pool, owner, failures, prewarmed, signal, isRecorded });
+      const instance = await openInstance(this.parts, { id, pool, owner, failures, prewarmed, signal, isRecorded });
       this.all.add(instance);
       void instance.ended.finally(() => this.all.delete(instance));
       const { wire, era } = instance.connection;
