@@ -1,11 +1,11 @@
 // The upstreams of all configured servers: starts, replaces, drains and stops them.
-import { setTimeout as delay } from 'node:timers/promises';
 import type { CatalogSource } from '../catalog/catalog.ts';
 import { originalBehind } from '../catalog/names.ts';
 import type { ServerOffer } from '../catalog/offer.ts';
 import type { Config } from '../config/config.ts';
 import { diffServers } from '../config/diff.ts';
 import type { Target } from '../core/call.ts';
+import { within } from '../core/wait.ts';
 import type { CallerFacts } from '../upstream/mcp/instances/affinity.ts';
 import type { InstanceIds, UpstreamContext } from '../upstream/mcp/context.ts';
 import type { OwnerOffer } from '../upstream/mcp/offer/owner-listings.ts';
@@ -122,8 +122,7 @@ export class Upstreams {
     }
     const meeting = this.firstSight(scope);
     if (reading.length === 0) return meeting;
-    const read = Promise.race([Promise.all(reading), delay(FRESHEN_MS, undefined, { ref: false })]);
-    return Promise.all([read, meeting]).then(() => undefined);
+    return Promise.all([within(Promise.all(reading), FRESHEN_MS), meeting]).then(() => undefined);
   }
 
   /** A promise if a server that never answered is being connected for the first time (wire.md, What the gateway offers). A known one delays nobody. */

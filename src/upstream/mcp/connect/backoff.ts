@@ -1,15 +1,14 @@
 // How long the gateway waits before it tries a server again, and how an error says so.
+import { doublingMs } from '../../../core/backoff.ts';
 
-const FIRST_MS = 250;
-const MOST_MS = 30_000;
+const PAUSES = { firstMs: 250, mostMs: 30_000 };
 
 /** A connection that held this long resets the count of failures. */
 export const STABLE_MS = 60_000;
 
 /** The wait after so many failures: 250 ms, doubled each time up to 30 s, less up to half at random so that servers are not tried in step. */
 export function backoffMs(failures: number, random: () => number = Math.random): number {
-  const full = Math.min(FIRST_MS * 2 ** Math.max(0, failures - 1), MOST_MS);
-  return Math.round(full * (0.5 + random() / 2));
+  return Math.round(doublingMs(Math.max(0, failures - 1), PAUSES) * (0.5 + random() / 2));
 }
 
 /** The reason of a refusal, and when the server is tried again, as sentences. */

@@ -1,4 +1,5 @@
 // A circuit breaker: refuses the calls of a server whose last calls failed, but for a probe now and then.
+import { Backoff } from '../../../core/backoff.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
 import { untilTriedAgain } from '../connect/backoff.ts';
@@ -7,9 +8,8 @@ import { SessionLost } from '../wire/wire.ts';
 
 /** Failures in a row that open it. */
 const THRESHOLD = 5;
-/** How long the circuit stays open the first time; each probe that fails doubles it. */
-const FIRST_OPEN_MS = 5_000;
-const MOST_OPEN_MS = 60_000;
+/** How long the circuit stays open: doubled by each probe that fails. */
+const OPEN = { firstMs: 5_000, mostMs: 60_000 };
 
 /** Failures that show that the server cannot serve now. */
 const FAILURES = new Set<string>([
@@ -79,7 +79,9 @@ export class Circuit {
   /** The only target that failed in this row, if it only timed out. */
   private hanging: string | undefined;
   private openedAt = 0;
+  /** 0 while it is closed. */
   private openMs = 0;
+  private readonly openings = new Backoff(OPEN);
   private probing = false;
 
   /** `now` is in milliseconds, on a monotonic clock. */
@@ -143,7 +145,8 @@ export class Circuit {
     if (this.failures < THRESHOLD) return false;
     const isNews = this.isClosed || (wasOfOne && this.hanging === undefined);
     if (isNews || this.state === 'half-open') {
-      this.openMs = isNews ? FIRST_OPEN_MS : Math.min(this.openMs * 2, MOST_OPEN_MS);
+      if (isNews) this.openings.reset();
+      this.openMs = this.openings.next();
       this.openedAt = this.now();
     }
     return isNews;

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CancelSignal } from '../../../core/cancellation.ts';
 import { detailOf, GatewayError, reasonOf } from '../../../core/errors.ts';
+import { within } from '../../../core/wait.ts';
 import type { LogLevel } from '../../../protocol/mcp/meta.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
 import { backoffMs, STABLE_MS, untilTriedAgain } from '../connect/backoff.ts';
@@ -90,7 +91,7 @@ export class SharedInstance implements InstancePool {
     const { start } = this.server.config.timeouts;
     const left = (this.startedAt ?? performance.now()) + Math.min(start, MEETING_MS) - performance.now();
     if (!this.isUsable || this.wasAttempted || left <= 0) return undefined;
-    return Promise.race([this.attempted, delay(left, undefined, { ref: false })]);
+    return within(this.attempted, left);
   }
 
   get isUsable(): boolean {
@@ -291,28 +292,15 @@ export class SharedInstance implements InstancePool {
    */
   private async untilSettled(signal: CancelSignal | undefined): Promise<boolean> {
     const { connect, total } = this.server.config.timeouts;
-    const limit = new AbortController();
-    const leave = () => limit.abort();
-    const stay = signal?.onAbort(leave);
-    const late = delay(this.failures > 0 ? connect : total, undefined, { signal: limit.signal, ref: false });
-    const inTime = this.settled.promise.then(() => true);
-    const isInTime = await Promise.race([inTime, late.then(() => false).catch(() => false)]);
-    stay?.();
-    leave();
-    return isInTime;
+    const settled = this.settled.promise.then(() => true);
+    return (await within(settled, this.failures > 0 ? connect : total, { signal })) === true;
   }
 
   /** Waits until a server that is down is back or given up, at most as long as a call may take. */
   private async untilBack(signal: CancelSignal | undefined): Promise<void> {
-    const limit = new AbortController();
-    const leave = () => limit.abort();
-    const stay = signal?.onAbort(leave);
-    const { total } = this.server.config.timeouts;
-    const late = delay(total, undefined, { signal: limit.signal, ref: false }).catch(() => undefined);
-    const over = late.then(leave);
-    while (!limit.signal.aborted && this.isBeingTried()) await Promise.race([over, this.change.promise]);
-    stay?.();
-    leave();
+    const end = performance.now() + this.server.config.timeouts.total;
+    while (this.isBeingTried() && signal?.aborted !== true && performance.now() < end)
+      await within(this.change.promise, end - performance.now(), { signal });
   }
 
   private isBeingTried(): boolean {

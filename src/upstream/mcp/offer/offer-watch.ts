@@ -1,4 +1,5 @@
 // Watches a connection for changes of its offer: a legacy server sends them by itself, a modern one after `subscriptions/listen`.
+import { Backoff } from '../../../core/backoff.ts';
 import { Cancellation } from '../../../core/cancellation.ts';
 import { ownExchange } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
@@ -6,8 +7,7 @@ import { backoffMs } from '../connect/backoff.ts';
 import type { Connection } from '../connect/connection.ts';
 
 /** How long changes are collected before the offer is read; doubled while they do not end, up to the most. */
-const COALESCE_MS = 50;
-const MOST_COALESCE_MS = 5_000;
+const COALESCE = { firstMs: 50, mostMs: 5_000 };
 /** After a quiet time of so many waits, the wait is the first one again. */
 const QUIET = 10;
 /** Resources that are followed within this time are subscribed to in one request. */
@@ -39,7 +39,8 @@ export class OfferWatch {
   private isRenewing = false;
   private reading = false;
   private readAt = -Infinity;
-  private waitMs = COALESCE_MS;
+  private readonly waits = new Backoff(COALESCE);
+  private waitMs = 0;
   private again = false;
   private stopped = false;
 
@@ -64,8 +65,8 @@ export class OfferWatch {
     if (this.stopped) return;
     this.again = true;
     if (this.reading || this.timer !== undefined) return;
-    const quiet = performance.now() - this.readAt > QUIET * this.waitMs;
-    this.waitMs = quiet ? COALESCE_MS : Math.min(2 * this.waitMs, MOST_COALESCE_MS);
+    if (performance.now() - this.readAt > QUIET * this.waitMs) this.waits.reset();
+    this.waitMs = this.waits.next();
     this.timer = setTimeout(() => void this.read(), this.waitMs).unref();
   }
 
