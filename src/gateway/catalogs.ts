@@ -42,7 +42,7 @@ export class Catalogs implements OfferListener {
   }
 
   of(caller: CallerFacts): Catalog {
-    const own = this.anyOwn ? this.parts.upstreams.ownSources(caller) : undefined;
+    const own = this.anyOwn ? this.parts.upstreams.ownerSources(caller) : undefined;
     if (!own) return this.current;
     return this.own.get(own.key, () => buildCatalog(own.sources(), this.names));
   }
@@ -57,7 +57,7 @@ export class Catalogs implements OfferListener {
   ownerOfferChanged(server: string, owner: string, kinds: readonly OfferKind[]): void {
     const { upstreams, changes } = this.parts;
     this.own.clear();
-    this.anyOwn = upstreams.all().some((upstream) => upstream.hasOwnOffers);
+    this.anyOwn = upstreams.all().some((upstream) => upstream.hasOwnerOffers);
     changes.listsChanged(server, kinds, owner);
   }
 

@@ -305,7 +305,7 @@ export class Gateway {
 
   /** Resolves when every server has been tried once, or has had the time that others wait for it. */
   async met(): Promise<void> {
-    await Promise.all(this.upstreams.all().flatMap((upstream) => upstream.meeting() ?? []));
+    await Promise.all(this.upstreams.all().flatMap((upstream) => upstream.firstConnection() ?? []));
   }
 
   /** Resolves when every server has been tried once. */
@@ -394,7 +394,7 @@ export class Gateway {
     const capability = CALL_METHODS.get(method)?.capability;
     if (capability === undefined) return;
     const upstream = this.upstreams.get(scope);
-    if (upstream?.seen === false) await this.upstreams.firstSight(scope);
+    if (upstream?.seen === false) await this.upstreams.firstConnections(scope);
     if (upstream?.seen === false) {
       // whether what the call names may be used is decided first
       if (upstream.isPendingDiscovery && CALL_METHODS.get(method)?.names) return;

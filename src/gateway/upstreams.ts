@@ -52,10 +52,10 @@ export class Upstreams {
   }
 
   /** The sources of one caller's catalog, if servers offer it something else than everybody. `key` is the same for all who are offered the same. */
-  ownSources(caller: CallerFacts): { sources: () => CatalogSource[]; key: string } | undefined {
+  ownerSources(caller: CallerFacts): { sources: () => CatalogSource[]; key: string } | undefined {
     const own = new Map<Upstream, OwnerOffer>();
     for (const upstream of this.current.values()) {
-      const offer = upstream.hasOwnOffers ? upstream.ownOffer(caller) : undefined;
+      const offer = upstream.hasOwnerOffers ? upstream.ownerOffer(caller) : undefined;
       if (offer) own.set(upstream, offer);
     }
     if (own.size === 0) return undefined;
@@ -120,19 +120,19 @@ export class Upstreams {
       const read = upstream.freshen();
       if (read) reading.push(read);
     }
-    const meeting = this.firstSight(scope);
-    if (reading.length === 0) return meeting;
-    return Promise.all([within(Promise.all(reading), FRESHEN_MS), meeting]).then(() => undefined);
+    const connecting = this.firstConnections(scope);
+    if (reading.length === 0) return connecting;
+    return Promise.all([within(Promise.all(reading), FRESHEN_MS), connecting]).then(() => undefined);
   }
 
   /** A promise if a server that never answered is being connected for the first time (wire.md, What the gateway offers). A known one delays nobody. */
-  firstSight(scope?: string): Promise<void> | undefined {
-    const meeting: Promise<void>[] = [];
+  firstConnections(scope?: string): Promise<void> | undefined {
+    const connecting: Promise<void>[] = [];
     for (const upstream of this.within(scope)) {
-      const met = upstream.seen ? undefined : upstream.meeting();
-      if (met) meeting.push(met);
+      const first = upstream.seen ? undefined : upstream.firstConnection();
+      if (first) connecting.push(first);
     }
-    return meeting.length === 0 ? undefined : Promise.all(meeting).then(() => undefined);
+    return connecting.length === 0 ? undefined : Promise.all(connecting).then(() => undefined);
   }
 
   /** All upstreams, or the one of an endpoint of a single server. */

@@ -46,7 +46,7 @@ export class EraUpstream {
   }
 
   /** What it offers this caller, if that differs from what it offers everybody. */
-  ownOffer(caller: CallerFacts): OwnerOffer | undefined {
+  ownerOffer(caller: CallerFacts): OwnerOffer | undefined {
     const owner = this.parts.isolation.ownerOf(caller);
     return owner && this.parts.offer.ofOwner(owner.key);
   }

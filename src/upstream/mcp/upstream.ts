@@ -55,13 +55,13 @@ export class Upstream {
   }
 
   /** Whether any owner is offered something else than everybody. */
-  get hasOwnOffers(): boolean {
+  get hasOwnerOffers(): boolean {
     return this.serving().parts.offer.differsByOwner;
   }
 
   /** What the server offers this caller, if that differs from what it offers everybody. */
-  ownOffer(caller: CallerFacts): OwnerOffer | undefined {
-    return this.serving(caller).ownOffer(caller);
+  ownerOffer(caller: CallerFacts): OwnerOffer | undefined {
+    return this.serving(caller).ownerOffer(caller);
   }
 
   /** Whether anything was ever read from the server. */
@@ -80,8 +80,8 @@ export class Upstream {
   }
 
   /** Resolves when the first attempt is over or has taken too long; undefined if it is over already. */
-  meeting(): Promise<void> | undefined {
-    return this.serving().parts.shared.meeting();
+  firstConnection(): Promise<void> | undefined {
+    return this.serving().parts.shared.firstConnection();
   }
 
   /** Reads the offer again if it may have changed without a notification; undefined if there is nothing to read. Never throws. */

@@ -81,7 +81,7 @@ export class Circuit {
   private openedAt = 0;
   /** 0 while it is closed. */
   private openMs = 0;
-  private readonly openings = new Backoff(OPEN);
+  private readonly pauses = new Backoff(OPEN);
   private probing = false;
 
   /** `now` is in milliseconds, on a monotonic clock. */
@@ -145,8 +145,8 @@ export class Circuit {
     if (this.failures < THRESHOLD) return false;
     const isNews = this.isClosed || (wasOfOne && this.hanging === undefined);
     if (isNews || this.state === 'half-open') {
-      if (isNews) this.openings.reset();
-      this.openMs = this.openings.next();
+      if (isNews) this.pauses.reset();
+      this.openMs = this.pauses.next();
       this.openedAt = this.now();
     }
     return isNews;

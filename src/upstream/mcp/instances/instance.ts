@@ -25,7 +25,7 @@ export interface InstanceParts {
   readonly urlElicitations: UrlElicitations;
 }
 
-/** Whoever opens an instance and hands calls to it. */
+/** The pool that opens an instance and hands calls to it. */
 export interface InstancePool {
   /** The process or socket exists; the handshake follows. */
   opened?(wire: Wire): void;
@@ -65,7 +65,7 @@ export class Instance implements OfferWatchListener {
   /** Resolves when its process or connection has ended too. */
   readonly ended: Promise<Loss>;
   readonly startedAt = Date.now();
-  /** Calls that run on it; counted by whoever hands them to it. */
+  /** Calls that run on it, counted by those who hand them to it. */
   calls = 0;
   /** Monotonic ms. */
   lastUsed = performance.now();
@@ -165,7 +165,7 @@ export class Instance implements OfferWatchListener {
     return this.dropped;
   }
 
-  /** The level that its server was told. */
+  /** The log level that the gateway last set at its server. */
   get logLevel(): LogLevel | undefined {
     return this.level;
   }

@@ -13,7 +13,7 @@ import type { UrlElicitations } from './url-elicitations.ts';
 /** Most callers that are asked, one after the other, for one request of a task. */
 const MAX_ASKED = 20;
 
-/** The instance that a request comes from, and the parts of its upstream that take note of requests. */
+/** The instance that a request comes from, and the parts of its upstream that requests concern. */
 export interface RequestSource {
   /** `NAME#N`: which start of the server this is. */
   readonly id: string;

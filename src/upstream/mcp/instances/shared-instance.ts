@@ -17,7 +17,7 @@ import type { Instance, InstancePool, Loss } from './instance.ts';
 import type { Instances } from './instances.ts';
 
 /** How long a list waits for the first start of a server, at most (wire.md, What the gateway offers). */
-const MEETING_MS = 10_000;
+const FIRST_CONNECTION_MS = 10_000;
 
 /** How often the use of a process is checked, at most. */
 const SWEEP_MS = 30_000;
@@ -42,7 +42,7 @@ export class SharedInstance implements InstancePool {
   restarts = 0;
   private readonly server: ConfiguredServer;
   private readonly parts: SharedParts;
-  /** The most verbose level that an instance was told, for the next one. */
+  /** The log level of the last instance, for the next one. */
   private level: LogLevel | undefined;
   private readonly stopping = new AbortController();
   private readonly firstAttempt = Promise.withResolvers<void>();
@@ -87,9 +87,9 @@ export class SharedInstance implements InstancePool {
    * A promise while the first attempt goes on; resolves when it is over, or has taken `timeouts.start` or 10 s. Undefined where there is
    * nothing to wait for.
    */
-  meeting(): Promise<void> | undefined {
+  firstConnection(): Promise<void> | undefined {
     const { start } = this.server.config.timeouts;
-    const left = (this.startedAt ?? performance.now()) + Math.min(start, MEETING_MS) - performance.now();
+    const left = (this.startedAt ?? performance.now()) + Math.min(start, FIRST_CONNECTION_MS) - performance.now();
     if (!this.isUsable || this.wasAttempted || left <= 0) return undefined;
     return within(this.attempted, left);
   }
