@@ -1,6 +1,7 @@
 // The instances of a server that belong to sessions or principals: opened on use, at most `instances.max`, stopped when unused.
 import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
+import type { LogLevel } from '../../../protocol/mcp/meta.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
 import type { KnownOffer } from '../offer/known-offer.ts';
 import type { Following } from '../offer/resource-subscriptions.ts';
@@ -114,7 +115,7 @@ export class OwnedInstances implements InstancePool, ClaimSource {
     return this.pools.releaseFollowed();
   }
 
-  raiseLevel(owner: Owner, level: Parameters<Instance['raiseLevel']>[0]): void {
+  raiseLevel(owner: Owner, level: LogLevel): void {
     for (const instance of this.pools.get(owner)?.instances ?? []) instance.raiseLevel(level);
   }
 

@@ -111,7 +111,7 @@ export class OfferWatch {
   /** Sends `subscriptions/listen`. The one before it ends only when this one is in force, so that no update is missed in between. */
   private listen(attempt: number, inForce: () => void): void {
     const notifications = this.filter();
-    const asked = [...this.uris];
+    const requested = [...this.uris];
     const before = [...this.open];
     const settle = () => {
       for (const abort of before) abort.abort();
@@ -124,12 +124,12 @@ export class OfferWatch {
     const abort = new Cancellation();
     this.open.add(abort);
     abort.onAbort(() => this.open.delete(abort));
-    let heard = false;
+    let wasHeard = false;
     const restart = () => {
       settle();
       if (this.stopped || abort.signal.aborted) return;
       this.open.delete(abort);
-      const next = heard ? 0 : attempt + 1;
+      const next = wasHeard ? 0 : attempt + 1;
       // a change in between is found only by reading the offer again (wire.md, Subscriptions)
       this.listenTimer = setTimeout(
         () => {
@@ -146,8 +146,8 @@ export class OfferWatch {
         totalMs: Infinity,
         exchange: ownExchange(abort.signal),
         onNotification: (method, params) => {
-          heard = true;
-          if (method === 'notifications/subscriptions/acknowledged') this.refused = leftOut(asked, params);
+          wasHeard = true;
+          if (method === 'notifications/subscriptions/acknowledged') this.refused = leftOut(requested, params);
           settle();
           this.onNotification(method, params);
         },
@@ -155,7 +155,7 @@ export class OfferWatch {
       .then((reply) => {
         // the server has no such method, and sending it again would not change that
         if (reply.error) {
-          this.refused = new Set(asked);
+          this.refused = new Set(requested);
           settle();
         } else restart();
       }, restart);
