@@ -1,5 +1,4 @@
 // Everything that the gateway keeps of a server in one era: its instances, offer, traits, circuit and subscriptions.
-import type { Era } from '../../core/call.ts';
 import type { LogLevel } from '../../protocol/mcp/meta.ts';
 import { serverKey } from '../../storage/server-key.ts';
 import type { ConfiguredServer } from './configured-server.ts';
@@ -13,7 +12,6 @@ import { OwnedInstances } from './instances/owned-instances.ts';
 import { SharedInstance } from './instances/shared-instance.ts';
 import { UrlElicitations } from './instances/url-elicitations.ts';
 import { KnownOffer } from './offer/known-offer.ts';
-import type { OwnerOffer } from './offer/owner-listings.ts';
 import { SubscribedResources } from './offer/subscribed-resources.ts';
 import { SessionLost, type WireReply } from './wire/wire.ts';
 
@@ -40,17 +38,6 @@ export class EraUpstream {
     this.parts = partsOf(server);
   }
 
-  /** What it speaks; undefined before the first handshake. */
-  get era(): Era | undefined {
-    return this.parts.shared.current?.connection.era;
-  }
-
-  /** What it offers this caller, if that differs from what it offers everybody. */
-  ownerOffer(caller: CallerFacts): OwnerOffer | undefined {
-    const owner = this.parts.isolation.ownerOf(caller);
-    return owner && this.parts.offer.ofOwner(owner.key);
-  }
-
   /** Sends a request of a caller. Throws GatewayError; what the server did not process is sent again once (wire.md, Retrying). */
   async request(request: ConnectionRequest, caller: CallerFacts): Promise<UpstreamReply> {
     const { circuit, isolation, server } = this.parts;
@@ -72,15 +59,6 @@ export class EraUpstream {
     const owner = isolation.ownerOf(caller);
     if (owner) owned.raiseLevel(owner, level);
     else shared.current?.raiseLevel(level);
-  }
-
-  start(): void {
-    this.parts.shared.start();
-  }
-
-  /** The configuration changed in a way that needs no restart. */
-  reconfigured(): void {
-    this.parts.owned.reconfigured();
   }
 
   /** Opens nothing any more unless a call waits for it; `stop` follows. */

@@ -46,7 +46,7 @@ export class Upstream {
 
   /** What the server speaks; undefined before the first handshake. */
   get era(): Era | undefined {
-    return this.serving().era;
+    return this.serving().parts.shared.current?.connection.era;
   }
 
   /** Whether the server was seen to send requests to its callers. */
@@ -61,7 +61,8 @@ export class Upstream {
 
   /** What the server offers this caller, if that differs from what it offers everybody. */
   ownerOffer(caller: CallerFacts): OwnerOffer | undefined {
-    return this.serving(caller).ownerOffer(caller);
+    const { isolation, offer } = this.serving(caller).parts;
+    return offer.ofOwner(isolation.ownerOf(caller));
   }
 
   /** Whether anything was ever read from the server. */
@@ -93,12 +94,12 @@ export class Upstream {
   /** Takes over an entry that needs no restart: who may see what, where it is configured, how instances are shared. */
   reconfigured(config: ServerConfig): this {
     this.server.config = config;
-    this.only.reconfigured();
+    this.only.parts.owned.reconfigured();
     return this;
   }
 
   start(): void {
-    this.only.start();
+    this.only.parts.shared.start();
   }
 
   /** Sends a request of a caller. Throws GatewayError. */

@@ -38,7 +38,7 @@ export class OwnedInstances implements InstancePool, ClaimSource {
   losses = 0;
   private readonly server: ConfiguredServer;
   private readonly parts: OwnedParts;
-  private readonly pools: OwnerPools;
+  readonly pools: OwnerPools;
   private readonly queue: InstanceQueue;
   private readonly prewarmer: Prewarmer;
   /** The instances of all owners. */
@@ -99,20 +99,11 @@ export class OwnedInstances implements InstancePool, ClaimSource {
     }
   }
 
-  unfollow(uri: string, key: string): void {
-    this.pools.unfollow(uri, key);
-  }
-
   /** Takes over a follower from the upstream that this one replaces; an instance is opened for it soon. */
   adopt(owner: Owner, following: Following): void {
     const pool = this.poolOf(owner);
     pool.subscriptions.adopt(following);
     if (pool.instances.size === 0) this.reopenLater(pool);
-  }
-
-  /** Removes everything that is followed on instances of owners and returns it. */
-  releaseFollowed(): Following[] {
-    return this.pools.releaseFollowed();
   }
 
   raiseLevel(owner: Owner, level: LogLevel): void {

@@ -1,5 +1,4 @@
 // Routes a server's request to the call, owner or task that it belongs to, and to nobody else.
-import type { CancelSignal } from '../../../core/cancellation.ts';
 import type { ServerConfig } from '../../../config/config.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import { askWithin, type Exchange, QUESTION_MS, type QuestionAnswer } from '../../../core/exchange.ts';
@@ -57,9 +56,10 @@ export class ServerRequestRouting {
 
   /** If a caller who is asked for a task leaves, the next one is asked (2025-11-25 basic/utilities/tasks, Input Required Status). */
   private routeForTask(asked: AskedQuestion, task: string): Promise<QuestionAnswer> {
+    const { id, server } = this.source;
     return askWithin(QUESTION_MS, asked, async ({ method, params, signal }) => {
       for (let tries = 0; tries < MAX_ASKED; tries++) {
-        const exchange = await this.askerOf(task, signal);
+        const exchange = await server.context.tasks.asker({ server: server.name, instance: id, task }, signal);
         if (!exchange) break;
         try {
           return await exchange.ask({ method, params, signal });
@@ -69,14 +69,9 @@ export class ServerRequestRouting {
       }
       throw new GatewayError(
         'question_undeclared',
-        `Nobody follows this task of "${this.source.server.name}" who could answer ${method}.`,
+        `Nobody follows this task of "${server.name}" who could answer ${method}.`,
       );
     });
-  }
-
-  private askerOf(task: string, signal: CancelSignal): Promise<Exchange | undefined> {
-    const { id, server } = this.source;
-    return server.context.tasks.asker({ server: server.name, instance: id, task }, signal);
   }
 }
 

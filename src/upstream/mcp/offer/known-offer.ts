@@ -6,6 +6,7 @@ import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import type { ServerKey } from '../../../storage/server-key.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
 import type { Connection } from '../connect/connection.ts';
+import type { Owner } from '../instances/affinity.ts';
 import type { Instance } from '../instances/instance.ts';
 import { OwnerListings, type OwnerOffer } from './owner-listings.ts';
 import { readOffer } from './read-offer.ts';
@@ -45,8 +46,8 @@ export class KnownOffer {
   }
 
   /** What an owner is offered, if that differs from what everybody is offered. */
-  ofOwner(owner: string): OwnerOffer | undefined {
-    return this.listings.get(owner);
+  ofOwner(owner: Owner | undefined): OwnerOffer | undefined {
+    return owner && this.listings.get(owner.key);
   }
 
   /** Reads the offer; a list that cannot be read keeps its last good entries, and the others are read all the same. Throws GatewayError. */

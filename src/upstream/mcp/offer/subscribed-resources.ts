@@ -28,13 +28,13 @@ export class SubscribedResources {
   unfollow(uri: string, key: string): void {
     const { shared, owned } = this.parts;
     shared.subscriptions.remove(uri, key, shared.current);
-    owned.unfollow(uri, key);
+    owned.pools.unfollow(uri, key);
   }
 
   /** Removes everything that is followed and returns it, for the upstream that replaces this one. */
   release(): Following[] {
     const { shared, owned } = this.parts;
-    return [...shared.subscriptions.release(), ...owned.releaseFollowed()];
+    return [...shared.subscriptions.release(), ...owned.pools.releaseFollowed()];
   }
 
   /** Takes over the followers of the upstream that this one replaces. What the server refuses is no longer followed. */
