@@ -5,6 +5,7 @@ import { reasonOf } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
 import type { Database } from '../storage/database.ts';
 import { parseStrict } from '../protocol/mcp/strict-json.ts';
+import type { ServerKey } from '../storage/server-key.ts';
 import { Damaged, type StateDatabase } from '../storage/state-database.ts';
 import { type NameRow, readNameRow } from './name-row.ts';
 import type { NameChange } from './names.ts';
@@ -59,8 +60,8 @@ export class CatalogStore {
     this.db.use((db) => replaceRows(db, { given, gone }));
   }
 
-  /** The offer last read from a server of this configuration; one of another command or URL is not it. */
-  offer(server: string, digest: string): StoredOffer | undefined {
+  /** The offer that was last read from this command or URL. */
+  offer({ server, digest }: ServerKey): StoredOffer | undefined {
     return this.db.use((db) => {
       const row = db
         .prepare<[string, string], { fetched_at: number; body: string }>(
@@ -71,7 +72,7 @@ export class CatalogStore {
     });
   }
 
-  saveOffer(server: string, digest: string, stored: StoredOffer): void {
+  saveOffer({ server, digest }: ServerKey, stored: StoredOffer): void {
     this.db.use((db) =>
       db
         .prepare<[string, string, number, string]>('INSERT OR REPLACE INTO offers VALUES (?, ?, ?, ?)')

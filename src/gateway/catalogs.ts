@@ -19,11 +19,11 @@ export class Catalogs {
     this.upstreams = upstreams;
     this.names = names;
     this.all = all ?? buildCatalog(upstreams.sources(), names);
-    this.vary = upstreams.all().some((upstream) => upstream.hasOwnOffers);
+    this.vary = upstreams.all().some((upstream) => upstream.hasOwnerOffers);
   }
 
   of(caller: CallerFacts): Catalog {
-    const own = this.vary ? this.upstreams.ownSources(caller) : undefined;
+    const own = this.vary ? this.upstreams.ownerSources(caller) : undefined;
     if (!own) return this.all;
     return this.owned.get(own.key, () => buildCatalog(own.sources(), this.names));
   }

@@ -125,7 +125,7 @@ export class Gateway {
 
   /** Resolves when every server has been tried once, or has had the time that others wait for it. */
   async met(): Promise<void> {
-    await Promise.all(this.parts.upstreams.all().flatMap((upstream) => upstream.meeting() ?? []));
+    await Promise.all(this.parts.upstreams.all().flatMap((upstream) => upstream.firstConnection() ?? []));
   }
 
   /** Resolves when every server has been tried once. */

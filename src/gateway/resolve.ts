@@ -193,7 +193,7 @@ function requireDeclared(server: string, call: McpCall, { upstreams }: ResolvePa
     if (!isDeclared(declare(upstreams, server, call.revision), capability))
       throw new GatewayError('method_not_found', `The server "${server}" does not declare ${capability}.`);
   };
-  const sight = upstreams.get(server)?.seen === false ? upstreams.firstSight(server) : undefined;
+  const sight = upstreams.get(server)?.seen === false ? upstreams.firstConnections(server) : undefined;
   if (sight) return sight.then(check);
   check();
   return undefined;

@@ -8,6 +8,8 @@ import type { CallRules } from '../core/call-context.ts';
 import type { Decidable } from '../core/decision.ts';
 import type { Config } from '../config/config.ts';
 import type { JsonObject } from '../core/json.ts';
+import type { ServerKey } from '../storage/server-key.ts';
+import type { OfferListener } from '../upstream/mcp/context.ts';
 import { Catalogs } from './catalogs.ts';
 import type { Changes } from './changes.ts';
 import { compile, type Compiled, type Snapshot } from './snapshot.ts';
@@ -19,7 +21,7 @@ export interface SnapshotsParts {
   readonly changes: Changes;
 }
 
-export class Snapshots {
+export class Snapshots implements OfferListener {
   current: Snapshot;
   private readonly parts: SnapshotsParts;
   private readonly names: NameBook;
@@ -52,13 +54,13 @@ export class Snapshots {
     this.parts.changes.listsChanged(server, kinds, owner);
   }
 
-  /** A server's offer was read. */
-  offerChanged(server: string, stored: StoredOffer): void {
+  /** A server's offer was read; that of an upstream which was replaced meanwhile is ignored. */
+  offerChanged(key: ServerKey, stored: StoredOffer): void {
     const { upstreams, store, changes } = this.parts;
-    const upstream = upstreams.get(server);
-    if (!upstream) return;
+    const { server, digest } = key;
+    if (upstreams.get(server)?.config.digest !== digest) return;
     const before = this.current.catalogs.all.server(server)?.lists;
-    store.saveOffer(server, upstream.config.digest, stored);
+    store.saveOffer(key, stored);
     this.current = this.with(this.current);
     changes.listsChanged(
       server,

@@ -23,26 +23,24 @@ export interface UpstreamsParts {
 export function openUpstreams(options: GatewayOptions, parts: UpstreamsParts): Upstreams {
   const { config, env, identity, watcher } = options;
   const { storage, confined, events, tasks, offers } = parts;
-  const upstreams = new Upstreams(
-    {
-      client: identity,
-      deadlines: new Deadlines(),
-      eras: new EraStore(storage.state),
-      traits: new TraitStore(storage.state),
-      maxMessageBytes: config.limits.upstreamMessage,
-      maxItems: config.limits.items,
-      env,
-      containment: confined.containment,
-      onOffer: (server, stored) => offers().offerChanged(server, stored),
-      onOwnOffer: (server, owner, kinds) => offers().ownerOfferChanged(server, owner, kinds),
-      onTask: (server, instance, task) => tasks.registry.notified(server, instance, task),
-      askerOfTask: (task, signal) => tasks.registry.asker(task, signal),
-      onLost: (server, instance) => tasks.registry.lost(server, instance),
-      onEvent: (event, detail) => events.record(event, detail),
-      onState: (server) => watcher?.serverChanged(server),
+  const upstreams = new Upstreams({
+    client: identity,
+    deadlines: new Deadlines(),
+    eras: new EraStore(storage.state),
+    traits: new TraitStore(storage.state),
+    catalog: storage.catalog,
+    maxMessageBytes: config.limits.upstreamMessage,
+    maxItems: config.limits.items,
+    env,
+    containment: confined.containment,
+    events,
+    offers: {
+      offerChanged: (key, stored) => offers().offerChanged(key, stored),
+      ownerOfferChanged: (server, owner, kinds) => offers().ownerOfferChanged(server, owner, kinds),
     },
-    storage.catalog,
-  );
+    tasks: tasks.registry,
+    states: watcher,
+  });
   upstreams.apply(config);
   return upstreams;
 }

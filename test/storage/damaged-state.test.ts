@@ -54,13 +54,14 @@ function useState(directory: string): Learned {
     const eras = new EraStore(storage.state);
     const traits = new TraitStore(storage.state);
     const names = new NameBook(storage.catalog).assign([...things].reverse()).reverse();
-    const offers = SERVERS.filter((server) => storage.catalog.offer(server, 'd') !== undefined).length;
+    const offers = SERVERS.filter((server) => storage.catalog.offer({ server, digest: 'd' }) !== undefined).length;
     for (const server of SERVERS) {
-      eras.recall(server, 'd');
-      traits.recall(server, 'd');
-      eras.remember(server, 'd', { era: 'legacy', version: '2025-11-25' });
-      traits.remember(server, 'd', { trait: 'asks', why: 'it asked', learnedAt: 1 });
-      storage.catalog.saveOffer(server, 'd', { fetchedAt: 1, offer });
+      const key = { server, digest: 'd' };
+      eras.recall(key);
+      traits.recall(key);
+      eras.remember(key, { era: 'legacy', version: '2025-11-25' });
+      traits.remember(key, { trait: 'asks', why: 'it asked', learnedAt: 1 });
+      storage.catalog.saveOffer(key, { fetchedAt: 1, offer });
     }
     return { names, offers };
   } finally {
@@ -144,9 +145,10 @@ test('damage that comes while the gateway runs is met in the same way, and the w
   bytes.fill(0xff, size);
   writeFileSync(join(directory, 'state.db'), bytes);
 
-  expect(storage.catalog.offer('one', 'd')).toBeUndefined();
-  storage.catalog.saveOffer('one', 'd', { fetchedAt: 1, offer });
-  expect(storage.catalog.offer('one', 'd')).toEqual({ fetchedAt: 1, offer });
+  const key = { server: 'one', digest: 'd' };
+  expect(storage.catalog.offer(key)).toBeUndefined();
+  storage.catalog.saveOffer(key, { fetchedAt: 1, offer });
+  expect(storage.catalog.offer(key)).toEqual({ fetchedAt: 1, offer });
   closeStorage(storage);
 
   expect(useState(directory).names).toEqual(first.names);

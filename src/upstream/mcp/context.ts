@@ -1,32 +1,83 @@
-// What servers have of the gateway: what they are connected with, and whom they tell.
-import type { StoredOffer } from '../../catalog/store.ts';
-import type { OfferKind } from '../../core/call.ts';
+// What every upstream gets from the gateway: what it connects with, where it stores what it learns, and whom it notifies.
+import type { CatalogStore, StoredOffer } from '../../catalog/store.ts';
+import type { OfferKind, Peer } from '../../core/call.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
 import type { Exchange } from '../../core/exchange.ts';
 import type { JsonObject } from '../../core/json.ts';
-import type { ConnectContext } from './connect/connect.ts';
-import type { InstanceEvent } from './instances/instance.ts';
+import type { ServerKey } from '../../storage/server-key.ts';
+import type { EraStore } from './connect/era-store.ts';
 import type { TraitStore } from './instances/trait-store.ts';
+import type { Containment } from './process/containment/containment.ts';
+import type { Deadlines } from './wire/deadlines.ts';
 
-export interface UpstreamContext extends ConnectContext {
+/** What upstreams write into the audit log beside calls. */
+export type UpstreamEvent =
+  | `server_${'started' | 'ended' | 'failed' | 'isolated'}`
+  | `spare_${'started' | 'ended'}`
+  | 'circuit_opened'
+  | 'calls_gave_way';
+
+export interface EventRecorder {
+  record(event: UpstreamEvent, detail: JsonObject): void;
+}
+
+/** Hears which lists of a single owner changed. */
+export interface OwnerOfferListener {
+  /** What the owner's instances offer began or ceased to differ from what the server offers everybody else. */
+  ownerOfferChanged(server: string, owner: string, kinds: readonly OfferKind[]): void;
+}
+
+/** Hears what servers offer. */
+export interface OfferListener extends OwnerOfferListener {
+  /** A server's offer was read and differs from the one before. */
+  offerChanged(key: ServerKey, stored: StoredOffer): void;
+}
+
+/** A task at a legacy server. */
+export interface ServerTask {
+  readonly server: string;
+  /** The instance that works on it. */
+  readonly instance: string;
+  readonly task: string;
+}
+
+/** Hears of the tasks of legacy servers, and finds callers for their requests. */
+export interface TaskListener {
+  /** The server reports a new state of a task. */
+  notified(server: string, instance: string, task: JsonObject): void;
+  /** Finds a caller who answers for a task; waits where one may come. Undefined where nobody follows the task. */
+  asker(task: ServerTask, signal: CancelSignal): Promise<Exchange | undefined>;
+  /** An instance ended, and with it the tasks that it worked on. */
+  lost(server: string, instance: string): void;
+}
+
+/** Hears when a server enters another state. */
+export interface StateListener {
+  serverChanged(server: string): void;
+}
+
+/** Numbers the starts of servers. */
+export interface InstanceIds {
+  /** `NAME#N` for the next start of a server: never the same twice in one run, even if its entry is replaced. */
+  next(server: string): string;
+}
+
+export interface UpstreamContext {
+  /** Our name and version, as servers read it. */
+  readonly client: Peer;
+  readonly deadlines: Deadlines;
+  readonly maxMessageBytes: number;
+  readonly maxItems: number;
+  /** The gateway's own environment, of which a process gets a part. */
+  readonly env: NodeJS.ProcessEnv;
+  /** What processes are started in; found for this machine if absent. */
+  readonly containment?: () => Promise<Containment>;
+  readonly eras: EraStore;
   readonly traits: TraitStore;
-  /** `NAME#N`: the next start of a server; never the same twice in one run, whatever becomes of its configuration. */
-  nextInstance(server: string): string;
-  /** The offer was read, or changed. */
-  onOffer(server: string, stored: StoredOffer): void;
-  /** What one owner's instances offer differs from now on, or no longer differs, from what everybody else is offered. */
-  onOwnOffer(server: string, owner: string, kinds: readonly OfferKind[]): void;
-  /** A legacy server says that a task changed. */
-  onTask(server: string, instance: string, task: JsonObject): void;
-  /** Whoever can be asked on behalf of a task of this instance; undefined where nobody follows it. Waits where somebody may come. */
-  askerOfTask(
-    task: { server: string; instance: string; task: string },
-    signal: CancelSignal,
-  ): Promise<Exchange | undefined>;
-  /** An instance is gone, and with it whatever it alone had. */
-  onLost(server: string, instance: string): void;
-  /** A server is in another state: idle, connecting, ready, waiting. */
-  onState(server: string): void;
-  /** Something for the record. */
-  onEvent(event: InstanceEvent | 'server_isolated' | 'circuit_opened' | 'calls_gave_way', detail: JsonObject): void;
+  readonly catalog: CatalogStore;
+  readonly instanceIds: InstanceIds;
+  readonly events: EventRecorder;
+  readonly offers: OfferListener;
+  readonly tasks: TaskListener;
+  readonly states: StateListener | undefined;
 }

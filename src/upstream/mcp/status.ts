@@ -1,55 +1,58 @@
-// What can be told about a server: for `mcp-gateway servers` and the admin API.
-import type { StoredOffer } from '../../catalog/store.ts';
+// The status of a server, for `mcp-gateway servers` and the control socket.
 import type { ServerConfig } from '../../config/config.ts';
 import type { Era, OfferKind } from '../../core/call.ts';
 import { forOperator } from '../../core/errors.ts';
+import type { ConfiguredServer } from './configured-server.ts';
 import type { Sharing } from './instances/affinity.ts';
-import type { CircuitState } from './instances/circuit.ts';
-import type { Connection } from './connect/connection.ts';
-import type { RecentError } from './instances/recent-errors.ts';
-import type { StdioProcess } from './process/stdio-process.ts';
+import type { Circuit, CircuitState } from './instances/circuit.ts';
+import type { Isolation } from './instances/isolation.ts';
+import type { OwnedInstances } from './instances/owned-instances.ts';
+import type { SharedInstance } from './instances/shared-instance.ts';
 import type { Trait } from './instances/trait-store.ts';
+import type { KnownOffer } from './offer/known-offer.ts';
+import type { StdioProcess } from './process/stdio-process.ts';
+import { StdioWire } from './wire/stdio-wire.ts';
 
 /** One process or connection. */
 export interface InstanceStatus {
   /** `NAME#N`: which start of the server it is. */
   readonly id: string;
-  /** Whose it is; absent where everybody shares it. */
+  /** The session or principal that it belongs to; absent if everybody shares it. */
   readonly owner?: string;
   readonly inFlight: number;
   readonly startedAt: string;
-  /** Since when it runs nothing; absent while it does, and where everybody shares it. */
+  /** Since when it has had no calls; absent while it has some, and if everybody shares it. */
   readonly unusedSince?: string;
   readonly pid?: number;
   readonly logLevel?: string;
 }
 
-/** How its instances are shared, and what was learned of the server and why. */
+/** How its instances are shared, and which traits of the server were learned and why. */
 export interface IsolationStatus {
   readonly configured: ServerConfig['isolation'];
   readonly sharing: Sharing;
   readonly learned: readonly { readonly trait: Trait; readonly why: string; readonly learnedAt: string }[];
 }
 
-/** Something that patterns of the configuration keep from callers. */
+/** Something that callers may not use, because of a pattern in the configuration. */
 export interface DeniedStatus {
   readonly kind: OfferKind;
   readonly name: string;
-  /** The rule, its pattern, and where that stands. */
+  /** The rule, its pattern, and the position of the pattern. */
   readonly why: string;
 }
 
-/** How many instances of sessions and principals there may be, and who waits for one. */
+/** How many instances sessions and principals may have together, and how many callers wait for one. */
 export interface PoolStatus {
   readonly max: number;
   readonly idleMs: number;
   readonly lazy: boolean;
   readonly waiting: number;
-  /** Processes that were started ahead of the next owner, and are counted within `max`. */
+  /** Prewarmed processes, which count within `max`. */
   readonly spares: number;
 }
 
-/** Something that went wrong: when it did last, and how often in a row. */
+/** An error: when it occurred last, and how often in a row. */
 export interface ErrorStatus {
   readonly at: string;
   readonly message: string;
@@ -57,8 +60,8 @@ export interface ErrorStatus {
 }
 
 /**
- * `disabled` by configuration, `invalid` by a mistake in it, `connecting`, `ready`, `waiting` to be tried again after a failure,
- * `idle`: its process was not used and is started again on use; `stopped` with the gateway.
+ * `disabled` by configuration; `invalid`: its entry has a mistake; `waiting` to be tried again after a failure; `idle`: its process was not
+ * used and is started on use; `stopped` with the gateway.
  */
 export type UpstreamState = 'disabled' | 'invalid' | 'connecting' | 'ready' | 'waiting' | 'idle' | 'stopped';
 
@@ -75,7 +78,7 @@ export interface ServerStatus {
   readonly serverInfo?: string;
   readonly instance?: string;
   readonly pid?: number;
-  /** How the process tree is kept from outliving the gateway. */
+  /** The mechanism that ends the process tree with the gateway. */
   readonly containment?: string;
   /** What the server can and cannot do in it, in one line. */
   readonly containmentDescription?: string;
@@ -83,17 +86,17 @@ export interface ServerStatus {
   readonly prompts: number;
   readonly resources: number;
   readonly resourceTemplates: number;
-  /** The offer shown is from an earlier connection. */
+  /** Whether the offer is from an earlier connection. */
   readonly stale: boolean;
   readonly offerReadAt?: string;
   readonly inFlight: number;
-  /** How often an instance was opened again after a failure or the loss of its session. */
+  /** How often an instance failed or lost its session. */
   readonly restarts: number;
-  /** `open`: calls fail at once, because the last ones failed; `half-open`: one is let through to see. */
+  /** `open`: calls are refused, because the last ones failed; `half-open`: one call is admitted as a probe. */
   readonly circuit: CircuitState;
-  /** The only call that an open circuit is about: its method and name. */
+  /** The only call that an open circuit refuses: its method and name. */
   readonly circuitTarget?: string;
-  /** When an open circuit lets a call through to see. */
+  /** When an open circuit admits a probe. */
   readonly circuitRetryAt?: string;
   readonly isolation: IsolationStatus;
   readonly instances: readonly InstanceStatus[];
@@ -105,73 +108,80 @@ export interface ServerStatus {
   readonly nextAttemptAt?: string;
   /** Tools that are not offered, and why; patterns that match nothing. */
   readonly warnings: readonly string[];
-  /** What it offers and callers may not use, as the server names it. */
+  /** What callers may not use, as the server names it. */
   readonly denied: readonly DeniedStatus[];
-  /** The end of what a process wrote to stderr, and what was said outside MCP. */
+  /** The end of stderr, and the last messages that are not MCP. */
   readonly tail: readonly string[];
 }
 
-/** As much of a name as is shown. */
+/** Characters of a name that are shown. */
 const MOST_SHOWN = 200;
 
-/** What callers get of the server: counted through the policy, and what is left out of it. */
+/** What the policy lets callers use of the server, and what it does not. */
 export type OfferedStatus = Pick<
   ServerStatus,
   'tools' | 'prompts' | 'resources' | 'resourceTemplates' | 'warnings' | 'denied'
 >;
 
-/** What a server's upstream knows of itself. */
-export interface ServerFacts extends Pick<
-  ServerStatus,
-  'state' | 'inFlight' | 'restarts' | 'circuit' | 'isolation' | 'instances' | 'pool' | 'tail'
-> {
+/** The parts of an upstream that its status is read from, and what the gateway adds. */
+export interface StatusParts {
+  readonly shared: SharedInstance;
+  readonly owned: OwnedInstances;
+  readonly isolation: Isolation;
+  readonly offer: KnownOffer;
+  readonly circuit: Circuit;
+  readonly inFlight: number;
   readonly offered: OfferedStatus;
-  readonly connection: Connection | undefined;
-  readonly stored: StoredOffer | undefined;
-  readonly process: StdioProcess | undefined;
-  readonly errors: readonly RecentError[];
-  readonly circuitTarget: string | undefined;
-  /** Milliseconds until an open circuit lets a call through. */
-  readonly circuitRetryMs: number;
-  readonly nextAttemptAt: number | undefined;
 }
 
-/** Puts configuration and facts together; times are UTC. */
-export function describeServer(config: ServerConfig, facts: ServerFacts): ServerStatus {
-  const { state, inFlight, restarts, circuit, isolation, instances, pool, tail, stored } = facts;
-  const last = facts.errors.at(-1);
+/** The status of a server as it is now; times are UTC. */
+export function describeServer({ config, errors, diagnostics }: ConfiguredServer, parts: StatusParts): ServerStatus {
+  const { shared, owned, isolation, offer, inFlight, offered } = parts;
+  const { state, current, nextAttemptAt } = shared;
+  const { max, idle, lazy } = config.instances;
+  const last = errors.last;
   return {
     name: config.name,
     alias: config.alias,
     state,
-    transport: facts.connection?.wire.transport ?? config.transport,
+    transport: current?.connection.wire.transport ?? config.transport,
     display: config.display,
     source: `${config.source.file}:${config.source.line}`,
-    ...identityOf(facts),
-    ...facts.offered,
-    stale: stored !== undefined && state !== 'ready' && state !== 'idle',
-    ...(stored && { offerReadAt: utc(stored.fetchedAt) }),
+    ...identityOf(parts),
+    ...offered,
+    warnings: [...offer.problems, ...offered.warnings],
+    stale: offer.stored !== undefined && state !== 'ready' && state !== 'idle',
+    ...(offer.stored && { offerReadAt: utc(offer.stored.fetchedAt) }),
     inFlight,
-    restarts,
-    circuit,
-    ...(facts.circuitTarget !== undefined && { circuitTarget: facts.circuitTarget.slice(0, MOST_SHOWN) }),
-    ...(circuit === 'open' && { circuitRetryAt: utc(Date.now() + facts.circuitRetryMs) }),
-    isolation,
-    instances,
-    pool,
-    errors: facts.errors.map(({ at, message, detail, times }) => ({
+    restarts: shared.restarts + owned.losses,
+    ...describeCircuit(parts.circuit),
+    isolation: isolation.status(),
+    instances: [...(current ? [current.status()] : []), ...owned.status()],
+    pool: { max, idleMs: idle, lazy, ...owned.pool },
+    errors: errors.all.map(({ at, message, detail, times }) => ({
       at: utc(at),
       message: forOperator(message, detail),
       times,
     })),
     ...(last && { lastError: forOperator(last.message, last.detail), lastErrorAt: utc(last.at) }),
-    ...(facts.nextAttemptAt !== undefined && { nextAttemptAt: utc(facts.nextAttemptAt) }),
-    tail,
+    ...(nextAttemptAt !== undefined && { nextAttemptAt: utc(nextAttemptAt) }),
+    tail: [...(processOf(shared)?.stderrTail() ?? []), ...diagnostics.lines],
   };
 }
 
-function identityOf({ connection, stored, process }: ServerFacts): Partial<ServerStatus> {
-  const info = connection?.handshake.serverInfo ?? stored?.offer.serverInfo;
+function describeCircuit(circuit: Circuit): Pick<ServerStatus, 'circuit' | 'circuitTarget' | 'circuitRetryAt'> {
+  const { state, onlyTarget, retryAfterMs } = circuit;
+  return {
+    circuit: state,
+    ...(onlyTarget !== undefined && { circuitTarget: onlyTarget.slice(0, MOST_SHOWN) }),
+    ...(state === 'open' && { circuitRetryAt: utc(Date.now() + retryAfterMs) }),
+  };
+}
+
+function identityOf({ shared, offer }: StatusParts): Partial<ServerStatus> {
+  const connection = shared.current?.connection;
+  const process = processOf(shared);
+  const info = connection?.handshake.serverInfo ?? offer.stored?.offer.serverInfo;
   return {
     ...(connection && { era: connection.era, version: connection.handshake.version, instance: connection.instance }),
     ...(info && { serverInfo: `${info.name} ${info.version}`.trim() }),
@@ -181,6 +191,10 @@ function identityOf({ connection, stored, process }: ServerFacts): Partial<Serve
       containmentDescription: process.containment.description,
     }),
   };
+}
+
+function processOf({ wire }: SharedInstance): StdioProcess | undefined {
+  return wire instanceof StdioWire ? wire.process : undefined;
 }
 
 export function utc(ms: number): string {

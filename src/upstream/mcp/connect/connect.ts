@@ -1,42 +1,43 @@
-// Opening a connection: the transport that the entry names, the handshake, and what the handshake teaches.
-import type { Era, Peer } from '../../../core/call.ts';
+// Opens a connection to a server: the transport that the entry names, the handshake, and the era to remember.
+import type { Era } from '../../../core/call.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
-import type { ServerConfig } from '../../../config/config.ts';
+import type { ServerKey } from '../../../storage/server-key.ts';
+import type { ConfiguredServer } from '../configured-server.ts';
 import { Connection } from './connection.ts';
 import { openDispatcher } from '../wire/dispatcher.ts';
-import type { EraStore } from './era-store.ts';
 import { shakeHands, SlowModern } from './handshake.ts';
 import { HttpWire, type HttpWireOptions } from '../wire/http-wire.ts';
 import { redactionOf } from '../redaction.ts';
 import type { PrewarmedProcess } from './prewarmed-process.ts';
 import { SseWire } from '../wire/sse-wire.ts';
-import { type StdioContext, stdioWire } from './stdio.ts';
+import { stdioWire } from './stdio.ts';
 import { HttpRejection, type Wire, type WireEvents } from '../wire/wire.ts';
 
-/** What every connection of the process shares. */
-export interface ConnectContext extends StdioContext {
-  readonly client: Peer;
-  readonly eras: EraStore;
+/** Hears what a connection reports from its first moment on. */
+export interface ConnectionListener extends WireEvents {
+  /** There is a process or socket; the handshake follows. A connection attempt may open two of them, one after the other. */
+  opened(wire: Wire): void;
 }
 
-export interface ConnectOptions extends ConnectContext {
-  readonly server: ServerConfig;
+export interface ConnectOptions {
+  readonly server: ConfiguredServer;
+  /** Under which the era that is found is stored. */
+  readonly key: ServerKey;
+  /** `NAME#N`: which start of the server this is. */
   readonly instance: string;
-  readonly events: WireEvents;
-  /** What is declared to a legacy server; a modern one is told with every request. */
+  readonly listener: ConnectionListener;
+  /** What the gateway declares to a legacy server; to a modern one it declares them with every request. */
   readonly capabilities: JsonObject;
   /** Starts that failed before this one. */
   readonly failures: number;
-  /** A process that runs already, to be greeted first. */
-  readonly spare?: PrewarmedProcess | undefined;
-  /** Aborted when nobody needs it any more: what is open is closed, and nothing is started a second time. */
+  /** A process that runs already and is used for the first attempt. */
+  readonly prewarmed?: PrewarmedProcess | undefined;
+  /** Aborted when nobody needs the connection any more: what is open is closed, and nothing is started a second time. */
   readonly signal: AbortSignal;
-  /** Told as soon as there is a process or socket to watch, before the handshake is done. */
-  onWire(wire: Wire): void;
 }
 
-/** A way to try: the era that is assumed, and another transport than the configured one. */
+/** One way to connect: the era to assume, and whether to use HTTP+SSE in place of the configured transport. */
 interface Attempt {
   readonly era?: Era | undefined;
   readonly sse?: boolean;
@@ -46,29 +47,30 @@ interface Attempt {
 const NOT_STREAMABLE = [400, 404, 405];
 
 /**
- * Connects to a server. A process that ends during the probe is started once more and greeted with `initialize`, since some
- * servers exit on a first request that they do not know (wire.md, Probing an upstream). One that failed before is started only once at
- * a time, and greeted in turns. Throws GatewayError.
+ * Connects to a server. If a process ends during the probe, the gateway starts it once more and sends `initialize` first, since some
+ * servers exit on a first request that they do not know (wire.md, Probing an upstream). If the start before this one failed, the gateway
+ * starts the process only once, and every other time sends `initialize` first. Throws GatewayError.
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
-  const { server, eras, failures, spare } = options;
-  const remembered = eras.recall(server.name, server.digest);
-  // says nothing of whether the server is modern, so it is not remembered
-  const inTurn = remembered === undefined && server.transport === 'stdio' && failures % 2 === 1;
+  const { server, key, failures, prewarmed } = options;
+  const { eras } = server.context;
+  const remembered = eras.recall(key);
+  // an attempt that skips the probe does not show whether the server is modern, so its result is not stored
+  const skipsProbe = remembered === undefined && server.config.transport === 'stdio' && failures % 2 === 1;
   try {
-    const opened = await openAs(options, { era: inTurn ? 'legacy' : remembered });
-    if (!inTurn && remembered !== opened.era) eras.remember(server.name, server.digest, opened.handshake);
+    const opened = await openAs(options, { era: skipsProbe ? 'legacy' : remembered });
+    if (!skipsProbe && remembered !== opened.era) eras.remember(key, opened.handshake);
     return opened;
   } catch (error) {
-    // one that ended while it waited says nothing of the next
-    if (spare && isClosed(error) && !options.signal.aborted) return connect({ ...options, spare: undefined });
-    if (remembered !== undefined) eras.forget(server.name); // what we believed failed: ask again next time
+    // the prewarmed process may have ended while it was unused, which does not show that a new one would
+    if (prewarmed && isClosed(error) && !options.signal.aborted) return connect({ ...options, prewarmed: undefined });
+    if (remembered !== undefined) eras.forget(key); // the stored era may be wrong: probe next time
     const next = attemptAfter(error, options, remembered);
     if (next === undefined) throw error;
-    const opened = await openAs({ ...options, spare: undefined }, next).catch((second: unknown) => {
-      throw next.sse === true ? error : second; // the URL was never one of HTTP+SSE: what it was meant to be counts
+    const opened = await openAs({ ...options, prewarmed: undefined }, next).catch((second: unknown) => {
+      throw next.sse === true ? error : second; // HTTP+SSE was only a guess: the error of the configured transport counts
     });
-    eras.remember(server.name, server.digest, opened.handshake);
+    eras.remember(key, opened.handshake);
     return opened;
   }
 }
@@ -77,7 +79,7 @@ function isClosed(error: unknown): boolean {
   return error instanceof GatewayError && error.code === 'upstream_closed';
 }
 
-/** What to try at once after a failure that suggests it. */
+/** What to try at once after this failure; undefined where the failure suggests nothing. */
 function attemptAfter(
   error: unknown,
   { server, signal, failures }: ConnectOptions,
@@ -87,33 +89,35 @@ function attemptAfter(
   if (error instanceof SlowModern) return { era: 'modern' };
   if (!(error instanceof GatewayError)) return undefined;
   const { cause, code } = error;
-  if (server.transport === 'streamable-http' && cause instanceof HttpRejection)
+  const { transport } = server.config;
+  if (transport === 'streamable-http' && cause instanceof HttpRejection)
     return NOT_STREAMABLE.includes(cause.status) ? { era: 'legacy', sse: true } : undefined;
-  const died = code === 'upstream_closed' && server.transport === 'stdio' && failures === 0;
+  const died = code === 'upstream_closed' && transport === 'stdio' && failures === 0;
   return died && remembered !== 'legacy' ? { era: 'legacy' } : undefined;
 }
 
 async function openAs(options: ConnectOptions, { era: remembered, sse }: Attempt): Promise<Connection> {
-  const { server, client, instance, events, capabilities, signal } = options;
+  const { server, instance, listener, capabilities, signal } = options;
+  const { client } = server.context;
   let opened = false;
   let ended: GatewayError | undefined;
-  // what ends before it is a connection fails the handshake, and nothing else
+  // a wire that closes during the handshake fails the handshake; the listener does not hear of it
   const closed = (reason: string, detail?: string) => {
     ended = new GatewayError('upstream_closed', `The server "${server.name}" went away: ${reason}`, { detail });
-    if (opened) events.closed(reason, detail);
+    if (opened) listener.closed(reason, detail);
   };
-  const heard = { ...events, closed };
-  const wire = options.spare?.take(heard) ?? (await openWire({ ...options, events: heard }, sse === true));
-  const leave = () => void wire.close();
-  signal.addEventListener('abort', leave);
+  const events = { ...listener, closed };
+  const wire = options.prewarmed?.take(events) ?? (await openWire(options, events, sse === true));
+  const close = () => void wire.close();
+  signal.addEventListener('abort', close);
   try {
     if (signal.aborted)
       throw new GatewayError('upstream_closed', `The server "${server.name}" is not needed any more.`);
-    options.onWire(wire);
+    listener.opened(wire);
     const handshake = await shakeHands(wire, {
       server: server.name,
       client,
-      timeouts: server.timeouts,
+      timeouts: server.config.timeouts,
       capabilities,
       ...(remembered && { remembered }),
     });
@@ -124,22 +128,23 @@ async function openAs(options: ConnectOptions, { era: remembered, sse }: Attempt
     await wire.close();
     throw error;
   } finally {
-    signal.removeEventListener('abort', leave);
+    signal.removeEventListener('abort', close);
   }
 }
 
-async function openWire(options: ConnectOptions, sse: boolean): Promise<Wire> {
-  const { server, deadlines, events, maxMessageBytes, maxItems, env } = options;
-  const { timeouts } = server;
-  if (server.transport === 'stdio') {
-    const wire = stdioWire(server, options, events);
+async function openWire({ server, signal }: ConnectOptions, events: WireEvents, sse: boolean): Promise<Wire> {
+  const { config, context } = server;
+  const { timeouts, tls, headers } = config;
+  if (config.transport === 'stdio') {
+    const wire = stdioWire(server, events);
     await wire.start();
     return wire;
   }
-  const url = server.url ?? '';
+  const { deadlines, maxMessageBytes, maxItems, env } = context;
+  const url = config.url ?? '';
   const dispatcher = openDispatcher({
     origin: new URL(url).origin,
-    ...(server.tls && { tls: server.tls }),
+    ...(tls && { tls }),
     connectMs: timeouts.connect,
     firstByteMs: timeouts.firstByte,
     idleMs: timeouts.idle,
@@ -148,22 +153,22 @@ async function openWire(options: ConnectOptions, sse: boolean): Promise<Wire> {
   const http = {
     server: server.name,
     url,
-    headers: server.headers,
+    headers,
     dispatcher,
     timeouts,
     maxMessageBytes,
     maxItems,
     deadlines,
     events,
-    redaction: redactionOf(server.secrets),
+    redaction: redactionOf(config.secrets),
   };
-  return server.transport === 'sse' || sse ? await openSse(http, options.signal) : new HttpWire(http);
+  return config.transport === 'sse' || sse ? await openSse(http, signal) : new HttpWire(http);
 }
 
 async function openSse(options: HttpWireOptions, signal: AbortSignal): Promise<SseWire> {
   const wire = new SseWire(options);
-  const leave = () => void wire.close();
-  signal.addEventListener('abort', leave);
+  const close = () => void wire.close();
+  signal.addEventListener('abort', close);
   try {
     await wire.start();
     return wire;
@@ -171,6 +176,6 @@ async function openSse(options: HttpWireOptions, signal: AbortSignal): Promise<S
     await wire.close();
     throw error;
   } finally {
-    signal.removeEventListener('abort', leave);
+    signal.removeEventListener('abort', close);
   }
 }

@@ -1,4 +1,4 @@
-// A live connection to one server, era known: requests get what its era wants of them.
+// A live connection to one server whose era is known: adds to each request what the era requires.
 import type { Era, Peer } from '../../../core/call.ts';
 import type { Attempt } from '../../../core/call-context.ts';
 import type { JsonObject } from '../../../core/json.ts';
@@ -8,7 +8,7 @@ import { foreignMeta, META } from '../../../protocol/mcp/meta.ts';
 import { declaresTasks, TASKS_CAPABILITY } from '../../../protocol/mcp/tasks.ts';
 import type { Wire, WireReply, WireRequest } from '../wire/wire.ts';
 
-/** What the handshake found. */
+/** What a handshake found. */
 export interface Handshake {
   readonly era: Era;
   readonly version: string;
@@ -22,30 +22,35 @@ export interface ConnectionRequest extends Omit<WireRequest, 'params'> {
   readonly traceparent?: string;
   readonly tracestate?: string;
   readonly logLevel?: string;
-  /** What the caller can do, for a server that is told with every request. */
+  /** What the caller can do; a modern server reads it with every request. */
   readonly capabilities?: JsonObject;
-  /** Whether a task may come instead of an answer, for a server that is told with every request. */
+  /** Whether the caller takes a task instead of an answer; a modern server reads it with every request. */
   readonly tasks?: boolean;
-  /** Whether it waits for a server that is down, as long as a call may take: what it carries cannot be had again. */
+  /** Whether it waits for a server that is down, as long as a call may take, because the caller cannot repeat what it carries. */
   readonly patient?: boolean;
   /** The try of a call that it is: told which instance was asked. */
   readonly attempt?: Attempt;
 }
 
-/** Wire and handshake together. */
+/** An answer, and the connection that it came on. */
+export interface UpstreamReply {
+  readonly reply: WireReply;
+  readonly connection: Connection;
+}
+
 export class Connection {
   readonly wire: Wire;
   readonly handshake: Handshake;
   /** `NAME#N`: which start of the server this is. */
   readonly instance: string;
   private readonly modernMeta: JsonObject;
-  private readonly takesTasks: boolean;
+  private readonly supportsTasks: boolean;
 
   constructor(wire: Wire, handshake: Handshake, identity: { instance: string; client: Peer }) {
     this.wire = wire;
     this.handshake = handshake;
     this.instance = identity.instance;
-    this.takesTasks = declaresTasks(handshake.capabilities);
+    this.supportsTasks = declaresTasks(handshake.capabilities);
     this.modernMeta = {
       [META.version]: handshake.version,
       [META.clientInfo]: { ...identity.client },
@@ -57,7 +62,7 @@ export class Connection {
     return this.handshake.era;
   }
 
-  /** Sends a request with the `_meta` of this hop: vendors' keys and trace context pass, the protocol's are ours. */
+  /** Sends a request with the `_meta` of this hop: vendors' keys and trace context are passed on, the protocol's keys are the gateway's. */
   request(request: ConnectionRequest): Promise<WireReply> {
     const { params, traceparent, tracestate, logLevel, capabilities, tasks, headers, attempt, ...rest } = request;
     if (attempt) attempt.origin = this.originOf(attempt);
@@ -69,7 +74,7 @@ export class Connection {
       if (logLevel !== undefined) meta[META.logLevel] = logLevel;
       if (capabilities !== undefined)
         meta[META.clientCapabilities] =
-          tasks === true && this.takesTasks
+          tasks === true && this.supportsTasks
             ? { ...declarable(capabilities), ...TASKS_CAPABILITY }
             : declarable(capabilities);
     }

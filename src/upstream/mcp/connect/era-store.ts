@@ -1,8 +1,9 @@
-// What era each server was found to speak: kept between runs, so that a legacy server is not probed at every start.
+// The era that each server was found to speak: stored between runs, so that a legacy server is not probed at every start.
 import type { Era } from '../../../core/call.ts';
+import type { ServerKey } from '../../../storage/server-key.ts';
 import { Damaged, type StateDatabase } from '../../../storage/state-database.ts';
 
-/** A legacy verdict is only believed this long: an upgraded server still answers `initialize` (wire.md, Probing an upstream). */
+/** A server that was found to be legacy is probed again after so long: an upgraded one still answers `initialize` (wire.md, Probing an upstream). */
 const LEGACY_AGE_MS = 24 * 60 * 60_000;
 
 /** The table `eras`. */
@@ -13,8 +14,8 @@ export class EraStore {
     this.db = db;
   }
 
-  /** The era to assume without asking, if one is known of this command or URL and not too old. */
-  recall(server: string, digest: string): Era | undefined {
+  /** The era to assume without a probe; undefined where none is stored, or it is too old. */
+  recall({ server, digest }: ServerKey): Era | undefined {
     const known = this.db.use((db) => {
       const row = db
         .prepare<[string, string], { era: string; learned_at: number }>(
@@ -27,8 +28,8 @@ export class EraStore {
     return known.era;
   }
 
-  /** Remembers what a successful probe found. */
-  remember(server: string, digest: string, found: { era: Era; version: string }): void {
+  /** Stores what a successful probe found. */
+  remember({ server, digest }: ServerKey, found: { era: Era; version: string }): void {
     this.db.use((db) =>
       db
         .prepare<[string, string, string, string, number]>('INSERT OR REPLACE INTO eras VALUES (?, ?, ?, ?, ?)')
@@ -36,7 +37,7 @@ export class EraStore {
     );
   }
 
-  forget(server: string): void {
+  forget({ server }: ServerKey): void {
     this.db.use((db) => db.prepare<[string]>('DELETE FROM eras WHERE server = ?').run(server));
   }
 }

@@ -1,9 +1,10 @@
-// Finding out what a server speaks: `server/discover` first, `initialize` where that fails (wire.md, Probing an upstream).
+// Finds out what a server speaks: sends `server/discover` first, `initialize` if that fails (wire.md, Probing an upstream).
 import { MAX_INSTRUCTIONS } from '../../../catalog/instructions.ts';
 import type { Era, Peer } from '../../../core/call.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
 import { firstOf } from '../../../core/text.ts';
+import { within } from '../../../core/wait.ts';
 import { META, readPeer } from '../../../protocol/mcp/meta.ts';
 import { knownServerCapabilities } from '../../../protocol/mcp/server-capabilities.ts';
 import { isLegacyVersion, LEGACY_VERSIONS, MODERN_VERSION, NEWEST_LEGACY } from '../../../protocol/mcp/versions.ts';
@@ -15,30 +16,30 @@ export interface HandshakeOptions {
   readonly server: string;
   readonly client: Peer;
   readonly timeouts: Timeouts;
-  /** What is declared to a legacy server. */
+  /** What the gateway declares to a legacy server. */
   readonly capabilities: JsonObject;
-  /** What an earlier handshake found: a legacy server is not asked for `server/discover` again. */
+  /** The era that an earlier handshake found: a legacy server does not get `server/discover` again. */
   readonly remembered?: Era;
 }
 
-/** Silence after which a process counts as legacy; it may also just be slow to start, so both answers are waited for. */
+/** After so much silence a process may be legacy or slow to start, so the gateway sends `initialize` too and waits for both answers. */
 const PROBE_SILENCE_MS = 2_000;
 
 const DISCOVER = 'server/discover';
 
 const UNSUPPORTED_VERSION = -32022;
 
-/** As much of what a server says as stands in an error. */
+/** Most characters of a server's value that an error quotes. */
 const MAX_QUOTED = 200;
 
-/** The server is modern, but was greeted as legacy before that showed; on a new connection it need not be. */
+/** The server is modern, but got `initialize` before that showed: it needs a new connection. */
 export class SlowModern extends Error {
   override readonly name = 'SlowModern';
 }
 
 type Verdict = { readonly kind: 'modern'; readonly handshake: Handshake } | { readonly kind: 'legacy' };
 
-/** Asks a server who it is. Throws GatewayError; an inconclusive answer is an error, never a verdict about the era. */
+/** Makes the handshake. Throws GatewayError; an inconclusive answer is an error, never a verdict about the era. */
 export async function shakeHands(wire: Wire, options: HandshakeOptions): Promise<Handshake> {
   // HTTP+SSE is older than the probe, and what speaks it is legacy
   const legacy = options.remembered === 'legacy' || wire.transport === 'sse';
@@ -50,17 +51,17 @@ export async function shakeHands(wire: Wire, options: HandshakeOptions): Promise
 
 async function probe(wire: Wire, options: HandshakeOptions): Promise<Handshake> {
   const discovery = discover(wire, options);
-  // one that is known to be modern may take its time: a slow start is no silence
+  // a server that is known to be modern may start slowly
   const patient = wire.transport !== 'stdio' || options.remembered === 'modern';
-  const verdict = await (patient ? discovery : Promise.race([discovery, silence(PROBE_SILENCE_MS)]));
+  const verdict = await (patient ? discovery : within(discovery, PROBE_SILENCE_MS));
   if (verdict?.kind === 'modern') return verdict.handshake;
   if (verdict?.kind === 'legacy') return initialize(wire, options);
   return firstConclusive(discovery, initialize(wire, options));
 }
 
 /**
- * After silence both questions are out: a modern server refuses `initialize`, a legacy one `server/discover`. One that takes
- * both was only slow to start, and by `initialize` it may have settled for legacy: throws `SlowModern`.
+ * Waits for both answers: a modern server refuses `initialize`, a legacy one `server/discover`. A server that accepts both was only slow to
+ * start, and `initialize` may have made it legacy: throws `SlowModern`.
  */
 async function firstConclusive(discovery: Promise<Verdict>, initialized: Promise<Handshake>): Promise<Handshake> {
   const modern = discovery.then((verdict) => {
@@ -68,9 +69,9 @@ async function firstConclusive(discovery: Promise<Verdict>, initialized: Promise
     throw new Error('the server is not modern');
   });
   const found = await Promise.any([initialized, modern]).catch(() => undefined);
-  if (!found) return initialized; // both failed: the answer to `initialize` is the one that explains it
+  if (!found) return initialized; // both failed: the error of `initialize` explains more
   if (found.era === 'legacy') {
-    // answers come in the order of the questions: one to the first that came with this one has been read by now
+    // servers answer in order, so an answer to `server/discover` that came together with this one was read already
     if (await Promise.race([modern.catch(() => undefined), immediate()])) throw new SlowModern();
     return found;
   }
@@ -78,16 +79,12 @@ async function firstConclusive(discovery: Promise<Verdict>, initialized: Promise
     () => true,
     () => false,
   );
-  if (await Promise.race([accepted, silence(PROBE_SILENCE_MS)])) throw new SlowModern();
+  if (await within(accepted, PROBE_SILENCE_MS)) throw new SlowModern();
   return found;
 }
 
 function immediate(): Promise<undefined> {
   return new Promise((resolve) => setImmediate(() => resolve(undefined)));
-}
-
-function silence(ms: number): Promise<undefined> {
-  return new Promise((resolve) => setTimeout(() => resolve(undefined), ms).unref());
 }
 
 async function discover(wire: Wire, options: HandshakeOptions, retry = true): Promise<Verdict> {
@@ -113,7 +110,7 @@ async function discover(wire: Wire, options: HandshakeOptions, retry = true): Pr
     return { kind: 'legacy' };
   }
   if (!supported.includes(MODERN_VERSION)) return legacyOf(supported, options.server);
-  // refused and named as supported at once: a -32022 is the gateway's to cure, once (wire.md, Shapes across eras)
+  // the server refuses a version that it names as supported: the gateway tries once more (wire.md, Shapes across eras)
   if (retry) return discover(wire, options, false);
   const message = `The server "${options.server}" refuses ${MODERN_VERSION} and names it as what it supports.`;
   throw new GatewayError('upstream_protocol', message);
@@ -134,7 +131,7 @@ function serverInfoOf(result: JsonObject): unknown {
   return isObject(meta) ? meta[META.serverInfo] : undefined;
 }
 
-/** The versions that a refusal names; undefined where it is about something else. */
+/** The versions that a refusal names; undefined if it is about something else. */
 function supportedOf(error: WireReply['error']): readonly unknown[] | undefined {
   if (error?.code !== UNSUPPORTED_VERSION || !isObject(error.data)) return undefined;
   const { supported } = error.data;
@@ -185,13 +182,13 @@ async function initialize(wire: Wire, options: HandshakeOptions): Promise<Handsh
   return { era: 'legacy', version, ...readIdentity(reply.result, reply.result.serverInfo) };
 }
 
-/** A value of the server in a message of ours. */
+/** A value of the server as part of an error message. */
 function quoted(value: unknown): string {
   const json = JSON.stringify(value) as string | undefined;
   return (json ?? 'nothing').slice(0, MAX_QUOTED);
 }
 
-/** What is kept of a server with each of its instances: bounded, whatever it says. */
+/** What each instance keeps of its server, bounded. */
 function readIdentity(result: JsonObject, info: unknown): Omit<Handshake, 'era' | 'version'> {
   const { capabilities, instructions } = result;
   const serverInfo = readPeer(info);

@@ -1,57 +1,59 @@
-// A process that was started ahead of whoever will use it: it runs, and nobody has greeted it.
-import type { ServerConfig } from '../../../config/config.ts';
+// A process that was started before any owner needed it: it runs, and no handshake has been made.
 import { cannotAsk } from '../../../core/exchange.ts';
+import type { ConfiguredServer } from '../configured-server.ts';
 import type { StdioWire } from '../wire/stdio-wire.ts';
 import type { WireEvents } from '../wire/wire.ts';
-import { type StdioContext, stdioWire } from './stdio.ts';
+import { stdioWire } from './stdio.ts';
 
-export interface PrewarmedProcessOptions {
-  /** `NAME#N`: which start of the server this is. */
-  readonly id: string;
-  readonly server: ServerConfig;
-  readonly context: StdioContext;
-  /** It ended before it was taken. */
-  ended(reason: string, detail?: string): void;
-  /** It said something before it was taken: nobody has asked it anything. */
-  noise(what: string): void;
+/** Why a process ended. */
+export interface ProcessEnd {
+  readonly reason: string;
+  /** For the operator alone. */
+  readonly detail?: string | undefined;
 }
 
-/** Greeted only when it is taken, since what it is told then depends on who takes it. */
+/** The handshake follows when an owner takes it, with the capabilities that this owner declared. */
 export class PrewarmedProcess {
   readonly id: string;
+  /** Resolves if it ends before it is taken. */
+  readonly ended: Promise<ProcessEnd>;
   private readonly wire: StdioWire;
-  /** Who hears what it says. */
-  private to: WireEvents;
+  /** Receives what the process sends. */
+  private receiver: WireEvents;
 
-  constructor({ id, server, context, ended, noise }: PrewarmedProcessOptions) {
+  /** `id` is `NAME#N`: which start of the server this is. */
+  constructor(id: string, server: ConfiguredServer) {
+    const { promise, resolve } = Promise.withResolvers<ProcessEnd>();
+    const noise = (what: string) => server.diagnostics.record(what);
     this.id = id;
-    this.to = {
+    this.ended = promise;
+    this.receiver = {
       notification: (method) => noise(`${method.slice(0, 64)} before it was greeted`),
-      closed: ended,
-      missed: () => undefined, // nothing was read of it yet
+      closed: (reason, detail) => resolve({ reason, detail }),
+      missed: () => undefined, // nothing was read from it yet
       question: cannotAsk,
       log: () => noise('a log line before it was greeted'),
       noise,
     };
-    this.wire = stdioWire(server, context, {
-      notification: (method, params) => this.to.notification(method, params),
-      closed: (reason, detail) => this.to.closed(reason, detail),
-      missed: () => this.to.missed(),
-      isOwners: (method) => this.to.isOwners?.(method) === true,
-      question: (asked) => this.to.question(asked),
-      log: (params) => this.to.log(params),
-      noise: (what) => this.to.noise(what),
+    this.wire = stdioWire(server, {
+      notification: (method, params) => this.receiver.notification(method, params),
+      closed: (reason, detail) => this.receiver.closed(reason, detail),
+      missed: () => this.receiver.missed(),
+      isOwners: (method) => this.receiver.isOwners?.(method) === true,
+      question: (asked) => this.receiver.question(asked),
+      log: (params) => this.receiver.log(params),
+      noise: (what) => this.receiver.noise(what),
     });
   }
 
-  /** Resolves when it runs. Throws GatewayError. */
+  /** Resolves when the process runs. Throws GatewayError. */
   start(): Promise<void> {
     return this.wire.start();
   }
 
-  /** Hands it over, with everything that it says from now on. */
-  take(events: WireEvents): StdioWire {
-    this.to = events;
+  /** Hands the wire over; from now on `receiver` gets what the process sends. */
+  take(receiver: WireEvents): StdioWire {
+    this.receiver = receiver;
     return this.wire;
   }
 

@@ -1,16 +1,17 @@
-// A circuit breaker: a server whose calls keep failing is not given more of them, but for a probe now and then.
-import { GatewayError } from '../../../core/errors.ts';
+// A circuit breaker: refuses the calls of a server whose last calls failed, but for a probe now and then.
+import { Backoff } from '../../../core/backoff.ts';
+import { GatewayError, reasonOf } from '../../../core/errors.ts';
+import type { ConfiguredServer } from '../configured-server.ts';
 import { untilTriedAgain } from '../connect/backoff.ts';
 import type { ConnectionRequest } from '../connect/connection.ts';
 import { SessionLost } from '../wire/wire.ts';
 
 /** Failures in a row that open it. */
 const THRESHOLD = 5;
-/** How long it stays open the first time; doubled by every probe that fails. */
-const FIRST_OPEN_MS = 5_000;
-const MOST_OPEN_MS = 60_000;
+/** How long the circuit stays open: doubled by each probe that fails. */
+const OPEN = { firstMs: 5_000, mostMs: 60_000 };
 
-/** Failures that say that the server cannot serve just now. */
+/** Failures that show that the server cannot serve now. */
 const FAILURES = new Set<string>([
   'upstream_unreachable',
   'upstream_closed',
@@ -19,21 +20,21 @@ const FAILURES = new Set<string>([
   'upstream_failed',
 ]);
 
-/** Whether a failure says something of the server; that a caller gave up, or that the gateway itself refused, does not. */
+/** Whether a failure is the server's: one of a caller who gave up is not, nor is a refusal by the gateway. */
 export function isServerFailure(error: unknown): boolean {
   return error instanceof SessionLost || (error instanceof GatewayError && FAILURES.has(error.code));
 }
 
 export type CircuitState = 'closed' | 'open' | 'half-open';
 
-/** How a call was let through: as one of many, or alone, to see whether the server is well again. */
+/** How a call was admitted: as one of many, or alone, as the probe of an open circuit. */
 export type Pass = 'call' | 'probe';
 
-/** A call that could not be served. */
+/** A call that the server could not serve. */
 export interface Failure {
   /** What was called. */
   readonly target: string;
-  /** Whether it ran out of time: a single tool may hang while its server is well. */
+  /** Whether it timed out: one tool may hang while its server serves others. */
   readonly timedOut: boolean;
   /** What `answers` was when the call was sent. */
   readonly answersBefore: number;
@@ -53,19 +54,34 @@ export function failureOf(error: unknown, request: Called, answersBefore: number
 }
 
 /**
- * Counts failures that say that the server cannot serve; an answer of any kind, also an error, says that it can. A time-out says nothing
- * where the server has answered anything since the call was sent; where nothing but time-outs of one target speaks against it, that target
- * alone is refused.
+ * Records a failure of the server among its recent errors, and counts it in the circuit where `failure` is given: a failure of an owner's
+ * instance concerns that owner alone.
+ */
+export function countFailure(
+  error: unknown,
+  failure: Failure | undefined,
+  { server, circuit }: { readonly server: ConfiguredServer; readonly circuit: Circuit },
+): void {
+  if (!isServerFailure(error)) return;
+  server.recordError(error);
+  if (failure && circuit.failed(failure)) server.record('circuit_opened', { reason: server.clean(reasonOf(error)) });
+}
+
+/**
+ * Counts failures in a row; any answer of the server, an error too, ends the row. A time-out does not count if the server has answered any
+ * call since the call was sent. If only time-outs of one target were counted, the circuit refuses that target alone.
  */
 export class Circuit {
   private readonly now: () => number;
   /** How often the server answered. */
   answers = 0;
   private failures = 0;
-  /** The only target that has failed in this row, and only by running out of time; undefined where it is the server. */
+  /** The only target that failed in this row, if it only timed out. */
   private hanging: string | undefined;
   private openedAt = 0;
+  /** 0 while it is closed. */
   private openMs = 0;
+  private readonly pauses = new Backoff(OPEN);
   private probing = false;
 
   /** `now` is in milliseconds, on a monotonic clock. */
@@ -83,12 +99,12 @@ export class Circuit {
     return this.openMs === 0 ? 0 : Math.max(0, this.openedAt + this.openMs - this.now());
   }
 
-  /** Whether every call is let through. */
+  /** Whether every call is admitted. */
   get isClosed(): boolean {
     return this.openMs === 0;
   }
 
-  /** Lets a call of this target go to the server, or undefined; while half open, one at a time may. Hand the pass back with `ended` unless it `succeeded`. */
+  /** Admits a call of this target; undefined if it is refused. While half open, one call at a time is admitted. Call `succeeded` or `ended` afterwards. */
   admit(target: string): Pass | undefined {
     if (this.openMs === 0 || (this.hanging !== undefined && this.hanging !== target)) return 'call';
     if (this.probing || this.state === 'open') return undefined;
@@ -96,7 +112,7 @@ export class Circuit {
     return 'probe';
   }
 
-  /** Why no call is let through now. */
+  /** The error of a call that is refused now. */
   refusal(server: string): GatewayError {
     const reason =
       this.hanging === undefined
@@ -115,12 +131,12 @@ export class Circuit {
     this.probing = false;
   }
 
-  /** The only target that is refused; undefined where all are, or none. */
+  /** The only target that is refused; undefined if all are, or none. */
   get onlyTarget(): string | undefined {
     return this.isClosed ? undefined : this.hanging;
   }
 
-  /** The server could not serve a call. Returns whether that has just opened the circuit, or made it one of the whole server. */
+  /** The server could not serve a call. Returns whether this opened the circuit, or extended it from one target to the whole server. */
   failed({ target, timedOut, answersBefore }: Failure): boolean {
     if (timedOut && answersBefore !== this.answers) return false;
     const wasOfOne = this.onlyTarget !== undefined;
@@ -129,13 +145,14 @@ export class Circuit {
     if (this.failures < THRESHOLD) return false;
     const isNews = this.isClosed || (wasOfOne && this.hanging === undefined);
     if (isNews || this.state === 'half-open') {
-      this.openMs = isNews ? FIRST_OPEN_MS : Math.min(this.openMs * 2, MOST_OPEN_MS);
+      if (isNews) this.pauses.reset();
+      this.openMs = this.pauses.next();
       this.openedAt = this.now();
     }
     return isNews;
   }
 
-  /** A call ended without an answer; what it says about the server was told by `failed`, if anything. */
+  /** A call that was admitted ended without an answer. */
   ended(pass: Pass): void {
     if (pass === 'probe') this.probing = false;
   }

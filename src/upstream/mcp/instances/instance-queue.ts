@@ -1,79 +1,79 @@
-// Callers that wait for an instance of their own: in the order in which they came, each woken by what it can use and by nothing else.
+// Queues callers that wait for an instance of their own: each gets the first that it can use, in the order in which they came.
 import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
-import type { OwnerPool } from './owner-pool.ts';
+import type { ConfiguredServer } from '../configured-server.ts';
 import type { PrewarmedProcess } from '../connect/prewarmed-process.ts';
 import type { Instance, Loss } from './instance.ts';
+import type { OwnerPool } from './owner-pool.ts';
 
-/** How often it is looked whether anything becomes free for those who wait, in ms. */
-const LOOK_MS = 250;
+/** How often a call is preempted for the callers that wait, if one can be, in ms. */
+const PREEMPT_MS = 250;
 
 /** Most callers that wait. */
 const MAX_WAITING = 1_000;
 
-/** A place to open an instance in. */
+/** Room for an instance within `instances.max`. */
 export interface Place {
-  /** What has to be gone first. */
+  /** The instance that has to end first. */
   readonly after?: Promise<Loss>;
   /** The process that runs there already. */
-  readonly spare?: PrewarmedProcess;
+  readonly prewarmed?: PrewarmedProcess;
 }
 
-/** What a caller got: an instance, one that somebody opens for the same owner, or a place for one, once what was there is gone. */
+/** What a caller got: an instance, one that is being opened for the same owner, or a place to open one in. */
 export type Claim = { readonly instance: Instance } | { readonly opening: Promise<Instance> } | Place;
 
 interface Waiter {
-  readonly holding: OwnerPool;
-  readonly take: (claim: Claim) => void;
+  readonly pool: OwnerPool;
+  readonly resolve: (claim: Claim) => void;
   readonly fail: (error: unknown) => void;
 }
 
-export interface QueueOptions {
-  readonly server: string;
-  /** `max` instances; `total` ms that a caller waits. */
-  readonly limits: () => { readonly max: number; readonly total: number };
-  /** Told who waits for longest, again and again while anybody does: it may be that nothing becomes free by itself. */
-  readonly stuck: (holding: OwnerPool) => void;
+/** Hands out instances and places. */
+export interface ClaimSource {
+  /** What a caller can have now, if anything. Throws where it is to get nothing. */
+  claim(pool: OwnerPool): Claim | undefined;
+  /** Makes an instance free for the caller that has waited longest, if none becomes free by itself. */
+  preemptFor(pool: OwnerPool): void;
 }
 
 export class InstanceQueue {
-  private readonly options: QueueOptions;
-  /** What a caller can have now; throws where it is to have nothing. */
-  private readonly claim: (holding: OwnerPool) => Claim | undefined;
+  private readonly server: Pick<ConfiguredServer, 'name' | 'config'>;
+  private readonly source: ClaimSource;
   private readonly waiting = new Set<Waiter>();
-  private looking: NodeJS.Timeout | undefined;
+  private preempting: NodeJS.Timeout | undefined;
 
-  constructor(options: QueueOptions, claim: (holding: OwnerPool) => Claim | undefined) {
-    this.options = options;
-    this.claim = claim;
+  constructor(server: Pick<ConfiguredServer, 'name' | 'config'>, source: ClaimSource) {
+    this.server = server;
+    this.source = source;
   }
 
   get size(): number {
     return this.waiting.size;
   }
 
-  /** Waits for a claim. Throws `overloaded` when too many wait or none comes in time, `cancelled` when the caller gives up. */
-  async wait(holding: OwnerPool, signal: CancelSignal | undefined): Promise<Claim> {
-    const { server, limits } = this.options;
-    const { max, total } = limits();
-    const busy = `All ${max} instances of the server "${server}" are in use (instances.max)`;
+  /** Waits for a claim. Throws `overloaded` if too many wait or none comes in time, `cancelled` if the caller gives up. */
+  async wait(pool: OwnerPool, signal: CancelSignal | undefined): Promise<Claim> {
+    const { name, config } = this.server;
+    const { total } = config.timeouts;
+    const busy = `All ${config.instances.max} instances of the server "${name}" are in use (instances.max)`;
     if (this.waiting.size >= MAX_WAITING)
       throw new GatewayError('overloaded', `${busy}, and ${MAX_WAITING} calls wait for one.`);
     const { promise, resolve, reject } = Promise.withResolvers<Claim>();
-    // out of the queue at once, or it might be given what it no longer takes
+    // the waiter leaves the queue at once, so that it gets nothing any more
     const fail = (error: unknown) => {
       this.waiting.delete(waiter);
       reject(error);
     };
-    const waiter: Waiter = { holding, take: resolve, fail };
+    const waiter: Waiter = { pool, resolve, fail };
     this.waiting.add(waiter);
     const timer = setTimeout(
       () =>
         fail(new GatewayError('overloaded', `${busy}; none became free within ${total / 1000} s (timeouts.total).`)),
       total,
     );
-    this.looking ??= setInterval(() => this.look(), LOOK_MS).unref();
-    this.look();
+    this.preempting ??= setInterval(() => this.preempt(), PREEMPT_MS).unref();
+    this.preempt();
     const stay = signal?.onAbort(() => fail(new GatewayError('cancelled', 'The caller cancelled the call.')));
     try {
       return await promise;
@@ -83,32 +83,32 @@ export class InstanceQueue {
     }
   }
 
-  /** Something became free: gives it to the first that can use it. */
+  /** Something became free: gives it to the first caller that can use it. */
   serve(): void {
     for (const waiter of this.waiting) {
       try {
-        const claim = this.claim(waiter.holding);
+        const claim = this.source.claim(waiter.pool);
         if (!claim) continue;
         this.waiting.delete(waiter);
-        waiter.take(claim);
+        waiter.resolve(claim);
       } catch (error) {
         waiter.fail(error);
       }
     }
   }
 
-  private look(): void {
+  private preempt(): void {
     const [first] = this.waiting;
     if (first) {
-      this.options.stuck(first.holding);
+      this.source.preemptFor(first.pool);
       return;
     }
-    clearInterval(this.looking);
-    this.looking = undefined;
+    clearInterval(this.preempting);
+    this.preempting = undefined;
   }
 
-  /** Ends the waiting of one owner. */
-  refuse(holding: OwnerPool, error: GatewayError): void {
-    for (const waiter of this.waiting) if (waiter.holding === holding) waiter.fail(error);
+  /** Refuses every caller of one owner. */
+  refuse(pool: OwnerPool, error: GatewayError): void {
+    for (const waiter of this.waiting) if (waiter.pool === pool) waiter.fail(error);
   }
 }

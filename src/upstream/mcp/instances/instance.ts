@@ -1,163 +1,96 @@
 // One live process or connection of a server, from its handshake to its loss.
-import { forOperator, GatewayError, reasonOf, toGatewayError, unknownTask } from '../../../core/errors.ts';
+import { forOperator, GatewayError, reasonOf, unknownTask } from '../../../core/errors.ts';
 import type { Exchange } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
 import { LOG_LEVELS, type LogLevel } from '../../../protocol/mcp/meta.ts';
-import { type Owner, SHARED_CAPABILITIES } from './affinity.ts';
-import {
-  ask,
-  type ServerRequestHandlers,
-  type ServerRequestOptions,
-  type KnownRoots,
-} from './server-request-routing.ts';
-import { connect, type ConnectContext } from '../connect/connect.ts';
+import type { ServerKey } from '../../../storage/server-key.ts';
+import type { ConfiguredServer } from '../configured-server.ts';
 import type { Connection, ConnectionRequest } from '../connect/connection.ts';
-import type { PrewarmedProcess } from '../connect/prewarmed-process.ts';
-import { OfferWatch } from '../offer/offer-watch.ts';
+import type { KnownOffer } from '../offer/known-offer.ts';
+import { OfferWatch, type OfferWatchListener } from '../offer/offer-watch.ts';
 import { type InstanceStatus, utc } from '../status.ts';
+import { isUnreachable } from '../wire/http-errors.ts';
 import { StdioWire } from '../wire/stdio-wire.ts';
 import { SessionLost, type Wire, type WireReply } from '../wire/wire.ts';
+import type { Owner } from './affinity.ts';
+import type { Isolation } from './isolation.ts';
+import type { UrlElicitations } from './url-elicitations.ts';
 
-/** What happens to instances, for the record. */
-export type InstanceEvent = `server_${'started' | 'ended' | 'failed'}` | `spare_${'started' | 'ended'}`;
+/** The parts of an upstream that its instances report to. */
+export interface InstanceParts {
+  readonly server: ConfiguredServer;
+  readonly key: ServerKey;
+  readonly isolation: Isolation;
+  readonly offer: KnownOffer;
+  readonly urlElicitations: UrlElicitations;
+}
 
-export interface InstanceHandlers extends ServerRequestHandlers {
-  /** Its lists changed: read them again. */
-  changed(instance: Instance): Promise<void>;
-  updated(uri: string, owner: Owner | undefined): void;
-  /** A task that it works on changed. */
-  taskChanged(instance: Instance, task: JsonObject): void;
-  /** It says that what a caller was sent to a page for is done. */
-  pageDone(params: JsonObject, owner: Owner | undefined): void;
-  /** It said something that is for nobody. */
-  noise(what: string): void;
-  event(event: InstanceEvent, detail: JsonObject): void;
-  /** It is out of use from now on; told once. */
+/** The pool that opens an instance and hands calls to it. */
+export interface InstancePool {
+  /** The process or socket exists; the handshake follows. */
+  opened?(wire: Wire): void;
+  /** The handshake is done. The instance counts as started when this resolves. */
+  connected?(connection: Connection): Promise<void>;
+  /** The server says that a resource changed. */
+  updated(uri: string, instance: Instance): void;
+  /** The instance is out of use from now on. Called once. */
   lost(instance: Instance, loss: Loss): void;
 }
 
-export interface InstanceOptions extends ServerRequestOptions {
-  readonly context: ConnectContext;
-  readonly on: InstanceHandlers;
-  /** Starts that failed before this one. */
-  readonly failures: number;
-  /** A process that was started ahead. */
-  readonly spare?: PrewarmedProcess | undefined;
-  /** Aborted when the server is being stopped. */
-  readonly signal: AbortSignal;
-  /** Takes secrets out of what the server says. */
-  clean(text: string): string;
-  /** Whether that it is started is news: a URL that is tried again and again is not. */
-  readonly announced: boolean;
-  /** What must have succeeded before it counts as started: reading its offer. */
-  ready?(connection: Connection): Promise<void>;
-  /** Told as soon as there is something to look at. */
-  onWire?(wire: Wire): void;
+/** Which instance it is, and whose. */
+export interface InstanceIdentity {
+  /** `NAME#N`: which start of the server this is. */
+  readonly id: string;
+  /** Absent if everybody shares the instance. */
+  readonly owner: Owner | undefined;
+  readonly pool: InstancePool;
 }
 
 /** Why an instance ended. */
 export interface Loss {
   readonly reason: string;
-  /** What only the operator gets to read of it. */
+  /** For the operator alone. */
   readonly detail?: string | undefined;
-  /** `failed` counts as a failure of the server; `replaced`: the server is there, only this session of it is over; `unused`: it was stopped. */
+  /** `failed` counts as a failure of the server; `replaced`: only this session of the server is over; `unused`: the gateway stopped it. */
   readonly kind: 'failed' | 'replaced' | 'unused';
 }
 
-export class Instance {
+export class Instance implements OfferWatchListener {
   readonly id: string;
   readonly owner: Owner | undefined;
   readonly connection: Connection;
   readonly watch: OfferWatch;
   /** Resolves when the instance can no longer be used. */
   readonly lost: Promise<Loss>;
-  /** Resolves when it has let go of everything too. */
+  /** Resolves when its process or connection has ended too. */
   readonly ended: Promise<Loss>;
   readonly startedAt = Date.now();
-  /** Calls that run on it; kept by whoever hands them to it. */
+  /** Calls that run on it, counted by those who hand them to it. */
   calls = 0;
   /** Monotonic ms. */
   lastUsed = performance.now();
-  /** Callers that may leave their calls waiting. */
-  private readonly leavable: Exchange[] = [];
-  private readonly options: InstanceOptions;
+  private readonly parts: InstanceParts;
+  private readonly pool: InstancePool;
+  /** The calls on it that can be preempted. */
+  private readonly preemptable: Exchange[] = [];
   private readonly loss = Promise.withResolvers<Loss>();
   private level: LogLevel | undefined;
   private dropped = false;
-  private held = 0;
+  /** Tasks that it works on. */
+  private tasks = 0;
   /** Monotonic ms. */
   private neededUntil = 0;
-  private readonly stopHearing: (() => void) | undefined;
+  private readonly ignoreRoots: (() => void) | undefined;
 
-  /** Starts or connects, shakes hands. Throws GatewayError, and then leaves nothing behind. */
-  static async open(options: InstanceOptions): Promise<Instance> {
-    const { id, server, on } = options;
-    let instance: Instance | undefined;
-    let early: GatewayError | undefined;
-    let changedEarly: boolean | undefined;
-    const known: KnownRoots = { result: { roots: [] } };
-    const cleaned = (detail: string | undefined) => (detail === undefined ? undefined : options.clean(detail));
-    try {
-      const connection = await connect({
-        ...options.context,
-        server,
-        instance: id,
-        signal: options.signal,
-        failures: options.failures,
-        spare: options.spare,
-        capabilities: options.owner?.capabilities ?? SHARED_CAPABILITIES,
-        onWire: (wire) => {
-          options.onWire?.(wire);
-          if (options.announced)
-            on.event('server_started', { server: server.name, instance: id, ...whose(options), run: server.display });
-        },
-        events: {
-          closed: (reason, detail) => {
-            early = new GatewayError('upstream_closed', `The server "${server.name}" went away: ${reason}`, { detail });
-            instance?.drop({ reason: options.clean(reason), detail: cleaned(detail), kind: 'failed' });
-          },
-          missed: () => instance?.watch.changed(),
-          notification: (method, params) => {
-            if (instance) instance.onNotification(method, params);
-            else if (method.endsWith('/list_changed')) changedEarly = true;
-          },
-          isOwners: (method) => method === 'roots/list' && options.owner?.session?.reachable === true,
-          question: (asked) => ask(options, asked, known),
-          log: (params) => tellOwner(options, params),
-          noise: (what) => on.noise(what),
-        },
-      });
-      await options.ready?.(connection).catch(async (error: unknown) => {
-        await connection.wire.close();
-        throw error;
-      });
-      if (early !== undefined) {
-        await connection.wire.close();
-        throw early;
-      }
-      instance = new Instance(options, connection);
-      // what was read by then may be older than the change
-      if (changedEarly === true) instance.watch.changed();
-      return instance;
-    } catch (error) {
-      const failure = toGatewayError(error instanceof SessionLost ? lostAgain(error) : error);
-      const { code, message, detail } = failure;
-      throw new GatewayError(code, options.clean(message), { cause: error, detail: cleaned(detail) });
-    }
-  }
-
-  private constructor(options: InstanceOptions, connection: Connection) {
-    const { id, owner, on } = options;
+  constructor(parts: InstanceParts, { id, owner, pool }: InstanceIdentity, connection: Connection) {
     this.id = id;
     this.owner = owner;
-    this.options = options;
+    this.parts = parts;
+    this.pool = pool;
     this.connection = connection;
-    this.watch = new OfferWatch(connection, {
-      changed: () => on.changed(this),
-      updated: (uri) => this.updated(uri),
-    });
+    this.watch = new OfferWatch(connection, this);
     this.watch.start();
-    this.stopHearing = owner?.session?.onRootsChanged(() => this.tellRootsChanged());
+    this.ignoreRoots = owner?.session?.onRootsChanged(() => this.notifyRootsChanged());
     const wanted = owner?.session?.standing.logLevel;
     if (wanted !== undefined) this.raiseLevel(wanted as LogLevel);
     this.lost = this.loss.promise;
@@ -170,52 +103,52 @@ export class Instance {
     if (wanted !== undefined && wanted !== this.level) this.raiseLevel(wanted as LogLevel);
     const { exchange } = request;
     if (!this.owner || exchange?.preempt === undefined) return this.connection.request(request);
-    return this.runLeavable(request, exchange);
+    return this.requestPreemptably(request, exchange);
   }
 
-  private async runLeavable(request: ConnectionRequest, exchange: Exchange): Promise<WireReply> {
-    this.leavable.push(exchange);
+  private async requestPreemptably(request: ConnectionRequest, exchange: Exchange): Promise<WireReply> {
+    this.preemptable.push(exchange);
     try {
       return await this.connection.request(request);
     } finally {
-      this.leavable.splice(this.leavable.indexOf(exchange), 1);
+      this.preemptable.splice(this.preemptable.indexOf(exchange), 1);
     }
   }
 
-  /** Since when every call on it waits for a caller who is not there, in monotonic ms; undefined where there is none, or one does not. */
+  /** Since when all its calls are parked for callers who have not come back, in monotonic ms; undefined if one runs, or there is none. */
   get unattendedSince(): number | undefined {
-    if (this.leavable.length < this.calls) return undefined;
-    const since = this.leavable.map(({ unattendedSince }) => unattendedSince ?? Infinity);
+    if (this.preemptable.length < this.calls) return undefined;
+    const since = this.preemptable.map(({ unattendedSince }) => unattendedSince ?? Infinity);
     return since.length > 0 && Math.max(...since) < Infinity ? Math.min(...since) : undefined;
   }
 
-  /** Ends the calls on it that can be ended so, in favour of others. */
-  giveWay(why: string): void {
-    for (const exchange of [...this.leavable]) exchange.preempt?.(why);
+  /** Ends the calls on it that can be preempted; a later retry of each receives the reason. */
+  preempt(why: string): void {
+    for (const exchange of [...this.preemptable]) exchange.preempt?.(why);
   }
 
-  /** Whether anything needs it: a call, or a task that it works on while nobody calls. */
+  /** Whether it has calls or tasks. */
   get isNeeded(): boolean {
-    return this.calls > 0 || this.held > 0 || performance.now() < this.neededUntil;
+    return this.calls > 0 || this.tasks > 0 || performance.now() < this.neededUntil;
   }
 
-  /** Keeps it running for so many milliseconds: it works on a task that is followed elsewhere. */
+  /** Keeps it running for so many milliseconds, because it works on a task whose state is asked for elsewhere. */
   needFor(ms: number): void {
     this.neededUntil = Math.max(this.neededUntil, performance.now() + ms);
   }
 
-  /** Keeps it running for a task. Returns the way to let go of it. */
+  /** Keeps it running for a task, until the function that this returns is called. */
   holdForTask(): () => void {
-    this.held++;
+    this.tasks++;
     return () => {
-      this.held--;
+      this.tasks--;
       this.lastUsed = performance.now();
     };
   }
 
-  /** Sends a request about a task, which takes no call's place. Throws GatewayError: `unknown_task` where its server knows our session, and with it the task, no longer. */
+  /** Sends a request about a task, which is not counted as a call. Throws GatewayError: `unknown_task` if the server has forgotten the session of the task. */
   async requestForTask(request: ConnectionRequest): Promise<WireReply> {
-    const letGo = this.holdForTask();
+    const release = this.holdForTask();
     try {
       return await this.connection.request(request);
     } catch (error) {
@@ -223,7 +156,7 @@ export class Instance {
       this.drop({ reason: error.message, kind: 'replaced' });
       throw unknownTask();
     } finally {
-      letGo();
+      release();
     }
   }
 
@@ -232,36 +165,49 @@ export class Instance {
     return this.dropped;
   }
 
-  /** The level that its server was told. */
+  /** The log level that the gateway last set at its server. */
   get logLevel(): LogLevel | undefined {
     return this.level;
   }
 
-  /** Makes a legacy server send lines of this level; where several sessions use it only ever more of them (wire.md, Logging). */
+  /** Makes a legacy server send log lines of this level. If several sessions share the instance, the level only becomes more verbose (wire.md, Logging). */
   raiseLevel(wanted: LogLevel): void {
     const { connection, level, owner } = this;
+    const { config, diagnostics } = this.parts.server;
     if (connection.era !== 'legacy' || !isObject(connection.handshake.capabilities.logging)) return;
     if (!owner?.session && level !== undefined && LOG_LEVELS.indexOf(wanted) >= LOG_LEVELS.indexOf(level)) return;
     this.level = wanted;
-    connection
-      .request({ method: 'logging/setLevel', params: { level: wanted }, totalMs: this.options.server.timeouts.total })
-      .then(
-        ({ error }) => error && this.options.on.noise(`it refused the log level ${wanted}: ${error.message}`),
-        (error: unknown) => this.options.on.noise(`the log level could not be set: ${reasonOf(error)}`),
-      );
+    connection.request({ method: 'logging/setLevel', params: { level: wanted }, totalMs: config.timeouts.total }).then(
+      ({ error }) => error && diagnostics.record(`it refused the log level ${wanted}: ${error.message}`),
+      (error: unknown) => diagnostics.record(`the log level could not be set: ${reasonOf(error)}`),
+    );
   }
 
-  /** Tells those who follow a resource that it changed. */
+  /** Reads its offer again. */
+  offerChanged(): Promise<void> {
+    return this.parts.offer.refresh(this);
+  }
+
+  /** Notifies those who follow a resource that it changed. */
   updated(uri: string): void {
-    this.options.on.updated(uri, this.owner);
+    this.pool.updated(uri, this);
   }
 
-  /** Takes it out of use. What is in flight fails, unless the instance was only replaced. */
+  /** Takes it out of use. The calls on it fail, unless it was only replaced. */
   drop(loss: Loss): void {
     if (this.dropped) return;
     this.dropped = true;
     this.loss.resolve(loss);
-    this.options.on.lost(this, loss);
+    const { server } = this.parts;
+    server.context.tasks.lost(server.name, this.id);
+    this.pool.lost(this, loss);
+  }
+
+  /** Takes it out of use if this failure shows that the server did not process the request. Returns whether it does. */
+  dropIfUnprocessed(error: unknown): boolean {
+    if (!(error instanceof SessionLost) && !isUnreachable(error)) return false;
+    this.drop({ reason: reasonOf(error), kind: 'replaced' });
+    return true;
   }
 
   status(): InstanceStatus {
@@ -269,7 +215,7 @@ export class Instance {
     const process = wire instanceof StdioWire ? wire.process : undefined;
     return {
       id: this.id,
-      ...(this.owner && { owner: this.owner.label }),
+      ...detailOfOwner(this.owner),
       inFlight: this.calls,
       startedAt: utc(this.startedAt),
       ...(this.owner && this.calls === 0 && { unusedSince: utc(Date.now() - (performance.now() - this.lastUsed)) }),
@@ -280,42 +226,38 @@ export class Instance {
 
   private async release(loss: Loss): Promise<Loss> {
     this.watch.stop();
-    this.stopHearing?.();
+    this.ignoreRoots?.();
+    const { server } = this.parts;
     const { wire } = this.connection;
-    // a session that the server forgot may still answer what it had begun
-    const letGo = loss.kind === 'replaced' ? wire.retire() : wire.close();
-    await letGo.catch((error: unknown) => this.options.on.noise(`its connection did not end well: ${reasonOf(error)}`));
-    this.options.on.event('server_ended', {
-      server: this.options.server.name,
-      instance: this.id,
-      ...whose(this.options),
-      reason: forOperator(loss.reason, loss.detail),
-    });
+    // a server that forgot a session may still answer the calls that it had begun
+    await (loss.kind === 'replaced' ? wire.retire() : wire.close()).catch((error: unknown) =>
+      server.diagnostics.record(`its connection did not end well: ${reasonOf(error)}`),
+    );
+    const reason = forOperator(loss.reason, loss.detail);
+    server.record('server_ended', { instance: this.id, ...detailOfOwner(this.owner), reason });
     return loss;
   }
 
-  private onNotification(method: string, params: JsonObject): void {
+  /** The server sends a notification that belongs to no request. */
+  onNotification(method: string, params: JsonObject): void {
+    const { server, urlElicitations } = this.parts;
     if (method.endsWith('/list_changed')) this.watch.changed();
     else if (method === 'notifications/resources/updated' && typeof params.uri === 'string') this.updated(params.uri);
-    else if (method === 'notifications/tasks/status') this.options.on.taskChanged(this, params);
-    else if (method === 'notifications/elicitation/complete') this.options.on.pageDone(params, this.owner);
+    else if (method === 'notifications/tasks/status') server.context.tasks.notified(server.name, this.id, params);
+    else if (method === 'notifications/elicitation/complete') urlElicitations.completed(params, this.owner);
   }
 
-  private tellRootsChanged(): void {
+  private notifyRootsChanged(): void {
     if (!isObject(this.owner?.capabilities.roots) || this.connection.era !== 'legacy') return;
     this.connection.wire
       .notify('notifications/roots/list_changed', {})
-      .catch((error: unknown) => this.options.on.noise(`it could not be told of new roots: ${reasonOf(error)}`));
+      .catch((error: unknown) =>
+        this.parts.server.diagnostics.record(`it could not be told of new roots: ${reasonOf(error)}`),
+      );
   }
 }
 
-/** A log line of no single call: on the instance of a session it is the session's, else it goes to the server's own log. */
-function tellOwner({ owner, on }: InstanceOptions, params: JsonObject): void {
-  if (owner?.session) owner.session.standing.log(params);
-  else on.noise(`log line: ${JSON.stringify(params.data ?? null).slice(0, 500)}`);
-}
-
-function whose({ owner }: InstanceOptions): JsonObject {
+export function detailOfOwner(owner: Owner | undefined): { readonly owner?: string } {
   return owner ? { owner: owner.label } : {};
 }
 
@@ -325,6 +267,7 @@ export function occupy(instance: Instance): Instance {
   return instance;
 }
 
-export function lostAgain(error: SessionLost): GatewayError {
+/** What a caller gets if a second session was lost too. */
+export function closedFor(error: SessionLost): GatewayError {
   return new GatewayError('upstream_closed', error.message);
 }

@@ -1,79 +1,101 @@
-// How the instances of one server are shared: as configured, or as its behaviour has taught.
+// Decides who shares the instances of a server: as configured, or as the server's behaviour requires.
 import type { ServerConfig } from '../../../config/config.ts';
 import type { Era } from '../../../core/call.ts';
-import type { Sharing } from './affinity.ts';
-import type { IsolationStatus } from '../status.ts';
-import type { LearnedTrait, Trait, TraitStore } from './trait-store.ts';
+import type { ClientSession } from '../../../core/exchange.ts';
+import type { ServerKey } from '../../../storage/server-key.ts';
+import type { ConfiguredServer } from '../configured-server.ts';
+import { type IsolationStatus, utc } from '../status.ts';
+import { type CallerFacts, type Owner, ownerOf, type Sharing } from './affinity.ts';
+import type { LearnedTrait, Trait } from './trait-store.ts';
+
+/** What a handshake found. */
+interface Found {
+  readonly transport: ServerConfig['transport'];
+  readonly era: Era;
+  /** Whether the server assigned a session id. */
+  readonly stateful?: boolean;
+}
 
 export class Isolation {
-  configured: ServerConfig['isolation'];
-  private readonly server: string;
-  private readonly digest: string;
-  private readonly store: TraitStore;
-  /** What is in use: the transport may turn out to be another than the configured one; the era is not known at first. */
+  private readonly server: ConfiguredServer;
+  private readonly key: ServerKey;
+  /** The transport in use, which may differ from the configured one; the era is unknown before the first handshake. */
   private transport: ServerConfig['transport'];
   private era: Era | undefined;
   private readonly learned = new Map<Trait, LearnedTrait>();
+  /** The owner of each session's calls: a session belongs to one caller, who declares its capabilities once. */
+  private readonly owners = {
+    session: new WeakMap<ClientSession, Owner>(),
+    principal: new WeakMap<ClientSession, Owner>(),
+  };
 
-  constructor({ name, digest, isolation, transport }: ServerConfig, store: TraitStore) {
-    this.server = name;
-    this.digest = digest;
-    this.configured = isolation;
-    this.transport = transport;
-    this.store = store;
-    for (const known of store.recall(name, digest)) this.learned.set(known.trait, known);
+  constructor(server: ConfiguredServer, key: ServerKey) {
+    this.server = server;
+    this.key = key;
+    this.transport = server.config.transport;
+    for (const known of server.context.traits.recall(key)) this.learned.set(known.trait, known);
   }
 
-  /** Notes what a handshake found. */
-  connected({ transport, era }: { transport: ServerConfig['transport']; era: Era }): void {
+  connected({ transport, era, stateful = false }: Found): void {
     this.transport = transport;
     this.era = era;
+    if (stateful && era === 'legacy') this.learn('stateful', 'it assigned a session id');
   }
 
-  /**
-   * What is shared by whom, `auto` decided. A modern server has no sessions and says with each question whose it is, whatever it was
-   * like before.
-   */
+  /** Who shares an instance, with `auto` resolved. A modern server has no sessions and names the call that each request belongs to, so it is shared whatever was learned. */
   get sharing(): Sharing {
-    if (this.configured !== 'auto') return this.configured;
+    const { isolation } = this.server.config;
+    if (isolation !== 'auto') return isolation;
     return this.learned.size === 0 || this.era === 'modern' ? 'shared' : 'session';
   }
 
-  /** It was seen to put questions to its callers. */
+  /** The owner of the instance that a call runs on; undefined where everybody shares one. */
+  ownerOf(caller: CallerFacts): Owner | undefined {
+    const { sharing } = this;
+    if (sharing === 'shared') return undefined;
+    const { session } = caller;
+    const known = session && this.owners[sharing].get(session);
+    if (known) return known;
+    const owner = ownerOf(sharing, caller);
+    if (session) this.owners[sharing].set(session, owner);
+    return owner;
+  }
+
+  /** Whether the server was seen to send requests to its callers. */
   get mayAsk(): boolean {
     return this.learned.has('asks');
   }
 
   /**
-   * The server asks, and its transport does not say for which call: an instance runs one call at a time. Over Streamable HTTP the
-   * stream says it.
+   * Whether the server sends requests and its transport does not show for which call: then an instance runs one call at a time. Over
+   * Streamable HTTP the stream shows it.
    */
   get asksAnonymously(): boolean {
     return this.transport !== 'streamable-http' && this.era !== 'modern' && this.mayAsk;
   }
 
-  /** Whether each owner waits for a process to be started, unless one has been started before. */
+  /** Whether an owner's first call waits until a process has started, unless one is prewarmed. */
   get startsOnDemand(): boolean {
     return this.transport === 'stdio' && this.asksAnonymously && this.sharing !== 'shared';
   }
 
-  /** Remembers how the server behaves; returns whether that was news. */
-  remember(trait: Trait, why: string): boolean {
-    if (this.learned.has(trait)) return false;
+  /** Stores a trait of the server, and records it the first time. */
+  learn(trait: Trait, why: string): void {
+    if (this.learned.has(trait)) return;
     const learned = { trait, why, learnedAt: Date.now() };
     this.learned.set(trait, learned);
-    this.store.remember(this.server, this.digest, learned);
-    return true;
+    this.server.context.traits.remember(this.key, learned);
+    this.server.record('server_isolated', { trait, why });
   }
 
   status(): IsolationStatus {
     return {
-      configured: this.configured,
+      configured: this.server.config.isolation,
       sharing: this.sharing,
       learned: [...this.learned.values()].map(({ trait, why, learnedAt }) => ({
         trait,
         why,
-        learnedAt: new Date(learnedAt).toISOString(),
+        learnedAt: utc(learnedAt),
       })),
     };
   }

@@ -1,82 +1,83 @@
-// The instances of one server that belong to sessions or principals: opened on use, bounded, stopped when nobody uses them.
+// The instances of a server that belong to sessions or principals: opened on use, at most `instances.max`, stopped when unused.
 import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
-import type { Owner } from './affinity.ts';
-import { preemptable } from './preemption.ts';
-import { OwnerPool } from './owner-pool.ts';
-import { type Instance, type Loss, occupy } from './instance.ts';
-import type { PrewarmedProcess } from '../connect/prewarmed-process.ts';
-import { Prewarmer, type PrewarmerOptions } from './prewarmer.ts';
-import type { Follower, Following } from '../offer/resource-subscriptions.ts';
+import type { LogLevel } from '../../../protocol/mcp/meta.ts';
+import type { ConfiguredServer } from '../configured-server.ts';
+import type { KnownOffer } from '../offer/known-offer.ts';
+import type { Following } from '../offer/resource-subscriptions.ts';
 import type { InstanceStatus } from '../status.ts';
-import { type Claim, InstanceQueue, type Place } from './instance-queue.ts';
+import { isUnreachable } from '../wire/http-errors.ts';
+import type { Owner } from './affinity.ts';
+import { type Circuit, countFailure } from './circuit.ts';
+import { type Instance, type InstancePool, type Loss, occupy } from './instance.ts';
+import { type Claim, type ClaimSource, InstanceQueue, type Place } from './instance-queue.ts';
+import type { Instances } from './instances.ts';
+import type { Isolation } from './isolation.ts';
+import type { OwnerPool } from './owner-pool.ts';
+import { OwnerPools } from './owner-pools.ts';
+import { preemptable } from './preemption.ts';
+import { Prewarmer } from './prewarmer.ts';
+import type { SharedInstance } from './shared-instance.ts';
 
-/** How long nobody may ask about tasks before their instance makes way for another owner's, in ms. */
-const ABANDONED_MS = 10 * 60_000;
-
-/** How long whoever is asked has for an answer, however many wait, in ms; half of what those wait where that is less. */
+/** How long a caller has for an answer before its parked call can be preempted, in ms; at most half of what queued callers wait. */
 const ANSWER_MS = 60_000;
 
 /** How often unused instances are looked for, at most. */
 const SWEEP_MS = 30_000;
 
-export interface OwnedOptions {
-  readonly server: string;
-  /** Read at each use: they may change while instances live. Milliseconds, but for `max`. */
-  readonly limits: () => { readonly max: number; readonly idle: number; readonly total: number };
-  /** Whether an instance runs one call at a time, because it would not say which of them asks. */
-  readonly exclusive: () => boolean;
-  readonly spare: PrewarmerOptions;
-  /** Opens an instance, on the spare process if there is one; gives up and leaves nothing behind when the signal is aborted. */
-  readonly open: (owner: Owner, signal: AbortSignal, spare: PrewarmedProcess | undefined) => Promise<Instance>;
-  /** The owner has no instance any more. */
-  readonly released: (owner: Owner) => void;
-  /** The calls on an instance are ended, because nobody is there for them and others wait. */
-  readonly gaveWay: (instance: Instance) => void;
+export interface OwnedParts {
+  readonly instances: Instances;
+  readonly isolation: Isolation;
+  readonly offer: KnownOffer;
+  readonly circuit: Circuit;
+  readonly shared: SharedInstance;
 }
 
-export class OwnedInstances {
-  private readonly options: OwnedOptions;
-  private readonly holdings = new Map<string, OwnerPool>();
-  /** Every instance that is open, of whomever. */
+export class OwnedInstances implements InstancePool, ClaimSource {
+  /** How often an instance failed, or lost its session. */
+  losses = 0;
+  private readonly server: ConfiguredServer;
+  private readonly parts: OwnedParts;
+  readonly pools: OwnerPools;
+  private readonly queue: InstanceQueue;
+  private readonly prewarmer: Prewarmer;
+  /** The instances of all owners. */
   private readonly live = new Set<Instance>();
   /** Instances that are open or being opened. */
   private count = 0;
-  private readonly spare: Prewarmer;
   /** When an owner last wanted an instance, monotonic ms. */
   private wantedAt = -Infinity;
-  private readonly queue: InstanceQueue;
   private sweeper: NodeJS.Timeout | undefined;
-  private resting = false;
+  private quiesced = false;
   private stopped = false;
 
-  constructor(options: OwnedOptions) {
-    this.options = options;
-    const { server, limits } = options;
-    const stuck = (holding: OwnerPool) => this.displace(holding);
-    this.queue = new InstanceQueue({ server, limits, stuck }, (holding) => this.claim(holding));
-    this.spare = new Prewarmer(options.spare, () => this.queue.serve());
+  constructor(server: ConfiguredServer, parts: OwnedParts) {
+    this.server = server;
+    this.parts = parts;
+    this.pools = new OwnerPools(server);
+    this.queue = new InstanceQueue(server, this);
+    this.prewarmer = new Prewarmer(server, parts.isolation);
   }
 
   /** Callers that wait for an instance, and processes that wait for an owner. */
   get pool(): { waiting: number; spares: number } {
-    return { waiting: this.queue.size, spares: this.spare.ready };
+    return { waiting: this.queue.size, spares: this.prewarmer.ready };
   }
 
-  /** An instance of the owner's for one call; give it back with `release`. Throws GatewayError. */
+  /** An instance of the owner for one call; give it back with `release`. Throws GatewayError. */
   async acquire(owner: Owner, signal: CancelSignal | undefined): Promise<Instance> {
     this.requireOpen(owner, signal);
-    const holding = this.holdingOf(owner);
+    const pool = this.poolOf(owner);
     this.wantedAt = performance.now();
-    holding.users++;
+    pool.users++;
     try {
-      const claim = this.claim(holding) ?? (await this.queue.wait(holding, signal));
+      const claim = this.claim(pool) ?? (await this.queue.wait(pool, signal));
       if ('instance' in claim) return claim.instance;
       if ('opening' in claim) return occupy(await claim.opening);
-      return await this.open(holding, claim);
+      return await this.open(pool, claim);
     } finally {
-      holding.users--;
-      this.forgetEmpty(holding);
+      pool.users--;
+      this.pools.forgetEmpty(pool);
     }
   }
 
@@ -86,105 +87,117 @@ export class OwnedInstances {
     if (instance.calls === 0) this.queue.serve();
   }
 
-  /** Forgets an instance that is out of use; its end is awaited elsewhere. */
-  remove(instance: Instance): void {
-    const holding = instance.owner && this.holdings.get(instance.owner.key);
-    if (!holding?.instances.delete(instance)) return;
-    this.discount(instance);
-    if (holding.instances.size === 0) this.options.released(holding.owner);
-    if (holding.carrier === instance) holding.carrier = undefined;
-    if (holding.instances.size === 0 && holding.subscriptions.size > 0) this.reopenLater(holding);
-    else void holding.carry();
-    this.forgetEmpty(holding);
-    this.queue.serve();
-  }
-
-  /** Follows a resource on an instance of the owner's. Throws GatewayError. */
+  /** Follows a resource on an instance of the owner. Throws GatewayError. */
   async follow(owner: Owner, following: Following, signal: CancelSignal): Promise<void> {
-    const carrier = this.holdings.get(owner.key)?.carrier;
-    const instance = carrier ? occupy(carrier) : await this.acquire(owner, signal);
+    const subscribed = this.pools.get(owner)?.subscribed;
+    const instance = subscribed ? occupy(subscribed) : await this.acquire(owner, signal);
     try {
       this.requireOpen(owner, signal);
-      await this.holdingOf(owner).follow(following, instance);
+      await this.poolOf(owner).follow(following, instance);
     } finally {
       this.release(instance);
     }
   }
 
-  unfollow(uri: string, key: string): void {
-    for (const holding of [...this.holdings.values()]) {
-      holding.subscriptions.remove(uri, key, holding.carrier);
-      this.forgetEmpty(holding);
-    }
-  }
-
-  /** Whoever of the owner's follows the resource, or one above it, and may hear of it. */
-  followersOf(owner: Owner, uri: string): Iterable<Follower> {
-    return this.holdings.get(owner.key)?.subscriptions.followersOf(uri) ?? [];
-  }
-
-  /** Takes over who followed on an instance of the owner's elsewhere; one is opened for it soon. */
+  /** Takes over a follower from the upstream that this one replaces; an instance is opened for it soon. */
   adopt(owner: Owner, following: Following): void {
-    const holding = this.holdingOf(owner);
-    holding.subscriptions.adopt(following);
-    if (holding.instances.size === 0) this.reopenLater(holding);
+    const pool = this.poolOf(owner);
+    pool.subscriptions.adopt(following);
+    if (pool.instances.size === 0) this.reopenLater(pool);
   }
 
-  /** Gives everything away that is followed on instances of owners. */
-  releaseFollowed(): Following[] {
-    return [...this.holdings.values()].flatMap(({ subscriptions }) => subscriptions.release());
+  raiseLevel(owner: Owner, level: LogLevel): void {
+    for (const instance of this.pools.get(owner)?.instances ?? []) instance.raiseLevel(level);
   }
 
-  instancesOf(owner: Owner): readonly Instance[] {
-    return [...(this.holdings.get(owner.key)?.instances ?? [])];
-  }
-
-  /** Brings no instance back that no call waits for. */
+  /** Opens no instance any more that no call waits for. */
   quiesce(): void {
-    this.resting = true;
-    void this.spare.close();
+    this.quiesced = true;
+    void this.prewarmer.close();
   }
 
-  /** The configuration changed. */
-  review(): void {
-    const { max } = this.options.limits();
-    if (!this.spare.isWanted || this.count + this.spare.size > max) void this.spare.stop('it is not wanted any more');
+  /** Stops the prewarmed process if the new configuration has no use for it, or no room. */
+  reconfigured(): void {
+    if (!this.prewarmer.isWanted || this.count + this.prewarmer.size > this.max)
+      void this.prewarmer.stop('it is not wanted any more');
   }
 
   /** Ends every instance; resolves when none is being opened any more. */
   async stop(): Promise<void> {
     this.stopped = true;
     clearInterval(this.sweeper);
-    const holdings = [...this.holdings.values()];
-    this.holdings.clear();
-    for (const holding of holdings) this.close(holding, { reason: 'it was stopped', refusal: this.stopping() });
-    await Promise.allSettled(holdings.flatMap(({ openings }) => [...openings]));
-    await this.spare.close();
-  }
-
-  /** An instance that is open, by its id. */
-  find(id: string): Instance | undefined {
-    for (const instance of this.live) if (instance.id === id) return instance;
-    return undefined;
+    const pools = this.pools.clear();
+    for (const pool of pools) this.close(pool, { reason: 'it was stopped', refusal: this.stopping() });
+    await Promise.allSettled(pools.flatMap(({ openings }) => [...openings]));
+    await this.prewarmer.close();
   }
 
   status(): InstanceStatus[] {
     return [...this.live].map((instance) => instance.status());
   }
 
-  /** What belongs to a session ends with it. */
-  private end(holding: OwnerPool): void {
-    if (this.holdings.get(holding.owner.key) !== holding) return;
-    this.holdings.delete(holding.owner.key);
-    this.close(holding, { reason: 'its session ended', refusal: sessionEnded() });
-    this.options.released(holding.owner);
+  /** Notifies the owner's followers, also those who began to follow while everybody shared one instance. */
+  updated(uri: string, { owner }: Instance): void {
+    const { isolation, shared } = this.parts;
+    if (!owner) return;
+    const earlier = shared.followersOf(uri).filter(({ caller }) => isolation.ownerOf(caller)?.key === owner.key);
+    const followers = [...earlier, ...this.pools.followersOf(owner, uri)];
+    for (const follower of new Map(followers.map((each) => [each.key, each])).values()) follower.updated(uri);
+  }
+
+  lost(instance: Instance, { kind }: Loss): void {
+    if (kind !== 'unused') this.losses++;
+    const pool = this.pools.get(instance.owner);
+    if (pool?.remove(instance) !== true) return;
+    this.discount(instance);
+    if (pool.instances.size === 0) this.parts.offer.forgetOwner(pool.owner.key);
+    if (pool.instances.size === 0 && pool.subscriptions.size > 0) this.reopenLater(pool);
+    else void pool.resume();
+    this.pools.forgetEmpty(pool);
     this.queue.serve();
   }
 
-  private close(holding: OwnerPool, { reason, refusal }: { reason: string; refusal: GatewayError }): void {
-    holding.end(refusal);
-    this.queue.refuse(holding, refusal);
-    for (const instance of holding.instances) {
+  /** What a caller can have without waiting. Throws GatewayError if the owner's instances fail again and again. */
+  claim(pool: OwnerPool): Claim | undefined {
+    // an instance that does not say which call asks runs one call at a time
+    const exclusive = this.parts.isolation.asksAnonymously;
+    // the next call most likely refers to what the call before it left in its instance
+    const [usable] = [...pool.instances]
+      .filter((instance) => !exclusive || instance.calls === 0)
+      .sort((a, b) => b.lastUsed - a.lastUsed);
+    if (usable) return { instance: occupy(usable) };
+    const [opening] = pool.openings;
+    if (opening && !exclusive) return { opening };
+    pool.requireTryable();
+    const place = this.place();
+    if (place) this.count++;
+    return place;
+  }
+
+  /** Preempts parked calls whose callers have been away too long, if nothing else makes an instance free. */
+  preemptFor({ owner }: OwnerPool): void {
+    const { name, config } = this.server;
+    const leftBefore = performance.now() - Math.min(ANSWER_MS, config.timeouts.total / 2);
+    const instance = this.count === this.live.size ? preemptable(this.live, owner, leftBefore) : undefined;
+    if (!instance) return;
+    this.server.record('calls_gave_way', { instance: instance.id, owner: instance.owner?.label ?? '' });
+    instance.preempt(
+      `The call was ended while its questions waited for answers: all ${this.max} instances of the server "${name}" were in use (instances.max), and others waited for one.`,
+    );
+  }
+
+  private get max(): number {
+    return this.server.config.instances.max;
+  }
+
+  private get hasRoom(): boolean {
+    return this.count + this.prewarmer.size < this.max;
+  }
+
+  private close(pool: OwnerPool, { reason, refusal }: { reason: string; refusal: GatewayError }): void {
+    pool.end(refusal);
+    this.queue.refuse(pool, refusal);
+    for (const instance of pool.instances) {
       this.discount(instance);
       instance.drop({ reason, kind: 'unused' });
     }
@@ -202,160 +215,120 @@ export class OwnedInstances {
   }
 
   private stopping(): GatewayError {
-    return new GatewayError('shutting_down', `The server "${this.options.server}" is being stopped.`);
+    return new GatewayError('shutting_down', `The server "${this.server.name}" is being stopped.`);
   }
 
-  private holdingOf(owner: Owner): OwnerPool {
-    const known = this.holdings.get(owner.key);
+  private poolOf(owner: Owner): OwnerPool {
+    const known = this.pools.get(owner);
     if (known) return known;
-    const { server, limits } = this.options;
-    const holding = new OwnerPool(owner, server, limits().total);
-    this.holdings.set(owner.key, holding);
-    owner.session?.standing.signal.onAbort(() => this.end(holding));
-    this.sweeper ??= setInterval(() => this.sweep(), Math.min(SWEEP_MS, Math.max(50, limits().idle / 4))).unref();
-    return holding;
+    const pool = this.pools.add(owner);
+    owner.session?.standing.signal.onAbort(() => this.endSession(pool));
+    const { idle } = this.server.config.instances;
+    this.sweeper ??= setInterval(() => this.sweep(), Math.min(SWEEP_MS, Math.max(50, idle / 4))).unref();
+    return pool;
   }
 
-  /** What a caller can have without waiting. Throws GatewayError where the owner's instances fail again and again. */
-  private claim(holding: OwnerPool): Claim | undefined {
-    const exclusive = this.options.exclusive();
-    // the one that was used last: what the owner's calls left behind there is what the next one most likely means
-    const [usable] = [...holding.instances]
-      .filter((instance) => !exclusive || instance.calls === 0)
-      .sort((a, b) => b.lastUsed - a.lastUsed);
-    if (usable) return { instance: occupy(usable) };
-    const [opening] = holding.openings;
-    if (opening && !exclusive) return { opening };
-    holding.requireTryable();
-    const place = this.place();
-    if (place) this.count++;
-    return place;
+  private endSession(pool: OwnerPool): void {
+    if (!this.pools.has(pool)) return;
+    this.pools.delete(pool);
+    this.close(pool, { reason: 'its session ended', refusal: sessionEnded() });
+    this.parts.offer.forgetOwner(pool.owner.key);
+    this.queue.serve();
   }
 
-  /** A place for an instance: where one runs already, where there is room, or where an unused one is stopped. */
+  /** Room for an instance: the prewarmed process, a free place, or the place of an unused instance, which is stopped. */
   private place(): Place | undefined {
-    const spare = this.spare.take();
-    if (spare) return { spare };
+    const prewarmed = this.prewarmer.take();
+    if (prewarmed) return { prewarmed };
     if (this.hasRoom) return {};
     const after = this.evict();
     return after && { after };
   }
 
-  private get hasRoom(): boolean {
-    return this.count + this.spare.size < this.options.limits().max;
-  }
-
-  private open(holding: OwnerPool, place: Place): Promise<Instance> {
-    const opening = this.begin(holding, place).finally(() => holding.openings.delete(opening));
-    holding.openings.add(opening);
+  private open(pool: OwnerPool, place: Place): Promise<Instance> {
+    const opening = this.openIn(pool, place).finally(() => pool.openings.delete(opening));
+    pool.openings.add(opening);
     return opening;
   }
 
-  /** Takes the place that was claimed, and gives it back if nothing comes of it. */
-  private async begin(holding: OwnerPool, { after, spare }: Place): Promise<Instance> {
+  /** Uses the place that was claimed, and gives it back if no instance comes of it. */
+  private async openIn(pool: OwnerPool, { after, prewarmed }: Place): Promise<Instance> {
+    const { owner, ending } = pool;
     try {
       await after;
-      if (holding.refusal) {
-        await spare?.close();
-        throw holding.refusal;
+      if (pool.refusal) {
+        await prewarmed?.close();
+        throw pool.refusal;
       }
-      const instance = await this.options.open(holding.owner, holding.ending.signal, spare);
-      if (holding.isOver()) instance.drop({ reason: 'its session ended', kind: 'unused' });
-      if (instance.isLost) throw new GatewayError('upstream_closed', `The server "${this.options.server}" went away.`);
+      const opening = { pool: this, owner, prewarmed, signal: ending.signal };
+      const instance = await this.parts.instances.open(opening).catch((error: unknown) => {
+        if (!ending.signal.aborted) this.startFailed(error);
+        throw error;
+      });
+      if (pool.isOver()) instance.drop({ reason: 'its session ended', kind: 'unused' });
+      if (instance.isLost) throw new GatewayError('upstream_closed', `The server "${this.server.name}" went away.`);
       this.live.add(occupy(instance));
-      holding.instances.add(instance);
-      holding.succeeded();
+      pool.instances.add(instance);
+      pool.succeeded();
       this.queue.serve();
-      if (spare) this.spare.succeeded();
-      // a server that has just started is one that starts
-      if (this.hasRoom) this.spare.prepare();
-      await holding.carry();
+      if (prewarmed) this.prewarmer.succeeded();
+      // the server has just shown that it starts
+      if (this.hasRoom) void this.prewarmer.prepare().then((isReady) => isReady && this.queue.serve());
+      await pool.resume();
       return instance;
     } catch (error) {
       this.count--;
-      if (!holding.refusal) holding.failed(error);
+      if (!pool.refusal) pool.failed(error);
       this.queue.serve();
-      throw holding.refusal ?? error;
+      throw pool.refusal ?? error;
     }
   }
 
-  /** What is followed must be heard of, so the owner's instance comes back without being used. */
-  private reopenLater(holding: OwnerPool): void {
-    holding.reopenLater(async () => {
-      if (!this.resting) this.release(await this.acquire(holding.owner, undefined));
+  private startFailed(error: unknown): void {
+    const { circuit, shared } = this.parts;
+    // the shared connection has lost the same server, and nothing else would notice that
+    if (error instanceof GatewayError && isUnreachable(error.cause))
+      shared.current?.drop({ reason: error.message, kind: 'replaced' });
+    const failure = { target: 'start', timedOut: false, answersBefore: circuit.answers };
+    countFailure(error, failure, { server: this.server, circuit });
+  }
+
+  /** Opens an instance although no call needs one: resources are followed, so the owner must hear of changes. */
+  private reopenLater(pool: OwnerPool): void {
+    pool.reopenLater(async () => {
+      if (!this.quiesced) this.release(await this.acquire(pool.owner, undefined));
     });
   }
 
-  /** Ends calls that nobody waits for, where those who wait would otherwise wait for them. */
-  private displace({ owner }: OwnerPool): void {
-    const leftBefore = performance.now() - Math.min(ANSWER_MS, this.options.limits().total / 2);
-    const instance = this.count === this.live.size ? preemptable(this.live, owner, leftBefore) : undefined;
-    if (!instance) return;
-    this.options.gaveWay(instance);
-    instance.giveWay(
-      `The call was ended while its questions waited for answers: all ${this.options.limits().max} instances of the server "${this.options.server}" were in use (instances.max), and others waited for one.`,
-    );
-  }
-
-  /** Stops the instance that was unused for longest, to make room for another owner's; resolves when it is gone. */
+  /** Stops an instance to make room for another owner's; resolves when it is gone. */
   private evict(): Promise<Loss> | undefined {
-    let oldest: Instance | undefined;
-    for (const instance of this.live)
-      if (this.isIdle(instance) && instance.lastUsed < (oldest?.lastUsed ?? Infinity)) oldest = instance;
-    oldest ??= this.abandoned();
-    if (!oldest) return undefined;
-    this.retire(oldest, 'another session needed its place');
-    return oldest.ended;
-  }
-
-  /** The instance that for longest nobody asked about the tasks that it works on: none of them keeps others out for ever. */
-  private abandoned(): Instance | undefined {
-    const before = performance.now() - ABANDONED_MS;
-    return [...this.live]
-      .filter(({ calls, lastUsed }) => calls === 0 && lastUsed < before)
-      .sort((a, b) => a.lastUsed - b.lastUsed)
-      .find((instance) => !this.isFollowed(instance));
+    const oldest = this.pools.evictable(this.live);
+    if (oldest) this.retire(oldest, 'another session needed its place');
+    return oldest?.ended;
   }
 
   private sweep(): void {
-    const oldest = performance.now() - this.options.limits().idle;
+    const oldest = performance.now() - this.server.config.instances.idle;
     for (const instance of [...this.live])
-      if (this.isIdle(instance) && instance.lastUsed < oldest) {
+      if (this.pools.isIdle(instance) && instance.lastUsed < oldest) {
         this.retire(instance, 'it was not used');
         this.queue.serve();
       }
-    for (const holding of [...this.holdings.values()]) this.forgetEmpty(holding);
-    if (this.wantedAt < oldest) void this.spare.stop('it was not used');
-    if (this.holdings.size > 0 || this.spare.size > 0) return;
+    for (const pool of this.pools.all()) this.pools.forgetEmpty(pool);
+    if (this.wantedAt < oldest) void this.prewarmer.stop('it was not used');
+    if (this.pools.size > 0 || this.prewarmer.size > 0) return;
     clearInterval(this.sweeper);
     this.sweeper = undefined;
   }
 
-  /** Whether an instance may be stopped: it runs nothing, and nothing is followed on it. */
-  private isIdle(instance: Instance): boolean {
-    return !instance.isNeeded && !this.isFollowed(instance);
-  }
-
-  private isFollowed(instance: Instance): boolean {
-    const holding = instance.owner && this.holdings.get(instance.owner.key);
-    return holding?.carrier === instance && holding.subscriptions.size > 0;
-  }
-
-  /** Stops an idle instance, without giving its place to whoever waits. */
+  /** Stops an idle instance. Its place is not given to the queue: the caller decides about it. */
   private retire(instance: Instance, reason: string): void {
-    const holding = instance.owner && this.holdings.get(instance.owner.key);
+    const pool = this.pools.get(instance.owner);
     this.discount(instance);
-    holding?.instances.delete(instance);
-    if (holding?.carrier === instance) holding.carrier = undefined;
+    pool?.remove(instance);
     instance.drop({ reason, kind: 'unused' });
-    if (holding?.instances.size === 0) this.options.released(holding.owner);
-    if (holding) this.forgetEmpty(holding);
-  }
-
-  /** A session's holding is kept until it ends, a principal's only while there is something to it. */
-  private forgetEmpty(holding: OwnerPool): void {
-    if (!holding.owner.session && holding.isEmpty && this.holdings.get(holding.owner.key) === holding)
-      this.holdings.delete(holding.owner.key);
+    if (pool?.instances.size === 0) this.parts.offer.forgetOwner(pool.owner.key);
+    this.pools.forgetEmpty(pool);
   }
 }
 

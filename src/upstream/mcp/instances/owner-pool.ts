@@ -1,11 +1,11 @@
-// What one session or principal has of a server: its instances, what it follows, and how often starting them failed.
+// What one session or principal has at a server: its instances, its resource subscriptions, and how often starts failed.
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
-import type { Owner } from './affinity.ts';
 import { backoffMs, STABLE_MS, untilTriedAgain } from '../connect/backoff.ts';
-import type { Instance } from './instance.ts';
 import { type Following, ResourceSubscriptions } from '../offer/resource-subscriptions.ts';
+import type { Owner } from './affinity.ts';
+import type { Instance } from './instance.ts';
 
-/** Starts that fail in a row before calls are refused without another. */
+/** Starts that fail in a row before calls are refused without another start. */
 const PATIENCE = 3;
 
 /** Subscriptions outlive the instance that they were made on. */
@@ -16,9 +16,9 @@ export class OwnerPool {
   readonly subscriptions: ResourceSubscriptions;
   /** Aborted when the owner's session ends, or the server is stopped. */
   readonly ending = new AbortController();
-  /** The instance that tells what is followed: if each did, the owner would hear it as often as it has instances. */
-  carrier: Instance | undefined;
-  /** Whoever is getting an instance. */
+  /** The only instance that has the subscriptions: with more, the owner would get every notification more than once. */
+  subscribed: Instance | undefined;
+  /** Callers that are getting an instance. */
   users = 0;
   failures = 0;
   /** Why nothing is opened for the owner any more. */
@@ -34,11 +34,22 @@ export class OwnerPool {
     this.subscriptions = new ResourceSubscriptions(server, totalMs);
   }
 
-  /** Whether nothing would be lost with it. How often starts failed is remembered for a while. */
+  /** Whether nothing is lost if the pool is forgotten. Failures of starts are remembered for a while. */
   get isEmpty(): boolean {
     const { instances, openings, subscriptions, users, lastFailure } = this;
     const isUsed = instances.size > 0 || openings.size > 0 || subscriptions.size > 0 || users > 0;
     return !isUsed && (lastFailure === undefined || lastFailure.retryAt + STABLE_MS < performance.now());
+  }
+
+  /** Whether resources are followed on this instance. */
+  isFollowedOn(instance: Instance): boolean {
+    return this.subscribed === instance && this.subscriptions.size > 0;
+  }
+
+  /** Removes an instance that is out of use. Returns whether it was one of the pool's. */
+  remove(instance: Instance): boolean {
+    if (this.subscribed === instance) this.subscribed = undefined;
+    return this.instances.delete(instance);
   }
 
   succeeded(): void {
@@ -51,7 +62,7 @@ export class OwnerPool {
     this.lastFailure = { why: reasonOf(error), retryAt: performance.now() + backoffMs(this.failures) };
   }
 
-  /** Throws `upstream_unreachable` where the last starts failed, so that not every call costs another. */
+  /** Throws `upstream_unreachable` if the last starts failed, so that not every call causes another. */
   requireTryable(): void {
     const { failures, lastFailure } = this;
     if (failures < PATIENCE || !lastFailure || lastFailure.retryAt <= performance.now()) return;
@@ -59,7 +70,7 @@ export class OwnerPool {
     throw new GatewayError('upstream_unreachable', untilTriedAgain(reason, lastFailure.retryAt - performance.now()));
   }
 
-  /** The owner gets nothing any more. */
+  /** Opens nothing for the owner any more. */
   end(refusal: GatewayError): void {
     this.refusal = refusal;
     clearTimeout(this.reopening);
@@ -70,28 +81,28 @@ export class OwnerPool {
     return this.refusal !== undefined;
   }
 
-  /** Calls `reopen` after a growing wait, for as long as it fails and something is followed that no instance tells of. */
+  /** Calls `reopen` after a growing wait, until it succeeds, while resources are followed and there is no instance. */
   reopenLater(reopen: () => Promise<void>): void {
     if (this.refusal !== undefined || this.reopening !== undefined) return;
     const wait = backoffMs(this.failures + 1);
     this.reopening = setTimeout(() => {
       this.reopening = undefined;
       if (this.instances.size > 0 || this.subscriptions.size === 0) return;
-      reopen().catch(() => this.reopenLater(reopen)); // why is among the server's errors already
+      reopen().catch(() => this.reopenLater(reopen)); // the failure is among the server's recent errors already
     }, wait).unref();
   }
 
-  /** Follows a resource on the instance that tells of the others, or on this one if there is none yet. Throws GatewayError. */
+  /** Follows a resource on the instance that has the subscriptions; on this one if there is none yet. Throws GatewayError. */
   follow(following: Following, instance: Instance): Promise<void> {
-    this.carrier ??= instance;
-    return this.subscriptions.add(following, this.carrier);
+    this.subscribed ??= instance;
+    return this.subscriptions.add(following, this.subscribed);
   }
 
-  /** Follows on one of the instances whatever no instance tells of now. Never throws: it is done again with the next. */
-  async carry(): Promise<void> {
+  /** Makes the subscriptions on one of the instances if none has them. Never throws: what fails is made again on the next instance. */
+  async resume(): Promise<void> {
     const [first] = this.instances;
-    if (this.carrier || !first || this.subscriptions.size === 0) return;
-    this.carrier = first;
+    if (this.subscribed || !first || this.subscriptions.size === 0) return;
+    this.subscribed = first;
     await this.subscriptions.resume(first);
   }
 }

@@ -1,18 +1,18 @@
-// Whose instance is given up for those who wait, where none becomes free by itself: calls whose callers may never come back.
+// Chooses the parked call to preempt for a queued caller, if no instance becomes free by itself.
 import type { Owner } from './affinity.ts';
 
-/** What is looked at of an instance. */
+/** The facts of an instance that decide. */
 export interface Occupied {
   readonly owner: Owner | undefined;
   /** Calls that run on it. */
   readonly calls: number;
-  /** Since when all of them wait for callers who are not there, in monotonic ms; undefined where one does not. */
+  /** Since when all of them are parked for callers who have not come back, in monotonic ms; undefined if one is not. */
   readonly unattendedSince: number | undefined;
 }
 
 /**
- * The instance whose callers left it for longest, of the principal that has most instances; undefined where a call still runs, whose
- * instance becomes free, where nobody has more than one, or where none was left before `leftBefore`, in monotonic ms.
+ * Of the principal that has most instances, the one whose callers have been away for longest. Undefined if a call runs somewhere, since its
+ * instance becomes free; if nobody has more than one instance; or if no caller left before `leftBefore`, in monotonic ms.
  */
 export function preemptable<T extends Occupied>(live: Iterable<T>, wanting: Owner, leftBefore: number): T | undefined {
   const shares = new Map<string, T[]>();
@@ -23,7 +23,7 @@ export function preemptable<T extends Occupied>(live: Iterable<T>, wanting: Owne
     if (own) own.push(instance);
     else shares.set(principal, [instance]);
   }
-  // whoever wants another has itself to blame where nobody has more
+  // among equals the principal that wants another instance comes first
   const [most] = [shares.get(wanting.principal) ?? [], ...shares.values()].sort((a, b) => b.length - a.length);
   if (!most || most.length < 2) return undefined;
   let oldest: T | undefined;

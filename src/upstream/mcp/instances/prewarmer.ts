@@ -1,28 +1,13 @@
-// At most one process of a server that is started ahead of the next owner, so that its first call does not wait for a start.
-import type { ServerConfig } from '../../../config/config.ts';
+// Keeps at most one process of a server started for the next owner, so that the owner's first call does not wait for a start.
 import { detailOf, forOperator, reasonOf } from '../../../core/errors.ts';
+import type { ConfiguredServer } from '../configured-server.ts';
 import { backoffMs } from '../connect/backoff.ts';
 import { PrewarmedProcess } from '../connect/prewarmed-process.ts';
-import type { StdioContext } from '../connect/stdio.ts';
-import type { InstanceHandlers } from './instance.ts';
+import type { Isolation } from './isolation.ts';
 
-export interface PrewarmerOptions {
-  readonly server: () => ServerConfig;
-  readonly context: StdioContext;
-  readonly on: Pick<InstanceHandlers, 'event' | 'noise'>;
-  /** Whether owners get processes of their own, one after the other. */
-  readonly wanted: () => boolean;
-  /** `NAME#N` of the next start. */
-  readonly nextId: () => string;
-  /** Takes secrets out of what the server says. */
-  readonly clean: (text: string) => string;
-}
-
-/** It is greeted only when an owner takes it, with what that owner declares. */
 export class Prewarmer {
-  private readonly options: PrewarmerOptions;
-  /** There is one to be taken. */
-  private readonly onReady: () => void;
+  private readonly server: ConfiguredServer;
+  private readonly isolation: Pick<Isolation, 'startsOnDemand'>;
   private held: PrewarmedProcess | undefined;
   private isStarted = false;
   private failures = 0;
@@ -30,12 +15,12 @@ export class Prewarmer {
   private retryAt = -Infinity;
   private closing: Promise<unknown> = Promise.resolve();
 
-  constructor(options: PrewarmerOptions, onReady: () => void) {
-    this.options = options;
-    this.onReady = onReady;
+  constructor(server: ConfiguredServer, isolation: Pick<Isolation, 'startsOnDemand'>) {
+    this.server = server;
+    this.isolation = isolation;
   }
 
-  /** Places that it takes: it counts from its start on. */
+  /** Processes that count within `instances.max`, from their start on. */
   get size(): 0 | 1 {
     return this.held ? 1 : 0;
   }
@@ -45,39 +30,35 @@ export class Prewarmer {
     return this.isStarted ? 1 : 0;
   }
 
+  /** Whether owners wait for starts of processes. */
   get isWanted(): boolean {
-    return this.options.wanted();
+    return this.isolation.startsOnDemand;
   }
 
-  /** Starts one if it is wanted and there is none; not right after one that ended by itself. */
-  prepare(): void {
-    if (this.held || !this.isWanted || performance.now() < this.retryAt) return;
-    const { server, context, on, nextId } = this.options;
-    const held = new PrewarmedProcess({
-      id: nextId(),
-      server: server(),
-      context,
-      ended: (reason, detail) => this.lose(held, forOperator(reason, detail)),
-      noise: on.noise,
-    });
+  /** Starts a process if one is wanted and there is none; not right after one that ended by itself. Resolves with whether it can be taken. */
+  async prepare(): Promise<boolean> {
+    if (this.held || !this.isWanted || performance.now() < this.retryAt) return false;
+    const { server } = this;
+    const held = new PrewarmedProcess(server.nextInstanceId(), server);
+    void held.ended.then(({ reason, detail }) => this.lose(held, forOperator(reason, detail)));
     this.held = held;
-    on.event('spare_started', { server: server().name, instance: held.id, run: server().display });
-    held.start().then(
-      () => {
-        if (this.held !== held) return;
-        this.isStarted = true;
-        this.onReady();
-      },
-      (error: unknown) => this.lose(held, forOperator(reasonOf(error), detailOf(error))),
-    );
+    server.record('spare_started', { instance: held.id, run: server.config.display });
+    try {
+      await held.start();
+      this.isStarted ||= this.held === held;
+      return this.held === held;
+    } catch (error) {
+      this.lose(held, forOperator(reasonOf(error), detailOf(error)));
+      return false;
+    }
   }
 
-  /** The process, from now on the caller's; undefined where none runs. */
+  /** Hands the process over; undefined where none runs. */
   take(): PrewarmedProcess | undefined {
     return this.isStarted ? this.release() : undefined;
   }
 
-  /** One that was taken has become an instance. */
+  /** A process that was taken has become an instance. */
   succeeded(): void {
     this.failures = 0;
   }
@@ -86,7 +67,7 @@ export class Prewarmer {
   async stop(reason: string): Promise<void> {
     const held = this.release();
     if (held) {
-      this.tellEnd(held, reason);
+      this.recordEnd(held, reason);
       this.closing = Promise.all([this.closing, held.close()]);
     }
     await this.closing;
@@ -109,11 +90,10 @@ export class Prewarmer {
     if (this.held !== held) return;
     this.release();
     this.retryAt = performance.now() + backoffMs(++this.failures);
-    this.tellEnd(held, this.options.clean(reason));
+    this.recordEnd(held, this.server.clean(reason));
   }
 
-  private tellEnd({ id }: PrewarmedProcess, reason: string): void {
-    const { on, server } = this.options;
-    on.event('spare_ended', { server: server().name, instance: id, reason });
+  private recordEnd({ id }: PrewarmedProcess, reason: string): void {
+    this.server.record('spare_ended', { instance: id, reason });
   }
 }

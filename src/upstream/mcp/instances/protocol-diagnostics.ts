@@ -1,16 +1,15 @@
-// What a server said that is for nobody, or is not MCP: kept beside its stderr for whoever looks for what is wrong with it.
+// The last messages of a server that are not MCP or are for no caller, kept for the operator beside its stderr.
 
 /** Most lines that are kept. */
 const MOST = 20;
 /** Most characters of one that are kept. */
 const LONGEST = 1_000;
 
-/** The last lines, without secrets. */
 export class ProtocolDiagnostics {
   private readonly clean: (text: string) => string;
   private readonly kept: string[] = [];
 
-  /** `clean` takes secrets out of a line. */
+  /** `clean` removes secrets from a line. */
   constructor(clean: (text: string) => string) {
     this.clean = clean;
   }
@@ -20,7 +19,7 @@ export class ProtocolDiagnostics {
   }
 
   record(what: string): void {
-    // a secret that is cut in two would not be found
+    // cleaned before it is cut to length, since a secret that is cut in two is not found
     this.kept.push(this.clean(what.slice(0, 2 * LONGEST)).slice(0, LONGEST));
     if (this.kept.length > MOST) this.kept.shift();
   }

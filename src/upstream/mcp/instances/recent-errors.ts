@@ -1,4 +1,4 @@
-// The last errors of a server: what somebody who finds it broken wants to read first.
+// The last errors of a server, for an operator who looks for what is wrong with it.
 
 /** Most errors that are kept. */
 const MOST = 10;
@@ -8,7 +8,7 @@ const LONGEST = 1_000;
 export interface RecentError {
   /** What callers may read. */
   readonly message: string;
-  /** What only the operator does, of the last time. */
+  /** For the operator alone; of the last time. */
   readonly detail?: string | undefined;
   /** UTC ms, the last time. */
   readonly at: number;
@@ -16,7 +16,7 @@ export interface RecentError {
   readonly times: number;
 }
 
-/** A bounded list, the oldest first; what repeats itself is one entry. */
+/** A bounded list, the oldest first; an error that repeats is one entry. */
 export class RecentErrors {
   private errors: readonly RecentError[] = [];
 

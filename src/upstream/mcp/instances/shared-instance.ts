@@ -1,73 +1,75 @@
-// The instance of a server that everybody shares: kept alive, tried again after failures, put to rest when nobody uses it.
+// The instance of a server that everybody shares: kept open, opened again after failures, stopped when nobody uses it.
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ServerConfig } from '../../../config/config.ts';
 import type { CancelSignal } from '../../../core/cancellation.ts';
 import { detailOf, GatewayError, reasonOf } from '../../../core/errors.ts';
+import { within } from '../../../core/wait.ts';
+import type { LogLevel } from '../../../protocol/mcp/meta.ts';
+import type { ConfiguredServer } from '../configured-server.ts';
 import { backoffMs, STABLE_MS, untilTriedAgain } from '../connect/backoff.ts';
-import type { Instance, Loss } from './instance.ts';
-import type { RecentErrors } from './recent-errors.ts';
+import type { Connection } from '../connect/connection.ts';
+import type { KnownOffer } from '../offer/known-offer.ts';
+import { type Follower, ResourceSubscriptions } from '../offer/resource-subscriptions.ts';
 import type { UpstreamState } from '../status.ts';
+import type { Wire } from '../wire/wire.ts';
+import type { Circuit } from './circuit.ts';
+import type { Instance, InstancePool, Loss } from './instance.ts';
+import type { Instances } from './instances.ts';
 
-/** How long others wait for a server that starts, at most (wire.md, What the gateway offers). */
-const MEETING_MS = 10_000;
+/** How long a list waits for the first start of a server, at most (wire.md, What the gateway offers). */
+const FIRST_CONNECTION_MS = 10_000;
 
-/** How often it is looked whether a process is still used, at most. */
+/** How often the use of a process is checked, at most. */
 const SWEEP_MS = 30_000;
 
-export interface SharedOptions {
-  /** Read at each use: what needs no restart may change. */
-  readonly config: () => ServerConfig;
-  /** Begins idle: its offer is known, and it is only started when it is used. */
-  readonly startsIdle: boolean;
-  readonly open: () => Promise<Instance>;
-  /** It can be used; what is followed is followed anew. */
-  readonly ready: (instance: Instance) => Promise<void>;
-  /** Whether anything needs the process although no call has used it lately. */
-  readonly isNeeded: () => boolean;
-  readonly errors: RecentErrors;
-  /** Told of every change of the state. */
-  readonly entered: () => void;
+export interface SharedParts {
+  readonly instances: Instances;
+  readonly offer: KnownOffer;
+  readonly circuit: Circuit;
 }
 
-export class SharedInstance {
+export class SharedInstance implements InstancePool {
   /** The instance while it can be used. */
   current: Instance | undefined;
+  /** The wire of the instance, or of the last one: the operator wants to read what a process wrote before it ended. */
+  wire: Wire | undefined;
+  /** What is followed on it; outlives each instance. */
+  readonly subscriptions: ResourceSubscriptions;
   nextAttemptAt: number | undefined;
-  /** Starts since it last held for a while; a server that starts well and fails soon is one that fails. */
-  failures = 0;
+  /** Starts since the last connection that held for a while: a server that starts and soon fails counts as failing. */
+  private failures = 0;
   /** How often it was opened again after a failure or a loss. */
   restarts = 0;
-  private readonly options: SharedOptions;
+  private readonly server: ConfiguredServer;
+  private readonly parts: SharedParts;
+  /** The log level of the last instance, for the next one. */
+  private level: LogLevel | undefined;
   private readonly stopping = new AbortController();
   private readonly firstAttempt = Promise.withResolvers<void>();
   private wasAttempted = false;
   private settled = Promise.withResolvers<void>();
   private woken = Promise.withResolvers<void>();
-  /** Settles with the next change of the state. */
+  /** Resolves with the next change of the state. */
   private change = Promise.withResolvers<void>();
   private running: Promise<void> | undefined;
   /** Monotonic ms. */
   private startedAt: number | undefined;
-  private begins = 0;
+  /** Wires that this attempt opened: some attempts start a second process (wire.md, Probing an upstream), and each counts as a failure. */
+  private wires = 0;
   /** Monotonic ms. */
   private readyAt = Infinity;
   private usedLately = true;
-  /** Whether nothing is opened any more that no call waits for. */
-  private resting = false;
+  /** Whether nothing is opened any more unless a call waits for it. */
+  private quiesced = false;
   private entered: UpstreamState;
 
-  constructor(options: SharedOptions) {
-    this.options = options;
-    const { disabled, problem } = options.config();
-    this.entered = disabled
-      ? 'disabled'
-      : problem !== undefined
-        ? 'invalid'
-        : options.startsIdle
-          ? 'idle'
-          : 'connecting';
-    if (problem !== undefined) options.errors.record(problem);
+  constructor(server: ConfiguredServer, parts: SharedParts) {
+    this.server = server;
+    this.parts = parts;
+    this.subscriptions = new ResourceSubscriptions(server.name, server.config.timeouts.total);
+    const { problem } = server.config;
+    this.entered = firstState(server, parts.offer);
+    if (problem !== undefined) server.errors.record(problem);
     void this.attempted.then(() => (this.wasAttempted = true));
     if (this.entered !== 'connecting') this.firstAttempt.resolve();
   }
@@ -85,24 +87,24 @@ export class SharedInstance {
    * A promise while the first attempt goes on; resolves when it is over, or has taken `timeouts.start` or 10 s. Undefined where there is
    * nothing to wait for.
    */
-  meeting(): Promise<void> | undefined {
-    const { start } = this.options.config().timeouts;
-    const left = (this.startedAt ?? performance.now()) + Math.min(start, MEETING_MS) - performance.now();
+  firstConnection(): Promise<void> | undefined {
+    const { start } = this.server.config.timeouts;
+    const left = (this.startedAt ?? performance.now()) + Math.min(start, FIRST_CONNECTION_MS) - performance.now();
     if (!this.isUsable || this.wasAttempted || left <= 0) return undefined;
-    return Promise.race([this.attempted, delay(left, undefined, { ref: false })]);
+    return within(this.attempted, left);
   }
 
   get isUsable(): boolean {
     return this.entered !== 'disabled' && this.entered !== 'invalid';
   }
 
-  isStopping(): boolean {
-    return this.stopping.signal.aborted;
+  /** Whether anything but a call needs it. */
+  private get isNeeded(): boolean {
+    return this.current?.isNeeded === true || this.subscriptions.size > 0;
   }
 
-  /** Aborted when the server is being stopped. */
-  get signal(): AbortSignal {
-    return this.stopping.signal;
+  private isStopping(): boolean {
+    return this.stopping.signal.aborted;
   }
 
   start(): void {
@@ -122,46 +124,58 @@ export class SharedInstance {
       const inTime = this.entered !== 'connecting' || (await this.untilSettled(signal));
       if (signal?.aborted === true) throw new GatewayError('cancelled', 'The caller cancelled the call.');
       if (this.current) return this.current;
-      // one that has just been put to rest is woken again
-      if (!inTime || !this.isComing()) throw this.unavailable();
+      // it may have become idle in this moment: then it is woken again
+      if (!inTime || !this.isOpening()) throw this.unavailable();
     }
   }
 
-  /** Starts it where it is at rest. */
+  /** Starts it if it is idle. */
   wake(): void {
     if (this.entered !== 'idle') return;
     this.enter('connecting');
     this.woken.resolve();
   }
 
-  /** Notes that a call came: what is used is not put to rest. */
+  /** A call uses it: it stays open for another `instances.idle`. */
   touch(): void {
     this.usedLately = true;
   }
 
-  /** There is a process or socket: each start of an attempt counts, since some attempts start a second one (wire.md, Probing an upstream). */
-  begun(): void {
-    this.begins++;
+  opened(wire: Wire): void {
+    this.wires++;
+    this.wire = wire;
   }
 
-  /** An instance is out of use; another is opened if it was this one. */
+  /** It can be used when its offer was read. */
+  connected(connection: Connection): Promise<void> {
+    return this.parts.offer.read(connection);
+  }
+
+  updated(uri: string): void {
+    for (const follower of this.followersOf(uri)) follower.updated(uri);
+  }
+
+  /** Everybody who follows a resource, or one above it that the policy lets be known. */
+  followersOf(uri: string): Follower[] {
+    return [...this.subscriptions.followersOf(uri)];
+  }
+
+  /** If the instance in use is lost, another is opened. */
   lost(instance: Instance): void {
+    this.level = instance.logLevel;
     if (this.current !== instance) return;
     this.current = undefined;
     this.enter('connecting');
   }
 
-  /**
-   * Goes on with what is open, and tries no more what failed, since everything is stopped soon. What a call in flight needs and did not
-   * fail is still opened.
-   */
+  /** Keeps an open instance and tries a failed one no more, since the server is stopped soon. A call in flight may still open an idle one. */
   quiesce(): void {
-    this.resting = true;
+    this.quiesced = true;
     this.nextAttemptAt = undefined;
     this.change.resolve();
   }
 
-  /** Opens nothing any more and lets go of what is open; `ended` resolves when the last attempt is over. */
+  /** Opens nothing any more and drops the instance; `ended` resolves when the last attempt is over. */
   stop(): { ended: Promise<void> } {
     this.stopping.abort();
     if (this.isUsable) this.entered = 'stopped';
@@ -175,9 +189,9 @@ export class SharedInstance {
 
   /** Why no call can be given to the server now. */
   unavailable(): GatewayError {
-    const { name } = this.options.config();
+    const { name, errors } = this.server;
     if (this.entered === 'stopped') return new GatewayError('shutting_down', `The server "${name}" is being stopped.`);
-    const { message: why = 'it has not been reached yet', detail } = this.options.errors.last ?? {};
+    const { message: why = 'it has not been reached yet', detail } = errors.last ?? {};
     const wait = this.nextAttemptAt === undefined ? undefined : this.nextAttemptAt - Date.now();
     return new GatewayError(
       'upstream_unreachable',
@@ -190,14 +204,14 @@ export class SharedInstance {
     if (this.entered === 'idle') await this.untilWoken();
     for (let again = false; !this.isStopping();) {
       if (again) this.restarts++;
-      this.begins = 0;
+      this.wires = 0;
       this.readyAt = Infinity;
       const loss = await this.runOnce();
       const { kind } = loss;
       again = kind !== 'unused';
       if (performance.now() - this.readyAt > STABLE_MS) this.failures = 0;
       if (kind === 'failed') await this.backOff(loss);
-      else if (kind === 'unused' || this.resting) {
+      else if (kind === 'unused' || this.quiesced) {
         this.enter('idle');
         await this.untilWoken();
       }
@@ -206,14 +220,14 @@ export class SharedInstance {
 
   private async backOff({ reason, detail }: Loss): Promise<void> {
     if (this.isStopping()) return;
-    this.failures += Math.max(1, this.begins);
+    this.failures += Math.max(1, this.wires);
     const wait = backoffMs(this.failures);
-    this.options.errors.record(reason, detail);
-    if (!this.resting) this.nextAttemptAt = Date.now() + wait;
+    this.server.errors.record(reason, detail);
+    if (!this.quiesced) this.nextAttemptAt = Date.now() + wait;
     this.enter('waiting');
     this.firstAttempt.resolve();
     await delay(wait, undefined, { signal: this.stopping.signal, ref: false }).catch(() => undefined);
-    if (this.resting && !this.isStopping()) await once(this.stopping.signal, 'abort');
+    if (this.quiesced && !this.isStopping()) await once(this.stopping.signal, 'abort');
     this.nextAttemptAt = undefined;
     if (!this.isStopping()) this.enter('connecting');
   }
@@ -225,11 +239,15 @@ export class SharedInstance {
     if (!this.isStopping()) this.enter('connecting');
   }
 
-  /** One instance from start to loss; resolves as soon as the next may start: when a process is gone, when a session is let go. */
+  /** Runs one instance from start to loss. Resolves when the next may start: when the process has ended, or the session is replaced. */
   private async runOnce(): Promise<Loss> {
     let instance: Instance;
     try {
-      instance = await this.options.open();
+      instance = await this.parts.instances.open({
+        pool: this,
+        failures: this.failures,
+        signal: this.stopping.signal,
+      });
     } catch (error) {
       return { reason: reasonOf(error), detail: detailOf(error), kind: 'failed' };
     }
@@ -241,72 +259,69 @@ export class SharedInstance {
       this.firstAttempt.resolve();
     }
     const sweeper = this.watchUse(instance);
-    await this.options.ready(instance);
+    this.parts.circuit.succeeded();
+    if (this.level !== undefined) instance.raiseLevel(this.level);
+    await this.subscriptions.resume(instance);
     const loss = await instance.lost;
     clearInterval(sweeper);
     return loss.kind === 'replaced' ? loss : await instance.ended;
   }
 
-  /** A process that nobody uses is stopped; a connection costs nothing and brings news. */
+  /** Stops a process that nobody uses. A connection stays open: it costs nothing and delivers notifications. */
   private watchUse(instance: Instance): NodeJS.Timeout | undefined {
-    const { transport, instances } = this.options.config();
+    const { transport, instances } = this.server.config;
     if (transport !== 'stdio') return undefined;
     let idleSince = performance.now();
-    const look = () => {
-      if (this.usedLately || this.options.isNeeded()) idleSince = performance.now();
+    const check = () => {
+      if (this.usedLately || this.isNeeded) idleSince = performance.now();
       this.usedLately = false;
-      const { idle } = this.options.config().instances;
+      const { idle } = this.server.config.instances;
       if (performance.now() - idleSince > idle) instance.drop({ reason: 'it was not used', kind: 'unused' });
     };
-    return setInterval(look, Math.min(SWEEP_MS, Math.max(50, instances.idle / 4))).unref();
+    return setInterval(check, Math.min(SWEEP_MS, Math.max(50, instances.idle / 4))).unref();
   }
 
-  private isComing(): boolean {
+  private isOpening(): boolean {
     return this.entered === 'idle' || this.entered === 'connecting';
   }
 
   /**
-   * Resolves with whether it was in time. A first start may take its time; one that follows failures is not waited for longer than a
-   * connection may take.
+   * Waits for the attempt to settle; resolves with whether it did so in time. After a failure, callers wait only `timeouts.connect`; for a
+   * first start, as long as a call may take.
    */
   private async untilSettled(signal: CancelSignal | undefined): Promise<boolean> {
-    const { connect, total } = this.options.config().timeouts;
-    const limit = new AbortController();
-    const leave = () => limit.abort();
-    const stay = signal?.onAbort(leave);
-    const late = delay(this.failures > 0 ? connect : total, undefined, { signal: limit.signal, ref: false });
-    const inTime = this.settled.promise.then(() => true);
-    const isInTime = await Promise.race([inTime, late.then(() => false).catch(() => false)]);
-    stay?.();
-    leave();
-    return isInTime;
+    const { connect, total } = this.server.config.timeouts;
+    const settled = this.settled.promise.then(() => true);
+    return (await within(settled, this.failures > 0 ? connect : total, { signal })) === true;
   }
 
-  /** Resolves when a server that is down is tried no more, because it is back or given up, or when a call has waited long enough. */
+  /** Waits until a server that is down is back or given up, at most as long as a call may take. */
   private async untilBack(signal: CancelSignal | undefined): Promise<void> {
-    const limit = new AbortController();
-    const leave = () => limit.abort();
-    const stay = signal?.onAbort(leave);
-    const { total } = this.options.config().timeouts;
-    const late = delay(total, undefined, { signal: limit.signal, ref: false }).catch(() => undefined);
-    const over = late.then(leave);
-    while (!limit.signal.aborted && this.isTried()) await Promise.race([over, this.change.promise]);
-    stay?.();
-    leave();
+    const end = performance.now() + this.server.config.timeouts.total;
+    while (this.isBeingTried() && signal?.aborted !== true && performance.now() < end)
+      await within(this.change.promise, end - performance.now(), { signal });
   }
 
-  private isTried(): boolean {
-    return !this.resting && (this.entered === 'connecting' || this.entered === 'waiting');
+  private isBeingTried(): boolean {
+    return !this.quiesced && (this.entered === 'connecting' || this.entered === 'waiting');
   }
 
   private enter(state: UpstreamState): void {
     if (this.isStopping()) return;
     const before = this.entered;
     this.entered = state;
-    this.options.entered();
+    this.server.context.states?.serverChanged(this.server.name);
     this.change.resolve();
     this.change = Promise.withResolvers();
     if (state !== 'connecting') this.settled.resolve();
     else if (before !== 'connecting') this.settled = Promise.withResolvers();
   }
+}
+
+/** A process whose offer is known starts on first use, if the entry allows it. */
+function firstState({ config }: ConfiguredServer, { stored }: KnownOffer): UpstreamState {
+  const { disabled, problem, instances, transport } = config;
+  if (disabled) return 'disabled';
+  if (problem !== undefined) return 'invalid';
+  return instances.lazy && transport === 'stdio' && stored !== undefined ? 'idle' : 'connecting';
 }

@@ -1,7 +1,8 @@
-// What was learned of how a server behaves: kept between runs, so that nobody's question meets a shared instance twice.
+// How each server was seen to behave: stored between runs, so that a server which asks its callers is not shared again.
+import type { ServerKey } from '../../../storage/server-key.ts';
 import { Damaged, type StateDatabase } from '../../../storage/state-database.ts';
 
-/** `asks`: it puts questions to its callers. `stateful`: it assigns session ids. Either makes `auto` isolate (design, Instances and affinity). */
+/** `asks`: the server sends requests to its callers. `stateful`: it assigns session ids. Either makes `auto` isolate (design, Instances and affinity). */
 export type Trait = 'asks' | 'stateful';
 
 export interface LearnedTrait {
@@ -19,8 +20,7 @@ export class TraitStore {
     this.db = db;
   }
 
-  /** What is known of this command or URL. */
-  recall(server: string, digest: string): LearnedTrait[] {
+  recall({ server, digest }: ServerKey): LearnedTrait[] {
     return this.db.use((db) => {
       const found = db
         .prepare<[string, string], LearnedTrait>(
@@ -32,7 +32,7 @@ export class TraitStore {
     });
   }
 
-  remember(server: string, digest: string, { trait, why, learnedAt }: LearnedTrait): void {
+  remember({ server, digest }: ServerKey, { trait, why, learnedAt }: LearnedTrait): void {
     this.db.use((db) =>
       db
         .prepare<[string, string, string, string, number]>('INSERT OR REPLACE INTO traits VALUES (?, ?, ?, ?, ?)')

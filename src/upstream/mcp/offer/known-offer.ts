@@ -2,44 +2,36 @@
 import { isDeepStrictEqual } from 'node:util';
 import { EMPTY_OFFER, type ServerOffer } from '../../../catalog/offer.ts';
 import type { StoredOffer } from '../../../catalog/store.ts';
-import type { OfferKind } from '../../../core/call.ts';
-import { GatewayError } from '../../../core/errors.ts';
+import { GatewayError, reasonOf } from '../../../core/errors.ts';
+import type { ServerKey } from '../../../storage/server-key.ts';
+import type { ConfiguredServer } from '../configured-server.ts';
 import type { Connection } from '../connect/connection.ts';
+import type { Owner } from '../instances/affinity.ts';
 import type { Instance } from '../instances/instance.ts';
-import { OwnerListings } from './owner-listings.ts';
+import { OwnerListings, type OwnerOffer } from './owner-listings.ts';
 import { readOffer } from './read-offer.ts';
 
-/** Lists that hold for no time at all are read again after so much of it, in ms. */
+/** How long an offer is not read again although its lists are stale at once, in ms. */
 const LEAST_FRESH_MS = 1_000;
 
-export interface KnownOfferOptions {
-  /** What was read in an earlier run. */
-  readonly stored: StoredOffer | undefined;
-  /** Milliseconds for each page. */
-  readonly totalMs: () => number;
-  /** Takes secrets out of what the server says. */
-  clean(text: string): string;
-  /** What everybody is offered is another now. */
-  changed(stored: StoredOffer): void;
-  /** What one owner is offered is another now. */
-  ownChanged(owner: string, kinds: readonly OfferKind[]): void;
-}
-
 export class KnownOffer {
-  /** Lists that could not be read the last time, and why. */
+  /** The lists that could not be read the last time, and why. */
   problems: readonly string[] = [];
-  readonly own: OwnerListings;
-  private readonly options: KnownOfferOptions;
+  private readonly server: ConfiguredServer;
+  private readonly key: ServerKey;
+  private readonly listings: OwnerListings;
   private last: StoredOffer | undefined;
   private staleAt = Infinity;
+  private freshening: Promise<void> | undefined;
 
-  constructor(options: KnownOfferOptions) {
-    this.options = options;
-    this.last = options.stored;
-    this.own = new OwnerListings((owner, kinds) => options.ownChanged(owner, kinds));
+  constructor(server: ConfiguredServer, key: ServerKey) {
+    this.server = server;
+    this.key = key;
+    this.last = server.isUsable ? server.context.catalog.offer(key) : undefined;
+    this.listings = new OwnerListings(server.name, server.context.offers);
   }
 
-  /** Absent where nothing was ever read. */
+  /** Absent if nothing was ever read. */
   get stored(): StoredOffer | undefined {
     return this.last;
   }
@@ -48,29 +40,58 @@ export class KnownOffer {
     return this.last?.offer ?? EMPTY_OFFER;
   }
 
-  /** Whether the server may offer something else by now, and would not say so. */
-  get isStale(): boolean {
-    return performance.now() >= this.staleAt;
+  /** Whether any owner is offered something else than everybody. */
+  get differsByOwner(): boolean {
+    return this.listings.size > 0;
   }
 
-  /** Reads the offer; a list that cannot be read keeps its last good entries, and takes down nothing beside itself. Throws GatewayError. */
+  /** What an owner is offered, if that differs from what everybody is offered. */
+  ofOwner(owner: Owner | undefined): OwnerOffer | undefined {
+    return owner && this.listings.get(owner.key);
+  }
+
+  /** Reads the offer; a list that cannot be read keeps its last good entries, and the others are read all the same. Throws GatewayError. */
   async read(connection: Connection): Promise<void> {
-    const { totalMs, clean, changed } = this.options;
-    this.staleAt = performance.now() + LEAST_FRESH_MS; // one that cannot be read is not tried again with every list
-    const { offer, problems, freshMs } = await readOffer(connection, totalMs(), this.last?.offer);
+    const { config, clean, context } = this.server;
+    this.staleAt = performance.now() + LEAST_FRESH_MS; // an offer that cannot be read is not read again with every list
+    const { offer, problems, freshMs } = await readOffer(connection, config.timeouts.total, this.last?.offer);
     this.staleAt = performance.now() + Math.max(freshMs, LEAST_FRESH_MS);
     const isNews = !isDeepStrictEqual(offer, this.last?.offer);
     this.last = { fetchedAt: Date.now(), offer };
     this.problems = problems.map(clean);
-    this.own.rebase(offer);
-    // to name, index and keep an offer costs far more than to compare it, and a server may say at any time that it changed
-    if (isNews) changed(this.last);
+    this.listings.rebase(offer);
+    // an equal offer is not named and indexed again, which costs far more than to compare it: a server may send `list_changed` at any time
+    if (isNews) context.offers.offerChanged(this.key, this.last);
   }
 
-  /** An instance may come to offer its owner what others are not offered: it is shown to the owner alone. Throws GatewayError. */
-  async readOwn(instance: Instance, owner: string): Promise<void> {
-    const { offer } = await readOffer(instance.connection, this.options.totalMs(), this.offer);
-    if (instance.isLost || this.own.set(owner, offer, this.offer)) return;
+  /** Reads the offer again if it may have changed without a notification; undefined if there is nothing to read. Never throws. */
+  freshen(instance: Instance | undefined): Promise<void> | undefined {
+    if (this.freshening || !instance || performance.now() < this.staleAt) return this.freshening;
+    this.freshening = this.refresh(instance).finally(() => (this.freshening = undefined));
+    return this.freshening;
+  }
+
+  /** Reads an instance's offer again; the last good one stays if that fails. Never throws. */
+  async refresh(instance: Instance): Promise<void> {
+    try {
+      if (instance.owner) await this.readForOwner(instance, instance.owner.key);
+      else await this.read(instance.connection);
+    } catch (error) {
+      const { errors, clean } = this.server;
+      errors.record(`Its lists changed, but reading them failed: ${clean(reasonOf(error))}`);
+      instance.dropIfUnprocessed(error);
+    }
+  }
+
+  /** The owner has no instance any more, and is offered what everybody is. */
+  forgetOwner(owner: string): void {
+    this.listings.forget(owner, this.offer);
+  }
+
+  /** An instance may begin to offer its owner something else; only the owner sees that. Throws GatewayError. */
+  private async readForOwner(instance: Instance, owner: string): Promise<void> {
+    const { offer } = await readOffer(instance.connection, this.server.config.timeouts.total, this.offer);
+    if (instance.isLost || this.listings.set(owner, offer, this.offer)) return;
     throw new GatewayError(
       'overloaded',
       'what it offers single sessions or principals is too much to be kept; one more of them is offered what everybody is',

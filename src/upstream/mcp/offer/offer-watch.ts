@@ -1,50 +1,52 @@
-// Hearing of changes: a legacy server says so unasked, a modern one is asked with `subscriptions/listen`.
+// Watches a connection for changes of its offer: a legacy server sends them by itself, a modern one after `subscriptions/listen`.
+import { Backoff } from '../../../core/backoff.ts';
 import { Cancellation } from '../../../core/cancellation.ts';
 import { ownExchange } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
 import { backoffMs } from '../connect/backoff.ts';
 import type { Connection } from '../connect/connection.ts';
 
-/** Changes within this time are read together; where they do not end, twice as much each time, up to the most. */
-const COALESCE_MS = 50;
-const MOST_COALESCE_MS = 5_000;
-/** Quiet for so many times the last wait ends what did not end. */
+/** How long changes are collected before the offer is read; doubled while they do not end, up to the most. */
+const COALESCE = { firstMs: 50, mostMs: 5_000 };
+/** After a quiet time of so many waits, the wait is the first one again. */
 const QUIET = 10;
-/** Resources that are followed within this time are asked for together. */
+/** Resources that are followed within this time are subscribed to in one request. */
 const RENEW_MS = 5;
 /** How long a follower waits for the server to acknowledge. */
 const ACKNOWLEDGE_MS = 2_000;
 
-export interface OfferWatchHandlers {
-  /** Something in the offer changed; read it again. */
-  changed(): Promise<void>;
+/** Hears of changes at most once at a time, however fast they come. */
+export interface OfferWatchListener {
+  /** The offer changed. The next change is reported when this has resolved. */
+  offerChanged(): Promise<void>;
+  /** A resource changed. */
   updated(uri: string): void;
 }
 
-/** Watches the offer of one connection, and collects bursts of changes into one reading at a time. */
 export class OfferWatch {
   private readonly connection: Connection;
-  private readonly on: OfferWatchHandlers;
+  private readonly listener: OfferWatchListener;
   private readonly uris = new Set<string>();
-  /** Those that the server left out of its last acknowledgement. */
+  /** The resources that the server left out of its last acknowledgement. */
   private refused: ReadonlySet<string> = new Set();
   private timer: NodeJS.Timeout | undefined;
   private listenTimer: NodeJS.Timeout | undefined;
-  /** The listening in force, and while it is being renewed the one before it. */
+  /** The `subscriptions/listen` in force; while it is being renewed, the one before it too. */
   private readonly open = new Set<Cancellation>();
-  /** Settles when the last renewal is in force. */
+  /** Resolves when the last renewal is in force. */
   private renewal: Promise<void> | undefined;
-  /** Whether what is followed by now is still to be asked for. */
+  /** Whether the next `subscriptions/listen` is still to be sent. */
   private isRenewing = false;
   private reading = false;
   private readAt = -Infinity;
-  private waitMs = COALESCE_MS;
+  private readonly waits = new Backoff(COALESCE);
+  private waitMs = 0;
   private again = false;
   private stopped = false;
 
-  constructor(connection: Connection, handlers: OfferWatchHandlers) {
+  constructor(connection: Connection, listener: OfferWatchListener) {
     this.connection = connection;
-    this.on = handlers;
+    this.listener = listener;
   }
 
   start(): void {
@@ -58,30 +60,30 @@ export class OfferWatch {
     for (const abort of this.open) abort.abort();
   }
 
-  /** A change was signalled. */
+  /** The server reports a change. */
   changed(): void {
     if (this.stopped) return;
     this.again = true;
     if (this.reading || this.timer !== undefined) return;
-    const quiet = performance.now() - this.readAt > QUIET * this.waitMs;
-    this.waitMs = quiet ? COALESCE_MS : Math.min(2 * this.waitMs, MOST_COALESCE_MS);
+    if (performance.now() - this.readAt > QUIET * this.waitMs) this.waits.reset();
+    this.waitMs = this.waits.next();
     this.timer = setTimeout(() => void this.read(), this.waitMs).unref();
   }
 
   /**
-   * Wants (or no longer wants) to hear of updates to a resource. Resolves when the listening that says so is in force, with whether the
-   * server grants it; one that is slow to acknowledge may still do so.
+   * Subscribes to the updates of a resource, or unsubscribes. Resolves when the `subscriptions/listen` for it is in force, with whether the
+   * server grants it. If the server does not acknowledge in time, it counts as granted.
    */
   async follow(uri: string, wanted: boolean): Promise<boolean> {
     if (this.connection.era !== 'modern' || this.stopped) return true;
     const changed = wanted ? this.uris.size !== this.uris.add(uri).size : this.uris.delete(uri);
     await (changed ? this.renew() : this.renewal);
     if (!wanted || !this.refused.has(uri)) return true;
-    this.uris.delete(uri); // so that whoever wants it next has it asked for anew
+    this.uris.delete(uri); // so that the next follower subscribes again
     return false;
   }
 
-  /** Listens anew in a moment; resolves when that is in force. */
+  /** Sends `subscriptions/listen` in a moment; resolves when it is in force. */
   private renew(): Promise<void> {
     if (this.isRenewing) return this.renewal ?? Promise.resolve();
     this.isRenewing = true;
@@ -100,16 +102,16 @@ export class OfferWatch {
     this.timer = undefined;
     this.again = false;
     this.reading = true;
-    await this.on.changed();
+    await this.listener.offerChanged();
     this.reading = false;
     this.readAt = performance.now();
     if (this.again as boolean) this.changed();
   }
 
-  /** Listens anew. The listening before it ends only when this one is in force, so that nothing is missed in between. */
+  /** Sends `subscriptions/listen`. The one before it ends only when this one is in force, so that no update is missed in between. */
   private listen(attempt: number, inForce: () => void): void {
     const notifications = this.filter();
-    const asked = [...this.uris];
+    const requested = [...this.uris];
     const before = [...this.open];
     const settle = () => {
       for (const abort of before) abort.abort();
@@ -122,13 +124,13 @@ export class OfferWatch {
     const abort = new Cancellation();
     this.open.add(abort);
     abort.onAbort(() => this.open.delete(abort));
-    let heard = false;
+    let wasHeard = false;
     const restart = () => {
       settle();
       if (this.stopped || abort.signal.aborted) return;
       this.open.delete(abort);
-      const next = heard ? 0 : attempt + 1;
-      // what changed while nobody listened is only found by reading again (wire.md, Subscriptions)
+      const next = wasHeard ? 0 : attempt + 1;
+      // a change in between is found only by reading the offer again (wire.md, Subscriptions)
       this.listenTimer = setTimeout(
         () => {
           this.listen(next, nothing);
@@ -144,16 +146,16 @@ export class OfferWatch {
         totalMs: Infinity,
         exchange: ownExchange(abort.signal),
         onNotification: (method, params) => {
-          heard = true;
-          if (method === 'notifications/subscriptions/acknowledged') this.refused = leftOut(asked, params);
+          wasHeard = true;
+          if (method === 'notifications/subscriptions/acknowledged') this.refused = leftOut(requested, params);
           settle();
           this.onNotification(method, params);
         },
       })
       .then((reply) => {
-        // refused outright: the server has no such method, and asking again would not change that
+        // the server has no such method, and sending it again would not change that
         if (reply.error) {
-          this.refused = new Set(asked);
+          this.refused = new Set(requested);
           settle();
         } else restart();
       }, restart);
@@ -176,11 +178,11 @@ export class OfferWatch {
   private onNotification(method: string, params: JsonObject): void {
     if (method.endsWith('/list_changed')) this.changed();
     else if (method === 'notifications/resources/updated' && typeof params.uri === 'string')
-      this.on.updated(params.uri);
+      this.listener.updated(params.uri);
   }
 }
 
-/** What was asked for and is not granted (2026-07-28 basic/patterns/subscriptions, Acknowledgment). */
+/** The resources that were asked for and not granted (2026-07-28 basic/patterns/subscriptions, Acknowledgment). */
 function leftOut(asked: readonly string[], { notifications }: JsonObject): ReadonlySet<string> {
   const granted = isObject(notifications) ? notifications.resourceSubscriptions : undefined;
   const known = new Set<unknown>(Array.isArray(granted) ? granted : []);
@@ -188,5 +190,5 @@ function leftOut(asked: readonly string[], { notifications }: JsonObject): Reado
 }
 
 function nothing(): void {
-  // the gateway's own listening has no caller to tell
+  // nobody waits for this one
 }

@@ -1,9 +1,10 @@
-// What the instances of single owners offer, where they announced something else than everybody is offered.
+// What single owners are offered, if their instances offer something else than the shared instance offers everybody.
 import { hash } from 'node:crypto';
 import type { ServerOffer } from '../../../catalog/offer.ts';
 import { OFFER_KINDS, type OfferKind } from '../../../core/call.ts';
+import type { OwnerOfferListener } from '../context.ts';
 
-/** What the different offers of one server come to, as JSON, in characters: the largest that is read fits in. */
+/** Most characters of JSON that all owners' offers of one server take together; the largest offer that is read fits in. */
 const MAX_LENGTH = 40 * 1024 * 1024;
 
 /** What one owner is offered. */
@@ -18,17 +19,18 @@ interface SharedOffer extends OwnerOffer {
   owners: number;
 }
 
-/** Keeps them by owner, for as long as the owner has an instance, and only where they differ; what is the same for many is kept once. */
+/** Keeps an offer by owner while the owner has an instance and the offer differs. Equal offers of several owners are kept once. */
 export class OwnerListings {
   private readonly offers = new Map<string, SharedOffer>();
   private readonly shared = new Map<string, SharedOffer>();
-  private readonly changed: (owner: string, kinds: readonly OfferKind[]) => void;
+  private readonly server: string;
+  private readonly listener: OwnerOfferListener;
   private readonly most: number;
   private length = 0;
 
-  /** `changed` is told which lists of an owner are others now; `most` characters of JSON are kept. */
-  constructor(changed: (owner: string, kinds: readonly OfferKind[]) => void, most = MAX_LENGTH) {
-    this.changed = changed;
+  constructor(server: string, listener: OwnerOfferListener, most = MAX_LENGTH) {
+    this.server = server;
+    this.listener = listener;
     this.most = most;
   }
 
@@ -40,34 +42,35 @@ export class OwnerListings {
     return this.offers.get(owner);
   }
 
-  /**
-   * An owner's instance offers this, everybody is offered `base`. Returns false where there is no room for it: then the owner is offered
-   * what everybody is.
-   */
+  /** An owner's instance offers `offer`, the shared one `base`. Returns false if there is no room: then the owner is offered `base` too. */
   set(owner: string, offer: ServerOffer, base: ServerOffer): boolean {
     const before = this.offers.get(owner)?.offer ?? base;
     this.remove(owner);
     const kept = differing(offer, base).length === 0 || this.keep(owner, offer);
     const kinds = differing(before, kept ? offer : base);
-    if (kinds.length > 0) this.changed(owner, kinds);
+    if (kinds.length > 0) this.notify(owner, kinds);
     return kept;
   }
 
   /** The owner has no instance any more. */
   forget(owner: string, base: ServerOffer): void {
     const before = this.remove(owner);
-    if (before) this.changed(owner, differing(before.offer, base));
+    if (before) this.notify(owner, differing(before.offer, base));
   }
 
-  /** Everybody is offered `base` now: what came to be the same is no longer anybody's own. */
+  /** The shared instance offers `base` now: an owner's offer that equals it is no longer kept. */
   rebase(base: ServerOffer): void {
     const same = [...this.shared.values()].filter(({ offer }) => differing(offer, base).length === 0);
     if (same.length === 0) return;
     for (const [owner, offer] of this.offers)
       if (same.includes(offer)) {
         this.remove(owner);
-        this.changed(owner, []);
+        this.notify(owner, []);
       }
+  }
+
+  private notify(owner: string, kinds: readonly OfferKind[]): void {
+    this.listener.ownerOfferChanged(this.server, owner, kinds);
   }
 
   private keep(owner: string, offer: ServerOffer): boolean {

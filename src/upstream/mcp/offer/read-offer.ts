@@ -1,4 +1,4 @@
-// Reading everything that a server offers: all pages of all lists that it declares.
+// Reads everything that a server offers: all pages of all lists that it declares.
 import { EMPTY_OFFER, type ServerOffer } from '../../../catalog/offer.ts';
 import type { OfferKind } from '../../../core/call.ts';
 import { GatewayError } from '../../../core/errors.ts';
@@ -6,18 +6,15 @@ import { isObject, type JsonObject, numberOf } from '../../../core/json.ts';
 import { LIST_KEYS } from '../../../protocol/mcp/methods.ts';
 import type { Connection } from '../connect/connection.ts';
 
-/**
- * Bounds of one list: pages read, entries kept, bytes in all and of one entry (wire.md, What the gateway offers). Every client that
- * lists everything gets all of it, whether it wants this server or another.
- */
+/** Bounds of one list: pages, entries, bytes in all and of one entry (wire.md, What the gateway offers). A client of `/mcp` gets all of it. */
 const MAX_PAGES = 1_000;
 const MAX_ENTRIES = 10_000;
-/** Fewer, because a URI that is not listed is held against all of them. */
+/** Fewer, because a URI that is not listed is matched against all of them. */
 const MAX_TEMPLATES = 1_000;
 const MAX_BYTES = 8 * 1024 * 1024;
 const MAX_ENTRY_BYTES = 256 * 1024;
 
-/** Failures of one list, which say nothing against the others. */
+/** Failures that concern one list and not the others. */
 const OF_THE_LIST = new Set<string>(['upstream_protocol', 'upstream_message_too_large']);
 
 interface List {
@@ -34,17 +31,17 @@ const LISTS: readonly List[] = [
   { kind: 'resourceTemplate', method: 'resources/templates/list', capability: 'resources', most: MAX_TEMPLATES },
 ];
 
-/** What was read, and what could not be. */
+/** What was read, and which lists could not be. */
 export interface OfferReading {
   readonly offer: ServerOffer;
   readonly problems: readonly string[];
-  /** How long it may be taken for what the server offers, in ms; Infinity where the server says when it changes. */
+  /** How long the offer holds, in ms; Infinity if the server notifies of changes. */
   readonly freshMs: number;
 }
 
 /**
- * Reads the whole offer of a connected server. A declared list that breaks the rules keeps its entries of `last` and is told
- * among the problems. Throws GatewayError where the server cannot be talked with.
+ * Reads the whole offer of a connected server. A declared list that breaks the rules keeps its entries of `last` and is named among the
+ * problems. Throws GatewayError if the server does not answer.
  */
 export async function readOffer(
   connection: Connection,
@@ -60,8 +57,8 @@ export async function readOffer(
       try {
         const { entries, tooLarge, ttlMs, isPrivate } = await readList(connection, list, totalMs);
         const declared = capabilities[list.capability];
-        const tells = connection.era === 'legacy' || (isObject(declared) && declared.listChanged === true);
-        hints.push({ ttlMs: tells ? Infinity : ttlMs, isPrivate });
+        const notifies = connection.era === 'legacy' || (isObject(declared) && declared.listChanged === true);
+        hints.push({ ttlMs: notifies ? Infinity : ttlMs, isPrivate });
         if (tooLarge > 0)
           problems.push(
             `entries of ${list.method} that are over ${MAX_ENTRY_BYTES} bytes are not offered: ${tooLarge}`,
@@ -84,13 +81,13 @@ export async function readOffer(
   return { offer, problems, freshMs: Math.min(...hints.map(({ ttlMs }) => ttlMs)) };
 }
 
-/** How long a list holds, in ms, and whether it is for us alone (2026-07-28 server/utilities/caching). */
+/** How long a list holds, in ms, and whether it may differ for other clients (2026-07-28 server/utilities/caching). */
 interface Hints {
   readonly ttlMs: number;
   readonly isPrivate: boolean;
 }
 
-/** What was read of a list, and how many entries of it are too large to be offered to anybody. */
+/** The entries of a list, and how many others are too large to be offered. */
 interface ListReading extends Hints {
   readonly entries: JsonObject[];
   readonly tooLarge: number;
@@ -109,12 +106,12 @@ async function readList(connection: Connection, list: List, totalMs: number): Pr
       params: cursor === undefined ? {} : { cursor },
       totalMs,
     });
-    if (reply.error?.code === -32601) return { entries: [], tooLarge: 0, ...hints }; // declared, but without templates or the like
+    if (reply.error?.code === -32601) return { entries: [], tooLarge: 0, ...hints }; // the capability is declared, but not this list
     if (!reply.result) throw unreadable(connection, list.method, reply.error?.message ?? 'no result');
     bytes += reply.bytes;
     hints = joined(hints, reply.result);
     for (const entry of entriesOf(reply.result, list.kind)) {
-      // a small page has no large entry: only of others it is written out how large each one is
+      // a small page has no large entry, so its entries are not measured
       if (reply.bytes > MAX_ENTRY_BYTES && JSON.stringify(entry).length > MAX_ENTRY_BYTES) tooLarge++;
       else entries.push(entry);
     }
@@ -129,7 +126,7 @@ async function readList(connection: Connection, list: List, totalMs: number): Pr
   throw unreadable(connection, list.method, `it has more than ${MAX_PAGES} pages`);
 }
 
-/** The hints of all pages together; a time that is absent or wrong means that the page is stale at once. */
+/** The hints of all pages together; a page without a valid time is stale at once. */
 function joined(hints: Hints, { ttlMs, cacheScope }: JsonObject): Hints {
   const ttl = Math.max(numberOf(ttlMs) ?? 0, 0);
   return { ttlMs: Math.min(hints.ttlMs, ttl), isPrivate: hints.isPrivate || cacheScope === 'private' };
@@ -142,7 +139,7 @@ const NAME_KEYS: Readonly<Record<OfferKind, string>> = {
   resourceTemplate: 'uriTemplate',
 };
 
-/** Entries that are objects with a usable name; what else stands in the list cannot be offered to anyone. */
+/** The entries that are objects with a usable name; others cannot be offered. */
 function entriesOf(result: JsonObject, kind: OfferKind): JsonObject[] {
   const list = result[LIST_KEYS[kind]];
   if (!Array.isArray(list)) return [];

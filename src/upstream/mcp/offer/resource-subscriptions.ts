@@ -1,4 +1,4 @@
-// Subscriptions to resources on one connection at a time: counted by follower, made once upstream, made again after a reconnect.
+// Subscriptions to resources on one connection at a time: one per resource at the server, made again on the next connection.
 import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import { isObject } from '../../../core/json.ts';
@@ -10,40 +10,40 @@ import type { OfferWatch } from './offer-watch.ts';
 /** Most resources that are followed at one server. */
 const MAX_URIS = 10_000;
 
-/** Failures with which a server says no; after any other the subscription is made again with the next connection. */
+/** Failures with which a server refuses; after any other the subscription is made again on the next connection. */
 const REFUSALS = new Set<string>(['upstream_protocol', 'method_not_found']);
 
-/** Whoever follows resources: a session, or a listener of 2026-07-28. */
+/** A session, or a listener of 2026-07-28, that follows resources. */
 export interface Follower {
-  /** Names it: it follows a resource once, however often it asks for it. */
+  /** Its name: it follows a resource once, however often it subscribes. */
   readonly key: string;
   readonly caller: CallerFacts;
   /** Whether the policy in force lets it know that a resource changed. */
   mayHear(server: string, uri: string): boolean;
-  /** Tells it of a change to what it follows, or to what lies below that. */
+  /** Notifies it of a change to a resource that it follows, or to one below that. */
   updated(uri: string): void;
 }
 
-/** A resource, and one who follows it. */
+/** A resource and one of its followers. */
 export interface Following {
   readonly uri: string;
   readonly follower: Follower;
 }
 
-/** A connection and the watch that listens on it. */
+/** A connection and the watch on it. */
 export interface Live {
   readonly connection: Connection;
   readonly watch: OfferWatch;
-  /** Tells of a change as though the server had said so. */
+  /** Notifies the followers as if the server had reported a change. */
   updated(uri: string): void;
 }
 
 interface Followed {
   readonly followers: Map<string, Follower>;
-  /** Settles with the server's subscription on the connection that there is, or was last. */
+  /** Settles with the server's answer on the current connection, or on the last one. */
   ready: Promise<void>;
-  /** Whether there was a connection that told of it. */
-  wasTold: boolean;
+  /** Whether there was a connection before, so that a change may have been missed. */
+  hadConnection: boolean;
 }
 
 /** The connection to a server, or the way to get one. */
@@ -52,13 +52,12 @@ interface Connecting {
   acquire(signal: CancelSignal): Promise<Live>;
 }
 
-/** Who follows what; survives the connection. */
 export class ResourceSubscriptions {
   private readonly followed = new Map<string, Followed>();
   private readonly server: string;
   private readonly totalMs: number;
-  /** What is being asked about a resource on a connection. */
-  private readonly asking = new WeakMap<Connection, Map<string, Promise<void>>>();
+  /** The last request about each resource, by connection. */
+  private readonly requests = new WeakMap<Connection, Map<string, Promise<void>>>();
 
   constructor(server: string, totalMs: number) {
     this.server = server;
@@ -70,7 +69,7 @@ export class ResourceSubscriptions {
     return this.followed.size;
   }
 
-  /** Whoever follows the resource, or one above it, and may hear of both; each once. */
+  /** Everybody who follows the resource, or one above it, and may hear of both; each once. */
   followersOf(uri: string): Iterable<Follower> {
     if (this.followed.size === 0) return [];
     const found = new Map<string, Follower>();
@@ -81,8 +80,8 @@ export class ResourceSubscriptions {
   }
 
   /**
-   * Follows a resource on a server that is started for it if need be. At one that is down the subscription stands, and is made when it is
-   * back. Throws GatewayError where the server refuses it, or the caller gives up.
+   * Follows a resource, and starts the server for it if necessary. If the server is down, the subscription is made when it is back. Throws
+   * GatewayError if the server refuses it, or the caller gives up.
    */
   async follow(following: Following, connecting: Connecting, signal: CancelSignal): Promise<void> {
     await this.add(following, connecting.current);
@@ -99,34 +98,34 @@ export class ResourceSubscriptions {
     if (entry) await this.settled(uri, entry); // `resume` has begun to subscribe by now
   }
 
-  /** The first follower makes the server's subscription, the others wait for it. Throws GatewayError. */
+  /** Subscribes for the first follower; the others wait for the same answer. Throws GatewayError. */
   async add({ uri, follower }: Following, live: Live | undefined): Promise<void> {
     const known = this.followed.get(uri);
     if (known) {
       known.followers.set(follower.key, follower);
-      // a modern server says with each listening what it grants, which may be less by now
+      // a modern server may grant less with each new `subscriptions/listen`
       if (live?.connection.era === 'modern') known.ready = this.subscribe(uri, live);
       return this.settled(uri, known);
     }
     if (this.followed.size >= MAX_URIS)
       throw new GatewayError('overloaded', `The server "${this.server}" has ${MAX_URIS} followed resources already.`);
     const ready = live ? this.subscribe(uri, live) : Promise.resolve();
-    const entry = { followers: new Map([[follower.key, follower]]), ready, wasTold: live !== undefined };
+    const entry = { followers: new Map([[follower.key, follower]]), ready, hadConnection: live !== undefined };
     this.followed.set(uri, entry);
     await this.settled(uri, entry);
   }
 
-  /** Takes over who followed at the server that this one replaces; it is subscribed to, and told as changed, with the next connection. */
+  /** Takes over a follower from the upstream that this one replaces. The next connection subscribes and notifies it of a change. */
   adopt({ uri, follower }: Following): void {
     const known = this.followed.get(uri);
     if (known) known.followers.set(follower.key, follower);
     else if (this.followed.size < MAX_URIS) {
       const followers = new Map([[follower.key, follower]]);
-      this.followed.set(uri, { followers, ready: Promise.resolve(), wasTold: true });
+      this.followed.set(uri, { followers, ready: Promise.resolve(), hadConnection: true });
     }
   }
 
-  /** Gives everything away that is followed. */
+  /** Removes everything that is followed and returns it. */
   release(): Following[] {
     const all = [...this.followed].flatMap(([uri, { followers }]) =>
       [...followers.values()].map((follower) => ({ uri, follower })),
@@ -135,23 +134,23 @@ export class ResourceSubscriptions {
     return all;
   }
 
-  /** The last follower that lets go ends the server's subscription. */
+  /** Removes a follower; without the last one the gateway unsubscribes at the server. */
   remove(uri: string, key: string, live: Live | undefined): void {
     const known = this.followed.get(uri);
     if (!known?.followers.delete(key) || known.followers.size > 0) return;
     this.followed.delete(uri);
-    // nobody waits for it: an unsubscribe that fails only means news that nobody is told
+    // if it fails, the server's notifications find no follower
     if (live) this.inTurn(uri, live, () => this.unsubscribe(uri, live)).catch(() => undefined);
   }
 
-  /** Subscribes anew on a new connection. What changed while nobody told of it is not known, so all is told as changed. Never throws. */
+  /** Subscribes again on a new connection, and notifies of a change, since one may have been missed in between. Never throws. */
   async resume(live: Live): Promise<void> {
     const made = [...this.followed].map(async ([uri, entry]) => {
       entry.ready = this.subscribe(uri, live);
       try {
         await entry.ready;
-        if (entry.wasTold && this.followed.get(uri) === entry) live.updated(uri);
-        entry.wasTold = true;
+        if (entry.hadConnection && this.followed.get(uri) === entry) live.updated(uri);
+        entry.hadConnection = true;
       } catch (error) {
         if (error instanceof GatewayError && REFUSALS.has(error.code)) this.drop(uri, entry);
       }
@@ -159,7 +158,7 @@ export class ResourceSubscriptions {
     await Promise.all(made);
   }
 
-  /** What the server refuses is not followed. */
+  /** Waits for the server's answer. A resource that it refuses is not followed. */
   private async settled(uri: string, entry: Followed): Promise<void> {
     try {
       await entry.ready;
@@ -201,14 +200,14 @@ export class ResourceSubscriptions {
       );
   }
 
-  /** Asks when what was asked about the same resource before is answered: over HTTP the later request may arrive first. */
-  private inTurn(uri: string, { connection }: Live, ask: () => Promise<void>): Promise<void> {
-    const asking = this.asking.get(connection) ?? new Map<string, Promise<void>>();
-    this.asking.set(connection, asking);
-    const asked = asking.get(uri)?.then(ask, ask) ?? ask();
-    asking.set(uri, asked);
-    const done = () => asking.get(uri) === asked && asking.delete(uri);
-    asked.then(done, done);
-    return asked;
+  /** Sends a request after the answer to the last one about the same resource: over HTTP the later request may arrive first. */
+  private inTurn(uri: string, { connection }: Live, send: () => Promise<void>): Promise<void> {
+    const requests = this.requests.get(connection) ?? new Map<string, Promise<void>>();
+    this.requests.set(connection, requests);
+    const answered = requests.get(uri)?.then(send, send) ?? send();
+    requests.set(uri, answered);
+    const done = () => requests.get(uri) === answered && requests.delete(uri);
+    answered.then(done, done);
+    return answered;
   }
 }

@@ -1,23 +1,28 @@
 // Callers that wait for an instance: who is woken, and by what.
 import { expect, test } from 'vitest';
+import type { ServerConfig } from '../../../../src/config/config.ts';
 import { Cancellation } from '../../../../src/core/cancellation.ts';
 import { GatewayError } from '../../../../src/core/errors.ts';
 import { OwnerPool } from '../../../../src/upstream/mcp/instances/owner-pool.ts';
 import { type Claim, InstanceQueue } from '../../../../src/upstream/mcp/instances/instance-queue.ts';
 
-const holding = (key: string) => new OwnerPool({ key, label: key, principal: 'ada', capabilities: {} }, 's', 1_000);
+const poolOf = (key: string) => new OwnerPool({ key, label: key, principal: 'ada', capabilities: {} }, 's', 1_000);
 const PLACE: Claim = {};
 
 /** A queue for places that only some owners can use. */
 function queueOf(total = 10_000) {
   const free = new Map<OwnerPool, number>();
+  const config = { instances: { max: 1 }, timeouts: { total } } as ServerConfig;
   const queue = new InstanceQueue(
-    { server: 's', limits: () => ({ max: 1, total }), stuck: () => undefined },
-    (wanting) => {
-      const left = free.get(wanting) ?? 0;
-      if (left === 0) return undefined;
-      free.set(wanting, left - 1);
-      return PLACE;
+    { name: 's', config },
+    {
+      claim: (wanting) => {
+        const left = free.get(wanting) ?? 0;
+        if (left === 0) return undefined;
+        free.set(wanting, left - 1);
+        return PLACE;
+      },
+      preemptFor: () => undefined,
     },
   );
   return { free, queue };
@@ -25,7 +30,7 @@ function queueOf(total = 10_000) {
 
 test('what the first in line cannot use goes to the next that can, and each gets one thing', async () => {
   const { free, queue } = queueOf();
-  const [one, two] = [holding('one'), holding('two')];
+  const [one, two] = [poolOf('one'), poolOf('two')];
   const order: string[] = [];
   const first = queue.wait(one, undefined).then(() => order.push('one'));
   const second = queue.wait(two, undefined).then(() => order.push('two'));
@@ -42,7 +47,7 @@ test('what the first in line cannot use goes to the next that can, and each gets
 
 test('whoever gives up takes nothing', async () => {
   const { free, queue } = queueOf();
-  const one = holding('one');
+  const one = poolOf('one');
   const cancellation = new Cancellation();
   const waiting = queue.wait(one, cancellation.signal);
   free.set(one, 1);
@@ -54,13 +59,13 @@ test('whoever gives up takes nothing', async () => {
 
 test('whoever waits too long is told what is in use; so is whoever comes when too many wait', async () => {
   const { queue } = queueOf(10);
-  await expect(queue.wait(holding('one'), undefined)).rejects.toMatchObject({
+  await expect(queue.wait(poolOf('one'), undefined)).rejects.toMatchObject({
     code: 'overloaded',
     message:
       'All 1 instances of the server "s" are in use (instances.max); none became free within 0.01 s (timeouts.total).',
   });
   const full = queueOf().queue;
-  const one = holding('one');
+  const one = poolOf('one');
   const all = Array.from({ length: 1_000 }, () => full.wait(one, undefined).catch((error: unknown) => error));
   await expect(full.wait(one, undefined)).rejects.toMatchObject({ code: 'overloaded' });
   full.refuse(one, new GatewayError('cancelled', 'over'));
@@ -69,7 +74,7 @@ test('whoever waits too long is told what is in use; so is whoever comes when to
 });
 
 test('an owner whose instances failed three times in a row is refused for a while; one that worked forgives', () => {
-  const one = holding('one');
+  const one = poolOf('one');
   for (let time = 0; time < 3; time++) {
     one.requireTryable();
     one.failed(new Error('exit code 4'));

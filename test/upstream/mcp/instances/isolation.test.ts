@@ -5,22 +5,30 @@ import { Cancellation } from '../../../../src/core/cancellation.ts';
 import type { ServerConfig } from '../../../../src/config/config.ts';
 import { declarable } from '../../../../src/protocol/mcp/client-capabilities.ts';
 import { type CallerFacts, ownerKeys, ownerOf } from '../../../../src/upstream/mcp/instances/affinity.ts';
+import { ConfiguredServer } from '../../../../src/upstream/mcp/configured-server.ts';
+import type { UpstreamContext } from '../../../../src/upstream/mcp/context.ts';
 import { Isolation } from '../../../../src/upstream/mcp/instances/isolation.ts';
-import type { LearnedTrait, TraitStore } from '../../../../src/upstream/mcp/instances/trait-store.ts';
+import type { LearnedTrait } from '../../../../src/upstream/mcp/instances/trait-store.ts';
 
 function isolationOf(isolation: ServerConfig['isolation'], known: LearnedTrait[] = []) {
-  const store = {
+  const key = { server: 's', digest: 'd' };
+  const events: [string, unknown][] = [];
+  const traits = {
     recall: () => known,
-    learn: (_server: string, _digest: string, trait: LearnedTrait) => known.push(trait),
+    remember: (_key: typeof key, trait: LearnedTrait) => known.push(trait),
   };
-  const config = { name: 's', digest: 'd', isolation, transport: 'stdio' } as ServerConfig;
-  return { known, isolation: new Isolation(config, store as unknown as TraitStore) };
+  const context = { traits, events: { record: (event: string, detail: unknown) => events.push([event, detail]) } };
+  const config = { name: 's', secrets: [] as string[], isolation, transport: 'stdio' } as unknown as ServerConfig;
+  const server = new ConfiguredServer(config, context as unknown as UpstreamContext);
+  return { known, events, isolation: new Isolation(server, key) };
 }
 
 test('auto is shared until something is learned, once, with the reason; what was learned stays', () => {
-  const { isolation, known } = isolationOf('auto');
+  const { isolation, known, events } = isolationOf('auto');
   expect(isolation.sharing).toBe('shared');
-  expect([isolation.remember('asks', 'it asked x'), isolation.remember('asks', 'it asked y')]).toEqual([true, false]);
+  isolation.learn('asks', 'it asked x');
+  isolation.learn('asks', 'it asked y');
+  expect(events).toEqual([['server_isolated', { server: 's', trait: 'asks', why: 'it asked x' }]]);
   expect([isolation.sharing, isolation.asksAnonymously]).toEqual(['session', true]);
   expect(known.map(({ why }) => why)).toEqual(['it asked x']);
   expect(isolationOf('auto', known).isolation.sharing).toBe('session');
@@ -28,7 +36,7 @@ test('auto is shared until something is learned, once, with the reason; what was
 
 test('where the stream says whose a question is, calls need not run one at a time; a modern server needs no sessions', () => {
   const { isolation } = isolationOf('auto');
-  isolation.remember('asks', 'it asked x');
+  isolation.learn('asks', 'it asked x');
   isolation.connected({ transport: 'streamable-http', era: 'legacy' });
   expect([isolation.sharing, isolation.asksAnonymously]).toEqual(['session', false]);
   isolation.connected({ transport: 'stdio', era: 'modern' });
@@ -39,7 +47,7 @@ test.each(['shared', 'session', 'principal'] as const)(
   '%s by configuration is that, whatever is learned',
   (configured) => {
     const { isolation } = isolationOf(configured);
-    isolation.remember('stateful', 'it assigned a session id');
+    isolation.learn('stateful', 'it assigned a session id');
     expect(isolation.sharing).toBe(configured);
   },
 );
@@ -48,12 +56,12 @@ test('principals who differ in what they can answer have owners of their own; no
   const caller = (id: string, capabilities: object): CallerFacts =>
     ({ principal: { id }, exchange: { capabilities, signal: new Cancellation() } }) as unknown as CallerFacts;
   const keys = [caller('a', {}), caller('a', { roots: {} }), caller('a {}', {}), caller('a', { experimental: {} })].map(
-    (each) => ownerOf('session', each)?.key,
+    (each) => ownerOf('session', each).key,
   );
   expect(new Set(keys).size).toBe(3);
   expect(keys[0]).toBe(keys[3]);
   expect([...ownerKeys(caller('a', {}))]).toEqual([keys[0]]);
-  expect(ownerOf('shared', caller('a', {}))).toBeUndefined();
+  expect(isolationOf('shared').isolation.ownerOf(caller('a', {}))).toBeUndefined();
 });
 
 test('only what a server may ask is declared to it, and nothing that the caller did not declare', () => {
@@ -77,9 +85,11 @@ test('calls of one session have one owner, and callers that declare nothing one 
       exchange: { capabilities, signal: new Cancellation() },
     }) as unknown as CallerFacts;
 
-  for (const sharing of ['session', 'principal'] as const)
-    expect(ownerOf(sharing, call())).toBe(ownerOf(sharing, call()));
-  expect(ownerOf('session', call())?.key).toBe('session-1');
-  expect(ownerOf('principal', call())?.key).toBe('a {"elicitation":{}}');
+  const keys = (['session', 'principal'] as const).map((sharing) => {
+    const { isolation } = isolationOf(sharing);
+    expect(isolation.ownerOf(call())).toBe(isolation.ownerOf(call()));
+    return isolation.ownerOf(call())?.key;
+  });
+  expect(keys).toEqual(['session-1', 'a {"elicitation":{}}']);
   expect(declarable({ experimental: {} })).toBe(declarable({}));
 });

@@ -18,22 +18,22 @@ function setup() {
     const over = new Cancellation();
     return { session: { key: name, standing: exchangeOf(name, over) } as unknown as ClientSession, over };
   };
-  const pages = new UrlElicitations();
+  const elicitations = new UrlElicitations();
   const require = (session: ClientSession, ...ids: string[]) =>
-    pages.required(
+    elicitations.required(
       { code: -32042, message: '', data: { elicitations: ids.map((elicitationId) => ({ elicitationId })) } },
       session,
       undefined,
     );
   const done = async (elicitationId: string, owner?: Owner) => {
-    pages.done({ elicitationId }, owner);
+    elicitations.completed({ elicitationId }, owner);
     await new Promise(setImmediate);
   };
-  return { told, pages, exchangeOf, sessionOf, require, done };
+  return { told, elicitations, exchangeOf, sessionOf, require, done };
 }
 
 test('the call is told while it runs, its session after that, and each once', async () => {
-  const { told, pages, exchangeOf, sessionOf, done } = setup();
+  const { told, elicitations, exchangeOf, sessionOf, done } = setup();
   const { session } = sessionOf('session');
   let end: () => void = () => undefined;
   const ask = (elicitationId: string) => {
@@ -42,7 +42,7 @@ test('the call is told while it runs, its session after that, and each once', as
       return () => undefined;
     };
     const asked = { params: { elicitationId }, session, exchange: exchangeOf('call'), onCallEnd };
-    pages.asked(asked as unknown as AskedQuestion, undefined);
+    elicitations.asked(asked as unknown as AskedQuestion, undefined);
   };
   ask('a');
   await done('a');
@@ -55,9 +55,9 @@ test('the call is told while it runs, its session after that, and each once', as
 });
 
 test('an error that comes in the same breath is known by then, and an instance of somebody else says nothing of it', async () => {
-  const { told, pages, sessionOf, require, done } = setup();
+  const { told, elicitations, sessionOf, require, done } = setup();
   const [one, other] = [sessionOf('one'), sessionOf('other')];
-  pages.done({ elicitationId: 'a' }, undefined);
+  elicitations.completed({ elicitationId: 'a' }, undefined);
   require(one.session, 'a', 'b');
   await new Promise(setImmediate);
   await done('b', { key: 'other', label: 'other', principal: 'other', session: other.session, capabilities: {} });

@@ -9,7 +9,7 @@ const legacy = { era: 'legacy' } as unknown as Connection;
 test('an offer that changes without end is read ever less often', async () => {
   const [reads, news]: [number[], EventEmitter] = [[], new EventEmitter()];
   const watch: OfferWatch = new OfferWatch(legacy, {
-    changed: () => {
+    offerChanged: () => {
       reads.push(performance.now());
       setImmediate(() => watch.changed());
       if (reads.length === 5) news.emit('enough');
@@ -32,7 +32,7 @@ test('a change that comes while the offer is read is read too, and many of them 
   const news = new EventEmitter();
   let reads = 0;
   const watch: OfferWatch = new OfferWatch(legacy, {
-    changed: () => {
+    offerChanged: () => {
       if (++reads === 1) for (let change = 0; change < 100; change++) watch.changed();
       else news.emit('again');
       return Promise.resolve();
@@ -61,7 +61,7 @@ function listening(answer: (asked: string[]) => { granted: string[] } | { error:
     return new Promise(() => undefined);
   };
   const connection = { era: 'modern', handshake: { capabilities: {} }, request } as unknown as Connection;
-  const watch = new OfferWatch(connection, { changed: () => Promise.resolve(), updated: () => undefined });
+  const watch = new OfferWatch(connection, { offerChanged: () => Promise.resolve(), updated: () => undefined });
   onTestFinished(() => watch.stop());
   return { asked, watch };
 }

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { EMPTY_OFFER, type ServerOffer } from '../../../../src/catalog/offer.ts';
 import type { OfferKind } from '../../../../src/core/call.ts';
+import type { OwnerOfferListener } from '../../../../src/upstream/mcp/context.ts';
 import { OwnerListings } from '../../../../src/upstream/mcp/offer/owner-listings.ts';
 
 const offering = (...tools: string[]): ServerOffer => ({
@@ -12,7 +13,8 @@ const BASE = offering('all');
 
 function heard(most?: number) {
   const news: [string, readonly OfferKind[]][] = [];
-  return { news, offers: new OwnerListings((owner, kinds) => news.push([owner, kinds]), most) };
+  const listener: OwnerOfferListener = { ownerOfferChanged: (_server, owner, kinds) => news.push([owner, kinds]) };
+  return { news, offers: new OwnerListings('s', listener, most) };
 }
 
 test('what is offered to everybody is nobody’s own, and no news', () => {
