@@ -1,7 +1,7 @@
 // What tests of parked calls share: callers, servers that ask, and time that passes when it is told to.
 import { setImmediate as turn } from 'node:timers/promises';
 import { vi } from 'vitest';
-import type { Call, Target } from '../../../src/core/call.ts';
+import type { McpCall, Target } from '../../../src/core/call.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import type { Exchange, QuestionAnswer } from '../../../src/core/exchange.ts';
 import { isObject, type JsonObject } from '../../../src/core/json.ts';
@@ -18,7 +18,7 @@ export const CAPABILITIES = { elicitation: { form: {}, url: {} } };
 export const YES = { action: 'accept', content: { name: 'Ada' } };
 
 export interface Caller {
-  readonly call: Call;
+  readonly call: McpCall;
   readonly leaving: Cancellation;
   readonly progress: JsonObject[];
 }

@@ -17,7 +17,9 @@ const ref: TaskRef = { id: 'sealed', kind: 'legacy', upstreamId: '1', instance: 
 function sessionOf(over: Cancellation): { session: ClientSession; told: string[] } {
   const told: string[] = [];
   const standing = { ...ownExchange(over), notify: (method: string) => told.push(method) };
-  return { session: { key: 's', standing, reachable: true, onRootsChanged: () => () => undefined }, told };
+  const none = () => undefined;
+  const session = { key: 's', standing, reachable: true, requireRoomFor: none, setSubscription: none };
+  return { session: { ...session, onRootsChanged: () => none }, told };
 }
 
 function makeTask(session: ClientSession): LegacyTask {

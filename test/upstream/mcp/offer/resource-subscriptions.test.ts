@@ -9,7 +9,8 @@ import {
   ResourceSubscriptions,
 } from '../../../../src/upstream/mcp/offer/resource-subscriptions.ts';
 
-const followerOf = (key: string): Follower => ({ key, updated: () => undefined }) as unknown as Follower;
+const followerOf = (key: string, mayHear: Follower['mayHear'] = () => true): Follower =>
+  ({ key, mayHear, updated: () => undefined }) as unknown as Follower;
 const ONE = { uri: 'x:///a', follower: followerOf('one') };
 const TWO = { uri: 'x:///a', follower: followerOf('two') };
 
@@ -136,7 +137,7 @@ test('what is given away is followed at whoever takes it, and told as changed th
   one.subscriptions.adopt(TWO);
   for (const following of one.subscriptions.release()) other.subscriptions.adopt(following);
   await other.connect();
-  const followers = [...other.subscriptions.followersOf(ONE.uri, () => true)];
+  const followers = [...other.subscriptions.followersOf(ONE.uri)];
 
   expect(one.subscriptions.size).toBe(0);
   expect(followers.map(({ key }) => key)).toEqual(['one', 'two']);
