@@ -49,7 +49,7 @@ test('an intent of a call that was refused before policy was asked says so, and 
     decode(intentOf(call, makeContext({ target: undefined, requested: undefined, decision: undefined }))),
   ).toMatchObject({
     method: 'tools/call',
-    shape: 'number',
+    shape: 'integer',
     decision: { allowed: false, rule: 'none', reason: 'the call was refused before policy was asked' },
   });
 });

@@ -9,10 +9,12 @@ import type { Reply } from '../../../src/core/reply.ts';
 import { ParkedCalls } from '../../../src/gateway/bridge/parked-calls.ts';
 import { RequestStates } from '../../../src/gateway/bridge/request-state.ts';
 import { Keyring } from '../../../src/storage/keyring.ts';
-import { makeCall } from '../../audit/bare-call.ts';
+import { makeCall, makeContext } from '../../audit/bare-call.ts';
 import { temporaryFolder } from '../../storage/temporary.ts';
 
 export const TARGET: Target = { kind: 'tool', server: 'one', exposed: 'one__ask', original: 'ask' };
+/** Where a call goes, in a context of its own. */
+export const at = () => ({ target: TARGET, ctx: makeContext({ target: TARGET }) });
 export const FORM = { mode: 'form', message: 'Who?', requestedSchema: { type: 'object' } };
 export const CAPABILITIES = { elicitation: { form: {}, url: {} } };
 export const YES = { action: 'accept', content: { name: 'Ada' } };
@@ -40,10 +42,10 @@ export function world(maxBytes = 256 * 1024) {
   const stopping = new Cancellation();
   const states = new RequestStates(new Keyring(temporaryFolder()));
   const parked = new ParkedCalls({ states, mayAsk: () => true, stopping: stopping.signal, maxBytes });
-  const resume = ({ call }: Caller) => {
+  const resume = ({ call }: Caller, to = at()) => {
     const state = states.open(call, TARGET)?.parked;
     if (!state) throw new Error('the state names no parked call');
-    return parked.resume(call, TARGET, state);
+    return parked.resume(call, to, state);
   };
   return { parked, stopping, resume };
 }
