@@ -190,7 +190,9 @@ test('what fails while the last frame is made settles nothing twice', async () =
     },
   };
   let settled = 0;
-  ctx.onSettled(() => void settled++);
+  ctx.onSettled(() => {
+    settled++;
+  });
   const handle = () => Promise.resolve(makeReply());
 
   await expect(deliver(makeCall(), { ctx, handle, ending: caller, sink })).rejects.toThrow('it cannot be written');

@@ -113,7 +113,7 @@ test('resolve may wait, and what it finds is what is decided on', async () => {
 });
 
 const stranger = new GatewayError('invalid_params', 'no');
-test.each<[string, { kind?: Partial<CallKind>; servers?: PolicyEntry[] }, string[], object]>([
+test.for<[string, { kind?: Partial<CallKind>; servers?: PolicyEntry[] }, string[], object]>([
   [
     'resolve throws',
     {
@@ -140,7 +140,7 @@ test.each<[string, { kind?: Partial<CallKind>; servers?: PolicyEntry[] }, string
   ],
 ])(
   'what is refused where %s is never dispatched, and recorded in one batch',
-  async (_where, { kind, servers }, told, decision) => {
+  async ([, { kind, servers }, told, decision]) => {
     const { run, events, records } = world(kind, servers);
     await run();
     const [before, code = ''] = told;

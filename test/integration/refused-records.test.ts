@@ -107,7 +107,7 @@ test('the outcome of a call that timed out says which instance was asked, and ho
 
 const POST = { headers: { 'Content-Type': 'application/json', Accept: 'application/json, text/event-stream' } };
 
-test.each<[string, () => Sent, string, string]>([
+test.for<[string, () => Sent, string, string]>([
   [
     'a Host that is not ours',
     () => modern('tools/list', {}, { headers: { Host: 'evil.example' } }),
@@ -131,7 +131,7 @@ test.each<[string, () => Sent, string, string]>([
     'session_refused',
     'The session is unknown or has ended.',
   ],
-])('%s is one event however often it comes, and no call', async (_what, sent, event, reason) => {
+])('%s is one event however often it comes, and no call', async ([, sent, event, reason]) => {
   const calls = await recordsOf(gateway);
   for (let time = 0; time < 20; time++) expect((await send(gateway.origin, sent())).status).toBeGreaterThanOrEqual(400);
   const events = await recordsOf(gateway, '--kind', 'event');

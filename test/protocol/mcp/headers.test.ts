@@ -139,9 +139,7 @@ describe('Mirrored parameters', () => {
     [{}, '[object Object]', false],
     [[42], '42', false],
   ])('the argument %j and the header %j: alike is %j', (value, header, alike) => {
-    expect(agree(integer, { n: value } as JsonObject, header === undefined ? {} : { 'mcp-param-n': header })).toBe(
-      alike,
-    );
+    expect(agree(integer, { n: value }, header === undefined ? {} : { 'mcp-param-n': header })).toBe(alike);
   });
 
   test('are read from own properties only', () => {
@@ -182,13 +180,13 @@ describe('The Mcp-Param headers of a request', () => {
     expect(checkParamHeaders(paramHeadersIn({}), [], {})).toBeUndefined();
   });
 
-  test.each<[string, ParamHeaders, JsonObject, string]>([
+  test.for<[string, ParamHeaders, JsonObject, string]>([
     ['is missing', paramHeadersIn({}), { n: 42 }, 'Header mismatch: mcp-param-n is missing'],
     ['differs', { 'mcp-param-n': '43' }, { n: 42 }, 'Header mismatch: mcp-param-n differs from the argument'],
     ['is there alone', { 'mcp-param-n': '1' }, {}, 'Header mismatch: mcp-param-n is present, but the argument is not'],
     ['is more than is forwarded', many(33), {}, 'Header mismatch: mcp-param-x32 is more than is forwarded.'],
     ['is too long', many(2, 'x'.repeat(4_097)), {}, 'Header mismatch: mcp-param-x0 is more than is forwarded.'],
-  ])('are refused where one %s', (_how, headers, args, message) => {
+  ])('are refused where one %s', ([, headers, args, message]) => {
     expect(() => checkParamHeaders(headers, known, args)).toThrow(
       expect.objectContaining({ code: 'header_mismatch', message }) as Error,
     );
