@@ -11,7 +11,7 @@ import type { LearnedTrait, TraitStore } from '../../../../src/upstream/mcp/inst
 function isolationOf(isolation: ServerConfig['isolation'], known: LearnedTrait[] = []) {
   const store = {
     recall: () => known,
-    learn: (_server: string, _digest: string, trait: LearnedTrait) => known.push(trait),
+    remember: (_server: string, _digest: string, trait: LearnedTrait) => known.push(trait),
   };
   const config = { name: 's', digest: 'd', isolation, transport: 'stdio' } as ServerConfig;
   return { known, isolation: new Isolation(config, store as unknown as TraitStore) };
