@@ -1,8 +1,8 @@
 // Appends calls without end and prints the id of each record once it is committed: the victim of the kill -9 test.
 import { AuditLog } from '../../src/audit/audit-log.ts';
-import { failureOf, intentOf } from '../../src/audit/record.ts';
+import { intentOf, outcomeOf } from '../../src/audit/record.ts';
 import { GatewayError } from '../../src/core/errors.ts';
-import { ALLOWED, makeCall } from './bare-call.ts';
+import { makeCall, makeContext, settlementOf } from './bare-call.ts';
 
 const CALLERS = 8;
 
@@ -12,9 +12,9 @@ await Promise.all(Array.from({ length: CALLERS }, callForEver));
 async function callForEver(): Promise<never> {
   for (;;) {
     const call = makeCall();
-    await log.append(intentOf(call, ALLOWED, 'c'));
+    await log.append(intentOf(call, makeContext()));
     process.stdout.write(`intent ${call.id}\n`);
-    await log.append(failureOf(call, new GatewayError('upstream_unreachable', 'x')));
+    await log.append(outcomeOf(call, settlementOf(new GatewayError('upstream_unreachable', 'x'))));
     process.stdout.write(`outcome ${call.id}\n`);
   }
 }

@@ -18,12 +18,12 @@ import { queryAudit } from '../../src/audit/query.ts';
 import { eventOf, intentOf, outcomeOf } from '../../src/audit/record.ts';
 import { verifyAudit } from '../../src/audit/verify.ts';
 import { temporaryFolder } from '../storage/temporary.ts';
-import { ALLOWED, makeCall, makeReply, openLog } from './calls.ts';
+import { makeCall, makeContext, makeReply, openLog, settlementOf } from './calls.ts';
 import { CAN_LIMIT, limitFileSize } from './file-limit.ts';
 import { segmentPaths, storedCalls, storedLines } from './segment-text.ts';
 
 const unavailable = expect.objectContaining({ name: 'GatewayError', code: 'audit_unavailable' }) as Error;
-const intent = () => intentOf(makeCall(), ALLOWED, 'c');
+const intent = () => intentOf(makeCall(), makeContext());
 const sizeOf = (folder: string) => statSync(segmentPaths(folder).at(-1)!).size;
 
 /** What needs the path of the file is looked at no more often than every 10 ms. */
@@ -183,9 +183,9 @@ test.runIf(CAN_LIMIT)(
   async () => {
     const { log, folder } = openLog();
     const call = makeCall();
-    await log.append(intentOf(call, ALLOWED, 'c'));
+    await log.append(intentOf(call, makeContext()));
     const lift = limitFileSize(sizeOf(folder));
-    await expect(log.append(outcomeOf(call, makeReply()))).rejects.toEqual(unavailable);
+    await expect(log.append(outcomeOf(call, settlementOf(makeReply())))).rejects.toEqual(unavailable);
     expect([...queryAudit(folder)]).toMatchObject([{ call: call.id, status: 'in flight' }]);
     lift();
 
@@ -200,8 +200,8 @@ test('calls that a dead process left open get an outcome of status unknown on th
   const folder = join(temporaryFolder(), 'audit');
   const first = openLog({ folder });
   const calls = Array.from({ length: 3 }, () => makeCall());
-  await Promise.all(calls.map((call) => first.log.append(intentOf(call, ALLOWED, 'c'))));
-  await first.log.append(outcomeOf(calls[1]!, makeReply()));
+  await Promise.all(calls.map((call) => first.log.append(intentOf(call, makeContext()))));
+  await first.log.append(outcomeOf(calls[1]!, settlementOf(makeReply())));
   first.log.close();
 
   for (const expected of [6, 6]) {
@@ -219,7 +219,7 @@ test('a call that stays open over many segments is found after a crash from the 
   const folder = join(temporaryFolder(), 'audit');
   const first = openLog({ folder, segmentBytes: 20_000 });
   const parked = Array.from({ length: 1_000 }, () => makeCall());
-  await Promise.all(parked.map((call) => first.log.append(intentOf(call, ALLOWED, 'c'))));
+  await Promise.all(parked.map((call) => first.log.append(intentOf(call, makeContext()))));
   for (let batch = 0; batch < 30; batch += 1) {
     await Promise.all(Array.from({ length: 100 }, () => first.log.append(eventOf('other'))));
   }
@@ -243,10 +243,10 @@ test('a call that stays open over many segments is found after a crash from the 
 test('a segment that somebody takes away is noticed, never written over, and missing for whoever verifies', async () => {
   const { log, folder } = openLog();
   const call = makeCall();
-  await log.append(intentOf(call, ALLOWED, 'c'));
+  await log.append(intentOf(call, makeContext()));
   rmSync(segmentPaths(folder)[0]!);
 
-  await log.append(outcomeOf(call, makeReply()));
+  await log.append(outcomeOf(call, settlementOf(makeReply())));
 
   expect(log.health().writable).toBe(true);
   expect([...queryAudit(folder, { kind: 'event' })].map((row) => row.kind === 'event' && row.event)).toEqual([
@@ -270,11 +270,11 @@ test('a segment that somebody shortens is not gone on with', async () => {
 test('a folder that was removed is made again before the next record, which says that the log was removed', async () => {
   const { log, folder } = openLog();
   const call = makeCall();
-  await log.append(intentOf(call, ALLOWED, 'c'));
+  await log.append(intentOf(call, makeContext()));
   for (let times = 0; times < 20; times += 1) {
     rmSync(folder, { recursive: true });
 
-    await log.append(outcomeOf(call, makeReply()));
+    await log.append(outcomeOf(call, settlementOf(makeReply())));
 
     expect(statSync(folder).mode & 0o777).toBe(0o700);
     const [lost] = [...queryAudit(folder, { kind: 'event' })];
@@ -369,7 +369,7 @@ test('a full disk refuses records, loses none that was acknowledged, and space b
   let failure: unknown;
   while (failure === undefined) {
     const call = makeCall();
-    await log.append(intentOf(call, ALLOWED, 'c')).then(
+    await log.append(intentOf(call, makeContext())).then(
       () => acknowledged.push(call.id),
       (error: unknown) => (failure = error),
     );
@@ -382,7 +382,7 @@ test('a full disk refuses records, loses none that was acknowledged, and space b
   expect(verifyAudit(folder).ok).toBe(true);
   rmSync(ballast);
   const last = makeCall();
-  await log.append(intentOf(last, ALLOWED, 'c'));
+  await log.append(intentOf(last, makeContext()));
 
   const stored = [...queryAudit(folder)].map((row) => (row.kind === 'call' ? row.call : ''));
   expect(stored.reverse()).toEqual([...acknowledged, last.id]);

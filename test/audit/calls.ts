@@ -2,13 +2,13 @@
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { AuditLog, type AuditLogOptions } from '../../src/audit/audit-log.ts';
-import type { Reply } from '../../src/core/reply.ts';
+import type { ResultReply } from '../../src/core/reply.ts';
 import { temporaryFolder } from '../storage/temporary.ts';
 
-export { ALLOWED, makeCall } from './bare-call.ts';
+export { ALLOWED, makeCall, makeContext, settlementOf } from './bare-call.ts';
 
 /** An answer of the server `everything`. */
-export function makeReply(result = {}): Reply {
+export function makeReply(result = {}): ResultReply {
   return {
     kind: 'result',
     result,

@@ -10,7 +10,7 @@ import { verifyAudit } from '../../src/audit/verify.ts';
 import { openDatabase } from '../../src/storage/database.ts';
 import { StateError } from '../../src/storage/state-error.ts';
 import { temporaryFolder } from '../storage/temporary.ts';
-import { ALLOWED, makeCall, openLog } from './calls.ts';
+import { makeCall, makeContext, openLog } from './calls.ts';
 import { segmentPaths, storedLines } from './segment-text.ts';
 
 /** What the version before wrote. */
@@ -42,7 +42,7 @@ function writeDatabase(records: readonly AuditRecord[]): { folder: string; bodie
 
 const someRecords = (count: number): AuditRecord[] =>
   Array.from({ length: count }, (_, index) =>
-    index === 3 ? intentOf(makeCall({ id: 'open' }), ALLOWED, 'c') : eventOf('e', { note: `Straße ${index}` }),
+    index === 3 ? intentOf(makeCall({ id: 'open' }), makeContext()) : eventOf('e', { note: `Straße ${index}` }),
   );
 
 test('the log of an earlier version is taken over byte for byte, the chain goes on, and the file is kept', async () => {

@@ -4,12 +4,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AuditLog } from '../../src/audit/audit-log.ts';
 import { queryAudit, type AuditFilters } from '../../src/audit/query.ts';
-import { eventOf, failureOf, intentOf, outcomeOf, type AuditRecord } from '../../src/audit/record.ts';
-import type { Call } from '../../src/core/call.ts';
+import { eventOf, intentOf, outcomeOf, type AuditRecord } from '../../src/audit/record.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 import { StateError } from '../../src/storage/state-error.ts';
 import { temporaryFolder } from '../storage/temporary.ts';
-import { ALLOWED, makeCall, makeReply, openLog } from './calls.ts';
+import { makeCall, makeContext, makeReply, openLog, settlementOf } from './calls.ts';
 import { segmentPaths } from './segment-text.ts';
 
 const alice = { id: 'alice', kind: 'token', groups: [], scopes: [], credential: 'alice-token' } as const;
@@ -17,25 +16,28 @@ const at = <T extends AuditRecord>(time: number, record: T): T => ({ ...record, 
 
 /** Five calls, a second apart from the time 1000 on, and an event. */
 async function writeCalls(log: AuditLog): Promise<void> {
-  const read: Partial<Call> = { target: { kind: 'tool', server: 'files', exposed: 'fs__read', original: 'read' } };
+  const read = makeContext({ target: { kind: 'tool', server: 'files', exposed: 'fs__read', original: 'read' } });
   const calls = [
     makeCall({ id: 'c1', principal: alice }),
-    makeCall({ id: 'c2', ...read }),
-    makeCall({ id: 'c3', ...read, client: { name: 'He said "Hi\\"', version: '1' } }),
+    makeCall({ id: 'c2' }),
+    makeCall({ id: 'c3', client: { name: 'He said "Hi\\"', version: '1' } }),
     makeCall({ id: 'c4', method: 'prompts/get' }),
     makeCall({ id: 'c5' }),
   ];
-  const [c1, c2, c3, c4, c5] = calls.map((call, index) => at((index + 1) * 1000, intentOf(call, ALLOWED, 'c')));
+  const echo = makeContext();
+  const [c1, c2, c3, c4, c5] = [echo, read, read, echo, echo].map((ctx, index) =>
+    at((index + 1) * 1000, intentOf(calls[index]!, ctx)),
+  );
   const records: AuditRecord[] = [
     at(500, eventOf('start', { note: 'Straße' })),
     c1!,
     c2!,
-    at(2500, outcomeOf(calls[1]!, makeReply())),
-    at(2600, outcomeOf(calls[0]!, makeReply({ isError: true }))),
+    at(2500, outcomeOf(calls[1]!, settlementOf(makeReply()))),
+    at(2600, outcomeOf(calls[0]!, settlementOf(makeReply({ isError: true })))),
     c3!,
-    at(3500, failureOf(calls[2]!, new GatewayError('upstream_timed_out', 'x'))),
+    at(3500, outcomeOf(calls[2]!, settlementOf(new GatewayError('upstream_timed_out', 'x')))),
     c4!,
-    at(4500, failureOf(calls[3]!, new GatewayError('unknown_target', 'x'))),
+    at(4500, outcomeOf(calls[3]!, settlementOf(new GatewayError('unknown_target', 'x')))),
     c5!,
   ];
   await Promise.all(records.map((record) => log.append(record)));
@@ -98,7 +100,7 @@ test('a row has intent and outcome in one', () => {
   const [row] = queryAudit(written, { principal: 'alice' });
 
   expect(row).toEqual({
-    ...JSON.parse(JSON.stringify(intentOf(makeCall({ principal: alice }), ALLOWED, 'c'))),
+    ...JSON.parse(JSON.stringify(intentOf(makeCall({ principal: alice }), makeContext()))),
     kind: 'call',
     seq: 3,
     time: 1000,
@@ -113,7 +115,7 @@ test('a row has intent and outcome in one', () => {
 
 test('a hash in the chain is not found by text', async () => {
   const { log, folder } = openLog();
-  await log.append(intentOf(makeCall({ id: 'only' }), ALLOWED, 'c'));
+  await log.append(intentOf(makeCall({ id: 'only' }), makeContext()));
 
   expect([...queryAudit(folder, { text: '0000000000000000000000000000000000' })]).toEqual([]);
 });
@@ -126,7 +128,7 @@ async function writeHours(): Promise<{ folder: string; times: number[] }> {
   const begin = Date.now() + 48 * HOUR;
   const times = Array.from({ length: 50 }, (_, index) => begin + (index === 20 ? 40.5 : index) * HOUR);
   for (const [index, time] of times.entries())
-    await log.append(at(time, intentOf(makeCall({ id: `t${index}` }), ALLOWED, 'c')));
+    await log.append(at(time, intentOf(makeCall({ id: `t${index}` }), makeContext())));
   log.close();
   return { folder, times };
 }

@@ -2,24 +2,17 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { GENESIS, headOf, prefixOf } from '../../src/audit/chain.ts';
 import { encodeRecord } from '../../src/audit/encode.ts';
-import {
-  eventOf,
-  failureOf,
-  intentOf,
-  outcomeOf,
-  statusOf,
-  statusOfError,
-  type AuditRecord,
-} from '../../src/audit/record.ts';
-import { GatewayError, type ErrorCode } from '../../src/core/errors.ts';
-import { ALLOWED, makeCall, makeReply } from './calls.ts';
+import { eventOf, intentOf, outcomeOf, type AuditRecord } from '../../src/audit/record.ts';
+import { GatewayError, toGatewayError, type ErrorCode } from '../../src/core/errors.ts';
+import { statusOf, statusOfError } from '../../src/core/settlement.ts';
+import { ALLOWED, makeCall, makeContext, makeReply, settlementOf } from './calls.ts';
 
 const decode = (record: AuditRecord): unknown => JSON.parse(`{${encodeRecord(record)}`);
 
 test('an intent says who, what, where and why, and the shape of the arguments', () => {
   const call = makeCall();
 
-  const record = decode(intentOf(call, ALLOWED, 'c0ffee'));
+  const record = decode(intentOf(call, makeContext()));
 
   expect(record).toEqual({
     time: expect.any(Number) as number,
@@ -37,21 +30,34 @@ test('an intent says who, what, where and why, and the shape of the arguments', 
     decision: ALLOWED,
     requestBytes: 123,
     shape: { message: 'string(8)' },
-    config: 'c0ffee',
+    config: 'c',
   });
 });
 
 test('an intent of a name that is not offered says what was asked for', () => {
-  const { target, ...rest } = makeCall({ requested: 'nope', scope: 'files' });
-  expect(target).toBeDefined();
+  const call = makeCall({ endpoint: { kind: 'server', name: 'files' } });
+  const record = decode(intentOf(call, makeContext({ target: undefined, requested: 'nope' })));
 
-  expect(decode(intentOf(rest, ALLOWED, ''))).toMatchObject({ exposed: 'nope', server: 'files' });
+  expect(record).toMatchObject({ exposed: 'nope', server: 'files' });
+  expect(record).not.toHaveProperty('original');
+});
+
+test('an intent of a call that was refused before policy was asked says so, and what of it is known', () => {
+  const call = makeCall({ params: { name: 'x', arguments: 3 } });
+
+  expect(
+    decode(intentOf(call, makeContext({ target: undefined, requested: undefined, decision: undefined }))),
+  ).toMatchObject({
+    method: 'tools/call',
+    shape: 'integer',
+    decision: { allowed: false, rule: 'none', reason: 'the call was refused before policy was asked' },
+  });
 });
 
 test('an outcome says how the call ended, how long it took, and who answered', () => {
   const call = makeCall({ startedAt: performance.now() - 50 });
 
-  const record = decode(outcomeOf(call, makeReply())) as { duration: number };
+  const record = decode(outcomeOf(call, settlementOf(makeReply()))) as { duration: number };
 
   expect(record).toEqual({
     time: expect.any(Number) as number,
@@ -71,7 +77,9 @@ test('every kind of reply has its status', () => {
   expect(statusOf(makeReply({ isError: true }))).toBe('tool_error');
   expect(statusOf({ kind: 'error', error: { code: -32602, message: 'no' } })).toBe('protocol_error');
   expect(statusOf({ kind: 'list', of: 'tool', entries: [], isPrivate: false })).toBe('ok');
-  expect(decode(outcomeOf(makeCall(), { kind: 'error', error: { code: -32602, message: 'no' } }))).toMatchObject({
+  expect(
+    decode(outcomeOf(makeCall(), settlementOf({ kind: 'error', error: { code: -32602, message: 'no' } }))),
+  ).toMatchObject({
     error: '-32602',
   });
 });
@@ -91,11 +99,14 @@ test.each<[ErrorCode, string]>([
   ['internal', 'unknown'],
 ])('a call that ended with %s is %s', (code, status) => {
   expect(statusOfError(new GatewayError(code, 'x'))).toBe(status);
-  expect(decode(failureOf(makeCall(), new GatewayError(code, 'x')))).toMatchObject({ status, error: code });
+  expect(decode(outcomeOf(makeCall(), settlementOf(new GatewayError(code, 'x'))))).toMatchObject({
+    status,
+    error: code,
+  });
 });
 
 test('an error that is not ours says nothing of its text in the record', () => {
-  const text = encodeRecord(failureOf(makeCall(), new Error('password is hunter2')));
+  const text = encodeRecord(outcomeOf(makeCall(), settlementOf(toGatewayError(new Error('password is hunter2')))));
 
   expect(text).toContain('"status":"unknown","error":"internal"');
   expect(text).not.toContain('hunter2');
@@ -107,9 +118,9 @@ const stored = (encoded: string) => Buffer.from(prefixOf(7, GENESIS) + encoded);
 test('any text from outside is one line of JSON of bounded length, and its head can be read', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 3_000 }), (text) => {
-      const { target, ...rest } = makeCall({ requested: text, client: { name: text, version: text }, address: text });
-      expect(target).toBeDefined();
-      const intent = intentOf(rest, { allowed: false, rule: text, reason: 'x' }, 'c');
+      const call = makeCall({ client: { name: text, version: text }, address: text });
+      const decision = { allowed: false, rule: text, reason: 'x' };
+      const intent = intentOf(call, makeContext({ target: undefined, requested: text, decision }));
 
       const encoded = encodeRecord(intent);
 

@@ -9,7 +9,7 @@ import { segmentAt } from '../../src/audit/segments.ts';
 import { verifyAudit } from '../../src/audit/verify.ts';
 import { StateError } from '../../src/storage/state-error.ts';
 import { temporaryFolder } from '../storage/temporary.ts';
-import { ALLOWED, makeCall, makeReply, openLog } from './calls.ts';
+import { makeCall, makeContext, makeReply, openLog, settlementOf } from './calls.ts';
 import { segmentPaths, storedCalls, storedLines } from './segment-text.ts';
 
 /** Records as hostile clients and odd clocks make them. */
@@ -17,11 +17,11 @@ const anyText = fc.string({ unit: 'binary', maxLength: 200 });
 const anyTime = fc.nat(2 ** 45);
 const anyRecord: fc.Arbitrary<AuditRecord> = fc.oneof(
   fc.record({ text: anyText, time: anyTime }).map(({ text, time }) => {
-    const { target, ...rest } = makeCall({ requested: text, client: { name: text, version: text }, address: text });
-    expect(target).toBeDefined();
-    return { ...intentOf(rest, { allowed: true, rule: text, reason: text }, 'c'), time };
+    const call = makeCall({ client: { name: text, version: text }, address: text });
+    const decision = { allowed: true, rule: text, reason: text };
+    return { ...intentOf(call, makeContext({ target: undefined, requested: text, decision })), time };
   }),
-  anyTime.map((time) => ({ ...outcomeOf(makeCall(), makeReply()), time })),
+  anyTime.map((time) => ({ ...outcomeOf(makeCall(), settlementOf(makeReply())), time })),
   fc.record({ text: anyText, key: anyText, time: anyTime }).map(({ text, key, time }) => {
     return { ...eventOf(text, { [key]: text }), time };
   }),
@@ -73,8 +73,8 @@ test('whatever was recorded is read back, and cut anywhere in its last segment t
 async function writeCall(): Promise<{ folder: string; path: string }> {
   const { log, folder } = openLog();
   const call = makeCall();
-  await log.append(intentOf(call, ALLOWED, 'c'));
-  await log.append(outcomeOf(call, makeReply()));
+  await log.append(intentOf(call, makeContext()));
+  await log.append(outcomeOf(call, settlementOf(makeReply())));
   log.close();
   return { folder, path: segmentPaths(folder)[0]! };
 }
@@ -167,7 +167,7 @@ test('a folder that others can read is made private', async () => {
 
 test('twenty thousand calls in flight are carried over in one record', async () => {
   const { log, folder } = openLog({ segmentBytes: 1_000_000 });
-  const intent = intentOf(makeCall(), ALLOWED, 'c');
+  const intent = intentOf(makeCall(), makeContext());
   const count = 20_000;
   for (let index = 0; index < count; index += 1) void log.append({ ...intent, call: `call-${index}` });
   await log.append(eventOf('last'));

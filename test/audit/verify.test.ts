@@ -6,7 +6,7 @@ import { hashOf, prefixOf } from '../../src/audit/chain.ts';
 import { intentOf } from '../../src/audit/record.ts';
 import { verifyAudit } from '../../src/audit/verify.ts';
 import { temporaryFolder } from '../storage/temporary.ts';
-import { ALLOWED, makeCall, openLog } from './calls.ts';
+import { makeCall, makeContext, openLog } from './calls.ts';
 import { segmentPaths, storedLines } from './segment-text.ts';
 
 /** Few to a segment, so that attacks meet the ends of segments too. */
@@ -14,7 +14,7 @@ const SEGMENT_BYTES = 4_000;
 
 async function writeLog(calls = 30): Promise<string> {
   const { log, folder } = openLog({ segmentBytes: SEGMENT_BYTES });
-  for (let index = 0; index < calls; index += 1) await log.append(intentOf(makeCall(), ALLOWED, 'c'));
+  for (let index = 0; index < calls; index += 1) await log.append(intentOf(makeCall(), makeContext()));
   log.close();
   return folder;
 }
@@ -241,7 +241,7 @@ test('the begin of the stored bytes is fixed, so that records of this version al
 test('a log that is longer than what is read at a time is checked in bounded memory', async () => {
   const { log, folder } = openLog();
   for (let batch = 0; batch < 5; batch += 1)
-    await Promise.all(Array.from({ length: 1_000 }, () => log.append(intentOf(makeCall(), ALLOWED, 'c'))));
+    await Promise.all(Array.from({ length: 1_000 }, () => log.append(intentOf(makeCall(), makeContext()))));
   const before = process.memoryUsage().arrayBuffers;
 
   expect(verifyAudit(folder)).toMatchObject({ ok: true, records: 5_001 });

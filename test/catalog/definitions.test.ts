@@ -7,7 +7,7 @@ import { EMPTY_OFFER } from '../../src/catalog/offer.ts';
 import type { OfferKind } from '../../src/core/call.ts';
 import type { JsonObject, JsonValue } from '../../src/core/json.ts';
 import type { Offered } from '../../src/core/reply.ts';
-import { type Answer, encodeReply } from '../../src/downstream/mcp/encode.ts';
+import { type Answer, answerSink } from '../../src/downstream/mcp/encode.ts';
 import { LIST_KEYS } from '../../src/protocol/mcp/methods.ts';
 import { type AnsweredClient, connectAll } from './answering-server.ts';
 
@@ -142,10 +142,12 @@ beforeAll(async () => {
   vi.spyOn(console, 'warn').mockImplementation(() => undefined); // what a validator says of formats that it does not know
   clients = await connectAll(
     ({ id, method, era }) =>
-      encodeReply(
-        { kind: 'list', of: METHODS[method] ?? 'tool', entries, isPrivate: false },
-        { id, era, server: SERVER, privateLists: false },
-      ) as Answer, // a list is no promise
+      answerSink({ id, era, server: SERVER }).end({
+        kind: 'list',
+        of: METHODS[method] ?? 'tool',
+        entries,
+        isPrivate: false,
+      }) as Answer, // a list is no promise
   );
 });
 

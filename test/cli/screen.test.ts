@@ -1,7 +1,8 @@
 // What a terminal shows of a running gateway: bounded, clean, and every change once.
 import { expect, test, vi } from 'vitest';
 import { Screen } from '../../src/cli/screen.ts';
-import type { Call } from '../../src/core/call.ts';
+import type { EndedCall } from '../../src/gateway/watcher.ts';
+import { makeCall } from '../audit/bare-call.ts';
 import type { ServerStatus } from '../../src/upstream/mcp/status.ts';
 
 const STEERING = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
@@ -11,9 +12,11 @@ function server(name: string, state: ServerStatus['state'], more: Partial<Server
   return { name, state, tools: 5, restarts: 0, ...more } as ServerStatus;
 }
 
-function call(client: string, exposed: string): Call {
+type End = Pick<EndedCall, 'status' | 'reason'>;
+
+function ended(client: string, exposed: string, end: End): EndedCall {
   const target = { kind: 'tool', server: 's', exposed, original: exposed } as const;
-  return { client: { name: client, version: '1' }, target, method: 'tools/call', startedAt: performance.now() } as Call;
+  return { call: makeCall({ client: { name: client, version: '1' } }), target, requested: exposed, ...end };
 }
 
 /** A screen on a terminal that is kept as text, and the servers that its gateway has. */
@@ -80,7 +83,7 @@ test('while servers start, one line says how far they are; when all have been tr
   const { screen, servers, begin, rows } = open([server('a', 'ready'), server('slow', 'connecting', { tools: 0 })]);
   begin();
   expect(rows().join('\n')).not.toContain('ready');
-  screen.callEnded(call('claude-code', 'a__echo'), 'ok');
+  screen.callEnded(ended('claude-code', 'a__echo', { status: 'ok' }));
   expect(rows().at(-1)).toMatch(/^claude-code {2}a__echo {2}ok {2}\d+ ms$/);
 
   servers[1] = server('slow', 'ready');
@@ -121,8 +124,11 @@ test('the line of a call that failed says why before it is cut', () => {
   clear();
 
   const cause = 'The server "a" went away while it was started: The process ended. Its last words on stderr: no disk';
-  screen.callEnded(call('cli', 'a__echo'), 'unreachable', `The server "a" is not available: ${cause}`);
-  screen.callEnded(call('cli', 'a__echo'), 'timed_out', 'The server "a" did not answer tools/call within 3 s.');
+  screen.callEnded(
+    ended('cli', 'a__echo', { status: 'unreachable', reason: `The server "a" is not available: ${cause}` }),
+  );
+  const late = 'The server "a" did not answer tools/call within 3 s.';
+  screen.callEnded(ended('cli', 'a__echo', { status: 'timed_out', reason: late }));
 
   expect(rows()[0]).toMatch(/ms {2}no disk$/);
   expect(rows()[1]).toMatch(/ms {2}did not answer tools\/call within 3 s\.$/);
@@ -152,7 +158,8 @@ test('of more than 20 calls in a second the rest is counted', async () => {
   begin();
   clear();
 
-  for (let at = 0; at < 300; at += 1) screen.callEnded(call('busy', 'a__echo'), at < 290 ? 'ok' : 'refused', 'no');
+  for (let at = 0; at < 300; at += 1)
+    screen.callEnded(ended('busy', 'a__echo', { status: at < 290 ? 'ok' : 'refused', reason: 'no' }));
 
   expect(rows()).toHaveLength(20);
   await expect
@@ -167,7 +174,7 @@ test('nothing that clients and servers call themselves or say steers the termina
   begin();
   clear();
 
-  screen.callEnded(call(hostile, hostile), 'tool_error', hostile);
+  screen.callEnded(ended(hostile, hostile, { status: 'tool_error', reason: hostile }));
   screen.event('authentication_failed', { address: hostile, reason: hostile });
   screen.reloaded({ touched: [hostile], again: false });
 

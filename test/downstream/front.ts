@@ -5,25 +5,32 @@ import type { JsonObject } from '../../src/core/json.ts';
 import type { EndpointLimits } from '../../src/downstream/mcp/limits.ts';
 import { LOCAL, type Principal } from '../../src/core/principal.ts';
 import type { Reply } from '../../src/core/reply.ts';
-import type { CallRequest } from '../../src/gateway/call-request.ts';
+import { buildCall, type CallRequest } from '../../src/gateway/call-request.ts';
 import { type ChangeListener, Changes } from '../../src/gateway/changes.ts';
+import { deliver, type Sink } from '../../src/gateway/deliver.ts';
 import type { Gateway } from '../../src/gateway/gateway.ts';
+import { Cancellation } from '../../src/core/cancellation.ts';
 import { GatewayError } from '../../src/core/errors.ts';
+import { emptyContext } from '../audit/bare-call.ts';
 
 export type CallHandler = (request: CallRequest) => Promise<Reply>;
 
+interface StubOptions {
+  readonly sessions?: number | undefined;
+  readonly changes?: Changes;
+}
+
 /** The parts of a gateway that fronts use. Tokens are the ids of principals; without one it is the local one. */
-export function stubGateway(call: CallHandler, sessions = 100): Gateway {
+export function stubGateway(call: CallHandler, { sessions = 100, changes = new Changes() }: StubOptions = {}): Gateway {
   const authenticate = (authorization: string | undefined): Principal => {
     if (authorization === undefined) return LOCAL;
     const id = authorization.replace('Bearer ', '');
     if (id === 'wrong') throw new GatewayError('unauthenticated', 'The token is wrong.');
     return { ...LOCAL, id };
   };
-  const changes = new Changes();
+  const ending = new Cancellation().signal;
   const stub = {
     identity: { name: 'stub', version: '1' },
-    changes,
     onListsChanged: (listener: ChangeListener) => changes.subscribe(listener, new Set()),
     wantLogLevel: () => undefined,
     logger: { error: (...given: unknown[]) => console.error(...given) },
@@ -36,11 +43,12 @@ export function stubGateway(call: CallHandler, sessions = 100): Gateway {
       authenticate,
       privateLists: true,
     },
-    offer: { all: { find: () => undefined }, server: () => undefined },
     record: () => undefined,
     declare: () => ({ capabilities: { tools: {}, logging: {} } }),
-    unfollow: () => undefined,
-    call,
+    refused: () => undefined,
+    unsubscribe: () => undefined,
+    call: <Last>(request: CallRequest, sink: Sink<Last>) =>
+      deliver(buildCall(request), { ctx: emptyContext(), handle: () => call(request), ending, sink }),
   };
   return stub as unknown as Gateway;
 }
@@ -48,6 +56,8 @@ export function stubGateway(call: CallHandler, sessions = 100): Gateway {
 export interface StubFront {
   readonly origin: string;
   readonly gateway: Gateway;
+  /** Tells the sessions of its clients. */
+  readonly changes: Changes;
   /** How many requests came with a Last-Event-ID. */
   resumed(): number;
   close(): Promise<void>;
@@ -58,7 +68,8 @@ export async function startFront(
   call: CallHandler,
   { sessions, limits }: { sessions?: number; limits?: EndpointLimits } = {},
 ): Promise<StubFront> {
-  const gateway = stubGateway(call, sessions);
+  const changes = new Changes();
+  const gateway = stubGateway(call, { sessions, changes });
   const front = createFront({ gateway, network: { loopback: true }, ...(limits && { limits }) });
   let resumed = 0;
   const listening = await listen(
@@ -71,6 +82,7 @@ export async function startFront(
   return {
     origin: listening.url,
     gateway,
+    changes,
     resumed: () => resumed,
     close: async () => {
       await front.close();

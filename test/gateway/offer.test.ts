@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest';
 import { EMPTY_OFFER } from '../../src/catalog/offer.ts';
 import type { JsonObject } from '../../src/core/json.ts';
-import { declareAll, declareOne } from '../../src/gateway/offer.ts';
+import { declare } from '../../src/gateway/offer.ts';
+import type { Upstreams } from '../../src/gateway/upstreams.ts';
 
 const requests = { tools: { call: {} } };
 const sourceOf = (capabilities: JsonObject) => ({
@@ -10,7 +11,13 @@ const sourceOf = (capabilities: JsonObject) => ({
   alias: 's',
   offer: { ...EMPTY_OFFER, capabilities },
 });
-const ofOne = (tasks: JsonObject, revision = '2025-11-25') => declareOne(sourceOf({ tasks }), revision).capabilities;
+/** One server, `s`, of which it is known what it declares, or not. */
+const having = (tasks: JsonObject, seen = true) => {
+  const source = sourceOf({ tasks });
+  const usableSource = (name: string) => (name === 's' ? source : undefined);
+  return { sources: () => [source], usableSource, get: () => ({ seen }) } as unknown as Upstreams;
+};
+const ofOne = (tasks: JsonObject, revision = '2025-11-25') => declare(having(tasks), 's', revision)?.capabilities;
 
 test('the endpoint of one server says that tasks can be cancelled only where that server says so', () => {
   expect(ofOne({ requests })).toEqual({ tasks: { list: {}, requests } });
@@ -20,7 +27,19 @@ test('the endpoint of one server says that tasks can be cancelled only where tha
 });
 
 test('the aggregate says so whatever its servers declare', () => {
-  const { capabilities } = declareAll([sourceOf({ tasks: { requests } })], '2025-11-25');
+  const { capabilities } = declare(having({ requests }), undefined, '2025-11-25') ?? {};
 
-  expect(capabilities.tasks).toEqual({ list: {}, cancel: {}, requests });
+  expect(capabilities?.tasks).toEqual({ list: {}, cancel: {}, requests });
+});
+
+test('a server that was never seen may declare anything, and one that is not there declares nothing', () => {
+  const unseen = declare(having({}, false), 's', '2025-11-25');
+
+  expect(unseen?.capabilities).toMatchObject({
+    tools: {},
+    prompts: {},
+    resources: { subscribe: true },
+    tasks: { cancel: {} },
+  });
+  expect(declare(having({}), 'other', '2025-11-25')).toBeUndefined();
 });

@@ -1,44 +1,83 @@
+// Requests that never became a call: each kind is told of at once and then counted, and no more kinds than are set.
 import { expect, test } from 'vitest';
-import { type FailedAttempt, FailedAttempts } from '../../src/downstream/failed-attempts.ts';
+import { type ErrorCode, GatewayError } from '../../src/core/errors.ts';
+import type { JsonObject } from '../../src/core/json.ts';
+import { Refusals } from '../../src/gateway/refusals.ts';
 
-test('the first failure of an address is told, then one a minute with the count of all', () => {
-  const told: FailedAttempt[] = [];
+const unauthenticated = new GatewayError('unauthenticated', 'no token');
+
+function told(now: () => number = () => 0) {
+  const events: string[] = [];
+  const details: JsonObject[] = [];
+  const record = (event: string, detail: JsonObject) => {
+    events.push(event);
+    details.push(detail);
+  };
+  return { refusals: new Refusals(record, now), events, details };
+}
+
+test('the first refusal of an address is recorded, then one a minute with the count of all', () => {
   let now = 0;
-  const failed = new FailedAttempts(
-    (attempt) => told.push(attempt),
-    () => now,
-  );
+  const { refusals, events, details } = told(() => now);
 
-  for (let attempt = 0; attempt < 1_500; attempt++) failed.add('10.0.0.1', 'no token');
-  failed.add('10.0.0.2', 'no token');
+  for (let attempt = 0; attempt < 1_500; attempt++) refusals.add(unauthenticated, { address: '10.0.0.1' });
+  refusals.add(unauthenticated, { address: '10.0.0.2' });
   now = 60_000;
-  failed.add('10.0.0.1', 'no token');
+  refusals.add(unauthenticated, { address: '10.0.0.1' });
 
-  expect(told).toEqual([
+  expect(details).toEqual([
     { address: '10.0.0.1', reason: 'no token', attempts: 1 },
     { address: '10.0.0.2', reason: 'no token', attempts: 1 },
     { address: '10.0.0.1', reason: 'no token', attempts: 1_500 },
   ]);
+  expect(new Set(events)).toEqual(new Set(['authentication_failed']));
 });
 
 test('principals and reasons of one address are told apart, and no more than 1,000 at a time', () => {
-  const told: FailedAttempt[] = [];
-  const failed = new FailedAttempts(
-    (attempt) => told.push(attempt),
-    () => 0,
-  );
+  const { refusals, details } = told();
+  const address = '10.0.0.1';
+  const unknown = new GatewayError('session_unknown', 'x', { detail: 'unknown' });
+  const foreign = new GatewayError('session_unknown', 'x', { detail: 'foreign' });
   for (let round = 0; round < 2; round++) {
-    failed.add('10.0.0.1', 'unknown', 'alice');
-    failed.add('10.0.0.1', 'unknown', 'bob');
-    failed.add('10.0.0.1', 'foreign', 'bob');
+    refusals.add(unknown, { address, principal: 'alice' });
+    refusals.add(unknown, { address, principal: 'bob' });
+    refusals.add(foreign, { address, principal: 'bob' });
   }
-  expect(told.map(({ principal, reason }) => [principal, reason])).toEqual([
+  expect(details.map(({ principal, reason }) => [principal, reason])).toEqual([
     ['alice', 'unknown'],
     ['bob', 'unknown'],
     ['bob', 'foreign'],
   ]);
 
-  for (let address = 0; address < 1_000; address++) failed.add(`10.1.0.${address}`, 'unknown');
-  failed.add('10.0.0.1', 'unknown', 'alice');
-  expect(told).toHaveLength(3 + 1_000 + 1);
+  for (let index = 0; index < 1_000; index++) refusals.add(unknown, { address: `10.1.0.${index}` });
+  refusals.add(unknown, { address, principal: 'alice' });
+  expect(details).toHaveLength(3 + 1_000 + 1);
+});
+
+test.each<[ErrorCode, string]>([
+  ['unauthenticated', 'authentication_failed'],
+  ['forbidden_process', 'authentication_failed'],
+  ['control_key_required', 'authentication_failed'],
+  ['session_unknown', 'session_refused'],
+])('%s is about who calls: the event is %s, and its reason what the operator is told', (code, event) => {
+  const { refusals, events, details } = told();
+  refusals.add(new GatewayError(code, 'for the caller'), {});
+  refusals.add(new GatewayError(code, 'for the caller', { detail: 'for the operator' }), {});
+
+  expect(events).toEqual([event, event]);
+  expect(details.map(({ reason }) => reason)).toEqual(['for the caller', 'for the operator']);
+});
+
+test('what is sent may hold anything: it is one kind by its code, and nothing that a stranger wrote is recorded', () => {
+  const { refusals, events, details } = told();
+  for (let index = 0; index < 100; index++) {
+    refusals.add(new GatewayError('method_not_found', `There is no method "x${index}".`), { address: '10.0.0.1' });
+    refusals.add(new GatewayError('parse_error', `at ${index}`, { detail: `${index}` }), { address: '10.0.0.1' });
+  }
+
+  expect(new Set(events)).toEqual(new Set(['request_refused']));
+  expect(details).toEqual([
+    { address: '10.0.0.1', reason: 'method_not_found', attempts: 1 },
+    { address: '10.0.0.1', reason: 'parse_error', attempts: 1 },
+  ]);
 });

@@ -24,7 +24,7 @@ function replaced(ending: () => Promise<void>) {
   });
   const later = serverOf('later', () => Promise.resolve());
   let current = serverOf('first', ending);
-  const parts = { upstream: () => current } as unknown as DispatchParts;
+  const parts = { upstreams: { get: () => current } } as unknown as DispatchParts;
   return { asked, following: follow(TARGET, follower, { parts, signal: new Cancellation() }) };
 }
 

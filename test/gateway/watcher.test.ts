@@ -1,10 +1,9 @@
 // What somebody who looks on is told of calls: as the operator, not as the caller.
 import { expect, test } from 'vitest';
-import type { Call } from '../../src/core/call.ts';
 import { GatewayError } from '../../src/core/errors.ts';
-import { watchStage } from '../../src/gateway/watcher.ts';
-
-const CALL = {} as Call;
+import { statusOfError } from '../../src/core/settlement.ts';
+import { type EndedCall, watchStage } from '../../src/gateway/watcher.ts';
+import { ECHO, makeCall, makeContext } from '../audit/bare-call.ts';
 
 test.for([
   [
@@ -19,14 +18,17 @@ test.for([
     'It ended. Its last words on stderr: no disk',
   ],
 ] as const)('%s', async ([, error, told]) => {
-  const reasons: unknown[] = [];
+  const ends: EndedCall[] = [];
+  const [call, ctx] = [makeCall(), makeContext()];
   const stage = watchStage({
     event: () => undefined,
     serverChanged: () => undefined,
-    callEnded: (_call, _status, reason) => reasons.push(reason),
+    callEnded: (end) => ends.push(end),
     reloaded: () => undefined,
   });
 
-  await expect(stage(CALL, () => Promise.reject(error))).rejects.toBe(error);
-  expect(reasons).toEqual([told]);
+  await expect(stage(call, ctx, () => Promise.reject(error))).rejects.toBe(error);
+  expect(ends).toEqual([]);
+  await ctx.failed(error);
+  expect(ends).toEqual([{ call, target: ECHO, requested: ECHO.exposed, status: statusOfError(error), reason: told }]);
 });

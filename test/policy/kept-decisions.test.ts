@@ -1,14 +1,16 @@
 // A decision on a name is made once a configuration: how often patterns are run is counted, not timed.
 import fc from 'fast-check';
 import { beforeEach, expect, test, vi } from 'vitest';
-import type { AuditLog } from '../../src/audit/audit-log.ts';
+import { Cancellation } from '../../src/core/cancellation.ts';
+import { CallContext } from '../../src/core/call-context.ts';
+import type { Target } from '../../src/core/call.ts';
+import type { Decidable, PolicyView } from '../../src/core/decision.ts';
 import type { Offered } from '../../src/core/reply.ts';
 import { buildPipeline } from '../../src/gateway/pipeline.ts';
 import { MAX_KEPT, MAX_KEPT_LENGTH } from '../../src/policy/kept-decisions.ts';
 import type * as patterns from '../../src/policy/patterns.ts';
-import { compilePolicy, type Decidable, type Policy } from '../../src/policy/policy.ts';
+import { compilePolicy, type PolicyEntry } from '../../src/policy/policy.ts';
 import { InFlightMemory } from '../../src/quota/in-flight-memory.ts';
-import { CallLedger } from '../../src/quota/count.ts';
 import { makeCall, makeReply } from '../audit/calls.ts';
 import { pino } from 'pino';
 
@@ -40,20 +42,31 @@ const restricted = { ...server, tools: { allow: [...thousand('allow'), 'echo'], 
 const tool = (original: string): Decidable => ({ kind: 'tool', server: 'everything', original });
 const resource = (original: string): Decidable => ({ kind: 'resource', server: 'everything', original });
 
-function pipelineOf(policy: Policy, entries: readonly Offered[]) {
-  return buildPipeline({
+const viewOf = (...servers: PolicyEntry[]) => compilePolicy(servers).viewFor(makeCall());
+const decide = (view: PolicyView, target: Decidable) => view.decide({ action: 'resources/read', target });
+
+interface Asked {
+  readonly method?: string;
+  readonly target?: Target;
+  readonly requested?: string;
+}
+
+function pipelineOf(policy: PolicyView, entries: readonly Offered[]) {
+  const list = { kind: 'list', of: 'tool', entries, isPrivate: false } as const;
+  const handle = buildPipeline({
     logger: pino({ level: 'silent' }),
-    audit: { append: () => Promise.resolve() } as unknown as AuditLog,
-    policy,
-    ledger: new CallLedger(),
-    room: new InFlightMemory(),
-    goesOn: () => false,
-    configHash: '',
-    dispatch: (call) =>
-      Promise.resolve(
-        call.method === 'tools/list' ? { kind: 'list', of: 'tool', entries, isPrivate: false } : makeReply(),
-      ),
+    audit: { append: () => Promise.resolve() },
+    memory: new InFlightMemory(),
+    stopping: new Cancellation().signal,
+    kinds: {
+      mcp: {
+        resolve: () => undefined,
+        dispatch: ({ action }) => Promise.resolve(action === 'tools/list' ? list : makeReply()),
+      },
+    },
   });
+  return ({ method = 'tools/call', ...found }: Asked) =>
+    handle(makeCall({ method }), Object.assign(new CallContext({ policy, config: '' }), found));
 }
 
 test('calls and lists of what was called and listed before run no pattern', async () => {
@@ -62,13 +75,10 @@ test('calls and lists of what was called and listed before run no pattern', asyn
     exposed: original,
     definition: {},
   }));
-  const handle = pipelineOf(compilePolicy([restricted]), listed);
+  const handle = pipelineOf(viewOf(restricted), listed);
   const call = (original: string) =>
-    handle(makeCall({ target: { kind: 'tool', server: 'everything', exposed: original, original } }));
-  const list = () => {
-    const { target: _target, requested: _requested, ...rest } = makeCall({ method: 'tools/list', params: {} });
-    return handle(rest);
-  };
+    handle({ target: { kind: 'tool', server: 'everything', exposed: original, original } });
+  const list = () => handle({ method: 'tools/list' });
   const round = async () => [await call('echo'), await call('other').catch((error: unknown) => error), await list()];
   const first = await round();
   expect(runs.count).toBeGreaterThan(0);
@@ -81,46 +91,47 @@ test('calls and lists of what was called and listed before run no pattern', asyn
 });
 
 test('a name that nobody offers is refused without running a pattern', async () => {
-  const handle = pipelineOf(compilePolicy([restricted]), []);
-  const { target: _target, ...unknown } = makeCall();
+  const handle = pipelineOf(viewOf(restricted), []);
 
   for (let times = 0; times < 50; times += 1)
-    await expect(handle({ ...unknown, requested: `everything__${times}` })).rejects.toMatchObject({
+    await expect(handle({ requested: `everything__${times}` })).rejects.toMatchObject({
       code: 'unknown_target',
     });
 
   expect(runs.count).toBe(0);
 });
 
-test('what is decided anew is not kept', () => {
-  const policy = compilePolicy([restricted]);
+const anew = (target: Decidable): Decidable => ({ ...target, pendingDiscovery: true });
 
-  policy.decideAnew(tool('echo'));
+test('what is decided of a name that may not be offered is not kept', () => {
+  const view = viewOf(restricted);
+
+  view.permits(anew(tool('echo')));
   const once = runs.count;
-  policy.decideAnew(tool('echo'));
+  view.permits(anew(tool('echo')));
 
   expect(runs.count).toBe(2 * once);
 });
 
 test('URIs that callers make up take no more room than is set, and long ones none', () => {
-  const policy = compilePolicy([restricted]);
-  policy.decide(resource('file:///first'));
-  for (let made = 1; made < MAX_KEPT; made += 1) policy.decide(resource(`file:///${made}`));
+  const view = viewOf(restricted);
+  decide(view, resource('file:///first'));
+  for (let made = 1; made < MAX_KEPT; made += 1) decide(view, resource(`file:///${made}`));
   runs.count = 0;
-  policy.decide(resource('file:///first'));
+  decide(view, resource('file:///first'));
   expect(runs.count).toBe(0);
 
-  policy.decide(resource('file:///one-more'));
+  decide(view, resource('file:///one-more'));
   runs.count = 0;
-  policy.decide(resource('file:///one-more'));
+  decide(view, resource('file:///one-more'));
   expect(runs.count).toBe(0);
-  policy.decide(resource('file:///first'));
+  decide(view, resource('file:///first'));
   expect(runs.count).toBeGreaterThan(0);
 
   const long = 'x'.repeat(MAX_KEPT_LENGTH + 1);
-  policy.decide(resource(long));
+  decide(view, resource(long));
   runs.count = 0;
-  policy.decide(resource(long));
+  decide(view, resource(long));
   expect(runs.count).toBeGreaterThan(0);
 });
 
@@ -134,10 +145,10 @@ test('a decision that is kept is the one that would be made anew', () => {
   fc.assert(
     fc.property(patterns, patterns, names, (allow, deny, originals) => {
       const entry = { ...server, tools: { allow, deny }, resources: { allow: deny, deny: allow } };
-      const kept = compilePolicy([entry]);
+      const kept = viewOf(entry);
       const targets = originals.flatMap((original) => [tool(original), resource(original)]);
       for (const target of [...targets, ...targets.toReversed()])
-        expect(kept.decide(target)).toEqual(compilePolicy([entry]).decideAnew(target));
+        expect(decide(kept, target)).toEqual(decide(viewOf(entry), anew(target)));
     }),
   );
 });

@@ -2,15 +2,17 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { compilePatterns } from '../../src/policy/patterns.ts';
-import { compilePolicy, UNKNOWN, unmatchedPatterns } from '../../src/policy/policy.ts';
+import type { Decidable } from '../../src/core/decision.ts';
+import { LOCAL } from '../../src/core/principal.ts';
+import type { Offered } from '../../src/core/reply.ts';
+import { compilePolicy, type PolicyEntry, UNKNOWN, unmatchedPatterns } from '../../src/policy/policy.ts';
+import { makeCall, policyEntry } from '../audit/bare-call.ts';
 
 const everything = { allow: ['*'], deny: [] };
-const server = (name: string, tools: { allow: string[]; deny: string[] }) => ({
-  name,
-  tools,
-  prompts: everything,
-  resources: everything,
-});
+const server = (name: string, tools: { allow: string[]; deny: string[] }) => policyEntry(name, { tools });
+
+const viewOf = (...servers: PolicyEntry[]) => compilePolicy(servers).viewFor(makeCall());
+const decideIn = (entry: PolicyEntry, target: Decidable) => viewOf(entry).decide({ action: 'tools/call', target });
 
 const pattern = fc.string({ unit: fc.constantFrom('a', 'b', '*', '.'), maxLength: 6 });
 const name = fc.string({ unit: fc.constantFrom('a', 'b', '.'), maxLength: 8 });
@@ -37,7 +39,7 @@ test('what an allow pattern names and no deny pattern does is allowed, everythin
   const patterns = fc.array(pattern, { maxLength: 3 });
   fc.assert(
     fc.property(patterns, patterns, name, (allow, deny, original) => {
-      const { allowed } = compilePolicy([server('s', { allow, deny })]).decide({ kind: 'tool', server: 's', original });
+      const { allowed } = decideIn(server('s', { allow, deny }), { kind: 'tool', server: 's', original });
 
       const named = (list: string[]) => list.some((text) => reference(text).test(original));
       expect(allowed).toBe(named(allow) && !named(deny));
@@ -46,15 +48,16 @@ test('what an allow pattern names and no deny pattern does is allowed, everythin
 });
 
 test('a server that the configuration does not have is forbidden', () => {
-  const policy = compilePolicy([server('s', everything)]);
+  const target = { kind: 'tool', server: 'gone', original: 'x' } as const;
 
-  expect(policy.decide({ kind: 'tool', server: 'gone', original: 'x' })).toBe(UNKNOWN);
+  expect(decideIn(server('s', everything), target)).toBe(UNKNOWN);
+  expect(viewOf(server('s', everything)).permits(target)).toBe(false);
   expect(UNKNOWN.allowed).toBe(false);
 });
 
 test('a decision names the setting and the pattern that made it', () => {
-  const policy = compilePolicy([server('s', { allow: ['a*'], deny: ['*b'] })]);
-  const decide = (original: string) => policy.decide({ kind: 'tool', server: 's', original });
+  const entry = server('s', { allow: ['a*'], deny: ['*b'] });
+  const decide = (original: string) => decideIn(entry, { kind: 'tool', server: 's', original });
 
   expect(decide('ab')).toMatchObject({ allowed: false, rule: 'mcpServers.s.tools.deny' });
   expect(decide('ab').reason).toContain('"*b"');
@@ -64,8 +67,8 @@ test('a decision names the setting and the pattern that made it', () => {
 
 test('a decision says where its pattern stands, or the list that has none for it', () => {
   const places = { 'tools.deny': 'f:3:5', 'tools.deny.0': 'f:3:15', 'tools.deny.1': 'f:3:20', 'tools.allow': 'f:4:5' };
-  const policy = compilePolicy([{ ...server('s', { allow: ['a*'], deny: ['z', '*b'] }), places }]);
-  const decide = (original: string) => policy.decide({ kind: 'tool', server: 's', original });
+  const entry = { ...server('s', { allow: ['a*'], deny: ['z', '*b'] }), places };
+  const decide = (original: string) => decideIn(entry, { kind: 'tool', server: 's', original });
 
   expect(decide('ab').source).toBe('f:3:20');
   expect(decide('x').source).toBe('f:4:5');
@@ -98,4 +101,37 @@ test('of several patterns the first in the list is named, with a star or without
     [['x', 'ab', 'ab', '*'], 1],
   ];
   for (const [patterns, first] of lists) expect(compilePatterns(patterns)('ab')).toBe(first);
+});
+
+test('a name that nobody offers is denied, a call that names nothing is not, and what is followed may always be let go', () => {
+  const view = viewOf(server('s', { allow: [], deny: [] }));
+  const target = { kind: 'resource', server: 'gone', original: 'x:///a' } as const;
+
+  expect(view.decide({ action: 'tools/call', requested: 'x' })).toBe(UNKNOWN);
+  expect(view.decide({ action: 'tools/list' })).toMatchObject({ allowed: true, rule: 'default' });
+  expect(view.decide({ action: 'resources/unsubscribe', target, requested: 'x:///a' })).toMatchObject({
+    allowed: true,
+    rule: 'default',
+  });
+});
+
+test('callers whom no rule tells apart share one view, and the same list is the same array again', () => {
+  const policy = compilePolicy([server('s', { allow: ['a*'], deny: [] })]);
+  const view = policy.viewFor(makeCall());
+  const offered = (original: string): Offered => ({
+    kind: 'tool',
+    server: 's',
+    original,
+    exposed: original,
+    definition: {},
+  });
+  const [all, mixed] = [
+    [offered('a'), offered('ab')],
+    [offered('a'), offered('b')],
+  ];
+
+  expect(policy.viewFor(makeCall({ principal: { ...LOCAL, id: 'somebody else' } }))).toBe(view);
+  expect(view.visible(all)).toBe(all);
+  expect(view.visible(mixed)).toEqual([offered('a')]);
+  expect(view.visible(mixed)).toBe(view.visible(mixed));
 });

@@ -1,11 +1,15 @@
 // How much the requests of calls in flight may hold, in all and of one principal.
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
+import { messageHeap } from '../../src/core/heap-estimate.ts';
 import { LOCAL } from '../../src/core/principal.ts';
 import { InFlightMemory } from '../../src/quota/in-flight-memory.ts';
 
 const MIB = 1024 * 1024;
-const request = (id: string, params: JsonObject = {}, bytes = MIB) => ({ principal: { ...LOCAL, id }, params, bytes });
+const request = (id: string, params: JsonObject = {}, bytes = MIB) => ({
+  principal: { ...LOCAL, id },
+  heldBytes: messageHeap(bytes, params),
+});
 const text = (mib: number): JsonObject => ({ arguments: { text: 'x'.repeat(mib * MIB) } });
 /** Three bytes each on the wire, and half a MiB of heap for every ten thousand. */
 const wide = (count: number): JsonObject => ({ arguments: { wide: Array.from({ length: count }, () => []) } });
@@ -23,15 +27,18 @@ const may = (room: InFlightMemory, id: string) => {
 test('nobody holds more than is free for the others, and what has ended makes room again', () => {
   const room = new InFlightMemory();
   const large = text(20);
-  const held: number[] = [];
-  while (may(room, 'alice')) held.push(room.enter(request('alice', large)));
+  const held: ReturnType<typeof request>[] = [];
+  while (may(room, 'alice')) {
+    held.push(request('alice', large));
+    room.enter(held.at(-1)!);
+  }
   expect(held.length).toBe(13); // of 512 MiB: 12 are 240, and the next is more than half
 
   room.enter(request('bob', large));
   expect([may(room, 'bob'), may(room, 'alice')]).toEqual([true, false]);
   room.enter(request('bob', large));
   expect(may(room, 'bob')).toBe(true);
-  for (const each of held) room.leave('alice', each);
+  for (const each of held) room.leave(each);
   expect([may(room, 'bob'), may(room, 'alice')]).toEqual([true, true]);
 });
 
@@ -49,9 +56,10 @@ test('a request counts with what it takes in memory, and not with its bytes', ()
 
 test('one call alone is never refused for its size, and very many small ones are', () => {
   const room = new InFlightMemory();
-  const held = room.enter(request('alice', text(300)));
+  const held = request('alice', text(300));
+  room.enter(held);
   expect(may(room, 'alice')).toBe(true);
-  room.leave('alice', held);
+  room.leave(held);
 
   let calls = 0;
   for (; may(room, 'alice'); calls++) room.enter(request('alice', {}, 1_000));

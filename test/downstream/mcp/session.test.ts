@@ -1,6 +1,7 @@
 // A session and its standing streams: which of them is told, which keeps it awake, and who can be asked.
 import type { ServerResponse } from 'node:http';
 import { expect, test } from 'vitest';
+import { ALL_SERVERS } from '../../../src/core/call.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { LOCAL } from '../../../src/core/principal.ts';
 import { handleInitialize } from '../../../src/downstream/mcp/legacy.ts';
@@ -15,7 +16,7 @@ import { Wire } from '../wire.ts';
 function setup(limits = LIMITS) {
   const session = new Session({
     gateway: stubGateway(() => Promise.resolve(said(''))),
-    caller: { principal: LOCAL, transport: 'streamable-http' },
+    caller: { principal: LOCAL, endpoint: ALL_SERVERS, transport: 'streamable-http' },
     version: '2025-06-18',
     client: undefined,
     capabilities: { roots: {} },
@@ -127,7 +128,7 @@ test('A session keeps of what its client declared only what is known here', () =
     clientInfo: { name: 'c', version: '1' },
   };
   const gateway = stubGateway(() => Promise.resolve(said('')));
-  const caller = { principal: LOCAL, transport: 'streamable-http' } as const;
+  const caller = { principal: LOCAL, endpoint: ALL_SERVERS, transport: 'streamable-http' } as const;
   const { options } = handleInitialize(gateway, { kind: 'request', id: 1, method: 'initialize', params }, caller);
 
   expect(new Session(options).capabilities).toEqual({ roots: {} });

@@ -1,5 +1,7 @@
 // Ids of sessions are secrets: nobody guesses one, and no two are the same.
 import { expect, test } from 'vitest';
+import { ALL_SERVERS } from '../../../src/core/call.ts';
+import { GatewayError } from '../../../src/core/errors.ts';
 import { LOCAL } from '../../../src/core/principal.ts';
 import type { Caller } from '../../../src/downstream/mcp/caller.ts';
 import { LIMITS } from '../../../src/downstream/mcp/limits.ts';
@@ -8,7 +10,11 @@ import { type HeldSession, Sessions } from '../../../src/downstream/mcp/sessions
 const MILLION = 1_000_000;
 /** Of so many ids the characters of one are counted. */
 const LOOKED_AT = 20;
-const ALICE: Caller = { principal: { ...LOCAL, kind: 'token', id: 'alice' }, transport: 'streamable-http' };
+const ALICE: Caller = {
+  principal: { ...LOCAL, kind: 'token', id: 'alice' },
+  endpoint: ALL_SERVERS,
+  transport: 'streamable-http',
+};
 
 const BOB: Caller = { ...ALICE, principal: { ...LOCAL, kind: 'token', id: 'bob' } };
 
@@ -47,24 +53,34 @@ test('of a million ids none comes twice, and each of the 32 characters can be an
   expect(Math.max(...used.map((count) => Math.abs(count - expected)))).toBeLessThan(8 * Math.sqrt(expected));
 }, 120_000);
 
-test('who names a session that is not its own is told to the gateway, and told the same whatever it named', () => {
-  const told: string[] = [];
-  const sessions = new Sessions(10, LIMITS, ({ principal }, reason) => told.push(`${principal.id}: ${reason}`));
-  const { id } = sessions.open(ALICE.principal, () => new Bare());
-  const answers = [id, 'never was'].map((named) => {
+test('who names a session that is not its own is told the same whatever it named, and the operator which it was', () => {
+  const sessions = new Sessions(10, LIMITS);
+  const { id, session } = sessions.open(ALICE.principal, () => new Bare());
+  const elsewhere: Caller = { ...ALICE, endpoint: { kind: 'server', name: 's' } };
+  const asked: [string, Caller][] = [
+    [id, BOB],
+    [id, elsewhere],
+    ['never was', BOB],
+  ];
+  const refusals = asked.map(([named, caller]) => {
     try {
-      return sessions.find(named, { caller: BOB, kind: Bare });
+      sessions.find(named, { caller, kind: Bare });
+      throw new Error(`${named} was found`);
     } catch (error) {
-      return (error as Error).message;
+      expect(error).toBeInstanceOf(GatewayError);
+      return error as GatewayError;
     }
   });
-  sessions.find(id, { caller: ALICE, kind: Bare });
+  expect(sessions.find(id, { caller: ALICE, kind: Bare })).toBe(session);
   sessions.close();
 
-  expect(answers[0]).toBe(answers[1]);
-  expect(told).toEqual([
-    'bob: The session belongs to another principal, or to another endpoint.',
-    'bob: The session is unknown or has ended.',
+  expect(new Set(refusals.map(({ code, message }) => `${code}: ${message}`))).toEqual(
+    new Set(['session_unknown: The session is unknown or has ended; start a new one with `initialize`.']),
+  );
+  expect(refusals.map(({ detail }) => detail)).toEqual([
+    'The session belongs to another principal, or to another endpoint.',
+    'The session belongs to another principal, or to another endpoint.',
+    'The session is unknown or has ended.',
   ]);
 });
 

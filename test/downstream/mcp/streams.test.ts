@@ -201,9 +201,9 @@ describe('A client that comes back', () => {
     await seen(standing, /^id: /m);
     standing.close();
     await standing.ended;
-    front.gateway.changes.listsChanged('s', ['tool']);
+    front.changes.listsChanged('s', ['tool']);
     const told = Promise.withResolvers<undefined>();
-    front.gateway.changes.subscribe({ listsChanged: () => told.resolve(undefined) }, new Set());
+    front.changes.subscribe({ listsChanged: () => told.resolve(undefined) }, new Set());
     await told.promise;
     const back = await stream(front.origin, session.get({ 'Last-Event-ID': lastId(standing) }));
 

@@ -8,6 +8,7 @@ import type { Reply } from '../../../src/core/reply.ts';
 import { ParkedCall } from '../../../src/gateway/bridge/parked-call.ts';
 import {
   CAPABILITIES,
+  at,
   TARGET,
   FORM,
   YES,
@@ -33,18 +34,18 @@ test('a caller that leaves after it was asked cancels nothing; before that, and 
   const [asked, before, after] = [asking(), asking(0), asking(2)];
 
   const first = caller();
-  await stateOf(parked.begin(first.call, TARGET, asked.run));
+  await stateOf(parked.begin(first.call, at(), asked.run));
   first.leaving.abort();
   expect(asked.wasCancelled()).toBe(false);
 
   const second = caller();
   const never = new Promise<Reply>(() => undefined);
-  void parked.begin(second.call, TARGET, (exchange) => before.run(exchange).then(() => never));
+  void parked.begin(second.call, at(), (exchange) => before.run(exchange).then(() => never));
   await settle();
   second.leaving.abort();
   expect(before.wasCancelled()).toBe(true);
 
-  const requestState = await stateOf(parked.begin(caller().call, TARGET, after.run));
+  const requestState = await stateOf(parked.begin(caller().call, at(), after.run));
   const third = caller({ requestState, inputResponses: { q1: YES } });
   const reply = resume(third);
   third.leaving.abort();
@@ -60,7 +61,7 @@ test('progress is wanted of a server that may ask though the first request does 
     exchange.progress({ progress: 1 });
     return reply;
   };
-  const requestState = await stateOf(parked.begin(caller().call, TARGET, run));
+  const requestState = await stateOf(parked.begin(caller().call, at(), run));
   const retry = caller({ requestState, inputResponses: { q1: YES } });
   await replied(resume(retry));
 
@@ -78,7 +79,7 @@ test('a call that several wait for is cancelled when the last of them leaves, an
     await open.promise;
     return reply;
   };
-  const requestState = await stateOf(parked.begin(caller().call, TARGET, run));
+  const requestState = await stateOf(parked.begin(caller().call, at(), run));
   const [one, two] = [1, 2].map(() => caller({ requestState, inputResponses: { q1: YES } })) as [Caller, Caller];
   const replies = [resume(one), resume(two)];
   await settle();
@@ -94,7 +95,7 @@ test('a call that several wait for is cancelled when the last of them leaves, an
 test('who comes back for a round that is over gets its reply, and does not disturb the questions that are open', async () => {
   const { parked, resume } = world();
   const server = asking(2);
-  const requestState = await stateOf(parked.begin(caller().call, TARGET, server.run));
+  const requestState = await stateOf(parked.begin(caller().call, at(), server.run));
   const answer = { requestState, inputResponses: { q1: YES } };
   const second = await replied(resume(caller(answer)));
   const late = caller(answer);
@@ -108,7 +109,7 @@ test('who comes back for a round that is over gets its reply, and does not distu
 test('malformed and missing answers are asked again with a fresh state, and unknown ones ignored', async () => {
   const { parked, resume } = world();
   const server = asking();
-  let requestState = await stateOf(parked.begin(caller().call, TARGET, server.run));
+  let requestState = await stateOf(parked.begin(caller().call, at(), server.run));
   const wrong: unknown[] = [
     undefined,
     {},
@@ -135,7 +136,7 @@ test('malformed and missing answers are asked again with a fresh state, and unkn
 test('the states of a call that has finished give what they gave before, spend nothing again, and nothing later', async () => {
   const { parked, resume } = world();
   const server = asking(2);
-  const first = await stateOf(parked.begin(caller().call, TARGET, server.run));
+  const first = await stateOf(parked.begin(caller().call, at(), server.run));
   const round = { requestState: first, inputResponses: { q1: YES } };
   const second = await replied(resume(caller(round)));
   const requestState = String((second as { requestState?: unknown }).requestState);
@@ -155,7 +156,7 @@ test('the states of a call that has finished give what they gave before, spend n
 test('a call is cancelled, and its state worth nothing, ten minutes after its questions went out', async () => {
   const { parked, resume } = world();
   const server = asking();
-  const requestState = await stateOf(parked.begin(caller().call, TARGET, server.run));
+  const requestState = await stateOf(parked.begin(caller().call, at(), server.run));
   await vi.advanceTimersByTimeAsync(10 * 60_000 - 1);
   expect(server.wasCancelled()).toBe(false);
   await vi.advanceTimersByTimeAsync(1);
@@ -171,7 +172,7 @@ test('a question that was withdrawn is not asked, and what came of the call is k
     await exchange.ask({ method: 'elicitation/create', params: FORM, signal: withdrawal }).catch(() => undefined);
     return { kind: 'result', result: { content: [], finished: true } };
   };
-  const requestState = await stateOf(parked.begin(caller().call, TARGET, run));
+  const requestState = await stateOf(parked.begin(caller().call, at(), run));
   withdrawal.abort();
   await settle();
 
@@ -185,10 +186,10 @@ test('a stop cancels the calls that wait for answers, lets those that are waited
   const { parked, stopping, resume } = world();
   const [waiting, attended, again] = [asking(), asking(), asking(2)];
   const open = Promise.withResolvers<undefined>();
-  await stateOf(parked.begin(caller().call, TARGET, waiting.run));
+  await stateOf(parked.begin(caller().call, at(), waiting.run));
   const run = (exchange: Exchange) => attended.run(exchange).then((reply) => open.promise.then(() => reply));
-  const state = await stateOf(parked.begin(caller().call, TARGET, run));
-  const other = await stateOf(parked.begin(caller().call, TARGET, again.run));
+  const state = await stateOf(parked.begin(caller().call, at(), run));
+  const other = await stateOf(parked.begin(caller().call, at(), again.run));
   const finishing = resume(caller({ requestState: state, inputResponses: { q1: YES } }));
   const asksAgain = resume(caller({ requestState: other, inputResponses: { q1: YES } }));
   stopping.abort();
@@ -222,7 +223,7 @@ test('questions of one call keep their own keys apart, name them where they may,
     ]);
     return { kind: 'result', result: {} };
   };
-  const result = await replied(parked.begin(caller().call, TARGET, run));
+  const result = await replied(parked.begin(caller().call, at(), run));
 
   expect(keysOf(result)).toEqual(['q1', 'user_name', 'q2', 'q3', 'q4', 'q5', 'q6']);
   expect((result.inputRequests as JsonObject).user_name).toEqual({
@@ -243,7 +244,7 @@ test('an answer that came before its question is given once', async () => {
     return { kind: 'result', result: {} };
   };
 
-  expect(keysOf(await replied(parked.begin(first.call, TARGET, run)))).toEqual(['q1']);
+  expect(keysOf(await replied(parked.begin(first.call, at(), run)))).toEqual(['q1']);
   expect(server.answers).toEqual([{ result: YES }]);
 });
 
@@ -258,7 +259,7 @@ test('every capability that was wanting is named', async () => {
     return { kind: 'result', result: { isError: true, content: [{ type: 'text', text: 'cannot go on' }] } };
   };
 
-  await expect(replied(parked.begin(caller({}, 'alice', {}).call, TARGET, run))).rejects.toMatchObject({
+  await expect(replied(parked.begin(caller({}, 'alice', {}).call, at(), run))).rejects.toMatchObject({
     code: 'capability_required',
     message: expect.stringContaining('cannot go on') as string,
     data: { requiredCapabilities: { elicitation: { form: {}, url: {} }, sampling: { tools: {} } } },
@@ -284,7 +285,7 @@ test('a retry can be asked what it declares itself: what the first request decla
     return { kind: 'result', result: { isError: true, content: [{ type: 'text', text: 'no model' }] } };
   };
   const all = { ...CAPABILITIES, sampling: {}, roots: {} };
-  const requestState = await stateOf(parked.begin(caller({}, 'alice', all).call, TARGET, run));
+  const requestState = await stateOf(parked.begin(caller({}, 'alice', all).call, at(), run));
   const roots = { roots: [{ uri: 'file:///home' }] };
   const retry = caller({ requestState, inputResponses: { q1: YES, q3: roots } });
 
@@ -299,7 +300,7 @@ test('a retry can be asked what it declares itself: what the first request decla
 test('a call that gives way to others is cancelled, and whoever comes back for it is told why', async () => {
   const { parked, resume } = world();
   const server = asking();
-  const requestState = await stateOf(parked.begin(caller().call, TARGET, server.run));
+  const requestState = await stateOf(parked.begin(caller().call, at(), server.run));
   expect(server.exchange()?.unattendedSince).toBeTypeOf('number');
   server.exchange()?.preempt?.('Others waited for its place.');
   const refused = { code: 'overloaded', message: 'Others waited for its place.' };
@@ -327,7 +328,7 @@ test('a question for which there is no room is refused to the server, and the ot
 test('a call that has ended holds nobody who listened for its cancellation, as its request and its answer are held by those', async () => {
   const { parked, stopping, resume } = world();
   const server = asking();
-  const requestState = await stateOf(parked.begin(caller().call, TARGET, server.run));
+  const requestState = await stateOf(parked.begin(caller().call, at(), server.run));
   const retry = caller({ requestState, inputResponses: { q1: YES } });
   const result = await replied(resume(retry));
   expect(await replied(resume(retry))).toEqual(result);
@@ -335,4 +336,19 @@ test('a call that has ended holds nobody who listened for its cancellation, as i
 
   expect(() => resume(retry)).toThrow('has expired');
   expect(server.wasCancelled()).toBe(false);
+});
+
+test('every round has the tries of its call at the server in its context', async () => {
+  const { parked, resume } = world();
+  const first = at();
+  const origin = { server: 'one', instance: 'one#1', era: 'legacy', transport: 'stdio', bytes: 0 } as const;
+  const run = async (exchange: Exchange) => {
+    first.ctx.attempt(TARGET).origin = origin;
+    return asking().run(exchange);
+  };
+  const requestState = await stateOf(parked.begin(caller().call, first, run));
+  const second = at();
+  await replied(resume(caller({ requestState, inputResponses: { q1: YES } }), second));
+
+  expect(second.ctx.attempts).toMatchObject([{ target: TARGET, origin }]);
 });

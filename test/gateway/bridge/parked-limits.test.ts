@@ -4,7 +4,7 @@ import { Cancellation } from '../../../src/core/cancellation.ts';
 import type { Exchange } from '../../../src/core/exchange.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
 import type { Reply } from '../../../src/core/reply.ts';
-import { TARGET, FORM, YES, caller, world, asking, settle, replied, stateOf } from './parked-world.ts';
+import { at, FORM, YES, caller, world, asking, settle, replied, stateOf } from './parked-world.ts';
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
@@ -15,12 +15,12 @@ afterEach(() => {
 
 test('one principal has at most 100 calls with open questions, and one more is cancelled; others have theirs', async () => {
   const { parked } = world();
-  for (let count = 0; count < 100; count++) await stateOf(parked.begin(caller().call, TARGET, asking().run));
+  for (let count = 0; count < 100; count++) await stateOf(parked.begin(caller().call, at(), asking().run));
   const refused = asking();
 
-  await expect(stateOf(parked.begin(caller().call, TARGET, refused.run))).rejects.toMatchObject({ code: 'overloaded' });
+  await expect(stateOf(parked.begin(caller().call, at(), refused.run))).rejects.toMatchObject({ code: 'overloaded' });
   expect(refused.wasCancelled()).toBe(true);
-  expect(await stateOf(parked.begin(caller({}, 'bob').call, TARGET, asking().run))).toMatch(/./);
+  expect(await stateOf(parked.begin(caller({}, 'bob').call, at(), asking().run))).toMatch(/./);
 });
 
 test('outcomes that are kept for a retry make way for new questions', async () => {
@@ -28,7 +28,7 @@ test('outcomes that are kept for a retry make way for new questions', async () =
   let retry = caller();
   let first = retry;
   for (let count = 0; count < 150; count++) {
-    const requestState = await stateOf(parked.begin(caller().call, TARGET, asking().run));
+    const requestState = await stateOf(parked.begin(caller().call, at(), asking().run));
     retry = caller({ requestState, inputResponses: { q1: YES } });
     await replied(resume(retry));
     if (count === 0) first = retry;
@@ -40,7 +40,7 @@ test('outcomes that are kept for a retry make way for new questions', async () =
 
 test('all principals together have at most 1,000', async () => {
   const { parked } = world(2 ** 30);
-  const begin = (principal: string) => parked.begin(caller({}, principal).call, TARGET, asking().run);
+  const begin = (principal: string) => parked.begin(caller({}, principal).call, at(), asking().run);
   const all = Array.from({ length: 1_000 }, (_, count) => begin(`principal ${count % 10}`));
   await settle();
   await Promise.all(all);
@@ -62,7 +62,7 @@ const large = ({ question = 0, outcome = 0 }) => {
 
 /** Calls a server and answers its form. Returns the retry. */
 async function answered({ parked, resume }: ReturnType<typeof world>, outcome: number, principal = 'alice') {
-  const requestState = await stateOf(parked.begin(caller({}, principal).call, TARGET, large({ outcome })));
+  const requestState = await stateOf(parked.begin(caller({}, principal).call, at(), large({ outcome })));
   const retry = caller({ requestState, inputResponses: { q1: YES } }, principal);
   const result = await replied(resume(retry));
   expect(result.large).toHaveLength(outcome * KIB);
@@ -103,7 +103,7 @@ test('an outcome that comes when nobody waits counts too', async () => {
       await exchange.ask({ method: 'elicitation/create', params: FORM, signal: withdrawal }).catch(() => undefined);
       return { kind: 'result', result: { large: text(50) } };
     };
-    states.push(await stateOf(parked.begin(caller().call, TARGET, run)));
+    states.push(await stateOf(parked.begin(caller().call, at(), run)));
     withdrawal.abort();
     await settle();
   }
@@ -116,7 +116,7 @@ test('an outcome that comes when nobody waits counts too', async () => {
 test('questions for which there is no room with the others are refused, once outcomes have made way', async () => {
   const here = world();
   const begin = (sizes: { question?: number; outcome?: number }) =>
-    stateOf(here.parked.begin(caller().call, TARGET, large(sizes)));
+    stateOf(here.parked.begin(caller().call, at(), large(sizes)));
   const old = await answered(here, 20);
   await begin({ question: 80 });
 
@@ -138,7 +138,7 @@ test('questions and arguments count with what they take in memory, outcomes are 
     return { kind: 'result', result: {} };
   };
   const begin = (params: JsonObject, run: (exchange: Exchange) => Promise<Reply>) =>
-    stateOf(here.parked.begin(caller(params).call, TARGET, run));
+    stateOf(here.parked.begin(caller(params).call, at(), run));
 
   await expect(begin({}, asksMuch)).rejects.toMatchObject({ code: 'overloaded' });
   await expect(begin({ arguments: { huge } }, asking().run)).rejects.toMatchObject({ code: 'overloaded' });

@@ -1,7 +1,7 @@
 // What tests of parked calls share: callers, servers that ask, and time that passes when it is told to.
 import { setImmediate as turn } from 'node:timers/promises';
 import { vi } from 'vitest';
-import type { Call, Target } from '../../../src/core/call.ts';
+import type { McpCall, Target } from '../../../src/core/call.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import type { Exchange, QuestionAnswer } from '../../../src/core/exchange.ts';
 import { isObject, type JsonObject } from '../../../src/core/json.ts';
@@ -9,16 +9,18 @@ import type { Reply } from '../../../src/core/reply.ts';
 import { ParkedCalls } from '../../../src/gateway/bridge/parked-calls.ts';
 import { RequestStates } from '../../../src/gateway/bridge/request-state.ts';
 import { Keyring } from '../../../src/storage/keyring.ts';
-import { makeCall } from '../../audit/bare-call.ts';
+import { makeCall, makeContext } from '../../audit/bare-call.ts';
 import { temporaryFolder } from '../../storage/temporary.ts';
 
 export const TARGET: Target = { kind: 'tool', server: 'one', exposed: 'one__ask', original: 'ask' };
+/** Where a call goes, in a context of its own. */
+export const at = () => ({ target: TARGET, ctx: makeContext({ target: TARGET }) });
 export const FORM = { mode: 'form', message: 'Who?', requestedSchema: { type: 'object' } };
 export const CAPABILITIES = { elicitation: { form: {}, url: {} } };
 export const YES = { action: 'accept', content: { name: 'Ada' } };
 
 export interface Caller {
-  readonly call: Call;
+  readonly call: McpCall;
   readonly leaving: Cancellation;
   readonly progress: JsonObject[];
 }
@@ -40,10 +42,10 @@ export function world(maxBytes = 256 * 1024) {
   const stopping = new Cancellation();
   const states = new RequestStates(new Keyring(temporaryFolder()));
   const parked = new ParkedCalls({ states, mayAsk: () => true, stopping: stopping.signal, maxBytes });
-  const resume = ({ call }: Caller) => {
+  const resume = ({ call }: Caller, to = at()) => {
     const state = states.open(call, TARGET)?.parked;
     if (!state) throw new Error('the state names no parked call');
-    return parked.resume(call, TARGET, state);
+    return parked.resume(call, to, state);
   };
   return { parked, stopping, resume };
 }

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import type { Call, Target } from '../../../src/core/call.ts';
+import type { McpCall, Target } from '../../../src/core/call.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { type RequestState, RequestStates } from '../../../src/gateway/bridge/request-state.ts';
 import { Keyring } from '../../../src/storage/keyring.ts';
@@ -15,7 +15,7 @@ const STATE: RequestState = { parked: { key: 'k', round: 1 } };
 const STALE = /`params.requestState` is not valid for this call/;
 
 const states = () => new RequestStates(new Keyring(temporaryFolder()));
-const retry = (requestState: unknown, changes: Partial<Call> = {}, args: unknown = ARGUMENTS) =>
+const retry = (requestState: unknown, changes: Partial<McpCall> = {}, args: unknown = ARGUMENTS) =>
   makeCall({ ...changes, params: { name: 'one__ask', arguments: args, requestState } as JsonObject });
 const first = (args = ARGUMENTS) => makeCall({ params: { name: 'one__ask', arguments: args } });
 
@@ -33,7 +33,7 @@ describe('A state', () => {
     expect(all.open(first(), TARGET)).toBeUndefined();
   });
 
-  test.each<[string, { call?: Partial<Call>; target?: Partial<Target>; args?: unknown }]>([
+  test.each<[string, { call?: Partial<McpCall>; target?: Partial<Target>; args?: unknown }]>([
     ['another principal', { call: { principal: { ...makeCall().principal, id: 'somebody else' } } }],
     ['another method', { call: { method: 'prompts/get' } }],
     ['another server', { target: { server: 'two' } }],

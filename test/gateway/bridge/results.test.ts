@@ -78,7 +78,7 @@ test('an object is wrapped for a legacy caller too where the schema of its tool 
 });
 
 test('a resource that is not found has the code of the caller’s era', () => {
-  const read = { method: 'resources/read', requested: 'x://1' } as const;
+  const read = { method: 'resources/read', params: { uri: 'x://1' } } as const;
 
   expect(bridgeError({ ...read, era: 'modern' }, { code: -32002, message: 'gone' })).toEqual({
     code: -32602,
@@ -94,7 +94,7 @@ test('a resource that is not found has the code of the caller’s era', () => {
 test('a resource that is not found is named by its beginning, however long its name is', () => {
   const requested = `x://${'1'.repeat(1_000_000)}`;
   const { data } = bridgeError(
-    { method: 'resources/read', requested, era: 'modern' },
+    { method: 'resources/read', params: { uri: requested }, era: 'modern' },
     { code: -32002, message: 'gone' },
   );
 

@@ -1,58 +1,45 @@
-// A call counts once, however many rounds it takes; a state that is used again is a call again.
+// A call goes on however many rounds it takes; a state that is used again is a call again.
 import { expect, test } from 'vitest';
-import type { Call, Target } from '../../../src/core/call.ts';
+import type { McpCall } from '../../../src/core/call.ts';
 import { RetryRounds } from '../../../src/gateway/bridge/retry-rounds.ts';
 import { type RequestState, RequestStates } from '../../../src/gateway/bridge/request-state.ts';
-import { InFlightMemory } from '../../../src/quota/in-flight-memory.ts';
-import { CallLedger, quotaStage } from '../../../src/quota/count.ts';
 import { Keyring } from '../../../src/storage/keyring.ts';
-import { makeCall } from '../../audit/bare-call.ts';
+import { ECHO, makeCall } from '../../audit/bare-call.ts';
 import { temporaryFolder } from '../../storage/temporary.ts';
-
-const TARGET: Target = { kind: 'tool', server: 'everything', exposed: 'everything__echo', original: 'echo' };
 
 function world() {
   const states = new RequestStates(new Keyring(temporaryFolder()));
-  const continuations = new RetryRounds(states);
-  const ledger = new CallLedger();
-  const stage = quotaStage({ ledger, room: new InFlightMemory(), goesOn: (call) => continuations.has(call) });
-  const count = async (call: Call): Promise<number> => {
-    await stage(call, () => Promise.resolve({ kind: 'result', result: {} }));
-    return ledger.counts().reduce((sum, { calls }) => sum + calls, 0);
+  const rounds = new RetryRounds(states);
+  const goesOn = (call: McpCall) => rounds.has(call, ECHO);
+  const first = makeCall();
+  const retry = (state: RequestState): McpCall => {
+    const requestState = states.seal(first, ECHO, state);
+    return makeCall({ params: { ...first.params, requestState } });
   };
-  const first = makeCall({ target: TARGET });
-  const retry = (state: RequestState): Call => {
-    const requestState = states.seal(first, TARGET, state);
-    return makeCall({ target: TARGET, params: { ...first.params, requestState } });
-  };
-  return { count, first, retry };
+  return { goesOn, rounds, first, retry };
 }
 
-test('the rounds of a parked call count with it, also those that come again', async () => {
-  const { count, first, retry } = world();
+test('the rounds of a parked call go on with it, also those that come again', () => {
+  const { goesOn, first, retry } = world();
   const round = retry({ parked: { key: 'k', round: 1 } });
 
-  expect(await count(first)).toBe(1);
-  expect(await count(round)).toBe(1);
-  expect(await count(round)).toBe(1);
+  expect([first, round, round].map(goesOn)).toEqual([false, true, true]);
 });
 
-test("a modern server's state counts with its call once, and again every time that it is used again", async () => {
-  const { count, first, retry } = world();
+test("a modern server's state goes on with its call once, and is a call every time that it is used again", () => {
+  const { goesOn, first, retry } = world();
   const [one, two] = [retry({ upstream: 'one' }), retry({ upstream: 'two' })];
 
-  expect(await count(first)).toBe(1);
-  expect(await count(one)).toBe(1);
-  expect(await count(one)).toBe(2);
-  expect(await count(two)).toBe(2);
-  expect(await count(one)).toBe(3);
+  expect([first, one, one, two, one].map(goesOn)).toEqual([false, true, false, true, false]);
 });
 
-test('a state that is not of this call counts, and so does one of a legacy caller', async () => {
-  const { count, retry } = world();
+test('a state that is not of this call goes on with none, and neither does one of a legacy caller', () => {
+  const { goesOn, rounds, retry } = world();
   const state = retry({ parked: { key: 'k', round: 1 } });
 
-  expect(await count({ ...state, principal: { ...state.principal, id: 'somebody else' } })).toBe(1);
-  expect(await count({ ...state, params: { ...state.params, requestState: 'x' } })).toBe(2);
-  expect(await count({ ...state, era: 'legacy' })).toBe(3);
+  expect(goesOn({ ...state, principal: { ...state.principal, id: 'somebody else' } })).toBe(false);
+  expect(goesOn({ ...state, params: { ...state.params, requestState: 'x' } })).toBe(false);
+  expect(goesOn({ ...state, era: 'legacy' })).toBe(false);
+  expect(rounds.has(state, { ...ECHO, original: 'other' })).toBe(false);
+  expect(goesOn(state)).toBe(true);
 });

@@ -133,9 +133,16 @@ export async function startGateway({
       if (child.exitCode === null && child.signalCode === null) child.kill(signal);
       await exited;
       if (!space) place.remove();
+      requireSettled(stderr);
       return child.exitCode;
     },
   };
+}
+
+/** Throws where a gateway stopped with calls that it never settled: it made a context for each, and said what became of it for less. */
+function requireSettled(log: string): void {
+  const unsettled = log.split('\n').find((line) => line.includes('calls were not settled when the gateway stopped'));
+  if (unsettled !== undefined) throw new Error(unsettled);
 }
 
 /** Resolves when every server of the gateway that owns the state directory has been tried once. */

@@ -121,8 +121,7 @@ function forgeries({ gateway }: Askers, { parked, stateless }: { parked: string;
 /** Seals and opens states of a principal's wish at a tool as the gateway does; `until` inside takes the place of the gateway's own. */
 export function sealer(wish: Wish, server: string, principal = 'alice') {
   const target: Target = { kind: 'tool', server, exposed: `${server}__form`, original: 'form' };
-  const callOf = (params: JsonObject) =>
-    makeCall({ principal: { ...makeCall().principal, id: principal }, method: 'tools/call', params });
+  const callOf = (params: JsonObject) => makeCall({ principal: { ...makeCall().principal, id: principal }, params });
   return {
     inside: (states: RequestStates, state: string): RequestState =>
       states.open(callOf({ ...wish.params, requestState: state }), target) ?? {},

@@ -1,12 +1,15 @@
 // Header values and mirrored parameters: what is written is read back, and a check fails exactly where the two differ.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { GatewayError } from '../../../src/core/errors.ts';
 import type { JsonObject, JsonValue } from '../../../src/core/json.ts';
 import { decodeHeaderValue, encodeHeaderValue } from '../../../src/protocol/mcp/header-values.ts';
 import {
-  checkMirrored,
+  checkParamHeaders,
   mirrorArguments,
   type MirroredParam,
+  type ParamHeaders,
+  paramHeadersIn,
   readMirroredParams,
 } from '../../../src/protocol/mcp/param-headers.ts';
 
@@ -82,11 +85,23 @@ const argsOf = ({
   flag?: JsonValue | undefined;
 }): JsonObject => ({ text, flag, inner: { count } });
 
+/** Whether headers and arguments say the same; what is forwarded is none of the headers that the schema names. */
+function agree(known: readonly MirroredParam[], args: JsonObject, headers: ParamHeaders): boolean {
+  try {
+    expect(checkParamHeaders(headers, known, args)).toBeUndefined();
+    return true;
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    expect(error.code).toBe('header_mismatch');
+    return false;
+  }
+}
+
 describe('Mirrored parameters', () => {
   test('that we write ourselves always pass', () => {
     fc.assert(
       fc.property(values, (given) => {
-        expect(checkMirrored(NESTED, argsOf(given), mirrorArguments(NESTED, argsOf(given)))).toBeUndefined();
+        expect(agree(NESTED, argsOf(given), mirrorArguments(NESTED, argsOf(given)))).toBe(true);
       }),
     );
   });
@@ -97,7 +112,7 @@ describe('Mirrored parameters', () => {
       fc.property(values, values, (one, other) => {
         const alike = same(one.text, other.text) && same(one.count, other.count) && same(one.flag, other.flag);
 
-        expect(checkMirrored(NESTED, argsOf(one), mirrorArguments(NESTED, argsOf(other))) === undefined).toBe(alike);
+        expect(agree(NESTED, argsOf(one), mirrorArguments(NESTED, argsOf(other)))).toBe(alike);
       }),
       { numRuns: 1_000 },
     );
@@ -124,7 +139,7 @@ describe('Mirrored parameters', () => {
     [{}, '[object Object]', false],
     [[42], '42', false],
   ])('the argument %j and the header %j: alike is %j', (value, header, alike) => {
-    expect(checkMirrored(integer, { n: value }, { 'mcp-param-n': header }) === undefined).toBe(alike);
+    expect(agree(integer, { n: value }, header === undefined ? {} : { 'mcp-param-n': header })).toBe(alike);
   });
 
   test('are read from own properties only', () => {
@@ -133,7 +148,48 @@ describe('Mirrored parameters', () => {
     ];
 
     expect(mirrorArguments(inherited, {})).toEqual({});
-    expect(checkMirrored(inherited, {}, {})).toBeUndefined();
+    expect(agree(inherited, {}, {})).toBe(true);
+  });
+});
+
+describe('The Mcp-Param headers of a request', () => {
+  const known: readonly MirroredParam[] = [{ header: 'mcp-param-n', path: ['n'], type: 'integer' }];
+  const many = (count: number, value = '1') =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`mcp-param-x${index}`, value]));
+
+  test('are all that begin so, and nothing else', () => {
+    const headers = {
+      host: 'h',
+      'mcp-method': 'tools/call',
+      'mcp-param-a': 'x',
+      'mcp-param-': 'y',
+      'x-mcp-param-b': 'z',
+    };
+
+    expect(paramHeadersIn(headers)).toEqual({ 'mcp-param-a': 'x', 'mcp-param-': 'y' });
+    expect(paramHeadersIn({ 'mcp-param-a': ['x', 'y'] })).toEqual({ 'mcp-param-a': 'x,y' });
+    expect(paramHeadersIn({ host: 'h' })).toEqual({});
+  });
+
+  test('are forwarded where no schema names them, and those that one names are not', () => {
+    expect(checkParamHeaders({ 'mcp-param-n': '42', 'mcp-param-a': 'x' }, known, { n: 42 })).toEqual({
+      'mcp-param-a': 'x',
+    });
+    expect(checkParamHeaders(many(32), [], {})).toEqual(many(32));
+    expect(checkParamHeaders({ 'mcp-param-n': '42' }, known, { n: 42 })).toBeUndefined();
+    expect(checkParamHeaders(paramHeadersIn({}), [], {})).toBeUndefined();
+  });
+
+  test.for<[string, ParamHeaders, JsonObject, string]>([
+    ['is missing', paramHeadersIn({}), { n: 42 }, 'Header mismatch: mcp-param-n is missing'],
+    ['differs', { 'mcp-param-n': '43' }, { n: 42 }, 'Header mismatch: mcp-param-n differs from the argument'],
+    ['is there alone', { 'mcp-param-n': '1' }, {}, 'Header mismatch: mcp-param-n is present, but the argument is not'],
+    ['is more than is forwarded', many(33), {}, 'Header mismatch: mcp-param-x32 is more than is forwarded.'],
+    ['is too long', many(2, 'x'.repeat(4_097)), {}, 'Header mismatch: mcp-param-x0 is more than is forwarded.'],
+  ])('are refused where one %s', ([, headers, args, message]) => {
+    expect(() => checkParamHeaders(headers, known, args)).toThrow(
+      expect.objectContaining({ code: 'header_mismatch', message }) as Error,
+    );
   });
 });
 

@@ -9,7 +9,8 @@ import {
   ResourceSubscriptions,
 } from '../../../../src/upstream/mcp/offer/resource-subscriptions.ts';
 
-const followerOf = (key: string): Follower => ({ key, updated: () => undefined }) as unknown as Follower;
+const followerOf = (key: string, mayHear: Follower['mayHear'] = () => true): Follower =>
+  ({ key, mayHear, updated: () => undefined }) as unknown as Follower;
 const ONE = { uri: 'x:///a', follower: followerOf('one') };
 const TWO = { uri: 'x:///a', follower: followerOf('two') };
 
@@ -136,7 +137,7 @@ test('what is given away is followed at whoever takes it, and told as changed th
   one.subscriptions.adopt(TWO);
   for (const following of one.subscriptions.release()) other.subscriptions.adopt(following);
   await other.connect();
-  const followers = [...other.subscriptions.followersOf(ONE.uri, () => true)];
+  const followers = [...other.subscriptions.followersOf(ONE.uri)];
 
   expect(one.subscriptions.size).toBe(0);
   expect(followers.map(({ key }) => key)).toEqual(['one', 'two']);
@@ -145,10 +146,21 @@ test('what is given away is followed at whoever takes it, and told as changed th
 test('whoever follows what lies above hears of it where that may be heard of, and each once', () => {
   const { subscriptions } = setup();
   for (const uri of ['x:///a/', 'x:///a/b', 'x:///c']) subscriptions.adopt({ uri, follower: followerOf('two') });
-  const keys = (uri: string, permits = (_above: string) => true) =>
-    [...subscriptions.followersOf(uri, permits)].map(({ key }) => key).sort();
+  // policy is asked anew every time that something is told: three follow the same, and are permitted more or less
+  let hidden = 'x:///a/b';
+  const asked: string[] = [];
+  const mayHear = (server: string, uri: string) => {
+    asked.push(server);
+    return uri !== hidden;
+  };
+  subscriptions.adopt({ uri: 'x:///a', follower: followerOf('three', mayHear) });
+  const keys = (uri: string) => [...subscriptions.followersOf(uri)].map(({ key }) => key).sort();
 
   expect(keys('x:///a/b')).toEqual(['one', 'two']);
-  expect(keys('x:///a/b', (above) => above !== 'x:///a')).toEqual(['two']);
+  hidden = 'x:///a';
+  expect(keys('x:///a/b')).toEqual(['one', 'two']);
+  hidden = '';
+  expect(keys('x:///a/b')).toEqual(['one', 'three', 'two']);
+  expect(new Set(asked)).toEqual(new Set(['s']));
   expect(keys('x:///d')).toEqual([]);
 });
