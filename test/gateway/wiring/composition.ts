@@ -229,7 +229,8 @@ export class Composition {
     return this.lines().filter(({ kind, event }) => kind === 'event' && event === name);
   }
 
-  private lines(): JsonObject[] {
+  /** Every line of the log. */
+  lines(): JsonObject[] {
     const folder = join(this.space.state, 'audit');
     const text = readdirSync(folder)
       .sort()
@@ -250,6 +251,11 @@ export class Composition {
 
   mendAudit(): void {
     rmSync(join(this.space.state, 'audit'));
+  }
+
+  /** From now on the state directory may be another gateway's. */
+  loseState(): void {
+    rmSync(join(this.space.state, 'lock.db'));
   }
 
   /** Whether a line of the program's log says this. */

@@ -77,6 +77,20 @@ export class FakeServer {
     while (this.held.size < count) await once(this.news, 'held');
   }
 
+  /** Resolves when no call is held any more: each was answered, or taken back. */
+  async holdsNone(): Promise<void> {
+    while (this.held.size > 0) await once(this.news, 'left');
+  }
+
+  /** Every time that the gateway asked to be told of changes. */
+  get listenings(): readonly Visit[] {
+    return this.server.seen.filter(({ rpc }) => rpc === 'subscriptions/listen');
+  }
+
+  async nextListening(): Promise<void> {
+    await once(this.news, 'listening');
+  }
+
   /** Resolves with the next request of a method, past or to come. */
   visited(rpc: string, wanted: (visit: Visit) => boolean = () => true): Promise<Visit> {
     return this.server.visited((visit) => visit.rpc === rpc && wanted(visit));
@@ -139,7 +153,10 @@ export class FakeServer {
     if (name.startsWith('fail')) return { ...said('it failed'), isError: true };
     if (!name.startsWith('hold')) return said(name);
     this.held.add(visit);
-    visit.response.on('close', () => this.held.delete(visit));
+    visit.response.on('close', () => {
+      this.held.delete(visit);
+      this.news.emit('left');
+    });
     this.news.emit('held');
     return undefined;
   }
