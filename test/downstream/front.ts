@@ -24,7 +24,7 @@ export function stubGateway(call: CallHandler, sessions = 100): Gateway {
   const stub = {
     identity: { name: 'stub', version: '1' },
     changes,
-    hear: (listener: ChangeListener) => changes.subscribe(listener, new Set()),
+    onListsChanged: (listener: ChangeListener) => changes.subscribe(listener, new Set()),
     wantLogLevel: () => undefined,
     logger: { error: (...given: unknown[]) => console.error(...given) },
     snapshot: {
