@@ -55,6 +55,8 @@ export interface CompositionOptions {
   readonly entries?: Readonly<Record<string, object>>;
   readonly config?: object;
   readonly env?: NodeJS.ProcessEnv;
+  /** Kept at the end, for the next that is started there. */
+  readonly space?: Workspace;
 }
 
 interface DirectOptions {
@@ -103,14 +105,18 @@ export class Composition {
   }
 
   private async open(): Promise<this> {
-    const { servers = {}, env = {} } = this.options;
+    const { servers = {}, env = {}, space } = this.options;
     for (const [name, offer] of Object.entries(servers)) {
       const fake = await FakeServer.start(offer);
       this.endings.push(() => fake.stop());
       this.fakes.set(name, fake);
     }
-    this.space = workspace(this.file());
-    this.endings.push(() => this.space.remove());
+    if (space) this.space = space;
+    else {
+      this.space = workspace({});
+      this.endings.push(() => this.space.remove());
+    }
+    this.space.write('mcp-gateway.json', this.file());
     const folders = new ConfigFolders(this.space.config);
     const loaded = loadFrom(folders, { env, state: this.space.state });
     if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));

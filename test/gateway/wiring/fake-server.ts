@@ -87,6 +87,11 @@ export class FakeServer {
     return this.server.seen.filter(({ rpc }) => rpc === 'subscriptions/listen');
   }
 
+  /** How many requests and notifications of a method came. */
+  count(rpc: string): number {
+    return this.server.count(rpc);
+  }
+
   async nextListening(): Promise<void> {
     await once(this.news, 'listening');
   }
@@ -130,7 +135,9 @@ export class FakeServer {
       case 'resources/templates/list':
         return { ...LISTED, resourceTemplates: templates.map((uriTemplate) => ({ uriTemplate, name: uriTemplate })) };
       case 'prompts/get':
-        return { resultType: 'complete', messages: [] };
+        if (prompts.includes(params.name as string)) return { resultType: 'complete', messages: [] };
+        notOffered(visit);
+        return undefined;
       case 'resources/read':
         return { ...LISTED, contents: [{ uri: params.uri ?? null, text: 'read' }] };
       case 'completion/complete':
@@ -149,6 +156,11 @@ export class FakeServer {
   }
 
   private callTool(visit: Visit, name: string): JsonObject | undefined {
+    const names = (this.offer.tools ?? []).map((one) => (typeof one === 'string' ? one : one.name));
+    if (!names.includes(name)) {
+      notOffered(visit);
+      return;
+    }
     if (name.startsWith('task')) return { ...standing(`${name}-1`), resultType: 'task' };
     if (name.startsWith('fail')) return { ...said('it failed'), isError: true };
     if (!name.startsWith('hold')) return said(name);
@@ -173,6 +185,12 @@ export class FakeServer {
     this.listeners.add(send);
     this.news.emit('listening');
   }
+}
+
+/** Names of the gateway's own mean nothing here. */
+function notOffered({ id, response }: Visit): void {
+  const error = { code: -32602, message: 'the fake server has nothing of this name' };
+  response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id, error }));
 }
 
 function standing(taskId: string): JsonObject {

@@ -152,6 +152,19 @@ test('lists follow a server: what it adds is listed under its patterns, on the e
   expect(await names('/mcp/s/other')).toEqual(['x']);
 });
 
+test('a list that is filtered is made once for as long as nothing changes', async () => {
+  const gateway = await Composition.start({
+    servers: { s: { tools: ['one', 'secret'] } },
+    entries: { s: { tools: { deny: ['secret'] } } },
+  });
+
+  const first = await gateway.direct('tools/list');
+  const second = await gateway.direct('tools/list');
+
+  expect(first).toMatchObject({ kind: 'list', entries: [{ exposed: 's__one' }] });
+  expect('entries' in first && 'entries' in second && first.entries === second.entries).toBe(true);
+});
+
 describe('lists and discovery may be shared', () => {
   const TOKENS = { auth: { tokens: [{ id: 'alice', token: '${env:TOKEN}' }] } };
   const TOKEN = 'a-token-of-enough-bytes';

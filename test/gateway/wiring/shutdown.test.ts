@@ -1,5 +1,8 @@
 // The end of a composed gateway: it takes no new calls, waits for those in flight, and every call has an outcome in the log.
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { VERSION } from '../../../src/cli/version.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
+import { workspace } from '../../integration/harness/gateway.ts';
 import { modern, openSession, send, stream } from '../../integration/harness/raw.ts';
 import { Composition } from './composition.ts';
 
@@ -63,7 +66,30 @@ test('the log begins with the start and ends with the stop', async () => {
 
   await gateway.running.stop();
 
-  expect(gateway.events('gateway_started')).toMatchObject([{ detail: { config: gateway.record().config } }]);
+  expect(gateway.events('gateway_started')).toMatchObject([
+    { detail: { version: VERSION, config: gateway.record().config } },
+  ]);
   expect(gateway.lines().at(-1)).toMatchObject({ kind: 'event', event: 'gateway_stopped' });
   await expect(gateway.direct('tools/call', { name: 's__echo' })).rejects.toMatchObject({ code: 'shutting_down' });
+});
+
+test('what a server offered is known after a restart, and under the same patterns, though it is away by then', async () => {
+  const space = workspace({});
+  onTestFinished(() => space.remove());
+  const before = await Composition.start({ space, servers: { s: { tools: ['echo', 'secret'] } } });
+  const { url } = before.fake();
+  await before.close();
+
+  const after = await Composition.start({ space, entries: { s: { url, tools: { deny: ['secret'] } } } });
+  const listed = await after.ask('tools/list');
+  const called = await after.ask('tools/call', { name: 's__echo' });
+  const denied = await after.ask('tools/call', { name: 's__secret' });
+
+  expect((listed.result?.tools as JsonObject[]).map(({ name }) => name)).toEqual(['s__echo']);
+  expect(called.error).toMatchObject({ code: -33010 });
+  expect(denied.error).toMatchObject({ code: -32602 });
+  expect(after.records().slice(-2)).toMatchObject([
+    { status: 'unreachable', server: 's', decision: { allowed: true } },
+    { status: 'refused', server: 's', decision: { allowed: false } },
+  ]);
 });
