@@ -1,0 +1,125 @@
+// A server of an older revision behind a composed gateway: what sessions want of it, and its questions to a modern client.
+import { expect, test } from 'vitest';
+import type { JsonObject } from '../../../src/core/json.ts';
+import { openSession, send } from '../../integration/harness/raw.ts';
+import { answer, openEvents, refuse, said, tool, type Visit } from '../../integration/harness/scripted.ts';
+import { Composition } from './composition.ts';
+
+const QUESTION = {
+  id: 'q',
+  method: 'elicitation/create',
+  params: { message: 'who?', requestedSchema: { type: 'object', properties: {} } },
+};
+const CAN_BE_ASKED = { 'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {} } } };
+
+/** Speaks 2025-06-18; its tool asks its caller before it answers with what was said. */
+function olderServer(): (visit: Visit) => JsonObject | undefined {
+  let waiting: { visit: Visit; say: (message: JsonObject) => void } | undefined;
+  return (visit) => {
+    const { rpc, id, response } = visit;
+    switch (rpc) {
+      case 'server/discover': {
+        refuse(visit, 400);
+        return;
+      }
+      case 'initialize':
+        return {
+          protocolVersion: '2025-06-18',
+          capabilities: { tools: {}, logging: {}, resources: { subscribe: true } },
+          serverInfo: { name: 'older', version: '1' },
+        };
+      case 'tools/list':
+        return { tools: [tool('ask'), tool('plain')] };
+      case 'resources/list':
+        return { resources: [{ uri: 'mem://a', name: 'a' }] };
+      case 'logging/setLevel':
+      case 'resources/subscribe':
+      case 'resources/unsubscribe':
+        return {};
+      case 'tools/call':
+        if (visit.params.name === 'plain') return said('done');
+        waiting = { visit, say: openEvents(visit) };
+        waiting.say(QUESTION);
+        return undefined;
+    }
+    if (id === QUESTION.id && waiting) {
+      const text = JSON.stringify(visit.answer);
+      waiting.say({ id: waiting.visit.id ?? null, result: { content: [{ type: 'text', text }] } });
+      waiting.visit.response.end();
+    }
+    if (rpc !== '' && id !== undefined) answer(visit, {});
+    else response.writeHead(visit.http === 'POST' ? 202 : 405).end();
+    return undefined;
+  };
+}
+
+const start = (): Promise<Composition> => Composition.start({ servers: { s: { script: olderServer() } } });
+
+test('is told the log level that a session wants, and what it follows and lets go', async () => {
+  const gateway = await start();
+  const session = await openSession(gateway.origin);
+
+  await send(gateway.origin, session.request('logging/setLevel', { level: 'error' }));
+  await send(gateway.origin, session.request('resources/subscribe', { uri: 'mem://a' }));
+  await send(gateway.origin, session.request('resources/unsubscribe', { uri: 'mem://a' }));
+
+  expect((await gateway.fake().visited('logging/setLevel')).params).toMatchObject({ level: 'error' });
+  expect((await gateway.fake().visited('resources/subscribe')).params).toMatchObject({ uri: 'mem://a' });
+  expect((await gateway.fake().visited('resources/unsubscribe')).params).toMatchObject({ uri: 'mem://a' });
+});
+
+test('is told that the roots of a session changed, and of nothing else that its client notifies', async () => {
+  const gateway = await Composition.start({
+    servers: { s: { script: olderServer() } },
+    entries: { s: { isolation: 'session' } },
+  });
+  const session = await openSession(gateway.origin, { capabilities: { roots: { listChanged: true } } });
+  const call = () => send(gateway.origin, session.request('tools/call', { name: 's__plain', arguments: {} }));
+  const changes = () => gateway.fake().count('notifications/roots/list_changed');
+
+  await call();
+  await send(gateway.origin, session.notification('notifications/progress', { progressToken: 1, progress: 1 }));
+  await call();
+  const early = changes();
+  await send(gateway.origin, session.notification('notifications/roots/list_changed'));
+  await gateway.fake().visited('notifications/roots/list_changed');
+
+  expect(early).toBe(0);
+  expect(changes()).toBe(1);
+});
+
+test('asks a modern client, whose call waits until it comes back with the answer', async () => {
+  const gateway = await start();
+  const params = { name: 's__ask', arguments: {} };
+  const accepted = { action: 'accept', content: { name: 'me' } };
+
+  const first = await gateway.ask('tools/call', params, { meta: CAN_BE_ASKED });
+  const { requestState, inputRequests } = first.result as { requestState: string; inputRequests: JsonObject };
+  const [key = ''] = Object.keys(inputRequests);
+  const round = { ...params, requestState, inputResponses: { [key]: accepted } };
+  const second = await gateway.ask('tools/call', round, { meta: CAN_BE_ASKED });
+
+  expect(first.result).toMatchObject({
+    resultType: 'input_required',
+    inputRequests: { [key]: { method: 'elicitation/create', params: { message: 'who?' } } },
+  });
+  expect(second.result).toMatchObject({ resultType: 'complete', content: [{ text: JSON.stringify(accepted) }] });
+  expect(gateway.fake().calls).toHaveLength(1);
+  expect(gateway.records()).toMatchObject([
+    { exposed: 's__ask', status: 'ok' },
+    { exposed: 's__ask', status: 'ok' },
+  ]);
+});
+
+test('a further round of a call is refused once its tool is denied', async () => {
+  const gateway = await start();
+  const params = { name: 's__ask', arguments: {} };
+
+  const first = await gateway.ask('tools/call', params, { meta: CAN_BE_ASKED });
+  await gateway.reload(gateway.file({ entries: { s: { tools: { deny: ['ask'] } } } }));
+  const round = { ...params, requestState: first.result?.requestState ?? null, inputResponses: {} };
+  const second = await gateway.ask('tools/call', round, { meta: CAN_BE_ASKED });
+
+  expect(second.error).toMatchObject({ code: -32602, message: 'Unknown tool: s__ask' });
+  expect(gateway.record()).toMatchObject({ status: 'refused', decision: { allowed: false } });
+});

@@ -1,0 +1,95 @@
+// The end of a composed gateway: it takes no new calls, waits for those in flight, and every call has an outcome in the log.
+import { expect, onTestFinished, test } from 'vitest';
+import { VERSION } from '../../../src/cli/version.ts';
+import type { JsonObject } from '../../../src/core/json.ts';
+import { workspace } from '../../integration/harness/gateway.ts';
+import { modern, openSession, send, stream } from '../../integration/harness/raw.ts';
+import { Composition } from './composition.ts';
+
+test('while it drains new calls are refused, those in flight are waited for, listeners end well', async () => {
+  const gateway = await Composition.start({ servers: { s: { tools: ['echo', 'hold'] } } });
+  const session = await openSession(gateway.origin);
+  const listener = await stream(
+    gateway.origin,
+    modern('subscriptions/listen', { notifications: { toolsListChanged: true } }, { id: 'mine' }),
+  );
+  await listener.inbox.find({ method: 'notifications/subscriptions/acknowledged' });
+  const held = gateway.ask('tools/call', { name: 's__hold' });
+  await gateway.fake().holds(1);
+
+  let isDrained = false;
+  const drained = gateway.running.drain().then(() => (isDrained = true));
+  const ended = await listener.inbox.find({ id: 'mine' });
+  const refused = await gateway.ask('tools/call', { name: 's__echo' });
+  const legacy = await send(gateway.origin, session.request('tools/list'));
+  const ready = await gateway.ready();
+  const early = isDrained;
+  gateway.fake().release();
+  const answered = await held;
+  await drained;
+
+  expect(ended).toMatchObject({
+    result: { resultType: 'complete', _meta: { 'io.modelcontextprotocol/subscriptionId': 'mine' } },
+  });
+  expect(refused).toMatchObject({ status: 503, error: { data: { reason: 'shutting_down' } } });
+  expect(legacy.text).toContain('shutting_down');
+  expect(ready).toMatchObject({ status: 503, ready: false, audit: { writable: true } });
+  expect(early).toBe(false);
+  expect(answered.error).toBeUndefined();
+  expect(gateway.records()).toMatchObject([
+    { method: 'subscriptions/listen', status: 'ok' },
+    { method: 'tools/call', status: 'ok' },
+  ]);
+});
+
+test('what it does not wait for any longer is cancelled at its server, and ends with what is not known', async () => {
+  const gateway = await Composition.start({ servers: { s: { tools: ['hold'] } } });
+  const held = gateway.direct('tools/call', { name: 's__hold' });
+  const failure = held.catch((error: unknown) => error);
+  await gateway.fake().holds(1);
+
+  // whose state directory is another's by now cannot record what ends, and does not wait for it
+  gateway.loseState();
+  await gateway.running.drain();
+
+  // it is looked after the lock now and then
+  expect(await failure).toMatchObject({
+    code: expect.stringMatching(/^(audit_unavailable|gateway_closed)$/) as string,
+  });
+  expect(await gateway.gateway.stateDirectory.lost).toBeInstanceOf(Error);
+  await gateway.fake().holdsNone();
+});
+
+test('the log begins with the start and ends with the stop', async () => {
+  const gateway = await Composition.start({ servers: { s: { tools: ['echo'] } } });
+  await gateway.ask('tools/call', { name: 's__echo' });
+
+  await gateway.running.stop();
+
+  expect(gateway.events('gateway_started')).toMatchObject([
+    { detail: { version: VERSION, config: gateway.record().config } },
+  ]);
+  expect(gateway.lines().at(-1)).toMatchObject({ kind: 'event', event: 'gateway_stopped' });
+  await expect(gateway.direct('tools/call', { name: 's__echo' })).rejects.toMatchObject({ code: 'shutting_down' });
+});
+
+test('what a server offered is known after a restart, and under the same patterns, though it is away by then', async () => {
+  const space = workspace({});
+  onTestFinished(() => space.remove());
+  const before = await Composition.start({ space, servers: { s: { tools: ['echo', 'secret'] } } });
+  const { url } = before.fake();
+  await before.close();
+
+  const after = await Composition.start({ space, entries: { s: { url, tools: { deny: ['secret'] } } } });
+  const listed = await after.ask('tools/list');
+  const called = await after.ask('tools/call', { name: 's__echo' });
+  const denied = await after.ask('tools/call', { name: 's__secret' });
+
+  expect((listed.result?.tools as JsonObject[]).map(({ name }) => name)).toEqual(['s__echo']);
+  expect(called.error).toMatchObject({ code: -33010 });
+  expect(denied.error).toMatchObject({ code: -32602 });
+  expect(after.records().slice(-2)).toMatchObject([
+    { status: 'unreachable', server: 's', decision: { allowed: true } },
+    { status: 'refused', server: 's', decision: { allowed: false } },
+  ]);
+});
