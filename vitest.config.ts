@@ -21,6 +21,17 @@ const project = (name: string, include: string[], extra: object = {}) => ({
 /** One process runs many files, so that what they import is loaded once. Each file leaves nothing behind: timers, mocks, environment. */
 const TOGETHER = { isolate: false };
 
+/** Tests whose loops `npm run test:long` runs again at production size (test/size.ts). */
+const SIZED = [
+  'audit/recovery',
+  'audit/verify',
+  'catalog/definitions',
+  'config/client-files',
+  'config/entry',
+  'downstream/mcp/sessions',
+  'protocol/mcp/long-json',
+].map((name) => `test/${name}.test.ts`);
+
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -41,7 +52,11 @@ export default defineConfig({
         env: { NODE_DISABLE_COMPILE_CACHE: '1' }, // what is measured is a first start
       }),
       project('chaos', ['test/chaos/**/*.test.ts'], { testTimeout: 300_000, fileParallelism: false }),
-      project('long', ['test/long/**/*.test.ts'], { testTimeout: 1_800_000, fileParallelism: false }),
+      project('long', ['test/long/**/*.test.ts', ...SIZED], {
+        testTimeout: 1_800_000,
+        fileParallelism: false,
+        env: { TEST_SIZE: 'large' },
+      }),
     ],
   },
 });

@@ -1,7 +1,7 @@
 // What patterns deny: the operator is told by which and where, callers that there is no such thing, also where its server is away.
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { fixture, startGateway, workspace } from './harness/gateway.ts';
+import { fixture, openGateway, workspace } from './harness/gateway.ts';
 import { kept, openTried } from './harness/kept.ts';
 import { ask, callText, modern, said, startScripted, tool, toolNames } from './harness/scripted.ts';
 import { statusOf, until } from './harness/status.ts';
@@ -117,14 +117,14 @@ test('a denied tool of a server that has gone away is unknown, an allowed one is
   );
   const space = workspace({ mcpServers: { s: { url: server.url, tools: { deny: ['secret'] } } } });
   onTestFinished(() => space.remove());
-  const first = await startGateway({ space });
+  const first = await openGateway({ space });
   await until(
     () => toolNames(first.url),
     (names) => names.length === 1,
   );
   await first.stop();
   await server.stop();
-  const gateway = await kept(startGateway({ space }));
+  const gateway = await kept(openGateway({ space }));
 
   expect(await callText(gateway.url, 's__secret')).toBe('-32602 Unknown tool: s__secret');
   expect(await callText(gateway.url, 's__echo')).toContain('-33010 The server "s" is not available');

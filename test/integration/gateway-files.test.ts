@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { fixture, ROOT, runCli, startGateway, workspace } from './harness/gateway.ts';
+import { fixture, ROOT, runCli, openGateway, workspace } from './harness/gateway.ts';
 import { toolNames } from './harness/scripted.ts';
 import { statusUntil } from './harness/status.ts';
 
@@ -41,7 +41,7 @@ test('the shipped files server reads its own folder, and reaches neither servers
 }, 60_000);
 
 test('a server that is given the state by an edit is out alone, with the reason, until its entry allows it', async () => {
-  const gateway = await startGateway({ config: { mcpServers: { stays: echo, greedy: { ...echo, disabled: true } } } });
+  const gateway = await openGateway({ config: { mcpServers: { stays: echo, greedy: { ...echo, disabled: true } } } });
   onTestFinished(async () => {
     await gateway.stop();
   });

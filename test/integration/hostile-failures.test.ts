@@ -6,7 +6,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
-import { fixture, startGateway, workspace } from './harness/gateway.ts';
+import { fixture, openGateway, workspace } from './harness/gateway.ts';
 import { kept, openTried } from './harness/kept.ts';
 import { answer, callText, modern, refuse, said, startScripted, tool, type Visit } from './harness/scripted.ts';
 import { statusOf, statusUntil, until } from './harness/status.ts';
@@ -91,7 +91,7 @@ test('a server that dies soon after each start is started ever more rarely, howe
   const entry = (name: string) =>
     fixture('evil-stdio.ts', '--mode', `start-${name}`, '--marker', file(`${name}.turned`), '--starts', file(name));
   space.write('mcp-gateway.json', { mcpServers: { flaps: entry('flaps'), exits: entry('exits') } });
-  const gateway = await kept(startGateway({ space }));
+  const gateway = await kept(openGateway({ space }));
   onTestFinished(() => space.remove());
   const starts = (name: string): number[] =>
     existsSync(file(name)) ? readFileSync(file(name), 'latin1').trim().split('\n').map(Number) : [];
