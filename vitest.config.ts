@@ -29,6 +29,7 @@ const SIZED = [
   'config/client-files',
   'config/entry',
   'downstream/mcp/sessions',
+  'integration/cancel',
   'protocol/mcp/long-json',
 ].map((name) => `test/${name}.test.ts`);
 

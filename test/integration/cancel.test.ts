@@ -9,9 +9,10 @@ import { fixture, type RunningGateway, openGateway } from './harness/gateway.ts'
 import { openSession, resultOf, send, stream } from './harness/raw.ts';
 import { legacy, startScripted, tool } from './harness/scripted.ts';
 import { type RunningServer, startServer } from './harness/servers.ts';
+import { size } from '../size.ts';
 
 /** How often each pair is tried: what happens by luck does not happen every time. */
-const TIMES = 5;
+const TIMES = size(2, 50);
 
 const SERVERS = {
   'modern HTTP': 'modern-http',
