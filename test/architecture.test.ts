@@ -40,7 +40,7 @@ test('every file begins with one sentence that says what lives there', () => {
     const [first = '', second = ''] = read(file)
       .replace(/^#!.*\n/, '')
       .split('\n');
-    return /^\/\/ \S.{10,150}[.:]$/.test(first) && !/\. [A-Z]/.test(first.slice(0, -1)) && !second.startsWith("//");
+    return /^\/\/ \S.{10,150}[.:]$/.test(first) && !/\. [A-Z]/.test(first.slice(0, -1)) && !second.startsWith('//');
   };
 
   expect(sources.filter((file) => !begins(file))).toEqual([]);
