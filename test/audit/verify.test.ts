@@ -6,6 +6,7 @@ import { hashOf, prefixOf } from '../../src/audit/chain.ts';
 import { intentOf } from '../../src/audit/record.ts';
 import { verifyAudit } from '../../src/audit/verify.ts';
 import { temporaryFolder } from '../storage/temporary.ts';
+import { size } from '../size.ts';
 import { makeCall, makeContext, openLog } from './calls.ts';
 import { segmentPaths, storedLines } from './segment-text.ts';
 
@@ -93,7 +94,7 @@ test('every edit, removal, insertion, move and copy is found, and the record nam
         expect(problem?.message).toMatch(/\w+ \w+/);
       },
     ),
-    { numRuns: 60, examples: attacks.map((attack) => [attack, 1, 3]) },
+    { numRuns: size(30, 600), examples: attacks.map((attack) => [attack, 1, 3]) },
   );
 });
 
@@ -122,7 +123,7 @@ test('every changed byte before the last record is found', async () => {
         expect({ which, at, ok: verifyAudit(folder).ok }).toEqual({ which, at, ok: false });
       },
     ),
-    { numRuns: 150 },
+    { numRuns: size(50, 1_500) },
   );
 });
 

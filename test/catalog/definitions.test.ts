@@ -9,6 +9,7 @@ import type { JsonObject, JsonValue } from '../../src/core/json.ts';
 import type { Offered } from '../../src/core/reply.ts';
 import { type Answer, answerSink } from '../../src/downstream/mcp/encode.ts';
 import { LIST_KEYS } from '../../src/protocol/mcp/methods.ts';
+import { size } from '../size.ts';
 import { type AnsweredClient, connectAll } from './answering-server.ts';
 
 const SERVER = { name: 'gateway', version: '1.0.0' };
@@ -172,7 +173,7 @@ test.each(Object.keys(VALID) as OfferKind[])('a %s with one wrong value costs no
         expect(names.at(-1)).toMatch(/last$/);
       }
     }),
-    { numRuns: 300 },
+    { numRuns: size(100, 3_000) },
   );
 });
 

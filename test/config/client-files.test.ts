@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import type { ServerConfig } from '../../src/config/config.ts';
 import { FORMATS } from '../../src/config/formats.ts';
 import { formatProblem } from '../../src/config/problems.ts';
+import { size } from '../size.ts';
 import { problemsOf, told, valid, workspace } from './workspace.ts';
 
 const folder = join(import.meta.dirname, '../../fixtures/config/clients');
@@ -281,7 +282,7 @@ test('whatever a file holds where clients keep servers, loading tells it, does n
           if (server.problem === undefined && !server.disabled) expect(server.url ?? server.command).toBeTruthy();
       },
     ),
-    { numRuns: 300 },
+    { numRuns: size(100, 3_000) },
   );
 });
 

@@ -3,6 +3,7 @@ import { chmodSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { formatProblem } from '../../src/config/problems.ts';
+import { size } from '../size.ts';
 import { loadEntry, problemsOf, told, valid, workspace } from './workspace.ts';
 
 const reveal = (values: Readonly<Record<string, { reveal(): string }>>) =>
@@ -268,7 +269,7 @@ test('whatever an entry holds, loading tells it and does not throw', () => {
       if (server?.problem === undefined && server?.disabled === false)
         expect(server.url ?? server.command).toBeTruthy();
     }),
-    { numRuns: 300 },
+    { numRuns: size(100, 3_000) },
   );
 });
 

@@ -2,7 +2,7 @@
 import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectClient } from './harness/clients.ts';
-import { fixture, type RunningGateway, runCli, startGateway, workspace } from './harness/gateway.ts';
+import { fixture, type RunningGateway, runCli, openGateway, workspace } from './harness/gateway.ts';
 import { until } from './harness/status.ts';
 import { type Answer, errorOf, modern, openSession, resultOf, send } from './harness/raw.ts';
 
@@ -12,7 +12,7 @@ const BOB = 'bob-token-0123456789-abcdefghijkl';
 let gateway: RunningGateway;
 
 beforeAll(async () => {
-  gateway = await startGateway({
+  gateway = await openGateway({
     config: {
       auth: {
         tokens: [
@@ -69,7 +69,7 @@ describe('A request without a valid token', () => {
     const answer = await list({ Origin: `http://localhost` });
     expect(answer.status).toBe(403); // loopback pages are ours on a loopback bind only
 
-    const local = await startGateway({ config: { auth: { tokens: [{ id: 'a', token: ALICE }] } } });
+    const local = await openGateway({ config: { auth: { tokens: [{ id: 'a', token: ALICE }] } } });
     const refused = await send(
       local.origin,
       modern('tools/list', {}, { headers: { Origin: 'http://localhost:6274' } }),
@@ -205,7 +205,7 @@ describe('A token that can be guessed', () => {
   });
 
   test('is refused on reload too: the tokens before it stay in force', async () => {
-    const open = await startGateway({ config: auth('1234567890123456'), args: ['--host', '0.0.0.0'] });
+    const open = await openGateway({ config: auth('1234567890123456'), args: ['--host', '0.0.0.0'] });
     const at = `http://127.0.0.1:${new URL(open.origin).port}`;
     open.write('mcp-gateway.json', auth('short'));
     const log = await until(
@@ -222,7 +222,7 @@ describe('A token that can be guessed', () => {
   });
 
   test('is only warned of on loopback', async () => {
-    const local = await startGateway({ config: auth('short') });
+    const local = await openGateway({ config: auth('short') });
     const log = local.log();
     await local.stop();
 

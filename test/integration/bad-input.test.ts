@@ -1,7 +1,7 @@
 // Bad input over HTTP: a clear error for each kind, nothing lost of what others do.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
-import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway } from './harness/gateway.ts';
 import {
   type Answer,
   errorOf,
@@ -20,7 +20,7 @@ const LIMIT = 64 * 1024;
 let gateway: RunningGateway;
 
 beforeAll(async () => {
-  gateway = await startGateway({
+  gateway = await openGateway({
     config: {
       limits: { body: '64KiB', depth: 8 },
       mcpServers: {

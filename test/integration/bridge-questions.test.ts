@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import type { JsonObject } from '../../src/core/json.ts';
 import { FORM, PROMPT, RESOURCE, SAMPLING, startAsking, toldIn } from './harness/asking.ts';
 import { ASKING_TOOLS, cancelledCalls, gate, holds, labelOf } from './harness/asking-tools.ts';
-import { type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
+import { type RunningGateway, openGateway, startGateway, workspace } from './harness/gateway.ts';
 import { ALICE, BOB, AUTH } from './harness/principals.ts';
 import { errorOf, modern, open, resultOf, send, stream } from './harness/raw.ts';
 import type { ScriptedServer } from './harness/scripted.ts';
@@ -17,7 +17,7 @@ let server: ScriptedServer;
 let gateway: RunningGateway;
 beforeAll(async () => {
   server = await startAsking(ASKING_TOOLS);
-  gateway = await startGateway({
+  gateway = await openGateway({
     config: {
       auth: AUTH,
       mcpServers: {
@@ -225,7 +225,7 @@ describe('A state', () => {
     const sent = { method: 'tools/call', meta: { 'io.modelcontextprotocol/clientCapabilities': ALL } };
     const first = resultOf(await send(other.origin, modern(sent.method, call, sent)));
     await other.stop('SIGKILL');
-    const next = await startGateway({ space: place });
+    const next = await openGateway({ space: place });
     onTestFinished(async () => {
       await next.stop();
     });

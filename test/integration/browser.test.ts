@@ -1,6 +1,6 @@
 // Pages and names that are not ours get nowhere, on every route; pages that are ours can do all that a client needs.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway } from './harness/gateway.ts';
 import { errorOf, type HeaderList, initialize, modern, openSession, resultOf, send, type Sent } from './harness/raw.ts';
 
 const PAGE = 'https://page.example';
@@ -9,7 +9,7 @@ let gateway: RunningGateway;
 let port: string;
 
 beforeAll(async () => {
-  gateway = await startGateway({
+  gateway = await openGateway({
     config: {
       listen: { allowedOrigins: [PAGE], allowedHosts: ['gateway.example', 'other.example:8443'] },
       mcpServers: { echo: fixture('echo-stdio.ts') },

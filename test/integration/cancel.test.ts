@@ -5,13 +5,14 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { setMark, takeMark } from '../../fixtures/servers/marks.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { CANCELLING_CLIENTS, type CancellingClient } from './harness/cancelling-clients.ts';
-import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway } from './harness/gateway.ts';
 import { openSession, resultOf, send, stream } from './harness/raw.ts';
 import { legacy, startScripted, tool } from './harness/scripted.ts';
 import { type RunningServer, startServer } from './harness/servers.ts';
+import { size } from '../size.ts';
 
 /** How often each pair is tried: what happens by luck does not happen every time. */
-const TIMES = 5;
+const TIMES = size(2, 50);
 
 const SERVERS = {
   'modern HTTP': 'modern-http',
@@ -32,7 +33,7 @@ beforeAll(async () => {
     startServer('sdk-v1-server.ts', '--transport', 'sse', ...named('sse')),
   ]);
   const [modernHttp, legacyHttp, sse] = running.map(({ url }) => url);
-  gateway = await startGateway({
+  gateway = await openGateway({
     config: {
       mcpServers: {
         'modern-http': { url: modernHttp },
@@ -127,7 +128,7 @@ test('What is called after a cancellation waits until a legacy server has taken 
     },
   );
   const server = await startScripted(script);
-  const own = await startGateway({ config: { mcpServers: { s: { url: server.url } } }, args: ['--log-level', 'warn'] });
+  const own = await openGateway({ config: { mcpServers: { s: { url: server.url } } }, args: ['--log-level', 'warn'] });
   onTestFinished(async () => {
     await own.stop();
     await server.stop();

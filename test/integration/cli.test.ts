@@ -9,13 +9,14 @@ import { text as textOf } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { connectClient } from './harness/clients.ts';
 import { place } from './harness/command-line.ts';
-import { BIN, type CliResult, fixture, ROOT, runCli, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { BIN, fixture, type GatewayProcess, ROOT, runCli, startGateway } from './harness/gateway.ts';
+import { statusUntil } from './harness/status.ts';
 
 const hostile = { command: process.execPath, args: [join(ROOT, 'test/integration/harness/hostile-server.ts')] };
 const STEERING = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
 
 describe('with a running gateway', () => {
-  let gateway: RunningGateway;
+  let gateway: GatewayProcess;
   beforeAll(async () => {
     gateway = await startGateway({
       config: { mcpServers: { echo: fixture('echo-stdio.ts'), hostile, dead: { command: '/no/such/program' } } },
@@ -245,10 +246,10 @@ describe('without a running gateway', () => {
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const)('%s ends a command with %i and frees the state directory', async (signal, status) => {
-    const { where, state, cli } = place();
+    const { where, state } = place();
     const child = start(['tools', 'call', 'echo__slow', '--args', '{"ms": 60000}', ...where]);
     await untilFileHas(join(state, 'run.json'));
-    await untilInFlight(cli);
+    await statusUntil({ state }, 'echo', ({ inFlight }) => inFlight > 0);
 
     child.kill(signal);
 
@@ -369,11 +370,4 @@ async function toolServer(tools: readonly object[]): Promise<{ url: string; clos
 
 async function untilFileHas(file: string): Promise<void> {
   await expect.poll(() => existsSync(file), { timeout: 20_000, interval: 20 }).toBe(true);
-}
-
-async function untilInFlight(cli: (...args: string[]) => Promise<CliResult>): Promise<void> {
-  for (;;) {
-    const { stdout } = await cli('servers', 'echo', '--json');
-    if ((JSON.parse(stdout) as { inFlight: number }).inFlight > 0) return;
-  }
 }

@@ -1,7 +1,7 @@
 // Every kind of client that is deployed uses several real servers as one, over HTTP and over stdio.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CLIENTS, connectClient } from './harness/clients.ts';
-import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway } from './harness/gateway.ts';
 import { type RunningServer, startServer } from './harness/servers.ts';
 
 let http: RunningServer;
@@ -9,7 +9,7 @@ let gateway: RunningGateway;
 
 beforeAll(async () => {
   http = await startServer('sdk-server.ts', '--era', 'modern', '--transport', 'http');
-  gateway = await startGateway({
+  gateway = await openGateway({
     config: {
       mcpServers: {
         everything: { command: 'npx', args: ['-y', '@modelcontextprotocol/server-everything'], cwd: process.cwd() },

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { STDIO_UPGRADE } from '../../src/downstream/control-protocol.ts';
 import { proveControl } from '../../src/identity/control-proof.ts';
 import { makeControlKey } from '../../src/storage/control-key.ts';
-import { fixture, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway, workspace } from './harness/gateway.ts';
 import { call, openSession, openSessions, ownerPid, split } from './harness/joined.ts';
 import { modern, type Sent } from './harness/raw.ts';
 import { temporaryFolder } from '../storage/temporary.ts';
@@ -47,7 +47,7 @@ const joining: Sent = { path: '/', headers: { connection: 'Upgrade', upgrade: ST
 describe('Without the key of the state directory', () => {
   let gateway: RunningGateway;
   beforeAll(async () => {
-    gateway = await startGateway({ config });
+    gateway = await openGateway({ config });
     await gateway.attempted();
   });
   afterAll(() => gateway.stop());
@@ -115,11 +115,11 @@ describe('A key file', () => {
   test.each(harms)('that %s is named by every command at once, and a restart mends it', async (_what, harm, words) => {
     const space = workspace(config);
     onTestFinished(() => space.remove());
-    const first = await startGateway({ space });
+    const first = await openGateway({ space });
     harm(join(space.state, 'control.key'));
     const answers = await Promise.all([first.cli('servers'), first.cli('tools', 'list'), first.cli('stdio')]);
     await first.stop();
-    const second = await startGateway({ space });
+    const second = await openGateway({ space });
     const after = await second.cli('servers');
     await second.stop();
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type ClientKind, connectClient, type Place } from './harness/clients.ts';
 import { place } from './harness/command-line.ts';
-import { fixture, type StartOptions, startGateway, type Workspace } from './harness/gateway.ts';
+import { fixture, type OpenOptions, openGateway, type Workspace } from './harness/gateway.ts';
 import { statusOf, statusUntil } from './harness/status.ts';
 
 /** Longer than an answer was once waited for, and shorter than it is now. */
@@ -19,8 +19,8 @@ function withLate(late: string, others: object = {}): Workspace {
   return space;
 }
 
-async function served(options: StartOptions) {
-  const gateway = await startGateway(options);
+async function served(options: OpenOptions) {
+  const gateway = await openGateway(options);
   onTestFinished(async () => {
     await gateway.stop();
   });
@@ -76,7 +76,7 @@ test('a first list ends as soon as every server has been tried, however that wen
 
 test('a server that is known delays nobody, however slow it starts', async () => {
   const space = withLate('0');
-  const before = await startGateway({ space });
+  const before = await openGateway({ space });
   await statusUntil(before, 'late', ({ state }) => state === 'ready');
   await before.stop();
   space.write('late', 'never');

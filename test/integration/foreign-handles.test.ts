@@ -9,7 +9,7 @@ import { queryAudit } from '../../src/audit/query.ts';
 import { isObject, type JsonObject } from '../../src/core/json.ts';
 import { startAsking } from './harness/asking.ts';
 import { ASKING_TOOLS } from './harness/asking-tools.ts';
-import { type RunningGateway, startGateway } from './harness/gateway.ts';
+import { type RunningGateway, openGateway } from './harness/gateway.ts';
 import { type Handle, HANDLES } from './harness/handles.ts';
 import { modern, send } from './harness/raw.ts';
 import type { ScriptedServer } from './harness/scripted.ts';
@@ -68,7 +68,7 @@ beforeAll(async () => {
   web = await startServer('sdk-server.ts', '--era', 'modern', '--scheme', 'web');
   working = await startServer('conformance-modern.ts');
   asking = await startAsking(ASKING_TOOLS);
-  gateway = await startGateway({ config: configOf(Object.keys(GROUPS)), args: ['--log-level', 'warn'] });
+  gateway = await openGateway({ config: configOf(Object.keys(GROUPS)), args: ['--log-level', 'warn'] });
   await gateway.attempted();
   const eve = { ...holder('eve'), address: '127.0.0.1' };
   for (const [name, kind] of Object.entries(HANDLES)) ofRevoked.set(name, await kind.take(gateway, eve));

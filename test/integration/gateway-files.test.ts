@@ -1,9 +1,8 @@
 // What servers are given of the gateway's own files: nothing, by the shipped configuration and by arguments.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { fixture, ROOT, runCli, startGateway, workspace } from './harness/gateway.ts';
+import { fixture, ROOT, runCli, workspace } from './harness/gateway.ts';
+import { openTried } from './harness/kept.ts';
 import { toolNames } from './harness/scripted.ts';
 import { statusUntil } from './harness/status.ts';
 
@@ -11,27 +10,15 @@ const CONFIG = join(ROOT, 'mcp-gateway.json');
 const echo = fixture('echo-stdio.ts');
 
 test('the shipped files server reads its own folder, and reaches neither servers.d nor the state', async () => {
-  const home = mkdtempSync(join(tmpdir(), 'gateway-home-'));
-  onTestFinished(() => rmSync(home, { recursive: true, force: true }));
+  const home = workspace({});
+  onTestFinished(() => home.remove());
+  const gateway = await openTried({ space: { ...home, config: CONFIG }, env: { HOME: home.directory } });
   const call = (tool: string, args: object) =>
-    runCli(
-      [
-        'tools',
-        'call',
-        `files__${tool}`,
-        '--args',
-        JSON.stringify(args),
-        '--config',
-        CONFIG,
-        '--state',
-        `${home}/state`,
-      ],
-      { env: { HOME: home } },
-    );
+    gateway.cli('tools', 'call', `files__${tool}`, '--args', JSON.stringify(args));
 
   const own = await call('read_text_file', { path: join(ROOT, 'files/README.txt') });
   const planted = await call('write_file', { path: join(ROOT, 'servers.d/zz.json'), content: '{}' });
-  const keys = await call('read_text_file', { path: join(home, 'state/keys.json') });
+  const keys = await call('read_text_file', { path: join(home.state, 'keys.json') });
 
   expect([own.status, own.stdout]).toEqual([0, expect.stringContaining('servers.d/files.json')]);
   for (const refused of [planted, keys]) {
@@ -41,11 +28,7 @@ test('the shipped files server reads its own folder, and reaches neither servers
 }, 60_000);
 
 test('a server that is given the state by an edit is out alone, with the reason, until its entry allows it', async () => {
-  const gateway = await startGateway({ config: { mcpServers: { stays: echo, greedy: { ...echo, disabled: true } } } });
-  onTestFinished(async () => {
-    await gateway.stop();
-  });
-  await gateway.attempted();
+  const gateway = await openTried({ config: { mcpServers: { stays: echo, greedy: { ...echo, disabled: true } } } });
   const greedy = { ...echo, args: [...echo.args, gateway.state] };
 
   gateway.write('mcp-gateway.json', { mcpServers: { stays: echo, greedy } });

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { type ClientKind, CLIENTS, connectClient } from './harness/clients.ts';
-import { askControl, fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { askControl, fixture, type RunningGateway, openGateway, startGateway } from './harness/gateway.ts';
 import { type RunningServer, startServer } from './harness/servers.ts';
 import { type Answer, modern, open, openSession, resultOf, send, stream } from './harness/raw.ts';
 
@@ -17,7 +17,7 @@ const servers = () => ({
 
 beforeAll(async () => {
   web = await startServer('sdk-server.ts', '--era', 'modern', '--transport', 'http');
-  gateway = await startGateway({ config: { mcpServers: servers() } });
+  gateway = await openGateway({ config: { mcpServers: servers() } });
   await gateway.attempted();
 });
 

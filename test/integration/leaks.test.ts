@@ -1,14 +1,14 @@
 // Whoever comes, goes, breaks off or restarts: the gateway holds no more processes, descriptors and listeners than before.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { backTo, type Counts, countsOf, settledCounts } from './harness/counts.ts';
-import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { fixture, type GatewayProcess, startGateway } from './harness/gateway.ts';
 import { modern, openSession, send, stream } from './harness/raw.ts';
 import { RawConnection } from './harness/raw-connection.ts';
 import { type RunningServer, startServer } from './harness/servers.ts';
 import { statusesOf, until } from './harness/status.ts';
 
 let web: RunningServer;
-let gateway: RunningGateway;
+let gateway: GatewayProcess;
 
 const FRAGILE = Array.from({ length: 10 }, (_, index) => `fragile${index}`);
 

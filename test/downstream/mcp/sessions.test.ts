@@ -6,8 +6,9 @@ import { LOCAL } from '../../../src/core/principal.ts';
 import type { Caller } from '../../../src/downstream/mcp/caller.ts';
 import { LIMITS } from '../../../src/downstream/mcp/limits.ts';
 import { type HeldSession, Sessions } from '../../../src/downstream/mcp/sessions.ts';
+import { size } from '../../size.ts';
 
-const MILLION = 1_000_000;
+const IDS = size(40_000, 1_000_000);
 /** Of so many ids the characters of one are counted. */
 const LOOKED_AT = 20;
 const ALICE: Caller = {
@@ -32,11 +33,11 @@ class Bare implements HeldSession {
   }
 }
 
-test('of a million ids none comes twice, and each of the 32 characters can be any of 64: 192 bits', () => {
+test(`of ${IDS} ids none comes twice, and each of the 32 characters can be any of 64: 192 bits`, () => {
   const sessions = new Sessions(1, LIMITS);
   const seen = new Set<string>();
   const counts = new Uint32Array(32 * 128);
-  for (let count = 0; count < MILLION; count++) {
+  for (let count = 0; count < IDS; count++) {
     const { id } = sessions.open(ALICE.principal, () => new Bare());
     sessions.end(id);
     seen.add(id);
@@ -45,9 +46,9 @@ test('of a million ids none comes twice, and each of the 32 characters can be an
   }
   sessions.close();
   const used = counts.filter((count) => count > 0);
-  const expected = MILLION / LOOKED_AT / 64;
+  const expected = IDS / LOOKED_AT / 64;
 
-  expect(seen.size).toBe(MILLION);
+  expect(seen.size).toBe(IDS);
   expect(used).toHaveLength(32 * 64);
   // eight standard deviations: chance does not get there, and a bit that is not random does
   expect(Math.max(...used.map((count) => Math.abs(count - expected)))).toBeLessThan(8 * Math.sqrt(expected));

@@ -1,15 +1,18 @@
 // What a running gateway says about its servers, asked where the command line asks.
 import { setTimeout } from 'node:timers/promises';
 import type { ServerStatus } from '../../../src/upstream/mcp/status.ts';
-import { askControl, type RunningGateway } from './gateway.ts';
+import { askControl, type Workspace } from './gateway.ts';
+
+/** Whoever owns a state directory. */
+type Owner = Pick<Workspace, 'state'>;
 
 /** The state of every server. */
-export async function statusesOf(gateway: RunningGateway): Promise<ServerStatus[]> {
+export async function statusesOf(gateway: Owner): Promise<ServerStatus[]> {
   return ((await askControl(gateway.state, '/api/servers')) as { servers: ServerStatus[] }).servers;
 }
 
 /** The state of one server. */
-export async function statusOf(gateway: RunningGateway, name: string): Promise<ServerStatus> {
+export async function statusOf(gateway: Owner, name: string): Promise<ServerStatus> {
   const status = (await statusesOf(gateway)).find((server) => server.name === name);
   if (!status) throw new Error(`there is no server ${name}`);
   return status;
@@ -33,7 +36,7 @@ export async function until<T>(question: () => Promise<T>, wanted: (value: T) =>
 
 /** The state of one server, as soon as it is as wanted. */
 export function statusUntil(
-  gateway: RunningGateway,
+  gateway: Owner,
   name: string,
   wanted: (status: ServerStatus) => boolean,
 ): Promise<ServerStatus> {

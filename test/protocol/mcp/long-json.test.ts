@@ -8,6 +8,7 @@ import { JsonReader } from '../../../src/protocol/mcp/json-reader.ts';
 import { JsonScan, work } from '../../../src/protocol/mcp/json-scan.ts';
 import { JsonWriter, membersText, textOf, writeAhead } from '../../../src/protocol/mcp/json-writer.ts';
 import { OverLimit, parseStrict, readStrict, SLICED_ABOVE } from '../../../src/protocol/mcp/strict-json.ts';
+import { size } from '../../size.ts';
 
 const LIMITS = { depth: 64, items: 100_000, uniqueKeys: true };
 
@@ -58,7 +59,7 @@ describe('reading', () => {
         }
         expect(JSON.stringify(JSON.parse(JSON.stringify(read(text, size))))).toBe(expected);
       }),
-      { numRuns: 5_000 },
+      { numRuns: size(1_000, 50_000) },
     );
   });
 
