@@ -12,7 +12,7 @@ import { randomHex, traceFrom } from '../telemetry/trace.ts';
 /** A Call before it is one: `params` are as the caller sent them, and what they name is not resolved yet. */
 export interface CallRequest extends Omit<
   Call,
-  'id' | 'target' | 'unmet' | 'task' | 'requested' | 'trace' | 'startedAt'
+  'id' | 'target' | 'pendingDiscovery' | 'task' | 'requested' | 'trace' | 'startedAt'
 > {
   readonly traceparent?: unknown;
   readonly tracestate?: unknown;
@@ -35,14 +35,14 @@ export function buildCall(request: CallRequest, view: View, known: Known): Call 
   if (args !== undefined && !isObject(args))
     throw new GatewayError('invalid_params', '`params.arguments` must be an object.');
   const named = resolve(request, view, known);
-  const unmet = named && !named.target ? known.pendingDiscovery(named, rest.scope) : undefined;
+  const pendingDiscovery = named && !named.target ? known.pendingDiscovery(named, rest.scope) : undefined;
   return Object.freeze({
     ...rest,
     id: randomHex(12),
     params: withoutProtocolMeta(params),
     ...(named && { requested: named.requested }),
     ...(named?.target && { target: named.target }),
-    ...(unmet && { unmet }),
+    ...(pendingDiscovery && { pendingDiscovery }),
     ...(named?.task && { task: named.task }),
     trace: traceFrom(traceparent ?? meta?.traceparent, tracestate ?? meta?.tracestate),
     startedAt: performance.now(),
