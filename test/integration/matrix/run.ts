@@ -4,7 +4,7 @@ import type { Place } from '../harness/clients.ts';
 import { type RunningServer, startServer } from '../harness/servers.ts';
 import { CLIENT_LANES, type ClientLane, fixtureOf, SERVER_LANES, type ServerLane } from './cells.ts';
 import { connectMatrixClient } from './client.ts';
-import { FEATURES, type ServerView } from './features.ts';
+import { type Feature, FEATURES, type ServerView } from './features.ts';
 import { bounded } from './heard.ts';
 
 /** What came of one cell: for every feature nothing, or why it does not work. */
@@ -15,7 +15,7 @@ export interface Cell {
 }
 
 /** Runs all cells: servers beside each other, the clients of one server one after another. */
-export async function runMatrix(): Promise<Cell[]> {
+export async function runMatrix(features: Readonly<Record<string, Feature>> = FEATURES): Promise<Cell[]> {
   const servers = await Promise.all(SERVER_LANES.map(startLane));
   const gateway = await startGateway({
     config: { mcpServers: Object.fromEntries(servers.map(({ lane, entry }) => [lane.name, entry])) },
@@ -26,7 +26,7 @@ export async function runMatrix(): Promise<Cell[]> {
   const cells = await Promise.all(
     SERVER_LANES.map(async (server) => {
       const done: Cell[] = [];
-      for (const client of CLIENT_LANES) done.push(await runCell({ gateway, client, server, alone }));
+      for (const client of CLIENT_LANES) done.push(await runCell({ gateway, client, server, features, alone }));
       return done;
     }),
   );
@@ -52,9 +52,10 @@ async function startLane(lane: ServerLane): Promise<StartedLane> {
 
 interface CellRun extends Pick<Cell, 'client' | 'server'>, Pick<ServerView, 'alone'> {
   readonly gateway: RunningGateway;
+  readonly features: Readonly<Record<string, Feature>>;
 }
 
-async function runCell({ gateway, client: lane, server, alone }: CellRun): Promise<Cell> {
+async function runCell({ gateway, client: lane, server, features, alone }: CellRun): Promise<Cell> {
   const view: ServerView = {
     exposed: (name) => (lane.transport === 'stdio' ? `${server.name}__${name}` : name),
     uri: (path) => `${server.name}://${path}`,
@@ -62,7 +63,7 @@ async function runCell({ gateway, client: lane, server, alone }: CellRun): Promi
   };
   const failures: Record<string, string | undefined> = {};
   const connected = await connectMatrixClient(lane.kind, placeOf(gateway, lane, server)).catch(reasonOf);
-  for (const [name, feature] of Object.entries(FEATURES)) {
+  for (const [name, feature] of Object.entries(features)) {
     failures[name] =
       typeof connected === 'string'
         ? `cannot connect: ${connected}`
