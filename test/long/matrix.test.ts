@@ -4,7 +4,7 @@ import { carrying } from '../integration/matrix/contents.ts';
 import { runMatrix } from '../integration/matrix/run.ts';
 
 test('3 MiB pass in every cell of the matrix', async () => {
-  const cells = await runMatrix({ large: carrying(3 * 1024 * 1024) });
+  const cells = await runMatrix({ features: { large: carrying(3 * 1024 * 1024) }, beside: 1 });
 
   expect(cells).toHaveLength(56);
   expect(

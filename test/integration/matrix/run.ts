@@ -14,8 +14,14 @@ export interface Cell {
   readonly failures: Readonly<Record<string, string | undefined>>;
 }
 
+interface MatrixOptions {
+  readonly features?: Readonly<Record<string, Feature>>;
+  /** How many servers are used beside each other. */
+  readonly beside?: number;
+}
+
 /** Runs all cells: servers beside each other, the clients of one server one after another. */
-export async function runMatrix(features: Readonly<Record<string, Feature>> = FEATURES): Promise<Cell[]> {
+export async function runMatrix({ features = FEATURES, beside = Infinity }: MatrixOptions = {}): Promise<Cell[]> {
   const servers = await Promise.all(SERVER_LANES.map(startLane));
   const gateway = await startGateway({
     config: { mcpServers: Object.fromEntries(servers.map(({ lane, entry }) => [lane.name, entry])) },
@@ -23,13 +29,13 @@ export async function runMatrix(features: Readonly<Record<string, Feature>> = FE
   });
   await gateway.attempted();
   const alone = oneAtATime();
-  const cells = await Promise.all(
-    SERVER_LANES.map(async (server) => {
-      const done: Cell[] = [];
-      for (const client of CLIENT_LANES) done.push(await runCell({ gateway, client, server, features, alone }));
-      return done;
-    }),
-  );
+  const waiting = SERVER_LANES.map((server) => async () => {
+    const done: Cell[] = [];
+    for (const client of CLIENT_LANES) done.push(await runCell({ gateway, client, server, features, alone }));
+    return done;
+  });
+  const cells: Cell[][] = [];
+  while (waiting.length > 0) cells.push(...(await Promise.all(waiting.splice(0, beside).map((runLane) => runLane()))));
   await gateway.stop();
   await Promise.all(servers.flatMap(({ running }) => (running ? [running.stop()] : [])));
   return cells.flat();
