@@ -1,20 +1,11 @@
 // `mcp-gateway serve`: the gateway over HTTP.
-import type { Config } from '../config/config.ts';
-import { exposure, isLoopbackHost } from '../config/exposure.ts';
-import { createFront } from '../downstream/http.ts';
-import { exemptAddresses, IdleConnections } from '../downstream/idle-connections.ts';
-import { listen } from '../downstream/listen.ts';
-import { Peers, PeersUnknownError } from '../downstream/peers.ts';
-import type { Gateway } from '../gateway/gateway.ts';
-import { EXIT, ExitError } from './exit-codes.ts';
-import { type Command, integer, type Invocation, text } from './options.ts';
+import { openLogger } from '../telemetry/logger.ts';
+import type { Command, Invocation } from './options.ts';
 import { print, printJson } from './output.ts';
 import { Screen } from './screen.ts';
-import { runGateway } from './run-gateway.ts';
-import { loadOrExit, openLog } from './setup.ts';
+import { openServing, readServing } from './serving.ts';
+import { openLog } from './setup.ts';
 import { untilSignal } from './signals.ts';
-import { openLogger } from '../telemetry/logger.ts';
-import { stateDirectoryOf } from './state-directory.ts';
 
 export const serve: Command = {
   usage: '[--host HOST] [--port PORT]',
@@ -29,60 +20,26 @@ export const serve: Command = {
 };
 
 async function run(invocation: Invocation): Promise<number> {
-  const { flags, env } = invocation;
-  const override = overrideOf(invocation);
-  const stateDirectory = stateDirectoryOf(invocation);
-  const loaded = loadOrExit(invocation, stateDirectory);
-  const config = override(loaded.config);
-  const { host, port } = config.listen;
-  const refusal = exposure(config);
-  if (refusal !== undefined) throw new ExitError(EXIT.configuration, refusal);
+  const options = readServing(invocation);
   const screen = screenOf(invocation);
   const logger = screen
     ? await openLogger('warn', (line) => screen.log(line))
     : await openLog(invocation, 'info', process.stderr.isTTY ? 'text' : 'json');
   const ended = untilSignal();
-  const running = await runGateway({
-    ...loaded,
-    config,
-    override,
-    bound: config.listen,
-    logger,
-    watcher: screen,
-    env,
-    stateDirectory,
-  });
-  const loopback = isLoopbackHost(host);
-  const peers = loopback ? await openPeers(running.gateway) : undefined;
-  const front = createFront({ gateway: running.gateway, network: { loopback, ...(peers && { peers }) } });
-  let listening;
-  try {
-    listening = await listen(front.listener, {
-      host,
-      port,
-      idle: new IdleConnections(exemptAddresses(config.listen.trustedProxies)),
-    });
-  } catch (error) {
-    await running.stop();
-    throw error;
-  }
-  const url = `${listening.url}/mcp`;
-  running.announce(url);
-  if (screen) screen.begin(running.gateway, { url, needsToken: config.auth.tokens.length > 0 });
-  else if (flags.json) printJson({ url, urls: listening.urls.map((one) => `${one}/mcp`), pid: process.pid });
+  const serving = await openServing({ ...options, logger, watcher: screen });
+  const { gateway, url, urls, lost } = serving;
+  if (screen) screen.begin(gateway, { url, needsToken: options.config.auth.tokens.length > 0 });
+  else if (invocation.flags.json) printJson({ url, urls, pid: process.pid });
   else print(url);
-  running.gateway.start();
-  process.on('SIGHUP', () => void running.reload());
-  const end = await Promise.race([ended, running.lost]);
-  listening.stop();
+  gateway.start();
+  process.on('SIGHUP', () => void serving.reload());
+  const end = await Promise.race([ended, lost]);
   screen?.end();
   const stopping = 'stopping: no new calls, those in flight may finish within 10 s';
+  const stopped = serving.stop();
   if (screen) screen.tell(stopping);
   else logger.info(stopping);
-  await running.drain();
-  await front.close();
-  await listening.finish();
-  await running.stop();
+  await stopped;
   if (typeof end !== 'number') throw end;
   return end;
 }
@@ -92,27 +49,4 @@ function screenOf({ flags, env }: Invocation): Screen | undefined {
   const isSeen = process.stdout.isTTY && process.stderr.isTTY && flags.json !== true;
   const level = flags['log-level'] ?? env.MCP_GATEWAY_LOG_LEVEL;
   return isSeen && level === undefined ? new Screen(process.stdout) : undefined;
-}
-
-/** Without it everybody on loopback is served, server processes too: said once, since no caller could be told apart. */
-async function openPeers(gateway: Gateway): Promise<Peers | undefined> {
-  try {
-    return await Peers.open(() => gateway.startsProcesses);
-  } catch (error) {
-    if (!(error instanceof PeersUnknownError)) throw error;
-    gateway.logger.warn(
-      `server processes that call this gateway cannot be told from clients here: ${error.message}. Where a server is not trusted, configure auth.tokens.`,
-    );
-    return undefined;
-  }
-}
-
-/** Flags stand above the file, at the start and at every reload. */
-function overrideOf({ flags }: Invocation): (config: Config) => Config {
-  const host = text(flags, 'host');
-  const port = integer(flags, 'port', { min: 0, max: 65_535 });
-  return (config) => ({
-    ...config,
-    listen: { ...config.listen, ...(host !== undefined && { host }), ...(port !== undefined && { port }) },
-  });
 }

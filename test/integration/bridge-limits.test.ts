@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { FORM, type StandingAsk, startAsking, told, toldIn } from './harness/asking.ts';
 import { fixture, type RunningGateway } from './harness/gateway.ts';
-import { kept, startTried } from './harness/kept.ts';
+import { kept, openTried } from './harness/kept.ts';
 import { errorOf, modern, resultOf, send } from './harness/raw.ts';
 
 const ADA = { action: 'accept', content: { name: 'Ada' } };
@@ -18,7 +18,7 @@ const call = (name: string, more: JsonObject = {}) =>
   );
 
 function gatewayOf(mcpServers: object): Promise<RunningGateway> {
-  return startTried({ config: { mcpServers }, args: ['--log-level', 'warn'] });
+  return openTried({ config: { mcpServers }, args: ['--log-level', 'warn'] });
 }
 
 test('a gateway that stops ends the calls whose questions are with the client, and their server hears of it', async () => {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isObject, type JsonObject } from '../../src/core/json.ts';
 import { FORM, SAMPLING, told, toldIn } from './harness/asking.ts';
-import { type RunningGateway, startGateway } from './harness/gateway.ts';
+import { type RunningGateway, openGateway } from './harness/gateway.ts';
 import {
   type EventStream,
   errorOf,
@@ -76,7 +76,7 @@ beforeAll(async () => {
     return TOOLS[typeof params.name === 'string' ? params.name : '']?.(params.requestState, params.inputResponses);
   };
   server = await startScripted(modern(() => [...Object.keys(TOOLS), 'needs'].map((name) => tool(name)), script));
-  gateway = await startGateway({ config: { mcpServers: { m: { url: server.url } } }, args: ['--log-level', 'warn'] });
+  gateway = await openGateway({ config: { mcpServers: { m: { url: server.url } } }, args: ['--log-level', 'warn'] });
   await gateway.attempted();
 });
 

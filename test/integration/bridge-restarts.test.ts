@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { FORM, toldIn, told } from './harness/asking.ts';
 
-import { kept, startTried } from './harness/kept.ts';
+import { kept, openTried } from './harness/kept.ts';
 import { errorOf, type LegacySession, openSession, send, stream } from './harness/raw.ts';
 import { legacy, modern, openEvents, startScripted, tool, type Visit } from './harness/scripted.ts';
 import { statusOf, until } from './harness/status.ts';
@@ -33,7 +33,7 @@ describe('The answers of a legacy client to a modern server that restarts meanwh
 
   async function askedAndAway(total: string) {
     const server = await startScripted(script);
-    const gateway = await startTried({ config: { mcpServers: { s: { url: server.url, timeouts: { total } } } } });
+    const gateway = await openTried({ config: { mcpServers: { s: { url: server.url, timeouts: { total } } } } });
     const session = await openSession(gateway.origin, { capabilities: { elicitation: {} } });
     const question = await asked(gateway.origin, session);
     await server.stop();
@@ -80,7 +80,7 @@ test('a call at a legacy server that has forgotten the session of its question f
     },
   );
   const server = await kept(startScripted(script));
-  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url } } } });
+  const gateway = await openTried({ config: { mcpServers: { s: { url: server.url } } } });
   const session = await openSession(gateway.origin, { capabilities: { elicitation: {} } });
   const question = await asked(gateway.origin, session);
   sessions.clear();

@@ -1,7 +1,7 @@
 // Caching hints of servers: what may have changed without a word is read again, and what is private is said to be so.
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
-import { kept, startTried } from './harness/kept.ts';
+import { kept, openTried } from './harness/kept.ts';
 import { ask, modern, said, startScripted, tool } from './harness/scripted.ts';
 import { until } from './harness/status.ts';
 
@@ -40,7 +40,7 @@ test('a list whose time is over is read again when it is asked for, once for all
     await quiet({ ttlMs: 0, cacheScope: 'public' }, ['one'], { tools: { listChanged: true } }),
   ];
   const servers = { old: { url: old.url }, holds: { url: holds.url }, tells: { url: tells.url } };
-  const gateway = await startTried({ config: { mcpServers: servers } });
+  const gateway = await openTried({ config: { mcpServers: servers } });
   const before = [holds.reads(), tells.reads()];
   tools.push('two');
   const lists = await until(
@@ -56,7 +56,7 @@ test('a list whose time is over is read again when it is asked for, once for all
 test('a name that nobody offers is looked for at a server whose list may be old', async () => {
   const tools = ['one'];
   const server = await quiet({ ttlMs: 0, cacheScope: 'public' }, tools);
-  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url } } } });
+  const gateway = await openTried({ config: { mcpServers: { s: { url: server.url } } } });
   tools.push('two');
   const answer = await until(
     () => ask(gateway.url, 'tools/call', { name: 's__two' }),
@@ -71,7 +71,7 @@ test('a merged list is public only if every part of it is', async () => {
     await quiet({ ttlMs: 3_600_000, cacheScope: 'public' }, ['one']),
     await quiet({ ttlMs: 3_600_000, cacheScope: 'private' }, ['two']),
   ];
-  const gateway = await startTried({ config: { mcpServers: { open: { url: open.url }, own: { url: own.url } } } });
+  const gateway = await openTried({ config: { mcpServers: { open: { url: open.url }, own: { url: own.url } } } });
   const scopeAt = async (url: string) => (await ask(url, 'tools/list')).result?.cacheScope;
 
   expect(await scopeAt(`${gateway.origin}/mcp/s/open`)).toBe('public');

@@ -1,7 +1,7 @@
 // How much calls in flight may hold of what their callers sent.
 import { expect, test } from 'vitest';
 import { startAsking, told } from './harness/asking.ts';
-import { kept, startTried } from './harness/kept.ts';
+import { kept, openTried } from './harness/kept.ts';
 import { errorOf, modern, resultOf, send } from './harness/raw.ts';
 import { recordsOf } from './harness/tasks.ts';
 
@@ -18,7 +18,7 @@ test('requests that take much memory are refused while others of their caller ar
       },
     }),
   );
-  const gateway = await startTried({
+  const gateway = await openTried({
     config: { limits: { items: 1_000_000 }, mcpServers: { s: { url: server.url } } },
   });
   // 2.7 MB each, and 43 MB in memory

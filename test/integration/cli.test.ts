@@ -9,13 +9,13 @@ import { text as textOf } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { connectClient } from './harness/clients.ts';
 import { place } from './harness/command-line.ts';
-import { BIN, type CliResult, fixture, ROOT, runCli, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { BIN, type CliResult, fixture, ROOT, runCli, type GatewayProcess, startGateway } from './harness/gateway.ts';
 
 const hostile = { command: process.execPath, args: [join(ROOT, 'test/integration/harness/hostile-server.ts')] };
 const STEERING = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
 
 describe('with a running gateway', () => {
-  let gateway: RunningGateway;
+  let gateway: GatewayProcess;
   beforeAll(async () => {
     gateway = await startGateway({
       config: { mcpServers: { echo: fixture('echo-stdio.ts'), hostile, dead: { command: '/no/such/program' } } },

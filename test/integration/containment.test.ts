@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { controlSocketPath } from '../../src/storage/control-socket.ts';
-import { fixture, ROOT, type RunningGateway, startGateway, type Workspace, workspace } from './harness/gateway.ts';
+import { fixture, ROOT, type GatewayProcess, startGateway, type Workspace, workspace } from './harness/gateway.ts';
 import { callText, toolNames } from './harness/scripted.ts';
 import { statusOf, statusUntil, until } from './harness/status.ts';
 
@@ -25,7 +25,7 @@ describe.runIf(process.platform === 'linux').for(USERS)('a server of user %i', (
   let top: string;
   let place: Workspace;
   let program: string;
-  let gateway: RunningGateway;
+  let gateway: GatewayProcess;
 
   const run = async (command: string): Promise<Ran> => {
     const text = await callText(gateway.url, 'attacker__run', { command });

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { fixture, startGateway, workspace } from './harness/gateway.ts';
-import { kept, startTried } from './harness/kept.ts';
+import { kept, openTried } from './harness/kept.ts';
 import { ask, callText, modern, said, startScripted, tool, toolNames } from './harness/scripted.ts';
 import { statusOf, until } from './harness/status.ts';
 
@@ -24,7 +24,7 @@ async function nowhere(): Promise<string> {
 }
 
 test('the operator is told that a denied tool is denied, by which pattern of which file', async () => {
-  const gateway = await startTried({
+  const gateway = await openTried({
     files: { 'servers.d/s.json': entryText('{ "deny": ["delete_*", "slo*"] }') },
   });
   const place = `${join(gateway.directory, 'servers.d/s.json')}:2:35`;
@@ -55,7 +55,7 @@ test('the operator is told that a denied tool is denied, by which pattern of whi
 });
 
 test('a deny pattern that matches nothing is warned of once it is known what the server offers', async () => {
-  const gateway = await startTried({
+  const gateway = await openTried({
     files: { 'servers.d/s.json': entryText('{ "deny": ["delete_*", "slo*"] }') },
   });
 
@@ -67,7 +67,7 @@ test('a deny pattern that matches nothing is warned of once it is known what the
 
 test('a tool of a server that never answered is unavailable with the reason, a denied one is unknown', async () => {
   const url = await nowhere();
-  const gateway = await startTried({
+  const gateway = await openTried({
     config: {
       mcpServers: {
         dead: { url, tools: { deny: ['secret*'] } },

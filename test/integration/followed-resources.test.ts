@@ -2,7 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { isObject, type JsonObject } from '../../src/core/json.ts';
 import { fixture, type RunningGateway } from './harness/gateway.ts';
-import { startTried } from './harness/kept.ts';
+import { openTried } from './harness/kept.ts';
 import { type EventStream, modern as modernRequest, stream } from './harness/raw.ts';
 import { type ResourceServer, startResourceServer } from './harness/resource-server.ts';
 import { modern, openEvents, refuse, startScripted, type Visit } from './harness/scripted.ts';
@@ -20,7 +20,7 @@ async function serving(uris: readonly string[], script?: Parameters<typeof start
 
 /** A gateway before these servers, once it hears what they say. */
 async function before(mcpServers: Record<string, JsonObject>, ...servers: ResourceServer[]): Promise<RunningGateway> {
-  const gateway = await startTried({ config: { mcpServers } });
+  const gateway = await openTried({ config: { mcpServers } });
   await Promise.all(servers.map((server) => server.visited(({ http }) => http === 'GET')));
   return gateway;
 }
@@ -80,7 +80,7 @@ test('what is followed stays so when its server’s entry changes: it is asked f
 
 test('a session’s own instance is brought back when its entry changes, and tells of what the session follows', async () => {
   const own = { ...fixture('private-stdio.ts'), isolation: 'session' };
-  const gateway = await startTried({ config: { mcpServers: { s: own } } });
+  const gateway = await openTried({ config: { mcpServers: { s: own } } });
   const session = await SessionClient.open(gateway.origin);
   const uri = 'private:///a';
   await session.request('resources/subscribe', { uri });
@@ -203,7 +203,7 @@ test('the acknowledgement names what a modern server granted, and a legacy subsc
     ),
   );
   onTestFinished(() => server.stop());
-  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url } } } });
+  const gateway = await openTried({ config: { mcpServers: { s: { url: server.url } } } });
   await statusUntil(gateway, 's', ({ state }) => state === 'ready');
   const uris = ['r:///a', 'r:///b'];
   const [first, second] = [await listener(gateway, uris), await listener(gateway, uris)];

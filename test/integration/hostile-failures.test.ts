@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { fixture, startGateway, workspace } from './harness/gateway.ts';
-import { kept, startTried } from './harness/kept.ts';
+import { kept, openTried } from './harness/kept.ts';
 import { answer, callText, modern, refuse, said, startScripted, tool, type Visit } from './harness/scripted.ts';
 import { statusOf, statusUntil, until } from './harness/status.ts';
 
@@ -28,7 +28,7 @@ test('after five failures calls fail at once and reach nobody; then one is let t
       ),
     ),
   );
-  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url } } } });
+  const gateway = await openTried({ config: { mcpServers: { s: { url: server.url } } } });
   const call = () => callText(gateway.url, 's__do');
 
   for (let failure = 0; failure < 5; failure++) expect(await call()).toMatch(/^-33016/);
@@ -76,7 +76,7 @@ test.each([
     ),
   );
   const timeouts = { total: '2s' };
-  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url, timeouts } } } });
+  const gateway = await openTried({ config: { mcpServers: { s: { url: server.url, timeouts } } } });
 
   const ends = await Promise.all([1, 2, 3].map(() => callText(gateway.url, 's__do')));
 
@@ -160,7 +160,7 @@ test('a stream whose other end is gone without a word is found out, and opened a
   const way = await kept(startWay(server.port));
   const timeouts = { connect: '1s', total: '1s' };
   const url = `http://127.0.0.1:${way.port}/sse`;
-  const gateway = await startTried({ config: { mcpServers: { s: { type: 'sse', url, timeouts } } } });
+  const gateway = await openTried({ config: { mcpServers: { s: { type: 'sse', url, timeouts } } } });
   expect(await callText(gateway.url, 's__do')).toBe('well');
 
   way.silence();

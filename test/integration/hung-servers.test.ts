@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { alive, descendants } from '../upstream/mcp/processes.ts';
-import { fixture, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
-import { kept, startTried } from './harness/kept.ts';
+import { fixture, type GatewayProcess, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
+import { kept, openTried } from './harness/kept.ts';
 import { callText, modern, said, startScripted, tool } from './harness/scripted.ts';
 import { statusOf, statusUntil, until } from './harness/status.ts';
 
 /** A gateway with the server that gets stuck, when it has answered its first ping. */
-async function startWedged(timeouts: JsonObject, ...options: string[]): Promise<RunningGateway> {
+async function startWedged(timeouts: JsonObject, ...options: string[]): Promise<GatewayProcess> {
   const space = workspace({});
   onTestFinished(() => space.remove());
   const requests = join(space.directory, 'requests');
@@ -85,7 +85,7 @@ describe('A tool that never answers', () => {
         ),
       ),
     );
-    return startTried({ config: { mcpServers: { s: { url: server.url, timeouts } } } });
+    return openTried({ config: { mcpServers: { s: { url: server.url, timeouts } } } });
   };
   const slowly = (gateway: RunningGateway) => callText(gateway.url, 's__slow');
 

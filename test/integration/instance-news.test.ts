@@ -2,7 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { fixture, type RunningGateway, type StartOptions } from './harness/gateway.ts';
-import { startTried } from './harness/kept.ts';
+import { openTried } from './harness/kept.ts';
 import { answer, legacy, said, startScripted, tool } from './harness/scripted.ts';
 import { SessionClient } from './harness/session-client.ts';
 import { statusesOf, statusOf, statusUntil, until } from './harness/status.ts';
@@ -13,7 +13,7 @@ const LIST_CHANGED = 'notifications/tools/list_changed';
 const UPDATED = 'notifications/resources/updated';
 
 async function start(options: StartOptions): Promise<RunningGateway> {
-  const gateway = await startTried(options);
+  const gateway = await openTried(options);
   // that the first reading is news is told a moment later
   const isOld = ({ offerReadAt = '' }) => Date.now() - Date.parse(offerReadAt) > 100;
   await until(

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { fixture, startGateway, workspace } from './harness/gateway.ts';
-import { startTried } from './harness/kept.ts';
+import { openTried } from './harness/kept.ts';
 import { descendants } from '../upstream/mcp/processes.ts';
 import { openPipe } from './harness/raw.ts';
 import { SessionClient } from './harness/session-client.ts';
@@ -30,7 +30,7 @@ const owned = ({ instances }: { instances: readonly { owner?: string }[] }) =>
 
 test('a server that asks runs one call at a time in each process: more calls get more, up to the limit, then they wait', async () => {
   const config = { mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { max: 2 } } } };
-  const gateway = await startTried({ config });
+  const gateway = await openTried({ config });
   const client = await SessionClient.open(gateway.origin, { capabilities: ASKABLE });
   const parked = await client.start('s__ask', { label: 'one' });
   const first = await parked.inbox.find({ method: 'elicitation/create' });
@@ -60,7 +60,7 @@ test('whoever waits too long for an instance is told that all are in use, and ca
   const config = {
     mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { max: 1 }, timeouts: { total: '1s' } } },
   };
-  const gateway = await startTried({ config });
+  const gateway = await openTried({ config });
   const [busy, late] = await Promise.all([
     SessionClient.open(gateway.origin, { capabilities: ASKABLE }),
     SessionClient.open(gateway.origin),
@@ -78,7 +78,7 @@ test('whoever waits too long for an instance is told that all are in use, and ca
 });
 
 test('an unused instance makes room for that of another session', async () => {
-  const gateway = await startTried({
+  const gateway = await openTried({
     config: { mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { max: 1 } } } },
   });
   const [one, two] = await Promise.all([SessionClient.open(gateway.origin), SessionClient.open(gateway.origin)]);
@@ -93,7 +93,7 @@ test('an unused instance makes room for that of another session', async () => {
 test('what is not used is stopped, and started again by a call but not by a list', async () => {
   const { space, server, starts, write } = counted();
   write({ ...server, instances: { idle: '100ms' } });
-  const gateway = await startTried({ space });
+  const gateway = await openTried({ space });
   const client = await SessionClient.open(gateway.origin);
   await statusUntil(gateway, 's', ({ state }) => state === 'idle');
 
@@ -113,7 +113,7 @@ test('what is not used is stopped, and started again by a call but not by a list
 });
 
 test('the instance of a session that is not used is stopped too, and the session gets another', async () => {
-  const gateway = await startTried({
+  const gateway = await openTried({
     config: { mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { idle: '100ms' } } } },
   });
   const client = await SessionClient.open(gateway.origin);
@@ -136,7 +136,7 @@ async function knownLazy(instances: object) {
 test('a lazy server whose offer is known is listed without a process, and starts with the first call', async () => {
   const { space, starts, before } = await knownLazy({});
 
-  const gateway = await startTried({ space });
+  const gateway = await openTried({ space });
   const client = await SessionClient.open(gateway.origin);
   expect(await client.tools()).toContain('s__facts');
   expect(await statusOf(gateway, 's')).toMatchObject({ state: 'idle', pool: { lazy: true } });
@@ -148,7 +148,7 @@ test('a lazy server whose offer is known is listed without a process, and starts
 
 test('a lazy server is started by whoever follows one of its resources, without a call', async () => {
   const { space, starts, before } = await knownLazy({ idle: '100ms' });
-  const gateway = await startTried({ space });
+  const gateway = await openTried({ space });
   const client = await SessionClient.open(gateway.origin);
   expect(await client.request('resources/subscribe', { uri: 'private:///a' })).toEqual({});
 
@@ -163,7 +163,7 @@ test('a lazy server is started by whoever follows one of its resources, without 
 });
 
 test('the end of a session stops its instances, over HTTP and over a pipe, and nobody else’s', async () => {
-  const gateway = await startTried({ config: { mcpServers: { s: { ...PRIVATE, isolation: 'session' } } } });
+  const gateway = await openTried({ config: { mcpServers: { s: { ...PRIVATE, isolation: 'session' } } } });
   const [one, two] = await Promise.all([SessionClient.open(gateway.origin), SessionClient.open(gateway.origin)]);
   const pipe = openPipe(gateway);
   pipe.request(0, 'initialize', {
@@ -225,7 +225,7 @@ test('the gateway stops though the process of a session has not answered yet', a
 test('a server whose processes for sessions never start is not started with every call', async () => {
   const { space, server, starts, write } = counted('--others', 'exit');
   write({ ...server, isolation: 'session' });
-  const gateway = await startTried({ space });
+  const gateway = await openTried({ space });
   const client = await SessionClient.open(gateway.origin);
   const before = starts();
   const answers: string[] = [];

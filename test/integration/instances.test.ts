@@ -2,7 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { fixture, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
-import { startTried } from './harness/kept.ts';
+import { openTried } from './harness/kept.ts';
 import { ALICE, BOB } from './harness/principals.ts';
 import { modern, resultOf, send } from './harness/raw.ts';
 import { legacy, said, startScripted, tool } from './harness/scripted.ts';
@@ -37,7 +37,7 @@ async function placesOf(gateway: RunningGateway, name: string, where: (text: str
 
 test('a process is shared as isolation says: by all, by session, by principal; auto shares until it learns better', async () => {
   const mcpServers = Object.fromEntries(ISOLATIONS.map((isolation) => [isolation, { ...PRIVATE, isolation }]));
-  const gateway = await startTried({ config: { auth: AUTH, mcpServers } });
+  const gateway = await openTried({ config: { auth: AUTH, mcpServers } });
   const self = (text: string) => (JSON.parse(text) as { self: string }).self;
 
   const found: Record<string, string> = {};
@@ -61,7 +61,7 @@ test('a session of an HTTP server is shared as isolation says; with auto a sessi
   );
   onTestFinished(() => server.stop());
   const mcpServers = Object.fromEntries(ISOLATIONS.map((isolation) => [isolation, { url: server.url, isolation }]));
-  const gateway = await startTried({ config: { auth: AUTH, mcpServers } });
+  const gateway = await openTried({ config: { auth: AUTH, mcpServers } });
 
   const found: Record<string, string> = {};
   for (const isolation of ISOLATIONS)
@@ -109,7 +109,7 @@ test('a question on a shared process is put to the one caller there is; from the
     learned: [{ trait: 'asks', why: 'it asked elicitation/create' }],
   });
 
-  const second = await startTried({ space });
+  const second = await openTried({ space });
   onTestFinished(() => space.remove());
   const selves = [
     (await (await SessionClient.open(second.origin)).facts('s')).self,
@@ -121,7 +121,7 @@ test('a question on a shared process is put to the one caller there is; from the
 });
 
 test('with two calls in flight a question is refused and a log line is nobody’s; then calls run apart', async () => {
-  const gateway = await startTried({ config: { mcpServers: { s: PRIVATE } } });
+  const gateway = await openTried({ config: { mcpServers: { s: PRIVATE } } });
   const [one, two] = await Promise.all([
     SessionClient.open(gateway.origin),
     SessionClient.open(gateway.origin, { capabilities: ASKABLE }),
@@ -144,7 +144,7 @@ test('with two calls in flight a question is refused and a log line is nobody’
 });
 
 test('where the configuration says shared, it stays shared whatever is learned', async () => {
-  const gateway = await startTried({ config: { mcpServers: { s: { ...PRIVATE, isolation: 'shared' } } } });
+  const gateway = await openTried({ config: { mcpServers: { s: { ...PRIVATE, isolation: 'shared' } } } });
   const [one, two] = await Promise.all([SessionClient.open(gateway.origin), SessionClient.open(gateway.origin)]);
   expect(JSON.parse(await one.call('s__ask', { label: 'no' }))).toMatchObject({
     answer: { data: { reason: 'question_undeclared' } },
@@ -155,7 +155,7 @@ test('where the configuration says shared, it stays shared whatever is learned',
 
 test('an instance declares exactly what its caller declared; one that is shared declares no roots', async () => {
   const mcpServers = { own: { ...PRIVATE, isolation: 'session' }, all: { ...PRIVATE, isolation: 'shared' } };
-  const gateway = await startTried({ config: { mcpServers } });
+  const gateway = await openTried({ config: { mcpServers } });
   const declared = { roots: { listChanged: true }, sampling: {}, elicitation: { form: {} }, experimental: { x: {} } };
   const [full, bare] = await Promise.all([
     SessionClient.open(gateway.origin, { capabilities: declared }),
@@ -169,7 +169,7 @@ test('an instance declares exactly what its caller declared; one that is shared 
 });
 
 test('an edit of isolation or of the limits of instances restarts nothing', async () => {
-  const gateway = await startTried({ config: { mcpServers: { s: PRIVATE } } });
+  const gateway = await openTried({ config: { mcpServers: { s: PRIVATE } } });
   const one = await SessionClient.open(gateway.origin);
   const { self } = await one.facts('s');
   gateway.write('mcp-gateway.json', { mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { max: 3 } } } });

@@ -3,13 +3,13 @@ import { expect, test } from 'vitest';
 import { ALICE, AUTH, BOB } from './harness/principals.ts';
 import { recordsOf } from './harness/tasks.ts';
 import { fixture } from './harness/gateway.ts';
-import { startTried } from './harness/kept.ts';
+import { openTried } from './harness/kept.ts';
 import { errorOf, modern, resultOf, send } from './harness/raw.ts';
 
 const ASKABLE = { 'io.modelcontextprotocol/clientCapabilities': { elicitation: {} } };
 
 test('forms that one principal leaves unanswered do not keep another from the server: the oldest gives way, and says so', async () => {
-  const gateway = await startTried({
+  const gateway = await openTried({
     config: {
       auth: AUTH,
       mcpServers: {

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { CLIENTS, connectClient } from './harness/clients.ts';
 import { fixture, startGateway } from './harness/gateway.ts';
-import { kept, startTried } from './harness/kept.ts';
+import { kept, openTried } from './harness/kept.ts';
 import { ask, callText, modern, openEvents, said, startScripted, tool } from './harness/scripted.ts';
 import { startServer } from './harness/servers.ts';
 import { statusOf, statusUntil } from './harness/status.ts';
@@ -73,7 +73,7 @@ test('servers are reached through the proxies that the environment names, except
   const exempt = await kept(startScripted(echo));
   const secure = await kept(startScripted(echo, { tls }));
   const proxy = await kept(startProxy());
-  const gateway = await startTried({
+  const gateway = await openTried({
     config: {
       mcpServers: {
         plain: { url: plain.url },
@@ -91,7 +91,7 @@ test('servers are reached through the proxies that the environment names, except
 
 test('a certificate of our own making is trusted where the entry names it, and nowhere else', async () => {
   const server = await kept(startScripted(echo, { tls }));
-  const gateway = await startTried({
+  const gateway = await openTried({
     config: {
       mcpServers: {
         named: { url: server.url, tls: { ca: join(directory, 'cert.pem') } },
@@ -140,7 +140,7 @@ test('every phase of a call has its own limit, which the error names; progress e
   );
   const { url } = server;
   // each has one limit that it can run into, far below the others
-  const gateway = await startTried({
+  const gateway = await openTried({
     config: {
       mcpServers: {
         mute: { url, timeouts: { firstByte: '1s' } },
@@ -176,7 +176,7 @@ test.each(CLIENTS)(
         ),
       ),
     );
-    const gateway = await startTried({
+    const gateway = await openTried({
       config: { mcpServers: { web: { url: own.url }, pipe: fixture('echo-stdio.ts') } },
     });
     const client = await connectClient(kind, { url: gateway.url });
@@ -219,7 +219,7 @@ async function openSession(url: string): Promise<(message: JsonObject) => Promis
 }
 
 test('progress and cancellation reach the call that they belong to, although two clients use the same ids and tokens', async () => {
-  const gateway = await startTried({ config: { mcpServers: { s: fixture('echo-stdio.ts') } } });
+  const gateway = await openTried({ config: { mcpServers: { s: fixture('echo-stdio.ts') } } });
   const [one, two] = [await openSession(gateway.url), await openSession(gateway.url)];
   const slow = (label: string): JsonObject => ({
     id: 7,
@@ -261,7 +261,7 @@ test.each(['legacy', 'modern'])(
   async (era) => {
     const first = await startServer('sdk-server.ts', '--era', era);
     const port = new URL(first.url).port;
-    const gateway = await startTried({ config: { mcpServers: { s: { url: first.url, isolation: 'shared' } } } });
+    const gateway = await openTried({ config: { mcpServers: { s: { url: first.url, isolation: 'shared' } } } });
     const [one, two] = [
       await connectClient('SDK v1', { url: gateway.url }),
       await connectClient('SDK v2 legacy', { url: gateway.url }),

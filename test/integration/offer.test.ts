@@ -4,7 +4,7 @@ import type { JsonObject } from '../../src/core/json.ts';
 import { passBinary } from './harness/binary.ts';
 import { CLIENTS, connectClient } from './harness/clients.ts';
 import { startGateway } from './harness/gateway.ts';
-import { kept, startTried } from './harness/kept.ts';
+import { kept, openTried } from './harness/kept.ts';
 import {
   ask,
   callText,
@@ -49,7 +49,7 @@ test('all pages are read; lists that have no end or are too long cost nothing bu
   const circle = await paged((cursor) => list([tool(`t${cursor}`)], String((cursor + 1) % 5)));
   const endless = await paged((cursor) => list([], String(cursor + 1)));
   const crowd = await paged(() => list(Array.from({ length: 10_001 }, (_, index) => tool(`t${index}`))));
-  const gateway = await startTried({
+  const gateway = await openTried({
     config: {
       mcpServers: {
         pages: { url: pages.url },
@@ -75,7 +75,7 @@ test('an entry that is too large for everybody’s list is left out alone, with 
   const server = await paged(() =>
     list([tool('before'), large, tool('after', { description: 'd'.repeat(200 * 1024) })]),
   );
-  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url } } } });
+  const gateway = await openTried({ config: { mcpServers: { s: { url: server.url } } } });
 
   expect(await toolNames(gateway.url)).toEqual(['s__before', 's__after']);
   expect((await statusOf(gateway, 's')).warnings).toEqual([
@@ -132,7 +132,7 @@ test.each(CLIENTS)('one malformed definition is left out alone, with a warning: 
       tool('odd but fine', { 'x-unknown': [1], outputSchema: { type: 'object' }, annotations: { readOnlyHint: true } }),
     ]),
   );
-  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url } } } });
+  const gateway = await openTried({ config: { mcpServers: { s: { url: server.url } } } });
   const client = await connectClient(kind, { url: gateway.url });
 
   const { tools } = await client.listTools();
@@ -152,7 +152,7 @@ test.each(CLIENTS)('one malformed definition is left out alone, with a warning: 
 
 test('lists and calls agree: what patterns take out of a list is answered as if it did not exist', async () => {
   const server = await kept(startServer('sdk-server.ts', '--era', 'modern'));
-  const gateway = await startTried({
+  const gateway = await openTried({
     config: {
       mcpServers: {
         s: {
@@ -202,7 +202,7 @@ test('a URI that two servers offer is shown twice, and leads to the first that t
   const config = (deny: string[]) => ({
     mcpServers: { one: { url: one.url, resources: { deny } }, two: { url: two.url } },
   });
-  const gateway = await startTried({ config: config([]) });
+  const gateway = await openTried({ config: config([]) });
   const read = async () => {
     const { result, error } = await ask(gateway.url, 'resources/read', { uri: 'x://shared' });
     return (result?.contents as { text: string }[] | undefined)?.[0]?.text ?? error?.message;
@@ -219,7 +219,7 @@ test('a URI that two servers offer is shown twice, and leads to the first that t
 
 test('completions go to the server of their prompt or template', async () => {
   const server = await kept(startServer('sdk-server.ts', '--era', 'modern'));
-  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url }, t: { url: server.url } } } });
+  const gateway = await openTried({ config: { mcpServers: { s: { url: server.url }, t: { url: server.url } } } });
   const complete = async (ref: JsonObject, name: string) =>
     (
       (await ask(gateway.url, 'completion/complete', { ref, argument: { name, value: '1' === name ? '' : 'e' } }))

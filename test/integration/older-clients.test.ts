@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { CLIENTS, connectClient } from './harness/clients.ts';
-import { kept, startTried } from './harness/kept.ts';
+import { kept, openTried } from './harness/kept.ts';
 import { modern, startScripted, tool } from './harness/scripted.ts';
 import { statusOf } from './harness/status.ts';
 
@@ -39,7 +39,7 @@ const server = () =>
 
 test.each(CLIENTS)('structured content is what its schema says, to %s', async (kind) => {
   const { url } = await server();
-  const gateway = await startTried({ config: { mcpServers: { s: { url } } } });
+  const gateway = await openTried({ config: { mcpServers: { s: { url } } } });
   const client = await connectClient(kind, { url: gateway.url });
 
   const { tools } = await client.listTools();
@@ -60,7 +60,7 @@ test.each(CLIENTS)('structured content is what its schema says, to %s', async (k
 
 test('a type of content that the SDK of an older client does not know is told in words', async () => {
   const { url } = await server();
-  const gateway = await startTried({ config: { mcpServers: { s: { url } } } });
+  const gateway = await openTried({ config: { mcpServers: { s: { url } } } });
   const client = await connectClient('SDK v1', { url: gateway.url });
 
   const { content } = await client.callTool({ name: 's__shows', arguments: {} });

@@ -2,11 +2,11 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { fixture, type GatewayProcess, startGateway } from './harness/gateway.ts';
 import { ask, callText, toolNames } from './harness/scripted.ts';
 import { statusOf, statusUntil, until } from './harness/status.ts';
 
-let gateway: RunningGateway;
+let gateway: GatewayProcess;
 const main = {
   mcpServers: {
     stays: fixture('echo-stdio.ts'),

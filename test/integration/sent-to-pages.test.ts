@@ -1,7 +1,7 @@
 // That a page is done with is told to the session that a legacy server sent there, and to no other (2025-11-25 client/elicitation).
 import { expect, onTestFinished, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
-import { startTried } from './harness/kept.ts';
+import { openTried } from './harness/kept.ts';
 import { openSession, send, stream } from './harness/raw.ts';
 import { startResourceServer } from './harness/resource-server.ts';
 import { openEvents, said, type Script, tool, type Visit } from './harness/scripted.ts';
@@ -45,7 +45,7 @@ async function serving() {
   };
   const server = await startResourceServer([], script);
   onTestFinished(() => server.stop());
-  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url } } } });
+  const gateway = await openTried({ config: { mcpServers: { s: { url: server.url } } } });
   await server.visited(({ http }) => http === 'GET');
   return { server, gateway };
 }

@@ -9,7 +9,7 @@ import { reasonOf } from '../../src/core/errors.ts';
 import { untilMarked } from '../../fixtures/servers/marks.ts';
 import { alive } from '../upstream/mcp/processes.ts';
 import { connectClient } from './harness/clients.ts';
-import { fixture, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
+import { fixture, type GatewayProcess, startGateway, workspace } from './harness/gateway.ts';
 import { callTool } from './harness/modern-call.ts';
 import { startServer } from './harness/servers.ts';
 import { SessionClient } from './harness/session-client.ts';
@@ -17,14 +17,14 @@ import { statusOf, statusUntil } from './harness/status.ts';
 
 const SLOW = 'echo__slow';
 
-async function startSlow(): Promise<RunningGateway> {
+async function startSlow(): Promise<GatewayProcess> {
   const gateway = await startGateway({ config: { mcpServers: { echo: fixture('echo-stdio.ts') } } });
   await gateway.attempted();
   return gateway;
 }
 
 /** Resolves when so many calls have reached the server: each has a record of intent, and none of them an outcome. */
-async function untilInFlight(gateway: RunningGateway, count: number): Promise<void> {
+async function untilInFlight(gateway: GatewayProcess, count: number): Promise<void> {
   await statusUntil(gateway, 'echo', ({ inFlight }) => inFlight >= count);
 }
 
@@ -176,10 +176,10 @@ test.concurrent(
   },
 );
 
-async function serverPid(gateway: RunningGateway): Promise<number> {
+async function serverPid(gateway: GatewayProcess): Promise<number> {
   return (await statusOf(gateway, 'echo')).pid!;
 }
 
-async function untilLogged(gateway: RunningGateway, words: string): Promise<void> {
+async function untilLogged(gateway: GatewayProcess, words: string): Promise<void> {
   while (!gateway.log().includes(words)) await once(gateway.process.stderr!, 'data');
 }

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { fixture, runCli, startGateway, workspace } from './harness/gateway.ts';
-import { kept, startTried } from './harness/kept.ts';
+import { kept, openTried } from './harness/kept.ts';
 import { callText, toolNames } from './harness/scripted.ts';
 
 const config = { mcpServers: { s: fixture('echo-stdio.ts') } };
@@ -35,7 +35,7 @@ test('a gateway whose lock was deleted ends with the reason, and never writes be
 });
 
 test('a log that was removed is begun again before the next answer, with the whole record of the call', async () => {
-  const gateway = await startTried({ config });
+  const gateway = await openTried({ config });
   await callText(gateway.url, 's__echo', { text: 'before' });
   rmSync(join(gateway.state, 'audit'), { recursive: true });
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { fixture } from './harness/gateway.ts';
-import { kept, startTried } from './harness/kept.ts';
+import { kept, openTried } from './harness/kept.ts';
 import { ask, callText, modern, refuse, startScripted, tool, type Visit } from './harness/scripted.ts';
 import { statusOf, statusUntil } from './harness/status.ts';
 
@@ -21,7 +21,7 @@ Node.js v24.1.0
 
 describe('A server that ends', () => {
   test('during a call shows nothing of its stderr to callers, and the cause to the operator', async () => {
-    const gateway = await startTried({ config: { mcpServers: { s: fixture('wedged-stdio.ts') } } });
+    const gateway = await openTried({ config: { mcpServers: { s: fixture('wedged-stdio.ts') } } });
 
     const during = await ask(gateway.url, 'tools/call', { name: 's__die', arguments: { words: TRACE } });
     const { lastError } = await statusUntil(gateway, 's', ({ restarts, state }) => restarts > 0 && state === 'ready');
@@ -38,7 +38,7 @@ describe('A server that ends', () => {
   });
 
   test('before it is greeted shows the cause to the operator alone', async () => {
-    const gateway = await startTried({
+    const gateway = await openTried({
       config: { mcpServers: { s: fixture('wedged-stdio.ts', '--start', 'exit'), t: fixture('echo-stdio.ts') } },
     });
 
@@ -54,7 +54,7 @@ describe('A server that ends', () => {
 });
 
 test('A command that is not found tells the PATH to the operator alone', async () => {
-  const gateway = await startTried({ config: { mcpServers: { s: { command: 'no-such-program-at-all' } } } });
+  const gateway = await openTried({ config: { mcpServers: { s: { command: 'no-such-program-at-all' } } } });
 
   const called = await callText(gateway.url, 's__x');
   const { lastError } = await statusOf(gateway, 's');
@@ -112,7 +112,7 @@ describe('A secret of an entry', () => {
       ),
     );
     const headers = { Authorization: `Bearer ${KEY}` };
-    const gateway = await startTried({ config: { mcpServers: { s: { url: server.url, headers } } } });
+    const gateway = await openTried({ config: { mcpServers: { s: { url: server.url, headers } } } });
 
     const outcome = await ask(gateway.url, 'tools/call', { name: 's__do' });
     const status = await statusOf(gateway, 's');
@@ -125,7 +125,7 @@ describe('A secret of an entry', () => {
 
   test('is taken out of errors alone: the rest of the error, and results, are what the server sent', async () => {
     const entry = fixture('wedged-stdio.ts');
-    const gateway = await startTried({ config: { mcpServers: { s: { ...entry, env: { ...entry.env, KEY } } } } });
+    const gateway = await openTried({ config: { mcpServers: { s: { ...entry, env: { ...entry.env, KEY } } } } });
 
     const refused = await ask(gateway.url, 'tools/call', { name: 's__refuse', arguments: { a: [1, '\u001b[1m'] } });
 

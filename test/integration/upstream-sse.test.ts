@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
 import { connectClient } from './harness/clients.ts';
 import { startGateway, workspace } from './harness/gateway.ts';
-import { kept, startTried } from './harness/kept.ts';
+import { kept, openTried } from './harness/kept.ts';
 import { callText, legacy, refuse, startScripted, tool, toolNames } from './harness/scripted.ts';
 import { startServer } from './harness/servers.ts';
 import { statusOf, statusUntil, until } from './harness/status.ts';
@@ -12,7 +12,7 @@ const sse = () => kept(startServer('sdk-v1-server.ts', '--transport', 'sse'));
 
 test('a client lists, calls, follows progress, cancels, reads, and hears of changes, as with any other server', async () => {
   const server = await sse();
-  const gateway = await startTried({ config: { mcpServers: { s: { type: 'sse', url: server.url } } } });
+  const gateway = await openTried({ config: { mcpServers: { s: { type: 'sse', url: server.url } } } });
   const client = await connectClient('SDK v2 legacy', { url: gateway.url });
   onTestFinished(() => client.close());
 
@@ -77,7 +77,7 @@ test.each([400, 404, 405])(
         return undefined;
       }),
     );
-    const gateway = await startTried({ config: { mcpServers: { s: { url: server.url } } } });
+    const gateway = await openTried({ config: { mcpServers: { s: { url: server.url } } } });
 
     const { lastError } = await statusOf(gateway, 's');
 
@@ -93,7 +93,7 @@ test('credentials, load and failures of a server are no reason to take it for HT
       return undefined;
     }),
   );
-  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url } } } });
+  const gateway = await openTried({ config: { mcpServers: { s: { url: server.url } } } });
 
   expect((await statusOf(gateway, 's')).lastError).toContain('HTTP 503');
   expect(server.seen.map(({ http }) => http)).not.toContain('GET');
@@ -111,7 +111,7 @@ test('a stream that ends takes its calls with it and is opened again; other serv
       ),
     ),
   );
-  const gateway = await startTried({
+  const gateway = await openTried({
     config: { mcpServers: { s: { type: 'sse', url: server.url }, other: { url: other.url } } },
   });
   const client = await connectClient('SDK v2 modern', { url: gateway.url });

@@ -2,14 +2,14 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { connectClient } from './harness/clients.ts';
 import { startGateway } from './harness/gateway.ts';
-import { kept, startTried } from './harness/kept.ts';
+import { kept, openTried } from './harness/kept.ts';
 import { answer, callText, legacy, said, startScripted, tool, type Visit } from './harness/scripted.ts';
 import { startServer } from './harness/servers.ts';
 import { statusOf } from './harness/status.ts';
 
 test('a server that is polled answers every call, with its progress, and hears of a cancellation', async () => {
   const server = await kept(startServer('sdk-v1-server.ts', '--poll', '50'));
-  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url, isolation: 'shared' } } } });
+  const gateway = await openTried({ config: { mcpServers: { s: { url: server.url, isolation: 'shared' } } } });
   const client = await connectClient('SDK v2 legacy', { url: gateway.url });
   onTestFinished(() => client.close());
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { fixture, startGateway, workspace } from './harness/gateway.ts';
-import { kept, startTried } from './harness/kept.ts';
+import { kept, openTried } from './harness/kept.ts';
 import {
   answer,
   ask,
@@ -65,7 +65,7 @@ test('the last known offer is served, marked stale, while its server is away; a 
 });
 
 test('a process that dies takes its calls with it, says why, and is started again', async () => {
-  const gateway = await startTried({ config: { mcpServers: { s: fixture('echo-stdio.ts') } } });
+  const gateway = await openTried({ config: { mcpServers: { s: fixture('echo-stdio.ts') } } });
   const first = await statusOf(gateway, 's');
 
   const lost = callText(gateway.url, 's__slow', { ms: 20_000 });
@@ -201,7 +201,7 @@ test('a server that is overloaded or wants other credentials for one call keeps 
       ),
     ),
   );
-  const gateway = await startTried({ config: { mcpServers: { s: { url: server.url } } } });
+  const gateway = await openTried({ config: { mcpServers: { s: { url: server.url } } } });
 
   const slow = callText(gateway.url, 's__slow');
   const finish = await waiting.promise;
@@ -295,7 +295,7 @@ test('news of the offer are heard on the standing stream and on the stream of a 
 });
 
 test('a message over the limit costs the call that it answered, and no other', async () => {
-  const gateway = await startTried({
+  const gateway = await openTried({
     config: {
       mcpServers: { s: fixture('moody-stdio.ts'), web: { url: (await hugeOverHttp()).url } },
       limits: { upstreamMessage: '1MiB' },

@@ -2,7 +2,7 @@
 import type { JsonObject } from '../../../src/core/json.ts';
 import { FORM, PROMPT, RESOURCE, startAsking } from './asking.ts';
 import { ASKING_TOOLS } from './asking-tools.ts';
-import { type RunningGateway, startGateway } from './gateway.ts';
+import { type RunningGateway, openGateway } from './gateway.ts';
 import { ALICE, BOB, AUTH } from './principals.ts';
 import { errorOf, messageOf, modern, resultOf, send } from './raw.ts';
 import { modern as modernScript, said, type ScriptedServer, startScripted, tool } from './scripted.ts';
@@ -71,7 +71,7 @@ export async function startAskers(): Promise<Askers> {
     ),
   );
   const mcpServers = { t: { url: legacy.url }, s: { url: legacy.url }, m: { url: modernServer.url } };
-  const gateway = await startGateway({
+  const gateway = await openGateway({
     config: { auth: AUTH, mcpServers },
     args: ['--log-level', 'warn'],
     env: { ALICE, BOB },

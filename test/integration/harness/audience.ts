@@ -1,7 +1,7 @@
 // A gateway with a server whose resources and tools change, and crowds that must hear of all of it.
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
-import { type RunningGateway, startGateway } from './gateway.ts';
+import { type GatewayProcess, startGateway } from './gateway.ts';
 import { type Listener, openListeners, untilListed, updatesOf } from './listeners.ts';
 import { startServer } from './servers.ts';
 import { callText } from './scripted.ts';
@@ -11,7 +11,7 @@ const ROUND = 20;
 const URIS = Array.from({ length: ROUND }, (_, index) => `web://item/${index + 1}`);
 
 export interface Audience {
-  readonly gateway: RunningGateway;
+  readonly gateway: GatewayProcess;
   stop(): Promise<void>;
 }
 

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { expect } from 'vitest';
 import { CLIENTS, connectClient } from './clients.ts';
 import { fixture } from './gateway.ts';
-import { kept, startTried } from './kept.ts';
+import { kept, openTried } from './kept.ts';
 import { modern, startScripted, tool } from './scripted.ts';
 import { startServer } from './servers.ts';
 
@@ -31,7 +31,7 @@ export async function passBinary(bytes: number): Promise<void> {
     pipe: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'modern'),
     oldpipe: fixture('sdk-v1-server.ts', '--transport', 'stdio'),
   };
-  const gateway = await startTried({ config: { mcpServers } });
+  const gateway = await openTried({ config: { mcpServers } });
 
   for (const kind of CLIENTS) {
     const client = await connectClient(kind, { url: gateway.url });

@@ -1,7 +1,7 @@
 // What a process holds, read from the kernel.
 import { readdirSync } from 'node:fs';
 import { descendants } from '../../upstream/mcp/processes.ts';
-import type { RunningGateway } from './gateway.ts';
+import type { GatewayProcess } from './gateway.ts';
 import { statusesOf, until } from './status.ts';
 
 export interface Counts {
@@ -17,13 +17,13 @@ export function countsOf(pid: number): Counts {
 }
 
 /** What a gateway holds, asked after a round trip so that what has just ended is let go. */
-export async function settledCounts(gateway: RunningGateway): Promise<Counts> {
+export async function settledCounts(gateway: GatewayProcess): Promise<Counts> {
   await statusesOf(gateway);
   return countsOf(gateway.process.pid!);
 }
 
 /** Waits until a gateway holds no more than before, and fails with what it still holds. */
-export async function backTo(gateway: RunningGateway, before: Counts): Promise<Counts> {
+export async function backTo(gateway: GatewayProcess, before: Counts): Promise<Counts> {
   return await until(
     () => settledCounts(gateway),
     ({ descriptors, processes }) => descriptors <= before.descriptors && processes <= before.processes,

@@ -1,4 +1,4 @@
-// A real gateway process for tests: its own configuration, state directory and port.
+// Gateways for tests, as a process or in this one: each with its own configuration, state directory and port.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,6 +7,10 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { ask } from '../../../src/cli/control-client.ts';
+import type * as Options from '../../../src/cli/options.ts';
+import type * as Serve from '../../../src/cli/serve.ts';
+import type * as Serving from '../../../src/cli/serving.ts';
+import type * as Setup from '../../../src/cli/setup.ts';
 import { controlSocketPath } from '../../../src/storage/control-socket.ts';
 
 export const ROOT = join(import.meta.dirname, '../../..');
@@ -51,15 +55,20 @@ export function workspace(config: object): Workspace {
 }
 
 export interface RunningGateway extends Workspace {
-  readonly process: ChildProcess;
   /** `http://127.0.0.1:PORT` */
   readonly origin: string;
   readonly url: string;
-  /** Everything that it wrote to stderr so far. */
+  /** Everything that it logged so far. */
   log(): string;
   /** Resolves when every server has been tried once. */
   attempted(): Promise<void>;
   cli(...args: string[]): Promise<CliResult>;
+  /** Ends it in order, as SIGTERM does, and removes its workspace unless it was given one. */
+  stop(): Promise<unknown>;
+}
+
+export interface GatewayProcess extends RunningGateway {
+  readonly process: ChildProcess;
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
@@ -69,12 +78,15 @@ export interface CliResult {
   readonly stderr: string;
 }
 
-export interface StartOptions {
+export interface OpenOptions {
   readonly config?: object;
   readonly files?: Record<string, unknown>;
   readonly args?: readonly string[];
   readonly env?: Record<string, string>;
   readonly space?: Workspace;
+}
+
+export interface StartOptions extends OpenOptions {
   /** What runs the program, before its arguments. */
   readonly program?: readonly string[];
 }
@@ -82,38 +94,74 @@ export interface StartOptions {
 const live = new Set<ChildProcess>();
 process.on('exit', () => live.forEach((child) => child.kill('SIGKILL')));
 
-/** Starts the built gateway and waits for the line that says where it listens. */
-export async function startGateway({
-  config = {},
-  files = {},
-  args = [],
-  env = {},
-  space,
-  program = [process.execPath, BIN],
-}: StartOptions): Promise<RunningGateway> {
+/** The workspace of a gateway, with its files in place. */
+function placeOf({ config = {}, files = {}, space }: OpenOptions): Workspace {
   const place = space ?? workspace(config);
   for (const [name, content] of Object.entries(files)) place.write(name, content);
-  const [file = '', ...before] = program;
-  const child = spawn(
-    file,
-    [
-      ...before,
-      'serve',
-      '--port',
-      '0',
-      '--config',
-      place.config,
-      '--state',
-      place.state,
-      '--log-level',
-      'debug',
-      ...args,
-    ],
-    {
-      env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+  return place;
+}
+
+/** The flags of `serve`; those of the test stand behind, and win. */
+function flagsOf({ config, state }: Workspace, { args = [] }: OpenOptions): string[] {
+  return ['--port', '0', '--config', config, '--state', state, '--log-level', 'debug', ...args];
+}
+
+/** What every gateway of a test can do, however it runs. */
+function openedAt(place: Workspace, url: string): Omit<RunningGateway, 'log' | 'stop'> {
+  return {
+    ...place,
+    url,
+    origin: new URL(url).origin,
+    attempted: () => attempted(place),
+    cli: (...rest) => runCli([...rest, '--config', place.config, '--state', place.state]),
+  };
+}
+
+/**
+ * Opens the built gateway in this process, as `serve` does, and waits until it listens: for every test of which the process itself is not the
+ * subject. Processes that the test starts are taken for servers of the gateway, so that their requests are refused on loopback.
+ */
+export async function openGateway(options: OpenOptions): Promise<RunningGateway> {
+  const { openServing, openLog, readArguments, readServing, serve } = await builtServing();
+  const place = placeOf(options);
+  const flags = readArguments('serve', serve, flagsOf(place, options));
+  const invocation = { ...flags, env: { ...process.env, ...options.env }, cwd: process.cwd() };
+  let log = '';
+  const logger = await openLog(invocation, 'info', (line) => (log += `${JSON.stringify(line)}\n`));
+  const serving = await openServing({ ...readServing(invocation), logger });
+  serving.gateway.start();
+  let stopped: Promise<void> | undefined;
+  return {
+    ...openedAt(place, serving.url),
+    log: () => log,
+    stop: async () => {
+      await (stopped ??= serving.stop());
+      if (!options.space) place.remove();
     },
-  );
+  };
+}
+
+/** The parts of the built command line that compose a gateway: what runs in this process is what runs as a process. */
+async function builtServing() {
+  const built = <T>(file: string) => import(join(ROOT, 'dist/cli', file)) as Promise<T>;
+  const [options, serve, serving, setup] = await Promise.all([
+    built<typeof Options>('options.js'),
+    built<typeof Serve>('serve.js'),
+    built<typeof Serving>('serving.js'),
+    built<typeof Setup>('setup.js'),
+  ]);
+  return { ...options, ...serve, ...serving, ...setup };
+}
+
+/** Starts the built gateway as a process and waits for the line that says where it listens. */
+export async function startGateway(options: StartOptions): Promise<GatewayProcess> {
+  const { env = {}, program = [process.execPath, BIN] } = options;
+  const place = placeOf(options);
+  const [file = '', ...before] = program;
+  const child = spawn(file, [...before, 'serve', ...flagsOf(place, options)], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   live.add(child);
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
@@ -122,17 +170,13 @@ export async function startGateway({
   const url = String(line[0]);
   if (!url.startsWith('http')) throw new Error(`the gateway did not start:\n${stderr}`);
   return {
-    ...place,
+    ...openedAt(place, url),
     process: child,
-    url,
-    origin: new URL(url).origin,
     log: () => stderr,
-    attempted: () => attempted(place),
-    cli: (...rest) => runCli([...rest, '--config', place.config, '--state', place.state]),
     stop: async (signal = 'SIGTERM') => {
       if (child.exitCode === null && child.signalCode === null) child.kill(signal);
       await exited;
-      if (!space) place.remove();
+      if (!options.space) place.remove();
       return child.exitCode;
     },
   };

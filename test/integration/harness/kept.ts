@@ -1,6 +1,6 @@
 // What a test starts ends with it, whatever comes of it; what was started last ends first.
 import { onTestFinished } from 'vitest';
-import { type RunningGateway, startGateway, type StartOptions } from './gateway.ts';
+import { openGateway, type RunningGateway, type OpenOptions } from './gateway.ts';
 
 /** Stops with the test that it is called in. */
 export async function kept<T extends { stop(): Promise<unknown> }>(starting: Promise<T>): Promise<T> {
@@ -11,9 +11,9 @@ export async function kept<T extends { stop(): Promise<unknown> }>(starting: Pro
   return started;
 }
 
-/** A gateway that stops with the test, when it has tried every server once. */
-export async function startTried(options: StartOptions): Promise<RunningGateway> {
-  const gateway = await kept(startGateway(options));
+/** A gateway in this process that stops with the test, when it has tried every server once. */
+export async function openTried(options: OpenOptions): Promise<RunningGateway> {
+  const gateway = await kept(openGateway(options));
   await gateway.attempted();
   return gateway;
 }

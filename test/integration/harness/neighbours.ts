@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ServerStatus } from '../../../src/upstream/mcp/status.ts';
-import { fixture, type RunningGateway, startGateway } from './gateway.ts';
+import { fixture, type GatewayProcess, startGateway } from './gateway.ts';
 import type { Harm } from './harms.ts';
 import { ask, callText, modern, said, startScripted, tool, toolNames } from './scripted.ts';
 import { type RunningServer, startServer } from './servers.ts';
@@ -36,7 +36,7 @@ export interface Findings {
 }
 
 export class Neighbours {
-  readonly gateway: RunningGateway;
+  readonly gateway: GatewayProcess;
   private readonly web: RunningServer;
   private readonly well: { stop(): Promise<void> };
   private turns = 0;
@@ -61,7 +61,7 @@ export class Neighbours {
     return new Neighbours({ gateway, web, well });
   }
 
-  private constructor(parts: { gateway: RunningGateway; web: RunningServer; well: { stop(): Promise<void> } }) {
+  private constructor(parts: { gateway: GatewayProcess; web: RunningServer; well: { stop(): Promise<void> } }) {
     this.gateway = parts.gateway;
     this.web = parts.web;
     this.well = parts.well;

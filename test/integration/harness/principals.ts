@@ -1,6 +1,6 @@
 // Two principals who share everything that there is to share: one gateway, its servers, their processes and connections.
 import { ECHO_ERRANDS, type Errand } from './colliding-clients.ts';
-import { fixture, type RunningGateway, startGateway } from './gateway.ts';
+import { fixture, type RunningGateway, openGateway } from './gateway.ts';
 import { startServer } from './servers.ts';
 
 export const ALICE = 'alice-token-0123456789-abcdefghij';
@@ -19,7 +19,7 @@ export async function startShared(): Promise<{ gateway: RunningGateway; stop: ()
   // on a starved machine a call may come just when an idle connection is closed, which is no matter of principals
   const web = await startServer('sdk-server.ts', '--era', 'legacy', '--keep-alive', '65000');
   const modern = await startServer('sdk-server.ts', '--era', 'modern', '--scheme', 'modern');
-  const gateway = await startGateway({
+  const gateway = await openGateway({
     config: {
       auth: AUTH,
       mcpServers: { echo: fixture('echo-stdio.ts'), web: { url: web.url }, modern: { url: modern.url } },

@@ -1,7 +1,7 @@
 // The resident memory of a gateway process, after its garbage is collected.
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { RunningGateway } from './gateway.ts';
+import type { GatewayProcess } from './gateway.ts';
 
 /** What a gateway must be started with so that it can be made to collect its garbage. */
 export const COLLECTABLE = { NODE_OPTIONS: '--inspect=127.0.0.1:0' };
@@ -15,7 +15,7 @@ function residentOf(pid: number): number {
 }
 
 /** KiB that a gateway holds once nothing more is let go: its garbage is collected until that changes nothing. */
-export async function settledResident(gateway: RunningGateway): Promise<number> {
+export async function settledResident(gateway: GatewayProcess): Promise<number> {
   const url = /ws:\/\/\S+/.exec(gateway.log())?.[0];
   if (url === undefined) throw new Error('the gateway was started without COLLECTABLE');
   let last = Infinity;

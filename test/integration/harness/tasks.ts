@@ -1,6 +1,6 @@
 // A modern client that knows tasks, in bare requests, and the servers with tasks that it may meet.
 import { isObject, type JsonObject } from '../../../src/core/json.ts';
-import { fixture, type RunningGateway, startGateway, type Workspace } from './gateway.ts';
+import { fixture, type RunningGateway, openGateway, type Workspace } from './gateway.ts';
 import { ALICE, BOB, AUTH } from './principals.ts';
 import { errorOf, type EventStream, modern, resultOf, type Sent, send, stream } from './raw.ts';
 import { startServer } from './servers.ts';
@@ -93,7 +93,7 @@ export function textOf(result: unknown): string {
 export async function startTaskGateway(mcpServers: object, space?: Workspace): Promise<RunningGateway> {
   const config = { auth: AUTH, mcpServers };
   space?.write('mcp-gateway.json', config);
-  const gateway = await startGateway({
+  const gateway = await openGateway({
     ...(space ? { space } : { config }),
     args: ['--log-level', 'warn'],
     env: { ALICE, BOB },

@@ -1,5 +1,5 @@
 // A gateway with the verbatim server behind it on every transport and in every era, and requests whose text the test writes itself.
-import { fixture, type RunningGateway, startGateway } from './gateway.ts';
+import { fixture, type RunningGateway, openGateway } from './gateway.ts';
 import { type Answer, MODERN, modernMeta, openSession, send } from './raw.ts';
 import { type RunningServer, startServer } from './servers.ts';
 
@@ -28,7 +28,7 @@ export async function startVerbatim(config: object = {}): Promise<VerbatimGatewa
       mcpServers[name] = { url: server.url, ...(transport === 'sse' && { type: 'sse' }) };
     }
   }
-  const gateway = await startGateway({ config: { mcpServers, ...config } });
+  const gateway = await openGateway({ config: { mcpServers, ...config } });
   await gateway.attempted();
   const session = await openSession(gateway.origin);
   return {

@@ -1,14 +1,14 @@
 // Clients that come, go and break off, and servers that crash, behind one gateway: each ends without a trace.
 import { expect } from 'vitest';
 import { backTo, type Counts, countsOf, settledCounts } from './counts.ts';
-import { fixture, type RunningGateway, startGateway } from './gateway.ts';
+import { fixture, type GatewayProcess, startGateway } from './gateway.ts';
 import { modern, openSession, send, stream } from './raw.ts';
 import { RawConnection } from './raw-connection.ts';
 import { type RunningServer, startServer } from './servers.ts';
 import { statusesOf, until } from './status.ts';
 
 export interface Visited {
-  readonly gateway: RunningGateway;
+  readonly gateway: GatewayProcess;
   readonly web: RunningServer;
   /** The names of the servers that may be crashed. */
   readonly fragile: readonly string[];
@@ -43,7 +43,7 @@ export async function startVisited(count: number): Promise<Visited> {
 const call = (name: string, args: object) => ({ name, arguments: { ...args } });
 
 /** What clients do to a gateway; each ends without a trace. */
-const visitsOf = (gateway: RunningGateway): Readonly<Record<string, () => Promise<void>>> => ({
+const visitsOf = (gateway: GatewayProcess): Readonly<Record<string, () => Promise<void>>> => ({
   'a request on a connection of its own': async () => {
     await send(gateway.origin, modern('tools/call', call('pipe__echo', { text: 'x' })));
   },
@@ -85,7 +85,7 @@ const visitsOf = (gateway: RunningGateway): Readonly<Record<string, () => Promis
   'a call by pipe that is left': () => leave(gateway, 'pipe__slow'),
 });
 
-async function leave(gateway: RunningGateway, tool: string): Promise<void> {
+async function leave(gateway: GatewayProcess, tool: string): Promise<void> {
   const params = call(tool, { ms: 60_000, steps: 1 });
   const left = await stream(gateway.origin, modern('tools/call', params, { meta: { progressToken: 1 } }));
   await left.inbox.find({ method: 'notifications/progress' });
@@ -96,7 +96,7 @@ async function leave(gateway: RunningGateway, tool: string): Promise<void> {
 const BESIDE = 20;
 
 /** Makes that many visits in all, of every kind in turn. */
-async function visit(gateway: RunningGateway, count: number): Promise<void> {
+async function visit(gateway: GatewayProcess, count: number): Promise<void> {
   const kinds = Object.values(visitsOf(gateway));
   let next = 0;
   const one = async () => {
