@@ -1,10 +1,10 @@
 // Clients that share a server never see each other's traffic, whatever ids and progress tokens they use.
 import { expect, test } from 'vitest';
 import { runCollidingClients } from './harness/colliding-clients.ts';
-import { fixture, startGateway } from './harness/gateway.ts';
+import { fixture, openGateway } from './harness/gateway.ts';
 
 test('40 clients with colliding ids get no foreign answer in 2,000 calls through one shared server', async () => {
-  const gateway = await startGateway({
+  const gateway = await openGateway({
     config: { mcpServers: { echo: fixture('echo-stdio.ts') } },
     args: ['--log-level', 'warn'],
   });

@@ -1,21 +1,8 @@
 // Whoever comes, goes, breaks off or restarts: the gateway holds no more processes, descriptors and listeners than before.
-<<<<<<< HEAD
 import { afterAll, beforeAll, test } from 'vitest';
 import { crashAndStartAgain, leaveNothingBehind, startVisited, type Visited } from './harness/visits.ts';
 
 let there: Visited;
-=======
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { backTo, type Counts, countsOf, settledCounts } from './harness/counts.ts';
-import { fixture, type GatewayProcess, startGateway } from './harness/gateway.ts';
-import { modern, openSession, send, stream } from './harness/raw.ts';
-import { RawConnection } from './harness/raw-connection.ts';
-import { type RunningServer, startServer } from './harness/servers.ts';
-import { statusesOf, until } from './harness/status.ts';
-
-let web: RunningServer;
-let gateway: GatewayProcess;
->>>>>>> h-suitea
 
 beforeAll(async () => (there = await startVisited(5)));
 afterAll(() => there.stop());

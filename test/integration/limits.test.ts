@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { CLIENTS, connectClient } from './harness/clients.ts';
-import { fixture, startGateway } from './harness/gateway.ts';
+import { fixture, openGateway } from './harness/gateway.ts';
 import { kept, openTried } from './harness/kept.ts';
 import { ask, callText, modern, openEvents, said, startScripted, tool } from './harness/scripted.ts';
 import { startServer } from './harness/servers.ts';
@@ -245,7 +245,7 @@ test('progress and cancellation reach the call that they belong to, although two
 
 test('a call that is cancelled while its server still starts is never sent', async () => {
   const gateway = await kept(
-    startGateway({ config: { mcpServers: { s: fixture('moody-stdio.ts', '--late', '1500') } } }),
+    openGateway({ config: { mcpServers: { s: fixture('moody-stdio.ts', '--late', '1500') } } }),
   );
   const gone = new AbortController();
   const abandoned = ask({ url: gateway.url, signal: gone.signal }, 'tools/call', { name: 's__never', arguments: {} });

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { passBinary } from './harness/binary.ts';
 import { CLIENTS, connectClient } from './harness/clients.ts';
-import { startGateway } from './harness/gateway.ts';
+import { openGateway } from './harness/gateway.ts';
 import { kept, openTried } from './harness/kept.ts';
 import {
   ask,
@@ -104,7 +104,7 @@ test('a list that breaks later keeps its last good entries, and its tools still 
       ),
     ),
   );
-  const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: server.url } } } }));
+  const gateway = await kept(openGateway({ config: { mcpServers: { s: { url: server.url } } } }));
   await server.visited((visit) => visit.rpc === 'subscriptions/listen');
 
   broken = true;

@@ -1,6 +1,6 @@
 // What the failures of one owner's instances say of a server, and what they do not; and what is said of a server that is not there.
 import { afterEach, expect, test } from 'vitest';
-import { fixture, type RunningGateway, startGateway, type StartOptions } from './harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway, type StartOptions } from './harness/gateway.ts';
 import { ALICE, BOB } from './harness/principals.ts';
 import { callText, legacy, refuse, said, startScripted, tool } from './harness/scripted.ts';
 import { SessionClient } from './harness/session-client.ts';
@@ -12,7 +12,7 @@ afterEach(async () => {
 });
 
 async function start(options: StartOptions): Promise<RunningGateway> {
-  const gateway = await startGateway(options);
+  const gateway = await openGateway(options);
   ends.push(() => gateway.stop());
   await gateway.attempted();
   return gateway;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { alive, marked } from '../upstream/mcp/processes.ts';
-import { fixture, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway, workspace } from './harness/gateway.ts';
 import { untilLogged } from './harness/log.ts';
 import { SessionClient } from './harness/session-client.ts';
 import { statusOf, statusUntil } from './harness/status.ts';
@@ -34,7 +34,7 @@ async function start(entry: object, ...args: string[]): Promise<Place> {
   const server = { ...fixture('private-stdio.ts', '--starts', file, ...args), env: { MARKER: marker } };
   const edit = (changed: object) => space.write('mcp-gateway.json', { mcpServers: { s: { ...server, ...changed } } });
   edit(entry);
-  const gateway = await startGateway({ space });
+  const gateway = await openGateway({ space });
   ends.push(async () => {
     await gateway.stop();
     space.remove();
@@ -145,7 +145,7 @@ test('one that is of no use any more when it is taken costs its owner a start, a
 
 test('it is gone with the gateway, and is not started for a server that never asked', async () => {
   const space = workspace({ mcpServers: { s: { ...fixture('private-stdio.ts'), isolation: 'session' } } });
-  const quiet = await startGateway({ space });
+  const quiet = await openGateway({ space });
   await quiet.attempted();
   for (let session = 0; session < 2; session++) await (await SessionClient.open(quiet.origin)).facts('s');
   expect((await statusOf(quiet, 's')).pool.spares).toBe(0);

@@ -2,13 +2,13 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway } from './harness/gateway.ts';
 import { modern, open, resultOf, send } from './harness/raw.ts';
 
 let gateway: RunningGateway;
 
 beforeAll(async () => {
-  gateway = await startGateway({
+  gateway = await openGateway({
     config: { limits: { body: '64KiB' }, mcpServers: { echo: fixture('echo-stdio.ts') } },
   });
   await gateway.attempted();

@@ -1,5 +1,5 @@
 // Runs the matrix: every server behind one gateway, every kind of client at every server, every feature in every cell.
-import { fixture, type RunningGateway, startGateway } from '../harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway } from '../harness/gateway.ts';
 import type { Place } from '../harness/clients.ts';
 import { type RunningServer, startServer } from '../harness/servers.ts';
 import { CLIENT_LANES, type ClientLane, fixtureOf, SERVER_LANES, type ServerLane } from './cells.ts';
@@ -23,7 +23,7 @@ interface MatrixOptions {
 /** Runs all cells: servers beside each other, the clients of one server one after another. */
 export async function runMatrix({ features = FEATURES, beside = Infinity }: MatrixOptions = {}): Promise<Cell[]> {
   const servers = await Promise.all(SERVER_LANES.map(startLane));
-  const gateway = await startGateway({
+  const gateway = await openGateway({
     config: { mcpServers: Object.fromEntries(servers.map(({ lane, entry }) => [lane.name, entry])) },
     args: ['--log-level', 'warn'],
   });
