@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { BIN, type RunningGateway, openGateway } from './harness/gateway.ts';
+import { BIN, type RunningGateway, startGateway } from './harness/gateway.ts';
 
 /** Writes the names of the packages that a process has loaded to the file that LOADED names. */
 const LIST_PACKAGES = `
@@ -17,7 +17,7 @@ const LIST_PACKAGES = `
 
 let gateway: RunningGateway;
 beforeAll(async () => {
-  gateway = await openGateway({});
+  gateway = await startGateway({});
   gateway.write('list-packages.mjs', LIST_PACKAGES);
 });
 afterAll(() => gateway.stop());

@@ -138,7 +138,7 @@ test.concurrent.each([
     const gateway = await openGateway({ config: { mcpServers: { s: { url: server.url } } } });
     await gateway.attempted();
     const asked = server.count('server/discover');
-    const status = await statusOf(gateway, 's');
+    const status = await statusUntil(gateway, 's', (each) => each.state === state); // it may be tried again already
     await gateway.stop();
     await server.stop();
 
