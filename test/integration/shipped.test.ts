@@ -6,6 +6,7 @@ import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BIN, fixture, ROOT, runCli, openGateway } from './harness/gateway.ts';
+import { until } from './harness/status.ts';
 
 const CONFIG = join(ROOT, 'mcp-gateway.json');
 let home: string;
@@ -96,10 +97,13 @@ test('an edit that cannot be used is told by `servers`, and what is offered is c
   const before = await gateway.cli('servers', '--json');
   writeFileSync(gateway.config, '{bad');
 
-  await expect
-    .poll(async () => (await gateway.cli('servers')).stderr, { timeout: 10_000 })
-    .toContain('is not in force');
-
+  await until(
+    async () => (await (await fetch(`${gateway.origin}/readyz`)).json()) as object,
+    (health) => 'reloadError' in health,
+  );
+  const { stderr } = await gateway.cli('servers');
   await gateway.stop();
+
+  expect(stderr).toContain('is not in force');
   expect(JSON.parse(before.stdout)).toMatchObject([{ name: 'echo', tools: 1 }]);
 });
