@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { fixture, startGateway, workspace } from './harness/gateway.ts';
+import { fixture, openGateway, startGateway, workspace } from './harness/gateway.ts';
 import { openTried } from './harness/kept.ts';
 import { descendants } from '../upstream/mcp/processes.ts';
 import { openPipe } from './harness/raw.ts';
@@ -126,7 +126,7 @@ test('the instance of a session that is not used is stopped too, and the session
 async function knownLazy(instances: object) {
   const { space, server, starts, write } = counted();
   write({ ...server, instances: { lazy: true, ...instances } });
-  const first = await startGateway({ space });
+  const first = await openGateway({ space });
   await first.attempted();
   await first.stop();
   const before = starts();

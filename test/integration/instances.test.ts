@@ -1,7 +1,7 @@
 // Whose calls share a process or session of a server, as configured and as learned.
 import { expect, onTestFinished, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
-import { fixture, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway, workspace } from './harness/gateway.ts';
 import { openTried } from './harness/kept.ts';
 import { ALICE, BOB } from './harness/principals.ts';
 import { modern, resultOf, send } from './harness/raw.ts';
@@ -86,7 +86,7 @@ test('a session of an HTTP server is shared as isolation says; with auto a sessi
 
 test('a question on a shared process is put to the one caller there is; from then on sessions are apart, after a restart too', async () => {
   const space = workspace({ mcpServers: { s: PRIVATE } });
-  const first = await startGateway({ space });
+  const first = await openGateway({ space });
   await first.attempted();
   const [one, two] = await Promise.all([
     SessionClient.open(first.origin, { capabilities: ASKABLE }),

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { CLIENTS, connectClient } from './harness/clients.ts';
-import { fixture, startGateway } from './harness/gateway.ts';
+import { fixture, openGateway } from './harness/gateway.ts';
 import { kept, openTried } from './harness/kept.ts';
 import { ask, callText, modern, openEvents, said, startScripted, tool } from './harness/scripted.ts';
 import { startServer } from './harness/servers.ts';
@@ -125,9 +125,9 @@ test('every phase of a call has its own limit, which the error names; progress e
           // one speaks without saying that it gets on, the other says so and ends well
           const timer = setInterval(() => {
             if (visit.params.name === 'chatty') visit.response.write(': still here\n\n');
-            else if (progress < 8) tell();
+            else if (progress < 20) tell();
             else answerEvents();
-          }, 200);
+          }, 100);
           visit.response.once('close', () => clearInterval(timer));
           const answerEvents = () => {
             send({ id: visit.id ?? 0, result: said('well done') });
@@ -138,20 +138,29 @@ test('every phase of a call has its own limit, which the error names; progress e
       ),
     ),
   );
+  const { url } = server;
+  // each has one limit that it can run into, far below the others
   const gateway = await openTried({
-    config: { mcpServers: { s: { url: server.url, timeouts: { firstByte: '900ms', idle: '700ms', total: '1s' } } } },
+    config: {
+      mcpServers: {
+        mute: { url, timeouts: { firstByte: '1s' } },
+        stuck: { url, timeouts: { idle: '1s' } },
+        chatty: { url, timeouts: { total: '1500ms' } },
+        drip: { url, timeouts: { total: '1500ms' } },
+      },
+    },
   });
   const call = async (name: string) => {
-    const params = { name: `s__${name}`, arguments: {}, _meta: { progressToken: name } };
+    const params = { name: `${name}__${name}`, arguments: {}, _meta: { progressToken: name } };
     const { result, error } = await ask(gateway.url, 'tools/call', params);
     return error?.message ?? result?.content?.[0]?.text;
   };
 
   const [mute, stuck, chatty, drip] = await Promise.all(['mute', 'stuck', 'chatty', 'drip'].map(call));
 
-  expect(mute).toMatch(/did not begin to answer within 0\.9 s \(timeouts\.firstByte\)/);
-  expect(stuck).toMatch(/fell silent in the middle of its answer within 0\.7 s \(timeouts\.idle\)/);
-  expect(chatty).toMatch(/did not answer tools\/call within 1 s \(timeouts\.total\)/);
+  expect(mute).toMatch(/did not begin to answer within 1 s \(timeouts\.firstByte\)/);
+  expect(stuck).toMatch(/fell silent in the middle of its answer within 1 s \(timeouts\.idle\)/);
+  expect(chatty).toMatch(/did not answer tools\/call within 1\.5 s \(timeouts\.total\)/);
   expect(drip).toBe('well done');
 });
 
@@ -236,7 +245,7 @@ test('progress and cancellation reach the call that they belong to, although two
 
 test('a call that is cancelled while its server still starts is never sent', async () => {
   const gateway = await kept(
-    startGateway({ config: { mcpServers: { s: fixture('moody-stdio.ts', '--late', '1500') } } }),
+    openGateway({ config: { mcpServers: { s: fixture('moody-stdio.ts', '--late', '1500') } } }),
   );
   const gone = new AbortController();
   const abandoned = ask({ url: gateway.url, signal: gone.signal }, 'tools/call', { name: 's__never', arguments: {} });

@@ -1,14 +1,14 @@
 // A lost connection ends no legacy call, and its answer can be picked up by whoever comes back to the session.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
-import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway } from './harness/gateway.ts';
 import { inSession } from './harness/in-session.ts';
 import { type Answer, errorOf, type LegacySession, resultOf, send, stream } from './harness/raw.ts';
 
 let gateway: RunningGateway;
 
 beforeAll(async () => {
-  gateway = await startGateway({ config: { mcpServers: { echo: fixture('echo-stdio.ts') } } });
+  gateway = await openGateway({ config: { mcpServers: { echo: fixture('echo-stdio.ts') } } });
   await gateway.attempted();
 });
 

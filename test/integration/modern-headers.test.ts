@@ -1,6 +1,6 @@
 // What the headers of a modern request say must be what its body says, for every header and every way to write it.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway } from './harness/gateway.ts';
 import { type RunningServer, startServer } from './harness/servers.ts';
 import { type Answer, errorOf, MODERN, modern, modernMeta, openSession, resultOf, send } from './harness/raw.ts';
 
@@ -9,7 +9,7 @@ let gateway: RunningGateway;
 
 beforeAll(async () => {
   web = await startServer('sdk-server.ts', '--era', 'modern', '--transport', 'http');
-  gateway = await startGateway({ config: { mcpServers: { web: { url: web.url }, echo: fixture('echo-stdio.ts') } } });
+  gateway = await openGateway({ config: { mcpServers: { web: { url: web.url }, echo: fixture('echo-stdio.ts') } } });
   await gateway.attempted();
 });
 

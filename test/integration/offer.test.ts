@@ -1,9 +1,9 @@
 // What the gateway offers: every page of every list, nothing that would break a client, and one answer for what is not to be used.
-import { createHash, randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
+import { passBinary } from './harness/binary.ts';
 import { CLIENTS, connectClient } from './harness/clients.ts';
-import { fixture, startGateway } from './harness/gateway.ts';
+import { openGateway } from './harness/gateway.ts';
 import { kept, openTried } from './harness/kept.ts';
 import {
   ask,
@@ -104,7 +104,7 @@ test('a list that breaks later keeps its last good entries, and its tools still 
       ),
     ),
   );
-  const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: server.url } } } }));
+  const gateway = await kept(openGateway({ config: { mcpServers: { s: { url: server.url } } } }));
   await server.visited((visit) => visit.rpc === 'subscriptions/listen');
 
   broken = true;
@@ -230,46 +230,4 @@ test('completions go to the server of their prompt or template', async () => {
   expect(await complete({ type: 'ref/resource', uri: 'fixture://item/{id}' }, '1')).toEqual(['1', '2', '10']);
 });
 
-test('binary content is the same behind every pair of client and server', async () => {
-  const content = randomBytes(10 * 1024 * 1024);
-  const blob = content.toString('base64');
-  const digest = createHash('sha256').update(content).digest('hex');
-  const own = await kept(
-    startScripted(
-      modern(
-        () => [tool('blob')],
-        (visit) =>
-          visit.rpc === 'tools/call'
-            ? { resultType: 'complete', content: [{ type: 'resource', resource: { uri: 'x://blob', blob } }] }
-            : undefined,
-      ),
-    ),
-  );
-  const http = await kept(startServer('sdk-server.ts', '--era', 'modern'));
-  const old = await kept(startServer('sdk-v1-server.ts'));
-  const gateway = await openTried({
-    config: {
-      mcpServers: {
-        own: { url: own.url },
-        http: { url: http.url },
-        old: { url: old.url },
-        pipe: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'modern'),
-        oldpipe: fixture('sdk-v1-server.ts', '--transport', 'stdio'),
-      },
-    },
-  });
-
-  for (const kind of CLIENTS) {
-    const client = await connectClient(kind, { url: gateway.url });
-    for (const server of ['own', 'http', 'old', 'pipe', 'oldpipe']) {
-      const { content: blocks } = await client.callTool({
-        name: `${server}__blob`,
-        arguments: { bytes: content.length },
-      });
-      const [embedded, text] = blocks as unknown as [{ resource: { blob: string } }, { text: string }?];
-      const got = createHash('sha256').update(Buffer.from(embedded.resource.blob, 'base64')).digest('hex');
-      expect([kind, server, got]).toEqual([kind, server, text?.text ?? digest]);
-    }
-    await client.close();
-  }
-}, 90_000); // 25 pairs, 13 MiB each
+test('binary content is the same behind every pair of client and server', () => passBinary(1024 * 1024));

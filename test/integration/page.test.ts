@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { text as textOf } from 'node:stream/consumers';
 import type { IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway } from './harness/gateway.ts';
 
 const BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
 
@@ -19,7 +19,7 @@ describe('without tokens', () => {
   let gateway: RunningGateway;
   beforeAll(async () => {
     const dead = { command: '/no/such/program', env: { SECRET: 'hunter2' } };
-    gateway = await startGateway({ config: { mcpServers: { echo: fixture('echo-stdio.ts'), dead } } });
+    gateway = await openGateway({ config: { mcpServers: { echo: fixture('echo-stdio.ts'), dead } } });
     await gateway.attempted();
   });
   afterAll(() => gateway.stop());
@@ -70,7 +70,7 @@ describe('without tokens', () => {
 
 test('where tokens are needed it says so, and shows none', async () => {
   const token = 'a-token-that-nobody-may-see';
-  const gateway = await startGateway({ config: { auth: { tokens: [{ id: 'one', token }] } } });
+  const gateway = await openGateway({ config: { auth: { tokens: [{ id: 'one', token }] } } });
 
   const { status, text } = await open(gateway.url);
   await gateway.stop();

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, expect, test } from 'vitest';
-import { fixture, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway, workspace } from './harness/gateway.ts';
 import { callText, legacy, modern, refuse, said, startScripted, tool, type Visit } from './harness/scripted.ts';
 import { startServer } from './harness/servers.ts';
 import { statusesOf, statusOf, statusUntil, until } from './harness/status.ts';
@@ -46,14 +46,14 @@ test.concurrent(
         () => statusesOf(gateway),
         (all) => starts('exits') === ofExits && all.every(({ state }) => state === 'ready'),
       );
-    const first = await startGateway({ space });
+    const first = await openGateway({ space });
     await first.attempted();
     const found = await settled(first, 3);
     const answers = await Promise.all(
       found.map(({ name }) => callText(first.url, `${name}__echo`, { text: `hello ${name}` })),
     );
     await first.stop();
-    const again = await startGateway({ space });
+    const again = await openGateway({ space });
     await again.attempted();
     const found2 = await settled(again, 5);
     await again.stop();
@@ -103,7 +103,7 @@ test.concurrent.each([401, 403, 429, 503])('HTTP %i concludes nothing about the 
       ? asLegacy(visit)
       : asModern(visit);
   });
-  const gateway = await startGateway({ config: { mcpServers: { s: { url: server.url } } } });
+  const gateway = await openGateway({ config: { mcpServers: { s: { url: server.url } } } });
   await gateway.attempted();
   const refused = await statusOf(gateway, 's');
   await server.visited((visit) => visit.rpc === 'tools/list');
@@ -135,10 +135,10 @@ test.concurrent.each([
       visit.response.end(JSON.stringify({ jsonrpc: '2.0', id: visit.id, error }));
       return undefined;
     });
-    const gateway = await startGateway({ config: { mcpServers: { s: { url: server.url } } } });
+    const gateway = await openGateway({ config: { mcpServers: { s: { url: server.url } } } });
     await gateway.attempted();
     const asked = server.count('server/discover');
-    const status = await statusOf(gateway, 's');
+    const status = await statusUntil(gateway, 's', (each) => each.state === state); // it may be tried again already
     await gateway.stop();
     await server.stop();
 
@@ -163,7 +163,7 @@ test.concurrent('HTTP silence concludes nothing either', async () => {
     silent = false;
     return undefined;
   });
-  const gateway = await startGateway({
+  const gateway = await openGateway({
     config: { mcpServers: { s: { url: server.url, timeouts: { firstByte: '300ms' } } } },
   });
   await gateway.attempted();
@@ -178,13 +178,13 @@ test.concurrent('what is remembered of a server is asked again as soon as it fai
   const old = await startServer('sdk-server.ts', '--era', 'legacy');
   const port = new URL(old.url).port;
   const space = workspace({ mcpServers: { s: { url: old.url } } });
-  const first = await startGateway({ space });
+  const first = await openGateway({ space });
   await first.attempted();
   const before = await statusOf(first, 's');
   await first.stop();
   await old.stop();
   const upgraded = await startServer('sdk-server.ts', '--era', 'modern', '--port', port);
-  const second = await startGateway({ space });
+  const second = await openGateway({ space });
   await second.attempted();
   const after = await statusUntil(second, 's', ({ state }) => state === 'ready');
   await second.stop();

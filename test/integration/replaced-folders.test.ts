@@ -2,7 +2,7 @@
 import { cpSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { fixture, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
+import { fixture, openGateway, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
 import { toolNames } from './harness/scripted.ts';
 import { until } from './harness/status.ts';
 
@@ -13,7 +13,7 @@ async function start(files: Record<string, unknown> = {}): Promise<RunningGatewa
   const space = workspace(main);
   onTestFinished(() => space.remove());
   for (const [name, content] of Object.entries({ 'conf/mcp-gateway.json': main, ...files })) space.write(name, content);
-  const gateway = await startGateway({ space: { ...space, config: join(space.directory, 'conf/mcp-gateway.json') } });
+  const gateway = await openGateway({ space: { ...space, config: join(space.directory, 'conf/mcp-gateway.json') } });
   onTestFinished(async () => {
     await gateway.stop();
   });

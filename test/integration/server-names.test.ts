@@ -1,7 +1,7 @@
 // Servers of any name: their prefix, their own URL percent-encoded, and the command line.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CLIENTS, connectClient } from './harness/clients.ts';
-import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway } from './harness/gateway.ts';
 import { modern, send } from './harness/raw.ts';
 
 const NAMES = ['Framelink MCP for Figma', '@scope/server', 'ファイル 🎈', '100% a?b#c', 'v1.2'] as const;
@@ -9,7 +9,7 @@ const NAMES = ['Framelink MCP for Figma', '@scope/server', 'ファイル 🎈', 
 let gateway: RunningGateway;
 beforeAll(async () => {
   const echo = fixture('echo-stdio.ts');
-  gateway = await startGateway({ config: { mcpServers: Object.fromEntries(NAMES.map((name) => [name, echo])) } });
+  gateway = await openGateway({ config: { mcpServers: Object.fromEntries(NAMES.map((name) => [name, echo])) } });
   await gateway.attempted();
 }, 60_000);
 afterAll(() => gateway.stop());

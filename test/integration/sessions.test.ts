@@ -1,7 +1,7 @@
 // Legacy sessions over HTTP: their faults, their streams, their end, batches, log levels, and what two of them never share.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
-import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway } from './harness/gateway.ts';
 import { inSession } from './harness/in-session.ts';
 import {
   type Answer,
@@ -20,7 +20,7 @@ import { SessionClient } from './harness/session-client.ts';
 let gateway: RunningGateway;
 
 beforeAll(async () => {
-  gateway = await startGateway({
+  gateway = await openGateway({
     config: {
       limits: { sessions: 30 },
       mcpServers: {

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { BIN, fixture, ROOT, runCli, startGateway } from './harness/gateway.ts';
+import { BIN, fixture, ROOT, runCli, openGateway } from './harness/gateway.ts';
+import { until } from './harness/status.ts';
 
 const CONFIG = join(ROOT, 'mcp-gateway.json');
 let home: string;
@@ -54,7 +55,7 @@ test('a client starts the gateway from another folder, as the README says', asyn
 }, 60_000);
 
 test('arguments that are no object are refused before any server sees them', async () => {
-  const gateway = await startGateway({ config: { mcpServers: { echo: fixture('echo-stdio.ts') } } });
+  const gateway = await openGateway({ config: { mcpServers: { echo: fixture('echo-stdio.ts') } } });
   await gateway.attempted();
   const meta = {
     'io.modelcontextprotocol/protocolVersion': '2026-07-28',
@@ -91,15 +92,18 @@ test('arguments that are no object are refused before any server sees them', asy
 
 test('an edit that cannot be used is told by `servers`, and what is offered is counted as callers see it', async () => {
   const server = { ...fixture('echo-stdio.ts'), tools: ['echo'] };
-  const gateway = await startGateway({ config: { mcpServers: { echo: server } } });
+  const gateway = await openGateway({ config: { mcpServers: { echo: server } } });
   await gateway.attempted();
   const before = await gateway.cli('servers', '--json');
   writeFileSync(gateway.config, '{bad');
 
-  await expect
-    .poll(async () => (await gateway.cli('servers')).stderr, { timeout: 10_000 })
-    .toContain('is not in force');
-
+  await until(
+    async () => (await (await fetch(`${gateway.origin}/readyz`)).json()) as object,
+    (health) => 'reloadError' in health,
+  );
+  const { stderr } = await gateway.cli('servers');
   await gateway.stop();
+
+  expect(stderr).toContain('is not in force');
   expect(JSON.parse(before.stdout)).toMatchObject([{ name: 'echo', tools: 1 }]);
 });

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { CLIENTS, connectClient } from './harness/clients.ts';
-import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway } from './harness/gateway.ts';
 import { errorOf, type EventStream, initialize, modern, modernMeta, send, type Sent, stream } from './harness/raw.ts';
 
 const TOKENS = { ann: 'a-token-of-24-characters-a', bob: 'b-token-of-24-characters-b' };
@@ -15,9 +15,9 @@ beforeAll(async () => {
     echo: fixture('echo-stdio.ts'),
     sdk: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'legacy'),
   };
-  gateway = await startGateway({ config: { limits: { body: '64KiB', sessions: 20 }, mcpServers } });
+  gateway = await openGateway({ config: { limits: { body: '64KiB', sessions: 20 }, mcpServers } });
   const tokens = Object.entries(TOKENS).map(([id, token]) => ({ id, token }));
-  guarded = await startGateway({ config: { auth: { tokens }, mcpServers } });
+  guarded = await openGateway({ config: { auth: { tokens }, mcpServers } });
   await Promise.all([gateway.attempted(), guarded.attempted()]);
 });
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isObject, type JsonObject } from '../../src/core/json.ts';
 import { CLIENTS, connectClient } from './harness/clients.ts';
-import { fixture, type RunningGateway, startGateway, type Workspace, workspace } from './harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway, type Workspace, workspace } from './harness/gateway.ts';
 import { initialize, modernMeta, openPipe, type RawPipe } from './harness/raw.ts';
 
 const config = {
@@ -17,7 +17,7 @@ let gateway: RunningGateway;
 let alone: Workspace;
 
 beforeAll(async () => {
-  gateway = await startGateway({ config });
+  gateway = await openGateway({ config });
   await gateway.attempted();
   alone = workspace(config);
 });

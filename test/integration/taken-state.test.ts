@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { fixture, runCli, startGateway, workspace } from './harness/gateway.ts';
+import { fixture, openGateway, runCli, startGateway, workspace } from './harness/gateway.ts';
 import { kept, openTried } from './harness/kept.ts';
 import { callText, toolNames } from './harness/scripted.ts';
 
@@ -21,7 +21,7 @@ test('a gateway whose lock was deleted ends with the reason, and never writes be
   })().catch(() => undefined);
 
   rmSync(join(space.state, 'lock.db'));
-  const second = await kept(startGateway({ space }));
+  const second = await kept(openGateway({ space }));
   const [code] = (await exited) as [number];
   await calling;
   await second.attempted();
@@ -50,13 +50,13 @@ test('a log that was removed is begun again before the next answer, with the who
 test('a start on damaged files says so in a line each, renames no tool, and goes on', async () => {
   const space = workspace(config);
   onTestFinished(() => space.remove());
-  const first = await startGateway({ space });
+  const first = await openGateway({ space });
   await first.attempted();
   const names = await toolNames(first.url);
   await first.stop();
   for (const file of ['state.db', 'lock.db']) writeFileSync(join(space.state, file), 'damaged '.repeat(1_000));
 
-  const second = await kept(startGateway({ space }));
+  const second = await kept(openGateway({ space }));
   await second.attempted();
 
   expect(await toolNames(second.url)).toEqual(names);

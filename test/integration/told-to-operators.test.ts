@@ -3,13 +3,13 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { fixture, startGateway } from './harness/gateway.ts';
+import { fixture, openGateway } from './harness/gateway.ts';
 import { kept } from './harness/kept.ts';
 import { statusUntil } from './harness/status.ts';
 
 /** The last error of a server with this entry. */
 async function errorOf(entry: object): Promise<string> {
-  const gateway = await kept(startGateway({ config: { mcpServers: { s: entry } } }));
+  const gateway = await kept(openGateway({ config: { mcpServers: { s: entry } } }));
   const { lastError } = await statusUntil(gateway, 's', (status) => status.lastError !== undefined);
   return lastError ?? '';
 }

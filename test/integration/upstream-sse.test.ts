@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
 import { connectClient } from './harness/clients.ts';
-import { startGateway, workspace } from './harness/gateway.ts';
+import { openGateway, workspace } from './harness/gateway.ts';
 import { kept, openTried } from './harness/kept.ts';
 import { callText, legacy, refuse, startScripted, tool, toolNames } from './harness/scripted.ts';
 import { startServer } from './harness/servers.ts';
@@ -58,7 +58,7 @@ test('a URL of Streamable HTTP that turns out to be one of HTTP+SSE is used as s
   const space = workspace({ mcpServers: { s: { url: server.url } } });
 
   for (const text of ['first', 'second']) {
-    const gateway = await startGateway({ space });
+    const gateway = await openGateway({ space });
     await gateway.attempted();
     expect(await callText(gateway.url, 's__echo', { text })).toBe(text);
     expect(await statusOf(gateway, 's')).toMatchObject({ state: 'ready', transport: 'sse' });

@@ -1,7 +1,7 @@
 // Legacy Streamable HTTP servers that close their streams before the answer: to be polled, or because something broke.
 import { expect, onTestFinished, test } from 'vitest';
 import { connectClient } from './harness/clients.ts';
-import { startGateway } from './harness/gateway.ts';
+import { openGateway } from './harness/gateway.ts';
 import { kept, openTried } from './harness/kept.ts';
 import { answer, callText, legacy, said, startScripted, tool, type Visit } from './harness/scripted.ts';
 import { startServer } from './harness/servers.ts';
@@ -59,7 +59,7 @@ test('a stream that breaks after an event id is read on; one that breaks without
       ),
     ),
   );
-  const gateway = await kept(startGateway({ config: { mcpServers: { s: { url: server.url, isolation: 'shared' } } } }));
+  const gateway = await kept(openGateway({ config: { mcpServers: { s: { url: server.url, isolation: 'shared' } } } }));
 
   expect(await callText(gateway.url, 's__resumable')).toBe('after all');
   expect(await callText(gateway.url, 's__plain')).toMatch(/^-33011 /);

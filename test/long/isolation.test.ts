@@ -11,8 +11,12 @@ test('200 clients with colliding ids get no foreign answer in 100,000 calls thro
   await gateway.attempted();
 
   const findings = await runCollidingClients(gateway.origin, { clients: 200, calls: 500 });
+  const servers = JSON.parse((await gateway.cli('servers', 'echo', '--json')).stdout) as { restarts: number };
   await gateway.stop();
 
   expect(findings.foreign).toEqual([]);
   expect(findings.answered).toBe(100_000);
+  expect(findings.progress).toBe(200 * 25 * 2);
+  expect(findings.cancelled).toBe(100 * 10);
+  expect(servers.restarts).toBe(0);
 }, 900_000);

@@ -18,4 +18,5 @@ test('100,000 interleaved calls of two principals with the same ids and tokens g
   expect(findings.answered).toBe(100_000);
   expect(findings.logged).toBe(100 * 100);
   expect(findings.progress).toBe(100 * 100 * 2);
+  expect(findings.cancelled).toBe(50 * 20);
 }, 900_000);

@@ -1,10 +1,10 @@
 // Runs the matrix: every server behind one gateway, every kind of client at every server, every feature in every cell.
-import { fixture, type RunningGateway, startGateway } from '../harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway } from '../harness/gateway.ts';
 import type { Place } from '../harness/clients.ts';
 import { type RunningServer, startServer } from '../harness/servers.ts';
 import { CLIENT_LANES, type ClientLane, fixtureOf, SERVER_LANES, type ServerLane } from './cells.ts';
 import { connectMatrixClient } from './client.ts';
-import { FEATURES, type ServerView } from './features.ts';
+import { type Feature, FEATURES, type ServerView } from './features.ts';
 import { bounded } from './heard.ts';
 
 /** What came of one cell: for every feature nothing, or why it does not work. */
@@ -14,22 +14,28 @@ export interface Cell {
   readonly failures: Readonly<Record<string, string | undefined>>;
 }
 
+interface MatrixOptions {
+  readonly features?: Readonly<Record<string, Feature>>;
+  /** How many servers are used beside each other. */
+  readonly beside?: number;
+}
+
 /** Runs all cells: servers beside each other, the clients of one server one after another. */
-export async function runMatrix(): Promise<Cell[]> {
+export async function runMatrix({ features = FEATURES, beside = Infinity }: MatrixOptions = {}): Promise<Cell[]> {
   const servers = await Promise.all(SERVER_LANES.map(startLane));
-  const gateway = await startGateway({
+  const gateway = await openGateway({
     config: { mcpServers: Object.fromEntries(servers.map(({ lane, entry }) => [lane.name, entry])) },
     args: ['--log-level', 'warn'],
   });
   await gateway.attempted();
   const alone = oneAtATime();
-  const cells = await Promise.all(
-    SERVER_LANES.map(async (server) => {
-      const done: Cell[] = [];
-      for (const client of CLIENT_LANES) done.push(await runCell({ gateway, client, server, alone }));
-      return done;
-    }),
-  );
+  const waiting = SERVER_LANES.map((server) => async () => {
+    const done: Cell[] = [];
+    for (const client of CLIENT_LANES) done.push(await runCell({ gateway, client, server, features, alone }));
+    return done;
+  });
+  const cells: Cell[][] = [];
+  while (waiting.length > 0) cells.push(...(await Promise.all(waiting.splice(0, beside).map((runLane) => runLane()))));
   await gateway.stop();
   await Promise.all(servers.flatMap(({ running }) => (running ? [running.stop()] : [])));
   return cells.flat();
@@ -52,9 +58,10 @@ async function startLane(lane: ServerLane): Promise<StartedLane> {
 
 interface CellRun extends Pick<Cell, 'client' | 'server'>, Pick<ServerView, 'alone'> {
   readonly gateway: RunningGateway;
+  readonly features: Readonly<Record<string, Feature>>;
 }
 
-async function runCell({ gateway, client: lane, server, alone }: CellRun): Promise<Cell> {
+async function runCell({ gateway, client: lane, server, features, alone }: CellRun): Promise<Cell> {
   const view: ServerView = {
     exposed: (name) => (lane.transport === 'stdio' ? `${server.name}__${name}` : name),
     uri: (path) => `${server.name}://${path}`,
@@ -62,7 +69,7 @@ async function runCell({ gateway, client: lane, server, alone }: CellRun): Promi
   };
   const failures: Record<string, string | undefined> = {};
   const connected = await connectMatrixClient(lane.kind, placeOf(gateway, lane, server)).catch(reasonOf);
-  for (const [name, feature] of Object.entries(FEATURES)) {
+  for (const [name, feature] of Object.entries(features)) {
     failures[name] =
       typeof connected === 'string'
         ? `cannot connect: ${connected}`
