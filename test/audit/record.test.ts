@@ -1,3 +1,4 @@
+import { OfferedList } from '../../src/core/offered-list.ts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { GENESIS, headOf, prefixOf } from '../../src/audit/chain.ts';
@@ -76,7 +77,7 @@ test('every kind of reply has its status', () => {
   expect(statusOf(makeReply())).toBe('ok');
   expect(statusOf(makeReply({ isError: true }))).toBe('tool_error');
   expect(statusOf({ kind: 'error', error: { code: -32602, message: 'no' } })).toBe('protocol_error');
-  expect(statusOf({ kind: 'list', of: 'tool', entries: [], isPrivate: false })).toBe('ok');
+  expect(statusOf({ kind: 'list', of: 'tool', list: new OfferedList([]), isPrivate: false })).toBe('ok');
   expect(
     decode(outcomeOf(makeCall(), settlementOf({ kind: 'error', error: { code: -32602, message: 'no' } }))),
   ).toMatchObject({

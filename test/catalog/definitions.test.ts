@@ -6,7 +6,7 @@ import { NameBook } from '../../src/catalog/names.ts';
 import { EMPTY_OFFER } from '../../src/catalog/offer.ts';
 import type { OfferKind } from '../../src/core/call.ts';
 import type { JsonObject, JsonValue } from '../../src/core/json.ts';
-import type { Offered } from '../../src/core/reply.ts';
+import { OfferedList } from '../../src/core/offered-list.ts';
 import { type Answer, answerSink } from '../../src/downstream/mcp/encode.ts';
 import { LIST_KEYS } from '../../src/protocol/mcp/methods.ts';
 import { size } from '../size.ts';
@@ -137,7 +137,7 @@ const LISTERS: Readonly<Record<OfferKind, (client: AnsweredClient['client']) => 
   resourceTemplate: (client) => client.listResourceTemplates(),
 };
 
-let entries: readonly Offered[] = [];
+let list = new OfferedList([]);
 let clients: AnsweredClient[] = [];
 beforeAll(async () => {
   vi.spyOn(console, 'warn').mockImplementation(() => undefined); // what a validator says of formats that it does not know
@@ -146,7 +146,7 @@ beforeAll(async () => {
       answerSink({ id, era, server: SERVER }).end({
         kind: 'list',
         of: METHODS[method] ?? 'tool',
-        entries,
+        list,
         isPrivate: false,
       }) as Answer, // a list is no promise
   );
@@ -154,11 +154,11 @@ beforeAll(async () => {
 
 /** The names that each client reads of a list with the definition in it. */
 async function readBy(kind: OfferKind, definition: JsonObject): Promise<Record<string, string[]>> {
-  entries = offered(kind, definition).all.lists[kind];
+  list = offered(kind, definition).all.lists[kind];
   const read: Record<string, string[]> = {};
   for (const { kind: of, client } of clients) {
-    const list = (await LISTERS[kind](client)) as Record<string, { name: string }[]>;
-    read[of] = (list[LIST_KEYS[kind]] ?? []).map(({ name }) => name);
+    const listed = (await LISTERS[kind](client)) as Record<string, { name: string }[]>;
+    read[of] = (listed[LIST_KEYS[kind]] ?? []).map(({ name }) => name);
   }
   return read;
 }
@@ -181,7 +181,7 @@ test.each(Object.keys(VALID) as OfferKind[])('a valid %s is offered as it is', a
   const catalog = offered(kind, VALID[kind]);
 
   expect([...catalog.warnings.values()]).toEqual([]);
-  expect(catalog.server('s')?.lists[kind][1]?.definition).toEqual(VALID[kind]);
+  expect(catalog.server('s')?.lists[kind].entries[1]?.definition).toEqual(VALID[kind]);
   for (const names of Object.values(await readBy(kind, VALID[kind]))) expect(names).toHaveLength(3);
 });
 
@@ -215,8 +215,10 @@ test.each(Object.keys(VALID) as OfferKind[])(
       });
       const alone = offered(kind, { ...plain, icons: [{ ...ICON, src }] });
 
-      expect(mixed.server('s')?.lists[kind][1]?.definition.icons).toEqual(SAFE_ICONS.map((safe) => ({ src: safe })));
-      expect(alone.server('s')?.lists[kind][1]?.definition).toEqual(plain);
+      expect(mixed.server('s')?.lists[kind].entries[1]?.definition.icons).toEqual(
+        SAFE_ICONS.map((safe) => ({ src: safe })),
+      );
+      expect(alone.server('s')?.lists[kind].entries[1]?.definition).toEqual(plain);
       expect(alone.warnings.get('s')).toEqual([
         expect.stringContaining(
           ` is offered without its icon at ${JSON.stringify(src)}: only https:, http: and data:image/ are passed on to clients`,

@@ -84,7 +84,7 @@ test.each([
   expect(catalog.warnings.get('s')).toEqual([
     expect.stringMatching(/^the tool "t" is offered to older clients without its outputSchema: /),
   ]);
-  expect(catalog.server('s')?.lists.tool[0]?.definition).toBe(definition);
+  expect(catalog.server('s')?.lists.tool.entries[0]?.definition).toBe(definition);
   expect(toLegacyTool(definition)).toEqual({ name: 't', inputSchema: { type: 'object' } });
   expect(catalog.traits({ server: 's', original: 't' }).wrapsOutput).toBe(false);
 });

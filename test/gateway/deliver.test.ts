@@ -4,6 +4,7 @@ import { Cancellation } from '../../src/core/cancellation.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 import { ownExchange } from '../../src/core/exchange.ts';
 import type { JsonValue } from '../../src/core/json.ts';
+import { OfferedList } from '../../src/core/offered-list.ts';
 import type { EndReason, FinalReply, Reply, StreamReply } from '../../src/core/reply.ts';
 import type { Settlement } from '../../src/core/settlement.ts';
 import { deliver, type Sink } from '../../src/gateway/deliver.ts';
@@ -68,7 +69,7 @@ function stream(last: FinalReply = makeReply()) {
 test.each<FinalReply>([
   makeReply(),
   { kind: 'error', error: { code: -32602, message: 'no' } },
-  { kind: 'list', of: 'tool', entries: [], isPrivate: false },
+  { kind: 'list', of: 'tool', list: new OfferedList([]), isPrivate: false },
 ])('a call that is answered is settled, and then its caller gets the answer: $kind', async (reply) => {
   const { run, events, settlements } = world();
 

@@ -1,4 +1,5 @@
 // A decision on a name is made once a configuration: how often patterns are run is counted, not timed.
+import { OfferedList } from '../../src/core/offered-list.ts';
 import fc from 'fast-check';
 import { beforeEach, expect, test, vi } from 'vitest';
 import { Cancellation } from '../../src/core/cancellation.ts';
@@ -52,7 +53,7 @@ interface Asked {
 }
 
 function pipelineOf(policy: PolicyView, entries: readonly Offered[]) {
-  const list = { kind: 'list', of: 'tool', entries, isPrivate: false } as const;
+  const list = { kind: 'list', of: 'tool', list: new OfferedList(entries), isPrivate: false } as const;
   const handle = buildPipeline({
     logger: pino({ level: 'silent' }),
     audit: { append: () => Promise.resolve() },

@@ -2,7 +2,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
-import type { Call, TaskRef } from '../../../src/core/call.ts';
+import type { TaskRef } from '../../../src/core/call.ts';
 import { Cancellation, type CancelSignal } from '../../../src/core/cancellation.ts';
 import { type ClientSession, ownExchange } from '../../../src/core/exchange.ts';
 import { LOCAL } from '../../../src/core/principal.ts';
@@ -12,6 +12,7 @@ import type { Destination } from '../../../src/gateway/upstream-request.ts';
 import { UpstreamTask } from '../../../src/gateway/tasks/upstream-task.ts';
 import type { UpstreamReply } from '../../../src/upstream/mcp/upstream.ts';
 import type { ConnectionRequest } from '../../../src/upstream/mcp/connect/connection.ts';
+import { makeCall } from '../../audit/bare-call.ts';
 import { answeredWith } from './answered.ts';
 
 setFlagsFromString('--expose-gc');
@@ -23,7 +24,9 @@ const ref: TaskRef = { id: 'sealed', kind: 'legacy', upstreamId: '1', instance: 
 function sessionOf(over: Cancellation): { session: ClientSession; told: string[] } {
   const told: string[] = [];
   const standing = { ...ownExchange(over), notify: (method: string) => told.push(method) };
-  return { session: { key: 's', standing, reachable: true, onRootsChanged: () => () => undefined }, told };
+  const none = () => undefined;
+  const ways = { requireRoomFor: none, setSubscription: none, onRootsChanged: () => none };
+  return { session: { key: 's', standing, reachable: true, ...ways }, told };
 }
 
 type Send = (request: ConnectionRequest) => Promise<UpstreamReply>;
@@ -90,9 +93,9 @@ test.each([
   [{ content: [], isError: true }, 'failed'],
 ])('a task whose server gave %j is known as %s, though the server never said so', async (result, status) => {
   const presenter = present(undefined, () => answeredWith({ result, bytes: 1 }));
-  const call = { method: 'tasks/result', era: 'legacy', revision: '2025-11-25' } as Call;
+  const call = makeCall({ method: 'tasks/result', era: 'legacy', revision: '2025-11-25' });
   const to = { target, traits: { mirrored: [], wrapsOutput: false } } as unknown as Destination;
-  const reply = await presenter.answer({ ...call, exchange: ownExchange(new Cancellation()) }, to);
+  const reply = await presenter.answer(call, to);
 
   expect(reply).toMatchObject({ kind: 'result', result });
   expect([presenter.task.ended?.status, presenter.listed.status]).toEqual([status, status]);

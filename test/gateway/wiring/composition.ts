@@ -1,4 +1,6 @@
 // The gateway as `serve` composes it, in this process: real files, state, stages, reloading and HTTP front, with fakes at both ends only.
+import { ALL_SERVERS } from '../../../src/core/call.ts';
+import type { FinalReply } from '../../../src/core/reply.ts';
 import { EventEmitter, once } from 'node:events';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,6 +16,7 @@ import type { JsonObject } from '../../../src/core/json.ts';
 import { LOCAL, type Principal } from '../../../src/core/principal.ts';
 import { createFront } from '../../../src/downstream/http.ts';
 import { listen } from '../../../src/downstream/listen.ts';
+import type { CallRequest } from '../../../src/gateway/call-request.ts';
 import type { Watcher } from '../../../src/gateway/watcher.ts';
 import { type LogLine, openLogger } from '../../../src/telemetry/logger.ts';
 import { type Workspace, workspace } from '../../integration/harness/gateway.ts';
@@ -187,21 +190,24 @@ export class Composition {
   }
 
   /** One modern call that comes from no front: the only place that knows how a call is handed to the gateway. */
-  direct(
-    method: string,
-    params: JsonObject = {},
-    options: DirectOptions = {},
-  ): ReturnType<RunningGateway['gateway']['call']> {
+  direct(method: string, params: JsonObject = {}, options: DirectOptions = {}): Promise<FinalReply> {
     const { exchange = ownExchange(new Cancellation().signal), principal = LOCAL, bytes = 1 } = options;
-    return this.gateway.call({
+    const request: CallRequest = {
       method,
       params,
       principal,
-      transport: 'streamable-http',
+      endpoint: ALL_SERVERS,
+      via: { era: 'modern', transport: 'streamable-http' },
       era: 'modern',
       revision: '2026-07-28',
       bytes,
       exchange,
+    };
+    return this.gateway.call<FinalReply>(request, {
+      end: (reply) => reply,
+      fail: (error) => {
+        throw error;
+      },
     });
   }
 
@@ -286,8 +292,8 @@ export class Composition {
     return {
       event: (event, detail) => tell({ kind: 'event', event, detail }),
       serverChanged: (server) => tell({ kind: 'server', server }),
-      callEnded: ({ method }, status, reason) =>
-        tell({ kind: 'call', method, status, ...(reason !== undefined && { reason }) }),
+      callEnded: ({ call, status, reason }) =>
+        tell({ kind: 'call', method: call.action, status, ...(reason !== undefined && { reason }) }),
       reloaded: ({ touched, again }) => tell({ kind: 'reloaded', touched: [...touched], again }),
     };
   }

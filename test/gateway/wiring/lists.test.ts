@@ -161,8 +161,8 @@ test('a list that is filtered is made once for as long as nothing changes', asyn
   const first = await gateway.direct('tools/list');
   const second = await gateway.direct('tools/list');
 
-  expect(first).toMatchObject({ kind: 'list', entries: [{ exposed: 's__one' }] });
-  expect('entries' in first && 'entries' in second && first.entries === second.entries).toBe(true);
+  expect(first).toMatchObject({ kind: 'list', list: { entries: [{ exposed: 's__one' }] } });
+  expect('list' in first && 'list' in second && first.list === second.list).toBe(true);
 });
 
 describe('lists and discovery may be shared', () => {
