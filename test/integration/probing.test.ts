@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, expect, test } from 'vitest';
-import { fixture, type RunningGateway, openGateway, workspace } from './harness/gateway.ts';
+import { fixture, openGateway, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
 import { callText, legacy, modern, refuse, said, startScripted, tool, type Visit } from './harness/scripted.ts';
 import { startServer } from './harness/servers.ts';
 import { statusesOf, statusOf, statusUntil, until } from './harness/status.ts';
@@ -46,14 +46,14 @@ test.concurrent(
         () => statusesOf(gateway),
         (all) => starts('exits') === ofExits && all.every(({ state }) => state === 'ready'),
       );
-    const first = await openGateway({ space });
+    const first = await startGateway({ space });
     await first.attempted();
     const found = await settled(first, 3);
     const answers = await Promise.all(
       found.map(({ name }) => callText(first.url, `${name}__echo`, { text: `hello ${name}` })),
     );
     await first.stop();
-    const again = await openGateway({ space });
+    const again = await startGateway({ space });
     await again.attempted();
     const found2 = await settled(again, 5);
     await again.stop();

@@ -1,4 +1,5 @@
 // A session of the legacy era: what `initialize` agreed on, the requests in flight, the standing streams.
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { Cancellation } from '../../core/cancellation.ts';
 import { type OfferKind, type Peer, serverOf } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -19,11 +20,6 @@ import { OpenQuestions } from './open-questions.ts';
 import { OpenRequests } from './open-requests.ts';
 import type { HeldSession } from './sessions.ts';
 import { Replay, type ReplayPosition, type ReplayStream } from './replay.ts';
-
-/** Most standing streams of one session: clients open a new one when they believe the old one lost. */
-const MAX_STREAMS = 8;
-/** Most resources that one session follows. */
-const MAX_FOLLOWED = 1_000;
 
 export interface SessionOptions {
   readonly gateway: Gateway;
@@ -153,7 +149,7 @@ export class Session implements HeldSession {
 
   /** Adds a standing stream, at the price of another where there are too many: one that nobody reads, else the oldest. */
   addStream(stream: StandingStream): void {
-    if (this.streams.size >= MAX_STREAMS) {
+    if (this.streams.size >= BOUNDS.sessionStreams) {
       const all = [...this.streams];
       const leaving = all.find(({ connected }) => !connected) ?? all[0];
       if (leaving) this.streams.delete(leaving);
@@ -164,8 +160,8 @@ export class Session implements HeldSession {
 
   /** Throws `overloaded` where the session follows as many resources as it may. */
   private requireRoomFor(uri: string): void {
-    if (this.followed.size >= MAX_FOLLOWED && !this.followed.has(uri))
-      throw new GatewayError('overloaded', `The session follows ${MAX_FOLLOWED} resources; unsubscribe from some.`);
+    if (this.followed.size >= BOUNDS.sessionSubscriptions && !this.followed.has(uri))
+      throw new GatewayError('overloaded', `The session follows ${BOUNDS.sessionSubscriptions} resources; unsubscribe from some.`);
   }
 
   /** Remembers which server's resource is followed, for as long as the session lives; what is followed no longer is let go there. */

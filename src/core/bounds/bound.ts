@@ -1,0 +1,56 @@
+// What a bound is: a number of the table that no configuration changes.
+import type { ErrorCode } from '../errors.ts';
+
+/** What the number counts. */
+export type Unit =
+  | 'ms'
+  | 'bytes'
+  | 'characters'
+  | 'lines'
+  | 'levels'
+  | 'requests'
+  | 'sessions'
+  | 'streams'
+  | 'questions'
+  | 'tasks'
+  | 'instances'
+  | 'entries'
+  | 'records'
+  | 'attempts';
+
+/** What has that many at most, each on its own. */
+export type Scope =
+  | 'gateway'
+  | 'configuration'
+  | 'listener'
+  | 'connection'
+  | 'message'
+  | 'principal'
+  | 'session'
+  | 'call'
+  | 'server'
+  | 'instance'
+  | 'task'
+  | 'record'
+  | 'command';
+
+export interface Bound {
+  readonly value: number;
+  readonly unit: Unit;
+  readonly scope: Scope;
+  /** What a caller is answered where the bound is met; absent where nobody is refused. */
+  readonly error?: ErrorCode;
+  /** One or two sentences for the reference page: what is bounded, and what happens at the bound. */
+  readonly help: string;
+}
+
+/** Checks a part of the table, and keeps the names of its bounds. */
+export function bounds<const Part extends Readonly<Record<string, Bound>>>(part: Part): Part {
+  return part;
+}
+
+const KIB = 1024;
+export const MIB = KIB * KIB;
+export const SECOND = 1_000;
+export const MINUTE = 60 * SECOND;
+export const HOUR = 60 * MINUTE;

@@ -1,0 +1,30 @@
+// The one table of bounds: how much, how many and how long, wherever no configuration says so.
+import type { Bound } from './bound.ts';
+import { CLI } from './cli.ts';
+import { DOWNSTREAM } from './downstream.ts';
+import { FOUNDATION } from './foundation.ts';
+import { GATEWAY } from './gateway.ts';
+import { UPSTREAM } from './upstream.ts';
+
+/** The parts by their headings in docs/reference/limits.md, which is made of them. */
+export const BOUND_PARTS = {
+  Clients: DOWNSTREAM,
+  Calls: GATEWAY,
+  Servers: UPSTREAM,
+  Foundation: FOUNDATION,
+  Commands: CLI,
+};
+
+const TABLE = { ...DOWNSTREAM, ...GATEWAY, ...UPSTREAM, ...FOUNDATION, ...CLI };
+
+export type BoundName = keyof typeof TABLE;
+export type Bounds = Readonly<Record<BoundName, number>>;
+
+/** The values of the table. */
+export const BOUNDS: Bounds = boundsWith({});
+
+/** The values of the table with some replaced: for tests, which give them to whatever they make. */
+export function boundsWith(replaced: Partial<Bounds>): Bounds {
+  const values = Object.entries<Bound>(TABLE).map(([name, { value }]) => [name, value]);
+  return Object.freeze({ ...(Object.fromEntries(values) as Bounds), ...replaced });
+}

@@ -1,0 +1,4 @@
+// The bounds of the command line and the relay.
+import { bounds } from './bound.ts';
+
+export const CLI = bounds({});
