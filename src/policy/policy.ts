@@ -70,9 +70,9 @@ interface Rules {
 }
 
 /** Compiles the `allow` and `deny` patterns of every server. Deny wins; what no allow pattern names is denied. */
-export function compilePolicy(servers: readonly PolicyEntry[]): Policy {
+export function compilePolicy(servers: readonly PolicyEntry[], compile = compilePatterns): Policy {
   // No pattern reads a fact of the caller, so there is one view.
-  const view = new CompiledView(new Map(servers.map((server) => [server.name, compileServer(server)])));
+  const view = new CompiledView(new Map(servers.map((server) => [server.name, compileServer(server, compile)])));
   return { viewFor: (_facts) => view };
 }
 
@@ -132,16 +132,22 @@ export function unmatchedPatterns(server: PolicyEntry, offered: ReadonlyMap<'too
   });
 }
 
-function compileServer(server: PolicyEntry): Readonly<Record<Setting, Rules>> {
+type Compile = typeof compilePatterns;
+
+function compileServer(server: PolicyEntry, compile: Compile): Readonly<Record<Setting, Rules>> {
   return {
-    tools: compileNames(server, 'tools'),
-    prompts: compileNames(server, 'prompts'),
-    resources: compileNames(server, 'resources'),
+    tools: compileNames(server, 'tools', compile),
+    prompts: compileNames(server, 'prompts', compile),
+    resources: compileNames(server, 'resources', compile),
   };
 }
 
 /** Every decision is made beforehand, one a pattern; what is left is to find the pattern. */
-function compileNames({ name: server, places = {}, ...settings }: PolicyEntry, setting: Setting): Rules {
+function compileNames(
+  { name: server, places = {}, ...settings }: PolicyEntry,
+  setting: Setting,
+  compile: Compile,
+): Rules {
   const { allow, deny } = settings[setting];
   if (isUnrestricted(settings[setting])) return { decide: () => ALLOWED, decideAnew: () => ALLOWED };
   const at = (place: string) => (places[place] === undefined ? {} : { source: places[place] });
@@ -163,8 +169,8 @@ function compileNames({ name: server, places = {}, ...settings }: PolicyEntry, s
     reason: 'no pattern of the list allows it',
     ...at(`${setting}.allow`),
   });
-  const denied = compilePatterns(deny);
-  const allowed = compilePatterns(allow);
+  const denied = compile(deny);
+  const allowed = compile(allow);
   const decideAnew: Decide = (name) => denials[denied(name) ?? -1] ?? permissions[allowed(name) ?? -1] ?? unlisted;
   return { decide: keepDecisions(decideAnew), decideAnew };
 }

@@ -1,7 +1,7 @@
 // A decision on a name is made once a configuration: how often patterns are run is counted, not timed.
 import { OfferedList } from '../../src/core/offered-list.ts';
 import fc from 'fast-check';
-import { beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import { CallContext } from '../../src/core/call-context.ts';
 import type { Target } from '../../src/core/call.ts';
@@ -9,27 +9,22 @@ import type { Decidable, PolicyView } from '../../src/core/decision.ts';
 import type { Offered } from '../../src/core/reply.ts';
 import { buildPipeline } from '../../src/gateway/pipeline.ts';
 import { MAX_KEPT, MAX_KEPT_LENGTH } from '../../src/policy/kept-decisions.ts';
-import type * as patterns from '../../src/policy/patterns.ts';
+import { compilePatterns } from '../../src/policy/patterns.ts';
 import { compilePolicy, type PolicyEntry } from '../../src/policy/policy.ts';
 import { InFlightMemory } from '../../src/quota/in-flight-memory.ts';
 import { makeCall, makeReply } from '../audit/calls.ts';
 import { pino } from 'pino';
 
-const runs = vi.hoisted(() => ({ count: 0 }));
+const runs = { count: 0 };
 
-vi.mock('../../src/policy/patterns.ts', async (importOriginal) => {
-  const real = await importOriginal<typeof patterns>();
-  return {
-    ...real,
-    compilePatterns: (list: readonly string[]) => {
-      const test = real.compilePatterns(list);
-      return (name: string) => {
-        runs.count += 1;
-        return test(name);
-      };
-    },
+/** Compiles as the policy does; counts how often what comes of it is run. */
+const counted: typeof compilePatterns = (list) => {
+  const matcher = compilePatterns(list);
+  return (name) => {
+    runs.count += 1;
+    return matcher(name);
   };
-});
+};
 
 beforeEach(() => {
   runs.count = 0;
@@ -43,7 +38,7 @@ const restricted = { ...server, tools: { allow: [...thousand('allow'), 'echo'], 
 const tool = (original: string): Decidable => ({ kind: 'tool', server: 'everything', original });
 const resource = (original: string): Decidable => ({ kind: 'resource', server: 'everything', original });
 
-const viewOf = (...servers: PolicyEntry[]) => compilePolicy(servers).viewFor(makeCall());
+const viewOf = (...servers: PolicyEntry[]) => compilePolicy(servers, counted).viewFor(makeCall());
 const decide = (view: PolicyView, target: Decidable) => view.decide({ action: 'resources/read', target });
 
 interface Asked {

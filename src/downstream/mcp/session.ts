@@ -161,7 +161,10 @@ export class Session implements HeldSession {
   /** Throws `overloaded` where the session follows as many resources as it may. */
   private requireRoomFor(uri: string): void {
     if (this.followed.size >= BOUNDS.sessionSubscriptions && !this.followed.has(uri))
-      throw new GatewayError('overloaded', `The session follows ${BOUNDS.sessionSubscriptions} resources; unsubscribe from some.`);
+      throw new GatewayError(
+        'overloaded',
+        `The session follows ${BOUNDS.sessionSubscriptions} resources; unsubscribe from some.`,
+      );
   }
 
   /** Remembers which server's resource is followed, for as long as the session lives; what is followed no longer is let go there. */
