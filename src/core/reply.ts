@@ -55,15 +55,15 @@ export interface ListReply {
 }
 
 /** Why the gateway ends a stream before its source does. */
-export type EndReason = 'quota' | 'shutdown' | 'cancelled';
+export type EndReason = 'shutdown' | 'cancelled';
 
 /** Frames that come one after another. */
 export interface StreamReply {
   readonly kind: 'stream';
   readonly origin?: Origin;
-  /** Sends every frame but the last, and resolves with the last: it waits until the call is settled. */
+  /** Sends every frame but the last, and resolves with the last frame, which the caller gets once the call is settled. */
   pipe(send: (frame: JsonValue) => void | Promise<void>): Promise<FinalReply>;
-  /** Makes the stream end soon, and well-formed in its dialect. */
+  /** Makes `pipe` resolve soon, with a last frame that ends the stream well-formed in its dialect. How the call ended is recorded by the caller of `end`. */
   end(reason: EndReason): void;
 }
 

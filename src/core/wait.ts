@@ -38,7 +38,7 @@ export async function withDeadline<T>(promise: Promise<T>, ms: number, late: () 
   }
 }
 
-/** What the promise resolves or rejects with. Throws `cancelled` as soon as the signal is aborted. */
+/** What the promise resolves or rejects with. Throws `cancelled` once the signal is aborted, unless it has settled by then. */
 export async function untilCancelled<T>(promise: Promise<T>, signal: CancelSignal): Promise<T> {
   const { promise: left, reject } = Promise.withResolvers<never>();
   const stopListening = signal.onAbort(() => reject(new GatewayError('cancelled', 'The caller cancelled the call.')));

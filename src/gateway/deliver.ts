@@ -6,6 +6,7 @@ import { GatewayError, toGatewayError } from '../core/errors.ts';
 import type { JsonValue } from '../core/json.ts';
 import type { FinalReply, StreamReply } from '../core/reply.ts';
 import type { Handler } from '../core/stage.ts';
+import { untilCancelled } from '../core/wait.ts';
 
 /** Takes the frames of one call, in the dialect of whoever waits for it. */
 export interface Sink<Last> {
@@ -32,24 +33,44 @@ export interface Delivery<Last> {
 export async function deliver<Last>(call: Call, delivery: Delivery<Last>): Promise<Last> {
   const { ctx, handle, sink } = delivery;
   let reply: FinalReply;
+  let cut: GatewayError | undefined;
   try {
     const handled = await handle(call, ctx);
-    reply = handled.kind === 'stream' ? await pipe(call, handled, delivery) : handled;
+    if (handled.kind === 'stream') ({ last: reply, cut } = await pipe(call, handled, delivery));
+    else reply = handled;
   } catch (thrown) {
     const failure = toGatewayError(thrown);
     return sink.fail((await ctx.failed(failure)) ?? failure);
   }
-  const failure = await ctx.answered(reply);
+  const failure = cut ? await ctx.failed(cut) : await ctx.answered(reply);
   return failure ? sink.fail(failure) : sink.end(reply);
 }
 
-/** Sends a stream up to its last frame, which is returned. */
-async function pipe<Last>({ signal }: Call, reply: StreamReply, { ending, sink }: Delivery<Last>): Promise<FinalReply> {
+/**
+ * Sends a stream up to its last frame. Where the gateway stops, the stream ends early but well-formed, and `cut` says so for the record.
+ * Throws `cancelled` as soon as the caller is gone: nobody waits for the last frame then.
+ */
+async function pipe<Last>(
+  { signal }: Call,
+  stream: StreamReply,
+  { ending, sink }: Delivery<Last>,
+): Promise<{ last: FinalReply; cut: GatewayError | undefined }> {
   if (!sink.frame)
     throw new GatewayError('internal', 'The call was answered with a stream, which its caller cannot be sent.');
-  const stops = [signal.onAbort(() => reply.end('cancelled')), ending.onAbort(() => reply.end('shutdown'))];
+  let cut: GatewayError | undefined;
+  const stops = [
+    signal.onAbort(() => stream.end('cancelled')),
+    ending.onAbort(() => {
+      cut = new GatewayError('gateway_closed', 'The gateway stopped before the stream was at its end.');
+      stream.end('shutdown');
+    }),
+  ];
   try {
-    return await reply.pipe((frame) => sink.frame?.(frame));
+    const last = await untilCancelled(
+      stream.pipe((frame) => sink.frame?.(frame)),
+      signal,
+    );
+    return { last, cut };
   } finally {
     for (const stop of stops) stop();
   }

@@ -37,7 +37,7 @@ export function traceparentOf(trace: TraceContext): string {
   return `00-${trace.traceId}-${trace.spanId}-${trace.flags}`;
 }
 
-/** The outermost stage: one line in the log as each call ends, under the call's and the trace's id. */
+/** Writes one line into the program's log as each call ends, under the ids of the call and of its trace. */
 export function traceStage(logger: Logger): Stage {
   return (call, ctx, next) => {
     ctx.onSettled(({ status, failure }) => {

@@ -114,19 +114,30 @@ test('the frames of a stream come first, its last only after the settlement', as
   expect(ends).toEqual([]);
 });
 
-test.each([
-  ['its caller cancels', 'caller', 'cancelled'],
-  ['calls are cut short', 'ending', 'shutdown'],
-] as const)('a stream ends well-formed when %s', async (_when, who, reason) => {
-  const { run, events, ...signals } = world();
+test('a stream ends well-formed when calls are cut short, and the record says that it was', async () => {
+  const { run, events, settlements, ending } = world();
   const { reply, ends, started } = stream();
   const running = run(() => Promise.resolve(reply));
   await started;
-  signals[who].abort();
+  ending.abort();
 
-  expect(await running).toEqual({ kind: 'result', result: { ended: reason } });
-  expect(ends).toEqual([reason]);
-  expect(events.slice(2)).toEqual(['settled ok', 'end result']);
+  expect(await running).toEqual({ kind: 'result', result: { ended: 'shutdown' } });
+  expect(ends).toEqual(['shutdown']);
+  expect(events.slice(2)).toEqual(['settled unknown', 'end result']);
+  expect(settlements[0]?.failure).toMatchObject({ code: 'gateway_closed' });
+});
+
+test('a stream whose caller cancels is ended and recorded as cancelled, though it never comes to its last frame', async () => {
+  const { run, events, caller } = world();
+  const { reply, started } = stream();
+  const ends: EndReason[] = [];
+  const running = run(() => Promise.resolve({ ...reply, end: (reason: EndReason) => void ends.push(reason) }));
+  await started;
+  caller.abort();
+
+  expect(await running).toMatchObject({ code: 'cancelled' });
+  expect(ends).toEqual(['cancelled']);
+  expect(events.slice(2)).toEqual(['settled cancelled', 'fail cancelled']);
 });
 
 test('a stream that begins after its caller left is ended at once, and one that has ended is not told of anything later', async () => {

@@ -52,7 +52,6 @@ export function echoKind(pace: Pace): CallKind {
 const CUT_SHORT: Readonly<Record<EndReason, () => GatewayError>> = {
   cancelled: () => new GatewayError('cancelled', 'The caller cancelled the call.'),
   shutdown: () => new GatewayError('gateway_closed', 'The gateway stopped before the text was at its end.'),
-  quota: () => new GatewayError('overloaded', 'There is no room for the rest of the text.'),
 };
 
 /** A text that is cut short has failed: who ended it, and how it ended, stands in the record. */
