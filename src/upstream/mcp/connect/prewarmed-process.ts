@@ -1,4 +1,5 @@
 // A process that was started before any owner needed it: it runs, and no handshake has been made.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { cannotAsk } from '../../../core/exchange.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
 import type { StdioWire } from '../wire/stdio-wire.ts';
@@ -28,7 +29,7 @@ export class PrewarmedProcess {
     this.id = id;
     this.ended = promise;
     this.receiver = {
-      notification: (method) => noise(`${method.slice(0, 64)} before it was greeted`),
+      notification: (method) => noise(`${method.slice(0, BOUNDS.quotedMethod)} before it was greeted`),
       closed: (reason, detail) => resolve({ reason, detail }),
       missed: () => undefined, // nothing was read from it yet
       question: cannotAsk,

@@ -1,4 +1,5 @@
 // Opens an instance of a server: connects, makes the handshake, and passes on what the connection reports from then on.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, toGatewayError } from '../../../core/errors.ts';
 import { connect, type ConnectionListener } from '../connect/connect.ts';
 import type { PrewarmedProcess } from '../connect/prewarmed-process.ts';
@@ -80,7 +81,7 @@ function listenerOf(parts: InstanceParts, options: OpenOptions, progress: Progre
     question: (asked) => routing.route(asked),
     log: (params) => {
       if (owner?.session) owner.session.standing.log(params);
-      else server.diagnostics.record(`log line: ${JSON.stringify(params.data ?? null).slice(0, 500)}`);
+      else server.diagnostics.record(`log line: ${JSON.stringify(params.data ?? null).slice(0, BOUNDS.quotedOutput)}`);
     },
     noise: (what) => server.diagnostics.record(what),
   };

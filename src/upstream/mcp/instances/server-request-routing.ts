@@ -1,5 +1,6 @@
 // Routes a server's request to the call, owner or task that it belongs to, and to nobody else.
 import type { ServerConfig } from '../../../config/config.ts';
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import { askWithin, type Exchange, QUESTION_MS, type QuestionAnswer } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
@@ -8,9 +9,6 @@ import type { AskedQuestion } from '../wire/wire.ts';
 import type { Owner } from './affinity.ts';
 import type { Isolation } from './isolation.ts';
 import type { UrlElicitations } from './url-elicitations.ts';
-
-/** Most callers that are asked, one after the other, for one request of a task. */
-const MAX_ASKED = 20;
 
 /** The instance that a request comes from, and the parts of its upstream that requests concern. */
 export interface RequestSource {
@@ -40,7 +38,8 @@ export class ServerRequestRouting {
     // on an instance with an owner the roots are the owner's, however many calls run
     const isForOwnersRoots = method === 'roots/list' && owner !== undefined;
     // a task's request names its task, so it is no reason to isolate the server
-    if (!isForOwnersRoots && asked.ofTask === undefined) isolation.learn('asks', `it asked ${method.slice(0, 64)}`);
+    if (!isForOwnersRoots && asked.ofTask === undefined)
+      isolation.learn('asks', `it asked ${method.slice(0, BOUNDS.quotedMethod)}`);
     const exchange = asked.exchange ?? ownersExchange(owner, asked);
     if (exchange) {
       if (params.mode === 'url') urlElicitations.asked(asked, owner);
@@ -58,7 +57,7 @@ export class ServerRequestRouting {
   private routeForTask(asked: AskedQuestion, task: string): Promise<QuestionAnswer> {
     const { id, server } = this.source;
     return askWithin(QUESTION_MS, asked, async ({ method, params, signal }) => {
-      for (let tries = 0; tries < MAX_ASKED; tries++) {
+      for (let tries = 0; tries < BOUNDS.taskRequestCallers; tries++) {
         const exchange = await server.context.tasks.asker({ server: server.name, instance: id, task }, signal);
         if (!exchange) break;
         try {

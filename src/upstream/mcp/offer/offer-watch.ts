@@ -1,4 +1,5 @@
 // Watches a connection for changes of its offer: a legacy server sends them by itself, a modern one after `subscriptions/listen`.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { Backoff } from '../../../core/backoff.ts';
 import { Cancellation } from '../../../core/cancellation.ts';
 import { ownExchange } from '../../../core/exchange.ts';
@@ -6,14 +7,9 @@ import { isObject, type JsonObject } from '../../../core/json.ts';
 import { backoffMs } from '../connect/backoff.ts';
 import type { Connection } from '../connect/connection.ts';
 
-/** How long changes are collected before the offer is read; doubled while they do not end, up to the most. */
-const COALESCE = { firstMs: 50, mostMs: 5_000 };
+const PAUSES = { firstMs: BOUNDS.offerReadPauseFirst, mostMs: BOUNDS.offerReadPauseMost };
 /** After a quiet time of so many waits, the wait is the first one again. */
 const QUIET = 10;
-/** Resources that are followed within this time are subscribed to in one request. */
-const RENEW_MS = 5;
-/** How long a follower waits for the server to acknowledge. */
-const ACKNOWLEDGE_MS = 2_000;
 
 /** Hears of changes at most once at a time, however fast they come. */
 export interface OfferWatchListener {
@@ -39,7 +35,7 @@ export class OfferWatch {
   private isRenewing = false;
   private reading = false;
   private readAt = -Infinity;
-  private readonly waits = new Backoff(COALESCE);
+  private readonly waits = new Backoff(PAUSES);
   private waitMs = 0;
   private again = false;
   private stopped = false;
@@ -89,12 +85,12 @@ export class OfferWatch {
     this.isRenewing = true;
     const inForce = Promise.withResolvers<void>();
     this.renewal = inForce.promise;
-    setTimeout(inForce.resolve, ACKNOWLEDGE_MS).unref();
+    setTimeout(inForce.resolve, BOUNDS.subscriptionAcknowledgement).unref();
     clearTimeout(this.listenTimer);
     this.listenTimer = setTimeout(() => {
       this.isRenewing = false;
       this.listen(0, inForce.resolve);
-    }, RENEW_MS);
+    }, BOUNDS.subscriptionBatch);
     return this.renewal;
   }
 

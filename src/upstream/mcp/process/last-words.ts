@@ -1,7 +1,5 @@
 // The line on stderr that says why a process ended: the last one is often only where a log lies, or which runtime it was.
-
-/** As much of a line as is told. */
-const LONGEST = 500;
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 
 /** Lines that say nothing of the cause, wherever they stand. */
 const NOISE: readonly RegExp[] = [
@@ -23,11 +21,7 @@ const AFTER_STACK = /^\s|^[}\])]+[;,]?$/u;
 /** The first line of an error. */
 const HEADER =
   /^(?:(?:error|fatal|panic): |Exception in thread |Caused by: |(?:Uncaught )?\[?[\w$.]*(?:Error|Exception|Warning)\b)/iu;
-/** Most lines of a message that stand between its first one and the stack. */
-const LONGEST_MESSAGE = 30;
 const TRACEBACK = /^(?<gutter>[\s|+]*)(?:Exception Group )?Traceback \(most recent call last\):$/u;
-/** Lines that may follow the exception of Python: its message goes on, or a group is closed. */
-const AFTER_TRACEBACK = 12;
 const GO_PANIC = /^(?:panic|fatal error): /u;
 const GO_STACK = /^goroutine \d+ \[/u;
 
@@ -35,7 +29,7 @@ const GO_STACK = /^goroutine \d+ \[/u;
 export function lastWords(lines: readonly string[]): string | undefined {
   const told = lines.filter((line) => line.trim() !== '' && !NOISE.some((noise) => noise.test(line)));
   const line = ofNpm(told) ?? ofPython(told) ?? ofGo(told) ?? ofStack(told) ?? told.at(-1) ?? lines.at(-1);
-  return line?.trim().slice(0, LONGEST);
+  return line?.trim().slice(0, BOUNDS.exitCause);
 }
 
 /** The first line of npm's last report that is more than a single fact. */
@@ -52,7 +46,7 @@ function ofPython(lines: readonly string[]): string | undefined {
   const gutter = (TRACEBACK.exec(lines[at] ?? '')?.groups?.gutter ?? '').replace('+', '|');
   const isOutermost = (line: string) => line.startsWith(gutter) && /^[^\s|+]/u.test(line.slice(gutter.length));
   const found = lines.findIndex((line, index) => index > at && isOutermost(line));
-  if (found === -1 || lines.length - found > AFTER_TRACEBACK) return undefined;
+  if (found === -1 || lines.length - found > BOUNDS.exitCauseTraceback) return undefined;
   return lines[found]?.slice(gutter.length);
 }
 
@@ -66,6 +60,6 @@ function ofGo(lines: readonly string[]): string | undefined {
 function ofStack(lines: readonly string[]): string | undefined {
   const last = lines.findLastIndex((line) => !AFTER_STACK.test(line));
   if (!lines.slice(last + 1).some((line) => FRAME.test(line))) return undefined;
-  const message = lines.slice(Math.max(0, last + 1 - LONGEST_MESSAGE), last + 1);
+  const message = lines.slice(Math.max(0, last + 1 - BOUNDS.exitCauseMessage), last + 1);
   return message.findLast((line) => HEADER.test(line)) ?? message.at(-1);
 }

@@ -1,11 +1,8 @@
 // The end of what a process wrote to stderr: bounded, without escapes, without secrets.
 
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { allSpellings, clean, redact } from '../redaction.ts';
 
-const TAIL_BYTES = 64 * 1024;
-const TAIL_LINES = 200;
-/** Most pieces of stderr whose beginnings are known. */
-const MOST_PIECES = 256;
 const NEWLINE = 0x0a;
 
 /** Keeps the end of stderr as bytes; they are cleaned only when somebody looks, so a flood costs no more than its copy. */
@@ -23,10 +20,10 @@ export class StderrTail {
   }
 
   push(chunk: Buffer): void {
-    this.#ring ??= Buffer.alloc(TAIL_BYTES);
-    if (this.#pieces.push(this.#total) > MOST_PIECES) this.#pieces.shift();
-    const kept = chunk.length > TAIL_BYTES ? chunk.subarray(-TAIL_BYTES) : chunk;
-    const copied = kept.copy(this.#ring, (this.#total + chunk.length - kept.length) % TAIL_BYTES);
+    this.#ring ??= Buffer.alloc(BOUNDS.stderrTail);
+    if (this.#pieces.push(this.#total) > BOUNDS.stderrChunks) this.#pieces.shift();
+    const kept = chunk.length > BOUNDS.stderrTail ? chunk.subarray(-BOUNDS.stderrTail) : chunk;
+    const copied = kept.copy(this.#ring, (this.#total + chunk.length - kept.length) % BOUNDS.stderrTail);
     kept.copy(this.#ring, 0, copied);
     this.#total += chunk.length;
   }
@@ -45,7 +42,7 @@ export class StderrTail {
       .split('\n')
       .map((line) => line.trimEnd())
       .filter((line) => line !== '');
-    return lines.slice(-TAIL_LINES);
+    return lines.slice(-BOUNDS.stderrTailLines);
   }
 
   #text(): string {
@@ -60,10 +57,10 @@ export class StderrTail {
   /** What is kept, in its order, and how much came before it. */
   #content(): { bytes: Buffer; from: number } {
     if (this.#ring === undefined) return { bytes: Buffer.alloc(0), from: 0 };
-    if (this.#total <= TAIL_BYTES) return { bytes: this.#ring.subarray(0, this.#total), from: 0 };
-    const seam = this.#total % TAIL_BYTES;
+    if (this.#total <= BOUNDS.stderrTail) return { bytes: this.#ring.subarray(0, this.#total), from: 0 };
+    const seam = this.#total % BOUNDS.stderrTail;
     const bytes = Buffer.concat([this.#ring.subarray(seam), this.#ring.subarray(0, seam)]);
-    return { bytes, from: this.#total - TAIL_BYTES };
+    return { bytes, from: this.#total - BOUNDS.stderrTail };
   }
 
   /** Without what is hidden, by whole lines: a secret that stands across its edge would show in part. */

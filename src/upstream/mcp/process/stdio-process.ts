@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { type Bounds, BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { resolveCommand } from './command.ts';
 import type { Containment, Enclosure } from './containment/containment.ts';
@@ -13,11 +14,6 @@ import { lastWords } from './last-words.ts';
 import { StderrTail } from './stderr-tail.ts';
 import { InOrder } from '../../../core/in-order.ts';
 import { ReadFairness } from '../wire/read-fairness.ts';
-
-const DEFAULT_STOP_GRACE_MS = 2_000;
-const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
-/** How long pipes may stay open after the process is gone, held by a child of it that escaped. */
-const DRAIN_MS = 1_000;
 
 /** What to run, and within which bounds. */
 export interface StdioProcessOptions {
@@ -30,8 +26,7 @@ export interface StdioProcessOptions {
   readonly maxMessageBytes: number;
   /** Values that must never show in what is kept of stderr. */
   readonly redact: readonly string[];
-  /** How long the process may take to end once its input is closed; 2000 ms if absent. */
-  readonly stopGraceMs?: number | undefined;
+  readonly bounds?: Bounds | undefined;
   /** The containment to start in; the one that was found for this machine if absent. */
   readonly containment?: (() => Promise<Containment>) | undefined;
 }
@@ -70,6 +65,7 @@ export class StdioProcess {
   readonly #options: StdioProcessOptions;
   readonly #handlers: StdioProcessHandlers;
   readonly #stderr: StderrTail;
+  readonly #bounds: Bounds;
   #child: Child | undefined;
   #containment: Containment | undefined;
   #enclosure: Enclosure | undefined;
@@ -84,6 +80,7 @@ export class StdioProcess {
     this.#options = options;
     this.#handlers = handlers;
     this.#stderr = new StderrTail(options.redact);
+    this.#bounds = options.bounds ?? BOUNDS;
   }
 
   /** The process id: of the wrapper, where the containment has one. Undefined before the start. */
@@ -141,7 +138,7 @@ export class StdioProcess {
     // The queue counts a string in characters, so what has to wait is made bytes; what need not wait is cheaper as a string.
     const text = `${line}\n`;
     const chunk = stdin.writableLength === 0 ? text : Buffer.from(text);
-    if (stdin.writableLength + chunk.length > MAX_QUEUED_BYTES) {
+    if (stdin.writableLength + chunk.length > this.#bounds.serverInput) {
       throw new GatewayError(
         'overloaded',
         `The server "${command}" does not read its input: 64 MiB wait for it. Try again later, or restart the server.`,
@@ -247,7 +244,7 @@ export class StdioProcess {
       this.#killTimer = setTimeout(() => {
         child.stdout.destroy();
         child.stderr.destroy();
-      }, DRAIN_MS);
+      }, this.#bounds.heldPipes);
     });
     const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
     clearTimeout(this.#killTimer);
@@ -293,7 +290,7 @@ export class StdioProcess {
   #killSoon(reason: string): void {
     const child = this.#child;
     if (child === undefined || hasEnded(child)) return;
-    this.#killTimer ??= setTimeout(() => this.#kill(reason), this.#options.stopGraceMs ?? DEFAULT_STOP_GRACE_MS);
+    this.#killTimer ??= setTimeout(() => this.#kill(reason), this.#bounds.serverStop);
   }
 
   #kill(reason: string): void {

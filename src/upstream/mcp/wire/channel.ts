@@ -1,4 +1,5 @@
 // One JSON-RPC channel that every caller of a server shares: ids and progress tokens are the gateway's own.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import { Slots } from '../../../core/slots.ts';
@@ -12,7 +13,7 @@ import { Liveness } from './liveness.ts';
 import { Pending, type Silence } from './pending.ts';
 import { RateLimit } from './rate-limit.ts';
 import { InboundRouter } from './inbound-router.ts';
-import { closed, MAX_IN_FLIGHT, tooLarge, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
+import { closed, tooLarge, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
 
 export interface ChannelOptions {
   readonly server: string;
@@ -36,10 +37,6 @@ export interface ChannelOptions {
   giveUp(): void;
 }
 
-/** Unreadable messages in a row, and in a second, after which the server is given up. */
-const MAX_GARBAGE = 100;
-const MAX_GARBAGE_PER_SECOND = 1_000;
-
 /** Requests with limits of their own. */
 const UNLIMITED = ['initialize', 'server/discover', 'ping'];
 
@@ -49,7 +46,7 @@ export class Channel {
   private readonly pending = new Slots<Pending>();
   private readonly unasked: InboundRouter;
   private garbage = 0;
-  private readonly garbageRate = new RateLimit(MAX_GARBAGE_PER_SECOND);
+  private readonly garbageRate = new RateLimit(BOUNDS.unreadableInSecond);
   private gone: string | undefined;
   private closing = false;
   /** It has said which era it speaks: calls can be under way. */
@@ -162,8 +159,8 @@ export class Channel {
     if (this.gone !== undefined)
       return new GatewayError('upstream_closed', `The server "${server}" is gone: ${this.gone}`);
     if (this.closing) return closed(server);
-    if (this.pending.size < MAX_IN_FLIGHT) return undefined;
-    const message = `The server "${server}" has ${MAX_IN_FLIGHT} requests in flight; try again shortly.`;
+    if (this.pending.size < BOUNDS.upstreamRequests) return undefined;
+    const message = `The server "${server}" has ${BOUNDS.upstreamRequests} requests in flight; try again shortly.`;
     return new GatewayError('overloaded', message);
   }
 
@@ -229,11 +226,12 @@ export class Channel {
     if (this.gone !== undefined) return;
     const { source, redaction } = this.options;
     this.garbage++;
-    this.unasked.noise(`${source} is not MCP (${reasonOf(error)}): ${text.slice(0, 200)}`);
+    this.unasked.noise(`${source} is not MCP (${reasonOf(error)}): ${text.slice(0, BOUNDS.quotedValue)}`);
     if (error instanceof BrokenAnswer) this.fail(error.id, new GatewayError(error.code, redaction.text(error.message)));
-    if (this.garbage >= MAX_GARBAGE) this.giveUp(`it wrote ${MAX_GARBAGE} lines in a row that are not MCP`);
+    if (this.garbage >= BOUNDS.unreadableInRow)
+      this.giveUp(`it wrote ${BOUNDS.unreadableInRow} lines in a row that are not MCP`);
     else if (!this.garbageRate.admits())
-      this.giveUp(`it wrote more than ${MAX_GARBAGE_PER_SECOND} lines in a second that are not MCP`);
+      this.giveUp(`it wrote more than ${BOUNDS.unreadableInSecond} lines in a second that are not MCP`);
   }
 
   private watch(pingMs: number): Liveness {

@@ -1,9 +1,7 @@
 // The time limits of running requests: one coarse clock for all, so that a request costs no timer of its own.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import { Slots } from '../../../core/slots.ts';
-
-/** How often the clock looks; a request ends at most this much after its limit. */
-const TICK_MS = 100;
 
 /** `total` is of the whole request; the others are of silence, and only one of them counts at a time. */
 export type Limit = 'total' | 'firstByte' | 'idle';
@@ -137,7 +135,7 @@ export class Deadlines {
   start(totalMs: number, hardMs: number, onExpire: OnExpire): Deadline {
     const entry = new Entry(this.entries, { totalMs, hardMs }, onExpire);
     entry.key = this.entries.add(entry);
-    this.timer ??= setInterval(() => this.tick(), TICK_MS).unref();
+    this.timer ??= setInterval(() => this.tick(), BOUNDS.deadlineCheck).unref();
     return entry;
   }
 

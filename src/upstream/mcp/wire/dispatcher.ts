@@ -1,6 +1,7 @@
 // Connections to an HTTP server: pool, proxies, TLS and connect limits of one upstream.
 import { readFileSync } from 'node:fs';
 import { type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici';
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 
 export interface TlsOptions {
@@ -21,9 +22,6 @@ export interface DispatcherOptions {
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** Most connections that one upstream gets; more calls wait for a free one. */
-export const MAX_CONNECTIONS = 256;
-
 /** Opens the pool of one upstream; through a proxy only if the environment names one. */
 export function openDispatcher(options: DispatcherOptions): Dispatcher {
   const { env } = options;
@@ -31,8 +29,8 @@ export function openDispatcher(options: DispatcherOptions): Dispatcher {
     connect: { timeout: options.connectMs, ...readTls(options.tls) },
     headersTimeout: options.firstByteMs,
     bodyTimeout: options.idleMs,
-    connections: MAX_CONNECTIONS,
-    keepAliveTimeout: 30_000,
+    connections: BOUNDS.upstreamSockets,
+    keepAliveTimeout: BOUNDS.upstreamSocketIdle,
     pipelining: 1,
   };
   const httpProxy = env.http_proxy ?? env.HTTP_PROXY;

@@ -1,4 +1,5 @@
 // One request over Streamable HTTP: its POST, and the GETs that go on reading its answer where the server closed the stream before it.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { notificationText, requestText, type ResponseFrame } from '../../../protocol/mcp/frames.ts';
 import type { Redaction } from '../redaction.ts';
@@ -27,14 +28,8 @@ export interface CallWire {
   forget(id: number): void;
 }
 
-/** Attempts in a row to get a stream back that fail before the call does. */
-const MAX_FAILURES = 5;
-
 /** What finds out what the server speaks: its refusals are for the handshake to judge. */
 const HANDSHAKE = ['server/discover', 'initialize'];
-
-/** How long a stream may stay open after the answer. */
-const LINGER_MS = 1_000;
 
 /** A request in flight. Its clocks are those of `Pending`, so undici keeps none for it. */
 export class HttpCall implements ExchangeHandlers {
@@ -147,7 +142,7 @@ export class HttpCall implements ExchangeHandlers {
   /** The server should end the stream after the answer (transports, Sending Messages); that is not waited for without end. */
   private linger(): void {
     const { deadlines } = this.wire;
-    if (this.exchange?.ended === false) this.lingering = deadlines.start(LINGER_MS, 0, () => this.leave());
+    if (this.exchange?.ended === false) this.lingering = deadlines.start(BOUNDS.answeredStream, 0, () => this.leave());
   }
 
   private leave(): void {
@@ -172,7 +167,7 @@ export class HttpCall implements ExchangeHandlers {
 
   private resume(error: Error | undefined): void {
     const { cursor } = this;
-    if (error && ++this.failures > MAX_FAILURES) {
+    if (error && ++this.failures > BOUNDS.resumeFailures) {
       this.fail(this.notResumed(error));
       return;
     }

@@ -1,5 +1,6 @@
 // Sends HTTP requests to one server: holds its URL, its credentials and its open exchanges.
 import type { Dispatcher } from 'undici';
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { Secret } from '../../../core/secret.ts';
 import { Slots } from '../../../core/slots.ts';
@@ -8,7 +9,7 @@ import type { Redaction } from '../redaction.ts';
 import { transportError } from './http-errors.ts';
 import { type ExchangeHandlers, HttpExchange } from './http-exchange.ts';
 import { ReadFairness } from './read-fairness.ts';
-import { MAX_IN_FLIGHT, type Timeouts } from './wire.ts';
+import type { Timeouts } from './wire.ts';
 
 export interface HttpEndpointOptions {
   readonly server: string;
@@ -27,12 +28,6 @@ export type HttpRequest = Pick<
   Dispatcher.DispatchOptions,
   'method' | 'headers' | 'body' | 'bodyTimeout' | 'headersTimeout'
 > & { readonly path?: string };
-
-/** Most exchanges at a time: every call may have one, and there may be as many messages about calls. */
-const MAX_OPEN = 2 * MAX_IN_FLIGHT;
-
-/** How long what is sent next waits for a message that must be there first: longer is not worth it for a server that takes none. */
-const MAX_AHEAD_MS = 1_000;
 
 /** The URL of a server, and every exchange with it. */
 export class HttpEndpoint {
@@ -81,8 +76,8 @@ export class HttpEndpoint {
   /** Sends a message that has no answer; resolves when the server has taken it. Throws GatewayError, `overloaded` where too many are on their way. */
   post(body: string, to: { headers: Readonly<Record<string, string>>; path?: string }): Promise<void> {
     const { server, timeouts } = this.options;
-    if (this.open.size >= MAX_OPEN) {
-      const message = `${MAX_OPEN} messages for the server "${server}" are on their way; try again shortly.`;
+    if (this.open.size >= BOUNDS.upstreamExchanges) {
+      const message = `${BOUNDS.upstreamExchanges} messages for the server "${server}" are on their way; try again shortly.`;
       return Promise.reject(new GatewayError('overloaded', message));
     }
     return new Promise((resolve, reject) => {
@@ -99,7 +94,7 @@ export class HttpEndpoint {
   /** As `post`, for a message that must reach the server before every later request. */
   postAhead(body: string, to: { headers: Readonly<Record<string, string>> }): Promise<void> {
     const posted = this.post(body, to);
-    const ahead = Promise.all([this.ahead, within(posted, MAX_AHEAD_MS).catch(() => undefined)]).then(() => {
+    const ahead = Promise.all([this.ahead, within(posted, BOUNDS.messageAhead).catch(() => undefined)]).then(() => {
       if (this.ahead === ahead) this.ahead = undefined;
     });
     this.ahead = ahead;

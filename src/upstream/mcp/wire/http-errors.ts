@@ -1,4 +1,5 @@
 // What the failures of HTTP mean for a call.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { timedOut } from './deadlines.ts';
 import { HttpRejection, SessionLost, type Timeouts } from './wire.ts';
@@ -71,7 +72,7 @@ export function messageError(server: string, error: unknown): unknown {
 
 function rejectionError(server: string, rejection: HttpRejection): GatewayError {
   const { status } = rejection;
-  const said = rejection.body.replace(/\s+/gu, ' ').trim().slice(0, 500);
+  const said = rejection.body.replace(/\s+/gu, ' ').trim().slice(0, BOUNDS.quotedOutput);
   const detail = said === '' ? undefined : `It said: ${said}`;
   if (rejection.wantsSignIn) {
     return new GatewayError(

@@ -1,5 +1,6 @@
 // One HTTP request to a server, from headers to the messages in its body or stream.
 import type { Dispatcher } from 'undici';
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { ByteAccumulator } from '../../../core/byte-accumulator.ts';
 import { InOrder } from '../../../core/in-order.ts';
@@ -45,11 +46,6 @@ export interface ExchangeOptions {
   /** Called before the handler's own `end`. */
   ended(): void;
 }
-
-/** How much of a rejection's body is kept to explain it. */
-const REJECTION_BYTES = 4096;
-/** A rejection with a larger body is no answer: it would have to be read at once. */
-const MAX_REJECTION = 64 * 1024;
 
 /** The undici handler of one POST or GET; reads a JSON body or an event stream, bounded, each message once. */
 export class HttpExchange implements Dispatcher.DispatchHandler {
@@ -158,13 +154,13 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   /** A refusal may hold a JSON-RPC error, which may be the answer (modern servers use 400 and 404 so). */
   private reject(): void {
     const bytes = this.body.bytes();
-    const text = bytes.toString('utf8', 0, Math.min(bytes.length, MAX_REJECTION));
+    const text = bytes.toString('utf8', 0, Math.min(bytes.length, BOUNDS.refusalBody));
     const { wantsSignIn } = this;
     const { redaction } = this.options;
-    const refusal = bytes.length <= MAX_REJECTION ? readRefusal(text, this.options) : undefined;
+    const refusal = bytes.length <= BOUNDS.refusalBody ? readRefusal(text, this.options) : undefined;
     const answer = refusal?.error && { ...refusal, error: redaction.error(refusal.error) };
     // a secret that is cut in two would not be found
-    const body = redaction.text(text.slice(0, 2 * REJECTION_BYTES)).slice(0, REJECTION_BYTES);
+    const body = redaction.text(text.slice(0, 2 * BOUNDS.refusalText)).slice(0, BOUNDS.refusalText);
     this.finish(new HttpRejection(this.status, body, { answer, wantsSignIn }));
   }
 

@@ -1,4 +1,5 @@
 // What a Streamable HTTP connection has agreed with its server, as headers.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { encodeHeaderValue } from '../../../protocol/mcp/header-values.ts';
 import { NAMED_METHODS } from '../../../protocol/mcp/methods.ts';
 import { MODERN_VERSION } from '../../../protocol/mcp/versions.ts';
@@ -32,7 +33,7 @@ export class HttpSession {
   /** Takes the session that comes with the answer to `initialize`. */
   read(headers: ResponseHeaders): void {
     const id = headers['mcp-session-id'];
-    if (typeof id === 'string' && /^[\x21-\x7e]{1,1024}$/.test(id)) this.id = id;
+    if (typeof id === 'string' && id.length <= BOUNDS.upstreamSessionId && /^[\x21-\x7e]+$/.test(id)) this.id = id;
   }
 
   requestHeaders(request: WireRequest): Headers {

@@ -1,4 +1,5 @@
 // JSON-RPC over Streamable HTTP, both eras: each request is a POST of its own.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import { Slots } from '../../../core/slots.ts';
@@ -12,23 +13,12 @@ import { HttpSession } from './http-session.ts';
 import { BrokenAnswer, readInbound } from './inbound.ts';
 import { StandingStream } from './standing-stream.ts';
 import { InboundRouter } from './inbound-router.ts';
-import {
-  closed,
-  FLUSH_MS,
-  MAX_IN_FLIGHT,
-  type Wire,
-  type WireEvents,
-  type WireReply,
-  type WireRequest,
-} from './wire.ts';
+import { closed, type Wire, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
 
 export interface HttpWireOptions extends HttpEndpointOptions {
   readonly deadlines: Deadlines;
   readonly events: WireEvents;
 }
-
-/** How long the end of a session may take. */
-const DELETE_MS = 2_000;
 
 /** Where a message came from, and its size. */
 interface Source {
@@ -123,7 +113,7 @@ export class HttpWire implements Wire {
     const reason = closed(this.options.server);
     this.stream?.close(reason);
     for (const call of this.calls.clear()) call.pending.abandon(reason);
-    await this.endpoint.flush(FLUSH_MS);
+    await this.endpoint.flush(BOUNDS.upstreamFlush);
     this.ended = true;
     this.endpoint.abort(reason);
     this.unasked.close();
@@ -135,8 +125,8 @@ export class HttpWire implements Wire {
   private refusal(): GatewayError | undefined {
     const { server } = this.options;
     if (this.closed) return closed(server);
-    if (this.calls.size < MAX_IN_FLIGHT) return undefined;
-    const message = `The server "${server}" has ${MAX_IN_FLIGHT} requests in flight; try again shortly.`;
+    if (this.calls.size < BOUNDS.upstreamRequests) return undefined;
+    const message = `The server "${server}" has ${BOUNDS.upstreamRequests} requests in flight; try again shortly.`;
     return new GatewayError('overloaded', message);
   }
 
@@ -207,6 +197,6 @@ export class HttpWire implements Wire {
       { method: 'DELETE', headers: this.session.deletionHeaders() },
       { end: () => resolve() },
     );
-    return withDeadline(ended, DELETE_MS, () => exchange.abort(new Error('DELETE took too long')));
+    return withDeadline(ended, BOUNDS.upstreamSessionDelete, () => exchange.abort(new Error('DELETE took too long')));
   }
 }

@@ -1,4 +1,5 @@
 // What a server sends without being asked: whose it is, and how much of it is let through.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { type JsonObject, type JsonValue, numberOf } from '../../../core/json.ts';
 import { type NotificationFrame, type RequestFrame, resultText } from '../../../protocol/mcp/frames.ts';
 import { META, withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
@@ -18,17 +19,11 @@ export interface InboundRouterOptions {
   send(text: string, failed?: (error: unknown) => void): void;
 }
 
-/** Most of what belongs to no call that one connection may send in a second; calls have limits of their own. */
-const MAX_PER_SECOND = 1_000;
-
-/** How long after a task was made, or asked, somebody may begin to wait for its end, in ms. */
-const FOLLOWED_WITHIN_MS = 50;
-
 /** Sorts the requests and notifications of one connection. */
 export class InboundRouter {
   private readonly options: InboundRouterOptions;
   private readonly questions: ServerRequests;
-  private readonly rate = new RateLimit(MAX_PER_SECOND);
+  private readonly rate = new RateLimit(BOUNDS.connectionMessages);
   private modern = false;
   private dropped = 0;
 
@@ -72,7 +67,7 @@ export class InboundRouter {
     const task = relatedTaskOf(frame.params);
     const askerOf = () => this.askerOf(frame, own);
     if (task === undefined || this.findByTask(task)) this.questions.accept(frame, askerOf());
-    else this.questions.acceptLater(frame, FOLLOWED_WITHIN_MS, askerOf);
+    else this.questions.acceptLater(frame, BOUNDS.serverRequestOfTask, askerOf);
   }
 
   private onNotification({ method, params }: NotificationFrame, own: Pending | undefined): void {

@@ -1,11 +1,9 @@
 // Reading what a server sends: parsed once, and where it is broken, whose answer it would have been.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { isObject, type JsonValue } from '../../../core/json.ts';
 import { answeredId, type Frame, readFrame } from '../../../protocol/mcp/frames.ts';
 import { OverLimit, readStrict } from '../../../protocol/mcp/strict-json.ts';
-
-/** Servers may nest deeper than callers, but not without end: what is passed on must be written again. */
-const UPSTREAM_DEPTH = 512;
 
 export interface InboundOptions {
   readonly server: string;
@@ -30,7 +28,7 @@ export class BrokenAnswer extends GatewayError {
  */
 export function readInbound(text: string, options: InboundOptions): Frame | Promise<Frame> {
   try {
-    const value = readStrict(text, { depth: UPSTREAM_DEPTH, items: options.maxItems, uniqueKeys: false });
+    const value = readStrict(text, { depth: BOUNDS.upstreamDepth, items: options.maxItems, uniqueKeys: false });
     if (!(value instanceof Promise)) return frameOf(value, options);
     return value.then(
       (read) => frameOf(read, options),
@@ -59,7 +57,10 @@ function refuse(error: unknown, { server, maxItems }: InboundOptions): never {
   const what = isAnswer ? 'an answer' : 'a message';
   const [code, message] =
     limit === 'depth'
-      ? (['upstream_protocol', `that is nested deeper than ${UPSTREAM_DEPTH} levels, which is the limit`] as const)
+      ? ([
+          'upstream_protocol',
+          `that is nested deeper than ${BOUNDS.upstreamDepth} levels, which is the limit`,
+        ] as const)
       : ([
           'upstream_message_too_large',
           `of more than ${maxItems} items, array elements and object members together (limits.items)`,

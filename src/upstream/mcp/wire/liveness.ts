@@ -1,6 +1,7 @@
 // Whether a process that works on calls is still there: a ping where it has said nothing for a while (basic/utilities/ping).
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { Pending } from './pending.ts';
-import { HARD_LIMIT_MS, type WireReply } from './wire.ts';
+import type { WireReply } from './wire.ts';
 
 export interface LivenessOptions {
   /** How long a ping may stay unanswered, in ms. */
@@ -51,7 +52,7 @@ export class Liveness {
   async begin(): Promise<void> {
     const { pingMs } = this.options;
     this.isFirst = true;
-    const answered = await this.isAnswered(HARD_LIMIT_MS);
+    const answered = await this.isAnswered(BOUNDS.callDuration);
     this.isFirst = false;
     if (!answered || this.closed) return;
     this.restart(performance.now());

@@ -1,10 +1,11 @@
 // One request that waits for its answer: settled exactly once, whoever comes first of answer, caller, clock and channel.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import { withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
 import { type Deadline, type Deadlines, type Limit, timedOut } from './deadlines.ts';
 import { RateLimit } from './rate-limit.ts';
-import { HARD_LIMIT_MS, type Timeouts, type WireReply, type WireRequest } from './wire.ts';
+import type { Timeouts, WireReply, WireRequest } from './wire.ts';
 
 export interface PendingOptions {
   readonly server: string;
@@ -17,9 +18,6 @@ export interface PendingOptions {
 
 /** The longest silence of a request: before the first sign of life, and after each; `Infinity` where only its total counts. */
 export type Silence = Pick<Timeouts, 'firstByte' | 'idle'>;
-
-/** Most notifications of one request in a second; more are of use to nobody. */
-const MAX_PER_SECOND = 100;
 
 /** The state of one request in flight. */
 export class Pending {
@@ -42,7 +40,7 @@ export class Pending {
       this.reject = reject;
     });
     if (Number.isFinite(request.totalMs)) {
-      this.deadline = options.deadlines.start(request.totalMs, HARD_LIMIT_MS, (limit, ms) =>
+      this.deadline = options.deadlines.start(request.totalMs, BOUNDS.callDuration, (limit, ms) =>
         this.abandon(timedOut(options.server, { limit: nameOf(limit, request), ms, method: request.method })),
       );
       if (options.silence) this.deadline.awaits('firstByte', options.silence.firstByte);
@@ -130,7 +128,7 @@ export class Pending {
   }
 
   private admits(): boolean {
-    return (this.rate ??= new RateLimit(MAX_PER_SECOND)).admits();
+    return (this.rate ??= new RateLimit(BOUNDS.callNotifications)).admits();
   }
 
   private settle(): boolean {

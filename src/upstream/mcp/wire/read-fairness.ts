@@ -1,7 +1,5 @@
 // Reading in turns: what a server sends without end must not keep the event loop from everybody else.
-
-/** What is read of one server before the others have their turn. */
-const TURN_BYTES = 64 * 1024;
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 
 /** Something that can be read less of. */
 export interface Pausable {
@@ -16,7 +14,7 @@ export class ReadFairness {
   /** Notes that this much was read; from time to time the source has to wait until the event loop has been round. */
   took(bytes: number, source: Pausable): void {
     this.bytes += bytes;
-    if (this.bytes < TURN_BYTES) return;
+    if (this.bytes < BOUNDS.readTurn) return;
     this.bytes = 0;
     source.pause();
     setImmediate(() => source.resume());

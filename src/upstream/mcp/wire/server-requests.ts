@@ -1,4 +1,5 @@
 // The requests of one server to its callers: each is open until it is answered, withdrawn, or its call has ended.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { Cancellation } from '../../../core/cancellation.ts';
 import { type ErrorCode, ERRORS, GatewayError, reasonOf, toGatewayError } from '../../../core/errors.ts';
 import { FairShare } from '../../../core/fair-share.ts';
@@ -24,10 +25,6 @@ export interface Asker {
   /** Calls in flight. */
   readonly inFlight: number;
 }
-
-/** Most questions of one connection that are open at a time, in all and of one owner, so that no owner's silence blocks the others. */
-const MAX_OPEN = 1_000;
-const MAX_PER_OWNER = 100;
 
 interface OpenQuestion {
   readonly owner: string | undefined;
@@ -60,7 +57,7 @@ export class ServerRequests {
   private readonly options: ServerRequestsOptions;
   private readonly open = new Map<RequestId, OpenQuestion>();
   /** How many each owner has of both; `''` is whoever cannot be told. */
-  private readonly shares = new FairShare({ most: MAX_OPEN, mostOfOne: MAX_PER_OWNER });
+  private readonly shares = new FairShare({ most: BOUNDS.serverRequests, mostOfOne: BOUNDS.serverRequestsOfOwner });
   /** Questions that are taken in a moment. */
   private readonly early = new Map<RequestId, EarlyQuestion>();
 
@@ -115,8 +112,8 @@ export class ServerRequests {
     const isFull = this.shares.free <= 0;
     if (!isFull && !this.shares.isFullFor(owner ?? '')) return true;
     const message = isFull
-      ? `${MAX_OPEN} questions of this server are open.`
-      : `${MAX_PER_OWNER} questions of this server to the same caller are open.`;
+      ? `${BOUNDS.serverRequests} questions of this server are open.`
+      : `${BOUNDS.serverRequestsOfOwner} questions of this server to the same caller are open.`;
     this.refuse(id, 'overloaded', { message, call });
     return false;
   }

@@ -1,4 +1,5 @@
 // JSON-RPC over HTTP+SSE (2024-11-05 transports, HTTP with SSE): one stream for all that comes, and a POST for each message that goes.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import type { SseEvent } from '../../../protocol/mcp/sse.ts';
@@ -8,7 +9,7 @@ import { HttpEndpoint } from './http-endpoint.ts';
 import { messageError, transportError } from './http-errors.ts';
 import type { HttpExchange, ResponseHeaders } from './http-exchange.ts';
 import type { HttpWireOptions } from './http-wire.ts';
-import { closed, FLUSH_MS, type Wire, type WireReply, type WireRequest } from './wire.ts';
+import { closed, type Wire, type WireReply, type WireRequest } from './wire.ts';
 
 /** The stream to one server, which is its session, and the address that it gave for messages. */
 export class SseWire implements Wire {
@@ -83,7 +84,7 @@ export class SseWire implements Wire {
   private async end(): Promise<void> {
     const reason = closed(this.options.server);
     this.channel.close(reason);
-    await this.endpoint.flush(FLUSH_MS);
+    await this.endpoint.flush(BOUNDS.upstreamFlush);
     this.stream?.abort(reason);
     this.endpoint.abort(reason);
     await this.endpoint.destroy();
@@ -107,7 +108,7 @@ export class SseWire implements Wire {
     const { url } = this.endpoint;
     const target = URL.canParse(data, url.href) ? new URL(data, url.href) : undefined;
     if (target?.origin !== url.origin) {
-      const message = `The server "${this.options.server}" wants messages sent to ${JSON.stringify(data.slice(0, 200))}, which is not of its own origin ${url.origin}; put the URL that it really has in its \`url\`.`;
+      const message = `The server "${this.options.server}" wants messages sent to ${JSON.stringify(data.slice(0, BOUNDS.quotedValue))}, which is not of its own origin ${url.origin}; put the URL that it really has in its \`url\`.`;
       this.stream?.abort(new GatewayError('upstream_protocol', message));
       return;
     }

@@ -1,5 +1,5 @@
 // The stream of a legacy Streamable HTTP session that belongs to no request: list changes and the like.
-import { STABLE_MS } from '../connect/backoff.ts';
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { HttpEndpoint } from './http-endpoint.ts';
 import { concludesNothing, isSessionUnknown } from './http-errors.ts';
 import type { ExchangeHandlers, HttpExchange } from './http-exchange.ts';
@@ -19,7 +19,7 @@ export interface StandingStreamOptions {
 }
 
 /** Waits before it is opened again where the server names none, in ms. */
-const WAITS = [1_000, 5_000, 30_000];
+const PAUSES = [BOUNDS.standingPauseFirst, BOUNDS.standingPauseSecond, BOUNDS.standingPauseMost];
 
 /** Opens the stream, and opens it again whenever it ends; servers without one answer 405. */
 export class StandingStream implements ExchangeHandlers {
@@ -87,10 +87,10 @@ export class StandingStream implements ExchangeHandlers {
       if (this.existed && isSessionUnknown(error)) this.options.sessionLost();
       return;
     }
-    if (performance.now() - this.since > STABLE_MS) this.failures = 0;
+    if (performance.now() - this.since > BOUNDS.stableConnection) this.failures = 0;
     this.since = Infinity;
     // a server that closes the stream itself to be polled keeps what comes meanwhile (2025-11-25 transports, Listening)
     this.kept = !this.existed || (error === undefined && this.cursor.id !== undefined);
-    this.timer = setTimeout(() => this.open(), this.cursor.waitMs(this.failures++, WAITS)).unref();
+    this.timer = setTimeout(() => this.open(), this.cursor.waitMs(this.failures++, PAUSES)).unref();
   }
 }

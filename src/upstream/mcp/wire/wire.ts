@@ -15,18 +15,9 @@ export interface Timeouts {
   readonly idle: number;
   /** How long a legacy process may leave a ping unanswered. */
   readonly ping: number;
-  /** Of one call; progress restarts it, up to `HARD_LIMIT_MS`. */
+  /** Of one call; progress restarts it, up to `BOUNDS.callDuration`. */
   readonly total: number;
 }
-
-/** No call runs longer than this, however much progress it reports. */
-export const HARD_LIMIT_MS = 15 * 60_000;
-
-/** Most requests of one connection at a time; beyond it a call is refused rather than queued without end. */
-export const MAX_IN_FLIGHT = 4_096;
-
-/** How long the last messages to a server may take when a channel is closed. */
-export const FLUSH_MS = 1_000;
 
 export interface WireRequest {
   readonly method: string;
@@ -104,7 +95,7 @@ export interface Wire {
   refusedProbe?(method: string): void;
   /** Takes no new requests; those in flight may still get their answers. For a channel that is lost, not broken. */
   retire(): Promise<void>;
-  /** Cancels what is in flight and ends the channel; what the server is told by then has `FLUSH_MS` to reach it. */
+  /** Cancels what is in flight and ends the channel; what the server is told by then has `BOUNDS.upstreamFlush` to reach it. */
   close(): Promise<void>;
 }
 

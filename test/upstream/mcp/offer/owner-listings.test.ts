@@ -1,5 +1,6 @@
 // What single owners are offered, and when that is news.
 import { expect, test } from 'vitest';
+import { boundsWith } from '../../../../src/core/bounds/bounds.ts';
 import { EMPTY_OFFER, type ServerOffer } from '../../../../src/catalog/offer.ts';
 import type { OfferKind } from '../../../../src/core/call.ts';
 import type { OwnerOfferListener } from '../../../../src/upstream/mcp/context.ts';
@@ -11,10 +12,10 @@ const offering = (...tools: string[]): ServerOffer => ({
 });
 const BASE = offering('all');
 
-function heard(most?: number) {
+function heard(most = Infinity) {
   const news: [string, readonly OfferKind[]][] = [];
   const listener: OwnerOfferListener = { ownerOfferChanged: (_server, owner, kinds) => news.push([owner, kinds]) };
-  return { news, offers: new OwnerListings('s', listener, most) };
+  return { news, offers: new OwnerListings('s', listener, boundsWith({ ownerOffers: most })) };
 }
 
 test('what is offered to everybody is nobody’s own, and no news', () => {

@@ -1,6 +1,7 @@
 // No process of a server is left: not after its owner is killed with -9, not after a stop, whoever the owner is.
 import { randomUUID } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
+import { boundsWith } from '../../../../src/core/bounds/bounds.ts';
 import { containmentsFor, detectContainment } from '../../../../src/upstream/mcp/process/containment/detect.ts';
 import type { Machine, Tools } from '../../../../src/upstream/mcp/process/containment/machine.ts';
 import { alive, fixture, marked, observe } from '../processes.ts';
@@ -66,7 +67,7 @@ test('a stop kills the process group where there are no namespaces', async () =>
     command: 'sh',
     args: ['-c', 'trap "" TERM HUP; sh -c "sleep 40; :" & sh -c "sleep 40; :" & while :; do sleep 40; done'],
     env: { PATH: process.env.PATH!, MARKER: marker },
-    stopGraceMs: 20,
+    bounds: boundsWith({ serverStop: 20 }),
     containment: ofGroup,
   });
   await server.start();
@@ -149,7 +150,7 @@ test.runIf(works)('a stop is over only when the last process is gone', async () 
       command: fixture('family.sh'),
       args: ['deaf'],
       env: { PATH: process.env.PATH!, MARKER: marker },
-      stopGraceMs: 1,
+      bounds: boundsWith({ serverStop: 1 }),
     }),
   );
   for (const { server } of families) await server.start();

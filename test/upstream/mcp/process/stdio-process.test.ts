@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { boundsWith } from '../../../../src/core/bounds/bounds.ts';
 import { childEnvironment } from '../../../../src/upstream/mcp/process/environment.ts';
 import { containmentsFor } from '../../../../src/upstream/mcp/process/containment/detect.ts';
 import { StdioProcess } from '../../../../src/upstream/mcp/process/stdio-process.ts';
@@ -200,7 +201,7 @@ test('a server that ignores the end of its input is killed after the grace, with
     command: fixture('family.sh'),
     args: ['deaf'],
     env: { PATH: process.env.PATH!, MARKER: marker },
-    stopGraceMs: 100,
+    bounds: boundsWith({ serverStop: 100 }),
   });
   await server.start();
   await line((text) => text === 'ready');
@@ -213,7 +214,7 @@ test('a server that ignores the end of its input is killed after the grace, with
 });
 
 test('while a server is stopping, a line goes nowhere, which is not an error', async () => {
-  const { server, exits } = observe({ ...shell('while :; do sleep 40; done'), stopGraceMs: 50 });
+  const { server, exits } = observe({ ...shell('while :; do sleep 40; done'), bounds: boundsWith({ serverStop: 50 }) });
   await server.start();
 
   const stopped = server.stop();
@@ -248,7 +249,11 @@ test.for([
   ['output', 'exec >&-; trap "" TERM; sleep 30', 'it closed its output'],
   ['input', 'exec <&-; echo ready; while :; do sleep 30; done', 'it closed its input'],
 ] as const)('a server that closes its %s but stays is killed', async ([, source, reason]) => {
-  const { server, lines, exited, line } = observe({ ...shell(source), stopGraceMs: 50, containment: plain });
+  const { server, lines, exited, line } = observe({
+    ...shell(source),
+    bounds: boundsWith({ serverStop: 50 }),
+    containment: plain,
+  });
   await server.start();
 
   if (reason.includes('input')) {

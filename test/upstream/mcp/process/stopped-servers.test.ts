@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { boundsWith } from '../../../../src/core/bounds/bounds.ts';
 import { containmentsFor, detectContainment } from '../../../../src/upstream/mcp/process/containment/detect.ts';
 import { alive, descendants, marked, observe } from '../processes.ts';
 import { AS_NOBODY, endOwner, startOwner } from './owners.ts';
@@ -55,7 +56,7 @@ test.for(
     command,
     args,
     env: { PATH: process.env.PATH!, MARKER: marker },
-    stopGraceMs: 50,
+    bounds: boundsWith({ serverStop: 50 }),
     containment: () => Promise.resolve(containment),
   });
   await server.start();

@@ -1,13 +1,12 @@
 // Which containment a machine has: every one worth trying, strongest first, and a trial run that tells whether it works.
 import { spawn } from 'node:child_process';
+import { BOUNDS } from '../../../../core/bounds/bounds.ts';
 import { reasonOf } from '../../../../core/errors.ts';
 import type { Containment, HidingContainment, ProtectedPaths } from './containment.ts';
 import { allTools, installed, type Machine, thisMachine } from './machine.ts';
 import { dieWithOwner, type NamespaceKind, openNamespace } from './namespace.ts';
 import { processGroup, WINDOWS_TREE } from './process-group.ts';
 import { protect } from './protection.ts';
-
-const TRIAL_TIMEOUT_MS = 5_000;
 
 let detected: Promise<Containment> | undefined;
 
@@ -96,7 +95,12 @@ async function works(containment: Containment): Promise<boolean> {
 
 function runs([file = '', ...args]: readonly string[]): Promise<boolean> {
   return new Promise((settle) => {
-    const trial = spawn(file, args, { stdio: 'ignore', env: {}, timeout: TRIAL_TIMEOUT_MS, killSignal: 'SIGKILL' });
+    const trial = spawn(file, args, {
+      stdio: 'ignore',
+      env: {},
+      timeout: BOUNDS.containmentTrial,
+      killSignal: 'SIGKILL',
+    });
     trial.once('error', () => settle(false));
     trial.once('exit', (code) => settle(code === 0));
   });

@@ -1,6 +1,7 @@
 // Which mounts keep the gateway's files from servers, and the script that makes them.
 import { accessSync, constants, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, sep } from 'node:path';
+import { BOUNDS } from '../../../../core/bounds/bounds.ts';
 import type { ProtectedPaths } from './containment.ts';
 import type { Tools } from './machine.ts';
 
@@ -64,12 +65,12 @@ check() {
 }
 
 if [ $phase = first ]; then
-  "$mount" -t tmpfs -o size=8m,mode=0755 mcp-gateway "$cover"
+  "$mount" -t tmpfs -o size=${BOUNDS.coverFiles},mode=0755 mcp-gateway "$cover"
   (umask 222; mkdir "$cover/empty")
   (umask 777; : > "$cover/hidden"; : > "$cover/file"; mkdir "$cover/folder" "$cover/scratch")
   "$mount" -o remount,bind,ro "$cover"
 fi
-"$mount" -t tmpfs -o size=8m,mode=0700 mcp-gateway "$cover/scratch"
+"$mount" -t tmpfs -o size=${BOUNDS.coverFiles},mode=0700 mcp-gateway "$cover/scratch"
 rows fixed "$@" > "$table"
 if [ -s "$table" ]; then "$mount" -a -T "$table"; fi
 rows loose "$@" > "$table.loose"

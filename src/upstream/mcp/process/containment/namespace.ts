@@ -1,12 +1,10 @@
 // Linux namespaces: opens the one of a server, and builds the command line that runs a program inside.
+import { BOUNDS } from '../../../../core/bounds/bounds.ts';
 import { withDeadline, within } from '../../../../core/wait.ts';
 import type { ContainmentName, Enclosure } from './containment.ts';
-import { CLOSE_TIMEOUT_MS, type Holder, holdOpen } from './holder.ts';
+import { type Holder, holdOpen } from './holder.ts';
 import type { Tools } from './machine.ts';
 import { signalGroup } from './process-group.ts';
-
-/** How often a stopped process is woken, so that it takes notice of the end of what it started. */
-const WAKE_MS = 10;
 
 /** A way to make namespaces on this machine. */
 export interface NamespaceKind {
@@ -71,9 +69,9 @@ function wokenByEnd({ setpriv }: Pick<Tools, 'setpriv'>): string[] {
  * killed only where that takes too long: whoever inherits its child then may never reap it.
  */
 async function endNamespace(close: () => Promise<void>, nsenter: number | undefined): Promise<void> {
-  const waking = setInterval(() => signalGroup(nsenter, 'SIGCONT'), WAKE_MS);
-  const closed = withDeadline(close(), CLOSE_TIMEOUT_MS, () => signalGroup(nsenter, 'SIGKILL'));
-  await within(closed, 2 * CLOSE_TIMEOUT_MS);
+  const waking = setInterval(() => signalGroup(nsenter, 'SIGCONT'), BOUNDS.stoppedProcessWake);
+  const closed = withDeadline(close(), BOUNDS.namespaceClosing, () => signalGroup(nsenter, 'SIGKILL'));
+  await within(closed, 2 * BOUNDS.namespaceClosing);
   clearInterval(waking);
 }
 

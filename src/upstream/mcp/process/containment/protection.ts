@@ -1,12 +1,11 @@
 // A mount namespace in which the gateway's files are hidden, and from which the namespaces of servers are copied.
 import { execFile } from 'node:child_process';
+import { BOUNDS } from '../../../../core/bounds/bounds.ts';
 import type { Enclosure, ProtectedPaths, Protection } from './containment.ts';
 import { type Holder, holdOpen } from './holder.ts';
 import { firstScript, renewingScript, unpinned } from './mounts.ts';
 import { dieWithOwner, enter, type NamespaceKind, openNamespace, type ServerNamespace } from './namespace.ts';
 import { strays } from './strays.ts';
-
-const RENEW_TIMEOUT_MS = 10_000;
 
 /**
  * Makes the mounts once, in a namespace that only a holder is in. A server's namespace is a copy of it, which costs no mount, and
@@ -78,9 +77,9 @@ class ProtectedNamespaces implements Protection {
   private run(script: readonly string[]): Promise<string> {
     const [file = '', ...args] = [...enter(this.kind, this.base), this.kind.tools.sh, ...script];
     return new Promise((settle, fail) => {
-      execFile(file, args, { cwd: '/', env: {}, timeout: RENEW_TIMEOUT_MS }, (error, stdout, stderr) => {
+      execFile(file, args, { cwd: '/', env: {}, timeout: BOUNDS.fileHiding }, (error, stdout, stderr) => {
         if (error === null) settle(stdout);
-        else fail(new Error(stderr.trim().slice(0, 500) || 'it took too long', { cause: error }));
+        else fail(new Error(stderr.trim().slice(0, BOUNDS.quotedOutput) || 'it took too long', { cause: error }));
       });
     });
   }
