@@ -70,8 +70,8 @@ export interface UpstreamContext {
   readonly maxItems: number;
   /** The gateway's own environment, of which a process gets a part. */
   readonly env: NodeJS.ProcessEnv;
-  /** What processes are started in; found for this machine if absent. */
-  readonly containment?: () => Promise<Containment>;
+  /** The containment to start processes in. */
+  readonly containment: () => Promise<Containment>;
   readonly eras: EraStore;
   readonly traits: TraitStore;
   readonly catalog: CatalogStore;

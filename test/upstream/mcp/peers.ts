@@ -14,7 +14,7 @@ import { SseWire } from '../../../src/upstream/mcp/wire/sse-wire.ts';
 import { StdioWire } from '../../../src/upstream/mcp/wire/stdio-wire.ts';
 import { redactionOf } from '../../../src/upstream/mcp/redaction.ts';
 import type { AskedQuestion, Timeouts, Wire, WireEvents } from '../../../src/upstream/mcp/wire/wire.ts';
-import { fixture } from './processes.ts';
+import { containment, fixture } from './processes.ts';
 
 /** A list that can be waited on. */
 export class Seen<T> {
@@ -144,6 +144,7 @@ async function stdioPeer({ maxMessageBytes = 1 << 20, maxItems = 100_000, timeou
       cwd: '/',
       maxMessageBytes,
       redact: [],
+      containment,
     },
   });
   const connected = once(port, 'connection') as Promise<[Socket]>;

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { detectContainment } from '../../../src/upstream/mcp/process/containment/detect.ts';
 import {
   type ProcessExit,
   StdioProcess,
@@ -10,6 +11,10 @@ import {
 
 /** The path of a program of fixtures/processes. */
 export const fixture = (name: string) => fileURLToPath(new URL(`../../../fixtures/processes/${name}`, import.meta.url));
+
+/** The strongest containment of this machine, found once for all tests of a file. */
+const found = await detectContainment();
+export const containment = () => Promise.resolve(found);
 
 /** What a process did, and ways to wait for it. */
 export interface Observed {
@@ -28,7 +33,15 @@ export function observe(options: Partial<StdioProcessOptions> & { command: strin
   const waiting: { passes: (text: string) => boolean; resolve: (text: string) => void }[] = [];
   const exit = Promise.withResolvers<ProcessExit>();
   const server = new StdioProcess(
-    { args: [], env: { PATH: process.env.PATH! }, cwd: '/', maxMessageBytes: 1024 * 1024, redact: [], ...options },
+    {
+      args: [],
+      env: { PATH: process.env.PATH! },
+      cwd: '/',
+      maxMessageBytes: 1024 * 1024,
+      redact: [],
+      containment,
+      ...options,
+    },
     {
       line: (text) => {
         observed.lines.push(text);

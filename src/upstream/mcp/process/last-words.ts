@@ -1,8 +1,8 @@
-// The line on stderr that says why a process ended: the last one is often only where a log lies, or which runtime it was.
+// Finds the line on stderr that says why a process ended; the last line often names only a log file or the runtime.
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 
-/** Lines that say nothing of the cause, wherever they stand. */
-const NOISE: readonly RegExp[] = [
+/** Lines that never name the cause. */
+const IRRELEVANT: readonly RegExp[] = [
   /^npm (?:error|ERR!) A complete log of this run/u,
   /^npm (?:notice|warn|WARN)\b/u,
   /^npm (?:error|ERR!)\s*(?:\d{3}|[a-z]+)?$/u,
@@ -12,11 +12,11 @@ const NOISE: readonly RegExp[] = [
 ];
 
 const NPM = /^npm (?:error|ERR!) /u;
-/** What npm says before the cause: single facts. */
+/** The lines of single facts that npm prints before the cause. */
 const NPM_FACT = /^npm (?:error|ERR!) (?:code|syscall|path|dest|errno|cwd|signal|command (?!failed)|type)\b/u;
-/** A frame of a stack: of JavaScript and the JVM. */
+/** A frame of a stack trace of JavaScript or the JVM. */
 const FRAME = /^\s+at\s/u;
-/** What is printed after a stack: properties of the error, and the end of it. */
+/** What follows a stack trace: properties of the error, and closing brackets. */
 const AFTER_STACK = /^\s|^[}\])]+[;,]?$/u;
 /** The first line of an error. */
 const HEADER =
@@ -25,21 +25,22 @@ const TRACEBACK = /^(?<gutter>[\s|+]*)(?:Exception Group )?Traceback \(most rece
 const GO_PANIC = /^(?:panic|fatal error): /u;
 const GO_STACK = /^goroutine \d+ \[/u;
 
-/** The line that tells most of why it ended, of all that was kept; undefined where it said nothing. */
+/** The line that most likely names the cause; undefined where there are no lines. */
 export function lastWords(lines: readonly string[]): string | undefined {
-  const told = lines.filter((line) => line.trim() !== '' && !NOISE.some((noise) => noise.test(line)));
-  const line = ofNpm(told) ?? ofPython(told) ?? ofGo(told) ?? ofStack(told) ?? told.at(-1) ?? lines.at(-1);
+  const relevant = lines.filter((line) => line.trim() !== '' && !IRRELEVANT.some((pattern) => pattern.test(line)));
+  const line =
+    ofNpm(relevant) ?? ofPython(relevant) ?? ofGo(relevant) ?? ofStack(relevant) ?? relevant.at(-1) ?? lines.at(-1);
   return line?.trim().slice(0, BOUNDS.exitCause);
 }
 
-/** The first line of npm's last report that is more than a single fact. */
+/** The first line of npm's last report that is not a single fact. */
 function ofNpm(lines: readonly string[]): string | undefined {
   if (!NPM.test(lines.at(-1) ?? '')) return undefined;
   const from = lines.findLastIndex((line) => !NPM.test(line)) + 1;
   return lines.slice(from).find((line) => !NPM_FACT.test(line));
 }
 
-/** The exception under the last traceback: the innermost, where a group of them was raised. */
+/** The exception below the last traceback; of an exception group, the innermost. */
 function ofPython(lines: readonly string[]): string | undefined {
   const at = lines.findLastIndex((line) => TRACEBACK.test(line));
   if (at === -1) return undefined;
@@ -56,7 +57,7 @@ function ofGo(lines: readonly string[]): string | undefined {
   return stack === -1 ? undefined : panic;
 }
 
-/** The first line of the error whose stack is the last that was said. */
+/** The first line of the error message above the last stack trace. */
 function ofStack(lines: readonly string[]): string | undefined {
   const last = lines.findLastIndex((line) => !AFTER_STACK.test(line));
   if (!lines.slice(last + 1).some((line) => FRAME.test(line))) return undefined;

@@ -73,7 +73,7 @@ export class StdioWire implements Wire {
   /** Some servers log every detail of it, which would push what matters out of the end that is kept. */
   refusedProbe(method: string): void {
     // what came on stderr before the answer is read in the same turn at the latest
-    setImmediate(() => this.process.hideSaidOf(method));
+    setImmediate(() => this.process.hideStderrFrom(method));
   }
 
   retire(): Promise<void> {

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
 import { boundsWith } from '../../../../src/core/bounds/bounds.ts';
+import { Confinement } from '../../../../src/upstream/mcp/process/containment/confinement.ts';
 import { containmentsFor, detectContainment } from '../../../../src/upstream/mcp/process/containment/detect.ts';
 import type { Machine, Tools } from '../../../../src/upstream/mcp/process/containment/machine.ts';
 import { alive, fixture, marked, observe } from '../processes.ts';
@@ -115,9 +116,12 @@ test.runIf(works)('inside its namespace a server keeps its user, and sees no pro
 });
 
 test('the containment is found once, and says in one line what it does', async () => {
-  const found = await detectContainment();
+  const paths = { state: '/none', hiddenFolders: [], hiddenFiles: [], readOnly: [] };
+  const detect = () => detectContainment();
+  const confinement = new Confinement({ paths: () => paths, detect, warn: () => expect.unreachable() });
+  const found = await confinement.containment();
 
-  expect(await detectContainment()).toBe(found);
+  expect(await confinement.containment()).toBe(found);
   expect(found.description).toMatch(/^[^\n]{20,500}$/u);
 });
 

@@ -8,7 +8,7 @@ import { boundsWith } from '../../../../src/core/bounds/bounds.ts';
 import { childEnvironment } from '../../../../src/upstream/mcp/process/environment.ts';
 import { containmentsFor } from '../../../../src/upstream/mcp/process/containment/detect.ts';
 import { StdioProcess } from '../../../../src/upstream/mcp/process/stdio-process.ts';
-import { alive, descendants, fixture, marked, observe } from '../processes.ts';
+import { alive, containment, descendants, fixture, marked, observe } from '../processes.ts';
 
 const node = process.execPath;
 const script = (source: string) => ({ command: node, args: ['-e', source] });
@@ -77,7 +77,7 @@ test('a line over the limit is reported once, and the next one is fine', async (
 });
 
 test.for([
-  ['contained', undefined],
+  ['contained', containment],
   ['without a wrapper', plain],
 ] as const)('everything that the server wrote comes before its exit, which is reported once (%s)', async ([, way]) => {
   const { server, lines, exits, exited } = observe({
@@ -360,7 +360,15 @@ test.for([1, 7, 15, 20])('a secret that the ring cut in two does not show its re
 test('a handler that throws costs the server its process, and the gateway nothing', async () => {
   const exit = Promise.withResolvers<string>();
   const server = new StdioProcess(
-    { command: 'yes', args: [], env: { PATH: process.env.PATH! }, cwd: '/', maxMessageBytes: 100, redact: [] },
+    {
+      command: 'yes',
+      args: [],
+      env: { PATH: process.env.PATH! },
+      cwd: '/',
+      maxMessageBytes: 100,
+      redact: [],
+      containment,
+    },
     {
       line: () => {
         throw new Error('no room');

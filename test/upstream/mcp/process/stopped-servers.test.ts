@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { boundsWith } from '../../../../src/core/bounds/bounds.ts';
-import { containmentsFor, detectContainment } from '../../../../src/upstream/mcp/process/containment/detect.ts';
-import { alive, descendants, marked, observe } from '../processes.ts';
+import { containmentsFor } from '../../../../src/upstream/mcp/process/containment/detect.ts';
+import { alive, containment, descendants, marked, observe } from '../processes.ts';
 import { AS_NOBODY, endOwner, startOwner } from './owners.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -14,7 +14,7 @@ const group = containmentsFor({
   gid: process.getgid?.(),
   tools: { setpriv: '/usr/bin/setpriv' },
 })[0];
-const best = await detectContainment();
+const best = await containment();
 
 /** Ways to stop; the first goes on with it whenever it is woken. */
 const SLEEPERS = {
