@@ -71,9 +71,9 @@ function events(): WireEvents & { ends: number } {
       told.ends++;
     },
     missed: () => undefined,
-    question: () => Promise.reject(new GatewayError('question_undeclared', 'no')),
+    serverRequest: () => Promise.reject(new GatewayError('question_undeclared', 'no')),
     log: () => undefined,
-    noise: () => undefined,
+    diagnostic: () => undefined,
   };
   return told;
 }
@@ -159,7 +159,7 @@ export async function fuzzExchange(runs: number): Promise<void> {
           maxMessageBytes: 500,
           maxItems: 1000,
           redaction: redactionOf([]),
-          turns: new ReadFairness(),
+          fairness: new ReadFairness(),
           ended: () => undefined,
         },
         {

@@ -25,7 +25,7 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
 
     expect((await reply).result).toEqual(text('first'));
     expect(await settled(there)).toEqual(text('last'));
-    expect(there.report.noises.all.filter((noise) => noise.includes('answer'))).toHaveLength(4);
+    expect(there.report.diagnostics.all.filter((diagnostic) => diagnostic.includes('answer'))).toHaveLength(4);
   });
 
   test('an answer with both result and error, or of a wrong type, fails its call and no other', async () => {
@@ -114,9 +114,13 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
     expect(of('unheard-of')).toBeGreaterThanOrEqual(1_000);
     expect(of('unheard-of')).toBeLessThanOrEqual(1_000 * seconds);
     expect(of('list_changed')).toBe(many);
-    expect(there.report.noises.all.filter((noise) => noise.includes('more than is taken'))).toHaveLength(1);
+    expect(there.report.diagnostics.all.filter((diagnostic) => diagnostic.includes('more than is taken'))).toHaveLength(
+      1,
+    );
     const dropped = 2 * many - alice.told.all.length - of('unheard-of');
-    expect(await there.report.noises.first((noise) => noise.includes('in all'))).toContain(`${dropped} messages`);
+    expect(await there.report.diagnostics.first((diagnostic) => diagnostic.includes('in all'))).toContain(
+      `${dropped} messages`,
+    );
   });
 
   test('a character that is cut anywhere arrives whole, and bytes that are no UTF-8 harm no message after them', async () => {
@@ -135,7 +139,8 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
     }
 
     expect((await reply).result).toEqual(text('äß€😀'));
-    if (transport !== 'streamable-http') expect(await there.report.noises.first(() => true)).toContain('is not MCP');
+    if (transport !== 'streamable-http')
+      expect(await there.report.diagnostics.first(() => true)).toContain('is not MCP');
   });
 });
 

@@ -13,7 +13,7 @@ import { HttpWire, type HttpWireOptions } from '../../../src/upstream/mcp/wire/h
 import { SseWire } from '../../../src/upstream/mcp/wire/sse-wire.ts';
 import { StdioWire } from '../../../src/upstream/mcp/wire/stdio-wire.ts';
 import { redactionOf } from '../../../src/upstream/mcp/redaction.ts';
-import type { AskedQuestion, Timeouts, Wire, WireEvents } from '../../../src/upstream/mcp/wire/wire.ts';
+import type { ServerRequest, Timeouts, Wire, WireEvents } from '../../../src/upstream/mcp/wire/wire.ts';
 import { containment, fixture } from './processes.ts';
 
 /** A list that can be waited on. */
@@ -38,7 +38,7 @@ export class Seen<T> {
 }
 
 /** A question as the wire put it, to be answered by the test. */
-export interface PutQuestion extends AskedQuestion {
+export interface ReceivedRequest extends ServerRequest {
   answer(answer: QuestionAnswer): void;
   refuse(error: Error): void;
 }
@@ -46,9 +46,9 @@ export interface PutQuestion extends AskedQuestion {
 /** What a wire reported. */
 export class Report implements WireEvents {
   readonly notifications = new Seen<{ method: string; params: JsonObject }>();
-  readonly questions = new Seen<PutQuestion>();
+  readonly requests = new Seen<ReceivedRequest>();
   readonly logs = new Seen<JsonObject>();
-  readonly noises = new Seen<string>();
+  readonly diagnostics = new Seen<string>();
   readonly ends = new Seen<string>();
   misses = 0;
   /** How often a process was taken for one that ends on its first ping. */
@@ -66,16 +66,16 @@ export class Report implements WireEvents {
     this.misses++;
   }
 
-  question(asked: AskedQuestion): Promise<QuestionAnswer> {
-    return new Promise((answer, refuse) => this.questions.add({ ...asked, answer, refuse }));
+  serverRequest(request: ServerRequest): Promise<QuestionAnswer> {
+    return new Promise((answer, refuse) => this.requests.add({ ...request, answer, refuse }));
   }
 
   log(params: JsonObject): void {
     this.logs.add(params);
   }
 
-  noise(what: string): void {
-    this.noises.add(what);
+  diagnostic(what: string): void {
+    this.diagnostics.add(what);
   }
 }
 

@@ -229,7 +229,7 @@ test('an answer on the standing stream or a resumed one settles the request that
   const second = await call(there, caller(), { name: 'second' });
 
   if (posts[0] && posts[1]) stream(posts[1].response).write(answerOf(posts[0], 'wrong stream'));
-  await there.report.noises.first((noise) => noise.includes('another request'));
+  await there.report.diagnostics.first((diagnostic) => diagnostic.includes('another request'));
   if (posts[0]) standing?.response.write(answerOf(posts[0], 'standing'));
   if (posts[1]) posts[1].response.end(answerOf(posts[1], 'own'));
 

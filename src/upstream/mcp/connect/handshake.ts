@@ -10,7 +10,7 @@ import { META, readPeer } from '../../../protocol/mcp/meta.ts';
 import { knownServerCapabilities } from '../../../protocol/mcp/server-capabilities.ts';
 import { isLegacyVersion, LEGACY_VERSIONS, MODERN_VERSION, NEWEST_LEGACY } from '../../../protocol/mcp/versions.ts';
 import type { Handshake } from './connection.ts';
-import { concludesNothing, transportError } from '../wire/http-errors.ts';
+import { isInconclusive, transportError } from '../wire/http-errors.ts';
 import { HttpRejection, type Timeouts, type Wire, type WireReply } from '../wire/wire.ts';
 
 export interface HandshakeOptions {
@@ -93,7 +93,7 @@ async function discover(wire: Wire, options: HandshakeOptions, retry = true): Pr
     const params = { _meta: meta };
     reply = await wire.request({ method: DISCOVER, params, totalMs: options.timeouts.start, starts: true });
   } catch (error) {
-    if (error instanceof HttpRejection && error.status >= 400 && !concludesNothing(error.status))
+    if (error instanceof HttpRejection && error.status >= 400 && !isInconclusive(error.status))
       return { kind: 'legacy' };
     if (wire.transport === 'stdio') throw error;
     throw transportError(options.server, error, options.timeouts);

@@ -25,25 +25,25 @@ export class PrewarmedProcess {
   /** `id` is `NAME#N`: which start of the server this is. */
   constructor(id: string, server: ConfiguredServer) {
     const { promise, resolve } = Promise.withResolvers<ProcessEnd>();
-    const noise = (what: string) => server.diagnostics.record(what);
+    const diagnostic = (text: string) => server.diagnostics.record(text);
     this.id = id;
     this.ended = promise;
     this.receiver = {
-      notification: (method) => noise(`${method.slice(0, BOUNDS.quotedMethod)} before it was greeted`),
+      notification: (method) => diagnostic(`${method.slice(0, BOUNDS.quotedMethod)} before it was greeted`),
       closed: (reason, detail) => resolve({ reason, detail }),
       missed: () => undefined, // nothing was read from it yet
-      question: cannotAsk,
-      log: () => noise('a log line before it was greeted'),
-      noise,
+      serverRequest: cannotAsk,
+      log: () => diagnostic('a log line before it was greeted'),
+      diagnostic,
     };
     this.wire = stdioWire(server, {
       notification: (method, params) => this.receiver.notification(method, params),
       closed: (reason, detail) => this.receiver.closed(reason, detail),
       missed: () => this.receiver.missed(),
-      isOwners: (method) => this.receiver.isOwners?.(method) === true,
-      question: (asked) => this.receiver.question(asked),
+      isForOwner: (method) => this.receiver.isForOwner?.(method) === true,
+      serverRequest: (request) => this.receiver.serverRequest(request),
       log: (params) => this.receiver.log(params),
-      noise: (what) => this.receiver.noise(what),
+      diagnostic: (text) => this.receiver.diagnostic(text),
     });
   }
 

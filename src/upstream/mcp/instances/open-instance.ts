@@ -77,12 +77,12 @@ function listenerOf(parts: InstanceParts, options: OpenOptions, progress: Progre
       if (progress.instance) progress.instance.onNotification(method, params);
       else if (method.endsWith('/list_changed')) progress.changed = true;
     },
-    isOwners: (method) => method === 'roots/list' && owner?.session?.reachable === true,
-    question: (asked) => routing.route(asked),
+    isForOwner: (method) => method === 'roots/list' && owner?.session?.reachable === true,
+    serverRequest: (request) => routing.route(request),
     log: (params) => {
       if (owner?.session) owner.session.standing.log(params);
       else server.diagnostics.record(`log line: ${JSON.stringify(params.data ?? null).slice(0, BOUNDS.quotedOutput)}`);
     },
-    noise: (what) => server.diagnostics.record(what),
+    diagnostic: (text) => server.diagnostics.record(text),
   };
 }

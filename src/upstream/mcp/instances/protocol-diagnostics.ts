@@ -14,10 +14,10 @@ export class ProtocolDiagnostics {
     return this.kept;
   }
 
-  record(what: string): void {
+  record(text: string): void {
     // cleaned before it is cut to length, since a secret that is cut in two is not found
     this.kept.push(
-      this.clean(what.slice(0, 2 * BOUNDS.protocolDiagnosticText)).slice(0, BOUNDS.protocolDiagnosticText),
+      this.clean(text.slice(0, 2 * BOUNDS.protocolDiagnosticText)).slice(0, BOUNDS.protocolDiagnosticText),
     );
     if (this.kept.length > BOUNDS.protocolDiagnostics) this.kept.shift();
   }

@@ -5,7 +5,7 @@ import { isObject, type JsonObject, type JsonValue } from '../../../core/json.ts
 import type { RpcError } from '../../../core/reply.ts';
 import { withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
 import { URL_ELICITATION_REQUIRED } from '../../../protocol/mcp/questions.ts';
-import type { AskedQuestion } from '../wire/wire.ts';
+import type { ServerRequest } from '../wire/wire.ts';
 import type { Owner } from './affinity.ts';
 
 interface Elicitation {
@@ -22,7 +22,7 @@ export class UrlElicitations {
   private readonly sessions = new Map<ClientSession, Set<string>>();
 
   /** The server asks a caller to visit a URL. */
-  asked({ params, session, exchange, onCallEnd }: AskedQuestion, owner: Owner | undefined): void {
+  requested({ params, session, exchange, onCallEnd }: ServerRequest, owner: Owner | undefined): void {
     const target = session ?? owner?.session;
     const elicitation: Elicitation = { owner: owner?.key, call: onCallEnd && exchange, unlink: undefined };
     if (!target || !this.add(params.elicitationId, target, elicitation)) return;

@@ -224,15 +224,15 @@ export class StdioProcess {
   async #connect(child: Child, enclosure: Enclosure): Promise<void> {
     const lines = new InOrder();
     const splitter = this.#splitter(lines);
-    const [outTurns, errTurns] = [new ReadFairness(), new ReadFairness()];
+    const [outFairness, errFairness] = [new ReadFairness(), new ReadFairness()];
     const out = { pause: () => child.stdout.pause(), resume: () => lines.run(() => void child.stdout.resume()) };
     child.stdout.on('data', (chunk: Buffer) => {
       this.#handle(() => splitter.push(chunk));
-      outTurns.took(chunk.length, out);
+      outFairness.read(chunk.length, out);
     });
     child.stderr.on('data', (chunk: Buffer) => {
       this.#stderr.push(chunk);
-      errTurns.took(chunk.length, child.stderr);
+      errFairness.read(chunk.length, child.stderr);
     });
     child.stdin.on('drain', () => this.#handlers.drain?.());
     // a server without one of its pipes is useless: it gets the same time to end as after `stop`

@@ -1,4 +1,4 @@
-// Connections to an HTTP server: pool, proxies, TLS and connect limits of one upstream.
+// Opens the sockets to one HTTP server: pool, proxies, TLS, time limits.
 import { readFileSync } from 'node:fs';
 import { type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici';
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
@@ -18,11 +18,11 @@ export interface DispatcherOptions {
   readonly connectMs: number;
   readonly firstByteMs: number;
   readonly idleMs: number;
-  /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY are read from. */
+  /** The environment with HTTP_PROXY, HTTPS_PROXY and NO_PROXY. */
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** Opens the pool of one upstream; through a proxy only if the environment names one. */
+/** Opens the pool of one server; through a proxy if the environment names one. */
 export function openDispatcher(options: DispatcherOptions): Dispatcher {
   const { env } = options;
   const shared = {

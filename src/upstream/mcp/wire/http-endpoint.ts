@@ -1,4 +1,4 @@
-// Sends HTTP requests to one server: holds its URL, its credentials and its open exchanges.
+// Sends HTTP requests to one server; has its URL, its credentials and its open exchanges.
 import type { Dispatcher } from 'undici';
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError } from '../../../core/errors.ts';
@@ -23,7 +23,7 @@ export interface HttpEndpointOptions {
   readonly redaction: Redaction;
 }
 
-/** One request; `path` where it does not go to the URL itself. */
+/** One request; `path` if it does not go to the URL itself. */
 export type HttpRequest = Pick<
   Dispatcher.DispatchOptions,
   'method' | 'headers' | 'body' | 'bodyTimeout' | 'headersTimeout'
@@ -36,15 +36,15 @@ export class HttpEndpoint {
   /** Headers of every GET that opens a stream. */
   readonly streamHeaders: Readonly<Record<string, string>>;
   readonly url: URL;
-  /** Settles when the server has everything that must be there before the next request; absent where nothing is on its way. */
+  /** Resolves when the server has the messages that must reach it before the next request; undefined if it has all. */
   ahead: Promise<void> | undefined;
   private readonly options: HttpEndpointOptions;
   private readonly path: string;
   private readonly open = new Slots<HttpExchange>();
-  private readonly turns = new ReadFairness();
-  /** Messages that the server has not taken yet. */
+  private readonly fairness = new ReadFairness();
+  /** Messages that the server has not accepted yet. */
   private posting = 0;
-  private emptied: PromiseWithResolvers<void> | undefined;
+  private flushed: PromiseWithResolvers<void> | undefined;
 
   constructor(options: HttpEndpointOptions) {
     this.options = options;
@@ -61,11 +61,11 @@ export class HttpEndpoint {
     this.streamHeaders = { ...given, accept: 'text/event-stream' };
   }
 
-  /** Begins one HTTP exchange, which is open until its `end`. */
+  /** Begins an HTTP exchange, which is open until its handler's `end` is called. */
   send(request: HttpRequest, on: ExchangeHandlers): HttpExchange {
     const { server, maxMessageBytes, maxItems, redaction, dispatcher } = this.options;
     const exchange: HttpExchange = new HttpExchange(
-      { server, maxMessageBytes, maxItems, redaction, turns: this.turns, ended: () => void this.open.take(slot) },
+      { server, maxMessageBytes, maxItems, redaction, fairness: this.fairness, ended: () => void this.open.take(slot) },
       on,
     );
     const slot = this.open.add(exchange);
@@ -73,7 +73,7 @@ export class HttpEndpoint {
     return exchange;
   }
 
-  /** Sends a message that has no answer; resolves when the server has taken it. Throws GatewayError, `overloaded` where too many are on their way. */
+  /** Sends a message that has no answer; resolves when the server has accepted it. Throws GatewayError: `overloaded` if too many exchanges are open. */
   post(body: string, to: { headers: Readonly<Record<string, string>>; path?: string }): Promise<void> {
     const { server, timeouts } = this.options;
     if (this.open.size >= BOUNDS.upstreamExchanges) {
@@ -82,7 +82,7 @@ export class HttpEndpoint {
     }
     return new Promise((resolve, reject) => {
       const end = (error?: Error) => {
-        if (--this.posting === 0) this.emptied?.resolve();
+        if (--this.posting === 0) this.flushed?.resolve();
         if (error) reject(transportError(server, error, timeouts));
         else resolve();
       };
@@ -91,7 +91,7 @@ export class HttpEndpoint {
     });
   }
 
-  /** As `post`, for a message that must reach the server before every later request. */
+  /** Like `post`, for a message that must reach the server before every later request. */
   postAhead(body: string, to: { headers: Readonly<Record<string, string>> }): Promise<void> {
     const posted = this.post(body, to);
     const ahead = Promise.all([this.ahead, within(posted, BOUNDS.messageAhead).catch(() => undefined)]).then(() => {
@@ -101,11 +101,11 @@ export class HttpEndpoint {
     return posted;
   }
 
-  /** Resolves when the server has taken every message, or after `limitMs`. */
+  /** Resolves when the server has accepted every message, or after `limitMs`. */
   async flush(limitMs: number): Promise<void> {
     if (this.posting === 0) return;
-    this.emptied ??= Promise.withResolvers();
-    await within(this.emptied.promise, limitMs);
+    this.flushed ??= Promise.withResolvers();
+    await within(this.flushed.promise, limitMs);
   }
 
   /** Ends every exchange. */
@@ -113,7 +113,7 @@ export class HttpEndpoint {
     for (const exchange of this.open.all()) exchange.abort(reason);
   }
 
-  /** Lets open exchanges end by themselves, and begins no others. */
+  /** Begins no exchange any more; resolves when the open ones have ended by themselves. */
   close(): Promise<void> {
     return this.options.dispatcher.close();
   }

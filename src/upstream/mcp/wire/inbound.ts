@@ -1,4 +1,4 @@
-// Reading what a server sends: parsed once, and where it is broken, whose answer it would have been.
+// Reads the messages of a server; of a broken one, finds the request that it answers.
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { isObject, type JsonValue } from '../../../core/json.ts';
@@ -11,7 +11,7 @@ export interface InboundOptions {
   readonly maxItems: number;
 }
 
-/** The answer to a request that cannot be given to whoever asked. Its message is for them. */
+/** An answer that is not MCP or over a limit. Its caller gets this error. */
 export class BrokenAnswer extends GatewayError {
   /** The request that it answers. */
   readonly id: number;
@@ -23,8 +23,8 @@ export class BrokenAnswer extends GatewayError {
 }
 
 /**
- * Reads one message of a server; only a long one takes several turns of the event loop. Throws, or rejects with, `BrokenAnswer` where it
- * shows which request it answers, else GatewayError.
+ * Reads one message of a server; only a long one takes several turns of the event loop. Throws, or rejects with, GatewayError: `BrokenAnswer`
+ * if the message shows which request it answers.
  */
 export function readInbound(text: string, options: InboundOptions): Frame | Promise<Frame> {
   try {
@@ -50,7 +50,7 @@ function frameOf(value: JsonValue, { server }: InboundOptions): Frame {
   }
 }
 
-/** A limit is told with the server that passed it. */
+/** The error of a limit names the server. */
 function refuse(error: unknown, { server, maxItems }: InboundOptions): never {
   if (!(error instanceof OverLimit)) throw error;
   const { id, isAnswer, limit } = error;
@@ -65,6 +65,6 @@ function refuse(error: unknown, { server, maxItems }: InboundOptions): never {
           'upstream_message_too_large',
           `of more than ${maxItems} items, array elements and object members together (limits.items)`,
         ] as const);
-  const told = `The server "${server}" sent ${what} ${message}.`;
-  throw isAnswer && typeof id === 'number' ? new BrokenAnswer(id, code, told) : new GatewayError(code, told);
+  const text = `The server "${server}" sent ${what} ${message}.`;
+  throw isAnswer && typeof id === 'number' ? new BrokenAnswer(id, code, text) : new GatewayError(code, text);
 }

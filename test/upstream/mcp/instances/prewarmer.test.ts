@@ -8,6 +8,7 @@ import type { UpstreamContext } from '../../../../src/upstream/mcp/context.ts';
 import { Prewarmer } from '../../../../src/upstream/mcp/instances/prewarmer.ts';
 import { Deadlines } from '../../../../src/upstream/mcp/wire/deadlines.ts';
 import { TIMEOUTS } from '../peers.ts';
+import { containment } from '../processes.ts';
 
 /** The prewarmer of a server that runs this program. */
 function prewarmerOf(program: string) {
@@ -29,6 +30,7 @@ function prewarmerOf(program: string) {
     maxMessageBytes: 1 << 20,
     maxItems: 100_000,
     env: process.env,
+    containment,
     instanceIds: { next: () => `s#${++id}` },
     events: {
       record: (event: string, detail: JsonObject) => {

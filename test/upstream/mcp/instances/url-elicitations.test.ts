@@ -4,7 +4,7 @@ import { Cancellation } from '../../../../src/core/cancellation.ts';
 import type { ClientSession, Exchange } from '../../../../src/core/exchange.ts';
 import type { Owner } from '../../../../src/upstream/mcp/instances/affinity.ts';
 import { UrlElicitations } from '../../../../src/upstream/mcp/instances/url-elicitations.ts';
-import type { AskedQuestion } from '../../../../src/upstream/mcp/wire/wire.ts';
+import type { ServerRequest } from '../../../../src/upstream/mcp/wire/wire.ts';
 
 /** A session, or a call, that writes down what it is told. */
 function setup() {
@@ -42,7 +42,7 @@ test('the call is told while it runs, its session after that, and each once', as
       return () => undefined;
     };
     const asked = { params: { elicitationId }, session, exchange: exchangeOf('call'), onCallEnd };
-    elicitations.asked(asked as unknown as AskedQuestion, undefined);
+    elicitations.requested(asked as unknown as ServerRequest, undefined);
   };
   ask('a');
   await done('a');

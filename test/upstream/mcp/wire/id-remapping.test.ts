@@ -16,7 +16,7 @@ interface Sent {
 
 function openChannel() {
   const sent: Sent[] = [];
-  const noise: string[] = [];
+  const diagnostics: string[] = [];
   const channel = new Channel({
     server: 's',
     maxItems: 100_000,
@@ -26,9 +26,9 @@ function openChannel() {
       notification: () => undefined,
       closed: () => undefined,
       missed: () => undefined,
-      question: () => Promise.reject(new Error('nothing is asked')),
+      serverRequest: () => Promise.reject(new Error('nothing is asked')),
       log: () => undefined,
-      noise: (what) => noise.push(what),
+      diagnostic: (what) => diagnostics.push(what),
     },
     source: 'stdout',
     aliveMs: 1_000,
@@ -36,7 +36,7 @@ function openChannel() {
     giveUp: () => undefined,
   });
   const receive = (message: JsonObject) => void channel.receive(JSON.stringify({ jsonrpc: '2.0', ...message }));
-  return { channel, sent, noise, receive };
+  return { channel, sent, diagnostics, receive };
 }
 
 /** How a server writes the id of an answer: as it is, or as something that is like it. */

@@ -66,7 +66,7 @@ describe('A process that has answered a ping', () => {
     const there = await greeted({ result: {} }, 150);
     const { reply } = await call(there, caller());
     there.say({ id: 'q', method: 'elicitation/create', params: {} });
-    const question = await there.report.questions.first(() => true);
+    const question = await there.report.requests.first(() => true);
 
     await passed(there, 900);
     await passed(there, 400); // longer than the ping that follows the one before
@@ -168,7 +168,7 @@ describe('How long a call over a pipe may be silent', () => {
     const there = await silence({ firstByte: 200, idle: 200 });
     const asking = await call(there, caller());
     there.say({ id: 'q', method: 'elicitation/create', params: {} });
-    const question = await there.report.questions.first(() => true);
+    const question = await there.report.requests.first(() => true);
 
     const clock = await call(there, caller(), { name: 'clock' });
     await expect(clock.reply).rejects.toMatchObject(message('firstByte'));

@@ -13,11 +13,11 @@ class Source {
 }
 
 test('a source is paused after 64 KiB, in however many pieces, and resumed when everybody else has had a turn', async () => {
-  const [turns, source] = [new ReadFairness(), new Source()];
+  const [fairness, source] = [new ReadFairness(), new Source()];
 
-  for (let piece = 0; piece < 63; piece++) turns.took(1024, source);
+  for (let piece = 0; piece < 63; piece++) fairness.read(1024, source);
   expect(source.told).toEqual([]);
-  turns.took(1024, source);
+  fairness.read(1024, source);
   expect(source.told).toEqual(['pause']);
   await new Promise((resolve) => setImmediate(resolve));
 
@@ -25,10 +25,10 @@ test('a source is paused after 64 KiB, in however many pieces, and resumed when 
 });
 
 test('what comes on several connections of one server is counted together', () => {
-  const [turns, first, second] = [new ReadFairness(), new Source(), new Source()];
+  const [fairness, first, second] = [new ReadFairness(), new Source(), new Source()];
 
-  turns.took(40 * 1024, first);
-  turns.took(40 * 1024, second);
+  fairness.read(40 * 1024, first);
+  fairness.read(40 * 1024, second);
 
   expect([first.told, second.told]).toEqual([[], ['pause']]);
 });
