@@ -35,7 +35,7 @@ export interface IsolationStatus {
   readonly learned: readonly { readonly trait: Trait; readonly why: string; readonly learnedAt: string }[];
 }
 
-/** Something that callers may not use, because of a pattern in the configuration. */
+/** A target that callers may not use, because of a pattern in the configuration. */
 export interface DeniedStatus {
   readonly kind: OfferKind;
   readonly name: string;

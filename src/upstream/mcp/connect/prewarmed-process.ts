@@ -1,4 +1,4 @@
-// A process that was started before any owner needed it: it runs, and no handshake has been made.
+// A process that the gateway started before any owner needed it; the handshake follows when an owner takes it.
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { cannotAsk } from '../../../core/exchange.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
@@ -13,7 +13,7 @@ export interface ProcessEnd {
   readonly detail?: string | undefined;
 }
 
-/** The handshake follows when an owner takes it, with the capabilities that this owner declared. */
+/** The handshake declares the capabilities of the owner who takes the process. */
 export class PrewarmedProcess {
   readonly id: string;
   /** Resolves if it ends before it is taken. */

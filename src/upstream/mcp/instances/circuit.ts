@@ -1,4 +1,4 @@
-// A circuit breaker: refuses the calls of a server whose last calls failed, but for a probe now and then.
+// A circuit breaker: refuses calls to a server whose last calls failed, except for a probe now and then.
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { Backoff } from '../../../core/backoff.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
@@ -18,7 +18,7 @@ const FAILURES = new Set<string>([
   'upstream_failed',
 ]);
 
-/** Whether a failure is the server's: one of a caller who gave up is not, nor is a refusal by the gateway. */
+/** Whether the server caused a failure, and not the caller by cancelling or the gateway by refusing. */
 export function isServerFailure(error: unknown): boolean {
   return error instanceof SessionLost || (error instanceof GatewayError && FAILURES.has(error.code));
 }

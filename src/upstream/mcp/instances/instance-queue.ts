@@ -26,7 +26,7 @@ interface Waiter {
 
 /** Hands out instances and places. */
 export interface ClaimSource {
-  /** What a caller can have now, if anything. Throws where it is to get nothing. */
+  /** What a caller can have now; undefined if it has to wait. Throws if its owner gets nothing. */
   claim(pool: OwnerPool): Claim | undefined;
   /** Makes an instance free for the caller that has waited longest, if none becomes free by itself. */
   preemptFor(pool: OwnerPool): void;
@@ -55,7 +55,7 @@ export class InstanceQueue {
     if (this.waiting.size >= BOUNDS.instanceWaiters)
       throw new GatewayError('overloaded', `${busy}, and ${BOUNDS.instanceWaiters} calls wait for one.`);
     const { promise, resolve, reject } = Promise.withResolvers<Claim>();
-    // the waiter leaves the queue at once, so that it gets nothing any more
+    // the waiter leaves the queue at once, so that it gets no claim any more
     const fail = (error: unknown) => {
       this.waiting.delete(waiter);
       reject(error);

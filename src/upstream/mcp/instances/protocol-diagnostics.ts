@@ -15,7 +15,7 @@ export class ProtocolDiagnostics {
   }
 
   record(text: string): void {
-    // cleaned before it is cut to length, since a secret that is cut in two is not found
+    // secrets are removed before the text is cut to its length, since half a secret would not be found
     this.kept.push(
       this.clean(text.slice(0, 2 * BOUNDS.protocolDiagnosticText)).slice(0, BOUNDS.protocolDiagnosticText),
     );

@@ -4,7 +4,7 @@ import { BOUNDS } from '../../../core/bounds/bounds.ts';
 export interface RecentError {
   /** What callers may read. */
   readonly message: string;
-  /** For the operator alone; of the last time. */
+  /** For the operator alone; from the last time. */
   readonly detail?: string | undefined;
   /** UTC ms, the last time. */
   readonly at: number;

@@ -10,7 +10,7 @@ import type { Owner } from './affinity.ts';
 import type { Isolation } from './isolation.ts';
 import type { UrlElicitations } from './url-elicitations.ts';
 
-/** The instance that a request comes from, and the parts of its upstream that requests concern. */
+/** The instance that a request comes from, and the parts of its upstream that take part. */
 export interface RequestSource {
   /** `NAME#N`: which start of the server this is. */
   readonly id: string;

@@ -119,7 +119,7 @@ export class SharedInstance implements InstancePool {
       const inTime = this.entered !== 'connecting' || (await this.untilSettled(signal));
       if (signal?.aborted === true) throw new GatewayError('cancelled', 'The caller cancelled the call.');
       if (this.current) return this.current;
-      // it may have become idle in this moment: then it is woken again
+      // the instance may have become idle in this moment: then the next round wakes it
       if (!inTime || !this.isOpening()) throw this.unavailable();
     }
   }

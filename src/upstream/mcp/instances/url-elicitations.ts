@@ -11,7 +11,7 @@ import type { Owner } from './affinity.ts';
 interface Elicitation {
   /** The owner of the instance that sent the session to the URL: no other instance can complete it. */
   readonly owner: string | undefined;
-  /** The call in which that happened, while it runs. */
+  /** The call in which the server sent the session there, while it runs. */
   call: Exchange | undefined;
   unlink: (() => void) | undefined;
 }
@@ -21,7 +21,7 @@ export class UrlElicitations {
   private readonly elicitations = new Map<string, Map<ClientSession, Elicitation>>();
   private readonly sessions = new Map<ClientSession, Set<string>>();
 
-  /** The server asks a caller to visit a URL. */
+  /** The server requests that a caller visits a URL. */
   requested({ params, session, exchange, onCallEnd }: ServerRequest, owner: Owner | undefined): void {
     const target = session ?? owner?.session;
     const elicitation: Elicitation = { owner: owner?.key, call: onCallEnd && exchange, unlink: undefined };

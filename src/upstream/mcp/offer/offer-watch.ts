@@ -8,10 +8,10 @@ import { backoffMs } from '../connect/backoff.ts';
 import type { Connection } from '../connect/connection.ts';
 
 const PAUSES = { firstMs: BOUNDS.offerReadPauseFirst, mostMs: BOUNDS.offerReadPauseMost };
-/** After a quiet time of so many waits, the wait is the first one again. */
-const QUIET = 10;
+/** If no change came for so many pauses, the next pause is the first one again. */
+const QUIET_PAUSES = 10;
 
-/** Hears of changes at most once at a time, however fast they come. */
+/** Receives the changes that a watch collects. */
 export interface OfferWatchListener {
   /** The offer changed. The next change is reported when this has resolved. */
   offerChanged(): Promise<void>;
@@ -35,8 +35,8 @@ export class OfferWatch {
   private isRenewing = false;
   private reading = false;
   private readAt = -Infinity;
-  private readonly waits = new Backoff(PAUSES);
-  private waitMs = 0;
+  private readonly pauses = new Backoff(PAUSES);
+  private pauseMs = 0;
   private again = false;
   private stopped = false;
 
@@ -61,9 +61,9 @@ export class OfferWatch {
     if (this.stopped) return;
     this.again = true;
     if (this.reading || this.timer !== undefined) return;
-    if (performance.now() - this.readAt > QUIET * this.waitMs) this.waits.reset();
-    this.waitMs = this.waits.next();
-    this.timer = setTimeout(() => void this.read(), this.waitMs).unref();
+    if (performance.now() - this.readAt > QUIET_PAUSES * this.pauseMs) this.pauses.reset();
+    this.pauseMs = this.pauses.next();
+    this.timer = setTimeout(() => void this.read(), this.pauseMs).unref();
   }
 
   /**
@@ -120,12 +120,12 @@ export class OfferWatch {
     const abort = new Cancellation();
     this.open.add(abort);
     abort.onAbort(() => this.open.delete(abort));
-    let wasHeard = false;
+    let wasAnswered = false;
     const restart = () => {
       settle();
       if (this.stopped || abort.signal.aborted) return;
       this.open.delete(abort);
-      const next = wasHeard ? 0 : attempt + 1;
+      const next = wasAnswered ? 0 : attempt + 1;
       // a change in between is found only by reading the offer again (wire.md, Subscriptions)
       this.listenTimer = setTimeout(
         () => {
@@ -142,8 +142,8 @@ export class OfferWatch {
         totalMs: Infinity,
         exchange: ownExchange(abort.signal),
         onNotification: (method, params) => {
-          wasHeard = true;
-          if (method === 'notifications/subscriptions/acknowledged') this.refused = leftOut(requested, params);
+          wasAnswered = true;
+          if (method === 'notifications/subscriptions/acknowledged') this.refused = notGranted(requested, params);
           settle();
           this.onNotification(method, params);
         },
@@ -178,13 +178,13 @@ export class OfferWatch {
   }
 }
 
-/** The resources that were asked for and not granted (2026-07-28 basic/patterns/subscriptions, Acknowledgment). */
-function leftOut(asked: readonly string[], { notifications }: JsonObject): ReadonlySet<string> {
+/** The requested resources that the server did not grant (2026-07-28 basic/patterns/subscriptions, Acknowledgment). */
+function notGranted(requested: readonly string[], { notifications }: JsonObject): ReadonlySet<string> {
   const granted = isObject(notifications) ? notifications.resourceSubscriptions : undefined;
   const known = new Set<unknown>(Array.isArray(granted) ? granted : []);
-  return new Set(asked.filter((uri) => !known.has(uri)));
+  return new Set(requested.filter((uri) => !known.has(uri)));
 }
 
 function nothing(): void {
-  // nobody waits for this one
+  // no follower waits for this renewal
 }

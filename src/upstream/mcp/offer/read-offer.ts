@@ -1,4 +1,4 @@
-// Reads everything that a server offers: all pages of all lists that it declares.
+// Reads the offer of a server: all pages of all lists that it declares.
 import { EMPTY_OFFER, type ServerOffer } from '../../../catalog/offer.ts';
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { OfferKind } from '../../../core/call.ts';
