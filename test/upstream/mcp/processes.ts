@@ -1,4 +1,4 @@
-// What the tests of processes share: servers that end with the test, and the processes that a marker in the environment betrays.
+// Starts servers that end with their test, and finds processes by a marker in their environment.
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
@@ -16,7 +16,7 @@ export const fixture = (name: string) => fileURLToPath(new URL(`../../../fixture
 const found = await detectContainment();
 export const containment = () => Promise.resolve(found);
 
-/** What a process did, and ways to wait for it. */
+/** What a process did. */
 export interface Observed {
   readonly server: StdioProcess;
   readonly lines: string[];
@@ -85,7 +85,7 @@ export function marked(marker: string): number[] {
     .map(Number);
 }
 
-/** The ids of the processes below one, as far as nobody in between has ended. */
+/** The ids of the descendants of a process, but for those whose parent has ended. */
 export function descendants(pid: number): number[] {
   let children: number[];
   try {
@@ -96,7 +96,7 @@ export function descendants(pid: number): number[] {
   return children.flatMap((child) => [child, ...descendants(child)]);
 }
 
-/** Those of some processes that still run; one that only waits to be reaped by init does not. */
+/** The processes that still run, zombies excluded. */
 export function alive(pids: readonly number[]): number[] {
   return pids.filter((pid) => {
     try {

@@ -1,4 +1,4 @@
-// No process of a server is left: not after its owner is killed with -9, not after a stop, whoever the owner is.
+// No process of a server is left after its owner was killed with -9 or stopped it, whatever user the owner runs as.
 import { randomUUID } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
 import { boundsWith } from '../../../../src/core/bounds/bounds.ts';
@@ -111,7 +111,7 @@ test.runIf(works)('inside its namespace a server keeps its user, and sees no pro
   await server.start();
   await exited;
 
-  // its own, and the one that holds the namespace open
+  // its own process, and the holder of the namespace
   expect(lines).toEqual([String(process.getuid?.()), '2', '/usr/lib']);
 });
 

@@ -1,4 +1,4 @@
-// What is left out of the end of stderr: what a server said of a question that it could not know, and nothing else.
+// The end of stderr without what a server wrote about a refused probe, and without anything else left out.
 import { expect, test } from 'vitest';
 import { StderrTail } from '../../../../src/upstream/mcp/process/stderr-tail.ts';
 

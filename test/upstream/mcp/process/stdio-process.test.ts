@@ -1,4 +1,4 @@
-// One server process: lines both ways, failures to start, what is kept of stderr, and how it ends.
+// One server process: lines in both directions, failures to start, the kept end of stderr, and its end.
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ import { alive, containment, descendants, fixture, marked, observe } from '../pr
 const node = process.execPath;
 const script = (source: string) => ({ command: node, args: ['-e', source] });
 const shell = (source: string) => ({ command: 'sh', args: ['-c', source] });
-/** Without a wrapper: it would hold the pipes open, and shield the server from its own signals. */
+/** A containment without a wrapper, which would hold the pipes open and keep signals from the server. */
 const [withoutWrapper] = containmentsFor({ platform: 'darwin', uid: 501, gid: 20, tools: {} });
 const plain = () => Promise.resolve(withoutWrapper);
 const directory = () => {

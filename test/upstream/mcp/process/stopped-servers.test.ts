@@ -1,4 +1,4 @@
-// A server that is stopped (SIGSTOP), by itself or by another: it is ended all the same, with whatever wraps it.
+// A stopped server (SIGSTOP) is ended like any other, and its wrapper too.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -16,13 +16,13 @@ const group = containmentsFor({
 })[0];
 const best = await containment();
 
-/** Ways to stop; the first goes on with it whenever it is woken. */
+/** Programs that stop themselves; the first one stops again whenever it is woken. */
 const SLEEPERS = {
   'itself, again and again': ['sh', '-c', 'echo ready; while :; do kill -STOP $$; done'],
   itself: ['sh', '-c', 'echo ready; kill -STOP $$; while :; do sleep 40; done'],
   'its process group': ['sh', '-c', 'echo ready; kill -STOP 0; while :; do sleep 40; done'],
 } as const;
-/** Whoever is killed wakes its servers once, and no more. */
+/** An owner that is killed wakes its servers only once. */
 const ONCE = ([whom]: readonly [string, ...unknown[]]) => whom === 'itself';
 
 function isStopped(pid: number): boolean {

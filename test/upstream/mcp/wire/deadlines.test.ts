@@ -1,8 +1,8 @@
-// The clocks of a request: what moves them, what stops them, and which one is named when it ends.
+// The time limits of a request: what extends them, what stops their clock, and which one is named when one is passed.
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { CallClock, Deadlines, type Limit } from '../../../../src/upstream/mcp/wire/deadlines.ts';
 
-/** Starts the clocks of a request; resolves with the limit that ended it. */
+/** Starts the limits of a request; resolves with the limit that was passed. */
 function start(deadlines: Deadlines, totalMs: number, hardMs = totalMs) {
   const ended = Promise.withResolvers<{ limit: Limit; ms: number }>();
   const deadline = deadlines.start(totalMs, hardMs, (limit, ms) => ended.resolve({ limit, ms }));

@@ -1,4 +1,4 @@
-// Ids are the gateway's own on each side: whatever clients and servers write, an answer finds the one who asked, and nobody else.
+// Each side has ids of the gateway: whatever ids clients and servers use, an answer reaches only the call that it belongs to.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Cancellation } from '../../../../src/core/cancellation.ts';
@@ -39,7 +39,7 @@ function openChannel() {
   return { channel, sent, diagnostics, receive };
 }
 
-/** How a server writes the id of an answer: as it is, or as something that is like it. */
+/** How a server writes the id of an answer: correctly, or as a similar value. */
 const spelling = fc.constantFrom<(id: number) => string | number>(
   (id) => id,
   (id) => String(id),
@@ -89,7 +89,7 @@ test('every request gets its own answer and progress, however the answers are or
           });
         for (const index of order) answer(index, sent[index]!.id);
         for (const index of repeated) answer(-1, sent[index]!.id);
-        // slots are taken again: an old id does not answer who came later
+        // slots are reused: an old id does not answer a later call
         const next = channel.request({ method: 'tools/call', params: { of: count }, totalMs: Infinity });
         for (const index of order) answer(-1, sent[index]!.id);
         answer(count, sent.at(-1)!.id);

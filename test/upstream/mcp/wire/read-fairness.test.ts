@@ -1,14 +1,14 @@
-// Reading in turns: a source that never ends has to let the event loop go round.
+// Reading from a source that never ends is interrupted, so that the event loop serves everybody else.
 import { expect, test } from 'vitest';
 import { ReadFairness } from '../../../../src/upstream/mcp/wire/read-fairness.ts';
 
 class Source {
-  readonly told: string[] = [];
+  readonly calls: string[] = [];
   pause(): void {
-    this.told.push('pause');
+    this.calls.push('pause');
   }
   resume(): void {
-    this.told.push('resume');
+    this.calls.push('resume');
   }
 }
 
@@ -16,12 +16,12 @@ test('a source is paused after 64 KiB, in however many pieces, and resumed when 
   const [fairness, source] = [new ReadFairness(), new Source()];
 
   for (let piece = 0; piece < 63; piece++) fairness.read(1024, source);
-  expect(source.told).toEqual([]);
+  expect(source.calls).toEqual([]);
   fairness.read(1024, source);
-  expect(source.told).toEqual(['pause']);
+  expect(source.calls).toEqual(['pause']);
   await new Promise((resolve) => setImmediate(resolve));
 
-  expect(source.told).toEqual(['pause', 'resume']);
+  expect(source.calls).toEqual(['pause', 'resume']);
 });
 
 test('what comes on several connections of one server is counted together', () => {
@@ -30,5 +30,5 @@ test('what comes on several connections of one server is counted together', () =
   fairness.read(40 * 1024, first);
   fairness.read(40 * 1024, second);
 
-  expect([first.told, second.told]).toEqual([[], ['pause']]);
+  expect([first.calls, second.calls]).toEqual([[], ['pause']]);
 });

@@ -1,4 +1,4 @@
-// What a server asks while it works, on every transport: whose it is, who answers, and what ends it.
+// Server requests on every transport: which call they belong to, who answers, and what ends them.
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { GatewayError } from '../../../../src/core/errors.ts';
 import type { JsonObject } from '../../../../src/core/json.ts';
@@ -151,12 +151,12 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
     await call(there, alice, { name: 'alice' });
 
     there.say(log('one'));
-    await alice.told.first((told) => told.data === 'one');
+    await alice.notifications.first(({ data }) => data === 'one');
     await call(there, caller(), { name: 'bob' });
     there.say(log('two'));
 
     expect(await there.report.logs.first(() => true)).toMatchObject({ data: 'two' });
-    expect(alice.told.all).toHaveLength(1);
+    expect(alice.notifications.all).toHaveLength(1);
   });
 
   test('a log line comes without what the protocol says of its own hop, to a caller and to the connection', async () => {
@@ -171,7 +171,7 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
     expect(await there.report.logs.first(() => true)).toEqual(foreign);
     await call(there, alice, { name: 'alice' });
     there.say(line);
-    expect(await alice.told.first(() => true)).toEqual(foreign);
+    expect(await alice.notifications.first(() => true)).toEqual(foreign);
   });
 });
 
