@@ -9,6 +9,8 @@ export type Unit =
   | 'lines'
   | 'levels'
   | 'requests'
+  | 'messages'
+  | 'connections'
   | 'sessions'
   | 'streams'
   | 'questions'
@@ -49,7 +51,7 @@ export function bounds<const Part extends Readonly<Record<string, Bound>>>(part:
   return part;
 }
 
-const KIB = 1024;
+export const KIB = 1024;
 export const MIB = KIB * KIB;
 export const SECOND = 1_000;
 export const MINUTE = 60 * SECOND;

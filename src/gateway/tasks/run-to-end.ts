@@ -1,4 +1,5 @@
 // Begins tasks, and runs them to their end for callers that know no tasks: the call is answered with the result (wire.md, Tasks).
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { McpCall } from '../../core/call.ts';
 import { Cancellation, pause } from '../../core/cancellation.ts';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
@@ -9,7 +10,6 @@ import type { RpcError } from '../../core/reply.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
 import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import { CallClock } from '../../upstream/mcp/wire/deadlines.ts';
-import { HARD_LIMIT_MS } from '../../upstream/mcp/wire/wire.ts';
 import type { LiveQuestions } from '../bridge/live-questions.ts';
 import { type Destination, send } from '../upstream-request.ts';
 import {
@@ -80,7 +80,7 @@ export async function runLegacyTask(
   { exchange, principal, cancellations }: RunLegacyOptions,
 ): Promise<UpstreamReply> {
   const task = taskCreatedBy(upstream, answered);
-  const clock = new CallClock(task.totalMs, HARD_LIMIT_MS);
+  const clock = new CallClock(task.totalMs, BOUNDS.callDuration);
   try {
     return await task.result({ exchange: timed(exchange, clock), principal, leftMs: () => clock.leftMs });
   } catch (failure) {
@@ -142,7 +142,7 @@ class ModernRun {
     this.server = upstream.config.name;
     this.exchange = call.exchange;
     this.questions = questions;
-    this.clock = new CallClock(task.totalMs, HARD_LIMIT_MS);
+    this.clock = new CallClock(task.totalMs, BOUNDS.callDuration);
   }
 
   /** The last description of the task, or the error that ends the call. */

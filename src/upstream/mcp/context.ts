@@ -1,4 +1,4 @@
-// What every upstream gets from the gateway: what it connects with, where it stores what it learns, and whom it notifies.
+// What every upstream gets from the gateway: stores, listeners, limits and containment.
 import type { CatalogStore, StoredOffer } from '../../catalog/store.ts';
 import type { OfferKind, Peer } from '../../core/call.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
@@ -21,13 +21,13 @@ export interface EventRecorder {
   record(event: UpstreamEvent, detail: JsonObject): void;
 }
 
-/** Hears which lists of a single owner changed. */
+/** Is notified when lists of a single owner change. */
 export interface OwnerOfferListener {
   /** What the owner's instances offer began or ceased to differ from what the server offers everybody else. */
   ownerOfferChanged(server: string, owner: string, kinds: readonly OfferKind[]): void;
 }
 
-/** Hears what servers offer. */
+/** Is notified when the offer of a server changes. */
 export interface OfferListener extends OwnerOfferListener {
   /** A server's offer was read and differs from the one before. */
   offerChanged(key: ServerKey, stored: StoredOffer): void;
@@ -41,7 +41,7 @@ export interface ServerTask {
   readonly task: string;
 }
 
-/** Hears of the tasks of legacy servers, and finds callers for their requests. */
+/** Is notified of the tasks of legacy servers, and finds callers for their requests. */
 export interface TaskListener {
   /** The server reports a new state of a task. */
   notified(server: string, instance: string, task: JsonObject): void;
@@ -51,7 +51,7 @@ export interface TaskListener {
   lost(server: string, instance: string): void;
 }
 
-/** Hears when a server enters another state. */
+/** Is notified when a server enters another state. */
 export interface StateListener {
   serverChanged(server: string): void;
 }
@@ -63,15 +63,15 @@ export interface InstanceIds {
 }
 
 export interface UpstreamContext {
-  /** Our name and version, as servers read it. */
+  /** The gateway's name and version for handshakes. */
   readonly client: Peer;
   readonly deadlines: Deadlines;
   readonly maxMessageBytes: number;
   readonly maxItems: number;
   /** The gateway's own environment, of which a process gets a part. */
   readonly env: NodeJS.ProcessEnv;
-  /** What processes are started in; found for this machine if absent. */
-  readonly containment?: () => Promise<Containment>;
+  /** The containment to start processes in. */
+  readonly containment: () => Promise<Containment>;
   readonly eras: EraStore;
   readonly traits: TraitStore;
   readonly catalog: CatalogStore;

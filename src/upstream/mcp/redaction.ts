@@ -1,8 +1,8 @@
-// Taking secrets out of what a server says, and what steers a terminal.
+// Removes secrets and terminal escapes from the texts of a server.
 import { isObject, type JsonValue } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
 
-/** A line of a multi-line secret is looked for by itself if it is this long; shorter ones (braces, headers) are everywhere. */
+/** Lines of a multi-line secret are redacted one by one from this length on; shorter ones (braces, headers) occur everywhere. */
 const SECRET_LINE_MIN = 8;
 
 /** Cleans texts of a server for the operator's screen and log: no escapes, no secrets. */
@@ -11,15 +11,15 @@ export function textCleaner(secrets: readonly string[]): (text: string) => strin
   return (text) => redact(clean(text), spellings);
 }
 
-/** What is done to what a server says before anybody reads it. */
+/** Cleans what a server sends before anybody reads it. */
 export interface Redaction {
-  /** A text that ends up in a message or a log: no escapes, no secrets. */
+  /** A text for a message or a log, without escapes and secrets. */
   text(text: string): string;
-  /** An error that goes on to callers: no secrets; what has none is passed on as it is. */
+  /** An error for callers, without secrets; the same object if it has none. */
   error(error: RpcError): RpcError;
 }
 
-/** The redaction of a server whose entry holds these secrets: in their errors servers repeat what they were sent. */
+/** The redaction of a server with these secrets in its entry: servers repeat in errors what they were sent. */
 export function redactionOf(secrets: readonly string[]): Redaction {
   const spellings = allSpellings(secrets);
   return {
@@ -36,7 +36,7 @@ function redactedError({ code, message, data }: RpcError, secrets: readonly stri
   };
 }
 
-/** The same value where no secret stands in it. Its depth is bounded by the parser. */
+/** The same value if it contains no secret. The parser bounds its depth. */
 function redactedValue(value: JsonValue, secrets: readonly string[]): JsonValue {
   if (typeof value === 'string') return redact(value, secrets);
   if (Array.isArray(value)) {

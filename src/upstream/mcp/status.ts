@@ -1,5 +1,6 @@
 // The status of a server, for `mcp-gateway servers` and the control socket.
 import type { ServerConfig } from '../../config/config.ts';
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { Era, OfferKind } from '../../core/call.ts';
 import { forOperator } from '../../core/errors.ts';
 import type { ConfiguredServer } from './configured-server.ts';
@@ -34,7 +35,7 @@ export interface IsolationStatus {
   readonly learned: readonly { readonly trait: Trait; readonly why: string; readonly learnedAt: string }[];
 }
 
-/** Something that callers may not use, because of a pattern in the configuration. */
+/** A target that callers may not use, because of a pattern in the configuration. */
 export interface DeniedStatus {
   readonly kind: OfferKind;
   readonly name: string;
@@ -114,9 +115,6 @@ export interface ServerStatus {
   readonly tail: readonly string[];
 }
 
-/** Characters of a name that are shown. */
-const MOST_SHOWN = 200;
-
 /** What the policy lets callers use of the server, and what it does not. */
 export type OfferedStatus = Pick<
   ServerStatus,
@@ -173,7 +171,7 @@ function describeCircuit(circuit: Circuit): Pick<ServerStatus, 'circuit' | 'circ
   const { state, onlyTarget, retryAfterMs } = circuit;
   return {
     circuit: state,
-    ...(onlyTarget !== undefined && { circuitTarget: onlyTarget.slice(0, MOST_SHOWN) }),
+    ...(onlyTarget !== undefined && { circuitTarget: onlyTarget.slice(0, BOUNDS.quotedValue) }),
     ...(state === 'open' && { circuitRetryAt: utc(Date.now() + retryAfterMs) }),
   };
 }

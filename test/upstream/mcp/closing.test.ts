@@ -1,4 +1,4 @@
-// Closing a channel: the server is told that nobody waits for its answers any more, and has time to take it.
+// A channel that closes cancels its requests at the server, and waits for a moment until the server has the messages.
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { GatewayError } from '../../../src/core/errors.ts';
 import { HttpWire } from '../../../src/upstream/mcp/wire/http-wire.ts';
@@ -15,13 +15,13 @@ describe.each(TRANSPORTS)('A channel over %s that is closed', (transport) => {
     const { id } = await there.sent.first(({ method }) => method === 'tools/list');
     const ends = Promise.allSettled([one.reply, two.reply, own]);
     await there.wire.close();
-    const told = await Promise.all(
+    const cancellations = await Promise.all(
       [one.id, two.id, id].map((each) =>
         there.sent.first(({ method, params }) => method === CANCELLED && params?.requestId === each),
       ),
     );
 
-    expect(told).toHaveLength(3);
+    expect(cancellations).toHaveLength(3);
     for (const end of await ends)
       expect(end).toMatchObject({
         status: 'rejected',

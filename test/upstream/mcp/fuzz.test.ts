@@ -1,4 +1,4 @@
-// Random input from servers, as much of it as a check has time for (more: test/long/fuzz.test.ts).
+// Random input from servers, in the amount that a check has time for (more: test/long/fuzz.test.ts).
 import { expect, test } from 'vitest';
 import { fuzzChannel, fuzzExchange, fuzzHandshake } from './fuzz.ts';
 

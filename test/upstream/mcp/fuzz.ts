@@ -1,4 +1,4 @@
-// Whatever a server may send, made at random: bytes, broken frames, answers to others, and everything in between.
+// Random messages of a server: bytes, broken frames, answers to other calls, and everything in between.
 import fc from 'fast-check';
 import { GatewayError } from '../../../src/core/errors.ts';
 import { LineSplitter } from '../../../src/protocol/mcp/line-splitter.ts';
@@ -10,9 +10,9 @@ import { shakeHands } from '../../../src/upstream/mcp/connect/handshake.ts';
 import { ReadFairness } from '../../../src/upstream/mcp/wire/read-fairness.ts';
 import { HttpRejection, type Wire, type WireEvents, type WireReply } from '../../../src/upstream/mcp/wire/wire.ts';
 
-/** Calls in flight while a channel is fed. */
+/** Calls in flight while a channel gets input. */
 const CALLS = 5;
-/** Most lines of one run; there are as many runs as it takes. */
+/** Most lines of one run; the number of runs follows from it. */
 export const MOST_LINES = 60;
 
 const anything = fc.jsonValue({ maxDepth: 3 });
@@ -20,7 +20,7 @@ const method = fc.constantFrom(
   ...['ping', 'roots/list', 'sampling/createMessage', 'notifications/progress', 'notifications/message'],
   ...['notifications/cancelled', 'notifications/tools/list_changed', 'notifications/resources/updated', '', 'x'],
 );
-/** Which of the calls an answer is for; one more is nobody's. */
+/** The call that an answer names; the last one does not exist. */
 const whose = fc.nat(CALLS);
 
 type Line =
@@ -64,30 +64,30 @@ function textOf(written: Line, ids: readonly number[]): Uint8Array {
 }
 
 function events(): WireEvents & { ends: number } {
-  const told = {
+  const reported = {
     ends: 0,
     notification: () => undefined,
     closed: () => {
-      told.ends++;
+      reported.ends++;
     },
     missed: () => undefined,
-    question: () => Promise.reject(new GatewayError('question_undeclared', 'no')),
+    serverRequest: () => Promise.reject(new GatewayError('question_undeclared', 'no')),
     log: () => undefined,
-    noise: () => undefined,
+    diagnostic: () => undefined,
   };
-  return told;
+  return reported;
 }
 
-/** Feeds a channel with lines, in pieces; throws where a call gets what is not its own, or anything but our errors. Returns how many lines. */
+/** Sends lines to a channel in pieces. Throws if a call gets an answer to another one, or an error that is not a GatewayError. Returns the number of lines. */
 async function feedChannel(lines: readonly Line[], piece: number): Promise<number> {
   const ids: number[] = [];
-  const told = events();
+  const reported = events();
   const channel = new Channel({
     server: 's',
     maxItems: 100_000,
     deadlines: new Deadlines(),
     redaction: redactionOf([]),
-    events: told,
+    events: reported,
     source: 'stdout',
     aliveMs: 5_000,
     send: (text) => void ids.push((JSON.parse(text) as { id: number }).id),
@@ -113,7 +113,7 @@ async function feedChannel(lines: readonly Line[], piece: number): Promise<numbe
   splitter.end();
   channel.lose('the test is over');
   for (const [index, end] of (await Promise.all(ends)).entries()) check(end, asked[index] ?? 0);
-  if (told.ends !== 1) throw new Error(`the end was told ${told.ends} times`);
+  if (reported.ends !== 1) throw new Error(`the channel reported its end ${reported.ends} times`);
   return lines.length;
 }
 
@@ -127,7 +127,7 @@ function check(end: unknown, id: number): void {
     throw new Error(`${id} got the answer to ${JSON.stringify(result.of)}`);
 }
 
-/** As many random lines as are wanted, in channels of their own. Returns how many there were. */
+/** Sends at least so many random lines, in several channels. Returns their number. */
 export async function fuzzChannel(wanted: number): Promise<number> {
   let fed = 0;
   const lines = fc.array(line, { minLength: MOST_LINES / 2, maxLength: MOST_LINES, size: 'max' });
@@ -159,7 +159,7 @@ export async function fuzzExchange(runs: number): Promise<void> {
           maxMessageBytes: 500,
           maxItems: 1000,
           redaction: redactionOf([]),
-          turns: new ReadFairness(),
+          fairness: new ReadFairness(),
           ended: () => undefined,
         },
         {
@@ -186,7 +186,7 @@ export async function fuzzExchange(runs: number): Promise<void> {
   );
 }
 
-/** A server that answers the handshake with anything: it ends well or with an error of ours. */
+/** A server that answers the handshake with anything: the handshake succeeds or fails with a GatewayError. */
 export async function fuzzHandshake(runs: number): Promise<void> {
   const object = fc.dictionary(
     fc.constantFrom(

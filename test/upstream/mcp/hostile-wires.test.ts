@@ -1,10 +1,10 @@
-// Servers that break the rules on the wire: the call that it concerns fails, and nothing else does.
+// If a server breaks the rules on the wire, only the call that its message belongs to fails.
 import { describe, expect, test } from 'vitest';
 import { call, caller, type Peer, peer, TRANSPORTS } from './peers.ts';
 
 const text = (value: string) => ({ content: [{ type: 'text', text: value }] });
 
-/** A round trip, after which everything that was said before it has been read. */
+/** A round trip, after which the wire has read everything that the server sent before. */
 async function settled({ wire, sent, say }: Peer): Promise<unknown> {
   const reply = wire.request({ method: 'last', params: {}, totalMs: 5_000 });
   const { id = 0 } = await sent.first(({ method }) => method === 'last');
@@ -25,7 +25,7 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
 
     expect((await reply).result).toEqual(text('first'));
     expect(await settled(there)).toEqual(text('last'));
-    expect(there.report.noises.all.filter((noise) => noise.includes('answer'))).toHaveLength(4);
+    expect(there.report.diagnostics.all.filter((diagnostic) => diagnostic.includes('answer'))).toHaveLength(4);
   });
 
   test('an answer with both result and error, or of a wrong type, fails its call and no other', async () => {
@@ -60,7 +60,7 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
     there.say({ id, result: {} }, id);
     await reply;
 
-    expect(alice.told.all).toEqual([]);
+    expect(alice.notifications.all).toEqual([]);
   });
 
   test('progress of another call, or of one that has ended, is nobody’s', async () => {
@@ -78,10 +78,10 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
     });
     there.say(progress(gone.id), first.id);
     there.say(progress(first.id), first.id);
-    await alice.told.first(() => true);
+    await alice.notifications.first(() => true);
 
-    expect(alice.told.all).toEqual([{ progress: 1 }]);
-    expect(bob.told.all).toEqual([]);
+    expect(alice.notifications.all).toEqual([{ progress: 1 }]);
+    expect(bob.notifications.all).toEqual([]);
   });
 
   test('a flood of progress, lines and other notifications is cut, told once and counted; list changes are not', async () => {
@@ -106,17 +106,21 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
     const result = await reply;
     const seconds = Math.ceil((performance.now() - started) / 1_000) + 1;
     await there.wire.close();
-    const of = (method: string) => there.report.notifications.all.filter((told) => told.method.endsWith(method)).length;
+    const of = (method: string) => there.report.notifications.all.filter((each) => each.method.endsWith(method)).length;
 
     expect(result.result).toEqual(text('well'));
-    expect(alice.told.all.length).toBeGreaterThanOrEqual(100);
-    expect(alice.told.all.length).toBeLessThanOrEqual(100 * seconds);
+    expect(alice.notifications.all.length).toBeGreaterThanOrEqual(100);
+    expect(alice.notifications.all.length).toBeLessThanOrEqual(100 * seconds);
     expect(of('unheard-of')).toBeGreaterThanOrEqual(1_000);
     expect(of('unheard-of')).toBeLessThanOrEqual(1_000 * seconds);
     expect(of('list_changed')).toBe(many);
-    expect(there.report.noises.all.filter((noise) => noise.includes('more than is taken'))).toHaveLength(1);
-    const dropped = 2 * many - alice.told.all.length - of('unheard-of');
-    expect(await there.report.noises.first((noise) => noise.includes('in all'))).toContain(`${dropped} messages`);
+    expect(there.report.diagnostics.all.filter((diagnostic) => diagnostic.includes('more than is taken'))).toHaveLength(
+      1,
+    );
+    const dropped = 2 * many - alice.notifications.all.length - of('unheard-of');
+    expect(await there.report.diagnostics.first((diagnostic) => diagnostic.includes('in all'))).toContain(
+      `${dropped} messages`,
+    );
   });
 
   test('a character that is cut anywhere arrives whole, and bytes that are no UTF-8 harm no message after them', async () => {
@@ -125,7 +129,7 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
     const line = JSON.stringify({ jsonrpc: '2.0', id, result: text('äß€😀') });
     const bytes = Buffer.from(transport === 'stdio' ? `${line}\n` : `data: ${line}\n\n`);
 
-    // no message at all: on the stream that all share, or the call's would be over
+    // no message at all; it goes on the shared stream, since it would end the stream of the call
     if (transport === 'stdio') there.raw(Uint8Array.of(0xff, 0xc3, 0x28, 0xf0, 0x9f, 0x0a));
     else if (transport === 'sse')
       there.raw(Buffer.concat([Buffer.from('data: '), Uint8Array.of(0xff, 0xc3, 0x0a, 0x0a)]));
@@ -135,7 +139,8 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
     }
 
     expect((await reply).result).toEqual(text('äß€😀'));
-    if (transport !== 'streamable-http') expect(await there.report.noises.first(() => true)).toContain('is not MCP');
+    if (transport !== 'streamable-http')
+      expect(await there.report.diagnostics.first(() => true)).toContain('is not MCP');
   });
 });
 

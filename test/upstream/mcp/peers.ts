@@ -1,4 +1,4 @@
-// Servers that a test plays itself, one for each transport, and the wire that leads to them.
+// Servers whose messages a test writes itself, one for each transport, and the wire to each of them.
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createPort, type Socket } from 'node:net';
@@ -13,10 +13,10 @@ import { HttpWire, type HttpWireOptions } from '../../../src/upstream/mcp/wire/h
 import { SseWire } from '../../../src/upstream/mcp/wire/sse-wire.ts';
 import { StdioWire } from '../../../src/upstream/mcp/wire/stdio-wire.ts';
 import { redactionOf } from '../../../src/upstream/mcp/redaction.ts';
-import type { AskedQuestion, Timeouts, Wire, WireEvents } from '../../../src/upstream/mcp/wire/wire.ts';
-import { fixture } from './processes.ts';
+import type { ServerRequest, Timeouts, Wire, WireEvents } from '../../../src/upstream/mcp/wire/wire.ts';
+import { containment, fixture } from './processes.ts';
 
-/** A list that can be waited on. */
+/** A list whose next values can be awaited. */
 export class Seen<T> {
   readonly all: T[] = [];
   private waiting: { passes: (value: T) => boolean; resolve: (value: T) => void }[] = [];
@@ -28,7 +28,7 @@ export class Seen<T> {
     for (const { resolve } of due) resolve(value);
   }
 
-  /** The first that passes, past or to come. */
+  /** The first value that passes, past or future. */
   first(passes: (value: T) => boolean): Promise<T> {
     const early = this.all.find(passes);
     return early === undefined
@@ -37,8 +37,8 @@ export class Seen<T> {
   }
 }
 
-/** A question as the wire put it, to be answered by the test. */
-export interface PutQuestion extends AskedQuestion {
+/** A server request that the wire passed on, which the test answers. */
+export interface ReceivedRequest extends ServerRequest {
   answer(answer: QuestionAnswer): void;
   refuse(error: Error): void;
 }
@@ -46,12 +46,12 @@ export interface PutQuestion extends AskedQuestion {
 /** What a wire reported. */
 export class Report implements WireEvents {
   readonly notifications = new Seen<{ method: string; params: JsonObject }>();
-  readonly questions = new Seen<PutQuestion>();
+  readonly requests = new Seen<ReceivedRequest>();
   readonly logs = new Seen<JsonObject>();
-  readonly noises = new Seen<string>();
+  readonly diagnostics = new Seen<string>();
   readonly ends = new Seen<string>();
   misses = 0;
-  /** How often a process was taken for one that ends on its first ping. */
+  /** How often a process ended before it answered its first ping. */
   unpinged = 0;
 
   notification(method: string, params: JsonObject): void {
@@ -66,16 +66,16 @@ export class Report implements WireEvents {
     this.misses++;
   }
 
-  question(asked: AskedQuestion): Promise<QuestionAnswer> {
-    return new Promise((answer, refuse) => this.questions.add({ ...asked, answer, refuse }));
+  serverRequest(request: ServerRequest): Promise<QuestionAnswer> {
+    return new Promise((answer, refuse) => this.requests.add({ ...request, answer, refuse }));
   }
 
   log(params: JsonObject): void {
     this.logs.add(params);
   }
 
-  noise(what: string): void {
-    this.noises.add(what);
+  diagnostic(what: string): void {
+    this.diagnostics.add(what);
   }
 }
 
@@ -93,9 +93,9 @@ export interface Peer {
   readonly report: Report;
   /** What the gateway sent. */
   readonly sent: Seen<Message>;
-  /** Sends bytes: on the stream of a request, or on the one that all share. */
+  /** Sends bytes: on the stream of a request, or on the shared stream. */
   raw(bytes: string | Uint8Array, of?: number): void;
-  /** Sends one message, framed as the transport wants it. */
+  /** Sends one message, framed for the transport. */
   say(message: JsonObject | string, of?: number): void;
   /** Ends the channel. */
   hangUp(): void;
@@ -114,7 +114,7 @@ interface PeerOptions {
   readonly timeouts?: Partial<Timeouts>;
   readonly maxMessageBytes?: number;
   readonly maxItems?: number;
-  /** The HTTP status that a message is refused with; undefined where it is taken. */
+  /** The HTTP status that refuses a message; undefined if the server accepts it. */
   readonly refuses?: (message: Message) => number | undefined;
 }
 
@@ -144,6 +144,7 @@ async function stdioPeer({ maxMessageBytes = 1 << 20, maxItems = 100_000, timeou
       cwd: '/',
       maxMessageBytes,
       redact: [],
+      containment,
     },
   });
   const connected = once(port, 'connection') as Promise<[Socket]>;
@@ -166,7 +167,7 @@ async function stdioPeer({ maxMessageBytes = 1 << 20, maxItems = 100_000, timeou
   };
 }
 
-/** A request as it came in over HTTP. */
+/** An HTTP request that came in. */
 export interface Visit {
   readonly http: string;
   readonly message: Message;
@@ -180,7 +181,7 @@ export interface WebPeer {
   hangUp(): void;
 }
 
-/** Listens, and gives every request to `serve`. */
+/** Listens, and passes every request to `serve`. */
 export async function web(serve: (visit: Visit) => void): Promise<WebPeer> {
   const visits = new Seen<Visit>();
   const server = createServer((request, response) => {
@@ -207,7 +208,7 @@ export async function web(serve: (visit: Visit) => void): Promise<WebPeer> {
   };
 }
 
-/** What every wire over HTTP takes. */
+/** The options of every wire over HTTP. */
 export function httpOptions(url: string, report: Report, options: PeerOptions = {}): HttpWireOptions {
   return {
     server: 's',
@@ -288,32 +289,32 @@ async function httpPeer(options: PeerOptions): Promise<Peer> {
 
 export const TRANSPORTS = ['stdio', 'sse', 'streamable-http'] as const;
 
-/** A server that the test plays, and a wire that is connected to it. */
+/** A server whose messages the test writes, and a wire that is connected to it. */
 export function peer(transport: (typeof TRANSPORTS)[number], options: PeerOptions = {}): Promise<Peer> {
   if (transport === 'stdio') return stdioPeer(options);
   return transport === 'sse' ? ssePeer(options) : httpPeer(options);
 }
 
-/** A call's way back to its caller, which keeps what it is told. */
+/** The exchange of a call, which keeps the notifications that it gets. */
 export interface Caller extends Exchange {
-  readonly told: Seen<JsonObject>;
+  readonly notifications: Seen<JsonObject>;
   cancel(): void;
 }
 
 export function caller(): Caller {
   const cancellation = new Cancellation();
-  const told = new Seen<JsonObject>();
+  const notifications = new Seen<JsonObject>();
   return {
     ...ownExchange(cancellation.signal),
     wantsProgress: true,
-    progress: (params) => told.add(params),
-    log: (params) => told.add(params),
-    told,
+    progress: (params) => notifications.add(params),
+    log: (params) => notifications.add(params),
+    notifications,
     cancel: () => cancellation.abort(),
   };
 }
 
-/** Calls a tool; resolves with the id that the server knows the call by, once it has it. */
+/** Calls a tool; resolves with the id of the request, once the server has it. */
 export async function call(
   { wire, sent }: Pick<Peer, 'wire' | 'sent'>,
   from: Caller,

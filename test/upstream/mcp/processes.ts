@@ -1,7 +1,8 @@
-// What the tests of processes share: servers that end with the test, and the processes that a marker in the environment betrays.
+// Starts servers that end with their test, and finds processes by a marker in their environment.
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { detectContainment } from '../../../src/upstream/mcp/process/containment/detect.ts';
 import {
   type ProcessExit,
   StdioProcess,
@@ -11,7 +12,11 @@ import {
 /** The path of a program of fixtures/processes. */
 export const fixture = (name: string) => fileURLToPath(new URL(`../../../fixtures/processes/${name}`, import.meta.url));
 
-/** What a process did, and ways to wait for it. */
+/** The strongest containment of this machine, found once for all tests of a file. */
+const found = await detectContainment();
+export const containment = () => Promise.resolve(found);
+
+/** What a process did. */
 export interface Observed {
   readonly server: StdioProcess;
   readonly lines: string[];
@@ -28,7 +33,15 @@ export function observe(options: Partial<StdioProcessOptions> & { command: strin
   const waiting: { passes: (text: string) => boolean; resolve: (text: string) => void }[] = [];
   const exit = Promise.withResolvers<ProcessExit>();
   const server = new StdioProcess(
-    { args: [], env: { PATH: process.env.PATH! }, cwd: '/', maxMessageBytes: 1024 * 1024, redact: [], ...options },
+    {
+      args: [],
+      env: { PATH: process.env.PATH! },
+      cwd: '/',
+      maxMessageBytes: 1024 * 1024,
+      redact: [],
+      containment,
+      ...options,
+    },
     {
       line: (text) => {
         observed.lines.push(text);
@@ -72,7 +85,7 @@ export function marked(marker: string): number[] {
     .map(Number);
 }
 
-/** The ids of the processes below one, as far as nobody in between has ended. */
+/** The ids of the descendants of a process, but for those whose parent has ended. */
 export function descendants(pid: number): number[] {
   let children: number[];
   try {
@@ -83,7 +96,7 @@ export function descendants(pid: number): number[] {
   return children.flatMap((child) => [child, ...descendants(child)]);
 }
 
-/** Those of some processes that still run; one that only waits to be reaped by init does not. */
+/** The processes that still run, zombies excluded. */
 export function alive(pids: readonly number[]): number[] {
   return pids.filter((pid) => {
     try {

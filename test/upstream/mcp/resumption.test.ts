@@ -1,4 +1,4 @@
-// Streams that end before their answer: resumed where the server gave an event id, failed once where it did not.
+// A stream that ends before its answer is resumed if the server gave an event id; else its call fails once.
 import { expect, onTestFinished, test } from 'vitest';
 import { HttpWire } from '../../../src/upstream/mcp/wire/http-wire.ts';
 import type { Timeouts } from '../../../src/upstream/mcp/wire/wire.ts';
@@ -10,7 +10,7 @@ const envelope = (message: object) => JSON.stringify({ jsonrpc: '2.0', ...messag
 const answerOf = ({ message }: Visit, text = 'done') =>
   `id: last\ndata: ${envelope({ id: message.id, result: { content: [{ type: 'text', text }] } })}\n\n`;
 
-/** A legacy connection to a server that handles tool calls, and what goes on reading them, as told. */
+/** A legacy connection to a server that handles tool calls and resumed streams as the test says. */
 async function connect(script: { call: Serve; get?: Serve; timeouts?: Partial<Timeouts> }) {
   const report = new Report();
   const sent = new Seen<Message>();
@@ -76,7 +76,7 @@ test('a stream that breaks after an event with an id is resumed, with what its c
   const { reply } = await call(there, alice);
 
   expect((await reply).result).toBeDefined();
-  expect(alice.told.all).toEqual([{ progress: 1 }]);
+  expect(alice.notifications.all).toEqual([{ progress: 1 }]);
 });
 
 test.each([
@@ -133,9 +133,9 @@ test('a server that closes the stream for ever is polled only within the total l
   const { id, reply } = await call(there, caller(), { totalMs: 700 });
 
   await expect(reply).rejects.toMatchObject({ code: 'upstream_timed_out' });
-  const told = await there.sent.first(({ method }) => method === 'notifications/cancelled');
+  const cancelled = await there.sent.first(({ method }) => method === 'notifications/cancelled');
   const count = resumes(there.visits).length;
-  expect(told.params).toMatchObject({ requestId: id });
+  expect(cancelled.params).toMatchObject({ requestId: id });
   expect(count).toBeGreaterThan(1);
   expect(count).toBeLessThan(10);
 });
@@ -204,8 +204,8 @@ test('a caller who leaves while the stream is away is heard, and nothing is aske
   const { id, reply } = await call(there, alice);
 
   await expect(reply).rejects.toMatchObject({ code: 'cancelled' });
-  const told = await there.sent.first(({ method }) => method === 'notifications/cancelled');
-  expect(told.params).toMatchObject({ requestId: id });
+  const cancelled = await there.sent.first(({ method }) => method === 'notifications/cancelled');
+  expect(cancelled.params).toMatchObject({ requestId: id });
   expect(resumes(there.visits)).toEqual([]);
 });
 
@@ -229,7 +229,7 @@ test('an answer on the standing stream or a resumed one settles the request that
   const second = await call(there, caller(), { name: 'second' });
 
   if (posts[0] && posts[1]) stream(posts[1].response).write(answerOf(posts[0], 'wrong stream'));
-  await there.report.noises.first((noise) => noise.includes('another request'));
+  await there.report.diagnostics.first((diagnostic) => diagnostic.includes('another request'));
   if (posts[0]) standing?.response.write(answerOf(posts[0], 'standing'));
   if (posts[1]) posts[1].response.end(answerOf(posts[1], 'own'));
 

@@ -1,10 +1,8 @@
 // How long the gateway waits before it tries a server again, and how an error says so.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { doublingMs } from '../../../core/backoff.ts';
 
-const PAUSES = { firstMs: 250, mostMs: 30_000 };
-
-/** A connection that held this long resets the count of failures. */
-export const STABLE_MS = 60_000;
+const PAUSES = { firstMs: BOUNDS.restartPauseFirst, mostMs: BOUNDS.restartPauseMost };
 
 /** The wait after so many failures: 250 ms, doubled each time up to 30 s, less up to half at random so that servers are not tried in step. */
 export function backoffMs(failures: number, random: () => number = Math.random): number {

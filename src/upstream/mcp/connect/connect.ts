@@ -14,7 +14,7 @@ import { SseWire } from '../wire/sse-wire.ts';
 import { stdioWire } from './stdio.ts';
 import { HttpRejection, type Wire, type WireEvents } from '../wire/wire.ts';
 
-/** Hears what a connection reports from its first moment on. */
+/** Receives what a connection reports, from its start on. */
 export interface ConnectionListener extends WireEvents {
   /** There is a process or socket; the handshake follows. A connection attempt may open two of them, one after the other. */
   opened(wire: Wire): void;

@@ -1,10 +1,8 @@
 // The era that each server was found to speak: stored between runs, so that a legacy server is not probed at every start.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { Era } from '../../../core/call.ts';
 import type { ServerKey } from '../../../storage/server-key.ts';
 import { Damaged, type StateDatabase } from '../../../storage/state-database.ts';
-
-/** A server that was found to be legacy is probed again after so long: an upgraded one still answers `initialize` (wire.md, Probing an upstream). */
-const LEGACY_AGE_MS = 24 * 60 * 60_000;
 
 /** The table `eras`. */
 export class EraStore {
@@ -24,7 +22,7 @@ export class EraStore {
         .get(server, digest);
       return row && { era: readEra(row.era), learnedAt: row.learned_at };
     });
-    if (!known || (known.era === 'legacy' && Date.now() - known.learnedAt > LEGACY_AGE_MS)) return undefined;
+    if (!known || (known.era === 'legacy' && Date.now() - known.learnedAt > BOUNDS.legacyEra)) return undefined;
     return known.era;
   }
 

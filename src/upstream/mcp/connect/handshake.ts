@@ -1,5 +1,6 @@
 // Finds out what a server speaks: sends `server/discover` first, `initialize` if that fails (wire.md, Probing an upstream).
 import { MAX_INSTRUCTIONS } from '../../../catalog/instructions.ts';
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { Era, Peer } from '../../../core/call.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
@@ -9,7 +10,7 @@ import { META, readPeer } from '../../../protocol/mcp/meta.ts';
 import { knownServerCapabilities } from '../../../protocol/mcp/server-capabilities.ts';
 import { isLegacyVersion, LEGACY_VERSIONS, MODERN_VERSION, NEWEST_LEGACY } from '../../../protocol/mcp/versions.ts';
 import type { Handshake } from './connection.ts';
-import { concludesNothing, transportError } from '../wire/http-errors.ts';
+import { isInconclusive, transportError } from '../wire/http-errors.ts';
 import { HttpRejection, type Timeouts, type Wire, type WireReply } from '../wire/wire.ts';
 
 export interface HandshakeOptions {
@@ -22,15 +23,9 @@ export interface HandshakeOptions {
   readonly remembered?: Era;
 }
 
-/** After so much silence a process may be legacy or slow to start, so the gateway sends `initialize` too and waits for both answers. */
-const PROBE_SILENCE_MS = 2_000;
-
 const DISCOVER = 'server/discover';
 
 const UNSUPPORTED_VERSION = -32022;
-
-/** Most characters of a server's value that an error quotes. */
-const MAX_QUOTED = 200;
 
 /** The server is modern, but got `initialize` before that showed: it needs a new connection. */
 export class SlowModern extends Error {
@@ -53,7 +48,7 @@ async function probe(wire: Wire, options: HandshakeOptions): Promise<Handshake> 
   const discovery = discover(wire, options);
   // a server that is known to be modern may start slowly
   const patient = wire.transport !== 'stdio' || options.remembered === 'modern';
-  const verdict = await (patient ? discovery : within(discovery, PROBE_SILENCE_MS));
+  const verdict = await (patient ? discovery : within(discovery, BOUNDS.probeSilence));
   if (verdict?.kind === 'modern') return verdict.handshake;
   if (verdict?.kind === 'legacy') return initialize(wire, options);
   return firstConclusive(discovery, initialize(wire, options));
@@ -79,7 +74,7 @@ async function firstConclusive(discovery: Promise<Verdict>, initialized: Promise
     () => true,
     () => false,
   );
-  if (await within(accepted, PROBE_SILENCE_MS)) throw new SlowModern();
+  if (await within(accepted, BOUNDS.probeSilence)) throw new SlowModern();
   return found;
 }
 
@@ -98,7 +93,7 @@ async function discover(wire: Wire, options: HandshakeOptions, retry = true): Pr
     const params = { _meta: meta };
     reply = await wire.request({ method: DISCOVER, params, totalMs: options.timeouts.start, starts: true });
   } catch (error) {
-    if (error instanceof HttpRejection && error.status >= 400 && !concludesNothing(error.status))
+    if (error instanceof HttpRejection && error.status >= 400 && !isInconclusive(error.status))
       return { kind: 'legacy' };
     if (wire.transport === 'stdio') throw error;
     throw transportError(options.server, error, options.timeouts);
@@ -157,10 +152,10 @@ async function initialize(wire: Wire, options: HandshakeOptions): Promise<Handsh
     reply = await wire.request({ method: 'initialize', params, totalMs: timeouts.start, starts: true });
   } catch (error) {
     if (error instanceof HttpRejection && [400, 404, 405].includes(error.status)) {
-      const said = error.answer?.error ? ` ("${error.answer.error.message.slice(0, 300)}")` : '';
+      const said = error.answer?.error ? ` ("${error.answer.error.message.slice(0, BOUNDS.quotedError)}")` : '';
       const message = `The server "${server}" answered HTTP ${error.status}${said} to both server/discover and initialize: its URL is not a Streamable HTTP endpoint of MCP.`;
       throw new GatewayError('upstream_rejected', message, {
-        detail: error.body.slice(0, 500),
+        detail: error.body.slice(0, BOUNDS.quotedOutput),
         cause: error,
       });
     }
@@ -169,7 +164,7 @@ async function initialize(wire: Wire, options: HandshakeOptions): Promise<Handsh
   if (!reply.result) {
     throw new GatewayError(
       'upstream_protocol',
-      `The server "${server}" refused initialize: ${reasonOf(reply.error?.message).slice(0, 300)}`,
+      `The server "${server}" refused initialize: ${reasonOf(reply.error?.message).slice(0, BOUNDS.quotedError)}`,
     );
   }
   const version = reply.result.protocolVersion;
@@ -185,7 +180,7 @@ async function initialize(wire: Wire, options: HandshakeOptions): Promise<Handsh
 /** A value of the server as part of an error message. */
 function quoted(value: unknown): string {
   const json = JSON.stringify(value) as string | undefined;
-  return (json ?? 'nothing').slice(0, MAX_QUOTED);
+  return (json ?? 'nothing').slice(0, BOUNDS.quotedValue);
 }
 
 /** What each instance keeps of its server, bounded. */

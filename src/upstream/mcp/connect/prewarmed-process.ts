@@ -1,4 +1,5 @@
-// A process that was started before any owner needed it: it runs, and no handshake has been made.
+// A process that the gateway started before any owner needed it; the handshake follows when an owner takes it.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { cannotAsk } from '../../../core/exchange.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
 import type { StdioWire } from '../wire/stdio-wire.ts';
@@ -12,7 +13,7 @@ export interface ProcessEnd {
   readonly detail?: string | undefined;
 }
 
-/** The handshake follows when an owner takes it, with the capabilities that this owner declared. */
+/** The handshake declares the capabilities of the owner who takes the process. */
 export class PrewarmedProcess {
   readonly id: string;
   /** Resolves if it ends before it is taken. */
@@ -24,25 +25,25 @@ export class PrewarmedProcess {
   /** `id` is `NAME#N`: which start of the server this is. */
   constructor(id: string, server: ConfiguredServer) {
     const { promise, resolve } = Promise.withResolvers<ProcessEnd>();
-    const noise = (what: string) => server.diagnostics.record(what);
+    const diagnostic = (text: string) => server.diagnostics.record(text);
     this.id = id;
     this.ended = promise;
     this.receiver = {
-      notification: (method) => noise(`${method.slice(0, 64)} before it was greeted`),
+      notification: (method) => diagnostic(`${method.slice(0, BOUNDS.quotedMethod)} before it was greeted`),
       closed: (reason, detail) => resolve({ reason, detail }),
       missed: () => undefined, // nothing was read from it yet
-      question: cannotAsk,
-      log: () => noise('a log line before it was greeted'),
-      noise,
+      serverRequest: cannotAsk,
+      log: () => diagnostic('a log line before it was greeted'),
+      diagnostic,
     };
     this.wire = stdioWire(server, {
       notification: (method, params) => this.receiver.notification(method, params),
       closed: (reason, detail) => this.receiver.closed(reason, detail),
       missed: () => this.receiver.missed(),
-      isOwners: (method) => this.receiver.isOwners?.(method) === true,
-      question: (asked) => this.receiver.question(asked),
+      isForOwner: (method) => this.receiver.isForOwner?.(method) === true,
+      serverRequest: (request) => this.receiver.serverRequest(request),
       log: (params) => this.receiver.log(params),
-      noise: (what) => this.receiver.noise(what),
+      diagnostic: (text) => this.receiver.diagnostic(text),
     });
   }
 

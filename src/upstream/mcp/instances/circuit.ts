@@ -1,4 +1,5 @@
-// A circuit breaker: refuses the calls of a server whose last calls failed, but for a probe now and then.
+// A circuit breaker: refuses calls to a server whose last calls failed, except for a probe now and then.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { Backoff } from '../../../core/backoff.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
@@ -6,10 +7,7 @@ import { untilTriedAgain } from '../connect/backoff.ts';
 import type { ConnectionRequest } from '../connect/connection.ts';
 import { SessionLost } from '../wire/wire.ts';
 
-/** Failures in a row that open it. */
-const THRESHOLD = 5;
-/** How long the circuit stays open: doubled by each probe that fails. */
-const OPEN = { firstMs: 5_000, mostMs: 60_000 };
+const PAUSES = { firstMs: BOUNDS.circuitPauseFirst, mostMs: BOUNDS.circuitPauseMost };
 
 /** Failures that show that the server cannot serve now. */
 const FAILURES = new Set<string>([
@@ -20,7 +18,7 @@ const FAILURES = new Set<string>([
   'upstream_failed',
 ]);
 
-/** Whether a failure is the server's: one of a caller who gave up is not, nor is a refusal by the gateway. */
+/** Whether the server caused a failure, and not the caller by cancelling or the gateway by refusing. */
 export function isServerFailure(error: unknown): boolean {
   return error instanceof SessionLost || (error instanceof GatewayError && FAILURES.has(error.code));
 }
@@ -81,7 +79,7 @@ export class Circuit {
   private openedAt = 0;
   /** 0 while it is closed. */
   private openMs = 0;
-  private readonly pauses = new Backoff(OPEN);
+  private readonly pauses = new Backoff(PAUSES);
   private probing = false;
 
   /** `now` is in milliseconds, on a monotonic clock. */
@@ -142,7 +140,7 @@ export class Circuit {
     const wasOfOne = this.onlyTarget !== undefined;
     this.hanging = timedOut && (this.failures === 0 || target === this.hanging) ? target : undefined;
     this.failures++;
-    if (this.failures < THRESHOLD) return false;
+    if (this.failures < BOUNDS.circuitFailures) return false;
     const isNews = this.isClosed || (wasOfOne && this.hanging === undefined);
     if (isNews || this.state === 'half-open') {
       if (isNews) this.pauses.reset();

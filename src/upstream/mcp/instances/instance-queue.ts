@@ -1,16 +1,11 @@
 // Queues callers that wait for an instance of their own: each gets the first that it can use, in the order in which they came.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
 import type { PrewarmedProcess } from '../connect/prewarmed-process.ts';
 import type { Instance, Loss } from './instance.ts';
 import type { OwnerPool } from './owner-pool.ts';
-
-/** How often a call is preempted for the callers that wait, if one can be, in ms. */
-const PREEMPT_MS = 250;
-
-/** Most callers that wait. */
-const MAX_WAITING = 1_000;
 
 /** Room for an instance within `instances.max`. */
 export interface Place {
@@ -31,7 +26,7 @@ interface Waiter {
 
 /** Hands out instances and places. */
 export interface ClaimSource {
-  /** What a caller can have now, if anything. Throws where it is to get nothing. */
+  /** What a caller can have now; undefined if it has to wait. Throws if its owner gets nothing. */
   claim(pool: OwnerPool): Claim | undefined;
   /** Makes an instance free for the caller that has waited longest, if none becomes free by itself. */
   preemptFor(pool: OwnerPool): void;
@@ -57,10 +52,10 @@ export class InstanceQueue {
     const { name, config } = this.server;
     const { total } = config.timeouts;
     const busy = `All ${config.instances.max} instances of the server "${name}" are in use (instances.max)`;
-    if (this.waiting.size >= MAX_WAITING)
-      throw new GatewayError('overloaded', `${busy}, and ${MAX_WAITING} calls wait for one.`);
+    if (this.waiting.size >= BOUNDS.instanceWaiters)
+      throw new GatewayError('overloaded', `${busy}, and ${BOUNDS.instanceWaiters} calls wait for one.`);
     const { promise, resolve, reject } = Promise.withResolvers<Claim>();
-    // the waiter leaves the queue at once, so that it gets nothing any more
+    // the waiter leaves the queue at once, so that it gets no claim any more
     const fail = (error: unknown) => {
       this.waiting.delete(waiter);
       reject(error);
@@ -72,7 +67,7 @@ export class InstanceQueue {
         fail(new GatewayError('overloaded', `${busy}; none became free within ${total / 1000} s (timeouts.total).`)),
       total,
     );
-    this.preempting ??= setInterval(() => this.preempt(), PREEMPT_MS).unref();
+    this.preempting ??= setInterval(() => this.preempt(), BOUNDS.preemptionCheck).unref();
     this.preempt();
     const stay = signal?.onAbort(() => fail(new GatewayError('cancelled', 'The caller cancelled the call.')));
     try {

@@ -1,4 +1,5 @@
 // Opens an instance of a server: connects, makes the handshake, and passes on what the connection reports from then on.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, toGatewayError } from '../../../core/errors.ts';
 import { connect, type ConnectionListener } from '../connect/connect.ts';
 import type { PrewarmedProcess } from '../connect/prewarmed-process.ts';
@@ -76,12 +77,12 @@ function listenerOf(parts: InstanceParts, options: OpenOptions, progress: Progre
       if (progress.instance) progress.instance.onNotification(method, params);
       else if (method.endsWith('/list_changed')) progress.changed = true;
     },
-    isOwners: (method) => method === 'roots/list' && owner?.session?.reachable === true,
-    question: (asked) => routing.route(asked),
+    isForOwner: (method) => method === 'roots/list' && owner?.session?.reachable === true,
+    serverRequest: (request) => routing.route(request),
     log: (params) => {
       if (owner?.session) owner.session.standing.log(params);
-      else server.diagnostics.record(`log line: ${JSON.stringify(params.data ?? null).slice(0, 500)}`);
+      else server.diagnostics.record(`log line: ${JSON.stringify(params.data ?? null).slice(0, BOUNDS.quotedOutput)}`);
     },
-    noise: (what) => server.diagnostics.record(what),
+    diagnostic: (text) => server.diagnostics.record(text),
   };
 }

@@ -1,4 +1,5 @@
 // The instances of a server that belong to sessions or principals: opened on use, at most `instances.max`, stopped when unused.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { LogLevel } from '../../../protocol/mcp/meta.ts';
@@ -18,12 +19,6 @@ import { OwnerPools } from './owner-pools.ts';
 import { preemptable } from './preemption.ts';
 import { Prewarmer } from './prewarmer.ts';
 import type { SharedInstance } from './shared-instance.ts';
-
-/** How long a caller has for an answer before its parked call can be preempted, in ms; at most half of what queued callers wait. */
-const ANSWER_MS = 60_000;
-
-/** How often unused instances are looked for, at most. */
-const SWEEP_MS = 30_000;
 
 export interface OwnedParts {
   readonly instances: Instances;
@@ -177,7 +172,7 @@ export class OwnedInstances implements InstancePool, ClaimSource {
   /** Preempts parked calls whose callers have been away too long, if nothing else makes an instance free. */
   preemptFor({ owner }: OwnerPool): void {
     const { name, config } = this.server;
-    const leftBefore = performance.now() - Math.min(ANSWER_MS, config.timeouts.total / 2);
+    const leftBefore = performance.now() - Math.min(BOUNDS.unattendedCall, config.timeouts.total / 2);
     const instance = this.count === this.live.size ? preemptable(this.live, owner, leftBefore) : undefined;
     if (!instance) return;
     this.server.record('calls_gave_way', { instance: instance.id, owner: instance.owner?.label ?? '' });
@@ -224,7 +219,10 @@ export class OwnedInstances implements InstancePool, ClaimSource {
     const pool = this.pools.add(owner);
     owner.session?.standing.signal.onAbort(() => this.endSession(pool));
     const { idle } = this.server.config.instances;
-    this.sweeper ??= setInterval(() => this.sweep(), Math.min(SWEEP_MS, Math.max(50, idle / 4))).unref();
+    this.sweeper ??= setInterval(
+      () => this.sweep(),
+      Math.min(BOUNDS.idleCheck, Math.max(BOUNDS.idleCheckLeast, idle / 4)),
+    ).unref();
     return pool;
   }
 

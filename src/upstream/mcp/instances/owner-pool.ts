@@ -1,12 +1,10 @@
 // What one session or principal has at a server: its instances, its resource subscriptions, and how often starts failed.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
-import { backoffMs, STABLE_MS, untilTriedAgain } from '../connect/backoff.ts';
+import { backoffMs, untilTriedAgain } from '../connect/backoff.ts';
 import { type Following, ResourceSubscriptions } from '../offer/resource-subscriptions.ts';
 import type { Owner } from './affinity.ts';
 import type { Instance } from './instance.ts';
-
-/** Starts that fail in a row before calls are refused without another start. */
-const PATIENCE = 3;
 
 /** Subscriptions outlive the instance that they were made on. */
 export class OwnerPool {
@@ -38,7 +36,7 @@ export class OwnerPool {
   get isEmpty(): boolean {
     const { instances, openings, subscriptions, users, lastFailure } = this;
     const isUsed = instances.size > 0 || openings.size > 0 || subscriptions.size > 0 || users > 0;
-    return !isUsed && (lastFailure === undefined || lastFailure.retryAt + STABLE_MS < performance.now());
+    return !isUsed && (lastFailure === undefined || lastFailure.retryAt + BOUNDS.stableConnection < performance.now());
   }
 
   /** Whether resources are followed on this instance. */
@@ -65,7 +63,7 @@ export class OwnerPool {
   /** Throws `upstream_unreachable` if the last starts failed, so that not every call causes another. */
   requireTryable(): void {
     const { failures, lastFailure } = this;
-    if (failures < PATIENCE || !lastFailure || lastFailure.retryAt <= performance.now()) return;
+    if (failures < BOUNDS.failedStarts || !lastFailure || lastFailure.retryAt <= performance.now()) return;
     const reason = `An instance of the server "${this.server}" could not be started for this caller ${failures} times in a row: ${lastFailure.why}`;
     throw new GatewayError('upstream_unreachable', untilTriedAgain(reason, lastFailure.retryAt - performance.now()));
   }

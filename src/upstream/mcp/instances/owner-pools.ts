@@ -1,12 +1,10 @@
 // The pools of all owners of a server: one is made with the owner's first call and forgotten when nothing is lost with it.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
 import type { Follower, Following } from '../offer/resource-subscriptions.ts';
 import type { Owner } from './affinity.ts';
 import type { Instance } from './instance.ts';
 import { OwnerPool } from './owner-pool.ts';
-
-/** After how long without a request about its tasks an instance is stopped to make room for another owner's, in ms. */
-const ABANDONED_MS = 10 * 60_000;
 
 export class OwnerPools {
   private readonly server: ConfiguredServer;
@@ -61,7 +59,7 @@ export class OwnerPools {
 
   /** The instance to stop for another owner: the one that was idle for longest, else one whose tasks nobody has asked about for long. */
   evictable(live: Iterable<Instance>): Instance | undefined {
-    const abandonedBefore = performance.now() - ABANDONED_MS;
+    const abandonedBefore = performance.now() - BOUNDS.abandonedTask;
     const unused = [...live].filter(({ calls }) => calls === 0).sort((a, b) => a.lastUsed - b.lastUsed);
     return (
       unused.find((instance) => this.isIdle(instance)) ??

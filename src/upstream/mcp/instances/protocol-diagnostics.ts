@@ -1,9 +1,5 @@
 // The last messages of a server that are not MCP or are for no caller, kept for the operator beside its stderr.
-
-/** Most lines that are kept. */
-const MOST = 20;
-/** Most characters of one that are kept. */
-const LONGEST = 1_000;
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 
 export class ProtocolDiagnostics {
   private readonly clean: (text: string) => string;
@@ -18,9 +14,11 @@ export class ProtocolDiagnostics {
     return this.kept;
   }
 
-  record(what: string): void {
-    // cleaned before it is cut to length, since a secret that is cut in two is not found
-    this.kept.push(this.clean(what.slice(0, 2 * LONGEST)).slice(0, LONGEST));
-    if (this.kept.length > MOST) this.kept.shift();
+  record(text: string): void {
+    // secrets are removed before the text is cut to its length, since half a secret would not be found
+    this.kept.push(
+      this.clean(text.slice(0, 2 * BOUNDS.protocolDiagnosticText)).slice(0, BOUNDS.protocolDiagnosticText),
+    );
+    if (this.kept.length > BOUNDS.protocolDiagnostics) this.kept.shift();
   }
 }

@@ -1,14 +1,10 @@
 // The last errors of a server, for an operator who looks for what is wrong with it.
-
-/** Most errors that are kept. */
-const MOST = 10;
-/** Most characters of one that are kept. */
-const LONGEST = 1_000;
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 
 export interface RecentError {
   /** What callers may read. */
   readonly message: string;
-  /** For the operator alone; of the last time. */
+  /** For the operator alone; from the last time. */
   readonly detail?: string | undefined;
   /** UTC ms, the last time. */
   readonly at: number;
@@ -29,13 +25,18 @@ export class RecentErrors {
   }
 
   record(text: string, detail?: string): void {
-    const message = text.slice(0, LONGEST);
+    const message = text.slice(0, BOUNDS.recentErrorText);
     const { last } = this;
     const repeated = last?.message === message;
     const before = repeated ? this.errors.slice(0, -1) : this.errors;
     this.errors = [
       ...before,
-      { message, detail: detail?.slice(0, LONGEST), at: Date.now(), times: repeated ? last.times + 1 : 1 },
-    ].slice(-MOST);
+      {
+        message,
+        detail: detail?.slice(0, BOUNDS.recentErrorText),
+        at: Date.now(),
+        times: repeated ? last.times + 1 : 1,
+      },
+    ].slice(-BOUNDS.recentErrors);
   }
 }

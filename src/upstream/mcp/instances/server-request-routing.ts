@@ -1,18 +1,16 @@
 // Routes a server's request to the call, owner or task that it belongs to, and to nobody else.
 import type { ServerConfig } from '../../../config/config.ts';
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import { askWithin, type Exchange, QUESTION_MS, type QuestionAnswer } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
-import type { AskedQuestion } from '../wire/wire.ts';
+import type { ServerRequest } from '../wire/wire.ts';
 import type { Owner } from './affinity.ts';
 import type { Isolation } from './isolation.ts';
 import type { UrlElicitations } from './url-elicitations.ts';
 
-/** Most callers that are asked, one after the other, for one request of a task. */
-const MAX_ASKED = 20;
-
-/** The instance that a request comes from, and the parts of its upstream that requests concern. */
+/** The instance that a request comes from, and the parts of its upstream that take part. */
 export interface RequestSource {
   /** `NAME#N`: which start of the server this is. */
   readonly id: string;
@@ -33,32 +31,33 @@ export class ServerRequestRouting {
   }
 
   /** Passes a request on and returns the answer. Throws GatewayError, which the server gets. */
-  async route(asked: AskedQuestion): Promise<QuestionAnswer> {
+  async route(request: ServerRequest): Promise<QuestionAnswer> {
     const { owner, server, isolation, urlElicitations } = this.source;
-    const { method, params, signal } = asked;
-    if (asked.ofTask !== undefined && !asked.exchange) return this.routeForTask(asked, asked.ofTask);
+    const { method, params, signal } = request;
+    if (request.serverTask !== undefined && !request.exchange) return this.routeForTask(request, request.serverTask);
     // on an instance with an owner the roots are the owner's, however many calls run
     const isForOwnersRoots = method === 'roots/list' && owner !== undefined;
     // a task's request names its task, so it is no reason to isolate the server
-    if (!isForOwnersRoots && asked.ofTask === undefined) isolation.learn('asks', `it asked ${method.slice(0, 64)}`);
-    const exchange = asked.exchange ?? ownersExchange(owner, asked);
+    if (!isForOwnersRoots && request.serverTask === undefined)
+      isolation.learn('asks', `it asked ${method.slice(0, BOUNDS.quotedMethod)}`);
+    const exchange = request.exchange ?? ownersExchange(owner, request);
     if (exchange) {
-      if (params.mode === 'url') urlElicitations.asked(asked, owner);
+      if (params.mode === 'url') urlElicitations.requested(request, owner);
       const answer = await exchange.ask({ method, params, signal });
       if (isForOwnersRoots && 'result' in answer) this.roots = answer.result;
       return answer;
     }
     // a modern client can be asked only during a call (wire.md, Questions 8), so it gets the last known roots
     if (isForOwnersRoots && isObject(owner.capabilities.roots)) return { result: this.roots };
-    if (asked.inFlight > 1) throw unattributable(server.config, asked);
+    if (request.inFlight > 1) throw unattributable(server.config, request);
     throw new GatewayError('question_undeclared', `No caller of "${server.name}" is there to answer ${method}.`);
   }
 
   /** If a caller who is asked for a task leaves, the next one is asked (2025-11-25 basic/utilities/tasks, Input Required Status). */
-  private routeForTask(asked: AskedQuestion, task: string): Promise<QuestionAnswer> {
+  private routeForTask(request: ServerRequest, task: string): Promise<QuestionAnswer> {
     const { id, server } = this.source;
-    return askWithin(QUESTION_MS, asked, async ({ method, params, signal }) => {
-      for (let tries = 0; tries < MAX_ASKED; tries++) {
+    return askWithin(QUESTION_MS, request, async ({ method, params, signal }) => {
+      for (let tries = 0; tries < BOUNDS.taskRequestCallers; tries++) {
         const exchange = await server.context.tasks.asker({ server: server.name, instance: id, task }, signal);
         if (!exchange) break;
         try {
@@ -75,7 +74,7 @@ export class ServerRequestRouting {
   }
 }
 
-function unattributable({ name, isolation }: ServerConfig, { inFlight }: AskedQuestion): GatewayError {
+function unattributable({ name, isolation }: ServerConfig, { inFlight }: ServerRequest): GatewayError {
   const next =
     isolation === 'shared'
       ? `It is shared because the configuration says so (isolation of "${name}").`
@@ -87,6 +86,6 @@ function unattributable({ name, isolation }: ServerConfig, { inFlight }: AskedQu
 }
 
 /** The owner's session, for a request that belongs to no call. Roots are the session's in any case (wire.md, Questions 8). */
-function ownersExchange(owner: Owner | undefined, { method, inFlight }: AskedQuestion): Exchange | undefined {
+function ownersExchange(owner: Owner | undefined, { method, inFlight }: ServerRequest): Exchange | undefined {
   return method === 'roots/list' || inFlight === 0 ? owner?.session?.standing : undefined;
 }

@@ -1,12 +1,13 @@
 // The instance of a server that everybody shares: kept open, opened again after failures, stopped when nobody uses it.
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { CancelSignal } from '../../../core/cancellation.ts';
 import { detailOf, GatewayError, reasonOf } from '../../../core/errors.ts';
 import { within } from '../../../core/wait.ts';
 import type { LogLevel } from '../../../protocol/mcp/meta.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
-import { backoffMs, STABLE_MS, untilTriedAgain } from '../connect/backoff.ts';
+import { backoffMs, untilTriedAgain } from '../connect/backoff.ts';
 import type { Connection } from '../connect/connection.ts';
 import type { KnownOffer } from '../offer/known-offer.ts';
 import { type Follower, ResourceSubscriptions } from '../offer/resource-subscriptions.ts';
@@ -15,12 +16,6 @@ import type { Wire } from '../wire/wire.ts';
 import type { Circuit } from './circuit.ts';
 import type { Instance, InstancePool, Loss } from './instance.ts';
 import type { Instances } from './instances.ts';
-
-/** How long a list waits for the first start of a server, at most (wire.md, What the gateway offers). */
-const FIRST_CONNECTION_MS = 10_000;
-
-/** How often the use of a process is checked, at most. */
-const SWEEP_MS = 30_000;
 
 export interface SharedParts {
   readonly instances: Instances;
@@ -89,7 +84,7 @@ export class SharedInstance implements InstancePool {
    */
   firstConnection(): Promise<void> | undefined {
     const { start } = this.server.config.timeouts;
-    const left = (this.startedAt ?? performance.now()) + Math.min(start, FIRST_CONNECTION_MS) - performance.now();
+    const left = (this.startedAt ?? performance.now()) + Math.min(start, BOUNDS.firstConnection) - performance.now();
     if (!this.isUsable || this.wasAttempted || left <= 0) return undefined;
     return within(this.attempted, left);
   }
@@ -124,7 +119,7 @@ export class SharedInstance implements InstancePool {
       const inTime = this.entered !== 'connecting' || (await this.untilSettled(signal));
       if (signal?.aborted === true) throw new GatewayError('cancelled', 'The caller cancelled the call.');
       if (this.current) return this.current;
-      // it may have become idle in this moment: then it is woken again
+      // the instance may have become idle in this moment: then the next round wakes it
       if (!inTime || !this.isOpening()) throw this.unavailable();
     }
   }
@@ -209,7 +204,7 @@ export class SharedInstance implements InstancePool {
       const loss = await this.runOnce();
       const { kind } = loss;
       again = kind !== 'unused';
-      if (performance.now() - this.readyAt > STABLE_MS) this.failures = 0;
+      if (performance.now() - this.readyAt > BOUNDS.stableConnection) this.failures = 0;
       if (kind === 'failed') await this.backOff(loss);
       else if (kind === 'unused' || this.quiesced) {
         this.enter('idle');
@@ -278,7 +273,7 @@ export class SharedInstance implements InstancePool {
       const { idle } = this.server.config.instances;
       if (performance.now() - idleSince > idle) instance.drop({ reason: 'it was not used', kind: 'unused' });
     };
-    return setInterval(check, Math.min(SWEEP_MS, Math.max(50, instances.idle / 4))).unref();
+    return setInterval(check, Math.min(BOUNDS.idleCheck, Math.max(BOUNDS.idleCheckLeast, instances.idle / 4))).unref();
   }
 
   private isOpening(): boolean {

@@ -1,20 +1,17 @@
 // Remembers which sessions a legacy server sent to which URLs, and notifies them of completion (2025-11-25 client/elicitation).
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { ClientSession, Exchange } from '../../../core/exchange.ts';
 import { isObject, type JsonObject, type JsonValue } from '../../../core/json.ts';
 import type { RpcError } from '../../../core/reply.ts';
 import { withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
 import { URL_ELICITATION_REQUIRED } from '../../../protocol/mcp/questions.ts';
-import type { AskedQuestion } from '../wire/wire.ts';
+import type { ServerRequest } from '../wire/wire.ts';
 import type { Owner } from './affinity.ts';
-
-/** Most elicitations that are remembered for one session, the oldest are forgotten first; and the longest id of one. */
-const MAX_ELICITATIONS = 32;
-const MAX_ID = 256;
 
 interface Elicitation {
   /** The owner of the instance that sent the session to the URL: no other instance can complete it. */
   readonly owner: string | undefined;
-  /** The call in which that happened, while it runs. */
+  /** The call in which the server sent the session there, while it runs. */
   call: Exchange | undefined;
   unlink: (() => void) | undefined;
 }
@@ -24,8 +21,8 @@ export class UrlElicitations {
   private readonly elicitations = new Map<string, Map<ClientSession, Elicitation>>();
   private readonly sessions = new Map<ClientSession, Set<string>>();
 
-  /** The server asks a caller to visit a URL. */
-  asked({ params, session, exchange, onCallEnd }: AskedQuestion, owner: Owner | undefined): void {
+  /** The server requests that a caller visits a URL. */
+  requested({ params, session, exchange, onCallEnd }: ServerRequest, owner: Owner | undefined): void {
     const target = session ?? owner?.session;
     const elicitation: Elicitation = { owner: owner?.key, call: onCallEnd && exchange, unlink: undefined };
     if (!target || !this.add(params.elicitationId, target, elicitation)) return;
@@ -35,7 +32,7 @@ export class UrlElicitations {
   /** A call failed, because its caller has to visit URLs first. */
   required({ code, data }: RpcError, session: ClientSession | undefined, owner: Owner | undefined): void {
     if (code !== URL_ELICITATION_REQUIRED || !session || !isObject(data) || !Array.isArray(data.elicitations)) return;
-    for (const each of data.elicitations.slice(0, MAX_ELICITATIONS))
+    for (const each of data.elicitations.slice(0, BOUNDS.urlElicitations))
       if (isObject(each))
         this.add(each.elicitationId, session, { owner: owner?.key, call: undefined, unlink: undefined });
   }
@@ -65,11 +62,11 @@ export class UrlElicitations {
 
   /** Returns whether it is remembered. */
   private add(id: JsonValue | undefined, session: ClientSession, elicitation: Elicitation): boolean {
-    if (typeof id !== 'string' || id.length > MAX_ID || session.standing.signal.aborted) return false;
+    if (typeof id !== 'string' || id.length > BOUNDS.urlElicitationId || session.standing.signal.aborted) return false;
     this.forget(id, session);
     const ids = this.sessions.get(session) ?? this.remember(session);
     const [oldest] = ids;
-    if (ids.size >= MAX_ELICITATIONS && oldest !== undefined) this.forget(oldest, session);
+    if (ids.size >= BOUNDS.urlElicitations && oldest !== undefined) this.forget(oldest, session);
     ids.add(id);
     const sent = this.elicitations.get(id) ?? new Map<ClientSession, Elicitation>();
     this.elicitations.set(id, sent.set(session, elicitation));

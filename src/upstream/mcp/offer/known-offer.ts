@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { EMPTY_OFFER, type ServerOffer } from '../../../catalog/offer.ts';
 import type { StoredOffer } from '../../../catalog/store.ts';
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import type { ServerKey } from '../../../storage/server-key.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
@@ -10,9 +11,6 @@ import type { Owner } from '../instances/affinity.ts';
 import type { Instance } from '../instances/instance.ts';
 import { OwnerListings, type OwnerOffer } from './owner-listings.ts';
 import { readOffer } from './read-offer.ts';
-
-/** How long an offer is not read again although its lists are stale at once, in ms. */
-const LEAST_FRESH_MS = 1_000;
 
 export class KnownOffer {
   /** The lists that could not be read the last time, and why. */
@@ -53,9 +51,9 @@ export class KnownOffer {
   /** Reads the offer; a list that cannot be read keeps its last good entries, and the others are read all the same. Throws GatewayError. */
   async read(connection: Connection): Promise<void> {
     const { config, clean, context } = this.server;
-    this.staleAt = performance.now() + LEAST_FRESH_MS; // an offer that cannot be read is not read again with every list
+    this.staleAt = performance.now() + BOUNDS.offerFresh; // an offer that cannot be read is not read again with every list
     const { offer, problems, freshMs } = await readOffer(connection, config.timeouts.total, this.last?.offer);
-    this.staleAt = performance.now() + Math.max(freshMs, LEAST_FRESH_MS);
+    this.staleAt = performance.now() + Math.max(freshMs, BOUNDS.offerFresh);
     const isNews = !isDeepStrictEqual(offer, this.last?.offer);
     this.last = { fetchedAt: Date.now(), offer };
     this.problems = problems.map(clean);

@@ -1,4 +1,5 @@
 // Watches a connection for changes of its offer: a legacy server sends them by itself, a modern one after `subscriptions/listen`.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { Backoff } from '../../../core/backoff.ts';
 import { Cancellation } from '../../../core/cancellation.ts';
 import { ownExchange } from '../../../core/exchange.ts';
@@ -6,16 +7,11 @@ import { isObject, type JsonObject } from '../../../core/json.ts';
 import { backoffMs } from '../connect/backoff.ts';
 import type { Connection } from '../connect/connection.ts';
 
-/** How long changes are collected before the offer is read; doubled while they do not end, up to the most. */
-const COALESCE = { firstMs: 50, mostMs: 5_000 };
-/** After a quiet time of so many waits, the wait is the first one again. */
-const QUIET = 10;
-/** Resources that are followed within this time are subscribed to in one request. */
-const RENEW_MS = 5;
-/** How long a follower waits for the server to acknowledge. */
-const ACKNOWLEDGE_MS = 2_000;
+const PAUSES = { firstMs: BOUNDS.offerReadPauseFirst, mostMs: BOUNDS.offerReadPauseMost };
+/** If no change came for so many pauses, the next pause is the first one again. */
+const QUIET_PAUSES = 10;
 
-/** Hears of changes at most once at a time, however fast they come. */
+/** Receives the changes that a watch collects. */
 export interface OfferWatchListener {
   /** The offer changed. The next change is reported when this has resolved. */
   offerChanged(): Promise<void>;
@@ -39,8 +35,8 @@ export class OfferWatch {
   private isRenewing = false;
   private reading = false;
   private readAt = -Infinity;
-  private readonly waits = new Backoff(COALESCE);
-  private waitMs = 0;
+  private readonly pauses = new Backoff(PAUSES);
+  private pauseMs = 0;
   private again = false;
   private stopped = false;
 
@@ -65,9 +61,9 @@ export class OfferWatch {
     if (this.stopped) return;
     this.again = true;
     if (this.reading || this.timer !== undefined) return;
-    if (performance.now() - this.readAt > QUIET * this.waitMs) this.waits.reset();
-    this.waitMs = this.waits.next();
-    this.timer = setTimeout(() => void this.read(), this.waitMs).unref();
+    if (performance.now() - this.readAt > QUIET_PAUSES * this.pauseMs) this.pauses.reset();
+    this.pauseMs = this.pauses.next();
+    this.timer = setTimeout(() => void this.read(), this.pauseMs).unref();
   }
 
   /**
@@ -89,12 +85,12 @@ export class OfferWatch {
     this.isRenewing = true;
     const inForce = Promise.withResolvers<void>();
     this.renewal = inForce.promise;
-    setTimeout(inForce.resolve, ACKNOWLEDGE_MS).unref();
+    setTimeout(inForce.resolve, BOUNDS.subscriptionAcknowledgement).unref();
     clearTimeout(this.listenTimer);
     this.listenTimer = setTimeout(() => {
       this.isRenewing = false;
       this.listen(0, inForce.resolve);
-    }, RENEW_MS);
+    }, BOUNDS.subscriptionBatch);
     return this.renewal;
   }
 
@@ -124,12 +120,12 @@ export class OfferWatch {
     const abort = new Cancellation();
     this.open.add(abort);
     abort.onAbort(() => this.open.delete(abort));
-    let wasHeard = false;
+    let wasAnswered = false;
     const restart = () => {
       settle();
       if (this.stopped || abort.signal.aborted) return;
       this.open.delete(abort);
-      const next = wasHeard ? 0 : attempt + 1;
+      const next = wasAnswered ? 0 : attempt + 1;
       // a change in between is found only by reading the offer again (wire.md, Subscriptions)
       this.listenTimer = setTimeout(
         () => {
@@ -146,8 +142,8 @@ export class OfferWatch {
         totalMs: Infinity,
         exchange: ownExchange(abort.signal),
         onNotification: (method, params) => {
-          wasHeard = true;
-          if (method === 'notifications/subscriptions/acknowledged') this.refused = leftOut(requested, params);
+          wasAnswered = true;
+          if (method === 'notifications/subscriptions/acknowledged') this.refused = notGranted(requested, params);
           settle();
           this.onNotification(method, params);
         },
@@ -182,13 +178,13 @@ export class OfferWatch {
   }
 }
 
-/** The resources that were asked for and not granted (2026-07-28 basic/patterns/subscriptions, Acknowledgment). */
-function leftOut(asked: readonly string[], { notifications }: JsonObject): ReadonlySet<string> {
+/** The requested resources that the server did not grant (2026-07-28 basic/patterns/subscriptions, Acknowledgment). */
+function notGranted(requested: readonly string[], { notifications }: JsonObject): ReadonlySet<string> {
   const granted = isObject(notifications) ? notifications.resourceSubscriptions : undefined;
   const known = new Set<unknown>(Array.isArray(granted) ? granted : []);
-  return new Set(asked.filter((uri) => !known.has(uri)));
+  return new Set(requested.filter((uri) => !known.has(uri)));
 }
 
 function nothing(): void {
-  // nobody waits for this one
+  // no follower waits for this renewal
 }

@@ -1,11 +1,9 @@
 // What single owners are offered, if their instances offer something else than the shared instance offers everybody.
 import { hash } from 'node:crypto';
 import type { ServerOffer } from '../../../catalog/offer.ts';
+import { type Bounds, BOUNDS } from '../../../core/bounds/bounds.ts';
 import { OFFER_KINDS, type OfferKind } from '../../../core/call.ts';
 import type { OwnerOfferListener } from '../context.ts';
-
-/** Most characters of JSON that all owners' offers of one server take together; the largest offer that is read fits in. */
-const MAX_LENGTH = 40 * 1024 * 1024;
 
 /** What one owner is offered. */
 export interface OwnerOffer {
@@ -25,13 +23,13 @@ export class OwnerListings {
   private readonly shared = new Map<string, SharedOffer>();
   private readonly server: string;
   private readonly listener: OwnerOfferListener;
-  private readonly most: number;
+  private readonly bounds: Bounds;
   private length = 0;
 
-  constructor(server: string, listener: OwnerOfferListener, most = MAX_LENGTH) {
+  constructor(server: string, listener: OwnerOfferListener, bounds = BOUNDS) {
     this.server = server;
     this.listener = listener;
-    this.most = most;
+    this.bounds = bounds;
   }
 
   get size(): number {
@@ -78,7 +76,7 @@ export class OwnerListings {
     const digest = hash('sha256', text, 'base64');
     let shared = this.shared.get(digest);
     if (!shared) {
-      if (this.length + text.length > this.most) return false;
+      if (this.length + text.length > this.bounds.ownerOffers) return false;
       shared = { offer, digest, length: text.length, owners: 0 };
       this.shared.set(digest, shared);
       this.length += shared.length;

@@ -1,18 +1,11 @@
-// Reads everything that a server offers: all pages of all lists that it declares.
+// Reads the offer of a server: all pages of all lists that it declares.
 import { EMPTY_OFFER, type ServerOffer } from '../../../catalog/offer.ts';
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { OfferKind } from '../../../core/call.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import { isObject, type JsonObject, numberOf } from '../../../core/json.ts';
 import { LIST_KEYS } from '../../../protocol/mcp/methods.ts';
 import type { Connection } from '../connect/connection.ts';
-
-/** Bounds of one list: pages, entries, bytes in all and of one entry (wire.md, What the gateway offers). A client of `/mcp` gets all of it. */
-const MAX_PAGES = 1_000;
-const MAX_ENTRIES = 10_000;
-/** Fewer, because a URI that is not listed is matched against all of them. */
-const MAX_TEMPLATES = 1_000;
-const MAX_BYTES = 8 * 1024 * 1024;
-const MAX_ENTRY_BYTES = 256 * 1024;
 
 /** Failures that concern one list and not the others. */
 const OF_THE_LIST = new Set<string>(['upstream_protocol', 'upstream_message_too_large']);
@@ -25,10 +18,15 @@ interface List {
 }
 
 const LISTS: readonly List[] = [
-  { kind: 'tool', method: 'tools/list', capability: 'tools', most: MAX_ENTRIES },
-  { kind: 'prompt', method: 'prompts/list', capability: 'prompts', most: MAX_ENTRIES },
-  { kind: 'resource', method: 'resources/list', capability: 'resources', most: MAX_ENTRIES },
-  { kind: 'resourceTemplate', method: 'resources/templates/list', capability: 'resources', most: MAX_TEMPLATES },
+  { kind: 'tool', method: 'tools/list', capability: 'tools', most: BOUNDS.offerEntries },
+  { kind: 'prompt', method: 'prompts/list', capability: 'prompts', most: BOUNDS.offerEntries },
+  { kind: 'resource', method: 'resources/list', capability: 'resources', most: BOUNDS.offerEntries },
+  {
+    kind: 'resourceTemplate',
+    method: 'resources/templates/list',
+    capability: 'resources',
+    most: BOUNDS.offerTemplates,
+  },
 ];
 
 /** What was read, and which lists could not be. */
@@ -61,7 +59,7 @@ export async function readOffer(
         hints.push({ ttlMs: notifies ? Infinity : ttlMs, isPrivate });
         if (tooLarge > 0)
           problems.push(
-            `entries of ${list.method} that are over ${MAX_ENTRY_BYTES} bytes are not offered: ${tooLarge}`,
+            `entries of ${list.method} that are over ${BOUNDS.offerEntryBytes} bytes are not offered: ${tooLarge}`,
           );
         return [list.kind, entries] as const;
       } catch (error) {
@@ -100,7 +98,7 @@ async function readList(connection: Connection, list: List, totalMs: number): Pr
   const cursors = new Set<string>();
   let cursor: string | undefined;
   let bytes = 0;
-  for (let page = 0; page < MAX_PAGES; page++) {
+  for (let page = 0; page < BOUNDS.offerPages; page++) {
     const reply = await connection.request({
       method: list.method,
       params: cursor === undefined ? {} : { cursor },
@@ -112,18 +110,18 @@ async function readList(connection: Connection, list: List, totalMs: number): Pr
     hints = joined(hints, reply.result);
     for (const entry of entriesOf(reply.result, list.kind)) {
       // a small page has no large entry, so its entries are not measured
-      if (reply.bytes > MAX_ENTRY_BYTES && JSON.stringify(entry).length > MAX_ENTRY_BYTES) tooLarge++;
+      if (reply.bytes > BOUNDS.offerEntryBytes && JSON.stringify(entry).length > BOUNDS.offerEntryBytes) tooLarge++;
       else entries.push(entry);
     }
-    if (entries.length > list.most || bytes > MAX_BYTES)
-      throw unreadable(connection, list.method, `it has more than ${list.most} entries or ${MAX_BYTES} bytes`);
+    if (entries.length > list.most || bytes > BOUNDS.offerBytes)
+      throw unreadable(connection, list.method, `it has more than ${list.most} entries or ${BOUNDS.offerBytes} bytes`);
     const next = reply.result.nextCursor;
     if (typeof next !== 'string' || next === '') return { entries, tooLarge, ...hints }; // some servers say the end with an empty cursor
     if (cursors.has(next)) throw unreadable(connection, list.method, 'its pages run in a circle');
     cursors.add(next);
     cursor = next;
   }
-  throw unreadable(connection, list.method, `it has more than ${MAX_PAGES} pages`);
+  throw unreadable(connection, list.method, `it has more than ${BOUNDS.offerPages} pages`);
 }
 
 /** The hints of all pages together; a page without a valid time is stale at once. */
@@ -147,13 +145,13 @@ function entriesOf(result: JsonObject, kind: OfferKind): JsonObject[] {
 }
 
 function isName(value: unknown): boolean {
-  return typeof value === 'string' && value !== '' && value.length <= 4096;
+  return typeof value === 'string' && value !== '' && value.length <= BOUNDS.offerNameLength;
 }
 
 function unreadable(connection: Connection, method: string, why: string): GatewayError {
   const name = connection.instance.split('#')[0] ?? '';
   return new GatewayError(
     'upstream_protocol',
-    `${method} of the server "${name}" cannot be read: ${why.slice(0, 300)}`,
+    `${method} of the server "${name}" cannot be read: ${why.slice(0, BOUNDS.quotedError)}`,
   );
 }

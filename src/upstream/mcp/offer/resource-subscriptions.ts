@@ -1,4 +1,5 @@
 // Subscriptions to resources on one connection at a time: one per resource at the server, made again on the next connection.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import { isObject } from '../../../core/json.ts';
@@ -6,9 +7,6 @@ import { resourcesAbove } from '../../../protocol/mcp/sub-resources.ts';
 import type { Connection } from '../connect/connection.ts';
 import type { CallerFacts } from '../instances/affinity.ts';
 import type { OfferWatch } from './offer-watch.ts';
-
-/** Most resources that are followed at one server. */
-const MAX_URIS = 10_000;
 
 /** Failures with which a server refuses; after any other the subscription is made again on the next connection. */
 const REFUSALS = new Set<string>(['upstream_protocol', 'method_not_found']);
@@ -107,8 +105,11 @@ export class ResourceSubscriptions {
       if (live?.connection.era === 'modern') known.ready = this.subscribe(uri, live);
       return this.settled(uri, known);
     }
-    if (this.followed.size >= MAX_URIS)
-      throw new GatewayError('overloaded', `The server "${this.server}" has ${MAX_URIS} followed resources already.`);
+    if (this.followed.size >= BOUNDS.followedResources)
+      throw new GatewayError(
+        'overloaded',
+        `The server "${this.server}" has ${BOUNDS.followedResources} followed resources already.`,
+      );
     const ready = live ? this.subscribe(uri, live) : Promise.resolve();
     const entry = { followers: new Map([[follower.key, follower]]), ready, hadConnection: live !== undefined };
     this.followed.set(uri, entry);
@@ -119,7 +120,7 @@ export class ResourceSubscriptions {
   adopt({ uri, follower }: Following): void {
     const known = this.followed.get(uri);
     if (known) known.followers.set(follower.key, follower);
-    else if (this.followed.size < MAX_URIS) {
+    else if (this.followed.size < BOUNDS.followedResources) {
       const followers = new Map([[follower.key, follower]]);
       this.followed.set(uri, { followers, ready: Promise.resolve(), hadConnection: true });
     }
@@ -196,7 +197,7 @@ export class ResourceSubscriptions {
     if (error)
       throw new GatewayError(
         'upstream_protocol',
-        `The server "${this.server}" refused the subscription: ${error.message.slice(0, 200)}`,
+        `The server "${this.server}" refused the subscription: ${error.message.slice(0, BOUNDS.quotedValue)}`,
       );
   }
 

@@ -5,19 +5,20 @@ import { GatewayError } from '../../../core/errors.ts';
 
 /** Where to look for a command. */
 export interface CommandSearch {
-  /** The PATH of the server, which its entry may have declared itself. */
+  /** The PATH of the server: its entry may declare one. */
   readonly path: string | undefined;
-  /** What a command with a slash in it is relative to. */
+  /** The directory that a command with a slash in it is relative to. */
   readonly cwd: string;
-  /** Endings tried on Windows; `PATHEXT` of the server. */
+  /** The `PATHEXT` of the server: file endings to try on Windows. */
   readonly pathExt?: string | undefined;
 }
 
+/** What lies at a path. */
 type Finding = 'program' | 'not a file' | 'not executable' | 'out of reach' | 'absent';
 
 /**
  * The absolute path of the program that `command` names.
- * Throws `upstream_unreachable` naming the command, where it was looked for, and what to do.
+ * Throws `upstream_unreachable`, which names the command, the places that were searched, and what to do.
  */
 export function resolveCommand(command: string, search: CommandSearch): string {
   if (command === '' || command.includes('\0')) {
@@ -40,7 +41,7 @@ export function resolveCommand(command: string, search: CommandSearch): string {
 const hasDirectory = (command: string) =>
   command.includes('/') || (process.platform === 'win32' && command.includes('\\'));
 
-/** Empty and relative PATH entries are passed over: a program planted in a working directory must not be started. */
+/** Without empty and relative PATH entries: a program that somebody put into a working directory must not be started. */
 const directoriesOf = (path: string | undefined) => (path ?? '').split(delimiter).filter((entry) => isAbsolute(entry));
 
 function candidatesFor(command: string, search: CommandSearch): string[] {
@@ -97,7 +98,7 @@ function describeAbsence(command: string, search: CommandSearch): string {
   return `The command ${command} was not found in PATH. Install it, write its whole path in \`command\`, or set PATH in \`env\`.`;
 }
 
-/** Where it was looked for: the operator's business, not that of callers. */
+/** The places that were searched, which the operator may see and callers may not. */
 function describePath(path: string | undefined): string | undefined {
   const directories = directoriesOf(path);
   return directories.length > 0 ? `PATH is ${directories.join(delimiter)}` : undefined;

@@ -1,10 +1,10 @@
-// What a server process gets to see of the gateway's environment: a short list, and what its entry declares.
+// The environment of a server process: a few variables of the gateway's own, and those that its entry declares.
 
 const EVERYWHERE = ['PATH', 'HOME', 'LANG', 'LC_ALL', 'TMPDIR', 'NODE_EXTRA_CA_CERTS'];
 
 const PROXIES = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'ALL_PROXY'];
 
-/** Without these many programs do not even start on Windows. */
+/** Many programs do not start on Windows without these. */
 const WINDOWS = [
   'SYSTEMROOT',
   'SYSTEMDRIVE',
@@ -24,7 +24,7 @@ const WINDOWS = [
   'PROCESSOR_ARCHITECTURE',
 ];
 
-/** The whole environment of a server process: the inherited names that are set, then what the entry declares on top. */
+/** The whole environment of a server process. What the entry declares replaces what is inherited. */
 export function childEnvironment(
   declared: Readonly<Record<string, string>>,
   env: NodeJS.ProcessEnv,
@@ -42,7 +42,7 @@ function posixEnvironment(declared: Readonly<Record<string, string>>, env: NodeJ
   return { ...inherited, ...declared };
 }
 
-/** Names have no case on Windows, so a declared `PATH` must replace an inherited `Path` rather than stand beside it. */
+/** Windows ignores the case of names, so a declared `PATH` replaces an inherited `Path`. */
 function windowsEnvironment(
   declared: Readonly<Record<string, string>>,
   env: NodeJS.ProcessEnv,

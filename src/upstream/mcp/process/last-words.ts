@@ -1,10 +1,8 @@
-// The line on stderr that says why a process ended: the last one is often only where a log lies, or which runtime it was.
+// Finds the line on stderr that says why a process ended; the last line often names only a log file or the runtime.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 
-/** As much of a line as is told. */
-const LONGEST = 500;
-
-/** Lines that say nothing of the cause, wherever they stand. */
-const NOISE: readonly RegExp[] = [
+/** Lines that never name the cause. */
+const IRRELEVANT: readonly RegExp[] = [
   /^npm (?:error|ERR!) A complete log of this run/u,
   /^npm (?:notice|warn|WARN)\b/u,
   /^npm (?:error|ERR!)\s*(?:\d{3}|[a-z]+)?$/u,
@@ -14,45 +12,42 @@ const NOISE: readonly RegExp[] = [
 ];
 
 const NPM = /^npm (?:error|ERR!) /u;
-/** What npm says before the cause: single facts. */
+/** The lines of single facts that npm prints before the cause. */
 const NPM_FACT = /^npm (?:error|ERR!) (?:code|syscall|path|dest|errno|cwd|signal|command (?!failed)|type)\b/u;
-/** A frame of a stack: of JavaScript and the JVM. */
+/** A frame of a stack trace of JavaScript or the JVM. */
 const FRAME = /^\s+at\s/u;
-/** What is printed after a stack: properties of the error, and the end of it. */
+/** What follows a stack trace: properties of the error, and closing brackets. */
 const AFTER_STACK = /^\s|^[}\])]+[;,]?$/u;
 /** The first line of an error. */
 const HEADER =
   /^(?:(?:error|fatal|panic): |Exception in thread |Caused by: |(?:Uncaught )?\[?[\w$.]*(?:Error|Exception|Warning)\b)/iu;
-/** Most lines of a message that stand between its first one and the stack. */
-const LONGEST_MESSAGE = 30;
 const TRACEBACK = /^(?<gutter>[\s|+]*)(?:Exception Group )?Traceback \(most recent call last\):$/u;
-/** Lines that may follow the exception of Python: its message goes on, or a group is closed. */
-const AFTER_TRACEBACK = 12;
 const GO_PANIC = /^(?:panic|fatal error): /u;
 const GO_STACK = /^goroutine \d+ \[/u;
 
-/** The line that tells most of why it ended, of all that was kept; undefined where it said nothing. */
+/** The line that most likely names the cause; undefined where there are no lines. */
 export function lastWords(lines: readonly string[]): string | undefined {
-  const told = lines.filter((line) => line.trim() !== '' && !NOISE.some((noise) => noise.test(line)));
-  const line = ofNpm(told) ?? ofPython(told) ?? ofGo(told) ?? ofStack(told) ?? told.at(-1) ?? lines.at(-1);
-  return line?.trim().slice(0, LONGEST);
+  const relevant = lines.filter((line) => line.trim() !== '' && !IRRELEVANT.some((pattern) => pattern.test(line)));
+  const line =
+    ofNpm(relevant) ?? ofPython(relevant) ?? ofGo(relevant) ?? ofStack(relevant) ?? relevant.at(-1) ?? lines.at(-1);
+  return line?.trim().slice(0, BOUNDS.exitCause);
 }
 
-/** The first line of npm's last report that is more than a single fact. */
+/** The first line of npm's last report that is not a single fact. */
 function ofNpm(lines: readonly string[]): string | undefined {
   if (!NPM.test(lines.at(-1) ?? '')) return undefined;
   const from = lines.findLastIndex((line) => !NPM.test(line)) + 1;
   return lines.slice(from).find((line) => !NPM_FACT.test(line));
 }
 
-/** The exception under the last traceback: the innermost, where a group of them was raised. */
+/** The exception below the last traceback; of an exception group, the innermost. */
 function ofPython(lines: readonly string[]): string | undefined {
   const at = lines.findLastIndex((line) => TRACEBACK.test(line));
   if (at === -1) return undefined;
   const gutter = (TRACEBACK.exec(lines[at] ?? '')?.groups?.gutter ?? '').replace('+', '|');
   const isOutermost = (line: string) => line.startsWith(gutter) && /^[^\s|+]/u.test(line.slice(gutter.length));
   const found = lines.findIndex((line, index) => index > at && isOutermost(line));
-  if (found === -1 || lines.length - found > AFTER_TRACEBACK) return undefined;
+  if (found === -1 || lines.length - found > BOUNDS.exitCauseTraceback) return undefined;
   return lines[found]?.slice(gutter.length);
 }
 
@@ -62,10 +57,10 @@ function ofGo(lines: readonly string[]): string | undefined {
   return stack === -1 ? undefined : panic;
 }
 
-/** The first line of the error whose stack is the last that was said. */
+/** The first line of the error message above the last stack trace. */
 function ofStack(lines: readonly string[]): string | undefined {
   const last = lines.findLastIndex((line) => !AFTER_STACK.test(line));
   if (!lines.slice(last + 1).some((line) => FRAME.test(line))) return undefined;
-  const message = lines.slice(Math.max(0, last + 1 - LONGEST_MESSAGE), last + 1);
+  const message = lines.slice(Math.max(0, last + 1 - BOUNDS.exitCauseMessage), last + 1);
   return message.findLast((line) => HEADER.test(line)) ?? message.at(-1);
 }

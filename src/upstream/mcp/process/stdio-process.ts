@@ -1,39 +1,34 @@
-// One server process and its three pipes: starts it contained, carries lines both ways, keeps the end of its stderr, ends its tree.
+// One server process: starts it in a containment, passes lines in both directions, keeps the end of its stderr, ends its process tree.
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { MIB } from '../../../core/bounds/bound.ts';
+import { type Bounds, BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { resolveCommand } from './command.ts';
 import type { Containment, Enclosure } from './containment/containment.ts';
-import { detectContainment } from './containment/detect.ts';
 import { type DroppedLine, LineSplitter } from '../../../protocol/mcp/line-splitter.ts';
 import { lastWords } from './last-words.ts';
 import { StderrTail } from './stderr-tail.ts';
 import { InOrder } from '../../../core/in-order.ts';
 import { ReadFairness } from '../wire/read-fairness.ts';
 
-const DEFAULT_STOP_GRACE_MS = 2_000;
-const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
-/** How long pipes may stay open after the process is gone, held by a child of it that escaped. */
-const DRAIN_MS = 1_000;
-
-/** What to run, and within which bounds. */
+/** What to run, and how. */
 export interface StdioProcessOptions {
   readonly command: string;
   readonly args: readonly string[];
-  /** The whole environment of the process; nothing is added. */
+  /** The whole environment of the process. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   /** The most bytes in one line from the server. */
   readonly maxMessageBytes: number;
-  /** Values that must never show in what is kept of stderr. */
+  /** Secrets to remove from what is kept of stderr. */
   readonly redact: readonly string[];
-  /** How long the process may take to end once its input is closed; 2000 ms if absent. */
-  readonly stopGraceMs?: number | undefined;
-  /** The containment to start in; the one that was found for this machine if absent. */
-  readonly containment?: (() => Promise<Containment>) | undefined;
+  readonly bounds?: Bounds | undefined;
+  /** The containment to start in. */
+  readonly containment: () => Promise<Containment>;
 }
 
 /** How a process ended. */
@@ -42,22 +37,23 @@ export interface ProcessExit {
   readonly signal: string | null;
   /** Whether `stop` was called before. */
   readonly expected: boolean;
-  /** A sentence that says how, for whoever called. */
+  /** A sentence for callers. */
   readonly message: string;
-  /** A sentence for the operator alone: what it said last on stderr. */
+  /** A sentence for the operator alone, with the cause on stderr. */
   readonly detail?: string;
 }
 
-/** Receives what comes from the process. */
+/** What the owner of the process hears of it. */
 export interface StdioProcessHandlers {
-  /** One line; a promise where what follows has to wait for it. */
+  /** One line. The next one is passed on when the promise has resolved. */
   line(text: string): Promise<void> | void;
+  /** A line is too long. */
   oversize(bytes: number): void;
   /** A line that was too long has ended, or does not end. */
   dropped?(line: DroppedLine): void;
   /** Called once, after the last line. Not called for a process that did not start. */
   exit(exit: ProcessExit): void;
-  /** What was queued after `send` returned false has been written. */
+  /** The queue is empty again after `send` returned false. */
   drain?(): void;
 }
 
@@ -65,28 +61,30 @@ type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
 const hasEnded = (child: Child) => child.exitCode !== null || child.signalCode !== null;
 
-/** Runs a server and its process tree. Starts once; after `stop` or an exit, make a new one. */
+/** Starts once; after `stop` or an exit, make a new one. */
 export class StdioProcess {
   readonly #options: StdioProcessOptions;
   readonly #handlers: StdioProcessHandlers;
   readonly #stderr: StderrTail;
+  readonly #bounds: Bounds;
   #child: Child | undefined;
   #containment: Containment | undefined;
   #enclosure: Enclosure | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
-  #gone: Promise<void> = Promise.resolve();
+  #ended: Promise<void> = Promise.resolve();
   #killTimer: NodeJS.Timeout | undefined;
-  /** Why the process was killed by us, if it was. */
+  /** Why the gateway killed the process, if it did. */
   #killed: string | undefined;
 
   constructor(options: StdioProcessOptions, handlers: StdioProcessHandlers) {
     this.#options = options;
     this.#handlers = handlers;
     this.#stderr = new StderrTail(options.redact);
+    this.#bounds = options.bounds ?? BOUNDS;
   }
 
-  /** The process id: of the wrapper, where the containment has one. Undefined before the start. */
+  /** The process id; that of the wrapper if the containment has one. Undefined before the start. */
   get pid(): number | undefined {
     return this.#child?.pid;
   }
@@ -96,17 +94,17 @@ export class StdioProcess {
     return this.#containment;
   }
 
-  /** The last lines on stderr, at most 200 and 64 KiB, without control characters and secrets. */
+  /** The last lines on stderr, without control characters and secrets. */
   stderrTail(): string[] {
     return this.#stderr.lines();
   }
 
-  /** Leaves out of the tail what the process said of something so far. */
-  hideSaidOf(word: string): void {
-    this.#stderr.hideSaidOf(word);
+  /** Hides what came on stderr so far, from the first chunk that mentions the word on. */
+  hideStderrFrom(word: string): void {
+    this.#stderr.hideFrom(word);
   }
 
-  /** Starts the process; resolves when it runs. Throws `upstream_unreachable` if it cannot, `upstream_closed` if it was stopped meanwhile. */
+  /** Starts the process; resolves when it runs. Throws `upstream_unreachable` if it cannot start, `upstream_closed` if it was stopped meanwhile. */
   start(): Promise<void> {
     if (this.#starting !== undefined) {
       return Promise.reject(new GatewayError('internal', 'A StdioProcess starts only once; make a new one.'));
@@ -116,9 +114,8 @@ export class StdioProcess {
   }
 
   /**
-   * Queues one line. False means that the pipe is full: wait for `drain` before sending more; or that the process is about to
-   * end, and the line went nowhere: `exit` follows. Throws `overloaded` beyond 64 MiB of queue, `upstream_closed` if the process
-   * has not started or has gone.
+   * Queues one line. Returns false if the pipe is full, and `drain` follows; or if the process is about to end and does not get the line,
+   * and `exit` follows. Throws `overloaded` if the queue is full, `upstream_closed` if the process does not run.
    */
   send(line: string): boolean {
     const { command } = this.#options;
@@ -129,7 +126,7 @@ export class StdioProcess {
         `The process of "${command}" does not run. The gateway starts it again by itself; try again shortly.`,
       );
     }
-    // Either character ends a line for some reader, so one message would become two.
+    // either character ends a line for some readers, so one message would become two
     if (line.includes('\n') || line.includes('\r')) {
       throw new GatewayError(
         'internal',
@@ -137,20 +134,21 @@ export class StdioProcess {
       );
     }
     const { stdin } = child;
+    const { serverInput } = this.#bounds;
     if (!stdin.writable) return false;
-    // The queue counts a string in characters, so what has to wait is made bytes; what need not wait is cheaper as a string.
+    // the queue counts a string in characters, so a line that waits is queued as bytes; one that does not wait is cheaper as a string
     const text = `${line}\n`;
     const chunk = stdin.writableLength === 0 ? text : Buffer.from(text);
-    if (stdin.writableLength + chunk.length > MAX_QUEUED_BYTES) {
+    if (stdin.writableLength + chunk.length > serverInput) {
       throw new GatewayError(
         'overloaded',
-        `The server "${command}" does not read its input: 64 MiB wait for it. Try again later, or restart the server.`,
+        `The server "${command}" does not read its input: ${serverInput / MIB} MiB wait for it. Try again later, or restart the server.`,
       );
     }
     return stdin.write(chunk);
   }
 
-  /** Closes the input, waits for the process to end, then kills its tree; resolves when the process is gone. Repeating it changes nothing. */
+  /** Closes the input, gives the process time to end, then kills its tree. Resolves when the process has ended. Further calls change nothing. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -160,9 +158,9 @@ export class StdioProcess {
     const { command, args, env, cwd } = this.#options;
     await this.#requireDirectory();
     const program = resolveCommand(command, { path: env.PATH ?? env.Path, cwd, pathExt: env.PATHEXT });
-    this.#containment = await (this.#options.containment ?? detectContainment)();
+    this.#containment = await this.#options.containment();
     const enclosure = await this.#containment.open().catch((error: unknown) => {
-      throw this.#unstarted(error);
+      throw this.#startError(error);
     });
     try {
       if (this.#stopping !== undefined) {
@@ -174,10 +172,10 @@ export class StdioProcess {
       throw error;
     }
     this.#enclosure = enclosure;
-    this.#gone = this.#attend(this.#child, enclosure);
+    this.#ended = this.#connect(this.#child, enclosure);
   }
 
-  /** Checked first, because spawn reports a missing directory as a missing program. */
+  /** Node reports a missing directory as a missing program, so the gateway checks it first. */
   async #requireDirectory(): Promise<void> {
     const directory = resolve(this.#options.cwd);
     const advice = 'Create it, or correct `cwd`.';
@@ -202,19 +200,19 @@ export class StdioProcess {
           cwd: this.#options.cwd,
           env: this.#options.env,
           stdio: ['pipe', 'pipe', 'pipe'],
-          // A group of its own can be killed as a whole, and a Ctrl-C meant for the gateway does not reach it.
+          // the gateway can kill a group as a whole, and a Ctrl-C for the gateway does not reach it
           detached: process.platform !== 'win32',
           windowsHide: true,
         });
-        child.once('error', (error) => failed(this.#unstarted(error)));
+        child.once('error', (error) => failed(this.#startError(error)));
         child.once('spawn', () => started(child));
       } catch (error) {
-        failed(this.#unstarted(error));
+        failed(this.#startError(error));
       }
     });
   }
 
-  #unstarted(error: unknown): GatewayError {
+  #startError(error: unknown): GatewayError {
     return new GatewayError(
       'upstream_unreachable',
       `"${this.#options.command}" could not be started: ${reasonOf(error)}. Check \`command\`, \`args\` and \`env\`, and the limits of this machine.`,
@@ -222,42 +220,42 @@ export class StdioProcess {
     );
   }
 
-  /** Connects the pipes; resolves when nothing is left of the process and its output has been read. */
-  async #attend(child: Child, enclosure: Enclosure): Promise<void> {
+  /** Connects the pipes. Resolves when the process tree has ended and its output has been read. */
+  async #connect(child: Child, enclosure: Enclosure): Promise<void> {
     const lines = new InOrder();
     const splitter = this.#splitter(lines);
-    const [outTurns, errTurns] = [new ReadFairness(), new ReadFairness()];
+    const [outFairness, errFairness] = [new ReadFairness(), new ReadFairness()];
     const out = { pause: () => child.stdout.pause(), resume: () => lines.run(() => void child.stdout.resume()) };
     child.stdout.on('data', (chunk: Buffer) => {
       this.#handle(() => splitter.push(chunk));
-      outTurns.took(chunk.length, out);
+      outFairness.read(chunk.length, out);
     });
     child.stderr.on('data', (chunk: Buffer) => {
       this.#stderr.push(chunk);
-      errTurns.took(chunk.length, child.stderr);
+      errFairness.read(chunk.length, child.stderr);
     });
     child.stdin.on('drain', () => this.#handlers.drain?.());
-    // Without one of its pipes a server is of no use: it gets the same time to end as after `stop`.
+    // a server without one of its pipes is useless: it gets the same time to end as after `stop`
     child.stdin.on('error', () => this.#killSoon('it closed its input'));
     child.stdout.on('end', () => this.#killSoon('it closed its output'));
-    let emptied = Promise.resolve();
+    let treeKilled = Promise.resolve();
     child.once('exit', () => {
       clearTimeout(this.#killTimer);
-      emptied = enclosure.kill(child.pid);
+      treeKilled = enclosure.kill(child.pid);
       this.#killTimer = setTimeout(() => {
         child.stdout.destroy();
         child.stderr.destroy();
-      }, DRAIN_MS);
+      }, this.#bounds.heldPipes);
     });
     const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
     clearTimeout(this.#killTimer);
-    await emptied;
+    await treeKilled;
     this.#handle(() => splitter.end());
     await new Promise<void>((done) => lines.run(done));
-    this.#handlers.exit(this.#ending(code, signal));
+    this.#handlers.exit(this.#exitOf(code, signal));
   }
 
-  /** Lines are handed on in their order, however long one of them takes. */
+  /** Passes lines on in their order, however long the handler takes for one. */
   #splitter(lines: InOrder): LineSplitter {
     const handlers = this.#handlers;
     return new LineSplitter(
@@ -270,7 +268,7 @@ export class StdioProcess {
     );
   }
 
-  /** Output that cannot be handled costs this server its process, and nobody else anything. */
+  /** Kills the process if its output cannot be handled, so that the failure harms no other server. */
   #handle(read: () => void): void {
     try {
       read();
@@ -287,36 +285,36 @@ export class StdioProcess {
       child.stdin.end();
       this.#killSoon('it did not end when its input was closed');
     }
-    await this.#gone;
+    await this.#ended;
   }
 
   #killSoon(reason: string): void {
     const child = this.#child;
     if (child === undefined || hasEnded(child)) return;
-    this.#killTimer ??= setTimeout(() => this.#kill(reason), this.#options.stopGraceMs ?? DEFAULT_STOP_GRACE_MS);
+    this.#killTimer ??= setTimeout(() => this.#kill(reason), this.#bounds.serverStop);
   }
 
   #kill(reason: string): void {
     this.#killed ??= reason;
-    // Its end is awaited where the exit of the process is.
+    // `#connect` waits for its end
     void this.#enclosure?.kill(this.#child?.pid);
   }
 
-  #ending(code: number | null, signal: string | null): ProcessExit {
+  #exitOf(code: number | null, signal: string | null): ProcessExit {
     const how = signal === null ? `ended with exit code ${code ?? 'unknown'}` : `was ended by ${signal}`;
     const words = lastWords(this.stderrTail());
     return {
       code,
       signal,
       expected: this.#stopping !== undefined,
-      message: this.#epitaph(how),
+      message: this.#exitMessage(how),
       ...(words !== undefined && { detail: `Its last words on stderr: ${words}` }),
     };
   }
 
-  #epitaph(how: string): string {
-    const unasked = this.#stopping === undefined ? ' without being asked to' : '';
-    const what = this.#killed === undefined ? `${how}${unasked}` : `was killed, because ${this.#killed}`;
+  #exitMessage(how: string): string {
+    const unexpected = this.#stopping === undefined ? ' without being asked to' : '';
+    const what = this.#killed === undefined ? `${how}${unexpected}` : `was killed, because ${this.#killed}`;
     return `The process of "${this.#options.command}" ${what}.`;
   }
 }

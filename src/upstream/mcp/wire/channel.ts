@@ -1,18 +1,19 @@
-// One JSON-RPC channel that every caller of a server shares: ids and progress tokens are the gateway's own.
+// One JSON-RPC channel that all calls to a server share, with ids and progress tokens of the gateway.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import { Slots } from '../../../core/slots.ts';
 import { type Frame, notificationText, requestText, type ResponseFrame } from '../../../protocol/mcp/frames.ts';
 import type { DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
 import type { Redaction } from '../redaction.ts';
-import { type Deadlines, takenForHung } from './deadlines.ts';
+import { type Deadlines, hungError } from './deadlines.ts';
 import { readDroppedLine } from './dropped-answer.ts';
 import { BrokenAnswer, readInbound } from './inbound.ts';
 import { Liveness } from './liveness.ts';
 import { Pending, type Silence } from './pending.ts';
 import { RateLimit } from './rate-limit.ts';
 import { InboundRouter } from './inbound-router.ts';
-import { closed, MAX_IN_FLIGHT, tooLarge, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
+import { closed, tooLarge, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
 
 export interface ChannelOptions {
   readonly server: string;
@@ -20,52 +21,50 @@ export interface ChannelOptions {
   readonly deadlines: Deadlines;
   readonly redaction: Redaction;
   readonly events: WireEvents;
-  /** What its messages come on, for the log: `stdout`, `the stream`. */
+  /** Where its messages come from, for diagnostics: `stdout`, `the stream`. */
   readonly source: string;
-  /** How long a server that let a request run out may take to show that it is there at all, in milliseconds. */
+  /** How long a server may take to answer the ping after a request timed out, in ms. */
   readonly aliveMs: number;
-  /** How long a request may be silent; absent where only its total counts. */
+  /** How long a request may be silent; absent if only its total limit counts. */
   readonly silence?: Silence;
-  /** How long a legacy server may leave a ping unanswered during a call, in ms; absent where it is not asked. */
+  /** How long a legacy server may leave a ping unanswered during a call, in ms; absent if the gateway does not ping it. */
   readonly pingMs?: number | undefined;
-  /** It ended before it answered its first ping: it may be one that ends on what it does not know. */
+  /** The server ended before it answered its first ping: it may end on every request that it does not know. */
   endedUnpinged?(): void;
-  /** Sends one message; throws, or rejects, where it cannot be sent. */
+  /** Sends one message. Throws, or rejects, if it cannot be sent. */
   send(text: string): Promise<void> | undefined;
-  /** Ends a server that cannot be talked with. The channel is lost already. */
+  /** Ends a server that does not work. The channel is lost already. */
   giveUp(): void;
 }
 
-/** Unreadable messages in a row, and in a second, after which the server is given up. */
-const MAX_GARBAGE = 100;
-const MAX_GARBAGE_PER_SECOND = 1_000;
+/** Requests of the gateway whose only limit is their total. */
+const WITHOUT_SILENCE_LIMIT = ['initialize', 'server/discover', 'ping'];
 
-/** Requests with limits of their own. */
-const UNLIMITED = ['initialize', 'server/discover', 'ping'];
-
-/** The requests that wait on a channel, and everything that comes from it. */
+/** Matches answers to requests, and passes everything else to the inbound router. */
 export class Channel {
   private readonly options: ChannelOptions;
   private readonly pending = new Slots<Pending>();
-  private readonly unasked: InboundRouter;
-  private garbage = 0;
-  private readonly garbageRate = new RateLimit(MAX_GARBAGE_PER_SECOND);
-  private gone: string | undefined;
+  private readonly inbound: InboundRouter;
+  /** Unreadable messages since the last readable one. */
+  private unreadable = 0;
+  private readonly unreadableRate = new RateLimit(BOUNDS.unreadableInSecond);
+  /** Why the channel was lost. */
+  private lostBecause: string | undefined;
   private closing = false;
-  /** It has said which era it speaks: calls can be under way. */
+  /** The handshake is done, so calls may be in flight. */
   private adopted = false;
   private liveness: Liveness | undefined;
   /** Messages that came, of whatever kind. */
-  private heard = 0;
-  private asking = false;
+  private received = 0;
+  private isPinging = false;
 
   constructor(options: ChannelOptions) {
     this.options = options;
-    this.unasked = new InboundRouter({
+    this.inbound = new InboundRouter({
       events: options.events,
       pending: () => this.pending.all(),
       find: (id) => this.pending.get(id),
-      send: (text, failed) => this.tell(text, 'an answer', failed),
+      send: (text, failed) => this.post(text, 'an answer', failed),
     });
   }
 
@@ -76,7 +75,7 @@ export class Channel {
     const pending: Pending = new Pending(request, {
       server: this.options.server,
       deadlines: this.options.deadlines,
-      silence: UNLIMITED.includes(request.method) ? undefined : this.options.silence,
+      silence: WITHOUT_SILENCE_LIMIT.includes(request.method) ? undefined : this.options.silence,
       onAbandon: (reason) => this.abandon(id, reason),
     });
     if (pending.done) return pending.promise; // cancelled before it was sent
@@ -92,37 +91,37 @@ export class Channel {
   }
 
   async notify(method: string, params: JsonObject): Promise<void> {
-    if (this.gone !== undefined) return;
+    if (this.lostBecause !== undefined) return;
     await this.options.send(notificationText(method, params));
-    // some servers take no request before it, not even a ping
+    // some servers accept no request before this notification, not even a ping
     if (method === 'notifications/initialized') void this.liveness?.begin();
   }
 
   adopt(era: 'legacy' | 'modern'): void {
     this.adopted = true;
-    this.unasked.adopt(era);
+    this.inbound.adopt(era);
     // 2026-07-28 has no ping
     if (era === 'legacy' && this.options.pingMs !== undefined) this.liveness = this.watch(this.options.pingMs);
   }
 
-  /** Takes one message of the server; a promise where that takes several turns of the event loop. Never throws, never rejects. */
+  /** Reads one message of the server; returns a promise if that takes several turns of the event loop. Never throws, never rejects. */
   receive(text: string): Promise<void> | void {
-    if (this.gone !== undefined) return;
-    this.heard++;
+    if (this.lostBecause !== undefined) return;
+    this.received++;
     try {
       const frame = readInbound(text, this.options);
       if (!(frame instanceof Promise)) this.accept(frame, text);
       else
         return frame.then(
           (read) => this.accept(read, text),
-          (error: unknown) => this.onGarbage(text, error),
+          (error: unknown) => this.onUnreadable(text, error),
         );
     } catch (error) {
-      this.onGarbage(text, error);
+      this.onUnreadable(text, error);
     }
   }
 
-  /** A message over the limit harms the call that it answered; all of them only where it cannot be known which. */
+  /** A message over the limit fails the call that it answers; it fails all calls only if it does not show which one. */
   dropped(line: DroppedLine, limit: number): void {
     const { bytes, maxLines } = line;
     const over = maxLines === undefined ? { maxBytes: limit } : { maxLines };
@@ -130,72 +129,72 @@ export class Channel {
     const found = readDroppedLine(line);
     if (found.kind === 'answer' && this.pending.get(found.id) !== undefined) this.fail(found.id, error);
     else if (found.kind === 'unknown') this.failAll(error);
-    else this.unasked.noise(error.message);
+    else this.inbound.diagnostic(error.message);
     if (!line.ended) this.giveUp(`it wrote a line of more than ${line.bytes} bytes without an end`);
   }
 
-  /** Takes no requests any more, and cancels those in flight, so that the server hears of it before the channel is closed. */
+  /** Takes no requests any more and cancels those in flight, so that the server is notified before the channel closes. */
   close(reason: GatewayError): void {
     this.closing = true;
     this.liveness?.close();
     for (const pending of this.pending.all()) pending.abandon(reason);
   }
 
-  /** The channel is gone: whatever waits on it fails, with `error` where something says more than the reason; `detail` is the operator's. */
+  /** The channel is lost: fails every pending request, with `error` if there is one, else with the reason. `detail` is for the operator alone. */
   lose(reason: string, { error, detail }: { error?: GatewayError; detail?: string | undefined } = {}): void {
-    if (this.gone !== undefined) return;
-    this.gone = reason;
-    if (this.liveness?.endsOnFirst === true && !this.closing) this.options.endedUnpinged?.();
+    if (this.lostBecause !== undefined) return;
+    this.lostBecause = reason;
+    if (this.liveness?.endsOnFirstPing === true && !this.closing) this.options.endedUnpinged?.();
     this.liveness?.close();
     const { server, events } = this.options;
     const when = this.adopted ? 'during the call' : 'before it was ready';
     this.failAll(
       error ?? new GatewayError('upstream_closed', `The server "${server}" went away ${when}: ${reason}`, { detail }),
     );
-    this.unasked.close();
+    this.inbound.close();
     events.closed(reason, detail);
   }
 
-  /** Why no request can be sent now. */
+  /** The error of a request that cannot be sent now. */
   private refusal(): GatewayError | undefined {
     const { server } = this.options;
-    if (this.gone !== undefined)
-      return new GatewayError('upstream_closed', `The server "${server}" is gone: ${this.gone}`);
+    if (this.lostBecause !== undefined)
+      return new GatewayError('upstream_closed', `The server "${server}" is gone: ${this.lostBecause}`);
     if (this.closing) return closed(server);
-    if (this.pending.size < MAX_IN_FLIGHT) return undefined;
-    const message = `The server "${server}" has ${MAX_IN_FLIGHT} requests in flight; try again shortly.`;
+    if (this.pending.size < BOUNDS.upstreamRequests) return undefined;
+    const message = `The server "${server}" has ${BOUNDS.upstreamRequests} requests in flight; try again shortly.`;
     return new GatewayError('overloaded', message);
   }
 
-  /** Cancels by notification (2026-07-28 stdio, Cancellation; legacy the same). `initialize` may never be cancelled. */
+  /** Cancels a request by notification (2026-07-28 stdio, Cancellation; legacy the same). `initialize` must not be cancelled. */
   private abandon(id: number, reason: string): void {
     const request = this.pending.take(id)?.request;
     if (!request || request.method === 'initialize') return;
-    this.tell(notificationText('notifications/cancelled', { requestId: id, reason }), 'a cancellation');
-    // what the gateway asks itself is looked after where it is asked
-    if (request.exchange && !request.exchange.signal.aborted) void this.askForLife();
+    this.post(notificationText('notifications/cancelled', { requestId: id, reason }), 'a cancellation');
+    // after a time-out of the gateway's own request, its sender decides what follows
+    if (request.exchange && !request.exchange.signal.aborted) void this.pingAfterTimeout();
   }
 
   /**
-   * A request ran out: asks whether anybody is there (basic/utilities/ping). A process that hangs, or a stream whose other end is gone
-   * without a word, would let every call after this one run out too. Any message is a sign of life.
+   * Pings the server after a call timed out (basic/utilities/ping). If the process hangs, or the other end of the stream is gone, every later
+   * call would time out too. Any message of the server counts as an answer.
    */
-  private async askForLife(): Promise<void> {
-    if (this.asking || this.closing || this.gone !== undefined) return;
-    this.asking = true;
-    const { heard } = this;
+  private async pingAfterTimeout(): Promise<void> {
+    if (this.isPinging || this.closing || this.lostBecause !== undefined) return;
+    this.isPinging = true;
+    const { received } = this;
     await this.request({ method: 'ping', params: {}, totalMs: this.options.aliveMs }).catch(() => undefined);
-    this.asking = false;
-    // one that waits for a client's answer may say nothing else (wire.md, Questions 5)
+    this.isPinging = false;
+    // a server that waits for a client's answer may send nothing else (wire.md, Questions 5)
     const waits = this.pending.all().some(({ deadline }) => deadline?.isHeld === true);
-    if (this.heard === heard && !waits) this.giveUp('it no longer answers, nor says anything else');
+    if (this.received === received && !waits) this.giveUp('it no longer answers, nor says anything else');
   }
 
-  /** Sends what has no answer; `failed` is told of what cannot be delivered, for whoever waits for its effect. */
-  private tell(text: string, what: string, failed?: (error: unknown) => void): void {
-    if (this.gone !== undefined) return;
+  /** Sends a message that has no answer; calls `failed` if it cannot be delivered. */
+  private post(text: string, what: string, failed?: (error: unknown) => void): void {
+    if (this.lostBecause !== undefined) return;
     const onFailure = (error: unknown) => {
-      this.unasked.noise(`${what} could not be delivered: ${reasonOf(error)}`);
+      this.inbound.diagnostic(`${what} could not be delivered: ${reasonOf(error)}`);
       failed?.(error);
     };
     try {
@@ -206,16 +205,16 @@ export class Channel {
   }
 
   private accept(frame: Frame, text: string): void {
-    if (this.gone !== undefined) return;
-    this.garbage = 0;
+    if (this.lostBecause !== undefined) return;
+    this.unreadable = 0;
     if (frame.kind === 'response') this.onResponse(frame, Buffer.byteLength(text));
-    else this.unasked.accept(frame);
+    else this.inbound.accept(frame);
   }
 
   private onResponse(frame: ResponseFrame, bytes: number): void {
     const pending = typeof frame.id === 'number' ? this.pending.take(frame.id) : undefined;
     if (!pending) {
-      this.unasked.noise('an answer to a request that was not asked, or was given up');
+      this.inbound.diagnostic('an answer to a request that was not asked, or was given up');
       return;
     }
     pending.succeed({
@@ -225,25 +224,26 @@ export class Channel {
     });
   }
 
-  private onGarbage(text: string, error: unknown): void {
-    if (this.gone !== undefined) return;
+  private onUnreadable(text: string, error: unknown): void {
+    if (this.lostBecause !== undefined) return;
     const { source, redaction } = this.options;
-    this.garbage++;
-    this.unasked.noise(`${source} is not MCP (${reasonOf(error)}): ${text.slice(0, 200)}`);
+    this.unreadable++;
+    this.inbound.diagnostic(`${source} is not MCP (${reasonOf(error)}): ${text.slice(0, BOUNDS.quotedValue)}`);
     if (error instanceof BrokenAnswer) this.fail(error.id, new GatewayError(error.code, redaction.text(error.message)));
-    if (this.garbage >= MAX_GARBAGE) this.giveUp(`it wrote ${MAX_GARBAGE} lines in a row that are not MCP`);
-    else if (!this.garbageRate.admits())
-      this.giveUp(`it wrote more than ${MAX_GARBAGE_PER_SECOND} lines in a second that are not MCP`);
+    if (this.unreadable >= BOUNDS.unreadableInRow)
+      this.giveUp(`it wrote ${BOUNDS.unreadableInRow} lines in a row that are not MCP`);
+    else if (!this.unreadableRate.admits())
+      this.giveUp(`it wrote more than ${BOUNDS.unreadableInSecond} lines in a second that are not MCP`);
   }
 
   private watch(pingMs: number): Liveness {
     return new Liveness({
       pingMs,
-      heard: () => this.heard,
+      received: () => this.received,
       pending: () => this.pending.all(),
       ping: (totalMs) => this.request({ method: 'ping', params: {}, totalMs }),
       hung: () => {
-        const error = takenForHung(this.options.server, pingMs);
+        const error = hungError(this.options.server, pingMs);
         this.giveUp(error.message, { error, detail: error.detail });
       },
     });

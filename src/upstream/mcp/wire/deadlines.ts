@@ -1,35 +1,33 @@
-// The time limits of running requests: one coarse clock for all, so that a request costs no timer of its own.
+// The time limits of running requests: one coarse timer for all, so that a request needs none of its own.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import { Slots } from '../../../core/slots.ts';
 
-/** How often the clock looks; a request ends at most this much after its limit. */
-const TICK_MS = 100;
-
-/** `total` is of the whole request; the others are of silence, and only one of them counts at a time. */
+/** `total` limits the whole request; the others limit silence, and only one of these is in force at a time. */
 export type Limit = 'total' | 'firstByte' | 'idle';
 
-/** One running request and its clocks. */
+/** The limits of one running request. */
 export interface Deadline {
-  /** Moves the end when progress shows that the request is alive, up to the hard limit. */
+  /** Restarts the total limit after progress; the hard limit stays. */
   extend(): void;
-  /** From now on silence may last `ms`; replaces what was awaited before. */
-  awaits(limit: 'firstByte' | 'idle', ms: number): void;
-  /** From now on silence may last as long as the request. */
-  awaitsNothing(): void;
-  /** Something came: the silence begins anew. */
-  heard(): void;
-  /** Stops every clock; as often as it is called, `release` has to be called before they go on. */
+  /** From now on silence may last `ms`. Replaces the silence limit before. */
+  limitSilence(limit: 'firstByte' | 'idle', ms: number): void;
+  /** Removes the silence limit. */
+  allowSilence(): void;
+  /** Bytes came: the silence begins anew. */
+  restartSilence(): void;
+  /** Stops the clocks. They go on after as many calls of `release` as there were of `hold`. */
   hold(): void;
   release(): void;
-  /** Whether the clocks stand still. */
+  /** Whether the clocks are stopped. */
   readonly isHeld: boolean;
   clear(): void;
 }
 
-/** Told which limit was passed, and how long it is in milliseconds. */
+/** Receives the limit that was passed, and its length in ms. */
 export type OnExpire = (limit: Limit, ms: number) => void;
 
-/** How long a call may last: `totalMs` after it began or last showed progress, at most `hardMs` in all. Stands still while it is held. */
+/** How long a call may last: `totalMs` after its start or its last progress, at most `hardMs` in all. The clock stops while it is held. */
 export class CallClock {
   readonly totalMs: number;
   protected endsAt: number;
@@ -44,7 +42,7 @@ export class CallClock {
     this.hardEnd = now + Math.max(hardMs, totalMs);
   }
 
-  /** Not above 0 when the time is over. */
+  /** Zero or less when the time is over. */
   get leftMs(): number {
     return this.endsAt - this.now();
   }
@@ -61,7 +59,7 @@ export class CallClock {
     if (this.holds++ === 0) this.heldAt = performance.now();
   }
 
-  /** Returns how long the clock stood still, in ms; 0 where others still hold it. */
+  /** Returns how long the clock was stopped, in ms; 0 if it still is. */
   release(): number {
     if (this.holds === 0 || --this.holds > 0) return 0;
     const heldMs = performance.now() - this.heldAt;
@@ -70,7 +68,7 @@ export class CallClock {
     return heldMs;
   }
 
-  /** Stands still while the clock does. */
+  /** The current time; while the clock is stopped, the time at which it stopped. */
   protected now(): number {
     return this.isHeld ? this.heldAt : performance.now();
   }
@@ -90,18 +88,18 @@ class Entry extends CallClock implements Deadline {
     this.onExpire = onExpire;
   }
 
-  awaits(limit: 'firstByte' | 'idle', ms: number): void {
+  limitSilence(limit: 'firstByte' | 'idle', ms: number): void {
     this.silence = limit;
     this.silenceMs = ms;
-    this.heard();
+    this.restartSilence();
   }
 
-  awaitsNothing(): void {
+  allowSilence(): void {
     this.silence = undefined;
     this.silentUntil = Infinity;
   }
 
-  heard(): void {
+  restartSilence(): void {
     if (this.silence !== undefined) this.silentUntil = this.now() + this.silenceMs;
   }
 
@@ -125,19 +123,19 @@ class Entry extends CallClock implements Deadline {
   }
 }
 
-/** Watches every deadline that it gave out; ticks only while there is one. */
+/** Checks every deadline that it started; its timer runs only while there is one. */
 export class Deadlines {
   private readonly entries = new Slots<Entry>();
   private timer: NodeJS.Timeout | undefined;
 
   /**
-   * Calls `onExpire` once `totalMs` have passed without `extend`, at the latest after `hardMs`, or after a silence that is longer
-   * than what is awaited.
+   * Calls `onExpire` once: when `totalMs` have passed without `extend`, after `hardMs` at the latest, or after a silence that is longer than
+   * its limit.
    */
   start(totalMs: number, hardMs: number, onExpire: OnExpire): Deadline {
     const entry = new Entry(this.entries, { totalMs, hardMs }, onExpire);
     entry.key = this.entries.add(entry);
-    this.timer ??= setInterval(() => this.tick(), TICK_MS).unref();
+    this.timer ??= setInterval(() => this.tick(), BOUNDS.deadlineCheck).unref();
     return entry;
   }
 
@@ -150,8 +148,8 @@ export class Deadlines {
   }
 }
 
-/** The error of a server that does not even answer a ping. */
-export function takenForHung(server: string, pingMs: number): GatewayError {
+/** The error of a server that does not answer a ping. */
+export function hungError(server: string, pingMs: number): GatewayError {
   return new GatewayError(
     'upstream_timed_out',
     `The server "${server}" was taken for hung and is started anew: during a call it left a ping unanswered for ${pingMs / 1000} s (timeouts.ping), and said nothing else.`,
@@ -168,7 +166,7 @@ const PASSED = {
   idle: 'fell silent in the middle of its answer',
 } as const;
 
-/** The error of a limit that was passed; names the setting to look at. `method` is what was not answered in all. */
+/** The error of a limit that was passed, with the setting to change. `method` is the request that was not answered in time. */
 export function timedOut(
   server: string,
   passed: { limit: Limit | 'connect' | 'start'; ms: number; method?: string },

@@ -1,6 +1,7 @@
-// Connections to an HTTP server: pool, proxies, TLS and connect limits of one upstream.
+// Opens the sockets to one HTTP server: pool, proxies, TLS, time limits.
 import { readFileSync } from 'node:fs';
 import { type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici';
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 
 export interface TlsOptions {
@@ -17,22 +18,19 @@ export interface DispatcherOptions {
   readonly connectMs: number;
   readonly firstByteMs: number;
   readonly idleMs: number;
-  /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY are read from. */
+  /** The environment with HTTP_PROXY, HTTPS_PROXY and NO_PROXY. */
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** Most connections that one upstream gets; more calls wait for a free one. */
-export const MAX_CONNECTIONS = 256;
-
-/** Opens the pool of one upstream; through a proxy only if the environment names one. */
+/** Opens the pool of one server; through a proxy if the environment names one. */
 export function openDispatcher(options: DispatcherOptions): Dispatcher {
   const { env } = options;
   const shared = {
     connect: { timeout: options.connectMs, ...readTls(options.tls) },
     headersTimeout: options.firstByteMs,
     bodyTimeout: options.idleMs,
-    connections: MAX_CONNECTIONS,
-    keepAliveTimeout: 30_000,
+    connections: BOUNDS.upstreamSockets,
+    keepAliveTimeout: BOUNDS.upstreamSocketIdle,
     pipelining: 1,
   };
   const httpProxy = env.http_proxy ?? env.HTTP_PROXY;

@@ -1,17 +1,18 @@
-// One request over Streamable HTTP: its POST, and the GETs that go on reading its answer where the server closed the stream before it.
+// One request over Streamable HTTP: its POST, and the GETs that resume its stream if the server closes that before the answer.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { notificationText, requestText, type ResponseFrame } from '../../../protocol/mcp/frames.ts';
 import type { Redaction } from '../redaction.ts';
 import type { Deadline, Deadlines } from './deadlines.ts';
 import type { HttpEndpoint } from './http-endpoint.ts';
-import { concludesNothing, isSessionUnknown, transportError } from './http-errors.ts';
+import { isInconclusive, isSessionUnknown, transportError } from './http-errors.ts';
 import type { ExchangeHandlers, HttpExchange, ResponseHeaders } from './http-exchange.ts';
 import type { HttpSession } from './http-session.ts';
 import { Pending } from './pending.ts';
 import { StreamCursor } from './stream-cursor.ts';
 import { HttpRejection, SessionLost, type Timeouts, type WireRequest } from './wire.ts';
 
-/** What a call needs of its wire. */
+/** The parts of its wire that a call uses. */
 export interface CallWire {
   readonly server: string;
   readonly timeouts: Timeouts;
@@ -19,36 +20,30 @@ export interface CallWire {
   readonly endpoint: HttpEndpoint;
   readonly session: HttpSession;
   readonly redaction: Redaction;
-  /** One message on the stream of a call; `resumed` where it may also be for another one. Throws, or rejects with, GatewayError where it is not MCP. */
+  /** A message came on the stream of a call; on a `resumed` stream it may belong to another call. Throws, or rejects with, GatewayError if it is not MCP. */
   receive(message: { text: string; bytes: number; resumed: boolean }, call: HttpCall): Promise<void> | void;
-  /** Tells the server something about the call that nobody waits for, ahead of whatever is sent next. */
-  tell(text: string): void;
+  /** Sends a message without an answer ahead of every later request. */
+  postAhead(text: string): void;
   /** The call is over. */
   forget(id: number): void;
 }
 
-/** Attempts in a row to get a stream back that fail before the call does. */
-const MAX_FAILURES = 5;
-
-/** What finds out what the server speaks: its refusals are for the handshake to judge. */
+/** Requests whose refusals the handshake interprets. */
 const HANDSHAKE = ['server/discover', 'initialize'];
 
-/** How long a stream may stay open after the answer. */
-const LINGER_MS = 1_000;
-
-/** A request in flight. Its clocks are those of `Pending`, so undici keeps none for it. */
+/** A request in flight. `Pending` has its time limits, so undici gets none. */
 export class HttpCall implements ExchangeHandlers {
   readonly pending: Pending;
   private readonly wire: CallWire;
   private readonly hadSession: boolean;
   private id = 0;
   private exchange: HttpExchange | undefined;
-  private streams = false;
+  private isStream = false;
   private resumed = false;
   private cursor: StreamCursor | undefined;
   private failures = 0;
   private timer: NodeJS.Timeout | undefined;
-  private lingering: Deadline | undefined;
+  private closing: Deadline | undefined;
 
   constructor(request: WireRequest, wire: CallWire) {
     this.wire = wire;
@@ -60,7 +55,7 @@ export class HttpCall implements ExchangeHandlers {
     });
   }
 
-  /** Sends the request under this id, after what must be there first. */
+  /** Sends the request with this id, after the messages that must reach the server first. */
   start(id: number): void {
     this.id = id;
     const { ahead } = this.wire.endpoint;
@@ -79,7 +74,7 @@ export class HttpCall implements ExchangeHandlers {
         method: 'POST',
         headers: this.wire.session.requestHeaders(request),
         body: requestText(id, request.method, this.pending.paramsFor(id)),
-        bodyTimeout: 0, // a listening stream may say nothing for hours; every other has its deadline
+        bodyTimeout: 0, // a listening stream may be silent for hours; every other request has its deadline
         ...(deadline && { headersTimeout: 0 }),
       },
       this,
@@ -87,18 +82,18 @@ export class HttpCall implements ExchangeHandlers {
   }
 
   started(): void {
-    this.pending.deadline?.awaits('firstByte', this.wire.timeouts.firstByte);
+    this.pending.deadline?.limitSilence('firstByte', this.wire.timeouts.firstByte);
   }
 
-  headers(headers: ResponseHeaders, streams: boolean): void {
-    this.streams = streams;
+  headers(headers: ResponseHeaders, isStream: boolean): void {
+    this.isStream = isStream;
     this.failures = 0;
-    this.pending.deadline?.awaits('idle', this.wire.timeouts.idle);
+    this.pending.deadline?.limitSilence('idle', this.wire.timeouts.idle);
     if (this.pending.request.method === 'initialize') this.wire.session.read(headers);
   }
 
-  heard(): void {
-    this.pending.deadline?.heard();
+  received(): void {
+    this.pending.deadline?.restartSilence();
   }
 
   eventId(id: string): void {
@@ -110,11 +105,11 @@ export class HttpCall implements ExchangeHandlers {
   }
 
   message(text: string, bytes: number): Promise<void> | void {
-    this.cursor?.brought();
+    this.cursor?.received();
     return this.wire.receive({ text, bytes, resumed: this.resumed }, this);
   }
 
-  /** Takes the answer; `own` where it came on the stream of the call itself. */
+  /** Settles the call with its answer; `own` if it came on the stream of this call. */
   answer(frame: Pick<ResponseFrame, 'result' | 'error'>, { bytes, own }: { bytes: number; own: boolean }): void {
     this.wire.forget(this.id);
     this.pending.succeed({
@@ -123,8 +118,8 @@ export class HttpCall implements ExchangeHandlers {
       bytes,
     });
     clearTimeout(this.timer);
-    if (!own) this.leave();
-    else if (this.streams) this.linger();
+    if (!own) this.closeStream();
+    else if (this.isStream) this.closeStreamLater();
   }
 
   fail(error: unknown): void {
@@ -134,7 +129,7 @@ export class HttpCall implements ExchangeHandlers {
   }
 
   end(error?: Error): void {
-    this.lingering?.clear();
+    this.closing?.clear();
     if (this.pending.done) return;
     const { server, timeouts } = this.wire;
     if (this.mayResume(error)) this.resume(error);
@@ -144,39 +139,40 @@ export class HttpCall implements ExchangeHandlers {
     else this.fail(unanswered(server, this.pending.request.method));
   }
 
-  /** The server should end the stream after the answer (transports, Sending Messages); that is not waited for without end. */
-  private linger(): void {
+  /** The server should end the stream after the answer (transports, Sending Messages). If it does not, the gateway closes it. */
+  private closeStreamLater(): void {
     const { deadlines } = this.wire;
-    if (this.exchange?.ended === false) this.lingering = deadlines.start(LINGER_MS, 0, () => this.leave());
+    if (this.exchange?.ended === false)
+      this.closing = deadlines.start(BOUNDS.answeredStream, 0, () => this.closeStream());
   }
 
-  private leave(): void {
+  private closeStream(): void {
     this.exchange?.abort(new Error('The answer has come.'));
   }
 
-  /** Over modern HTTP the closed stream has said it all; a legacy server wants the notification (wire.md, Cancellation). */
+  /** Closing the stream cancels the request at a modern server; a legacy one needs the notification (wire.md, Cancellation). */
   private abandon(reason: string): void {
     this.wire.forget(this.id);
     clearTimeout(this.timer);
     this.exchange?.abort(new GatewayError('cancelled', reason));
     if (this.wire.session.era !== 'legacy' || this.pending.request.method === 'initialize') return;
-    this.wire.tell(notificationText('notifications/cancelled', { requestId: this.id, reason }));
+    this.wire.postAhead(notificationText('notifications/cancelled', { requestId: this.id, reason }));
   }
 
-  /** A stream is resumed after an event with an id; what we ended ourselves, or the server refused, stays ended. */
+  /** A stream with an event id can be resumed, unless the gateway ended it or the server refuses it for good. */
   private mayResume(error: Error | undefined): boolean {
     if (this.cursor?.id === undefined || error instanceof GatewayError) return false;
     if (this.wire.session.era !== 'legacy' && this.pending.request.method !== 'initialize') return false;
-    return !(error instanceof HttpRejection) || concludesLittle(error.status);
+    return !(error instanceof HttpRejection) || mayBeTemporary(error.status);
   }
 
   private resume(error: Error | undefined): void {
     const { cursor } = this;
-    if (error && ++this.failures > MAX_FAILURES) {
+    if (error && ++this.failures > BOUNDS.resumeFailures) {
       this.fail(this.notResumed(error));
       return;
     }
-    this.pending.deadline?.awaitsNothing();
+    this.pending.deadline?.allowSilence();
     this.timer = setTimeout(() => this.poll(cursor?.id), cursor?.waitMs(this.failures)).unref();
   }
 
@@ -194,7 +190,7 @@ export class HttpCall implements ExchangeHandlers {
     );
   }
 
-  /** A refusal by status: the session is gone, or its body is the answer, or it says something about the server. */
+  /** The server refused by status: it has forgotten the session, or the body is the answer, or the refusal is an error of the server. */
   private onRejection(rejection: HttpRejection): void {
     const { server, timeouts, session } = this.wire;
     const { status, answer } = rejection;
@@ -203,18 +199,18 @@ export class HttpCall implements ExchangeHandlers {
       return;
     }
     const handshake = HANDSHAKE.includes(this.pending.request.method);
-    const judged = concludesNothing(status) && (handshake || status < 408); // credentials are the gateway's own affair
-    if (answer?.error && !judged && this.isOurs(rejection)) {
+    const isNoAnswer = isInconclusive(status) && (handshake || status < 408); // callers get no error about the gateway's credentials
+    if (answer?.error && !isNoAnswer && this.answersThis(rejection)) {
       this.answer({ error: answer.error }, { bytes: rejection.body.length, own: true });
     } else {
       this.fail(handshake ? rejection : transportError(server, rejection, timeouts));
     }
   }
 
-  /** Without an id an error may speak of the URL: what does not take `initialize` may be HTTP+SSE (transports, Backwards Compatibility). */
-  private isOurs({ status, answer }: HttpRejection): boolean {
+  /** Whether a refusal answers this request. Without an id it may concern the URL: a refused `initialize` may mean HTTP+SSE (transports, Backwards Compatibility). */
+  private answersThis({ status, answer }: HttpRejection): boolean {
     if (answer?.id !== undefined) return answer.id === this.id;
-    return this.pending.request.method !== 'initialize' && !concludesNothing(status);
+    return this.pending.request.method !== 'initialize' && !isInconclusive(status);
   }
 
   private notResumed(error: Error | undefined): GatewayError {
@@ -224,8 +220,8 @@ export class HttpCall implements ExchangeHandlers {
   }
 }
 
-/** Refusals after which the same stream may still be had. */
-function concludesLittle(status: number): boolean {
+/** Whether the server may accept the same stream later. */
+function mayBeTemporary(status: number): boolean {
   return status >= 500 || status === 408 || status === 429;
 }
 

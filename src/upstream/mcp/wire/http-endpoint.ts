@@ -1,5 +1,6 @@
-// Sends HTTP requests to one server: holds its URL, its credentials and its open exchanges.
+// Sends HTTP requests to one server; has its URL, its credentials and its open exchanges.
 import type { Dispatcher } from 'undici';
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { Secret } from '../../../core/secret.ts';
 import { Slots } from '../../../core/slots.ts';
@@ -8,7 +9,7 @@ import type { Redaction } from '../redaction.ts';
 import { transportError } from './http-errors.ts';
 import { type ExchangeHandlers, HttpExchange } from './http-exchange.ts';
 import { ReadFairness } from './read-fairness.ts';
-import { MAX_IN_FLIGHT, type Timeouts } from './wire.ts';
+import type { Timeouts } from './wire.ts';
 
 export interface HttpEndpointOptions {
   readonly server: string;
@@ -22,17 +23,11 @@ export interface HttpEndpointOptions {
   readonly redaction: Redaction;
 }
 
-/** One request; `path` where it does not go to the URL itself. */
+/** One request; `path` if it does not go to the URL itself. */
 export type HttpRequest = Pick<
   Dispatcher.DispatchOptions,
   'method' | 'headers' | 'body' | 'bodyTimeout' | 'headersTimeout'
 > & { readonly path?: string };
-
-/** Most exchanges at a time: every call may have one, and there may be as many messages about calls. */
-const MAX_OPEN = 2 * MAX_IN_FLIGHT;
-
-/** How long what is sent next waits for a message that must be there first: longer is not worth it for a server that takes none. */
-const MAX_AHEAD_MS = 1_000;
 
 /** The URL of a server, and every exchange with it. */
 export class HttpEndpoint {
@@ -41,15 +36,15 @@ export class HttpEndpoint {
   /** Headers of every GET that opens a stream. */
   readonly streamHeaders: Readonly<Record<string, string>>;
   readonly url: URL;
-  /** Settles when the server has everything that must be there before the next request; absent where nothing is on its way. */
+  /** Resolves when the server has the messages that must reach it before the next request; undefined if it has all. */
   ahead: Promise<void> | undefined;
   private readonly options: HttpEndpointOptions;
   private readonly path: string;
   private readonly open = new Slots<HttpExchange>();
-  private readonly turns = new ReadFairness();
-  /** Messages that the server has not taken yet. */
+  private readonly fairness = new ReadFairness();
+  /** Messages that the server has not accepted yet. */
   private posting = 0;
-  private emptied: PromiseWithResolvers<void> | undefined;
+  private flushed: PromiseWithResolvers<void> | undefined;
 
   constructor(options: HttpEndpointOptions) {
     this.options = options;
@@ -66,11 +61,11 @@ export class HttpEndpoint {
     this.streamHeaders = { ...given, accept: 'text/event-stream' };
   }
 
-  /** Begins one HTTP exchange, which is open until its `end`. */
+  /** Begins an HTTP exchange, which is open until its handler's `end` is called. */
   send(request: HttpRequest, on: ExchangeHandlers): HttpExchange {
     const { server, maxMessageBytes, maxItems, redaction, dispatcher } = this.options;
     const exchange: HttpExchange = new HttpExchange(
-      { server, maxMessageBytes, maxItems, redaction, turns: this.turns, ended: () => void this.open.take(slot) },
+      { server, maxMessageBytes, maxItems, redaction, fairness: this.fairness, ended: () => void this.open.take(slot) },
       on,
     );
     const slot = this.open.add(exchange);
@@ -78,16 +73,16 @@ export class HttpEndpoint {
     return exchange;
   }
 
-  /** Sends a message that has no answer; resolves when the server has taken it. Throws GatewayError, `overloaded` where too many are on their way. */
+  /** Sends a message that has no answer; resolves when the server has accepted it. Throws GatewayError: `overloaded` if too many exchanges are open. */
   post(body: string, to: { headers: Readonly<Record<string, string>>; path?: string }): Promise<void> {
     const { server, timeouts } = this.options;
-    if (this.open.size >= MAX_OPEN) {
-      const message = `${MAX_OPEN} messages for the server "${server}" are on their way; try again shortly.`;
+    if (this.open.size >= BOUNDS.upstreamExchanges) {
+      const message = `${BOUNDS.upstreamExchanges} messages for the server "${server}" are on their way; try again shortly.`;
       return Promise.reject(new GatewayError('overloaded', message));
     }
     return new Promise((resolve, reject) => {
       const end = (error?: Error) => {
-        if (--this.posting === 0) this.emptied?.resolve();
+        if (--this.posting === 0) this.flushed?.resolve();
         if (error) reject(transportError(server, error, timeouts));
         else resolve();
       };
@@ -96,21 +91,21 @@ export class HttpEndpoint {
     });
   }
 
-  /** As `post`, for a message that must reach the server before every later request. */
+  /** Like `post`, for a message that must reach the server before every later request. */
   postAhead(body: string, to: { headers: Readonly<Record<string, string>> }): Promise<void> {
     const posted = this.post(body, to);
-    const ahead = Promise.all([this.ahead, within(posted, MAX_AHEAD_MS).catch(() => undefined)]).then(() => {
+    const ahead = Promise.all([this.ahead, within(posted, BOUNDS.messageAhead).catch(() => undefined)]).then(() => {
       if (this.ahead === ahead) this.ahead = undefined;
     });
     this.ahead = ahead;
     return posted;
   }
 
-  /** Resolves when the server has taken every message, or after `limitMs`. */
+  /** Resolves when the server has accepted every message, or after `limitMs`. */
   async flush(limitMs: number): Promise<void> {
     if (this.posting === 0) return;
-    this.emptied ??= Promise.withResolvers();
-    await within(this.emptied.promise, limitMs);
+    this.flushed ??= Promise.withResolvers();
+    await within(this.flushed.promise, limitMs);
   }
 
   /** Ends every exchange. */
@@ -118,7 +113,7 @@ export class HttpEndpoint {
     for (const exchange of this.open.all()) exchange.abort(reason);
   }
 
-  /** Lets open exchanges end by themselves, and begins no others. */
+  /** Begins no exchange any more; resolves when the open ones have ended by themselves. */
   close(): Promise<void> {
     return this.options.dispatcher.close();
   }

@@ -1,4 +1,5 @@
-// What the failures of HTTP mean for a call.
+// Translates failures of HTTP into errors of calls.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { timedOut } from './deadlines.ts';
 import { HttpRejection, SessionLost, type Timeouts } from './wire.ts';
@@ -9,7 +10,7 @@ const TIMED_OUT: Readonly<Record<string, 'connect' | 'firstByte' | 'idle'>> = {
   UND_ERR_BODY_TIMEOUT: 'idle',
 };
 
-/** Failures of the connection itself: the request never reached the server. */
+/** Failures to connect: the request did not reach the server. */
 const UNREACHABLE = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
@@ -20,12 +21,12 @@ const UNREACHABLE = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 
-/** What OpenSSL says where the first bytes that come are no TLS. */
+/** The codes of OpenSSL for first bytes that are not TLS. */
 const NO_TLS = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG']);
 const SPEAKS_NO_TLS =
   'its `url` says https, but what answers there speaks no TLS. It most likely answers plain HTTP; write http:// in the `url`.';
 
-/** Makes a failure of the transport an error of ours that names the server and the setting to look at. */
+/** The GatewayError of a failure, which names the server and the setting to change. */
 export function transportError(server: string, error: unknown, timeouts: Timeouts): GatewayError {
   if (error instanceof GatewayError) return error;
   if (error instanceof HttpRejection) return rejectionError(server, error);
@@ -46,23 +47,23 @@ export function transportError(server: string, error: unknown, timeouts: Timeout
   );
 }
 
-/** Tells whether no connection could be made: nothing was sent, and nothing is to be expected of the next request either. */
+/** Whether the gateway could not connect: it sent nothing, and the next request will most likely fail too. */
 export function isUnreachable(error: unknown): boolean {
   return error instanceof GatewayError && error.code === 'upstream_unreachable' && UNREACHABLE.has(codeOf(error.cause));
 }
 
-/** Statuses about credentials, load and failures: they say nothing about what a server speaks (wire.md, Probing an upstream). */
-export function concludesNothing(status: number): boolean {
+/** Whether a status is about credentials, load or failures, and shows nothing about the era of the server (wire.md, Probing an upstream). */
+export function isInconclusive(status: number): boolean {
   return status >= 500 || [401, 403, 407, 408, 429].includes(status);
 }
 
-/** Tells whether a refusal says that our session is unknown: 404 by the rules, 400 by the examples that many servers were made of. */
+/** Whether a refusal means that the server has forgotten the session: 404 in the specification, 400 in examples that many servers copied. */
 export function isSessionUnknown({ status, body, answer }: HttpRejection): boolean {
   if (status === 404) return true;
   return status === 400 && answer?.id === undefined && /session/i.test(answer?.error?.message ?? body);
 }
 
-/** What it means that a message of a session could not be delivered: `SessionLost` where the server has forgotten the session. */
+/** The error of a message that could not be delivered: `SessionLost` if the server has forgotten the session. */
 export function messageError(server: string, error: unknown): unknown {
   const cause = error instanceof GatewayError ? error.cause : undefined;
   if (!(cause instanceof HttpRejection) || !isSessionUnknown(cause)) return error;
@@ -71,8 +72,8 @@ export function messageError(server: string, error: unknown): unknown {
 
 function rejectionError(server: string, rejection: HttpRejection): GatewayError {
   const { status } = rejection;
-  const said = rejection.body.replace(/\s+/gu, ' ').trim().slice(0, 500);
-  const detail = said === '' ? undefined : `It said: ${said}`;
+  const text = rejection.body.replace(/\s+/gu, ' ').trim().slice(0, BOUNDS.quotedOutput);
+  const detail = text === '' ? undefined : `It said: ${text}`;
   if (rejection.wantsSignIn) {
     return new GatewayError(
       'upstream_rejected',
@@ -94,7 +95,7 @@ function rejectionError(server: string, rejection: HttpRejection): GatewayError 
       { detail, cause: rejection },
     );
   }
-  // 408, 429 and 503 say that the request was not worked on; after any other 5xx nobody knows
+  // 408, 429 and 503 mean that the server did not process the request; any other 5xx leaves that open
   const unserved = status === 408 || status === 429 || status === 503;
   const code = unserved ? 'upstream_unreachable' : status >= 500 ? 'upstream_failed' : 'upstream_rejected';
   return new GatewayError(code, `The server "${server}" answered HTTP ${status} without a JSON-RPC message.`, {
@@ -103,7 +104,7 @@ function rejectionError(server: string, rejection: HttpRejection): GatewayError 
   });
 }
 
-/** OpenSSL puts its reason between places in its own source. */
+/** The reason that OpenSSL gives, without the positions in its source code around it. */
 function opensslReason(error: unknown): string {
   const { code, reason } = error as { code?: unknown; reason?: unknown };
   return typeof reason === 'string' && String(code).startsWith('ERR_SSL') ? reason : reasonOf(error);

@@ -1,5 +1,6 @@
-// One HTTP request to a server, from headers to the messages in its body or stream.
+// One HTTP exchange with a server: reads the messages in the JSON body or the event stream of its response.
 import type { Dispatcher } from 'undici';
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { ByteAccumulator } from '../../../core/byte-accumulator.ts';
 import { InOrder } from '../../../core/in-order.ts';
@@ -13,25 +14,25 @@ import { HttpRejection, tooLarge } from './wire.ts';
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
-/** What an exchange is looked at for; its end always, the rest where it matters. */
+/** What the owner of an exchange hears of it. */
 export interface ExchangeHandlers {
-  /** The request goes out now, on a connection that stands. */
+  /** The gateway sends the request now, on an open connection. */
   started?(): void;
-  /** An accepted request's response begins; header names are lower-case. `streams` tells whether it is an event stream. */
-  headers?(headers: ResponseHeaders, streams: boolean): void;
+  /** The response to an accepted request begins; header names are lower-case. */
+  headers?(headers: ResponseHeaders, isStream: boolean): void;
   /** Bytes came. */
-  heard?(): void;
+  received?(): void;
   /** An event of the stream that is no message. */
   event?(event: SseEvent): void;
-  /** A message over the limit, after which others may come; without it such a one ends the exchange. */
+  /** A message was over the limit; others may follow. Without this handler, such a message ends the exchange. */
   dropped?(event: DroppedLine): void;
   /** The id of an event, before its message. */
   eventId?(id: string): void;
   /** The stream's `retry` field, in milliseconds. */
   retry?(ms: number): void;
-  /** One message of the server; a promise where what follows has to wait for it. What it throws ends the exchange. */
+  /** One message of the server. The next one is passed on when the promise has resolved. An error ends the exchange. */
   message?(text: string, bytes: number): Promise<void> | void;
-  /** The exchange is over. Without an error, everything that was sent has been told. */
+  /** The exchange is over. Without an error, every message was passed on. */
   end(error?: Error): void;
 }
 
@@ -40,18 +41,13 @@ export interface ExchangeOptions {
   readonly maxMessageBytes: number;
   readonly maxItems: number;
   readonly redaction: Redaction;
-  /** What is read of the server, over all its exchanges. */
-  readonly turns: ReadFairness;
+  /** Shared by all exchanges with the server. */
+  readonly fairness: ReadFairness;
   /** Called before the handler's own `end`. */
   ended(): void;
 }
 
-/** How much of a rejection's body is kept to explain it. */
-const REJECTION_BYTES = 4096;
-/** A rejection with a larger body is no answer: it would have to be read at once. */
-const MAX_REJECTION = 64 * 1024;
-
-/** The undici handler of one POST or GET; reads a JSON body or an event stream, bounded, each message once. */
+/** The undici handler of one POST, GET or DELETE. */
 export class HttpExchange implements Dispatcher.DispatchHandler {
   private readonly options: ExchangeOptions;
   private readonly on: ExchangeHandlers;
@@ -60,9 +56,9 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   private wantsSignIn = false;
   private sse: SseReader | undefined;
   private readonly body = new ByteAccumulator();
-  /** Messages that were read, and what comes after them. */
+  /** Passes messages on, and ends the exchange after the last one. */
   private readonly messages = new InOrder();
-  private paced: Pausable | undefined;
+  private pausable: Pausable | undefined;
   private over = false;
   private aborted: Error | undefined;
 
@@ -75,7 +71,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     return this.over;
   }
 
-  /** Closes the exchange; over modern HTTP that is what cancels (streamable-http, Cancellation). */
+  /** Closes the exchange, which cancels the request at a modern server (streamable-http, Cancellation). */
   abort(reason: Error): void {
     this.aborted ??= reason;
     this.controller?.abort(reason);
@@ -94,15 +90,15 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
       this.wantsSignIn = String(headers['www-authenticate'] ?? '').includes('resource_metadata');
       return;
     }
-    const streams = String(headers['content-type'] ?? '').startsWith('text/event-stream');
-    if (streams) this.sse = this.reader();
-    this.on.headers?.(headers, streams);
+    const isStream = String(headers['content-type'] ?? '').startsWith('text/event-stream');
+    if (isStream) this.sse = this.reader();
+    this.on.headers?.(headers, isStream);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.over) return;
-    this.options.turns.took(chunk.length, (this.paced ??= this.pacedBy(controller)));
-    this.on.heard?.();
+    this.options.fairness.read(chunk.length, (this.pausable ??= this.pausableOf(controller)));
+    this.on.received?.();
     if (this.sse) {
       this.sse.push(chunk);
       return;
@@ -128,8 +124,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.messages.run(() => this.finish(this.aborted ?? error));
   }
 
-  /** Reading goes on once what was read has been handled. */
-  private pacedBy(controller: Dispatcher.DispatchController): Pausable {
+  /** Reading goes on when the messages that were read have been handled. */
+  private pausableOf(controller: Dispatcher.DispatchController): Pausable {
     return {
       pause: () => controller.pause(),
       resume: () => this.messages.run(() => controller.resume()),
@@ -155,16 +151,16 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     return this.body.bytes().toString('utf8');
   }
 
-  /** A refusal may hold a JSON-RPC error, which may be the answer (modern servers use 400 and 404 so). */
+  /** The body of a refusal may be a JSON-RPC error and so the answer: modern servers send 400 and 404 with one. */
   private reject(): void {
     const bytes = this.body.bytes();
-    const text = bytes.toString('utf8', 0, Math.min(bytes.length, MAX_REJECTION));
+    const text = bytes.toString('utf8', 0, Math.min(bytes.length, BOUNDS.refusalBody));
     const { wantsSignIn } = this;
     const { redaction } = this.options;
-    const refusal = bytes.length <= MAX_REJECTION ? readRefusal(text, this.options) : undefined;
+    const refusal = bytes.length <= BOUNDS.refusalBody ? readRefusal(text, this.options) : undefined;
     const answer = refusal?.error && { ...refusal, error: redaction.error(refusal.error) };
-    // a secret that is cut in two would not be found
-    const body = redaction.text(text.slice(0, 2 * REJECTION_BYTES)).slice(0, REJECTION_BYTES);
+    // secrets are removed before the text is cut to its length, since half a secret would not be found
+    const body = redaction.text(text.slice(0, 2 * BOUNDS.refusalText)).slice(0, BOUNDS.refusalText);
     this.finish(new HttpRejection(this.status, body, { answer, wantsSignIn }));
   }
 
@@ -174,10 +170,10 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
       this.abort(this.tooLarge());
       return;
     }
-    this.messages.run(() => this.hand(text, size));
+    this.messages.run(() => this.deliver(text, size));
   }
 
-  private hand(text: string, size: number): Promise<void> | void {
+  private deliver(text: string, size: number): Promise<void> | void {
     if (this.over) return;
     try {
       return this.on.message?.(text, size)?.catch((error: unknown) => this.breakOff(error));
@@ -186,7 +182,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     }
   }
 
-  /** A message could not be taken. */
+  /** The handler refused a message. */
   private breakOff(error: unknown): void {
     const why = `The server "${this.options.server}" answered with something that is not MCP: ${reasonOf(error)}`;
     const broken = error instanceof BrokenAnswer ? error : new GatewayError('upstream_protocol', why);
@@ -213,6 +209,6 @@ function readRefusal(text: string, options: ExchangeOptions): ResponseFrame | un
     const frame = readInbound(text, options);
     return !(frame instanceof Promise) && frame.kind === 'response' && frame.error ? frame : undefined;
   } catch {
-    return undefined; // not JSON-RPC: the status is all there is
+    return undefined; // not JSON-RPC: only the status counts
   }
 }

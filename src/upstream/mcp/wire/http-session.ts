@@ -1,4 +1,5 @@
-// What a Streamable HTTP connection has agreed with its server, as headers.
+// The headers of a Streamable HTTP connection: era, version and session as the handshake agreed on them.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { encodeHeaderValue } from '../../../protocol/mcp/header-values.ts';
 import { NAMED_METHODS } from '../../../protocol/mcp/methods.ts';
 import { MODERN_VERSION } from '../../../protocol/mcp/versions.ts';
@@ -8,7 +9,7 @@ import type { WireRequest } from './wire.ts';
 
 type Headers = Record<string, string>;
 
-/** Era, version and session id; every one of them unknown at first. */
+/** Era, version and session id are unknown at first. */
 export class HttpSession {
   era: 'legacy' | 'modern' | undefined;
   private version: string | undefined;
@@ -19,7 +20,7 @@ export class HttpSession {
     this.endpoint = endpoint;
   }
 
-  /** Whether the server gave us a session. */
+  /** Whether the server assigned a session id. */
   get assigned(): boolean {
     return this.id !== undefined;
   }
@@ -29,10 +30,10 @@ export class HttpSession {
     this.version = version;
   }
 
-  /** Takes the session that comes with the answer to `initialize`. */
+  /** Reads the session id from the response to `initialize`. */
   read(headers: ResponseHeaders): void {
     const id = headers['mcp-session-id'];
-    if (typeof id === 'string' && /^[\x21-\x7e]{1,1024}$/.test(id)) this.id = id;
+    if (typeof id === 'string' && id.length <= BOUNDS.upstreamSessionId && /^[\x21-\x7e]+$/.test(id)) this.id = id;
   }
 
   requestHeaders(request: WireRequest): Headers {
@@ -55,7 +56,7 @@ export class HttpSession {
     return headers;
   }
 
-  /** Headers of a GET; with the id of the last event where a stream is resumed (2025-11-25 transports, Resumability and Redelivery). */
+  /** Headers of a GET; `lastEventId` if it resumes a stream (2025-11-25 transports, Resumability and Redelivery). */
   streamHeaders(lastEventId?: string): Headers {
     const headers = this.withSession({ ...this.endpoint.streamHeaders });
     if (lastEventId !== undefined) headers['last-event-id'] = lastEventId;
@@ -68,7 +69,7 @@ export class HttpSession {
 
   private withSession(headers: Headers): Headers {
     if (this.id !== undefined) headers['mcp-session-id'] = this.id;
-    // the header came with 2025-06-18; older servers never saw it
+    // 2025-06-18 introduced this header
     if (this.version !== undefined && this.version >= '2025-06-18') headers['mcp-protocol-version'] = this.version;
     return headers;
   }

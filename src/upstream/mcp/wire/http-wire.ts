@@ -1,4 +1,5 @@
-// JSON-RPC over Streamable HTTP, both eras: each request is a POST of its own.
+// JSON-RPC over Streamable HTTP of both eras: each request is a POST of its own.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import { Slots } from '../../../core/slots.ts';
@@ -12,28 +13,19 @@ import { HttpSession } from './http-session.ts';
 import { BrokenAnswer, readInbound } from './inbound.ts';
 import { StandingStream } from './standing-stream.ts';
 import { InboundRouter } from './inbound-router.ts';
-import {
-  closed,
-  FLUSH_MS,
-  MAX_IN_FLIGHT,
-  type Wire,
-  type WireEvents,
-  type WireReply,
-  type WireRequest,
-} from './wire.ts';
+import { closed, type Wire, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
 
 export interface HttpWireOptions extends HttpEndpointOptions {
   readonly deadlines: Deadlines;
   readonly events: WireEvents;
 }
 
-/** How long the end of a session may take. */
-const DELETE_MS = 2_000;
-
-/** Where a message came from, and its size. */
+/** The stream that a message came on, and its size. */
 interface Source {
   readonly bytes: number;
+  /** The call whose stream it is. */
   readonly call?: HttpCall;
+  /** Whether answers to other calls may come on it too: on the standing stream and on resumed ones. */
   readonly shared: boolean;
 }
 
@@ -45,7 +37,7 @@ export class HttpWire implements Wire {
   private readonly session: HttpSession;
   private readonly calls = new Slots<HttpCall>();
   private readonly callWire: CallWire;
-  private readonly unasked: InboundRouter;
+  private readonly inbound: InboundRouter;
   private stream: StandingStream | undefined;
   private closed = false;
   private ended = false;
@@ -55,11 +47,11 @@ export class HttpWire implements Wire {
     this.options = options;
     this.endpoint = new HttpEndpoint(options);
     this.session = new HttpSession(this.endpoint);
-    this.unasked = new InboundRouter({
+    this.inbound = new InboundRouter({
       events: options.events,
       pending: () => this.calls.all().map((call) => call.pending),
       find: (id) => this.calls.get(id)?.pending,
-      send: (text, failed) => this.tell(text, { failed }),
+      send: (text, failed) => this.post(text, { failed }),
     });
     const { server, timeouts, deadlines, redaction } = options;
     this.callWire = {
@@ -70,7 +62,7 @@ export class HttpWire implements Wire {
       endpoint: this.endpoint,
       session: this.session,
       receive: ({ text, bytes, resumed }, call) => this.read(text, { bytes, call, shared: resumed }),
-      tell: (text) => this.tell(text, { ahead: true }),
+      postAhead: (text) => this.post(text, { ahead: true }),
       forget: (id) => void this.calls.take(id),
     };
   }
@@ -83,7 +75,7 @@ export class HttpWire implements Wire {
     const refusal = this.refusal();
     if (refusal) return Promise.reject(refusal);
     const call = new HttpCall(request, this.callWire);
-    // one that was cancelled before it was sent is never sent
+    // a call that was cancelled by now is not sent
     if (!call.pending.done) call.start(this.calls.add(call));
     return call.pending.promise;
   }
@@ -94,7 +86,7 @@ export class HttpWire implements Wire {
 
   adopt(found: { era: 'legacy' | 'modern'; version: string }): void {
     this.session.adopt(found);
-    this.unasked.adopt(found.era);
+    this.inbound.adopt(found.era);
     if (found.era === 'modern' || this.closed) return;
     const { events } = this.options;
     this.stream = new StandingStream({
@@ -123,24 +115,24 @@ export class HttpWire implements Wire {
     const reason = closed(this.options.server);
     this.stream?.close(reason);
     for (const call of this.calls.clear()) call.pending.abandon(reason);
-    await this.endpoint.flush(FLUSH_MS);
+    await this.endpoint.flush(BOUNDS.upstreamFlush);
     this.ended = true;
     this.endpoint.abort(reason);
-    this.unasked.close();
+    this.inbound.close();
     if (this.session.assigned && !retired) await this.endSession();
     await this.endpoint.destroy();
   }
 
-  /** Why no request can be sent now. */
+  /** The error of a request that cannot be sent now. */
   private refusal(): GatewayError | undefined {
     const { server } = this.options;
     if (this.closed) return closed(server);
-    if (this.calls.size < MAX_IN_FLIGHT) return undefined;
-    const message = `The server "${server}" has ${MAX_IN_FLIGHT} requests in flight; try again shortly.`;
+    if (this.calls.size < BOUNDS.upstreamRequests) return undefined;
+    const message = `The server "${server}" has ${BOUNDS.upstreamRequests} requests in flight; try again shortly.`;
     return new GatewayError('overloaded', message);
   }
 
-  /** Reads one message and sorts it. Throws, or rejects, where it is not MCP, unless it shows which other call's answer it would have been. */
+  /** Reads one message and dispatches it. Throws, or rejects, if it is not MCP, unless it shows that it answers another call. */
   private read(text: string, from: Source): Promise<void> | void {
     try {
       const frame = readInbound(text, this.options);
@@ -161,33 +153,30 @@ export class HttpWire implements Wire {
     found.fail(error);
   }
 
-  /**
-   * Sorts one message. `call` is the call whose stream it came on; on a `shared` stream (the standing one, or one that was resumed)
-   * there may also be answers to others (2025-11-25 transports, Resumability and Redelivery).
-   */
+  /** Dispatches one message. A shared stream may bring answers to other calls (2025-11-25 transports, Resumability and Redelivery). */
   private receive(frame: Frame, { bytes, call, shared }: Source): void {
     if (frame.kind !== 'response') {
-      this.unasked.accept(frame, call?.pending);
+      this.inbound.accept(frame, call?.pending);
       return;
     }
     const found = typeof frame.id === 'number' ? this.calls.get(frame.id) : undefined;
     if (call && !call.pending.done && (found === call || (frame.id === undefined && frame.error)))
       call.answer(frame, { bytes, own: true });
     else if (found && shared) found.answer(frame, { bytes, own: false });
-    else this.unasked.noise('an answer to another request on this stream, or a second one');
+    else this.inbound.diagnostic('an answer to another request on this stream, or a second one');
   }
 
   /**
-   * Sends what has no answer; `ahead` of every later request where one may not be answered before it is there. `failed` is told of what
-   * cannot be delivered.
+   * Sends a message that has no answer; with `ahead`, it reaches the server before every later request. Calls `failed` if it cannot be
+   * delivered.
    */
-  private tell(
+  private post(
     text: string,
     { ahead = false, failed }: { ahead?: boolean; failed?: ((error: unknown) => void) | undefined },
   ): void {
     if (this.ended) return;
     if (this.session.era === 'modern') {
-      this.unasked.noise('a request, which no server of 2026-07-28 sends; it was not answered');
+      this.inbound.diagnostic('a request, which no server of 2026-07-28 sends; it was not answered');
       return;
     }
     const to = { headers: this.session.messageHeaders('') };
@@ -195,18 +184,18 @@ export class HttpWire implements Wire {
     posted.catch((thrown: unknown) => {
       if (this.ended) return;
       const error = this.session.assigned ? messageError(this.options.server, thrown) : thrown;
-      this.unasked.noise(`a message could not be delivered: ${reasonOf(error)}`);
+      this.inbound.diagnostic(`a message could not be delivered: ${reasonOf(error)}`);
       failed?.(error);
     });
   }
 
   private endSession(): Promise<void> {
     const { promise: ended, resolve } = Promise.withResolvers<void>();
-    // a server may refuse DELETE (405) or be gone: the session is over for the gateway either way
+    // the server may refuse DELETE (405) or not answer: for the gateway the session is over either way
     const exchange = this.endpoint.send(
       { method: 'DELETE', headers: this.session.deletionHeaders() },
       { end: () => resolve() },
     );
-    return withDeadline(ended, DELETE_MS, () => exchange.abort(new Error('DELETE took too long')));
+    return withDeadline(ended, BOUNDS.upstreamSessionDelete, () => exchange.abort(new Error('DELETE took too long')));
   }
 }

@@ -1,11 +1,9 @@
-// Reading what a server sends: parsed once, and where it is broken, whose answer it would have been.
+// Reads the messages of a server; of a broken one, finds the request that it answers.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { isObject, type JsonValue } from '../../../core/json.ts';
 import { answeredId, type Frame, readFrame } from '../../../protocol/mcp/frames.ts';
 import { OverLimit, readStrict } from '../../../protocol/mcp/strict-json.ts';
-
-/** Servers may nest deeper than callers, but not without end: what is passed on must be written again. */
-const UPSTREAM_DEPTH = 512;
 
 export interface InboundOptions {
   readonly server: string;
@@ -13,7 +11,7 @@ export interface InboundOptions {
   readonly maxItems: number;
 }
 
-/** The answer to a request that cannot be given to whoever asked. Its message is for them. */
+/** An answer that is not MCP or over a limit. Its caller gets this error. */
 export class BrokenAnswer extends GatewayError {
   /** The request that it answers. */
   readonly id: number;
@@ -25,12 +23,12 @@ export class BrokenAnswer extends GatewayError {
 }
 
 /**
- * Reads one message of a server; only a long one takes several turns of the event loop. Throws, or rejects with, `BrokenAnswer` where it
- * shows which request it answers, else GatewayError.
+ * Reads one message of a server; only a long one takes several turns of the event loop. Throws, or rejects with, GatewayError: `BrokenAnswer`
+ * if the message shows which request it answers.
  */
 export function readInbound(text: string, options: InboundOptions): Frame | Promise<Frame> {
   try {
-    const value = readStrict(text, { depth: UPSTREAM_DEPTH, items: options.maxItems, uniqueKeys: false });
+    const value = readStrict(text, { depth: BOUNDS.upstreamDepth, items: options.maxItems, uniqueKeys: false });
     if (!(value instanceof Promise)) return frameOf(value, options);
     return value.then(
       (read) => frameOf(read, options),
@@ -52,18 +50,21 @@ function frameOf(value: JsonValue, { server }: InboundOptions): Frame {
   }
 }
 
-/** A limit is told with the server that passed it. */
+/** The error of a limit names the server. */
 function refuse(error: unknown, { server, maxItems }: InboundOptions): never {
   if (!(error instanceof OverLimit)) throw error;
   const { id, isAnswer, limit } = error;
   const what = isAnswer ? 'an answer' : 'a message';
   const [code, message] =
     limit === 'depth'
-      ? (['upstream_protocol', `that is nested deeper than ${UPSTREAM_DEPTH} levels, which is the limit`] as const)
+      ? ([
+          'upstream_protocol',
+          `that is nested deeper than ${BOUNDS.upstreamDepth} levels, which is the limit`,
+        ] as const)
       : ([
           'upstream_message_too_large',
           `of more than ${maxItems} items, array elements and object members together (limits.items)`,
         ] as const);
-  const told = `The server "${server}" sent ${what} ${message}.`;
-  throw isAnswer && typeof id === 'number' ? new BrokenAnswer(id, code, told) : new GatewayError(code, told);
+  const text = `The server "${server}" sent ${what} ${message}.`;
+  throw isAnswer && typeof id === 'number' ? new BrokenAnswer(id, code, text) : new GatewayError(code, text);
 }

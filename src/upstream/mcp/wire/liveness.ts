@@ -1,61 +1,63 @@
-// Whether a process that works on calls is still there: a ping where it has said nothing for a while (basic/utilities/ping).
+// Finds out whether a process that works on calls hangs: pings it after some silence (basic/utilities/ping).
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { Pending } from './pending.ts';
-import { HARD_LIMIT_MS, type WireReply } from './wire.ts';
+import type { WireReply } from './wire.ts';
 
 export interface LivenessOptions {
   /** How long a ping may stay unanswered, in ms. */
   readonly pingMs: number;
-  /** How many messages have come so far, of whatever kind: each is a sign of life. */
-  heard(): number;
-  /** Everything in flight. */
+  /** How many messages have come so far, of whatever kind: each shows that the process works. */
+  received(): number;
+  /** All requests in flight. */
   pending(): readonly Pending[];
-  /** Asks whether it is there. Rejects where no answer comes. */
+  /** Sends a ping. Rejects if no answer comes in time. */
   ping(totalMs: number): Promise<WireReply>;
-  /** It is taken for hung. */
+  /** The process hangs. */
   hung(): void;
 }
 
-/** The part of the limit that a call is silent before it is asked. */
+/** The part of `pingMs` after which a silent process is pinged. */
 const SILENT_PART = 1 / 3;
-/** How often it is looked within the limit. */
-const LOOKS = 12;
+/** How often the process is checked within `pingMs`. */
+const CHECKS = 12;
 
 /**
- * Watches one process. It counts only where the process has once answered a ping: one that refuses it, or says nothing to it, is judged
- * by the limits of its calls alone. While a question is with a client the clock stands still (wire.md, Questions 5).
+ * Watches one process after it has answered its first ping. A process that refuses or ignores that ping has only the time limits of its
+ * calls. The clock is stopped while a request of the server waits for a client (wire.md, Questions 5).
  */
 export class Liveness {
   private readonly options: LivenessOptions;
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
-  private heard = 0;
-  /** Monotonic ms, as are the others. */
-  private quietSince = 0;
-  private askedAt: number | undefined;
-  private lookedAt = 0;
+  private received = 0;
+  /** Monotonic ms, like the next two. */
+  private silentSince = 0;
+  private pingedAt: number | undefined;
+  private checkedAt = 0;
+  /** Whether the first ping is unanswered. */
   private isFirst = false;
 
   constructor(options: LivenessOptions) {
     this.options = options;
   }
 
-  /** Whether a process that ends now ends on its first ping: that is unanswered, and no call is there that it may have ended on. */
-  get endsOnFirst(): boolean {
+  /** Whether a process that ends now ends because of its first ping: the ping is unanswered, and no call is in flight. */
+  get endsOnFirstPing(): boolean {
     return this.isFirst && !this.isWaiting();
   }
 
   /**
-   * It was greeted: asks once whether it answers pings at all, and watches it from then on if it does. The answer may come late: the
-   * first call of an instance of an owner goes out at once, and may keep a process busy that does one thing at a time.
+   * Sends the first ping after the handshake, and watches the process from its answer on. The answer may come late, since a call may be sent
+   * at the same time, and some processes do one thing at a time.
    */
   async begin(): Promise<void> {
     const { pingMs } = this.options;
     this.isFirst = true;
-    const answered = await this.isAnswered(HARD_LIMIT_MS);
+    const answered = await this.isAnswered(BOUNDS.callDuration);
     this.isFirst = false;
     if (!answered || this.closed) return;
     this.restart(performance.now());
-    this.timer = setInterval(() => this.look(), pingMs / LOOKS).unref();
+    this.timer = setInterval(() => this.check(), pingMs / CHECKS).unref();
   }
 
   close(): void {
@@ -63,34 +65,34 @@ export class Liveness {
     clearInterval(this.timer);
   }
 
-  private look(): void {
-    const { pingMs, heard, hung } = this.options;
+  private check(): void {
+    const { pingMs, received, hung } = this.options;
     const now = performance.now();
-    // where the gateway itself stood still, what came meanwhile is not read yet
-    const wasAway = now - this.lookedAt > (3 * pingMs) / LOOKS;
-    this.lookedAt = now;
-    if (wasAway || heard() !== this.heard || !this.isWaiting()) this.restart(now);
-    else if (this.askedAt !== undefined) {
-      if (now - this.askedAt >= pingMs) hung();
-    } else if (now - this.quietSince >= pingMs * SILENT_PART) {
-      this.askedAt = now;
+    // if the gateway itself was blocked, it has not read yet what came meanwhile
+    const wasBlocked = now - this.checkedAt > (3 * pingMs) / CHECKS;
+    this.checkedAt = now;
+    if (wasBlocked || received() !== this.received || !this.isWaiting()) this.restart(now);
+    else if (this.pingedAt !== undefined) {
+      if (now - this.pingedAt >= pingMs) hung();
+    } else if (now - this.silentSince >= pingMs * SILENT_PART) {
+      this.pingedAt = now;
       void this.isAnswered(2 * pingMs);
     }
   }
 
   private restart(now: number): void {
-    this.heard = this.options.heard();
-    this.quietSince = this.lookedAt = now;
-    this.askedAt = undefined;
+    this.received = this.options.received();
+    this.silentSince = this.checkedAt = now;
+    this.pingedAt = undefined;
   }
 
-  /** Whether a call waits for the server, and no client is being asked anything by it. */
+  /** Whether a call waits for the server, and no request of the server waits for a client. */
   private isWaiting(): boolean {
     const calls = this.options.pending().filter(({ request }) => request.exchange !== undefined);
     return calls.length > 0 && !calls.some(({ deadline }) => deadline?.isHeld === true);
   }
 
-  /** A refusal ends the watch: what does not know pings cannot be judged by them. */
+  /** An error answer ends the watch, since the process does not support pings. */
   private async isAnswered(totalMs: number): Promise<boolean> {
     const reply = await this.options.ping(totalMs).catch(() => undefined);
     if (reply?.error) this.close();

@@ -1,27 +1,24 @@
-// One request that waits for its answer: settled exactly once, whoever comes first of answer, caller, clock and channel.
+// One request that waits for its answer: settled exactly once, by the answer, the caller, the clock or the channel.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import { withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
 import { type Deadline, type Deadlines, type Limit, timedOut } from './deadlines.ts';
 import { RateLimit } from './rate-limit.ts';
-import { HARD_LIMIT_MS, type Timeouts, type WireReply, type WireRequest } from './wire.ts';
+import type { Timeouts, WireReply, WireRequest } from './wire.ts';
 
 export interface PendingOptions {
   readonly server: string;
   readonly deadlines: Deadlines;
-  /** How long it may be silent, in ms, where its transport does not see to that itself. */
+  /** How long it may be silent, in ms; absent if the transport limits that itself. */
   readonly silence?: Silence | undefined;
-  /** Called when caller, clock or closing channel end the request before its answer, to tell the server. */
+  /** Cancels the request at the server, after the caller, the clock or the closing channel ended it. */
   onAbandon(reason: string): void;
 }
 
-/** The longest silence of a request: before the first sign of life, and after each; `Infinity` where only its total counts. */
+/** The longest silence of a request: before the first message about it, and after each; `Infinity` if only its total limit counts. */
 export type Silence = Pick<Timeouts, 'firstByte' | 'idle'>;
 
-/** Most notifications of one request in a second; more are of use to nobody. */
-const MAX_PER_SECOND = 100;
-
-/** The state of one request in flight. */
 export class Pending {
   readonly promise: Promise<WireReply>;
   readonly request: WireRequest;
@@ -42,15 +39,15 @@ export class Pending {
       this.reject = reject;
     });
     if (Number.isFinite(request.totalMs)) {
-      this.deadline = options.deadlines.start(request.totalMs, HARD_LIMIT_MS, (limit, ms) =>
+      this.deadline = options.deadlines.start(request.totalMs, BOUNDS.callDuration, (limit, ms) =>
         this.abandon(timedOut(options.server, { limit: nameOf(limit, request), ms, method: request.method })),
       );
-      if (options.silence) this.deadline.awaits('firstByte', options.silence.firstByte);
+      if (options.silence) this.deadline.limitSilence('firstByte', options.silence.firstByte);
     }
     const signal = request.exchange?.signal;
     if (signal?.aborted === true) this.fail(new GatewayError('cancelled', 'The caller cancelled the call.'));
     else if (signal) {
-      // never taken back: the signal is this call's own and dies with it
+      // the listener is never removed, since the signal belongs to this call alone
       signal.onAbort(() => this.abandon(new GatewayError('cancelled', 'The caller cancelled the call.')));
     }
   }
@@ -60,15 +57,15 @@ export class Pending {
   }
 
   /**
-   * Whether it is somebody's call, which a message that says nothing of whose it is may belong to. The gateway's own requests have no
-   * caller, its own listening is no call, and what belongs to a task says so (2025-11-25 basic/utilities/tasks, Related Task Metadata).
+   * Whether a message that names no request may belong to this one. It may not belong to the gateway's own requests and listeners, and a message
+   * about a task names the task (2025-11-25 basic/utilities/tasks, Related Task Metadata).
    */
   get isCall(): boolean {
     const { exchange, method, task } = this.request;
     return exchange !== undefined && method !== 'subscriptions/listen' && task === undefined;
   }
 
-  /** The params to send: with the wire's own progress token where the caller wants progress. */
+  /** The params to send, with the wire's own progress token if the caller wants progress. */
   paramsFor(token: number): JsonObject {
     const { params, exchange } = this.request;
     if (!exchange?.wantsProgress) return params;
@@ -79,32 +76,32 @@ export class Pending {
     if (this.settle()) this.resolve(reply);
   }
 
-  /** Returns whether this was what ended the request. */
+  /** Returns whether this ended the request. */
   fail(error: unknown): boolean {
     const first = this.settle();
     if (first) this.reject(error);
     return first;
   }
 
-  /** Ends the request before its answer, and sees to it that the server is told. */
+  /** Ends the request before its answer, and cancels it at the server. */
   abandon(error: GatewayError): void {
     if (this.fail(error)) this.options.onAbandon(error.message);
   }
 
-  /** Calls the listener when the request ends, however it ends. Returns the way to stop listening. */
+  /** Calls the listener when the request ends, however it ends. Returns the function that removes the listener. */
   onEnd(listener: () => void): () => void {
     const listeners = (this.endListeners ??= new Set());
     listeners.add(listener);
     return () => listeners.delete(listener);
   }
 
-  /** The server showed that it works on the request. */
+  /** The server works on the request: the silence begins anew. */
   signOfLife(): void {
     const { silence } = this.options;
-    if (silence) this.deadline?.awaits('idle', silence.idle);
+    if (silence) this.deadline?.limitSilence('idle', silence.idle);
   }
 
-  /** Tells the caller how far the server is; this restarts the total limit. Returns false where there was too much of it. */
+  /** Passes progress on to the caller, and restarts the total limit. Returns false if there was too much. */
   progress(params: JsonObject): boolean {
     if (this.settled) return true;
     this.signOfLife();
@@ -115,7 +112,7 @@ export class Pending {
     return true;
   }
 
-  /** Passes a log line on to the caller. Returns false where there were too many. */
+  /** Passes a log line on to the caller. Returns false if there were too many. */
   log(params: JsonObject): boolean {
     if (this.settled) return true;
     this.signOfLife();
@@ -130,7 +127,7 @@ export class Pending {
   }
 
   private admits(): boolean {
-    return (this.rate ??= new RateLimit(MAX_PER_SECOND)).admits();
+    return (this.rate ??= new RateLimit(BOUNDS.callNotifications)).admits();
   }
 
   private settle(): boolean {

@@ -1,8 +1,8 @@
-// How much is let through in a second.
+// Limits how many messages pass in one second.
 
 const WINDOW_MS = 1_000;
 
-/** Admits up to `limit` in every second, counted from the first of them. */
+/** Admits up to `limit` messages in the second that begins with the first of them. */
 export class RateLimit {
   private readonly limit: number;
   private since = -Infinity;

@@ -1,22 +1,20 @@
-// Reading in turns: what a server sends without end must not keep the event loop from everybody else.
+// Interrupts reading from a server that sends without end, so that the event loop serves everybody else.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 
-/** What is read of one server before the others have their turn. */
-const TURN_BYTES = 64 * 1024;
-
-/** Something that can be read less of. */
+/** A source of bytes. */
 export interface Pausable {
   pause(): unknown;
   resume(): unknown;
 }
 
-/** Counts what is read of one source, and lets every other source come in between. Small messages cost one addition. */
+/** Counts what is read of one server. Small messages cost one addition. */
 export class ReadFairness {
   private bytes = 0;
 
-  /** Notes that this much was read; from time to time the source has to wait until the event loop has been round. */
-  took(bytes: number, source: Pausable): void {
+  /** Counts bytes that were read. When there were many, pauses the source until the next turn of the event loop. */
+  read(bytes: number, source: Pausable): void {
     this.bytes += bytes;
-    if (this.bytes < TURN_BYTES) return;
+    if (this.bytes < BOUNDS.readTurn) return;
     this.bytes = 0;
     source.pause();
     setImmediate(() => source.resume());

@@ -1,4 +1,5 @@
-// The requests of one server to its callers: each is open until it is answered, withdrawn, or its call has ended.
+// The requests of one server to its callers: each is open until it is answered or withdrawn, or its call ends.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { Cancellation } from '../../../core/cancellation.ts';
 import { type ErrorCode, ERRORS, GatewayError, reasonOf, toGatewayError } from '../../../core/errors.ts';
 import { FairShare } from '../../../core/fair-share.ts';
@@ -8,128 +9,122 @@ import { errorText, type RequestFrame, type RequestId, resultText } from '../../
 import { withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
 import { relatedTaskOf } from '../../../protocol/mcp/tasks.ts';
 import type { Pending } from './pending.ts';
-import type { WireEvents } from './wire.ts';
+import type { ServerRequest, WireEvents } from './wire.ts';
 
 export interface ServerRequestsOptions {
-  readonly events: Pick<WireEvents, 'question' | 'noise'>;
-  /** Sends an answer to the server. Never throws; `failed` is told of one that cannot be delivered. */
+  readonly events: Pick<WireEvents, 'serverRequest' | 'diagnostic'>;
+  /** Sends an answer to the server. Never throws; calls `failed` if it cannot be delivered. */
   send(text: string, failed?: (error: unknown) => void): void;
 }
 
-/** Whose a message of the server is, as far as that can be told. */
-export interface Asker {
+/** What a message of the server belongs to. */
+export interface Attribution {
+  /** Undefined if it belongs to no single call. */
   readonly call: Pending | undefined;
-  /** Who has to answer for it: a principal, else the task that it names; undefined where neither can be told. */
+  /** The principal that has to answer, or the task that the message names; undefined if neither is known. */
   readonly owner: string | undefined;
   /** Calls in flight. */
   readonly inFlight: number;
 }
 
-/** Most questions of one connection that are open at a time, in all and of one owner, so that no owner's silence blocks the others. */
-const MAX_OPEN = 1_000;
-const MAX_PER_OWNER = 100;
-
-interface OpenQuestion {
+interface OpenRequest {
   readonly owner: string | undefined;
   readonly cancellation: Cancellation;
   readonly call: Pending | undefined;
   unlink: (() => void) | undefined;
 }
 
-interface EarlyQuestion {
+/** A request of a task that nobody follows yet. */
+interface DelayedRequest {
   readonly owner: string | undefined;
   readonly timer: NodeJS.Timeout;
 }
 
-/**
- * Whose a message is on a channel that does not say (design, Instances): that of the only call in flight; with more of them it is
- * nobody's, and nothing is guessed.
- */
-export function attribute(pending: readonly Pending[]): Asker {
+/** Attributes a message to the only call in flight. With several calls it belongs to none, since the channel does not show which (design, Instances). */
+export function attributeToOnlyCall(pending: readonly Pending[]): Attribution {
   const calls = pending.filter((each) => each.isCall);
-  return askerOf(calls.length === 1 ? calls[0] : undefined, calls.length);
+  return attributeTo(calls.length === 1 ? calls[0] : undefined, calls.length);
 }
 
-/** The asker that is this call; nobody where there is none. */
-export function askerOf(call: Pending | undefined, inFlight: number): Asker {
+/** Attributes a message to this call, or to none. */
+export function attributeTo(call: Pending | undefined, inFlight: number): Attribution {
   return { call, owner: call?.request.principal, inFlight };
 }
 
-/** The questions of one connection. While one is open the clocks of its call stand still (wire.md, Questions 5). */
+/** The requests of one connection. While one is open, the clocks of its call are stopped (wire.md, Questions 5). */
 export class ServerRequests {
   private readonly options: ServerRequestsOptions;
-  private readonly open = new Map<RequestId, OpenQuestion>();
-  /** How many each owner has of both; `''` is whoever cannot be told. */
-  private readonly shares = new FairShare({ most: MAX_OPEN, mostOfOne: MAX_PER_OWNER });
-  /** Questions that are taken in a moment. */
-  private readonly early = new Map<RequestId, EarlyQuestion>();
+  private readonly open = new Map<RequestId, OpenRequest>();
+  /** Open and delayed requests by owner; `''` if the owner is not known. */
+  private readonly shares = new FairShare({ most: BOUNDS.serverRequests, mostOfOne: BOUNDS.serverRequestsOfOwner });
+  private readonly delayed = new Map<RequestId, DelayedRequest>();
 
   constructor(options: ServerRequestsOptions) {
     this.options = options;
   }
 
-  /** Takes a question, and sends the server its answer when there is one. */
-  accept(frame: RequestFrame, asker: Asker): void {
-    if (asker.call?.done === true)
+  /** Passes a request on, and sends the answer to the server when there is one. */
+  accept(frame: RequestFrame, attribution: Attribution): void {
+    if (attribution.call?.done === true)
       this.refuse(frame.id, 'cancelled', { message: 'The call that this belongs to has ended.' });
-    else if (this.admits(frame.id, asker)) void this.put(frame, asker);
+    else if (this.admits(frame.id, attribution)) void this.pass(frame, attribution);
   }
 
-  /** As `take`, some milliseconds later, when it may be plain whose it is; unless it is taken back, or nobody is there any more by then. */
-  acceptLater(frame: RequestFrame, ms: number, askerOf: () => Asker): void {
+  /** Like `accept`, after so many ms, when the request may be attributable; not if it is withdrawn or the channel closes before. */
+  acceptLater(frame: RequestFrame, ms: number, attribute: () => Attribution): void {
     const { id } = frame;
-    const asker = askerOf();
-    if (!this.admits(id, asker)) return;
+    const attribution = attribute();
+    if (!this.admits(id, attribution)) return;
     const due = () => {
-      this.forgetEarly(id);
-      this.accept(frame, askerOf());
+      this.forgetDelayed(id);
+      this.accept(frame, attribute());
     };
-    this.early.set(id, { owner: asker.owner, timer: setTimeout(due, ms) });
-    this.shares.take(asker.owner ?? '');
+    this.delayed.set(id, { owner: attribution.owner, timer: setTimeout(due, ms) });
+    this.shares.take(attribution.owner ?? '');
   }
 
-  /** Answers a request of the server with an error; `call` is the one that waits for it. */
+  /** Answers a request of the server with an error; `call` is the call that it belongs to. */
   refuse(id: RequestId, code: ErrorCode, { message, call }: { message: string; call?: Pending | undefined }): void {
     this.send(errorText(id, rpcErrorOf(new GatewayError(code, message))), call);
   }
 
-  /** The server takes a question back: nothing is sent for it (basic/utilities/cancellation). */
+  /** The server withdraws a request, so it gets no answer (basic/utilities/cancellation). */
   withdraw(id: JsonValue | undefined): void {
     if (typeof id !== 'string' && typeof id !== 'number') return;
-    this.forgetEarly(id);
+    this.forgetDelayed(id);
     this.abort(id, this.open.get(id));
   }
 
-  /** The channel is gone, and with it whoever asked. */
+  /** The channel is closed. */
   close(): void {
-    for (const id of this.early.keys()) this.forgetEarly(id);
-    for (const [id, question] of this.open) this.abort(id, question);
+    for (const id of this.delayed.keys()) this.forgetDelayed(id);
+    for (const [id, request] of this.open) this.abort(id, request);
   }
 
-  private admits(id: RequestId, { call, owner }: Asker): boolean {
-    // an error under this id would be taken for the answer to the question that is open, so there is none
-    if (this.open.has(id) || this.early.has(id)) {
-      this.options.events.noise('a question with the id of one that is still open; it was ignored');
+  private admits(id: RequestId, { call, owner }: Attribution): boolean {
+    // the server would take an error with this id for the answer to the open request, so it gets none
+    if (this.open.has(id) || this.delayed.has(id)) {
+      this.options.events.diagnostic('a question with the id of one that is still open; it was ignored');
       return false;
     }
     const isFull = this.shares.free <= 0;
     if (!isFull && !this.shares.isFullFor(owner ?? '')) return true;
     const message = isFull
-      ? `${MAX_OPEN} questions of this server are open.`
-      : `${MAX_PER_OWNER} questions of this server to the same caller are open.`;
+      ? `${BOUNDS.serverRequests} questions of this server are open.`
+      : `${BOUNDS.serverRequestsOfOwner} questions of this server to the same caller are open.`;
     this.refuse(id, 'overloaded', { message, call });
     return false;
   }
 
-  private forgetEarly(id: RequestId): void {
-    const question = this.early.get(id);
-    if (!question) return;
-    clearTimeout(question.timer);
-    this.early.delete(id);
-    this.shares.giveBack(question.owner ?? '');
+  private forgetDelayed(id: RequestId): void {
+    const request = this.delayed.get(id);
+    if (!request) return;
+    clearTimeout(request.timer);
+    this.delayed.delete(id);
+    this.shares.giveBack(request.owner ?? '');
   }
 
-  /** A server that cannot be given an answer waits for it in vain, and so would the call that it asked for. */
+  /** If the answer cannot be delivered, the server waits for it in vain, so the call fails. */
   private send(text: string, call: Pending | undefined): void {
     this.options.send(text, (error) => {
       const why = `An answer to the server, which asked during the call, could not be delivered: ${reasonOf(error)}`;
@@ -137,48 +132,48 @@ export class ServerRequests {
     });
   }
 
-  private async put({ id, method, params }: RequestFrame, { call, owner, inFlight }: Asker): Promise<void> {
-    const question: OpenQuestion = { owner, cancellation: new Cancellation(), call, unlink: undefined };
-    this.open.set(id, question);
+  private async pass({ id, method, params }: RequestFrame, { call, owner, inFlight }: Attribution): Promise<void> {
+    const request: OpenRequest = { owner, cancellation: new Cancellation(), call, unlink: undefined };
+    this.open.set(id, request);
     this.shares.take(owner ?? '');
     call?.signOfLife();
     call?.deadline?.hold();
-    question.unlink = call?.onEnd(() => this.abort(id, question));
-    const text = await this.ask(id, {
+    request.unlink = call?.onEnd(() => this.abort(id, request));
+    const text = await this.answerTo(id, {
       method,
       params: withoutProtocolMeta(params),
-      signal: question.cancellation.signal,
+      signal: request.cancellation.signal,
       exchange: call?.request.exchange,
       session: call?.request.session,
       onCallEnd: call && ((listener) => call.onEnd(listener)),
-      ofTask: relatedTaskOf(params),
+      serverTask: relatedTaskOf(params),
       inFlight,
     });
-    if (this.end(id, question)) this.send(text, call);
+    if (this.end(id, request)) this.send(text, call);
   }
 
-  private async ask(id: RequestId, asked: Parameters<WireEvents['question']>[0]): Promise<string> {
+  private async answerTo(id: RequestId, request: ServerRequest): Promise<string> {
     const { events } = this.options;
     try {
-      const answer = await events.question(asked);
+      const answer = await events.serverRequest(request);
       return 'result' in answer ? resultText(id, JSON.stringify(answer.result)) : errorText(id, answer.error);
     } catch (error) {
-      if (!(error instanceof GatewayError)) events.noise(`a question could not be answered: ${reasonOf(error)}`);
+      if (!(error instanceof GatewayError)) events.diagnostic(`a question could not be answered: ${reasonOf(error)}`);
       return errorText(id, rpcErrorOf(toGatewayError(error)));
     }
   }
 
-  private abort(id: RequestId, question: OpenQuestion | undefined): void {
-    if (question && this.end(id, question)) question.cancellation.abort();
+  private abort(id: RequestId, request: OpenRequest | undefined): void {
+    if (request && this.end(id, request)) request.cancellation.abort();
   }
 
-  /** Returns whether the question was still open. */
-  private end(id: RequestId, question: OpenQuestion): boolean {
-    if (this.open.get(id) !== question) return false;
+  /** Returns whether the request was still open. */
+  private end(id: RequestId, request: OpenRequest): boolean {
+    if (this.open.get(id) !== request) return false;
     this.open.delete(id);
-    this.shares.giveBack(question.owner ?? '');
-    question.unlink?.();
-    question.call?.deadline?.release();
+    this.shares.giveBack(request.owner ?? '');
+    request.unlink?.();
+    request.call?.deadline?.release();
     return true;
   }
 }

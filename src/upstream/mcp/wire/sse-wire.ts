@@ -1,4 +1,5 @@
-// JSON-RPC over HTTP+SSE (2024-11-05 transports, HTTP with SSE): one stream for all that comes, and a POST for each message that goes.
+// JSON-RPC over HTTP+SSE (2024-11-05 transports, HTTP with SSE): one stream for all messages of the server, a POST for each of the gateway's.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import type { SseEvent } from '../../../protocol/mcp/sse.ts';
@@ -8,9 +9,9 @@ import { HttpEndpoint } from './http-endpoint.ts';
 import { messageError, transportError } from './http-errors.ts';
 import type { HttpExchange, ResponseHeaders } from './http-exchange.ts';
 import type { HttpWireOptions } from './http-wire.ts';
-import { closed, FLUSH_MS, type Wire, type WireReply, type WireRequest } from './wire.ts';
+import { closed, type Wire, type WireReply, type WireRequest } from './wire.ts';
 
-/** The stream to one server, which is its session, and the address that it gave for messages. */
+/** The stream is the session of the server. */
 export class SseWire implements Wire {
   readonly transport = 'sse';
   readonly stateful = false;
@@ -21,7 +22,7 @@ export class SseWire implements Wire {
   private stream: HttpExchange | undefined;
   private closing: Promise<void> | undefined;
   private opening: Deadline | undefined;
-  /** Path of the messages; absent until the server has named it. */
+  /** The path for POST; undefined until the server has named it. */
   private path: string | undefined;
   private headers: Readonly<Record<string, string>>;
 
@@ -42,12 +43,12 @@ export class SseWire implements Wire {
     });
   }
 
-  /** Opens the stream; resolves when the server has said where messages go. Throws GatewayError. */
+  /** Opens the stream; resolves when the server has named the path for POST. Throws GatewayError. */
   start(): Promise<void> {
     this.stream = this.endpoint.send(
       { method: 'GET', headers: this.endpoint.streamHeaders, bodyTimeout: 0 },
       {
-        headers: (headers, streams) => this.onHeaders(headers, streams),
+        headers: (headers, isStream) => this.onHeaders(headers, isStream),
         event: (event) => this.onEvent(event),
         message: (text) => this.channel.receive(text),
         dropped: (event) => this.channel.dropped(event, this.options.maxMessageBytes),
@@ -67,11 +68,11 @@ export class SseWire implements Wire {
 
   adopt({ era, version }: { era: 'legacy' | 'modern'; version: string }): void {
     this.channel.adopt(era);
-    // the header came with 2025-06-18; older servers never saw it
+    // 2025-06-18 introduced this header
     if (version >= '2025-06-18') this.headers = { ...this.headers, 'mcp-protocol-version': version };
   }
 
-  /** The stream is the session: whoever has lost the one has lost the other. */
+  /** A server that has forgotten the session has closed the stream too. */
   retire(): Promise<void> {
     return this.close();
   }
@@ -83,15 +84,15 @@ export class SseWire implements Wire {
   private async end(): Promise<void> {
     const reason = closed(this.options.server);
     this.channel.close(reason);
-    await this.endpoint.flush(FLUSH_MS);
+    await this.endpoint.flush(BOUNDS.upstreamFlush);
     this.stream?.abort(reason);
     this.endpoint.abort(reason);
     await this.endpoint.destroy();
   }
 
-  private onHeaders(_headers: ResponseHeaders, streams: boolean): void {
+  private onHeaders(_headers: ResponseHeaders, isStream: boolean): void {
     const { server, deadlines, timeouts } = this.options;
-    if (!streams) {
+    if (!isStream) {
       const message = `The server "${server}" answered GET with something that is not an event stream: its URL is not an HTTP+SSE endpoint of MCP.`;
       this.stream?.abort(new GatewayError('upstream_protocol', message));
       return;
@@ -101,13 +102,13 @@ export class SseWire implements Wire {
     );
   }
 
-  /** Messages go where the server says, but never to another origin: they carry this one's credentials. */
+  /** The server names the path for POST. Another origin is refused, since messages carry this server's credentials. */
   private onEvent({ event, data }: SseEvent): void {
     if (event !== 'endpoint' || this.path !== undefined) return;
     const { url } = this.endpoint;
     const target = URL.canParse(data, url.href) ? new URL(data, url.href) : undefined;
     if (target?.origin !== url.origin) {
-      const message = `The server "${this.options.server}" wants messages sent to ${JSON.stringify(data.slice(0, 200))}, which is not of its own origin ${url.origin}; put the URL that it really has in its \`url\`.`;
+      const message = `The server "${this.options.server}" wants messages sent to ${JSON.stringify(data.slice(0, BOUNDS.quotedValue))}, which is not of its own origin ${url.origin}; put the URL that it really has in its \`url\`.`;
       this.stream?.abort(new GatewayError('upstream_protocol', message));
       return;
     }
@@ -122,7 +123,7 @@ export class SseWire implements Wire {
     const cause = error ?? new Error('the server ended its stream');
     const failure = transportError(server, cause, timeouts);
     if (this.path === undefined) this.opened.reject(failure);
-    // an error of ours says what went wrong; that of a connection is only a reason
+    // a GatewayError is complete; the error of a connection is only a reason
     this.channel.lose(reasonOf(cause), cause instanceof GatewayError ? { error: cause } : {});
   }
 

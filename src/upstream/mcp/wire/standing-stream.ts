@@ -1,7 +1,7 @@
-// The stream of a legacy Streamable HTTP session that belongs to no request: list changes and the like.
-import { STABLE_MS } from '../connect/backoff.ts';
+// The stream of a legacy Streamable HTTP session for messages that belong to no request, such as list changes.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { HttpEndpoint } from './http-endpoint.ts';
-import { concludesNothing, isSessionUnknown } from './http-errors.ts';
+import { isInconclusive, isSessionUnknown } from './http-errors.ts';
 import type { ExchangeHandlers, HttpExchange } from './http-exchange.ts';
 import type { HttpSession } from './http-session.ts';
 import { StreamCursor } from './stream-cursor.ts';
@@ -10,28 +10,30 @@ import { HttpRejection } from './wire.ts';
 export interface StandingStreamOptions {
   readonly endpoint: HttpEndpoint;
   readonly session: HttpSession;
-  /** One message. What it throws ends the stream, and it is opened anew. */
+  /** One message. An error ends the stream, which is then opened again. */
   message(text: string, bytes: number): Promise<void> | void;
-  /** Something may have been missed while the stream was away. */
+  /** Notifications may have been lost while no stream was open. */
   missed(): void;
   /** The server has forgotten the session. */
   sessionLost(): void;
 }
 
-/** Waits before it is opened again where the server names none, in ms. */
-const WAITS = [1_000, 5_000, 30_000];
+/** The pauses before the stream is opened again if the server names none. */
+const PAUSES = [BOUNDS.standingPauseFirst, BOUNDS.standingPauseSecond, BOUNDS.standingPauseMost];
 
-/** Opens the stream, and opens it again whenever it ends; servers without one answer 405. */
+/** Opens the stream, and opens it again whenever it ends. Servers without one answer 405. */
 export class StandingStream implements ExchangeHandlers {
   private readonly options: StandingStreamOptions;
   private readonly cursor = new StreamCursor();
   private exchange: HttpExchange | undefined;
   private timer: NodeJS.Timeout | undefined;
   private failures = 0;
-  private since = Infinity;
-  private existed = false;
-  /** Whether what is sent while the stream is away will be told when it is back. */
-  private kept = true;
+  /** Monotonic ms. */
+  private openedAt = Infinity;
+  /** Whether the server ever accepted the stream. */
+  private wasOpen = false;
+  /** Whether the server keeps the messages for the time without a stream, and sends them when it is open again. */
+  private isReplayed = true;
   private closed = false;
 
   constructor(options: StandingStreamOptions) {
@@ -53,15 +55,15 @@ export class StandingStream implements ExchangeHandlers {
     this.exchange?.abort(reason);
   }
 
-  headers(_headers: unknown, streams: boolean): void {
-    if (!streams) {
-      this.close(new Error('not an event stream')); // some other page
+  headers(_headers: unknown, isStream: boolean): void {
+    if (!isStream) {
+      this.close(new Error('not an event stream')); // the URL answers GET with something else
       return;
     }
-    this.existed = true;
-    this.since = performance.now();
-    if (!this.kept) this.options.missed();
-    this.kept = false;
+    this.wasOpen = true;
+    this.openedAt = performance.now();
+    if (!this.isReplayed) this.options.missed();
+    this.isReplayed = false;
   }
 
   eventId(id: string): void {
@@ -76,21 +78,21 @@ export class StandingStream implements ExchangeHandlers {
   message(text: string, bytes: number): Promise<void> | void {
     if (this.closed) return;
     this.failures = 0;
-    this.cursor.brought();
+    this.cursor.received();
     return this.options.message(text, bytes);
   }
 
   end(error?: Error): void {
     if (this.closed) return;
-    if (error instanceof HttpRejection && !concludesNothing(error.status)) {
-      // a server that never had the stream says 405, or whatever; one that had it has forgotten the session
-      if (this.existed && isSessionUnknown(error)) this.options.sessionLost();
+    if (error instanceof HttpRejection && !isInconclusive(error.status)) {
+      // a server that never accepted the stream has none; one that did has forgotten the session
+      if (this.wasOpen && isSessionUnknown(error)) this.options.sessionLost();
       return;
     }
-    if (performance.now() - this.since > STABLE_MS) this.failures = 0;
-    this.since = Infinity;
-    // a server that closes the stream itself to be polled keeps what comes meanwhile (2025-11-25 transports, Listening)
-    this.kept = !this.existed || (error === undefined && this.cursor.id !== undefined);
-    this.timer = setTimeout(() => this.open(), this.cursor.waitMs(this.failures++, WAITS)).unref();
+    if (performance.now() - this.openedAt > BOUNDS.stableConnection) this.failures = 0;
+    this.openedAt = Infinity;
+    // a server may close the stream to be polled, and keeps the messages meanwhile (2025-11-25 transports, Listening)
+    this.isReplayed = !this.wasOpen || (error === undefined && this.cursor.id !== undefined);
+    this.timer = setTimeout(() => this.open(), this.cursor.waitMs(this.failures++, PAUSES)).unref();
   }
 }

@@ -11,16 +11,16 @@ export interface StdioWireOptions {
   readonly server: string;
   readonly maxItems: number;
   readonly process: StdioProcessOptions;
-  /** `firstByte` and `idle` are `Infinity` where the entry does not set them. */
+  /** `firstByte` and `idle` are `Infinity` if the entry does not set them. */
   readonly timeouts: Pick<Timeouts, 'firstByte' | 'idle' | 'ping'>;
-  /** Whether it may be asked whether it is there. */
+  /** Whether the gateway may ping the process. */
   readonly pings: boolean;
+  /** The process ended before it answered its first ping. */
   endedUnpinged(): void;
   readonly deadlines: Deadlines;
   readonly events: WireEvents;
 }
 
-/** A started process and the requests that wait on it. */
 export class StdioWire implements Wire {
   readonly transport = 'stdio';
   readonly stateful = false;
@@ -47,7 +47,7 @@ export class StdioWire implements Wire {
     });
     this.process = new StdioProcess(options.process, {
       line: (text) => this.channel.receive(text),
-      oversize: () => undefined, // what it was shows when it ends
+      oversize: () => undefined, // `dropped` follows when the line ends
       dropped: (line) => this.channel.dropped(line, options.process.maxMessageBytes),
       exit: (info) => this.channel.lose(info.message, { detail: info.detail }),
     });
@@ -65,28 +65,27 @@ export class StdioWire implements Wire {
     return this.channel.notify(method, params);
   }
 
-  /** A pipe has nothing to remember: version and capabilities travel in the messages. */
   adopt({ era }: { era: 'legacy' | 'modern' }): void {
     this.channel.adopt(era);
   }
 
-  /** Some servers log every detail of it, which would push what matters out of the end that is kept. */
+  /** Some servers log much about a refused request, which would push other lines out of the kept end of stderr. */
   refusedProbe(method: string): void {
-    // what came on stderr before the answer is read in the same turn at the latest
-    setImmediate(() => this.process.hideSaidOf(method));
+    // the gateway reads what came on stderr before the answer in this turn of the event loop at the latest
+    setImmediate(() => this.process.hideStderrFrom(method));
   }
 
   retire(): Promise<void> {
     return this.process.stop();
   }
 
-  /** What is written by then is read before the end of the input, unless the process has stopped reading. */
+  /** The process reads what was written before its input ends, unless it has stopped reading. */
   close(): Promise<void> {
     this.channel.close(closed(this.server));
     return this.process.stop();
   }
 
-  /** Some servers split at every Unicode line separator, so none leaves as it is: one caller's text may not break another's pipe. */
+  /** Some servers split lines at every Unicode line separator, so these are escaped. */
   private send(text: string): undefined {
     this.process.send(oneLine(text));
   }

@@ -1,52 +1,48 @@
-// How far an event stream was read, and when the gateway may ask for it again.
+// How far an event stream was read, and when the gateway may open it again.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { Backoff } from '../../../core/backoff.ts';
 
-/** Waits before a broken stream is asked for again, in ms, where the server names none. */
-const WAITS = [250, 1_000, 5_000];
-/** Never sooner, whatever the server says. */
-const MIN_WAIT_MS = 100;
-/**
- * The shortest time from one opening of a stream to the next, where nothing came on it. A server that always ends the stream at once must
- * not cause a flood; a stream that stood for longer waits for no more than its `retry`.
- */
-const PACES = { firstMs: 100, mostMs: 10_000 };
-/** Longest wait that a timer can have. */
-const MAX_WAIT_MS = 2 ** 31 - 1;
+/** The pauses before a stream is resumed if the server names none. */
+const PAUSES = [BOUNDS.resumePauseFirst, BOUNDS.resumePauseSecond, BOUNDS.resumePauseMost];
+/** The least time between two openings if no message came: a server that ends each stream at once must not cause a flood of requests. */
+const EMPTY_PAUSES = { firstMs: BOUNDS.emptyStreamPauseFirst, mostMs: BOUNDS.emptyStreamPauseMost };
+/** The longest pause that a timer of Node can have. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** An id that a header can carry. */
-const EVENT_ID = /^[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?$/;
+const EVENT_ID = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 
 /** The last event id and the `retry` of one stream (2025-11-25 transports, Resumability and Redelivery). */
 export class StreamCursor {
-  /** The last event that came; absent where the stream cannot be resumed. */
+  /** The last event; undefined if the stream cannot be resumed. */
   id: string | undefined;
   private retryMs: number | undefined;
   /** Monotonic ms. */
   private openedAt = performance.now();
-  private readonly pace = new Backoff(PACES);
+  private readonly emptyPause = new Backoff(EMPTY_PAUSES);
 
   eventId(id: string): void {
-    this.id = EVENT_ID.test(id) ? id : undefined;
+    this.id = id.length <= BOUNDS.eventId && EVENT_ID.test(id) ? id : undefined;
   }
 
   retry(ms: number): void {
-    this.retryMs = Math.min(Math.max(ms, MIN_WAIT_MS), MAX_WAIT_MS);
+    this.retryMs = Math.min(Math.max(ms, BOUNDS.resumePauseLeast), MAX_TIMER_MS);
   }
 
-  /** The stream was asked for. */
+  /** The gateway asked for the stream. */
   opened(): void {
     this.openedAt = performance.now();
   }
 
   /** A message came. */
-  brought(): void {
-    this.pace.reset();
+  received(): void {
+    this.emptyPause.reset();
   }
 
-  /** How long to wait before the stream is asked for again, after `failures` attempts in a row that failed; in ms. */
-  waitMs(failures: number, waits: readonly number[] = WAITS): number {
-    const wanted = this.retryMs ?? waits[Math.min(failures, waits.length - 1)] ?? MIN_WAIT_MS;
-    const left = this.openedAt + this.pace.next() - performance.now();
+  /** The pause before the gateway asks for the stream again, after so many failures in a row; in ms. */
+  waitMs(failures: number, pauses: readonly number[] = PAUSES): number {
+    const wanted = this.retryMs ?? pauses[Math.min(failures, pauses.length - 1)] ?? BOUNDS.resumePauseLeast;
+    const left = this.openedAt + this.emptyPause.next() - performance.now();
     return Math.max(wanted, left);
   }
 }

@@ -1,4 +1,4 @@
-// The border between a transport and the protocol above it: one JSON-RPC channel to one server.
+// The interface between a transport and the protocol above it: one JSON-RPC channel to one server.
 import { GatewayError } from '../../../core/errors.ts';
 import type { ClientSession, Exchange, Question, QuestionAnswer } from '../../../core/exchange.ts';
 import type { Transport } from '../../../core/call.ts';
@@ -15,40 +15,31 @@ export interface Timeouts {
   readonly idle: number;
   /** How long a legacy process may leave a ping unanswered. */
   readonly ping: number;
-  /** Of one call; progress restarts it, up to `HARD_LIMIT_MS`. */
+  /** Of one call; progress restarts it, up to `BOUNDS.callDuration`. */
   readonly total: number;
 }
 
-/** No call runs longer than this, however much progress it reports. */
-export const HARD_LIMIT_MS = 15 * 60_000;
-
-/** Most requests of one connection at a time; beyond it a call is refused rather than queued without end. */
-export const MAX_IN_FLIGHT = 4_096;
-
-/** How long the last messages to a server may take when a channel is closed. */
-export const FLUSH_MS = 1_000;
-
 export interface WireRequest {
   readonly method: string;
-  /** Complete params, `_meta` included, but for the progress token, which is the wire's. */
+  /** The params with `_meta`, but without a progress token: the wire adds its own. */
   readonly params: JsonObject;
   /** HTTP headers beyond the transport's own; ignored by stdio. */
   readonly headers?: Readonly<Record<string, string>>;
   /** The caller; absent on the gateway's own requests. */
   readonly exchange?: Exchange;
-  /** The caller's session, which hears of what outlives the call. */
+  /** The caller's session, which is notified of what outlives the call. */
   readonly session?: ClientSession | undefined;
-  /** The principal on whose behalf it is sent; absent on the gateway's own requests. */
+  /** The principal of the caller; absent on the gateway's own requests. */
   readonly principal?: string;
-  /** The server's task whose end the request waits for: what the server tells of the task is told here. */
+  /** The server's task whose end the request waits for: notifications about the task go to this request. */
   readonly task?: string;
-  /** Whether the task goes on without the request: then its questions are not the request's, but go wherever the task is kept. */
+  /** Whether the gateway keeps the task: then the server's requests about it go to the followers of the task, not to this request. */
   readonly keptTask?: true;
   /** Total limit in ms; `Infinity` for a stream that stays open. */
   readonly totalMs: number;
-  /** Whether `totalMs` is the limit of the start, `timeouts.start`, and not that of a call. */
+  /** Whether `totalMs` is `timeouts.start`, and not the limit of a call. */
   readonly starts?: true;
-  /** Gets the notifications that belong to this request and are neither progress nor log lines. */
+  /** Receives the notifications of this request other than progress and log lines. */
   readonly onNotification?: (method: string, params: JsonObject) => void;
 }
 
@@ -59,36 +50,36 @@ export interface WireReply {
   readonly bytes: number;
 }
 
-/** A server's question, and what the wire knows of whose it is. */
-export interface AskedQuestion extends Question {
-  /** The call that it came with, or the only one in flight; absent where that cannot be told. */
+/** A request of a server to a caller, and the call that the wire attributes it to. */
+export interface ServerRequest extends Question {
+  /** The call on whose stream it came, or the only call in flight; absent if there is none such. */
   readonly exchange: Exchange | undefined;
   /** The session of that call. */
   readonly session?: ClientSession | undefined;
-  /** Calls the listener when that call ends. Returns the way to stop listening. */
+  /** Calls the listener when that call ends. Returns the function that removes the listener. */
   readonly onCallEnd?: ((listener: () => void) => () => void) | undefined;
-  /** The server's task that it says it belongs to. */
-  readonly ofTask: string | undefined;
-  /** Calls in flight when it was asked. */
+  /** The server's task that the request names. */
+  readonly serverTask: string | undefined;
+  /** Calls in flight when it came. */
   readonly inFlight: number;
 }
 
-/** What a wire reports without being asked. */
+/** What a wire reports to its owner. */
 export interface WireEvents {
   /** A notification that belongs to no request. */
   notification(method: string, params: JsonObject): void;
-  /** The channel is gone; every pending request has failed already. `detail` is for the operator alone. */
+  /** The channel is closed, and every pending request has failed. `detail` is for the operator alone. */
   closed(reason: string, detail?: string): void;
-  /** Notifications may have been missed: what they would have told of has to be read again. */
+  /** Notifications may have been lost, so what they report has to be read again. */
   missed(): void;
-  /** Whether a question outside the stream of any call is the owner's, whatever call runs; absent where it is that of the only call. */
-  isOwners?(method: string): boolean;
-  /** The server asks something other than `ping`. Throws GatewayError, which the server gets as an error. */
-  question(asked: AskedQuestion): Promise<QuestionAnswer>;
-  /** A log line that fits no single caller. */
+  /** Whether a request that came on no call's stream belongs to the owner of the instance, whatever calls run. If absent, it belongs to the only call. */
+  isForOwner?(method: string): boolean;
+  /** The server sends a request other than `ping`. Throws GatewayError, which the server gets as an error. */
+  serverRequest(request: ServerRequest): Promise<QuestionAnswer>;
+  /** A log line that belongs to no single caller. */
   log(params: JsonObject): void;
-  /** Something that is not MCP arrived, or more than is taken; told for the server's own log. */
-  noise(what: string): void;
+  /** A line for the operator: the server sent something that is not MCP, or too much. */
+  diagnostic(text: string): void;
 }
 
 export interface Wire {
@@ -98,17 +89,17 @@ export interface Wire {
   /** Sends a request and waits for its answer. Throws GatewayError (`upstream_*`, `cancelled`) or SessionLost. */
   request(request: WireRequest): Promise<WireReply>;
   notify(method: string, params: JsonObject): Promise<void>;
-  /** Tells the wire what the handshake found. */
+  /** Sets what the handshake found. */
   adopt(session: { era: 'legacy' | 'modern'; version: string }): void;
-  /** The server refused a question of ours that it could not know: what it said of that is nobody's trouble. */
+  /** The server refused a probe with this method; what it wrote to stderr about that does not interest the operator. */
   refusedProbe?(method: string): void;
-  /** Takes no new requests; those in flight may still get their answers. For a channel that is lost, not broken. */
+  /** Takes no new requests; those in flight may still be answered. For a server that has forgotten the session. */
   retire(): Promise<void>;
-  /** Cancels what is in flight and ends the channel; what the server is told by then has `FLUSH_MS` to reach it. */
+  /** Cancels the requests in flight and closes the channel; the last messages have `BOUNDS.upstreamFlush` to reach the server. */
   close(): Promise<void>;
 }
 
-/** A server sent more than is taken; `dropped` is what had come of it, in bytes. */
+/** The error of a message over a limit; `dropped` is how much of it came, in bytes. */
 export function tooLarge(
   server: string,
   { maxBytes, maxLines, dropped }: { maxBytes?: number; maxLines?: number; dropped?: number },
@@ -121,7 +112,7 @@ export function tooLarge(
   return new GatewayError('upstream_message_too_large', `The server "${server}" sent ${what}${rest}.`);
 }
 
-/** Why nothing can be asked on a channel that the gateway itself closes. */
+/** The error of a request on a channel that the gateway closes. */
 export function closed(server: string): GatewayError {
   return new GatewayError('upstream_closed', `The connection to "${server}" was closed.`);
 }
@@ -136,14 +127,14 @@ interface RejectionFacts {
   readonly wantsSignIn?: boolean;
 }
 
-/** The server refused with an HTTP status; the handshake reads it, everyone else the GatewayError or the JSON-RPC error made of it. */
+/** The server refused with an HTTP status. The handshake reads it; calls get a GatewayError or the JSON-RPC error in its body. */
 export class HttpRejection extends Error {
   override readonly name = 'HttpRejection';
   readonly status: number;
   readonly body: string;
-  /** The JSON-RPC error that the body holds, if it holds one. */
+  /** The JSON-RPC error in the body, if there is one. */
   readonly answer: ResponseFrame | undefined;
-  /** Whether the server says where to sign in by OAuth (RFC 9728 section 5.1). */
+  /** Whether the server asks for a sign-in by OAuth (RFC 9728 section 5.1). */
   readonly wantsSignIn: boolean;
 
   constructor(status: number, body: string, { answer, wantsSignIn = false }: RejectionFacts) {

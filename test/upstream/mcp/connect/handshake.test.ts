@@ -1,4 +1,4 @@
-// What is kept of a server when it is greeted: bounded, whatever it says of itself.
+// What the gateway keeps of a handshake is bounded, whatever the server sends.
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../../src/core/json.ts';
 import { shakeHands } from '../../../../src/upstream/mcp/connect/handshake.ts';
@@ -12,7 +12,7 @@ const OF_ITSELF = {
 };
 const OTHER = { name: MUCH, version: MUCH, title: MUCH };
 
-/** A server that answers either greeting with this. */
+/** A server that answers either request of a handshake with this. */
 function serving(answers: Readonly<Record<string, JsonObject>>): Wire {
   const wire: Pick<Wire, 'transport' | 'request' | 'notify' | 'adopt'> = {
     transport: 'streamable-http',

@@ -1,4 +1,4 @@
-// Callers that wait for an instance: who is woken, and by what.
+// Which queued caller gets an instance that becomes free.
 import { expect, test } from 'vitest';
 import type { ServerConfig } from '../../../../src/config/config.ts';
 import { Cancellation } from '../../../../src/core/cancellation.ts';

@@ -1,4 +1,4 @@
-// Whose calls share an instance: what decides it, and what of a caller is declared to a server.
+// Whose calls share an instance, and which capabilities it declares.
 import { expect, test } from 'vitest';
 import type { ClientSession } from '../../../../src/core/exchange.ts';
 import { Cancellation } from '../../../../src/core/cancellation.ts';

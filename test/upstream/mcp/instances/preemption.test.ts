@@ -1,4 +1,4 @@
-// Which instance is given up for those who wait.
+// Which parked call is preempted for a queued caller.
 import { expect, test } from 'vitest';
 import type { Owner } from '../../../../src/upstream/mcp/instances/affinity.ts';
 import { preemptable, type Occupied } from '../../../../src/upstream/mcp/instances/preemption.ts';

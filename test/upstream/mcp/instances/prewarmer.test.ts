@@ -1,4 +1,4 @@
-// The process that is started ahead of its owner, when it does not stay.
+// The prewarmed process of a server, and its end before an owner takes it.
 import { EventEmitter, once } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
 import type { ServerConfig } from '../../../../src/config/config.ts';
@@ -8,6 +8,7 @@ import type { UpstreamContext } from '../../../../src/upstream/mcp/context.ts';
 import { Prewarmer } from '../../../../src/upstream/mcp/instances/prewarmer.ts';
 import { Deadlines } from '../../../../src/upstream/mcp/wire/deadlines.ts';
 import { TIMEOUTS } from '../peers.ts';
+import { containment } from '../processes.ts';
 
 /** The prewarmer of a server that runs this program. */
 function prewarmerOf(program: string) {
@@ -21,7 +22,7 @@ function prewarmerOf(program: string) {
     secrets: ['hush'],
     timeouts: TIMEOUTS,
   } as unknown as ServerConfig;
-  const told: [string, JsonObject][] = [];
+  const records: [string, JsonObject][] = [];
   const news = new EventEmitter();
   let id = 0;
   const context = {
@@ -29,10 +30,11 @@ function prewarmerOf(program: string) {
     maxMessageBytes: 1 << 20,
     maxItems: 100_000,
     env: process.env,
+    containment,
     instanceIds: { next: () => `s#${++id}` },
     events: {
       record: (event: string, detail: JsonObject) => {
-        told.push([event, detail]);
+        records.push([event, detail]);
         news.emit(event);
       },
     },
@@ -40,11 +42,11 @@ function prewarmerOf(program: string) {
   const server = new ConfiguredServer(config, context as unknown as UpstreamContext);
   const prewarmer = new Prewarmer(server, { startsOnDemand: true });
   onTestFinished(() => prewarmer.close());
-  return { prewarmer, told, on: (event: string) => once(news, event) };
+  return { prewarmer, records, on: (event: string) => once(news, event) };
 }
 
 test('one that ends by itself is told of, is not there to be taken, and is not started again at once', async () => {
-  const { prewarmer, told, on } = prewarmerOf("process.stderr.write('hush'); process.exitCode = 3");
+  const { prewarmer, records, on } = prewarmerOf("process.stderr.write('hush'); process.exitCode = 3");
   const ended = on('spare_ended');
   void prewarmer.prepare();
   expect(prewarmer.size).toBe(1);
@@ -52,7 +54,7 @@ test('one that ends by itself is told of, is not there to be taken, and is not s
   void prewarmer.prepare();
 
   expect([prewarmer.size, prewarmer.take()]).toEqual([0, undefined]);
-  expect(told).toEqual([
+  expect(records).toEqual([
     ['spare_started', { server: 's', instance: 's#1', run: 'node' }],
     [
       'spare_ended',
@@ -62,7 +64,7 @@ test('one that ends by itself is told of, is not there to be taken, and is not s
 });
 
 test('there is one at a time; it can be taken once it runs, and not twice', async () => {
-  const { prewarmer, told } = prewarmerOf('process.stdin.resume()');
+  const { prewarmer, records } = prewarmerOf('process.stdin.resume()');
   const ready = prewarmer.prepare();
   expect(await prewarmer.prepare()).toBe(false);
   expect(prewarmer.take()).toBeUndefined();
@@ -71,16 +73,16 @@ test('there is one at a time; it can be taken once it runs, and not twice', asyn
 
   expect(taken?.id).toBe('s#1');
   expect([prewarmer.size, prewarmer.take()]).toEqual([0, undefined]);
-  expect(told).toHaveLength(1);
+  expect(records).toHaveLength(1);
   await taken?.close();
 });
 
 test('after the end of the server none is started', async () => {
-  const { prewarmer, told } = prewarmerOf('process.stdin.resume()');
+  const { prewarmer, records } = prewarmerOf('process.stdin.resume()');
   void prewarmer.prepare();
   await prewarmer.close();
   void prewarmer.prepare();
 
   expect(prewarmer.size).toBe(0);
-  expect(told.map(([event]) => event)).toEqual(['spare_started', 'spare_ended']);
+  expect(records.map(([event]) => event)).toEqual(['spare_started', 'spare_ended']);
 });

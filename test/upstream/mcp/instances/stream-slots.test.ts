@@ -1,8 +1,8 @@
-// Places for requests that stay open: one principal takes a quarter of them, and all together never every connection.
+// Slots for requests that stay open: one principal gets a quarter of them, and all together never every connection.
 import { expect, test } from 'vitest';
 import { type PlaceKind, StreamSlots } from '../../../../src/upstream/mcp/instances/stream-slots.ts';
 
-/** Takes as many as there are. */
+/** Takes as many slots as are free. */
 function fill(places: StreamSlots, principal: string, kind: PlaceKind): (() => void)[] {
   const taken: (() => void)[] = [];
   for (;;) {

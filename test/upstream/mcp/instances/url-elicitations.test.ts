@@ -1,18 +1,19 @@
-// Who is told that a page is done with, for how long that is known, and how much of it.
+// Which sessions are notified of a completed URL elicitation, and how many are remembered for how long.
 import { expect, test } from 'vitest';
 import { Cancellation } from '../../../../src/core/cancellation.ts';
 import type { ClientSession, Exchange } from '../../../../src/core/exchange.ts';
 import type { Owner } from '../../../../src/upstream/mcp/instances/affinity.ts';
 import { UrlElicitations } from '../../../../src/upstream/mcp/instances/url-elicitations.ts';
-import type { AskedQuestion } from '../../../../src/upstream/mcp/wire/wire.ts';
+import type { ServerRequest } from '../../../../src/upstream/mcp/wire/wire.ts';
 
-/** A session, or a call, that writes down what it is told. */
+/** A session or call that keeps its notifications. */
 function setup() {
-  const told: string[] = [];
+  const notified: string[] = [];
   const exchangeOf = (name: string, signal = new Cancellation()) =>
     ({
       signal,
-      notify: (_method: string, { elicitationId }: { elicitationId: string }) => told.push(`${name} ${elicitationId}`),
+      notify: (_method: string, { elicitationId }: { elicitationId: string }) =>
+        notified.push(`${name} ${elicitationId}`),
     }) as unknown as Exchange;
   const sessionOf = (name: string) => {
     const over = new Cancellation();
@@ -29,11 +30,11 @@ function setup() {
     elicitations.completed({ elicitationId }, owner);
     await new Promise(setImmediate);
   };
-  return { told, elicitations, exchangeOf, sessionOf, require, done };
+  return { notified, elicitations, exchangeOf, sessionOf, require, done };
 }
 
 test('the call is told while it runs, its session after that, and each once', async () => {
-  const { told, elicitations, exchangeOf, sessionOf, done } = setup();
+  const { notified, elicitations, exchangeOf, sessionOf, done } = setup();
   const { session } = sessionOf('session');
   let end: () => void = () => undefined;
   const ask = (elicitationId: string) => {
@@ -42,7 +43,7 @@ test('the call is told while it runs, its session after that, and each once', as
       return () => undefined;
     };
     const asked = { params: { elicitationId }, session, exchange: exchangeOf('call'), onCallEnd };
-    elicitations.asked(asked as unknown as AskedQuestion, undefined);
+    elicitations.requested(asked as unknown as ServerRequest, undefined);
   };
   ask('a');
   await done('a');
@@ -51,22 +52,22 @@ test('the call is told while it runs, its session after that, and each once', as
   end();
   await done('b');
 
-  expect(told).toEqual(['call a', 'session b']);
+  expect(notified).toEqual(['call a', 'session b']);
 });
 
 test('an error that comes in the same breath is known by then, and an instance of somebody else says nothing of it', async () => {
-  const { told, elicitations, sessionOf, require, done } = setup();
+  const { notified, elicitations, sessionOf, require, done } = setup();
   const [one, other] = [sessionOf('one'), sessionOf('other')];
   elicitations.completed({ elicitationId: 'a' }, undefined);
   require(one.session, 'a', 'b');
   await new Promise(setImmediate);
   await done('b', { key: 'other', label: 'other', principal: 'other', session: other.session, capabilities: {} });
 
-  expect(told).toEqual(['one a', 'other b']);
+  expect(notified).toEqual(['one a', 'other b']);
 });
 
 test('of each session the last 32 are known, of one that has ended none', async () => {
-  const { told, sessionOf, require, done } = setup();
+  const { notified, sessionOf, require, done } = setup();
   const [one, other] = [sessionOf('one'), sessionOf('other')];
   require(other.session, 'kept');
   for (let index = 0; index < 40; index++) require(one.session, `page-${index}`);
@@ -74,5 +75,5 @@ test('of each session the last 32 are known, of one that has ended none', async 
   one.over.abort();
   for (const id of ['page-9', 'page-39']) await done(id);
 
-  expect(told).toEqual(['one page-8', 'other kept']);
+  expect(notified).toEqual(['one page-8', 'other kept']);
 });

@@ -1,4 +1,4 @@
-// News of an offer that never end: read ever less often, and the last of them is never missed; and what a modern server grants of them.
+// Changes of an offer without end are read less and less often, but the last one is always read; a modern server may grant only some of them.
 import { EventEmitter, once } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Connection, ConnectionRequest } from '../../../../src/upstream/mcp/connect/connection.ts';
@@ -48,7 +48,7 @@ test('a change that comes while the offer is read is read too, and many of them 
   expect(reads).toBe(2);
 });
 
-/** Watches a modern server that answers each listening like this; `asked` are the resources that each asked for. */
+/** Watches a modern server that answers each `subscriptions/listen` like this; `asked` are the resources that each one requests. */
 function listening(answer: (asked: string[]) => { granted: string[] } | { error: object }) {
   const asked: string[][] = [];
   const request = ({ params, onNotification }: ConnectionRequest) => {

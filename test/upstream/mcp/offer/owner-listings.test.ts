@@ -1,5 +1,6 @@
-// What single owners are offered, and when that is news.
+// Which offers differ for single owners, and when an owner is notified.
 import { expect, test } from 'vitest';
+import { boundsWith } from '../../../../src/core/bounds/bounds.ts';
 import { EMPTY_OFFER, type ServerOffer } from '../../../../src/catalog/offer.ts';
 import type { OfferKind } from '../../../../src/core/call.ts';
 import type { OwnerOfferListener } from '../../../../src/upstream/mcp/context.ts';
@@ -11,20 +12,20 @@ const offering = (...tools: string[]): ServerOffer => ({
 });
 const BASE = offering('all');
 
-function heard(most?: number) {
+function setup(most = Infinity) {
   const news: [string, readonly OfferKind[]][] = [];
   const listener: OwnerOfferListener = { ownerOfferChanged: (_server, owner, kinds) => news.push([owner, kinds]) };
-  return { news, offers: new OwnerListings('s', listener, most) };
+  return { news, offers: new OwnerListings('s', listener, boundsWith({ ownerOffers: most })) };
 }
 
 test('what is offered to everybody is nobody’s own, and no news', () => {
-  const { news, offers } = heard();
+  const { news, offers } = setup();
   offers.set('one', offering('all'), BASE);
   expect([offers.size, news]).toEqual([0, []]);
 });
 
 test('what differs is its owner’s alone, is told once for the lists that changed, and ends with the owner', () => {
-  const { news, offers } = heard();
+  const { news, offers } = setup();
   offers.set('one', offering('all', 'more'), BASE);
   offers.set('one', offering('all', 'more'), BASE);
   expect(offers.get('one')?.offer).toEqual(offering('all', 'more'));
@@ -39,7 +40,7 @@ test('what differs is its owner’s alone, is told once for the lists that chang
 });
 
 test('what everybody is offered too by now is nobody’s own any more', () => {
-  const { offers } = heard();
+  const { offers } = setup();
   offers.set('early', offering('all', 'new'), BASE);
   offers.set('other', offering('all', 'else'), BASE);
   offers.rebase(offering('all', 'new'));
@@ -47,7 +48,7 @@ test('what everybody is offered too by now is nobody’s own any more', () => {
 });
 
 test('what many are offered is kept once, as long as one of them is there', () => {
-  const { offers } = heard(2 * JSON.stringify(offering('all', 'more')).length);
+  const { offers } = setup(2 * JSON.stringify(offering('all', 'more')).length);
   for (let owner = 0; owner < 100; owner++) expect(offers.set(`${owner}`, offering('all', 'more'), BASE)).toBe(true);
   const [first, last] = [offers.get('0'), offers.get('99')];
   for (let owner = 0; owner < 99; owner++) offers.forget(`${owner}`, BASE);
@@ -59,7 +60,7 @@ test('what many are offered is kept once, as long as one of them is there', () =
 });
 
 test('an owner for whom there is no room is offered what everybody is, until others have left', () => {
-  const { news, offers } = heard(2.5 * JSON.stringify(offering('all', 'n')).length);
+  const { news, offers } = setup(2.5 * JSON.stringify(offering('all', 'n')).length);
   for (const owner of ['a', 'b', 'c']) offers.set(owner, offering('all', owner), BASE);
   expect(offers.get('c')).toBeUndefined();
   expect(offers.set('a', offering('all', 'b'), BASE)).toBe(true);

@@ -1,4 +1,4 @@
-// Who follows which resource of a server: what stands while there is no connection, and what becomes of it on the next.
+// Subscriptions to the resources of a server: kept without a connection, and made again on the next one.
 import { expect, test } from 'vitest';
 import { Cancellation } from '../../../../src/core/cancellation.ts';
 import { GatewayError } from '../../../../src/core/errors.ts';
@@ -14,7 +14,7 @@ const followerOf = (key: string, mayHear: Follower['mayHear'] = () => true): Fol
 const ONE = { uri: 'x:///a', follower: followerOf('one') };
 const TWO = { uri: 'x:///a', follower: followerOf('two') };
 
-/** A server at rest, that is connected when the test says so, and answers subscriptions with this. */
+/** A server that is connected when the test says so, and answers subscriptions with this. */
 function setup(reply: JsonObject | Promise<JsonObject> = { result: {} }) {
   const asked: unknown[] = [];
   const request = ({ method, params }: { method: string; params: JsonObject }) => {
@@ -146,7 +146,7 @@ test('what is given away is followed at whoever takes it, and told as changed th
 test('whoever follows what lies above hears of it where that may be heard of, and each once', () => {
   const { subscriptions } = setup();
   for (const uri of ['x:///a/', 'x:///a/b', 'x:///c']) subscriptions.adopt({ uri, follower: followerOf('two') });
-  // policy is asked anew every time that something is told: three follow the same, and are permitted more or less
+  // the policy is checked for each notification: three followers of one resource have different permissions
   let hidden = 'x:///a/b';
   const asked: string[] = [];
   const mayHear = (server: string, uri: string) => {

@@ -1,4 +1,4 @@
-// Finding a server's program: only where PATH says, and with an answer that helps when it is not there.
+// The program of a server is found in PATH only, and an error says what to do if it is missing.
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,6 +1,8 @@
-// No process of a server is left: not after its owner is killed with -9, not after a stop, whoever the owner is.
+// No process of a server is left after its owner was killed with -9 or stopped it, whatever user the owner runs as.
 import { randomUUID } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
+import { boundsWith } from '../../../../src/core/bounds/bounds.ts';
+import { Confinement } from '../../../../src/upstream/mcp/process/containment/confinement.ts';
 import { containmentsFor, detectContainment } from '../../../../src/upstream/mcp/process/containment/detect.ts';
 import type { Machine, Tools } from '../../../../src/upstream/mcp/process/containment/machine.ts';
 import { alive, fixture, marked, observe } from '../processes.ts';
@@ -66,7 +68,7 @@ test('a stop kills the process group where there are no namespaces', async () =>
     command: 'sh',
     args: ['-c', 'trap "" TERM HUP; sh -c "sleep 40; :" & sh -c "sleep 40; :" & while :; do sleep 40; done'],
     env: { PATH: process.env.PATH!, MARKER: marker },
-    stopGraceMs: 20,
+    bounds: boundsWith({ serverStop: 20 }),
     containment: ofGroup,
   });
   await server.start();
@@ -109,14 +111,17 @@ test.runIf(works)('inside its namespace a server keeps its user, and sees no pro
   await server.start();
   await exited;
 
-  // its own, and the one that holds the namespace open
+  // its own process, and the holder of the namespace
   expect(lines).toEqual([String(process.getuid?.()), '2', '/usr/lib']);
 });
 
 test('the containment is found once, and says in one line what it does', async () => {
-  const found = await detectContainment();
+  const paths = { state: '/none', hiddenFolders: [], hiddenFiles: [], readOnly: [] };
+  const detect = () => detectContainment();
+  const confinement = new Confinement({ paths: () => paths, detect, warn: () => expect.unreachable() });
+  const found = await confinement.containment();
 
-  expect(await detectContainment()).toBe(found);
+  expect(await confinement.containment()).toBe(found);
   expect(found.description).toMatch(/^[^\n]{20,500}$/u);
 });
 
@@ -149,7 +154,7 @@ test.runIf(works)('a stop is over only when the last process is gone', async () 
       command: fixture('family.sh'),
       args: ['deaf'],
       env: { PATH: process.env.PATH!, MARKER: marker },
-      stopGraceMs: 1,
+      bounds: boundsWith({ serverStop: 1 }),
     }),
   );
   for (const { server } of families) await server.start();

@@ -1,4 +1,4 @@
-// What a server process inherits: the list, and nothing else.
+// A server process inherits the listed variables and no others.
 import { expect, test } from 'vitest';
 import { childEnvironment } from '../../../../src/upstream/mcp/process/environment.ts';
 

@@ -1,4 +1,4 @@
-// What a containment keeps from servers: odd paths, files that come later, a place that is lost, machines that refuse to mount.
+// A containment hides files from servers: odd paths, later files, a lost namespace, machines that refuse to mount.
 import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ const CANARY = 'kept from servers';
 const afterwards: string[] = [];
 afterAll(() => afterwards.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
 
-/** A folder with a state directory and what a test puts there. */
+/** A folder with a state directory and the files of a test. */
 function place(name = 'plain') {
   const top = mkdtempSync(join(tmpdir(), 'hidden-'));
   afterwards.push(top);

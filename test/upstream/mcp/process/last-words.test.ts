@@ -1,4 +1,4 @@
-// Which line on stderr is told as the reason of an end: the cause, as each runtime writes it.
+// The line on stderr that names the cause of an exit, for each runtime.
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { lastWords } from '../../../../src/upstream/mcp/process/last-words.ts';

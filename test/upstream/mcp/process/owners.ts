@@ -1,4 +1,4 @@
-// Processes that own servers as the gateway does, also as other users: to be killed, or asked to end.
+// Processes that own servers as the gateway does, also as other users, for tests that kill or stop them.
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -6,17 +6,17 @@ import { createInterface } from 'node:readline';
 import { onTestFinished } from 'vitest';
 import { descendants, fixture, marked } from '../processes.ts';
 
-/** What runs a command as a user who is not root. */
+/** The words that run a command as a user who is not root. */
 export const AS_NOBODY: readonly string[] = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
 
 interface Owner {
   readonly count: number;
   readonly containment?: 'best' | 'process-group';
-  /** What runs it as another user. */
+  /** The words that run it as another user. */
   readonly as?: readonly string[];
-  /** What to wait for: its servers are being started, or all run. */
+  /** The state to wait for: its servers are being started, or all run. */
   readonly until?: 'starting' | 'ready';
-  /** What each of its servers is; a family that is deaf to signals if absent. */
+  /** The command of each of its servers; a family of processes that ignore signals if absent. */
   readonly command?: readonly string[];
 }
 
@@ -44,7 +44,7 @@ export async function startOwner({
   throw new Error(`the owner did not start: ${complaint}`);
 }
 
-/** Ends an owner with a signal; resolves to the processes that descended from it a moment before. */
+/** Ends an owner with a signal; resolves with the processes that descended from it before. */
 export async function endOwner(
   { child }: Awaited<ReturnType<typeof startOwner>>,
   signal: NodeJS.Signals = 'SIGKILL',

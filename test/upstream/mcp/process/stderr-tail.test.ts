@@ -1,4 +1,4 @@
-// What is left out of the end of stderr: what a server said of a question that it could not know, and nothing else.
+// The end of stderr without what a server wrote about a refused probe, and without anything else left out.
 import { expect, test } from 'vitest';
 import { StderrTail } from '../../../../src/upstream/mcp/process/stderr-tail.ts';
 
@@ -13,7 +13,7 @@ function tailOf(pieces: readonly string[], secrets: readonly string[] = []): Std
 test('from the piece that mentions it first to what has come by then; what was said before and after stays', () => {
   const tail = tailOf(['started\n', 'failed to validate:\n  a\n', 'it was server/discover\n  b\n', '  c\n']);
 
-  tail.hideSaidOf(WORD);
+  tail.hideFrom(WORD);
   tail.push(Buffer.from('ready\n'));
 
   expect(tail.lines()).toEqual(['started', 'failed to validate:', '  a', 'ready']);
@@ -22,7 +22,7 @@ test('from the piece that mentions it first to what has come by then; what was s
 test('nothing where it is not mentioned', () => {
   const tail = tailOf(['started\n', 'no API key is set\n']);
 
-  tail.hideSaidOf(WORD);
+  tail.hideFrom(WORD);
 
   expect(tail.lines()).toEqual(['started', 'no API key is set']);
 });
@@ -30,7 +30,7 @@ test('nothing where it is not mentioned', () => {
 test('whole lines go, so that no part of a secret that was cut at an edge is left', () => {
   const tail = tailOf(['one\nkey is hunter2-', 'long server/discover\nrest hunter2'], ['hunter2-long', 'hunter2-more']);
 
-  tail.hideSaidOf(WORD);
+  tail.hideFrom(WORD);
   tail.push(Buffer.from('-more\ntwo\n'));
 
   expect(tail.lines()).toEqual(['one', 'two']);
@@ -38,7 +38,7 @@ test('whole lines go, so that no part of a secret that was cut at an edge is lef
 
 test('what is hidden goes with what falls out of the end that is kept', () => {
   const tail = tailOf(['started\n', `${WORD}\n`]);
-  tail.hideSaidOf(WORD);
+  tail.hideFrom(WORD);
   for (let at = 0; at < 2_000; at += 1) tail.push(Buffer.from(`line ${at} ${'x'.repeat(60)}\n`));
 
   const lines = tail.lines();

@@ -1,18 +1,19 @@
-// One server process: lines both ways, failures to start, what is kept of stderr, and how it ends.
+// One server process: lines in both directions, failures to start, the kept end of stderr, and its end.
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { boundsWith } from '../../../../src/core/bounds/bounds.ts';
 import { childEnvironment } from '../../../../src/upstream/mcp/process/environment.ts';
 import { containmentsFor } from '../../../../src/upstream/mcp/process/containment/detect.ts';
 import { StdioProcess } from '../../../../src/upstream/mcp/process/stdio-process.ts';
-import { alive, descendants, fixture, marked, observe } from '../processes.ts';
+import { alive, containment, descendants, fixture, marked, observe } from '../processes.ts';
 
 const node = process.execPath;
 const script = (source: string) => ({ command: node, args: ['-e', source] });
 const shell = (source: string) => ({ command: 'sh', args: ['-c', source] });
-/** Without a wrapper: it would hold the pipes open, and shield the server from its own signals. */
+/** A containment without a wrapper, which would hold the pipes open and keep signals from the server. */
 const [withoutWrapper] = containmentsFor({ platform: 'darwin', uid: 501, gid: 20, tools: {} });
 const plain = () => Promise.resolve(withoutWrapper);
 const directory = () => {
@@ -76,7 +77,7 @@ test('a line over the limit is reported once, and the next one is fine', async (
 });
 
 test.for([
-  ['contained', undefined],
+  ['contained', containment],
   ['without a wrapper', plain],
 ] as const)('everything that the server wrote comes before its exit, which is reported once (%s)', async ([, way]) => {
   const { server, lines, exits, exited } = observe({
@@ -200,7 +201,7 @@ test('a server that ignores the end of its input is killed after the grace, with
     command: fixture('family.sh'),
     args: ['deaf'],
     env: { PATH: process.env.PATH!, MARKER: marker },
-    stopGraceMs: 100,
+    bounds: boundsWith({ serverStop: 100 }),
   });
   await server.start();
   await line((text) => text === 'ready');
@@ -213,7 +214,7 @@ test('a server that ignores the end of its input is killed after the grace, with
 });
 
 test('while a server is stopping, a line goes nowhere, which is not an error', async () => {
-  const { server, exits } = observe({ ...shell('while :; do sleep 40; done'), stopGraceMs: 50 });
+  const { server, exits } = observe({ ...shell('while :; do sleep 40; done'), bounds: boundsWith({ serverStop: 50 }) });
   await server.start();
 
   const stopped = server.stop();
@@ -248,7 +249,11 @@ test.for([
   ['output', 'exec >&-; trap "" TERM; sleep 30', 'it closed its output'],
   ['input', 'exec <&-; echo ready; while :; do sleep 30; done', 'it closed its input'],
 ] as const)('a server that closes its %s but stays is killed', async ([, source, reason]) => {
-  const { server, lines, exited, line } = observe({ ...shell(source), stopGraceMs: 50, containment: plain });
+  const { server, lines, exited, line } = observe({
+    ...shell(source),
+    bounds: boundsWith({ serverStop: 50 }),
+    containment: plain,
+  });
   await server.start();
 
   if (reason.includes('input')) {
@@ -355,7 +360,15 @@ test.for([1, 7, 15, 20])('a secret that the ring cut in two does not show its re
 test('a handler that throws costs the server its process, and the gateway nothing', async () => {
   const exit = Promise.withResolvers<string>();
   const server = new StdioProcess(
-    { command: 'yes', args: [], env: { PATH: process.env.PATH! }, cwd: '/', maxMessageBytes: 100, redact: [] },
+    {
+      command: 'yes',
+      args: [],
+      env: { PATH: process.env.PATH! },
+      cwd: '/',
+      maxMessageBytes: 100,
+      redact: [],
+      containment,
+    },
     {
       line: () => {
         throw new Error('no room');

@@ -1,9 +1,10 @@
-// A server that is stopped (SIGSTOP), by itself or by another: it is ended all the same, with whatever wraps it.
+// A stopped server (SIGSTOP) is ended like any other, and its wrapper too.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { containmentsFor, detectContainment } from '../../../../src/upstream/mcp/process/containment/detect.ts';
-import { alive, descendants, marked, observe } from '../processes.ts';
+import { boundsWith } from '../../../../src/core/bounds/bounds.ts';
+import { containmentsFor } from '../../../../src/upstream/mcp/process/containment/detect.ts';
+import { alive, containment, descendants, marked, observe } from '../processes.ts';
 import { AS_NOBODY, endOwner, startOwner } from './owners.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -13,15 +14,15 @@ const group = containmentsFor({
   gid: process.getgid?.(),
   tools: { setpriv: '/usr/bin/setpriv' },
 })[0];
-const best = await detectContainment();
+const best = await containment();
 
-/** Ways to stop; the first goes on with it whenever it is woken. */
+/** Programs that stop themselves; the first one stops again whenever it is woken. */
 const SLEEPERS = {
   'itself, again and again': ['sh', '-c', 'echo ready; while :; do kill -STOP $$; done'],
   itself: ['sh', '-c', 'echo ready; kill -STOP $$; while :; do sleep 40; done'],
   'its process group': ['sh', '-c', 'echo ready; kill -STOP 0; while :; do sleep 40; done'],
 } as const;
-/** Whoever is killed wakes its servers once, and no more. */
+/** An owner that is killed wakes its servers only once. */
 const ONCE = ([whom]: readonly [string, ...unknown[]]) => whom === 'itself';
 
 function isStopped(pid: number): boolean {
@@ -55,7 +56,7 @@ test.for(
     command,
     args,
     env: { PATH: process.env.PATH!, MARKER: marker },
-    stopGraceMs: 50,
+    bounds: boundsWith({ serverStop: 50 }),
     containment: () => Promise.resolve(containment),
   });
   await server.start();

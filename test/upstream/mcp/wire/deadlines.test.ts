@@ -1,8 +1,8 @@
-// The clocks of a request: what moves them, what stops them, and which one is named when it ends.
+// The time limits of a request: what extends them, what stops their clock, and which one is named when one is passed.
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { CallClock, Deadlines, type Limit } from '../../../../src/upstream/mcp/wire/deadlines.ts';
 
-/** Starts the clocks of a request; resolves with the limit that ended it. */
+/** Starts the limits of a request; resolves with the limit that was passed. */
 function start(deadlines: Deadlines, totalMs: number, hardMs = totalMs) {
   const ended = Promise.withResolvers<{ limit: Limit; ms: number }>();
   const deadline = deadlines.start(totalMs, hardMs, (limit, ms) => ended.resolve({ limit, ms }));
@@ -13,7 +13,7 @@ test('silence ends a request before its total does, and is named with its length
   const deadlines = new Deadlines();
   const { deadline, ended } = start(deadlines, 60_000);
 
-  deadline.awaits('firstByte', 100);
+  deadline.limitSilence('firstByte', 100);
 
   expect(await ended).toEqual({ limit: 'firstByte', ms: 100 });
 });
@@ -22,11 +22,11 @@ test('what is heard begins the silence anew, and only where one is awaited', asy
   const deadlines = new Deadlines();
   const talking = start(deadlines, 1_000);
   const waiting = start(deadlines, 1_000);
-  talking.deadline.awaits('idle', 400);
-  waiting.deadline.awaits('idle', 400);
-  waiting.deadline.awaitsNothing();
+  talking.deadline.limitSilence('idle', 400);
+  waiting.deadline.limitSilence('idle', 400);
+  waiting.deadline.allowSilence();
 
-  const voice = setInterval(() => [talking, waiting].forEach(({ deadline }) => deadline.heard()), 50);
+  const voice = setInterval(() => [talking, waiting].forEach(({ deadline }) => deadline.restartSilence()), 50);
   const first = await Promise.all([talking.ended, waiting.ended]);
   clearInterval(voice);
 
@@ -36,11 +36,11 @@ test('what is heard begins the silence anew, and only where one is awaited', asy
 test('a held request outlives one that began later, progress or not, and ends when it is released as often as it was held', async () => {
   const deadlines = new Deadlines();
   const held = start(deadlines, 200, 200);
-  held.deadline.awaits('idle', 150);
+  held.deadline.limitSilence('idle', 150);
   held.deadline.hold();
   held.deadline.hold();
   held.deadline.extend();
-  held.deadline.heard();
+  held.deadline.restartSilence();
   const order: string[] = [];
   void held.ended.then(({ limit }) => order.push(`held ${limit}`));
 

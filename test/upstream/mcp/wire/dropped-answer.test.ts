@@ -1,10 +1,10 @@
-// Whose answer a dropped line was: known from its ends, or not claimed to be.
+// Which request a dropped line answered: found from its two ends, or unknown.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type DroppedLine, LineSplitter } from '../../../../src/protocol/mcp/line-splitter.ts';
 import { readDroppedLine } from '../../../../src/upstream/mcp/wire/dropped-answer.ts';
 
-/** What a splitter leaves of a line, cut into pieces of some size. */
+/** What a splitter keeps of a line that comes in pieces of some size. */
 function drop(line: string, piece = 1_000): DroppedLine {
   const dropped: DroppedLine[] = [];
   const splitter = new LineSplitter(

@@ -1,4 +1,4 @@
-// Ids are the gateway's own on each side: whatever clients and servers write, an answer finds the one who asked, and nobody else.
+// Each side has ids of the gateway: whatever ids clients and servers use, an answer reaches only the call that it belongs to.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Cancellation } from '../../../../src/core/cancellation.ts';
@@ -16,7 +16,7 @@ interface Sent {
 
 function openChannel() {
   const sent: Sent[] = [];
-  const noise: string[] = [];
+  const diagnostics: string[] = [];
   const channel = new Channel({
     server: 's',
     maxItems: 100_000,
@@ -26,9 +26,9 @@ function openChannel() {
       notification: () => undefined,
       closed: () => undefined,
       missed: () => undefined,
-      question: () => Promise.reject(new Error('nothing is asked')),
+      serverRequest: () => Promise.reject(new Error('nothing is asked')),
       log: () => undefined,
-      noise: (what) => noise.push(what),
+      diagnostic: (what) => diagnostics.push(what),
     },
     source: 'stdout',
     aliveMs: 1_000,
@@ -36,10 +36,10 @@ function openChannel() {
     giveUp: () => undefined,
   });
   const receive = (message: JsonObject) => void channel.receive(JSON.stringify({ jsonrpc: '2.0', ...message }));
-  return { channel, sent, noise, receive };
+  return { channel, sent, diagnostics, receive };
 }
 
-/** How a server writes the id of an answer: as it is, or as something that is like it. */
+/** How a server writes the id of an answer: correctly, or as a similar value. */
 const spelling = fc.constantFrom<(id: number) => string | number>(
   (id) => id,
   (id) => String(id),
@@ -89,7 +89,7 @@ test('every request gets its own answer and progress, however the answers are or
           });
         for (const index of order) answer(index, sent[index]!.id);
         for (const index of repeated) answer(-1, sent[index]!.id);
-        // slots are taken again: an old id does not answer who came later
+        // slots are reused: an old id does not answer a later call
         const next = channel.request({ method: 'tools/call', params: { of: count }, totalMs: Infinity });
         for (const index of order) answer(-1, sent[index]!.id);
         answer(count, sent.at(-1)!.id);

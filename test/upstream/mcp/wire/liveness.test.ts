@@ -1,11 +1,11 @@
-// When a process is taken for hung: what a ping that stays unanswered means, what stops its clock, and how long a call may be silent.
+// When the gateway takes a process for hung: unanswered pings, stopped clocks, and how long a call may be silent.
 import { describe, expect, test } from 'vitest';
 import { call, caller, type Peer, peer } from '../peers.ts';
 
 const pings = ({ sent }: Peer) => sent.all.filter(({ method }) => method === 'ping');
 const FOREVER = { firstByte: Infinity, idle: Infinity };
 
-/** A process that was greeted as legacy and has answered its first ping so. */
+/** A legacy process after the handshake, which has answered its first ping with this. */
 async function greeted(answer: object | undefined, ping = 300): Promise<Peer> {
   const there = await peer('stdio', { timeouts: { ...FOREVER, ping } });
   there.wire.adopt({ era: 'legacy', version: '2025-06-18' });
@@ -15,7 +15,7 @@ async function greeted(answer: object | undefined, ping = 300): Promise<Peer> {
   return there;
 }
 
-/** Resolves when a call that is never answered has run out: the time of the others. */
+/** Resolves when a call that gets no answer has timed out, as a measure of time. */
 async function passed(there: Peer, ms: number): Promise<void> {
   const { reply } = await call(there, caller(), { name: `for ${ms} ms`, totalMs: ms });
   await expect(reply).rejects.toMatchObject({ code: 'upstream_timed_out' });
@@ -66,7 +66,7 @@ describe('A process that has answered a ping', () => {
     const there = await greeted({ result: {} }, 150);
     const { reply } = await call(there, caller());
     there.say({ id: 'q', method: 'elicitation/create', params: {} });
-    const question = await there.report.questions.first(() => true);
+    const question = await there.report.requests.first(() => true);
 
     await passed(there, 900);
     await passed(there, 400); // longer than the ping that follows the one before
@@ -168,7 +168,7 @@ describe('How long a call over a pipe may be silent', () => {
     const there = await silence({ firstByte: 200, idle: 200 });
     const asking = await call(there, caller());
     there.say({ id: 'q', method: 'elicitation/create', params: {} });
-    const question = await there.report.questions.first(() => true);
+    const question = await there.report.requests.first(() => true);
 
     const clock = await call(there, caller(), { name: 'clock' });
     await expect(clock.reply).rejects.toMatchObject(message('firstByte'));

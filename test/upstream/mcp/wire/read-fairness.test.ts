@@ -1,34 +1,34 @@
-// Reading in turns: a source that never ends has to let the event loop go round.
+// Reading from a source that never ends is interrupted, so that the event loop serves everybody else.
 import { expect, test } from 'vitest';
 import { ReadFairness } from '../../../../src/upstream/mcp/wire/read-fairness.ts';
 
 class Source {
-  readonly told: string[] = [];
+  readonly calls: string[] = [];
   pause(): void {
-    this.told.push('pause');
+    this.calls.push('pause');
   }
   resume(): void {
-    this.told.push('resume');
+    this.calls.push('resume');
   }
 }
 
 test('a source is paused after 64 KiB, in however many pieces, and resumed when everybody else has had a turn', async () => {
-  const [turns, source] = [new ReadFairness(), new Source()];
+  const [fairness, source] = [new ReadFairness(), new Source()];
 
-  for (let piece = 0; piece < 63; piece++) turns.took(1024, source);
-  expect(source.told).toEqual([]);
-  turns.took(1024, source);
-  expect(source.told).toEqual(['pause']);
+  for (let piece = 0; piece < 63; piece++) fairness.read(1024, source);
+  expect(source.calls).toEqual([]);
+  fairness.read(1024, source);
+  expect(source.calls).toEqual(['pause']);
   await new Promise((resolve) => setImmediate(resolve));
 
-  expect(source.told).toEqual(['pause', 'resume']);
+  expect(source.calls).toEqual(['pause', 'resume']);
 });
 
 test('what comes on several connections of one server is counted together', () => {
-  const [turns, first, second] = [new ReadFairness(), new Source(), new Source()];
+  const [fairness, first, second] = [new ReadFairness(), new Source(), new Source()];
 
-  turns.took(40 * 1024, first);
-  turns.took(40 * 1024, second);
+  fairness.read(40 * 1024, first);
+  fairness.read(40 * 1024, second);
 
-  expect([first.told, second.told]).toEqual([[], ['pause']]);
+  expect([first.calls, second.calls]).toEqual([[], ['pause']]);
 });

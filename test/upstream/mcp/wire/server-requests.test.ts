@@ -1,4 +1,4 @@
-// What a server asks while it works, on every transport: whose it is, who answers, and what ends it.
+// Server requests on every transport: which call they belong to, who answers, and what ends them.
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { GatewayError } from '../../../../src/core/errors.ts';
 import type { JsonObject } from '../../../../src/core/json.ts';
@@ -15,8 +15,8 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
     const { say, report, sent } = await peer(transport);
 
     for (const id of ['a', 'b', 'c']) say(asking(id));
-    await report.questions.first(() => report.questions.all.length === 3);
-    const [first, second, third] = report.questions.all;
+    await report.requests.first(() => report.requests.all.length === 3);
+    const [first, second, third] = report.requests.all;
     third?.refuse(new GatewayError('question_undeclared', 'Nobody here can.'));
     second?.answer({ error: { code: -1, message: 'declined' } });
     first?.answer({ result: { roots: [] } });
@@ -43,10 +43,10 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
     const { id } = await call(there, alice, { name: 'alice' });
 
     there.say(asking(1));
-    const first = await there.report.questions.first((question) => question.inFlight === 1);
+    const first = await there.report.requests.first((question) => question.inFlight === 1);
     const bob = await call(there, caller(), { name: 'bob' });
     there.say(asking(2));
-    const second = await there.report.questions.first((question) => question.inFlight === 2);
+    const second = await there.report.requests.first((question) => question.inFlight === 2);
 
     expect(first.exchange).toBe(alice);
     expect(second.exchange).toBeUndefined();
@@ -56,7 +56,7 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
   test('a question that its server takes back is aborted, and nothing is sent for it', async () => {
     const { say, report, sent } = await peer(transport);
     say(asking(5));
-    const question = await report.questions.first(() => true);
+    const question = await report.requests.first(() => true);
     const aborted = new Promise<void>((resolve) => question.signal.onAbort(resolve));
 
     say({ method: 'notifications/cancelled', params: { requestId: 5 } });
@@ -72,7 +72,7 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
     const there = await peer(transport);
     const { id, reply } = await call(there, caller());
     there.say(asking(5), id);
-    const question = await there.report.questions.first(() => true);
+    const question = await there.report.requests.first(() => true);
 
     there.say({ id, result: { content: [] } }, id);
     await reply;
@@ -89,7 +89,7 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
     const alice = caller();
     const { id } = await call(there, alice);
     there.say(asking(5), id);
-    const question = await there.report.questions.first(() => true);
+    const question = await there.report.requests.first(() => true);
 
     alice.cancel();
 
@@ -99,7 +99,7 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
   test('the end of the connection ends every question', async () => {
     const { say, report, wire } = await peer(transport);
     say(asking(5));
-    const question = await report.questions.first(() => true);
+    const question = await report.requests.first(() => true);
     const aborted = new Promise<void>((resolve) => question.signal.onAbort(resolve));
 
     await wire.close();
@@ -110,26 +110,26 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
     const { say, report, sent } = await peer(transport);
 
     for (let id = 1; id <= 100; id++) say(asking(id));
-    await report.questions.first(() => report.questions.all.length === 100);
+    await report.requests.first(() => report.requests.all.length === 100);
     say(asking(1));
     say(asking(101));
     const refusal = await sent.first(answered(101));
-    report.questions.all[0]?.answer({ result: { n: 1 } });
+    report.requests.all[0]?.answer({ result: { n: 1 } });
     const first = await sent.first(answered(1));
     say(asking(102));
-    await report.questions.first(() => report.questions.all.length === 101);
+    await report.requests.first(() => report.requests.all.length === 101);
 
     expect(refusal).toMatchObject({ error: { code: -33007 } });
     expect(first).toMatchObject({ result: { n: 1 } });
     expect(sent.all.filter(answered(1))).toHaveLength(1);
-    expect(await report.noises.first((text) => text.includes('still open'))).toContain('ignored');
+    expect(await report.diagnostics.first((text) => text.includes('still open'))).toContain('ignored');
   });
 
   test('while a question is open no clock of its call runs; afterwards they run on', async () => {
     const there = await peer(transport, { timeouts: { firstByte: 300, idle: 300 } });
     const { id, reply } = await call(there, caller(), { totalMs: 400 });
     there.say(asking(5), id);
-    const question = await there.report.questions.first(() => true);
+    const question = await there.report.requests.first(() => true);
     const others: unknown[] = [];
     for (const name of ['first', 'second', 'third']) {
       const other = await call(there, caller(), { name, totalMs: 400 }); // a clock that does run
@@ -151,12 +151,12 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
     await call(there, alice, { name: 'alice' });
 
     there.say(log('one'));
-    await alice.told.first((told) => told.data === 'one');
+    await alice.notifications.first(({ data }) => data === 'one');
     await call(there, caller(), { name: 'bob' });
     there.say(log('two'));
 
     expect(await there.report.logs.first(() => true)).toMatchObject({ data: 'two' });
-    expect(alice.told.all).toHaveLength(1);
+    expect(alice.notifications.all).toHaveLength(1);
   });
 
   test('a log line comes without what the protocol says of its own hop, to a caller and to the connection', async () => {
@@ -171,7 +171,7 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
     expect(await there.report.logs.first(() => true)).toEqual(foreign);
     await call(there, alice, { name: 'alice' });
     there.say(line);
-    expect(await alice.told.first(() => true)).toEqual(foreign);
+    expect(await alice.notifications.first(() => true)).toEqual(foreign);
   });
 });
 
@@ -183,9 +183,9 @@ test('over Streamable HTTP the stream of a POST tells whose question it is, whoe
 
   there.say(asking(1), first.id);
   there.say(asking(2), second.id);
-  await there.report.questions.first(() => there.report.questions.all.length === 2);
+  await there.report.requests.first(() => there.report.requests.all.length === 2);
 
-  expect(new Set(there.report.questions.all.map(({ exchange }) => exchange))).toEqual(new Set([alice, bob]));
+  expect(new Set(there.report.requests.all.map(({ exchange }) => exchange))).toEqual(new Set([alice, bob]));
 });
 
 test('a question on the stream of a call that has ended is refused', async () => {
@@ -197,7 +197,7 @@ test('a question on the stream of a call that has ended is refused', async () =>
   there.say(asking(9), id);
 
   expect(await there.sent.first(answered(9))).toMatchObject({ error: { code: -33005 } });
-  expect(there.report.questions.all).toEqual([]);
+  expect(there.report.requests.all).toEqual([]);
 });
 
 test.each([
@@ -210,7 +210,7 @@ test.each([
     const there = await peer(transport, { refuses });
     const { id, reply } = await call(there, caller());
     there.say(asking(5), id);
-    const question = await there.report.questions.first(() => true);
+    const question = await there.report.requests.first(() => true);
 
     question.answer({ result: { roots: [] } });
 
@@ -218,13 +218,13 @@ test.each([
       code: 'upstream_closed',
       message: expect.stringContaining(why) as string,
     });
-    await there.report.noises.first((text) => text.includes('could not be delivered'));
+    await there.report.diagnostics.first((text) => text.includes('could not be delivered'));
     await there.sent.first(({ method }) => method === 'notifications/cancelled');
   },
 );
 
 describe('A question of a task that nobody follows yet', () => {
-  const ofTask = (id: string) => ({
+  const serverTask = (id: string) => ({
     id,
     method: 'roots/list',
     params: { _meta: { 'io.modelcontextprotocol/related-task': { taskId: 't' } } },
@@ -235,55 +235,55 @@ describe('A question of a task that nobody follows yet', () => {
     onTestFinished(() => void vi.useRealTimers());
     const report = new Report();
     const sent: string[] = [];
-    const unasked = new InboundRouter({
+    const router = new InboundRouter({
       events: report,
       pending: () => [],
       find: () => undefined,
       send: (text) => void sent.push(text),
     });
     const say = (message: JsonObject) =>
-      unasked.accept(
+      router.accept(
         readInbound(JSON.stringify({ jsonrpc: '2.0', ...message }), { server: 's', maxItems: 100 }) as never,
       );
-    return { unasked, report, sent, say };
+    return { router, report, sent, say };
   }
 
   test('is put a moment later', () => {
     const { report, say } = setup();
-    say(ofTask('a'));
-    expect(report.questions.all).toEqual([]);
+    say(serverTask('a'));
+    expect(report.requests.all).toEqual([]);
     vi.runAllTimers();
 
-    expect(report.questions.all).toMatchObject([{ ofTask: 't' }]);
+    expect(report.requests.all).toMatchObject([{ serverTask: 't' }]);
   });
 
   test('is put to nobody where its channel has ended by then', () => {
-    const { unasked, report, say } = setup();
-    say(ofTask('a'));
-    unasked.close();
+    const { router, report, say } = setup();
+    say(serverTask('a'));
+    router.close();
     vi.runAllTimers();
 
-    expect(report.questions.all).toEqual([]);
+    expect(report.requests.all).toEqual([]);
     expect(vi.getTimerCount()).toBe(0);
   });
 
   test('is put to nobody where the server has taken it back by then', () => {
     const { report, say } = setup();
-    say(ofTask('a'));
+    say(serverTask('a'));
     say({ method: 'notifications/cancelled', params: { requestId: 'a' } });
     vi.runAllTimers();
 
-    expect(report.questions.all).toEqual([]);
+    expect(report.requests.all).toEqual([]);
   });
 
   test('counts among those that are open', () => {
     const { report, sent, say } = setup();
-    for (let id = 0; id < 101; id++) say(ofTask(`${id}`));
-    say(ofTask('1'));
+    for (let id = 0; id < 101; id++) say(serverTask(`${id}`));
+    say(serverTask('1'));
 
     expect(sent).toHaveLength(1);
     expect(JSON.parse(sent[0] ?? '')).toMatchObject({ id: '100', error: { code: -33007 } });
-    expect(report.noises.all).toMatchObject([expect.stringContaining('still open')]);
+    expect(report.diagnostics.all).toMatchObject([expect.stringContaining('still open')]);
   });
 });
 
@@ -292,11 +292,11 @@ test('what one principal leaves unanswered keeps nobody else from being asked', 
   const alice = await call(there, caller(), { name: 'alice', principal: 'alice' });
   const bob = await call(there, caller(), { name: 'bob', principal: 'bob' });
   for (let id = 1; id <= 100; id++) there.say(asking(id), alice.id);
-  await there.report.questions.first(() => there.report.questions.all.length === 100);
+  await there.report.requests.first(() => there.report.requests.all.length === 100);
   there.say(asking(101), alice.id);
   there.say(asking(102), bob.id);
   const refusal = await there.sent.first(answered(101));
-  await there.report.questions.first(() => there.report.questions.all.length === 101);
+  await there.report.requests.first(() => there.report.requests.all.length === 101);
 
   expect(refusal).toMatchObject({ error: { code: -33007, message: expect.stringContaining('100') as unknown } });
 });

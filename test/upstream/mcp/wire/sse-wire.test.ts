@@ -1,11 +1,11 @@
-// HTTP+SSE towards a server: where messages go, and what becomes of the calls when something breaks.
+// HTTP+SSE to a server: the path for POST, and how calls fail with the stream.
 import { expect, onTestFinished, test } from 'vitest';
 import { Secret } from '../../../../src/core/secret.ts';
 import { SseWire } from '../../../../src/upstream/mcp/wire/sse-wire.ts';
 import type { Timeouts } from '../../../../src/upstream/mcp/wire/wire.ts';
 import { call, caller, httpOptions, type Message, peer, Report, Seen, stream, type Visit, web } from '../peers.ts';
 
-/** A wire to a server whose GET is answered as told; POSTs are taken unless told otherwise. */
+/** A wire to a server that answers GET as the test says; it accepts POST unless the test says otherwise. */
 async function connect(script: {
   get: (visit: Visit) => void;
   post?: (visit: Visit) => void;

@@ -1,14 +1,14 @@
-// The containment of a gateway's servers: found at the first start of one, renewed before each new configuration is in force.
+// The containment of a gateway's servers: found when the first one starts, renewed before each new configuration is in force.
 import { reasonOf } from '../../../../core/errors.ts';
 import { type Containment, isProtection, type ProtectedPaths, type Protection } from './containment.ts';
 import { detectProtection } from './detect.ts';
 
 export interface ConfinementOptions {
-  /** What to protect now; asked each time, since files come and go. */
+  /** What to protect now; read before each use, since files come and go. */
   paths(): ProtectedPaths;
   /** Finds the containment; that of this machine if absent. */
   readonly detect?: (paths: ProtectedPaths) => Promise<Containment>;
-  /** Told what becomes of servers that a file could not be hidden from. */
+  /** Warns the operator of servers that a file could not be hidden from. */
   warn(message: string): void;
 }
 
@@ -16,7 +16,7 @@ export class Confinement {
   private readonly options: ConfinementOptions;
   private found: Promise<Containment> | undefined;
   private closed = false;
-  /** The renewal that is under way, and the one that waits for it: whoever asks meanwhile gets that one. */
+  /** The renewal under way, and the one that waits for it, which all further calls of `renew` share. */
   private running: Promise<void> = Promise.resolve();
   private waiting: Promise<void> | undefined;
 
@@ -29,7 +29,7 @@ export class Confinement {
     if (this.found) return this.found;
     const found = this.detect();
     this.found = found;
-    // The next start tries again.
+    // after a failure the next start tries again
     found.catch(() => {
       if (this.found === found) this.found = undefined;
     });
@@ -37,12 +37,12 @@ export class Confinement {
   }
 
   /**
-   * Hides from all servers what is not hidden yet. Where that fails, every server is ended, and started again in a place where it is
-   * hidden. Throws where it is hidden nowhere any more.
+   * Hides from all servers what is not hidden yet. If that fails, ends every server, and starts it again in a containment that hides it.
+   * Throws if no containment hides it any more.
    */
   renew(): Promise<void> {
     this.waiting ??= this.running
-      .catch(() => undefined) // told to those who asked for it
+      .catch(() => undefined) // the caller of that renewal gets the error
       .then(() => {
         this.running = this.waiting ?? this.running;
         this.waiting = undefined;
@@ -51,7 +51,7 @@ export class Confinement {
     return this.waiting;
   }
 
-  /** Gives the namespaces up; what still runs in them ends. */
+  /** Closes the namespaces, which ends the servers in them. */
   async close(): Promise<void> {
     this.closed = true;
     const found = await this.found;
@@ -64,16 +64,16 @@ export class Confinement {
     try {
       const ended = await found.renew(this.options.paths());
       if (ended === 0) return;
-      const who = ended === 1 ? 'one instance of a server was' : `${ended} instances of servers were`;
+      const ones = ended === 1 ? 'one instance of a server was' : `${ended} instances of servers were`;
       this.options.warn(
-        `${who} ended: it had made a mount namespace of its own, in which a file that was replaced cannot be hidden anew`,
+        `${ones} ended: it had made a mount namespace of its own, in which a file that was replaced cannot be hidden anew`,
       );
     } catch (error) {
       await this.replace(found, `the gateway's files could not be hidden from those that run: ${reasonOf(error)}`);
     }
   }
 
-  /** Servers that run are ended before anything is put in force; their upstreams start them again. */
+  /** Ends the running servers before a new configuration is in force; their upstreams start them again. */
   private async replace(old: Protection, why: string): Promise<void> {
     this.options.warn(`every stdio server is started again, since ${why}`);
     this.found = undefined;
@@ -89,7 +89,7 @@ export class Confinement {
     return found;
   }
 
-  /** What held the namespace was killed: nothing can be opened in it, and what is mounted reaches nobody. */
+  /** The holder of the base namespace was killed: no server can start in it, and new mounts reach none. */
   private async lost(ended: Protection): Promise<void> {
     if (this.closed || (await this.found) !== ended) return;
     await this.replace(ended, 'the process that holds the namespace of their mounts is gone').catch((error: unknown) =>

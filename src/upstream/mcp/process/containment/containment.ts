@@ -1,4 +1,4 @@
-// What a containment is: the place for the processes of servers, so that none outlives the gateway or reads what is the gateway's.
+// What a containment is: the namespaces or the process group that servers run in, so that none outlives the gateway or reads its files.
 
 /** The ways to contain a process tree, strongest first; `process-tree` is Windows. */
 export type ContainmentName = 'pid-namespace' | 'user-namespace' | 'process-group' | 'process-tree';
@@ -6,21 +6,21 @@ export type ContainmentName = 'pid-namespace' | 'user-namespace' | 'process-grou
 /** One way to contain a process tree on this machine. */
 export interface Containment {
   readonly name: ContainmentName;
-  /** One line for the operator: what becomes of the processes, what they cannot reach, and what they still can. */
+  /** One line for the operator: when the processes end, what they cannot reach, and what they still can. */
   readonly description: string;
-  /** Opens the place for the processes of one server. Throws an Error with the reason if that fails. */
+  /** Opens an enclosure for the processes of one server. Throws an Error with the reason if that fails. */
   open(): Promise<Enclosure>;
 }
 
-/** A containment that can also keep the gateway's files from the servers, once it is told which. */
+/** A containment that can also hide the gateway's files from servers. */
 export interface HidingContainment extends Containment {
-  /** Throws an Error with the reason if the files cannot be kept from servers here. */
+  /** Throws an Error with the reason if the files cannot be hidden on this machine. */
   protect(paths: ProtectedPaths): Promise<Protection>;
 }
 
-/** What servers may not see, and what they may see but not change; absolute paths, of which some may not exist (yet). */
+/** What servers may not see, and what they may see but not change. The paths are absolute; some may not exist (yet). */
 export interface ProtectedPaths {
-  /** A folder that exists and is hidden; what is hidden is covered by what lies here. */
+  /** A hidden folder that exists. The files that are mounted over hidden ones lie in it. */
   readonly state: string;
   readonly hiddenFolders: readonly string[];
   readonly hiddenFiles: readonly string[];
@@ -31,13 +31,13 @@ export interface ProtectedPaths {
 /** A containment whose servers do not reach the protected paths. */
 export interface Protection extends Containment {
   /**
-   * Hides, from the servers that run too, what is not hidden yet: a file that is new, and one that was replaced, since replacing it
-   * takes the cover off. Servers that may have got around it are ended; their number is returned. Throws when it cannot be done.
+   * Hides what is not hidden yet, from running servers too: new files, and files that were replaced, since the mount over the old file
+   * does not cover the new one. Ends the servers that the mounts may not reach, and returns their number. Throws if it fails.
    */
   renew(paths: ProtectedPaths): Promise<number>;
-  /** Resolves when nothing can be opened or renewed any more: closed, or what holds it open was killed. */
+  /** Resolves when nothing can be opened or renewed any more, because it was closed or its holder was killed. */
   readonly ended: Promise<void>;
-  /** Ends every server inside, and gives the place up. */
+  /** Ends every server inside, and the namespace. */
   close(): Promise<void>;
 }
 
@@ -46,10 +46,10 @@ export function isProtection(containment: Containment): containment is Protectio
   return 'renew' in containment;
 }
 
-/** The place for the processes of one server. */
+/** The namespaces or the process group of one server. */
 export interface Enclosure {
   /** The command line that runs `argv` inside, in the directory `cwd`. */
   wrap(argv: readonly string[], cwd: string): string[];
-  /** Kills everything inside; `pid` is what was spawned, if it was. Resolves when it is done; repeating it changes nothing. */
+  /** Kills everything inside; `pid` is the spawned process, if there is one. Resolves when that is done. Further calls change nothing. */
   kill(pid: number | undefined): Promise<void>;
 }

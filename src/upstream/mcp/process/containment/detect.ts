@@ -1,5 +1,6 @@
-// Which containment a machine has: every one worth trying, strongest first, and a trial run that tells whether it works.
+// Finds the strongest containment that works on this machine: each candidate gets a trial run.
 import { spawn } from 'node:child_process';
+import { BOUNDS } from '../../../../core/bounds/bounds.ts';
 import { reasonOf } from '../../../../core/errors.ts';
 import type { Containment, HidingContainment, ProtectedPaths } from './containment.ts';
 import { allTools, installed, type Machine, thisMachine } from './machine.ts';
@@ -7,17 +8,12 @@ import { dieWithOwner, type NamespaceKind, openNamespace } from './namespace.ts'
 import { processGroup, WINDOWS_TREE } from './process-group.ts';
 import { protect } from './protection.ts';
 
-const TRIAL_TIMEOUT_MS = 5_000;
-
-let detected: Promise<Containment> | undefined;
-
-/** The strongest containment that works here, as long as no file has to be hidden. Tries them once per process. */
-export function detectContainment(): Promise<Containment> {
-  detected ??= firstWorking(containmentsFor(thisMachine()));
-  return detected;
+/** The strongest containment that works here, where no file has to be hidden. */
+export function detectContainment(machine = thisMachine()): Promise<Containment> {
+  return firstWorking(containmentsFor(machine));
 }
 
-/** The strongest containment that works here with these paths hidden, else the strongest one that hides nothing. */
+/** The strongest containment that works here and hides these paths, else the strongest one that hides nothing. */
 export async function detectProtection(paths: ProtectedPaths, machine = thisMachine()): Promise<Containment> {
   const refusals: string[] = [];
   for (const containment of hidingContainments(machine)) {
@@ -30,12 +26,12 @@ export async function detectProtection(paths: ProtectedPaths, machine = thisMach
       refusals.push(reasonOf(error));
     }
   }
-  const found = await firstWorking(containmentsFor(machine));
+  const found = await detectContainment(machine);
   const why = refusals[0] === undefined ? '' : ` Hiding them failed: ${refusals[0]}.`;
   return { name: found.name, description: `${found.description}${why}`, open: () => found.open() };
 }
 
-/** Every containment worth trying on a machine, strongest first; the last one needs nothing and always works. */
+/** The containments that may work on a machine, strongest first; the last one needs no tool and always works. */
 export function containmentsFor(machine: Machine): [...Containment[], Containment] {
   if (machine.platform === 'win32') return [WINDOWS_TREE];
   const { setpriv } = machine.tools;
@@ -51,7 +47,7 @@ const AS_ROOT =
 const AS_USER =
   'It can still change what else this user owns, such as shell profiles and package caches; sudo and other setuid programs do not work inside.';
 
-/** Namespaces. What they are called says what becomes of the gateway's files only when something is hidden in them. */
+/** The containments by namespaces. */
 function hidingContainments(machine: Machine): HidingContainment[] {
   const tools = allTools(machine);
   const { platform, uid, gid } = machine;
@@ -60,8 +56,8 @@ function hidingContainments(machine: Machine): HidingContainment[] {
   const rest = isRoot ? AS_ROOT : AS_USER;
   const ways: NamespaceKind[] = [
     ...(isRoot ? [{ name: 'pid-namespace' as const, tools, userFlags: [], isRoot }] : []),
-    // Root without CAP_SYS_ADMIN, as in a container, may still be allowed a user namespace. Being told that it is root changes
-    // what a program does (npm, browsers), so the user's own id is mapped where unshare is new enough to do that.
+    // Root without CAP_SYS_ADMIN, as in a container, may still make a user namespace. Some programs (npm, browsers) behave
+    // differently as root, so the user's own id is mapped if `unshare` is new enough.
     { name: 'user-namespace', tools, userFlags: ['--user', `--map-user=${uid}`, `--map-group=${gid}`], isRoot },
     { name: 'user-namespace', tools, userFlags: ['--user', '--map-root-user'], isRoot: true },
   ];
@@ -82,7 +78,7 @@ async function firstWorking([first, ...rest]: readonly Containment[]): Promise<C
   return rest.length === 0 || (await works(first)) ? first : firstWorking(rest);
 }
 
-/** A containment works if something runs in it; the runtime itself is there for sure, but `true` is a hundred times cheaper. */
+/** A containment works if a program runs in it. Node is installed for sure, but `true` is a hundred times cheaper. */
 async function works(containment: Containment): Promise<boolean> {
   try {
     const enclosure = await containment.open();
@@ -96,7 +92,12 @@ async function works(containment: Containment): Promise<boolean> {
 
 function runs([file = '', ...args]: readonly string[]): Promise<boolean> {
   return new Promise((settle) => {
-    const trial = spawn(file, args, { stdio: 'ignore', env: {}, timeout: TRIAL_TIMEOUT_MS, killSignal: 'SIGKILL' });
+    const trial = spawn(file, args, {
+      stdio: 'ignore',
+      env: {},
+      timeout: BOUNDS.containmentTrial,
+      killSignal: 'SIGKILL',
+    });
     trial.once('error', () => settle(false));
     trial.once('exit', (code) => settle(code === 0));
   });

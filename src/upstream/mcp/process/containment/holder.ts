@@ -1,24 +1,21 @@
 // A process that holds a namespace open for as long as the gateway lives.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { BOUNDS } from '../../../../core/bounds/bounds.ts';
 import { withDeadline } from '../../../../core/wait.ts';
 
-const OPEN_TIMEOUT_MS = 5_000;
-/** How long a process may take to end after it was told to. */
-export const CLOSE_TIMEOUT_MS = 1_000;
-
-/** A running holder; what it holds open ends with it. */
+/** A running holder. Its namespace ends with it. */
 export interface Holder {
   readonly pid: number;
-  /** Resolves when it is gone, closed or killed. */
+  /** Resolves when it has ended, because it was closed or killed. */
   readonly ended: Promise<void>;
-  /** Resolves when it is gone; repeating it changes nothing. */
+  /** Ends it; resolves when it has ended. Further calls change nothing. */
   close(): Promise<void>;
 }
 
 /**
- * Starts a command that in the end echoes its input, and resolves when it has done so once: from then on it ends when its input does,
- * which is when the gateway closes it or is no more. Throws an Error with what the command complained of.
+ * Starts a command whose last program echoes its input, and resolves after the first echo. From then on the holder ends when its input
+ * ends: when the gateway closes it, or has ended itself. Throws an Error with what the command wrote to stderr.
  */
 export async function holdOpen([file = '', ...args]: readonly string[]): Promise<Holder> {
   const holder = spawn(file, args, { cwd: '/', env: {}, stdio: 'pipe', detached: true });
@@ -28,20 +25,20 @@ export async function holdOpen([file = '', ...args]: readonly string[]): Promise
   });
   let complaint = '';
   holder.stderr.on('data', (chunk: Buffer) => {
-    complaint = (complaint + chunk.toString()).slice(0, 500);
+    complaint = (complaint + chunk.toString()).slice(0, BOUNDS.quotedOutput);
   });
-  // A broken pipe means that the process ends, which `closed` tells.
+  // a broken pipe means that the process ends, and then `closed` resolves
   holder.stdin.on('error', () => undefined);
   holder.stdin.write('\n');
   const answered = Promise.race([once(holder.stdout, 'data'), closed]);
-  const armed = await withDeadline(answered, OPEN_TIMEOUT_MS, () => holder.kill('SIGKILL'));
-  if (armed === undefined || holder.pid === undefined) {
+  const ready = await withDeadline(answered, BOUNDS.namespaceOpening, () => holder.kill('SIGKILL'));
+  if (ready === undefined || holder.pid === undefined) {
     throw new Error(`a namespace could not be opened: ${complaint.trim() || 'no answer from inside'}`);
   }
   const close = (): Promise<void> => {
     if (holder.stdin.writableEnded) return closed;
     holder.stdin.end();
-    return withDeadline(closed, CLOSE_TIMEOUT_MS, () => holder.kill('SIGKILL'));
+    return withDeadline(closed, BOUNDS.namespaceClosing, () => holder.kill('SIGKILL'));
   };
   return { pid: holder.pid, ended: closed, close };
 }

@@ -1,4 +1,4 @@
-// The machine that a containment is chosen for: its platform, its user, and the programs that namespaces are made with.
+// The facts of a machine that its containment depends on: platform, user, installed programs.
 import { resolveCommand } from '../command.ts';
 
 const TOOLS = ['setpriv', 'unshare', 'nsenter', 'cat', 'sh', 'mount', 'umount'] as const;
@@ -24,7 +24,7 @@ export function thisMachine(): Machine {
   };
 }
 
-/** Where a program of the system is. */
+/** The path of a program of the system; undefined if it is not installed. */
 export function installed(program: string): string | undefined {
   try {
     return resolveCommand(program, { path: '/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin', cwd: '/' });
@@ -33,7 +33,7 @@ export function installed(program: string): string | undefined {
   }
 }
 
-/** All of the tools, or nothing where one is missing. */
+/** All of the tools; undefined if one is missing. */
 export function allTools({ tools }: Machine): Tools | undefined {
   return TOOLS.every((name) => tools[name] !== undefined) ? (tools as Tools) : undefined;
 }

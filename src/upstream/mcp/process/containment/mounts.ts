@@ -1,18 +1,23 @@
-// Which mounts keep the gateway's files from servers, and the script that makes them.
+// The mounts that hide the gateway's files from servers, and the script that makes them.
 import { accessSync, constants, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, sep } from 'node:path';
+import { BOUNDS } from '../../../../core/bounds/bounds.ts';
 import type { ProtectedPaths } from './containment.ts';
 import type { Tools } from './machine.ts';
 
 /**
- * Called with VERB PATH FIELD OPTIONS, again and again; FIELD is the path as a table of mounts writes it. All that can be mounted
- * at once is written into such a table, since a mount costs a tenth of the process that makes it.
+ * Its arguments end with steps of four words each: VERB PATH FIELD OPTIONS. FIELD is the path as a table of mounts (fstab(5)) writes it.
+ * The script writes such a table and mounts all of it with one process, since a process costs ten times as much as a mount.
  *
- * `pin` mounts a folder on itself, since a mount point cannot be renamed or removed, and a read-only mount of a folder does not help
- * while the folder above it can be moved away. `fix` makes a folder or file read-only. `lock` does that in a namespace from which
- * others are copied already: by way of a mount elsewhere, since what is mounted spreads to them and what is mounted again with other
- * options does not, and of a private one, since else it would itself be one of those that a mount spreads to. `hide` covers a file,
- * `empty` a folder; for each of them it runs `tell hidden`. What is done already is left as it is, and what is not there (yet) too.
+ * - `pin` mounts a folder on itself, since a mount point cannot be renamed or removed. Without it, a server could move away the folder above
+ *   a read-only one.
+ * - `fix` makes a folder or file read-only.
+ * - `lock` does that in a namespace that others were copied from. A new mount spreads to the copies, but new options of a mount do not. So the
+ *   script mounts the path elsewhere with the options, and mounts that on the path. The mount elsewhere is private, or the last mount would
+ *   spread to it too.
+ * - `hide` mounts an unreadable file over a file, `empty` an empty folder over a folder. For each the script runs `tell hidden`.
+ *
+ * A step that is done already, or whose path does not exist (yet), changes nothing.
  */
 const MOUNT_SCRIPT = `
 set -e
@@ -49,7 +54,7 @@ lock() {
   if [ -w "$1" ]; then echo "$1 could not be made read-only" >&2; exit 1; fi
 }
 
-# What was replaced in between has lost its cover again.
+# A file that was replaced in between is no longer covered.
 again() { covered "$2" "$1" || "$mount" -o bind "$1" "$2" || covered "$2" "$1"; }
 
 check() {
@@ -64,12 +69,12 @@ check() {
 }
 
 if [ $phase = first ]; then
-  "$mount" -t tmpfs -o size=8m,mode=0755 mcp-gateway "$cover"
+  "$mount" -t tmpfs -o size=${BOUNDS.coverFiles},mode=0755 mcp-gateway "$cover"
   (umask 222; mkdir "$cover/empty")
   (umask 777; : > "$cover/hidden"; : > "$cover/file"; mkdir "$cover/folder" "$cover/scratch")
   "$mount" -o remount,bind,ro "$cover"
 fi
-"$mount" -t tmpfs -o size=8m,mode=0700 mcp-gateway "$cover/scratch"
+"$mount" -t tmpfs -o size=${BOUNDS.coverFiles},mode=0700 mcp-gateway "$cover/scratch"
 rows fixed "$@" > "$table"
 if [ -s "$table" ]; then "$mount" -a -T "$table"; fi
 rows loose "$@" > "$table.loose"
@@ -97,21 +102,21 @@ interface FirstScript {
   readonly pins: readonly string[];
 }
 
-/** What `sh` is called with in a fresh mount namespace, from which those of servers are copied: it stays, and echoes its input. */
+/** The arguments of `sh` in a fresh mount namespace, from which those of servers are copied. It stays, and echoes its input. */
 export function firstScript(tools: Tools, paths: ProtectedPaths): FirstScript {
   const { state, readOnly } = paths;
   const all = [state, ...paths.hiddenFolders, ...paths.hiddenFiles, ...readOnly].map(realPath).filter(isThere);
   const fixed = readOnly.map(realPath).filter(isThere);
-  // Nothing inside a read-only folder can be renamed.
+  // nothing inside a read-only folder can be renamed
   const isFixed = (path: string) => fixed.some((folder) => path === folder || path.startsWith(folder + sep));
   const pins = [...new Set(all.flatMap(above))].filter((folder) => isMovable(folder) && !isFixed(folder));
-  // Pins first: a mount on a folder hides the mounts below it that do not come with it. They are made before anything is shared,
-  // since what is mounted on a shared mount is mounted on all its copies too, and each pin is a copy.
+  // Pins come first, since a mount on a folder hides earlier mounts below it. They are made before any mount is shared: a mount on a
+  // shared mount spreads to its copies, and each pin is a copy.
   const steps = [...pins.sort(byLength).map((path) => step('pin', path)), ...hidingSteps('fix', paths)];
   return { script: scriptOf(tools, { phase: 'first', tell: ':', state, steps }), pins };
 }
 
-/** What `sh` is called with to hide what is not hidden yet: it says `hidden` for each. */
+/** The arguments of `sh` that hide what is not hidden yet. It prints `hidden` for each. */
 export function renewingScript(tools: Tools, paths: ProtectedPaths): string[] {
   return scriptOf(tools, { phase: 'renew', tell: 'echo', state: paths.state, steps: hidingSteps('lock', paths) });
 }
@@ -143,20 +148,20 @@ function scriptOf(tools: Tools, { phase, tell, state, steps }: Script): string[]
   return ['-c', MOUNT_SCRIPT, 'sh', mount, umount, cat, phase, cover, fieldOf(cover), tell, ...steps.flat()];
 }
 
-/** A path in a table of mounts (fstab(5)), whose fields end at a space. */
+/** A path as a field of a table of mounts, which ends at a space. */
 function fieldOf(path: string): string {
   return path.replace(/[\u0000-\u0020#\\\u007f]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`);
 }
 
 const byLength = (a: string, b: string) => a.length - b.length;
 
-/** Every folder above a path, without the root, which cannot be renamed. */
+/** Every folder above a path but the root, which cannot be renamed. */
 function above(path: string): string[] {
   const folder = dirname(path);
   return folder === path || dirname(folder) === folder ? [] : [...above(folder), folder];
 }
 
-/** Whoever may write into a folder may rename what is in it. */
+/** Whether this user may write into the folder above, and so rename the path. */
 function isMovable(path: string): boolean {
   try {
     accessSync(dirname(path), constants.W_OK);
@@ -170,7 +175,7 @@ function isThere(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
-/** A mount lies on what a link leads to. A path that is not there (yet) stays as it is. */
+/** The target of a link, since a mount lies there. A path that does not exist (yet) stays as it is. */
 function realPath(path: string): string {
   try {
     return realpathSync(path);
@@ -184,13 +189,13 @@ interface MountOptions {
   readonly options: string;
 }
 
-/** Those of the folders on which nothing is mounted for a process. */
+/** The folders that are not mount points in the namespace of a process. */
 export function unpinned(folders: readonly string[], pid: number): string[] {
   const points = new Set(mountOptions(pid).map(({ at }) => at));
   return folders.filter((folder) => !points.has(folder));
 }
 
-/** The mounts of a process, the last one on a place being the one that counts. */
+/** The mounts in the namespace of a process. Of several on one path the last one counts. */
 function mountOptions(pid: number): MountOptions[] {
   const unescape = (text: string) =>
     Buffer.from(
@@ -203,7 +208,7 @@ function mountOptions(pid: number): MountOptions[] {
     .map(([, , , , at = '', options = '']) => ({ at: unescape(at), options }));
 }
 
-/** Mounting anew takes off the options that are not named, and where those are locked it is refused. */
+/** The options to repeat when a path is mounted again: the kernel refuses a mount that drops a locked option. */
 function keptOptions(path: string, mounts: readonly MountOptions[]): string {
   const holds = ({ at }: MountOptions) => at === '/' || path === at || path.startsWith(at + sep);
   const longest = mounts.filter(holds).reduce((best, each) => (each.at.length >= best.at.length ? each : best), {

@@ -1,10 +1,10 @@
-// What is left where there are no namespaces: a process group, and on Windows the process tree.
+// The containments of machines without namespaces: a process group, and on Windows the process tree.
 import { execFile } from 'node:child_process';
 import type { Containment, Enclosure } from './containment.ts';
 
 const VISIBLE = "Nothing hides the gateway's files from it: it reads and changes whatever this user may.";
 
-/** Runs servers behind `prefix`, which sees to it that at least the first process dies with the gateway. */
+/** Runs servers with `prefix` in front of their command line, so that at least the first process dies with the gateway. */
 export function processGroup(prefix: readonly string[]): Containment {
   const escape =
     prefix.length === 0
@@ -24,7 +24,7 @@ export function processGroup(prefix: readonly string[]): Containment {
   };
 }
 
-/** What cannot be sent a signal is gone already (macOS says EPERM of a group of zombies), or shows by the exit that does not come. */
+/** Ignores failures: the group has ended (macOS reports EPERM for a group of zombies), or the gateway notices that no exit follows. */
 export function signalGroup(pid: number | undefined, signal: 'SIGKILL' | 'SIGCONT'): void {
   try {
     if (pid !== undefined) process.kill(-pid, signal);
@@ -42,7 +42,7 @@ export const WINDOWS_TREE: Containment = {
       kill: (pid: number | undefined) =>
         new Promise<void>((settle) => {
           if (pid === undefined) settle();
-          // It fails when the process is gone already, which is as good.
+          // it fails if the process has ended already
           else execFile('taskkill', ['/PID', String(pid), '/T', '/F'], () => settle());
         }),
     }),

@@ -1,17 +1,16 @@
-// A mount namespace in which the gateway's files are hidden, and from which the namespaces of servers are copied.
+// Hides the gateway's files in a base mount namespace, from which the namespaces of servers are copied.
 import { execFile } from 'node:child_process';
+import { BOUNDS } from '../../../../core/bounds/bounds.ts';
 import type { Enclosure, ProtectedPaths, Protection } from './containment.ts';
 import { type Holder, holdOpen } from './holder.ts';
 import { firstScript, renewingScript, unpinned } from './mounts.ts';
 import { dieWithOwner, enter, type NamespaceKind, openNamespace, type ServerNamespace } from './namespace.ts';
-import { strays } from './strays.ts';
-
-const RENEW_TIMEOUT_MS = 10_000;
+import { withForeignMounts } from './strays.ts';
 
 /**
- * Makes the mounts once, in a namespace that only a holder is in. A server's namespace is a copy of it, which costs no mount, and
- * takes over what is mounted later: that is how a file is hidden from servers that run. Without root that namespace belongs to a user
- * namespace above those of the servers, so that its mounts are locked in theirs.
+ * Makes the mounts once, in a base namespace that has only a holder in it. A server's namespace is a copy of it, which costs no mount and
+ * receives later mounts: so the gateway hides a new file from running servers. Without root, the base belongs to a user namespace above those
+ * of the servers, so that its mounts are locked in theirs.
  */
 export async function protect(
   kind: NamespaceKind,
@@ -36,7 +35,7 @@ class ProtectedNamespaces implements Protection {
   readonly ended: Promise<void>;
   private readonly kind: NamespaceKind;
   private readonly base: Holder;
-  private readonly inside = new Set<ServerNamespace>();
+  private readonly servers = new Set<ServerNamespace>();
   private closed = false;
 
   constructor(kind: NamespaceKind, { base, description }: { readonly base: Holder; readonly description: string }) {
@@ -50,11 +49,11 @@ class ProtectedNamespaces implements Protection {
   async open(): Promise<Enclosure> {
     const namespace = await openNamespace(this.kind, this.base);
     if (this.closed) await namespace.kill(undefined);
-    else this.inside.add(namespace);
+    else this.servers.add(namespace);
     return {
       wrap: (argv, cwd) => namespace.wrap(argv, cwd),
       kill: (pid) => {
-        this.inside.delete(namespace);
+        this.servers.delete(namespace);
         return namespace.kill(pid);
       },
     };
@@ -63,24 +62,24 @@ class ProtectedNamespaces implements Protection {
   async renew(paths: ProtectedPaths): Promise<number> {
     const hidden = await this.run(renewingScript(this.kind.tools, paths));
     if (hidden === '') return 0;
-    // Whoever made a namespace of its own may have cut it off from what is mounted now.
-    const around = strays([...this.inside]);
-    await Promise.all(around.map((namespace) => namespace.kill(undefined)));
-    return around.length;
+    // a mount namespace that a server made for itself may not receive the new mounts
+    const unreached = withForeignMounts([...this.servers]);
+    await Promise.all(unreached.map((namespace) => namespace.kill(undefined)));
+    return unreached.length;
   }
 
   async close(): Promise<void> {
     this.closed = true;
-    await Promise.all([...this.inside].map((namespace) => namespace.kill(undefined)));
+    await Promise.all([...this.servers].map((namespace) => namespace.kill(undefined)));
     await this.base.close();
   }
 
   private run(script: readonly string[]): Promise<string> {
     const [file = '', ...args] = [...enter(this.kind, this.base), this.kind.tools.sh, ...script];
     return new Promise((settle, fail) => {
-      execFile(file, args, { cwd: '/', env: {}, timeout: RENEW_TIMEOUT_MS }, (error, stdout, stderr) => {
+      execFile(file, args, { cwd: '/', env: {}, timeout: BOUNDS.fileHiding }, (error, stdout, stderr) => {
         if (error === null) settle(stdout);
-        else fail(new Error(stderr.trim().slice(0, 500) || 'it took too long', { cause: error }));
+        else fail(new Error(stderr.trim().slice(0, BOUNDS.quotedOutput) || 'it took too long', { cause: error }));
       });
     });
   }

@@ -1,8 +1,8 @@
-// Which servers have processes in a mount namespace of their own making.
+// Finds the servers that have processes in a mount namespace of their own making.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
-/** Those of `holders` in whose process namespaces, or in others below these, something runs in another mount namespace. */
-export function strays<T extends { readonly pid: number }>(holders: readonly T[]): T[] {
+/** The holders with a process in their process namespace, or in one below it, that is in another mount namespace. */
+export function withForeignMounts<T extends { readonly pid: number }>(holders: readonly T[]): T[] {
   if (holders.length === 0) return [];
   const processes = allProcesses();
   const children = Map.groupBy(processes, ({ parent }) => parent);
@@ -12,7 +12,7 @@ export function strays<T extends { readonly pid: number }>(holders: readonly T[]
     const mounts = namespaceOf(pid, 'mnt');
     const space = namespaceOf(pid, 'pid_for_children');
     const members = processes.filter((process) => process.space === space);
-    // What is gone by now is nowhere.
+    // a process that has ended meanwhile has none
     return withDescendants(members).some((process) => (namespaceOf(process.pid, 'mnt') ?? mounts) !== mounts);
   });
 }
@@ -29,7 +29,7 @@ function allProcesses(): Process[] {
     .flatMap((name) => {
       const space = namespaceOf(Number(name), 'pid');
       const parent = parentOf(name);
-      // Of other users' processes the namespace cannot be read; none of them belongs to a server.
+      // the namespaces of other users' processes cannot be read; none of these belongs to a server
       return space === undefined || parent === undefined ? [] : [{ pid: Number(name), parent, space }];
     });
 }
@@ -42,7 +42,7 @@ function namespaceOf(pid: number, kind: 'mnt' | 'pid' | 'pid_for_children'): str
   }
 }
 
-/** The name of the program, in brackets, may hold anything, so what follows is counted from its end. */
+/** The fields follow the name of the program, which stands in brackets and may contain any character. */
 function parentOf(pid: string): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');

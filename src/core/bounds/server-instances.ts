@@ -1,0 +1,142 @@
+// The bounds of instances of servers: who waits, what is stopped, what is remembered.
+import { bounds, MINUTE, SECOND } from './bound.ts';
+
+export const SERVER_INSTANCES = bounds({
+  firstConnection: {
+    value: 10 * SECOND,
+    unit: 'ms',
+    scope: 'server',
+    help: 'How long a list waits for the first connection to a server, where `timeouts.start` is not shorter. Then it comes without that server.',
+  },
+  idleCheck: {
+    value: 30 * SECOND,
+    unit: 'ms',
+    scope: 'server',
+    help: 'How often the gateway looks for unused instances: every quarter of `instances.idle`, but no less often than this.',
+  },
+  idleCheckLeast: {
+    value: 50,
+    unit: 'ms',
+    scope: 'server',
+    help: 'The shortest time between two of these looks, however short `instances.idle` is.',
+  },
+  instanceWaiters: {
+    value: 1_000,
+    unit: 'requests',
+    scope: 'server',
+    error: 'overloaded',
+    help: 'Callers that wait for an instance of their own.',
+  },
+  preemptionCheck: {
+    value: 250,
+    unit: 'ms',
+    scope: 'server',
+    help: 'How often the gateway looks for a parked call to preempt while callers wait for an instance.',
+  },
+  unattendedCall: {
+    value: MINUTE,
+    unit: 'ms',
+    scope: 'call',
+    error: 'overloaded',
+    help: 'How long a caller has for its answers before a queued caller may take the instance of its parked call; half of `timeouts.total` if that is shorter.',
+  },
+  abandonedTask: {
+    value: 10 * MINUTE,
+    unit: 'ms',
+    scope: 'instance',
+    help: 'How long after the last request about its tasks the gateway may stop an instance to make room for another owner.',
+  },
+  failedStarts: {
+    value: 3,
+    unit: 'attempts',
+    scope: 'principal',
+    error: 'upstream_unreachable',
+    help: 'Starts of an instance for one session or principal that fail in a row. Then calls fail without another start until the pause is over.',
+  },
+  circuitFailures: {
+    value: 5,
+    unit: 'attempts',
+    scope: 'server',
+    error: 'upstream_unreachable',
+    help: 'Calls that fail in a row. Then the circuit of the server opens, and calls fail at once.',
+  },
+  circuitPauseFirst: {
+    value: 5 * SECOND,
+    unit: 'ms',
+    scope: 'server',
+    help: 'How long the circuit of a server stays open before one call is admitted as a probe. It doubles with each failed probe.',
+  },
+  circuitPauseMost: {
+    value: MINUTE,
+    unit: 'ms',
+    scope: 'server',
+    help: 'The longest time that the circuit of a server stays open before a probe.',
+  },
+  taskStreams: {
+    value: 128,
+    unit: 'streams',
+    scope: 'instance',
+    help: 'Requests about tasks to one HTTP server that stay open without end: half of its sockets. Beyond it the gateway polls.',
+  },
+  taskStreamsOfPrincipal: {
+    value: 32,
+    unit: 'streams',
+    scope: 'principal',
+    help: 'Of these, the requests of one principal at one instance.',
+  },
+  taskWaits: {
+    value: 32,
+    unit: 'streams',
+    scope: 'instance',
+    help: 'Requests about tasks to one HTTP server that stay open for a moment: an eighth of its sockets. Beyond it the gateway does not wait.',
+  },
+  taskWaitsOfPrincipal: {
+    value: 8,
+    unit: 'streams',
+    scope: 'principal',
+    help: 'Of these, the requests of one principal at one instance.',
+  },
+  taskRequestCallers: {
+    value: 20,
+    unit: 'attempts',
+    scope: 'task',
+    error: 'question_undeclared',
+    help: 'Callers that the gateway asks one after the other for one request of a task, because each leaves without an answer. Then the server gets the error.',
+  },
+  urlElicitations: {
+    value: 32,
+    unit: 'entries',
+    scope: 'session',
+    help: 'URL elicitations of one server that are remembered for a session until they are completed. The oldest are forgotten.',
+  },
+  urlElicitationId: {
+    value: 256,
+    unit: 'characters',
+    scope: 'message',
+    help: 'The longest id of a URL elicitation. One with a longer id is not remembered, so its completion reaches only the owner of the instance.',
+  },
+  recentErrors: {
+    value: 10,
+    unit: 'entries',
+    scope: 'server',
+    help: 'Errors of a server that are kept for the operator. The oldest are forgotten.',
+  },
+  recentErrorText: {
+    value: 1_000,
+    unit: 'characters',
+    scope: 'server',
+    help: 'What is kept of one of these errors. The rest is cut off.',
+  },
+  protocolDiagnostics: {
+    value: 20,
+    unit: 'lines',
+    scope: 'server',
+    help: 'Messages of a server that are not MCP or are for no caller, kept for the operator. The oldest are forgotten.',
+  },
+  protocolDiagnosticText: {
+    value: 1_000,
+    unit: 'characters',
+    scope: 'server',
+    help: 'What is kept of one of these messages. The rest is cut off.',
+  },
+});
