@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
 import { Relay } from '../../src/cli/relay.ts';
 import type { JsonObject, JsonValue } from '../../src/core/json.ts';
-import { ENDING } from '../../src/downstream/control-protocol.ts';
+import { STOPPING_LINE } from '../../src/downstream/control-protocol.ts';
 
 /** One end of a pipe: what arrives is read message by message. */
 class End {
@@ -255,7 +255,7 @@ test('what is asked while the owner is ending waits for the next one; the rest g
   const { client, first } = stage;
   client.send(CALL);
   await first.next();
-  first.line(ENDING);
+  first.line(STOPPING_LINE);
   first.send(notification('notifications/message', { level: 'info', data: 'after' }));
   await client.next();
   client.send(request(2, 'tools/call'));

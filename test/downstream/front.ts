@@ -2,7 +2,7 @@
 import { listen } from '../../src/downstream/listen.ts';
 import { createFront } from '../../src/downstream/http.ts';
 import type { JsonObject } from '../../src/core/json.ts';
-import type { EndpointLimits } from '../../src/downstream/mcp/limits.ts';
+import { type EndpointLimits, endpointLimits } from '../../src/downstream/mcp/limits.ts';
 import { LOCAL, type Principal } from '../../src/core/principal.ts';
 import type { Reply } from '../../src/core/reply.ts';
 import { buildCall, type CallRequest } from '../../src/gateway/call-request.ts';
@@ -66,11 +66,11 @@ export interface StubFront {
 /** Serves until `close`. */
 export async function startFront(
   call: CallHandler,
-  { sessions, limits }: { sessions?: number; limits?: EndpointLimits } = {},
+  { sessions, limits = endpointLimits() }: { sessions?: number; limits?: EndpointLimits } = {},
 ): Promise<StubFront> {
   const changes = new Changes();
   const gateway = stubGateway(call, { sessions, changes });
-  const front = createFront({ gateway, network: { loopback: true }, ...(limits && { limits }) });
+  const front = createFront({ gateway, limits, network: { loopback: true } });
   let resumed = 0;
   const listening = await listen(
     (request, response) => {

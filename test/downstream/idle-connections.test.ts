@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { type ConnectionLimits, exemptAddresses, IdleConnections } from '../../src/downstream/idle-connections.ts';
+import { boundsWith } from '../../src/core/bounds/bounds.ts';
+import { exemptAddresses, IdleConnections } from '../../src/downstream/idle-connections.ts';
 
-const LIMITS: ConnectionLimits = { idle: 6, idleOfAddress: 3 };
+const BOUNDS = boundsWith({ idleConnections: 6, idleConnectionsOfAddress: 3 });
 const REQUEST = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
 
 interface Place {
@@ -20,7 +21,7 @@ async function place(isExempt: (address: string) => boolean): Promise<Place> {
   const server = createServer((_request, response) => {
     held.push(response);
   });
-  new IdleConnections(isExempt, LIMITS).follow(server);
+  new IdleConnections(isExempt, BOUNDS).follow(server);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => {
@@ -54,7 +55,7 @@ const closing = (socket: Socket) => once(socket, 'close');
 test('where idle connections of one address fill the listener, a new client gets in and they make room', async () => {
   const at = await place(() => true);
   const idle: Socket[] = [];
-  for (let count = 0; count < LIMITS.idle; count++) idle.push(await at.open());
+  for (let count = 0; count < BOUNDS.idleConnections; count++) idle.push(await at.open());
   const gone = closing(idle[0]!);
   const client = await at.open('127.0.0.2');
   await gone;
@@ -67,7 +68,7 @@ test('an address that opens too many loses its own oldest, not those of others',
   const at = await place(() => false);
   const other = await at.open('127.0.0.2');
   const own: Socket[] = [];
-  for (let count = 0; count < LIMITS.idleOfAddress; count++) own.push(await at.open());
+  for (let count = 0; count < BOUNDS.idleConnectionsOfAddress; count++) own.push(await at.open());
   const gone = closing(own[0]!);
   await at.open();
   await gone;
@@ -80,7 +81,7 @@ test('an address that opens too many loses its own oldest, not those of others',
 test('loopback and trusted proxies have no limit of their own', async () => {
   const at = await place(exemptAddresses(['192.0.2.0/24']));
   const own: Socket[] = [];
-  for (let count = 0; count < LIMITS.idle; count++) own.push(await at.open());
+  for (let count = 0; count < BOUNDS.idleConnections; count++) own.push(await at.open());
 
   expect(await answered(own[0]!, at)).toBe(true);
   expect(own.filter(({ closed }) => closed)).toEqual([]);
@@ -95,7 +96,7 @@ test('a connection with a request in flight is not counted and never closed for 
   while (at.held.length === 0) await new Promise((next) => setImmediate(next));
   const [response] = at.held.splice(0);
   const idle: Socket[] = [];
-  for (let count = 0; count < LIMITS.idleOfAddress; count++) idle.push(await at.open());
+  for (let count = 0; count < BOUNDS.idleConnectionsOfAddress; count++) idle.push(await at.open());
   const gone = closing(idle[0]!);
   await at.open();
   await gone;

@@ -11,6 +11,8 @@ export type Unit =
   | 'requests'
   | 'sessions'
   | 'streams'
+  | 'connections'
+  | 'messages'
   | 'questions'
   | 'tasks'
   | 'instances'

@@ -15,11 +15,12 @@ import {
 import { PassThrough } from 'node:stream';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { boundsWith } from '../../../src/core/bounds/bounds.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { toGatewayError } from '../../../src/core/errors.ts';
 import type { ClientSession } from '../../../src/core/exchange.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
-import { LIMITS } from '../../../src/downstream/mcp/limits.ts';
+import { endpointLimits } from '../../../src/downstream/mcp/limits.ts';
 import { StdioFront } from '../../../src/downstream/mcp/stdio.ts';
 import type { CallRequest } from '../../../src/gateway/call-request.ts';
 import { Inbox, initialize, openSession, send, stream } from '../../integration/harness/raw.ts';
@@ -212,7 +213,7 @@ describe('A question', () => {
   });
 
   test('is taken back when the client does not answer in time, and its call goes on', async () => {
-    const impatient = await startFront(call, { limits: { ...LIMITS, questionMs: 1 } });
+    const impatient = await startFront(call, { limits: endpointLimits(boundsWith({ sessionQuestionAge: 1 })) });
     const opened = await openSession(impatient.origin, { capabilities });
     const asked = opened.request('tools/call', { name: 'ask', arguments: asking });
     const { inbox } = await stream(impatient.origin, asked);
@@ -295,7 +296,7 @@ describe('Outside any call', () => {
 /** A client on a pipe that is initialized. */
 function openFront() {
   const [input, output] = [new PassThrough(), new PassThrough()];
-  const stdio = new StdioFront(stubGateway(call), { input, output });
+  const stdio = new StdioFront(stubGateway(call), { input, output, limits: endpointLimits() });
   const inbox = new Inbox();
   createInterface(output).on('line', (line) => inbox.add(line));
   const write = (message: JsonObject) => input.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);

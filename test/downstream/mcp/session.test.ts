@@ -7,13 +7,12 @@ import { LOCAL } from '../../../src/core/principal.ts';
 import { handleInitialize } from '../../../src/downstream/mcp/legacy.ts';
 import { CallerExchange } from '../../../src/downstream/mcp/exchange.ts';
 import { EventConnection } from '../../../src/downstream/mcp/event-connection.ts';
-import { ReplayBudget } from '../../../src/downstream/mcp/replay-budget.ts';
-import { LIMITS } from '../../../src/downstream/mcp/limits.ts';
+import { endpointLimits } from '../../../src/downstream/mcp/limits.ts';
 import { Session } from '../../../src/downstream/mcp/session.ts';
 import { said, stubGateway } from '../front.ts';
 import { Wire } from '../wire.ts';
 
-function setup(limits = LIMITS) {
+function setup(limits = endpointLimits()) {
   const session = new Session({
     gateway: stubGateway(() => Promise.resolve(said(''))),
     caller: { principal: LOCAL, endpoint: ALL_SERVERS, transport: 'streamable-http' },
@@ -111,14 +110,14 @@ test('The end of a session ends its streams, and what waits for its end is told'
 });
 
 test('The end of a session lets go of what was kept for its client', () => {
-  const kept = new ReplayBudget(1_000_000);
-  const { session, connect, tell } = setup({ ...LIMITS, kept });
+  const limits = endpointLimits();
+  const { session, connect, tell } = setup(limits);
   connect();
   tell('one');
-  expect(kept.bytes).toBeGreaterThan(0);
+  expect(limits.replayBudget.bytes).toBeGreaterThan(0);
   session.end();
 
-  expect(kept.bytes).toBe(0);
+  expect(limits.replayBudget.bytes).toBe(0);
 });
 
 test('A session keeps of what its client declared only what is known here', () => {
@@ -131,15 +130,16 @@ test('A session keeps of what its client declared only what is known here', () =
   const caller = { principal: LOCAL, endpoint: ALL_SERVERS, transport: 'streamable-http' } as const;
   const { options } = handleInitialize(gateway, { kind: 'request', id: 1, method: 'initialize', params }, caller);
 
-  expect(new Session(options).capabilities).toEqual({ roots: {} });
+  expect(new Session({ ...options, limits: endpointLimits() }).capabilities).toEqual({ roots: {} });
 });
 
 test('A wait for the end of a task keeps a session awake only while somebody reads it', () => {
-  const { session } = setup();
+  const limits = endpointLimits();
+  const { session } = setup(limits);
   session.begin({ id: 1, method: 'tasks/result' });
   expect(session.busy).toBe(false);
   const wire = new Wire();
-  session.openCallStream(new EventConnection(wire as unknown as ServerResponse, { headers: {}, limits: LIMITS }));
+  session.openCallStream(new EventConnection(wire as unknown as ServerResponse, { headers: {}, limits }));
   expect(session.busy).toBe(true);
   wire.lose();
   expect(session.busy).toBe(false);
