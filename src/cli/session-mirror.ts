@@ -257,7 +257,7 @@ export class SessionMirror {
     if (!answer) return;
     if (answer.error) {
       this.subscriptions.delete(uri);
-      this.options.warn(`changes of ${uri} are not told any more: ${answer.error.message}`);
+      this.options.warn(`updates of ${uri} no longer arrive: ${answer.error.message}`);
     } else this.options.toClient(oneLine(notificationText('notifications/resources/updated', { uri })));
   }
 }

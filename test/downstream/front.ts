@@ -1,4 +1,4 @@
-// A real HTTP front on a real port, before a gateway that is nothing but a handler of calls.
+// Starts a real HTTP front on a real port, with a stub gateway that only handles calls.
 import { listen } from '../../src/downstream/listen.ts';
 import { createFront } from '../../src/downstream/http.ts';
 import type { JsonObject } from '../../src/core/json.ts';
@@ -20,7 +20,7 @@ interface StubOptions {
   readonly changes?: Changes;
 }
 
-/** The parts of a gateway that fronts use. Tokens are the ids of principals; without one it is the local one. */
+/** The parts of a gateway that fronts use. Tokens are the ids of principals; without one the caller is `local`. */
 export function stubGateway(call: CallHandler, { sessions = 100, changes = new Changes() }: StubOptions = {}): Gateway {
   const authenticate = (authorization: string | undefined): Principal => {
     if (authorization === undefined) return LOCAL;
@@ -56,7 +56,7 @@ export function stubGateway(call: CallHandler, { sessions = 100, changes = new C
 export interface StubFront {
   readonly origin: string;
   readonly gateway: Gateway;
-  /** Tells the sessions of its clients. */
+  /** Notifies the sessions of the clients. */
   readonly changes: Changes;
   /** How many requests came with a Last-Event-ID. */
   resumed(): number;
@@ -91,7 +91,7 @@ export async function startFront(
   };
 }
 
-/** A result that says one thing. */
+/** A result with one text. */
 export function said(text: string): Reply {
   return { kind: 'result', result: { content: [{ type: 'text', text }] } };
 }

@@ -1,4 +1,4 @@
-// Idle connections and the room that they take, with real sockets and small limits.
+// The bounds on idle connections, with real sockets and small bounds.
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
@@ -32,10 +32,10 @@ async function place(isExempt: (address: string) => boolean): Promise<Place> {
   return {
     held,
     open: async (localAddress = '127.0.0.1') => {
-      const taken = once(server, 'connection');
+      const accepted = once(server, 'connection');
       const socket = connect({ port, host: '127.0.0.1', localAddress });
       socket.on('error', () => undefined).resume();
-      await taken;
+      await accepted;
       return socket;
     },
   };
@@ -56,9 +56,9 @@ test('where idle connections of one address fill the listener, a new client gets
   const at = await place(() => true);
   const idle: Socket[] = [];
   for (let count = 0; count < BOUNDS.idleConnections; count++) idle.push(await at.open());
-  const gone = closing(idle[0]!);
+  const closed = closing(idle[0]!);
   const client = await at.open('127.0.0.2');
-  await gone;
+  await closed;
 
   expect(await answered(client, at)).toBe(true);
   expect(idle.slice(1).filter(({ closed }) => closed)).toEqual([]);
@@ -69,9 +69,9 @@ test('an address that opens too many loses its own oldest, not those of others',
   const other = await at.open('127.0.0.2');
   const own: Socket[] = [];
   for (let count = 0; count < BOUNDS.idleConnectionsOfAddress; count++) own.push(await at.open());
-  const gone = closing(own[0]!);
+  const closed = closing(own[0]!);
   await at.open();
-  await gone;
+  await closed;
 
   expect(other.closed).toBe(false);
   expect(own.slice(1).filter(({ closed }) => closed)).toEqual([]);
@@ -97,9 +97,9 @@ test('a connection with a request in flight is not counted and never closed for 
   const [response] = at.held.splice(0);
   const idle: Socket[] = [];
   for (let count = 0; count < BOUNDS.idleConnectionsOfAddress; count++) idle.push(await at.open());
-  const gone = closing(idle[0]!);
+  const closed = closing(idle[0]!);
   await at.open();
-  await gone;
+  await closed;
   const data = once(busy, 'data');
   response?.end('late');
 
@@ -112,9 +112,9 @@ test('a connection that has just had its answer is the newest of the idle ones',
   const second = await at.open();
   await at.open();
   expect(await answered(first, at)).toBe(true);
-  const gone = closing(second);
+  const closed = closing(second);
   await at.open();
-  await gone;
+  await closed;
 
   expect(first.closed).toBe(false);
 });

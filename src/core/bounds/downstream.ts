@@ -197,7 +197,7 @@ const SESSIONS = bounds({
     error: 'overloaded',
     help: 'Questions of servers that the client of a session has not answered.',
   },
-  sessionQuestionAge: {
+  questionAge: {
     value: 10 * MINUTE,
     unit: 'ms',
     scope: 'session',

@@ -10,7 +10,7 @@ import { withRelatedTask } from '../../protocol/mcp/tasks.ts';
 import { type Askable, paramsFor, requireAskable } from '../../protocol/mcp/questions.ts';
 
 /** How a question reaches the client. */
-export interface QuestionWay {
+export interface QuestionChannel {
   /** The signal of the call or session that the question belongs to; its abort withdraws the question. */
   readonly signal: CancelSignal;
   /** Sends a message; returns whether it can still reach the client. */
@@ -23,12 +23,12 @@ export class OpenQuestions {
   /** How long the client has to answer, in ms. */
   readonly answeredWithinMs: number;
   private readonly client: Askable;
-  private readonly open: RequestsInFlight<RequestId, QuestionWay, QuestionAnswer>;
+  private readonly open: RequestsInFlight<RequestId, QuestionChannel, QuestionAnswer>;
   private lastId = 0;
 
-  constructor(client: Askable, { sessionQuestions: most, sessionQuestionAge }: Bounds = BOUNDS) {
+  constructor(client: Askable, { sessionQuestions: most, questionAge }: Bounds = BOUNDS) {
     this.client = client;
-    this.answeredWithinMs = sessionQuestionAge;
+    this.answeredWithinMs = questionAge;
     this.open = new RequestsInFlight({
       most,
       full: () => new GatewayError('overloaded', `${most} questions wait for this client; ask when some are answered.`),
@@ -41,7 +41,9 @@ export class OpenQuestions {
 
   /** How many calls wait for answers of the client. */
   get waitingCalls(): number {
-    const calls = [...this.open].map(([, { request: way }]) => way).filter(({ reachable }) => reachable === undefined);
+    const calls = [...this.open]
+      .map(([, { request: channel }]) => channel)
+      .filter(({ reachable }) => reachable === undefined);
     return new Set(calls).size;
   }
 
@@ -50,16 +52,16 @@ export class OpenQuestions {
    * questions, `client_unreachable` if it has no stream, `overloaded` if too many questions are open, and `cancelled` when the server withdraws
    * the question or its call or session ends.
    */
-  async ask({ method, params, signal, task }: Question, way: QuestionWay): Promise<QuestionAnswer> {
+  async ask({ method, params, signal, task }: Question, channel: QuestionChannel): Promise<QuestionAnswer> {
     requireAskable(method, params, this.client);
-    if (signal.aborted || way.signal.aborted)
+    if (signal.aborted || channel.signal.aborted)
       throw new GatewayError('cancelled', 'What the question belongs to is over; nobody was asked.');
     const id = this.lastId + 1;
-    const question = this.open.begin(id, way);
+    const question = this.open.begin(id, channel);
     this.lastId = id;
     const known = paramsFor(method, params, this.client);
     const related = task === undefined ? known : withRelatedTask(known, task);
-    if (way.reachable?.() === false || !way.send(requestText(id, method, related)))
+    if (channel.reachable?.() === false || !channel.send(requestText(id, method, related)))
       question.fail(
         new GatewayError(
           'client_unreachable',
@@ -68,7 +70,7 @@ export class OpenQuestions {
       );
     const stops = [
       signal.onAbort(() => this.withdraw(id, 'The question was withdrawn.')),
-      way.signal.onAbort(() => this.withdraw(id, 'What the question belongs to was cancelled.')),
+      channel.signal.onAbort(() => this.withdraw(id, 'What the question belongs to was cancelled.')),
     ];
     return question.answered.finally(() => stops.forEach((stop) => stop()));
   }
@@ -80,9 +82,9 @@ export class OpenQuestions {
   }
 
   /** Withdraws the open questions of a call that has ended. */
-  endOf(way: QuestionWay): void {
+  endOf(channel: QuestionChannel): void {
     for (const [id, question] of this.open)
-      if (question.request === way) this.withdraw(id, 'The call that the question belongs to has ended.');
+      if (question.request === channel) this.withdraw(id, 'The call that the question belongs to has ended.');
   }
 
   private withdraw(id: RequestId, why: string): void {

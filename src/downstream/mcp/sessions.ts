@@ -1,4 +1,4 @@
-// The table of legacy sessions over HTTP. Each session belongs to one principal and one endpoint, and expires when it is idle.
+// The table of legacy sessions over HTTP, each of which belongs to one principal and one endpoint and expires when it is idle.
 import { randomBytes } from 'node:crypto';
 import { isSameEndpoint } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';

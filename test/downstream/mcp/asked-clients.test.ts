@@ -1,4 +1,4 @@
-// Questions on their way to real legacy clients, and answers on their way back, through a real front.
+// Questions to real legacy clients, and their answers, through a real front.
 import {
   Client as ClientV2,
   SSEClientTransport as SseV2,
@@ -32,7 +32,7 @@ const withdrawal = new Cancellation();
 let session: ClientSession | undefined;
 let late: CallRequest['exchange'] | undefined;
 
-/** Each tool asks what its name says, and tells what came of it. */
+/** Each tool asks the question in its name, and returns the answer or the error. */
 async function call(request: CallRequest) {
   const { exchange } = request;
   session = request.session;
@@ -108,16 +108,16 @@ describe.each([
   test('tells that its roots changed, to those who listen', async () => {
     const client = await connect();
     await client.callTool({ name: 'ask', arguments: { method: 'roots/list' } });
-    const told = Promise.withResolvers<undefined>();
-    session?.onRootsChanged(() => told.resolve(undefined));
+    const notified = Promise.withResolvers<undefined>();
+    session?.onRootsChanged(() => notified.resolve(undefined));
     await client.notification({ method: 'notifications/roots/list_changed' });
 
-    await told.promise;
+    await notified.promise;
     await client.close();
   });
 });
 
-/** A raw session, which declares what it is told to. */
+/** A raw session that declares the given capabilities. */
 async function raw(declared: JsonObject = capabilities) {
   const opened = await openSession(front.origin, { capabilities: declared });
   const start = (name: string, args: JsonObject, id = 1) =>
@@ -213,7 +213,7 @@ describe('A question', () => {
   });
 
   test('is taken back when the client does not answer in time, and its call goes on', async () => {
-    const impatient = await startFront(call, { limits: endpointLimits(boundsWith({ sessionQuestionAge: 1 })) });
+    const impatient = await startFront(call, { limits: endpointLimits(boundsWith({ questionAge: 1 })) });
     const opened = await openSession(impatient.origin, { capabilities });
     const asked = opened.request('tools/call', { name: 'ask', arguments: asking });
     const { inbox } = await stream(impatient.origin, asked);

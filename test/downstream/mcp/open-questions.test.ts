@@ -1,4 +1,4 @@
-// Questions to one client: asked once, answered once, withdrawn when what they belong to is over, and bounded.
+// Questions to one client: asked once, answered once, withdrawn when their call or session ends, and bounded.
 import { describe, expect, test } from 'vitest';
 import { BOUNDS, boundsWith } from '../../../src/core/bounds/bounds.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
@@ -6,7 +6,7 @@ import { OpenQuestions } from '../../../src/downstream/mcp/open-questions.ts';
 import { CallerExchange } from '../../../src/downstream/mcp/exchange.ts';
 
 function setup({ reachable = true, withinMs = 60_000 } = {}) {
-  const bounds = boundsWith({ sessionQuestionAge: withinMs });
+  const bounds = boundsWith({ questionAge: withinMs });
   const questions = new OpenQuestions({ version: '2025-11-25', capabilities: { roots: {} } }, bounds);
   const call = new Cancellation();
   const sent: Record<string, unknown>[] = [];

@@ -1,4 +1,4 @@
-// What a session keeps of its streams: bounded, each stream for itself, and nothing for ids of elsewhere.
+// The events that a session keeps for replay: bounded, separate for each stream, and not found by ids of other sessions.
 import type { ServerResponse } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { type Bounds, boundsWith } from '../../../src/core/bounds/bounds.ts';

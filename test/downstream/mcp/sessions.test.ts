@@ -1,4 +1,4 @@
-// Ids of sessions are secrets: nobody guesses one, and no two are the same.
+// The table of sessions: ids are unguessable and unique, and principals share the room.
 import { expect, test } from 'vitest';
 import { ALL_SERVERS } from '../../../src/core/call.ts';
 import { GatewayError } from '../../../src/core/errors.ts';
@@ -9,7 +9,7 @@ import { Sessions, type TableSession } from '../../../src/downstream/mcp/session
 import { size } from '../../size.ts';
 
 const IDS = size(40_000, 1_000_000);
-/** Of so many ids the characters of one are counted. */
+/** The characters of one id in so many are counted. */
 const LOOKED_AT = 20;
 const ALICE: Caller = {
   principal: { ...LOCAL, kind: 'token', id: 'alice' },

@@ -1,4 +1,4 @@
-// Clients that ask and do not read: what waits for them is bounded, and they are cut off.
+// Clients that send requests and do not read: the gateway bounds what waits for them, and cuts them off.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
@@ -37,7 +37,7 @@ function limitsWith(replaced: Partial<Bounds>): EndpointLimits {
   return endpointLimits(boundsWith({ stalledReaderTime: 400, streamHeartbeat: 100, ...replaced }));
 }
 
-/** Asks, and reads nothing. Resolves with the server's end of the connection. */
+/** Sends a request, and reads nothing. Resolves with the server's end of the connection. */
 async function askAndStall(call: CallHandler, limits = limitsWith({})): Promise<Socket> {
   const front = createFront({ gateway: stubGateway(call), network: { loopback: true }, limits });
   const server = createServer(front.listener).listen(0, '127.0.0.1');

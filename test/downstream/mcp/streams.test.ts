@@ -1,4 +1,4 @@
-// Streams of legacy sessions in time: heartbeats, slow readers, polling, coming back, and sessions that age. Times are those of the options.
+// Streams of legacy sessions over time, with short bounds: heartbeats, slow readers, polling, reconnecting, and sessions that expire.
 import { Client as ClientV2, StreamableHTTPClientTransport as HttpV2 } from '@modelcontextprotocol/client';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as HttpV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
@@ -16,7 +16,7 @@ import { said, startFront, type StubFront } from '../front.ts';
 let front: StubFront;
 afterEach(() => front.close());
 
-/** A call that runs until the test lets it go on. */
+/** A call that runs until the test ends it. */
 class Held {
   readonly begun = Promise.withResolvers<CallRequest>();
   readonly end = Promise.withResolvers<string>();
@@ -42,7 +42,7 @@ const textOf = (message: JsonObject) => (message.result as { content: { text: st
 const progress = async (held: Held, count: number) =>
   (await held.begun.promise).exchange.progress({ progress: count, message: `p${count}` });
 
-/** Resolves when the stream has brought text that matches. */
+/** Resolves when the stream has received text that matches. */
 async function seen(of: EventStream, pattern: RegExp): Promise<void> {
   while (!pattern.test(of.raw())) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -139,7 +139,7 @@ describe('A reader that is too slow', () => {
   });
 });
 
-/** A client of HTTP+SSE that reads as slowly as it is told to. */
+/** A client of HTTP+SSE that the test can pause. */
 async function startSse() {
   const [response] = (await once(
     open(front.origin, { method: 'GET', path: '/sse', headers: { Accept: 'text/event-stream' } }),
@@ -205,9 +205,9 @@ describe('A client that comes back', () => {
     standing.close();
     await standing.ended;
     front.changes.listsChanged('s', ['tool']);
-    const told = Promise.withResolvers<undefined>();
-    front.changes.subscribe({ listsChanged: () => told.resolve(undefined) }, new Set());
-    await told.promise;
+    const notified = Promise.withResolvers<undefined>();
+    front.changes.subscribe({ listsChanged: () => notified.resolve(undefined) }, new Set());
+    await notified.promise;
     const back = await stream(front.origin, session.get({ 'Last-Event-ID': lastId(standing) }));
 
     expect(await back.inbox.next()).toMatchObject({ method: 'notifications/tools/list_changed' });
@@ -324,17 +324,17 @@ describe('A call that takes long', () => {
   test.each(CLIENTS)('and is cancelled by a client of %s is not polled for ever', async (_kind, make) => {
     const held = await start({ pollDelay: 1 });
     const client = await make(new URL(`${front.origin}/mcp`));
-    const leaving = new AbortController();
+    const cancellation = new AbortController();
     const heard = Promise.withResolvers<unknown>();
     const answered = client.callTool(
       { name: 't', arguments: {} },
-      { signal: leaving.signal, onprogress: heard.resolve },
+      { signal: cancellation.signal, onprogress: heard.resolve },
     );
     const refused = expect(answered).rejects.toThrow();
     const { exchange } = await held.begun.promise;
     exchange.progress({ progress: 1 });
     await heard.promise;
-    leaving.abort();
+    cancellation.abort();
     await refused;
     for (let count = 0; count < 100; count += 1) await client.ping();
 

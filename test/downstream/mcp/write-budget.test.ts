@@ -1,4 +1,4 @@
-// What waits for readers in all: those that are behind for longest make way, and nobody who has read meanwhile.
+// The write budget cuts off the readers that have been behind for longest, and none that has read meanwhile.
 import { expect, test } from 'vitest';
 import { WriteBudget, type Reader } from '../../../src/downstream/mcp/write-budget.ts';
 

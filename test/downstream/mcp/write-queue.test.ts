@@ -1,4 +1,4 @@
-// Messages on their way over real sockets: of any size and in order to whoever reads, and not without end to whoever does not.
+// The write queue over real sockets: a client that reads gets messages of any size in order, one that does not is cut off.
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
