@@ -1,6 +1,8 @@
 // `mcp-gateway audit query|verify`: reads the log, with or without a running gateway.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { HOUR, MINUTE, SECOND } from '../core/bounds/bound.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { type AuditFilters, type AuditRow, queryAudit, type RowStatus } from '../audit/query.ts';
 import { STATUSES } from '../core/settlement.ts';
 import { verifyAudit } from '../audit/verify.ts';
@@ -11,9 +13,8 @@ import { print, printJson, printJsonLine, say } from './output.ts';
 import { stateDirectoryOf } from './state-directory.ts';
 import { table, terminalWidth } from './table.ts';
 
-const DEFAULT_LIMIT = 100;
-/** Columns of a terminal that hold every column of the table. */
-const ROOMY = 100;
+/** The width of a terminal that fits every column of the table. */
+const WIDE = 100;
 
 export const auditQuery: Command = {
   usage: '[filters]',
@@ -33,7 +34,7 @@ export const auditQuery: Command = {
     ['--status STATUS', [...STATUSES, 'in flight'].join(', ')],
     ['--text TEXT', 'anywhere in the record'],
     ['--kind KIND', 'call (default) or event: starts, stops, reloads, failed authentication'],
-    ['--limit N', `most rows, newest first (default ${DEFAULT_LIMIT})`],
+    ['--limit N', `most rows, newest first (default ${BOUNDS.auditRows})`],
     ['--json', 'one JSON document a line'],
   ],
   examples: ({ typed }) => [
@@ -104,13 +105,13 @@ function filtersOf(flags: Flags): AuditFilters {
     ...(until !== undefined && { until }),
     ...(status !== undefined && { status: status as RowStatus }),
     ...(kind !== undefined && { kind }),
-    limit: integer(flags, 'limit', { min: 1, max: 1_000_000_000 }) ?? DEFAULT_LIMIT,
+    limit: integer(flags, 'limit', { min: 1, max: BOUNDS.auditRowLimit }) ?? BOUNDS.auditRows,
   };
 }
 
-const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+const UNITS: Readonly<Record<string, number>> = { s: SECOND, m: MINUTE, h: HOUR, d: 24 * HOUR, w: 7 * 24 * HOUR };
 
-/** A moment: so long ago, or ISO 8601, which is UTC where it names no zone. Throws UsageError. */
+/** Reads a time: an age such as `30m`, or ISO 8601, which is UTC if it names no zone. Throws UsageError. */
 function timeOf(flags: Flags, name: string): number | undefined {
   const value = text(flags, name);
   if (value === undefined) return undefined;
@@ -134,10 +135,10 @@ function printRows(rows: readonly AuditRow[]): void {
   print(events ? table(['TIME', 'EVENT', 'DETAIL'], rows.map(eventCells)) : callTable(rows));
 }
 
-/** Where there is little room the server is left out, since most names begin with it. */
+/** On a narrow terminal the table has no column for the server, because most names begin with it. */
 function callTable(rows: readonly AuditRow[]): string {
   const header = ['TIME', 'WHO', 'METHOD', 'SERVER', 'NAME', 'STATUS', 'MS', 'WHY'];
-  const wide = terminalWidth() >= ROOMY;
+  const wide = terminalWidth() >= WIDE;
   const shown = (cells: readonly string[]) => cells.filter((_, column) => wide || header[column] !== 'SERVER');
   return table(
     shown(header),
@@ -153,7 +154,7 @@ function eventCells(row: AuditRow): string[] {
   ];
 }
 
-/** UTC, to the second; JSON has the milliseconds. */
+/** A time in UTC, to the second; `--json` shows milliseconds. */
 function timeCell(time: number): string {
   return `${new Date(time).toISOString().slice(0, 19).replace('T', ' ')}Z`;
 }

@@ -1,9 +1,9 @@
-// One line of a client as a relay must understand it: what is asked, answered or cancelled; the rest is the owner's business.
+// Reads one line of a client as far as a relay needs: the requests, answers and cancellations in it; the owner checks the rest.
 import type { JsonValue } from '../core/json.ts';
 import { type Frame, idOf, readClientFrame, type RequestId } from '../protocol/mcp/frames.ts';
 import { parseStrict } from '../protocol/mcp/strict-json.ts';
 
-/** A message that the owner will refuse, with the id that it will name. */
+/** A message that the owner will refuse, with the id of that error. */
 interface Unreadable {
   readonly kind: 'unreadable';
   readonly id: RequestId | undefined;
@@ -17,11 +17,11 @@ interface Part {
 export interface ClientLine {
   readonly text: string;
   readonly batch: boolean;
-  /** Its messages; none where it is not JSON, or an array without any. */
+  /** The messages of the line; none if it is not JSON, or an empty array. */
   readonly parts: readonly Part[];
 }
 
-/** Reads a line. What is wrong with it is said by the owner, which knows its limits. */
+/** Reads a line. The owner refuses invalid lines, because it knows its limits. */
 export function readClientLine(text: string): ClientLine {
   let value: JsonValue;
   try {
@@ -41,7 +41,7 @@ function read(value: JsonValue): Frame | Unreadable {
   }
 }
 
-/** The ids under which the line will be answered. */
+/** The ids of the answers that the line will get. */
 export function idsOf({ parts }: ClientLine): RequestId[] {
   return parts.flatMap(({ frame }) =>
     (frame.kind === 'request' || frame.kind === 'unreadable') && frame.id !== undefined ? [frame.id] : [],

@@ -1,13 +1,13 @@
-// The table of commands: their names, what each is for, and where its code is.
+// The table of commands: name, summary, and how to load the code.
 import { nearest } from '../config/problems.ts';
 import type { Command } from './options.ts';
 
 export interface Entry {
-  /** As it is typed, without the program: `audit query`. */
+  /** The words after the program: `audit query`. */
   readonly name: string;
   /** One line. */
   readonly summary: string;
-  /** Each command is loaded when it is called: help and version load nothing. */
+  /** Loads the command when it is called, so that help and version load none. */
   readonly load: () => Promise<Command>;
 }
 
@@ -61,7 +61,7 @@ export function familyOf(word: string): readonly Entry[] {
   return COMMANDS.filter(({ name }) => name.startsWith(`${word} `));
 }
 
-/** The command that was probably meant: one that the words begin, one that is spelt alike, or one of this last word. */
+/** The command that the user probably meant: one that begins with the words, one with a similar name, or one that ends with the word. */
 export function meantCommand([first = '', second = '']: readonly string[]): string | undefined {
   const names = COMMANDS.map(({ name }) => name);
   const begun = names.find((name) => name.startsWith(`${first} ${second}`.trim()));

@@ -1,7 +1,8 @@
-// Reaching the gateway of a state directory: the one that runs there, or one that is started inside for as long as it is needed.
+// Reaches the gateway of a state directory: the owner that runs, or a gateway that the command runs inside itself.
 import type { Duplex } from 'node:stream';
 import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { type ControlRequest, proveControl } from '../identity/control-proof.ts';
 import { controlKeyFile, readControlKey } from '../storage/control-key.ts';
 import { controlSocketPath } from '../storage/control-socket.ts';
@@ -12,17 +13,10 @@ import { EXIT, ExitError } from './exit-codes.ts';
 import type { Invocation } from './options.ts';
 import { say } from './output.ts';
 import type { RunningGateway } from './run-gateway.ts';
-import { LONGEST_END_MS, untilSignal } from './signals.ts';
+import { untilSignal } from './signals.ts';
 import { stateDirectoryOf } from './state-directory.ts';
 
-/** How long an owner that is just starting may take to open its socket, and one that is ending to let go of the state directory. */
-const PATIENCE_MS = LONGEST_END_MS;
-
-const RETRY_MS = 50;
-/** An owner that does not even say that it lives is stuck: then the lock says who it is. */
-const PROBE_MS = 3_000;
-
-/** The control socket of a state directory, and where its key is. */
+/** The control socket of a state directory, and the directory, which has the key. */
 export interface ControlSocket {
   readonly path: string;
   readonly directory: string;
@@ -30,78 +24,79 @@ export interface ControlSocket {
 
 export interface Attached {
   readonly socket: ControlSocket;
-  /** The gateway, where it runs inside this process. */
+  /** The gateway, if it runs inside this process. */
   readonly inside: RunningGateway | undefined;
   detach(): Promise<void>;
 }
 
 /**
- * Joins the owner of the state directory, or becomes it. Of two that start together one owns and the other joins: the loser of the lock
- * tries the socket again. Throws StateError where the directory cannot be used, AbortError when the signal aborts.
+ * Joins the owner of the state directory, or becomes it. If two processes start together, one gets the lock, and the other tries the socket
+ * again and joins. Throws StateError if the directory cannot be used, AbortError when the signal aborts.
  */
 export async function attachToOwner(invocation: Invocation, signal?: AbortSignal): Promise<Attached> {
   const stateDirectory = stateDirectoryOf(invocation);
   const socket = { path: controlSocketPath(stateDirectory), directory: stateDirectory };
-  const until = performance.now() + PATIENCE_MS;
+  const until = performance.now() + BOUNDS.processEndTime;
   for (;;) {
     signal?.throwIfAborted();
-    if (await answers(socket)) return { socket, inside: undefined, detach: () => Promise.resolve() };
+    if (await hasOwner(socket)) return { socket, inside: undefined, detach: () => Promise.resolve() };
     try {
-      const inside = await (await import('./become-owner.ts')).becomeOwner(invocation, stateDirectory); // loaded by owners alone
+      const inside = await (await import('./become-owner.ts')).becomeOwner(invocation, stateDirectory); // only owners load it
       return { socket, inside, detach: () => inside.stop() };
     } catch (error) {
-      const taken = error instanceof StateError && error.reason === 'in_use';
-      if (!taken || performance.now() > until) throw error;
-      await delay(RETRY_MS, undefined, { ...(signal && { signal }) });
+      const inUse = error instanceof StateError && error.reason === 'in_use';
+      if (!inUse || performance.now() > until) throw error;
+      await delay(BOUNDS.ownerRetryPause, undefined, { ...(signal && { signal }) });
     }
   }
 }
 
-/** The gateway that a command works on, and what ends waiting for it. */
+/** The gateway that a command works on. */
 export interface Reached {
   readonly socket: ControlSocket;
+  /** Aborts when the command ends. */
   readonly signal: AbortSignal;
-  /** Resolves when every server has been tried once, however long that takes; a gateway that ran before has had the time. */
+  /** Resolves when every server has been tried once; at once for a gateway that ran before the command. */
   attempted(): Promise<void>;
 }
 
-/** Does the work of a command on a gateway, and leaves it; a signal ends the work with the status of that signal. */
+/** Does the work of a command on a gateway, then leaves the gateway. A process signal ends the work with the exit status of that signal. */
 export async function withGateway(
   invocation: Invocation,
   work: (gateway: Reached) => Promise<number>,
 ): Promise<number> {
-  const left = new AbortController();
-  const ended = untilSignal();
+  const leaving = new AbortController();
+  const signalled = untilSignal();
   const { socket, inside, detach } = await attachToOwner(invocation);
   if (inside) say('no gateway runs on this state; the servers are started for this command alone');
   try {
     const attempted = () => inside?.gateway.attempted() ?? Promise.resolve();
-    // a gateway that was started for this command has yet to meet its servers
     const met = inside ? import('./meeting.ts').then(({ meet }) => meet(inside.gateway)) : Promise.resolve();
-    const done = met.then(() => work({ socket, signal: left.signal, attempted }));
-    return await Promise.race([ended, done, ...(inside ? [failOnLoss(inside)] : [])]);
+    const done = met.then(() => work({ socket, signal: leaving.signal, attempted }));
+    return await Promise.race([signalled, done, ...(inside ? [failOnLoss(inside)] : [])]);
   } finally {
-    left.abort();
+    leaving.abort();
     await detach();
   }
 }
 
-/** Rejects when the gateway has lost its state directory. */
+/** Rejects when the gateway loses its state directory. */
 async function failOnLoss({ lost }: RunningGateway): Promise<never> {
   throw await lost;
 }
 
-/** Whether an owner is there. Throws ExitError where it is, but does not take our key: waiting would change nothing. */
-async function answers(socket: ControlSocket): Promise<boolean> {
+/** Whether an owner answers. Throws ExitError if it refuses the key, because another attempt would get the same answer. */
+async function hasOwner(socket: ControlSocket): Promise<boolean> {
   try {
-    return (await ask(socket, { path: '/livez', signal: AbortSignal.timeout(PROBE_MS) })).status === 200;
+    const { status } = await ask(socket, { path: '/livez', signal: AbortSignal.timeout(BOUNDS.ownerProbeTime) });
+    return status === 200;
   } catch (error) {
     if (error instanceof ExitError && error.status === EXIT.auth) throw error;
-    return false; // nobody is there, or nobody answers any more: the lock decides
+    return false; // the lock shows whether an owner exists that does not answer
   }
 }
 
-export interface Question {
+export interface Request {
   readonly path: string;
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -114,19 +109,19 @@ interface Answer {
   readonly text: string;
 }
 
-/** One request over the control socket. Throws ExitError where the gateway goes away, refuses our key, or the signal aborts. */
-export async function ask(socket: ControlSocket, question: Question): Promise<Answer> {
+/** Sends one request over the control socket. Throws ExitError if the gateway ends, refuses the key, or the signal aborts. */
+export async function ask(socket: ControlSocket, request: Request): Promise<Answer> {
   const key = readControlKey(socket.directory);
-  const answer = await exchange(socket.path, question, key);
+  const answer = await exchange(socket.path, request, key);
   if (answer.status !== REFUSED) return answer;
-  // an owner that has just started made a new key, perhaps after ours was read; what is refused was not done
+  // an owner that has just started may have made a new key after this one was read; a refused request had no effect
   const newer = readControlKey(socket.directory);
-  const again = newer && !(key && newer.equals(key)) ? await exchange(socket.path, question, newer) : answer;
+  const again = newer && !(key && newer.equals(key)) ? await exchange(socket.path, request, newer) : answer;
   if (again.status !== REFUSED) return again;
   throw new ExitError(EXIT.auth, keyRefused(socket.directory, newer));
 }
 
-/** The control socket refuses nothing for another reason with this status: who proves the key is \`local\`. */
+/** The status with which the control socket refuses a proof, and nothing else. */
 const REFUSED = 401;
 
 function keyRefused(directory: string, key: Buffer | undefined): string {
@@ -137,13 +132,13 @@ function keyRefused(directory: string, key: Buffer | undefined): string {
   return `the gateway that runs on ${directory} refuses this command: ${what}. Restart that gateway: it makes a new key.`;
 }
 
-function exchange(socketPath: string, question: Question, key: Buffer | undefined): Promise<Answer> {
-  const { path, method = 'GET', body, signal } = question;
-  const headers = { ...question.headers, ...headersOf(key, { method, url: path }) };
+function exchange(socketPath: string, request: Request, key: Buffer | undefined): Promise<Answer> {
+  const { path, method = 'GET', body, signal } = request;
+  const headers = { ...request.headers, ...headersOf(key, { method, url: path }) };
   return new Promise((resolve, reject) => {
     const fail = (error: unknown) =>
       reject(new ExitError(EXIT.unreachable, `the gateway did not answer: ${reasonOf(error)}. Try again.`));
-    const request = httpRequest(
+    const sent = httpRequest(
       { socketPath, path, method, headers, ...(signal && { signal }) },
       (response: IncomingMessage) => {
         const chunks: Buffer[] = [];
@@ -154,24 +149,24 @@ function exchange(socketPath: string, question: Question, key: Buffer | undefine
         response.on('error', fail);
       },
     );
-    request.on('error', fail);
-    request.end(body);
+    sent.on('error', fail);
+    sent.end(body);
   });
 }
 
-/** Headers of every request: without a key it is sent all the same, and the owner says what it wants. */
+/** The headers of every request; without a key they have no proof, and the owner refuses the request. */
 function headersOf(key: Buffer | undefined, request: ControlRequest): Record<string, string> {
   return { host: 'localhost', ...(key && { authorization: proveControl(key, request) }) };
 }
 
-/** A bare stream of MCP lines to the owner of the state directory, or the gateway where this process has become the owner. */
+/** A stream of MCP lines to the owner of the state directory, or the gateway of this process if it has become the owner. */
 export type Joined =
   | { readonly stream: Duplex; readonly inside?: undefined }
   | { readonly inside: RunningGateway; readonly stream?: undefined };
 
-/** As `attach`, for a stdio client. Throws ExitError too, where the owner is ending and does not end, or is of another version. */
+/** As `attachToOwner`, for a stdio client. Throws ExitError too if the owner stops but does not end in time, or has another version. */
 export async function joinStdio(invocation: Invocation, signal: AbortSignal): Promise<Joined> {
-  const until = performance.now() + PATIENCE_MS;
+  const until = performance.now() + BOUNDS.processEndTime;
   for (;;) {
     const { inside, socket } = await attachToOwner(invocation, signal);
     if (inside) return { inside };
@@ -182,11 +177,11 @@ export async function joinStdio(invocation: Invocation, signal: AbortSignal): Pr
         EXIT.unreachable,
         'the gateway that runs on this state directory is ending, but does not end.',
       );
-    await delay(RETRY_MS, undefined, { signal });
+    await delay(BOUNDS.ownerRetryPause, undefined, { signal });
   }
 }
 
-/** Opens the stream; undefined where the owner is ending or has ended, or is another one than the one whose key was read. */
+/** Opens the stream; undefined if the owner stops or has ended, or a new owner has replaced the key. */
 function openStream({ path: socketPath, directory }: ControlSocket): Promise<Duplex | undefined> {
   const proof = headersOf(readControlKey(directory), { method: 'GET', url: '/' });
   return new Promise((resolve, reject) => {

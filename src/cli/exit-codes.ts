@@ -1,4 +1,4 @@
-// What the exit status says, for scripts.
+// The exit statuses, and which error ends with which.
 import { type ErrorCode, GatewayError, reasonOf } from '../core/errors.ts';
 
 export const EXIT = {
@@ -17,7 +17,7 @@ export const EXIT = {
   terminated: 143,
 } as const;
 
-/** What each status means, for help and the reference page. */
+/** The meaning of each status, for help and the reference page. */
 export const EXIT_MEANINGS: readonly (readonly [status: number, meaning: string])[] = [
   [EXIT.ok, 'ok'],
   [EXIT.internal, 'internal error: a bug in the gateway'],
@@ -34,12 +34,12 @@ export const EXIT_MEANINGS: readonly (readonly [status: number, meaning: string]
   [EXIT.terminated, 'ended by SIGTERM'],
 ];
 
-/** A command was called wrongly; the message says how to call it. */
+/** The command line is wrong; the message says how to write it. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** A command ends with this status after it has said why. */
+/** Ends a command with a status; the message says why. */
 export class ExitError extends Error {
   override readonly name = 'ExitError';
   readonly status: number;
@@ -76,7 +76,7 @@ export function exitOfCode(code: string): number {
   return BY_CODE[code as ErrorCode] ?? EXIT.internal;
 }
 
-/** The status that any failure of a command ends with. */
+/** The status of any error of a command. */
 export function exitOf(error: unknown): number {
   if (error instanceof ExitError) return error.status;
   if (error instanceof UsageError) return EXIT.usage;
@@ -86,7 +86,7 @@ export function exitOf(error: unknown): number {
   return EXIT.internal;
 }
 
-/** What a failure says on stderr: our own errors their message, a bug its stack. */
+/** The text of an error on stderr: the message of the gateway's own errors, the stack of a bug. */
 export function explain(error: unknown): string {
   const known = exitOf(error) !== EXIT.internal || error instanceof GatewayError || error instanceof ExitError;
   return known || !(error instanceof Error) ? reasonOf(error) : (error.stack ?? error.message);

@@ -1,4 +1,4 @@
-// What the commands say about themselves: help on a terminal, and the reference page, made of the same words.
+// Help about commands, on the terminal and as the reference page, made of the same texts.
 import { COMMANDS, type Entry } from './commands.ts';
 import { EXIT_MEANINGS } from './exit-codes.ts';
 import { type Command, COMMON_HELP } from './options.ts';

@@ -1,4 +1,4 @@
-// From words to a command: which one is meant, with which flags, and how each failure ends.
+// Finds the command that the arguments name, runs it, and turns every error into an exit status.
 import { COMMANDS, familyOf, findCommand, meantCommand } from './commands.ts';
 import { EXIT, exitOf, explain, UsageError } from './exit-codes.ts';
 import { commandHelp, familyHelp, topHelp } from './help.ts';
@@ -9,11 +9,11 @@ import { VERSION } from './version.ts';
 
 /** Runs the command that the arguments name and sets the exit status. */
 export async function main(args: readonly string[]): Promise<void> {
-  // a reader that has gone (`| head`) is no failure, and there is nobody left to tell
+  // a closed stdout (`| head`) is not a failure
   process.stdout.on('error', (error: NodeJS.ErrnoException) =>
     process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.internal),
   );
-  // words that nobody can read any more are lost; the status and the data stand
+  // a closed stderr changes neither the status nor the data
   process.stderr.on('error', () => undefined);
   try {
     process.exitCode = await run(args);
@@ -34,7 +34,7 @@ async function run(args: readonly string[]): Promise<number> {
     print(commandHelp(entry, command));
     return EXIT.ok;
   }
-  // flags may stand before the command too; those behind it win
+  // flags may stand before the command too; those after it win
   const own = words.slice(entry.name.split(' ').length);
   const { flags, positionals } = readArguments(entry.name, command, [...leading, ...own]);
   if (flags.help) print(commandHelp(entry, command));
@@ -48,16 +48,16 @@ function printVersion(json: boolean): void {
   else print(VERSION);
 }
 
-interface Unnamed {
+interface NoCommand {
   readonly words: readonly string[];
-  /** Whether they stood behind `help`. */
+  /** Whether the words follow `help`. */
   readonly helped: boolean;
-  /** The flags before them. */
+  /** The flags before the words. */
   readonly leading: readonly string[];
 }
 
-/** What is said where the words name no command. */
-function top({ words, helped, leading }: Unnamed): number {
+/** Prints help or the version if the words name no command. Throws UsageError if they should name one. */
+function top({ words, helped, leading }: NoCommand): number {
   const [first] = words;
   const flags = [...leading, ...words];
   const family = first === undefined ? [] : familyOf(first);

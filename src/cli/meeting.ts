@@ -1,18 +1,17 @@
-// Waiting for the servers of a gateway that a command has started for itself: shown on a terminal, bounded, and told where some are not there yet.
+// Waits for the servers of a gateway that a command runs inside itself, and shows their progress on a terminal.
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import { CLEAR_LINE, oneLine, say } from './output.ts';
 import { isComing, progressLine } from './screen-lines.ts';
 import { cut } from './table.ts';
 
-const DRAW_MS = 500;
-
-/** Resolves when every server has been tried once, or the slow ones have had their time. */
+/** Resolves when every server has been tried once, or the time for slow ones is over; names those that have not answered. */
 export async function meet(gateway: Gateway): Promise<void> {
   const { stderr } = process;
-  const began = performance.now();
+  const startedAt = performance.now();
   const draw = () =>
-    stderr.write(CLEAR_LINE + cut(progressLine(gateway.servers(), performance.now() - began), stderr.columns - 1));
-  const drawing = stderr.isTTY ? setInterval(draw, DRAW_MS) : undefined;
+    stderr.write(CLEAR_LINE + cut(progressLine(gateway.servers(), performance.now() - startedAt), stderr.columns - 1));
+  const drawing = stderr.isTTY ? setInterval(draw, BOUNDS.commandRedraw) : undefined;
   try {
     await gateway.met();
   } finally {

@@ -1,4 +1,4 @@
-// The flags of the command line: those that every command has, and how a command declares its own.
+// The flags of the command line: those of every command, and how a command declares its own.
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { didYouMean } from '../config/problems.ts';
 import { UsageError } from './exit-codes.ts';
@@ -38,21 +38,21 @@ export interface Program {
   readonly absolute: string;
 }
 
-/** Environment and folder of the process: read here, handed down everywhere else. */
+/** The arguments of a command, with the environment and working directory of its process. */
 export interface Invocation extends Arguments {
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
 }
 
 export interface Command {
-  /** After the name in the usage line. */
+  /** The usage line after the name. */
   readonly usage: string;
   readonly options: OptionsConfig;
   /** Lines of help about its flags. */
   readonly help: readonly (readonly [flag: string, text: string])[];
-  /** Command lines that begin with the program: as a person types it, or as another program starts it from any folder. */
+  /** Example command lines, for a person to type or for another program to run from any folder. */
   readonly examples: (program: Program) => readonly string[];
-  /** Most positionals that it takes. */
+  /** How many positionals the command accepts. */
   readonly positionals: number;
   run(invocation: Invocation): Promise<number>;
 }
@@ -66,7 +66,7 @@ export const COMMON_HELP: Command['help'] = [
   ['-v, --version', 'print the version'],
 ];
 
-/** Tells whether a word is a flag that every command has. */
+/** Whether a word is a flag of every command. */
 export function isCommonFlag(word: string): boolean {
   const [name] = word.split('=', 1);
   return Object.entries(COMMON).some(
@@ -74,7 +74,7 @@ export function isCommonFlag(word: string): boolean {
   );
 }
 
-/** Parts the flags that stand before the command from what follows; the value of a common flag goes with it. */
+/** Splits off the flags before the command, each common flag with its value. */
 export function splitLeadingFlags(args: readonly string[]): { flags: readonly string[]; rest: readonly string[] } {
   let count = 0;
   for (let next = args[count]; next?.startsWith('-'); next = args[count]) {
@@ -87,7 +87,7 @@ export function splitLeadingFlags(args: readonly string[]): { flags: readonly st
 /** Reads the flags and arguments of a command. Throws UsageError. */
 export function readArguments(name: string, command: Command, args: readonly string[]): Arguments {
   const options: OptionsConfig = { ...COMMON, ...command.options };
-  // lenient, because the parser's own words are for programmers; every token is checked here
+  // not strict, because the parser's own errors are for programmers; `checkFlag` checks every token
   const { values, positionals, tokens } = parseArgs({
     args: [...args],
     options,

@@ -1,21 +1,21 @@
-// Words and data of the command line: data on stdout, words on stderr, nothing that could steer a terminal.
+// Prints data to stdout and messages to stderr, without characters that control a terminal.
 
-// control and format characters: escapes, and the marks that reorder or hide text
+// control and format characters: escape sequences, and marks that reorder or hide text
 const UNSAFE = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
-/** Text of servers and clients as a terminal may show it; line breaks and tabs are kept. */
+/** Makes text of servers and clients safe for a terminal; keeps line breaks and tabs. */
 export function printable(text: string): string {
   return text
     .replaceAll('\r\n', '\n')
     .replace(UNSAFE, (character) => (character === '\n' || character === '\t' ? character : '\ufffd'));
 }
 
-/** The same for text that must not pretend to be a line of its own. */
+/** As `printable`, but on one line, so that the text cannot fake another line. */
 export function oneLine(text: string): string {
   return printable(text).replaceAll(/[\n\t]+/g, ' ');
 }
 
-/** JSON that a terminal may show too: what `printable` replaces is escaped, so that nothing is lost. */
+/** Makes JSON that is safe for a terminal: escapes the characters that `printable` replaces. */
 export function jsonText(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent).replace(UNSAFE, (character) =>
     character === '\n'
@@ -43,10 +43,10 @@ export function printJsonLine(value: unknown): void {
   print(jsonText(value));
 }
 
-/** Writes words for a person. */
+/** Writes a message for a person. */
 export function say(text: string): void {
   process.stderr.write(`${printable(text)}\n`);
 }
 
-/** Begins the line anew that the cursor is in. */
+/** Clears the line of the cursor. */
 export const CLEAR_LINE = '\r\u001b[K';

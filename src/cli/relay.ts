@@ -1,37 +1,36 @@
-// Carries one client's session over the owners of a state directory that follow each other, for as long as its pipe is open.
+// Passes messages between one stdio client and the owner of the state directory, and goes on with the next owner when one ends.
 import type { Duplex, Readable, Writable } from 'node:stream';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { GatewayError, toGatewayError } from '../core/errors.ts';
-import { ENDING } from '../downstream/control-protocol.ts';
+import { STOPPING_LINE } from '../downstream/control-protocol.ts';
 import { encodeError } from '../downstream/mcp/encode.ts';
 import { LineSplitter } from '../protocol/mcp/line-splitter.ts';
 import { cancelledBy, type ClientLine, idsOf, readClientLine } from './client-line.ts';
 import { SessionMirror } from './session-mirror.ts';
 
-/** Longest line that a relay holds; what the owner takes is `limits.body`, and less. */
-const MAX_LINE = 256 * 1024 * 1024;
-/** So much is taken from the client while there is no owner; the rest waits in its pipe. */
-const MAX_HELD = 1024 * 1024;
-
 export interface RelayOptions {
   readonly input: Readable;
   readonly output: Writable;
-  /** Opens the way to the owner that there is by now. */
+  /** Connects to the present owner. */
   readonly join: () => Promise<Duplex>;
-  /** Says something to the user. */
-  readonly warn: (words: string) => void;
+  /** Shows a message to the user. */
+  readonly warn: (message: string) => void;
 }
 
 export class Relay {
   private readonly options: RelayOptions;
   private readonly session: SessionMirror;
+  /** The connection to the present owner. */
   private stream: Duplex | undefined;
-  /** The session has begun with the owner that there is. */
+  /** Whether the session has begun with the present owner. */
   private ready = false;
-  /** The owner takes no new calls. */
-  private ending = false;
-  private over = false;
-  private held: ClientLine[] = [];
-  private heldLength = 0;
+  /** Whether the present owner accepts no new calls. */
+  private stopping = false;
+  /** Whether the client has gone. */
+  private ended = false;
+  /** The client's lines for the next owner. */
+  private pending: ClientLine[] = [];
+  private pendingLength = 0;
   private readonly closed = Promise.withResolvers<undefined>();
 
   constructor(options: RelayOptions) {
@@ -44,7 +43,7 @@ export class Relay {
     const { input, output } = options;
     const splitter = new LineSplitter(
       { line: (text) => this.onClientLine(readClientLine(text)), oversize: () => this.refuseLong() },
-      MAX_LINE,
+      BOUNDS.relayLine,
     );
     input.on('data', (chunk: Buffer) => {
       splitter.push(chunk);
@@ -54,27 +53,27 @@ export class Relay {
     output.on('drain', () => this.stream?.resume());
   }
 
-  /** Relays until the client has gone, beginning with an owner that is there. Rejects where no other one can be found or become. */
+  /** Relays until the client ends its input, beginning with the given owner. Rejects if no next owner can be joined, nor this process become one. */
   async run(first: Duplex): Promise<void> {
     let stream: Duplex | undefined = first;
     while (stream) {
       await this.carry(stream);
-      if (this.over) return;
-      this.hold(this.session.lost());
+      if (this.ended) return;
+      this.keepFirst(this.session.ownerEnded());
       stream = await Promise.race([this.join(), this.closed.promise]);
     }
   }
 
-  /** The client has gone: what it asked is cancelled by the owner, which sees the same. */
+  /** Ends the connection to the owner, because the client has gone; the owner then cancels the client's requests. */
   end(): void {
-    if (this.over) return;
-    this.over = true;
+    if (this.ended) return;
+    this.ended = true;
     this.closed.resolve(undefined);
     this.stream?.end();
-    this.stream?.resume(); // what was answered before leaves, and then its end is seen
+    this.stream?.resume(); // to pass on the last answers, and to see the end
   }
 
-  /** Lets go of the owner at once. */
+  /** Closes the connection to the owner at once. */
   close(): void {
     this.end();
     this.stream?.destroy();
@@ -84,29 +83,29 @@ export class Relay {
     try {
       return await this.options.join();
     } catch (error) {
-      if (this.over) throw error;
+      if (this.ended) throw error;
       const none = new GatewayError('shutting_down', 'The gateway has ended, and no other one could take over.');
-      for (const line of this.held.splice(0)) this.refuse(line, none);
+      for (const line of this.pending.splice(0)) this.refuse(line, none);
       throw error;
     }
   }
 
-  /** Resolves when the owner has ended; rejects where it does not go on with the session. */
+  /** Relays to one owner. Resolves when it has ended; rejects if it does not continue the session. */
   private async carry(stream: Duplex): Promise<void> {
     const splitter = new LineSplitter(
       { line: (text) => this.onOwnerLine(text), oversize: () => stream.destroy() },
-      MAX_LINE,
+      BOUNDS.relayLine,
     );
-    const gone = new Promise<void>((resolve) => stream.once('close', resolve));
-    stream.on('error', () => undefined); // it is closed by it
+    const closed = new Promise<void>((resolve) => stream.once('close', resolve));
+    stream.on('error', () => undefined); // `close` follows
     stream.on('data', (chunk: Buffer) => splitter.push(chunk));
     stream.on('end', () => stream.end());
     stream.on('drain', () => this.pace());
     this.stream = stream;
-    this.ending = false;
-    if (this.over) stream.end();
-    else await Promise.race([gone, this.resume(stream)]);
-    await gone;
+    this.stopping = false;
+    if (this.ended) stream.end();
+    else await Promise.race([closed, this.resume(stream)]);
+    await closed;
     this.stream = undefined;
     this.ready = false;
   }
@@ -114,25 +113,25 @@ export class Relay {
   private async resume(stream: Duplex): Promise<void> {
     if (!(await this.session.resume()) || this.stream !== stream) return;
     this.ready = true;
-    const waiting = this.held;
-    this.held = [];
-    this.heldLength = 0;
-    for (const line of waiting) this.onClientLine(line);
+    const pending = this.pending;
+    this.pending = [];
+    this.pendingLength = 0;
+    for (const line of pending) this.onClientLine(line);
     this.pace();
   }
 
   private onOwnerLine(text: string): void {
-    if (text === ENDING) this.ending = true;
+    if (text === STOPPING_LINE) this.stopping = true;
     else this.session.fromOwner(text);
   }
 
   private onClientLine(line: ClientLine): void {
-    if (this.over) return;
+    if (this.ended) return;
     const cancelled = cancelledBy(line);
-    if (cancelled !== undefined && this.unhold(cancelled)) return;
-    if (!this.ready || (this.ending && idsOf(line).length > 0)) {
-      this.held.push(line);
-      this.heldLength += line.text.length;
+    if (cancelled !== undefined && this.removePending(cancelled)) return;
+    if (!this.ready || (this.stopping && idsOf(line).length > 0)) {
+      this.pending.push(line);
+      this.pendingLength += line.text.length;
       return;
     }
     try {
@@ -142,18 +141,18 @@ export class Relay {
     }
   }
 
-  /** Takes out a request that the client cancelled before any owner saw it. */
-  private unhold(id: unknown): boolean {
-    const at = this.held.findIndex((line) => !line.batch && idsOf(line)[0] === id);
-    const [taken] = at === -1 ? [] : this.held.splice(at, 1);
-    this.heldLength -= taken?.text.length ?? 0;
-    return taken !== undefined;
+  /** Removes a request that the client cancelled before an owner saw it; returns whether there was one. */
+  private removePending(id: unknown): boolean {
+    const at = this.pending.findIndex((line) => !line.batch && idsOf(line)[0] === id);
+    const [removed] = at === -1 ? [] : this.pending.splice(at, 1);
+    this.pendingLength -= removed?.text.length ?? 0;
+    return removed !== undefined;
   }
 
-  /** Puts lines before those that wait. */
-  private hold(lines: readonly ClientLine[]): void {
-    this.held.unshift(...lines);
-    for (const { text } of lines) this.heldLength += text.length;
+  /** Keeps lines for the next owner, before those that are pending. */
+  private keepFirst(lines: readonly ClientLine[]): void {
+    this.pending.unshift(...lines);
+    for (const { text } of lines) this.pendingLength += text.length;
     this.pace();
   }
 
@@ -163,20 +162,20 @@ export class Relay {
   }
 
   private refuseLong(): void {
-    const error = new GatewayError('body_too_large', `The message is larger than ${MAX_LINE} bytes.`);
+    const error = new GatewayError('body_too_large', `The message is larger than ${BOUNDS.relayLine} bytes.`);
     this.toClient(encodeError(undefined, error, 'modern').text);
   }
 
   private toClient(text: string): void {
     const { output } = this.options;
     if (output.destroyed || output.writableEnded) return;
-    if (!output.write(`${text}\n`) && !this.over) this.stream?.pause();
+    if (!output.write(`${text}\n`) && !this.ended) this.stream?.pause();
   }
 
-  /** Reads on from the client only where there is room for it. */
+  /** Pauses the client's input while there is no room for it. */
   private pace(): void {
     const { input } = this.options;
-    if (this.heldLength > MAX_HELD || this.stream?.writableNeedDrain) input.pause();
+    if (this.pendingLength > BOUNDS.relayKept || this.stream?.writableNeedDrain) input.pause();
     else input.resume();
   }
 }

@@ -1,7 +1,8 @@
-// A gateway inside this process: state, control socket and reloading around it, and one way to end it all.
+// Runs a gateway inside this process, with its control socket and its reloader, and stops all of them in order.
 import type { Config } from '../config/config.ts';
 import type { ConfigFolders } from '../config/folders.ts';
 import { type Control, openControl } from '../downstream/control.ts';
+import { type EndpointLimits, endpointLimits } from '../downstream/mcp/limits.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import { Reloader } from '../gateway/reload.ts';
 import type { Watcher } from '../gateway/watcher.ts';
@@ -12,31 +13,33 @@ import { IDENTITY, VERSION } from './version.ts';
 
 export interface RunOptions {
   readonly config: Config;
-  /** What it was read from, which the gateway closes in the end. */
+  /** The folders of the configuration, which the gateway closes when it stops. */
   readonly folders: ConfigFolders;
   readonly warnings: readonly string[];
   readonly stateDirectory: string;
   readonly logger: Logger;
   readonly env: NodeJS.ProcessEnv;
   readonly override?: (config: Config) => Config;
-  /** Where it will be bound; absent where it listens on its control socket alone. */
+  /** Where it will be bound; undefined if it listens on its control socket only. */
   readonly bound?: Config['listen'];
   readonly watcher?: Watcher | undefined;
 }
 
 export interface RunningGateway {
   readonly gateway: Gateway;
-  /** Resolves when the state directory is not its own any more: it has to end. */
+  /** Shared by all fronts of the gateway. */
+  readonly limits: EndpointLimits;
+  /** Resolves when the gateway has lost its state directory, and has to stop. */
   readonly lost: Promise<StateError>;
-  /** Publishes where the gateway is reached, for whoever finds the state directory taken. */
+  /** Writes the gateway's URL to `run.json`, for processes that find the state directory in use. */
   announce(url: string): void;
   reload(): Promise<void>;
-  /** Takes no new calls and nobody new; resolves when those in flight have ended, or after 10 s. */
+  /** Accepts no new calls and no new relays; resolves when the calls in flight have ended, or their time is over. */
   drain(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Takes the state directory and opens the gateway; its servers are started by the caller once it listens. Throws StateError. */
+/** Takes the lock of the state directory and opens the gateway; the caller starts its servers once it listens. Throws StateError. */
 export async function runGateway(options: RunOptions): Promise<RunningGateway> {
   try {
     return await openGateway(options);
@@ -49,9 +52,10 @@ export async function runGateway(options: RunOptions): Promise<RunningGateway> {
 async function openGateway(options: RunOptions): Promise<RunningGateway> {
   const { config, folders, logger, env, stateDirectory, watcher } = options;
   const gateway = await Gateway.open({ config, stateDirectory, logger, env, identity: IDENTITY, watcher });
+  const limits = endpointLimits();
   let control: Control;
   try {
-    control = await openControl(gateway, controlSocketPath(stateDirectory));
+    control = await openControl(gateway, { path: controlSocketPath(stateDirectory), limits });
   } catch (error) {
     await gateway.stop();
     throw error;
@@ -70,6 +74,7 @@ async function openGateway(options: RunOptions): Promise<RunningGateway> {
   };
   return {
     gateway,
+    limits,
     lost: gateway.stateDirectory.lost,
     announce: (url) =>
       gateway.stateDirectory.writeRunInfo({ pid: process.pid, url, version: VERSION, config: config.file }),

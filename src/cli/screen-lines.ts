@@ -1,5 +1,6 @@
-// The lines that a terminal shows of a running gateway, each cut to one row; what clients and servers say of themselves is cleaned.
+// Writes the lines about a running gateway for a terminal, and makes texts of clients and servers safe for it.
 import { sep } from 'node:path';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { Status } from '../core/settlement.ts';
 import { clientSetups } from '../downstream/client-setup.ts';
 import type { EndedCall } from '../gateway/watcher.ts';
@@ -9,12 +10,10 @@ import { oneLine } from './output.ts';
 import { cut } from './table.ts';
 import { VERSION } from './version.ts';
 
-const MOST_CLIENT = 20;
-const MOST_NAME = 48;
-/** Lines about what failed, and one about warnings among them; so the start takes ten lines at most. */
-const MOST_TROUBLE = 3;
+const CLIENT_WIDTH = 20;
+const NAME_WIDTH = 48;
 
-/** What is said at once: where it is, and how clients get there. */
+/** The first lines: the URL, and how clients connect. */
 export function headLines(url: string, needsToken: boolean): string[] {
   return [
     `mcp-gateway ${VERSION} at ${url}`,
@@ -22,7 +21,7 @@ export function headLines(url: string, needsToken: boolean): string[] {
   ];
 }
 
-/** How far the start has come. */
+/** The progress of the start. */
 export function progressLine(servers: readonly ServerStatus[], ms: number): string {
   const used = servers.filter(({ state }) => state !== 'disabled');
   if (used.length === 0) return 'no servers yet: put an entry under mcpServers, or a file into servers.d/';
@@ -45,10 +44,10 @@ export function isComing({ state }: ServerStatus): boolean {
   return state === 'connecting';
 }
 
-/** What failed in the start and why, and what the configuration is warned of. */
-export function troubleLines(servers: readonly ServerStatus[], warnings: number): string[] {
+/** The servers that failed to start and why, and the number of warnings about the configuration. */
+export function failureLines(servers: readonly ServerStatus[], warnings: number): string[] {
   const failed = servers.filter(({ state }) => state === 'waiting' || state === 'invalid');
-  const room = warnings > 0 ? MOST_TROUBLE - 1 : MOST_TROUBLE;
+  const room = BOUNDS.screenFailures - (warnings > 0 ? 1 : 0);
   const shown = failed.length > room ? failed.slice(0, room - 1) : failed;
   const rest = failed.length - shown.length;
   return [
@@ -58,21 +57,21 @@ export function troubleLines(servers: readonly ServerStatus[], warnings: number)
   ];
 }
 
-/** Why a server cannot be used: the cause first, since a line is short, without the name, which stands there already. */
+/** Why a server cannot be used. The cause comes first, because the line is short. */
 export function failureLine({ name, lastError = 'no reason was given' }: ServerStatus): string {
-  return `  ${oneLine(name)}  failed: ${oneLine(near(causeIn(lastError)))}`;
+  return `  ${oneLine(name)}  failed: ${oneLine(withRelativePath(causeIn(lastError)))}`;
 }
 
-/** How a problem of the configuration begins: with the place in its file. */
+/** The beginning of a configuration problem: file, line and column. */
 export const OF_CONFIGURATION = /^\S.*?:\d+:\d+ /;
 
-/** A problem with its file as it is reached from here, so that the problem itself is not cut. */
-export function near(problem: string): string {
-  const here = `${process.cwd()}${sep}`;
-  return problem.startsWith(here) && OF_CONFIGURATION.test(problem) ? problem.slice(here.length) : problem;
+/** A configuration problem with a relative path, so that more of the problem fits the line. */
+export function withRelativePath(problem: string): string {
+  const folder = `${process.cwd()}${sep}`;
+  return problem.startsWith(folder) && OF_CONFIGURATION.test(problem) ? problem.slice(folder.length) : problem;
 }
 
-/** What stands before a cause: names the server, which the row does already. */
+/** The words before a cause that name the server, which the line does already. */
 const OPENING = /^The server "[^"]*" (?:is not available: |went away[^:]*: )?/;
 
 function causeIn(text: string): string {
@@ -92,15 +91,15 @@ const WORDS: Readonly<Record<Status, string>> = {
   unknown: 'broke off',
 };
 
-/** A call that has ended: who called what, how it went and how long it took. */
+/** A call that has ended: client, name, status, duration, and the cause of an error. */
 export function callLine({ call, target, requested, status, reason }: EndedCall): string {
-  const client = cut(oneLine(call.client?.name ?? call.principal.id), MOST_CLIENT);
-  const name = cut(oneLine(target?.exposed ?? requested ?? call.action), MOST_NAME);
-  const why = reason === undefined ? '' : `  ${oneLine(causeIn(reason.slice(0, 1_000)))}`;
+  const client = cut(oneLine(call.client?.name ?? call.principal.id), CLIENT_WIDTH);
+  const name = cut(oneLine(target?.exposed ?? requested ?? call.action), NAME_WIDTH);
+  const why = reason === undefined ? '' : `  ${oneLine(causeIn(reason.slice(0, BOUNDS.screenReason)))}`;
   return `${client}  ${name}  ${WORDS[status]}  ${duration(performance.now() - call.startedAt)}${why}`;
 }
 
-/** Calls of one second that are too many to be shown one by one. */
+/** The number of further calls in one second. */
 export function countLine(ok: number, failed: number): string {
   const failures = failed > 0 ? `, ${failed} of them not ok` : '';
   return `… and ${plural(ok + failed, 'more call')} in this second${failures}`;
@@ -110,7 +109,7 @@ export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** A time as one reads it. */
+/** A duration for a person. */
 export function duration(ms: number): string {
   if (ms < 999.5) return `${Math.round(ms)} ms`;
   if (ms < 120_000) return `${(ms / 1_000).toFixed(1)} s`;

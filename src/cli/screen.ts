@@ -1,4 +1,6 @@
-// What a person at a terminal sees of `serve`: how the start goes, then a line for each call and for each server that comes or fails.
+// What `serve` shows on a terminal: the progress of the start, then a line for each call and each server that becomes ready or fails.
+import { SECOND } from '../core/bounds/bound.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import type { EndedCall, Watcher } from '../gateway/watcher.ts';
@@ -9,48 +11,39 @@ import {
   callLine,
   countLine,
   failureLine,
+  failureLines,
   headLines,
   isComing,
   isUp,
-  near,
   OF_CONFIGURATION,
   plural,
   progressLine,
-  troubleLines,
+  withRelativePath,
 } from './screen-lines.ts';
 import { cut } from './table.ts';
 
-/** Where it is shown; a stream of a terminal is one. */
+/** The part of a `tty.WriteStream` that the screen uses. */
 export interface Terminal {
   readonly columns: number;
   write(text: string): unknown;
 }
 
-/** Most calls of a second that are shown one by one. */
-const MOST_CALLS = 20;
-const SECOND_MS = 1_000;
-/** As long as servers that do not come up hide what became of the others. */
-const PATIENCE_MS = 10_000;
-/** As much of a message as is shown: one of the configuration has an excerpt. */
-const MOST_LINES = 12;
-/** As many other lines from before the start as are shown. */
-const MOST_EARLY = 2;
-
-/** Told of everything by the gateway; shows what concerns a person, cleaned and cut to the width of the terminal. */
+/** The watcher of a gateway on a terminal: it makes every line safe and cuts it to the width. */
 export class Screen implements Watcher {
   private readonly terminal: Terminal;
   private gateway: Pick<Gateway, 'servers'> | undefined;
   private startedAt = 0;
-  /** The line that is drawn again and again while the servers start. */
+  /** The progress line, which is redrawn while the servers start. */
   private live = '';
-  private ticking: NodeJS.Timeout | undefined;
-  /** How often the configuration was warned of before there was anything to show, and what else was logged by then. */
+  private redrawing: NodeJS.Timeout | undefined;
+  /** How many warnings about the configuration were logged before `begin`, and the other messages until then. */
   private warnings = 0;
   private readonly early: LogLine[] = [];
-  /** What was last said of each server. */
-  private readonly said = new Map<string, 'up' | 'down' | 'lost'>();
+  /** The state of each server that the screen showed last. */
+  private readonly shown = new Map<string, 'up' | 'down' | 'lost'>();
   private readonly changed = new Set<string>();
-  private second = { from: -SECOND_MS, shown: 0, ok: 0, failed: 0 };
+  /** The calls of the present second. */
+  private second = { from: -SECOND, shown: 0, ok: 0, failed: 0 };
   private counting: NodeJS.Timeout | undefined;
 
   constructor(terminal: Terminal) {
@@ -61,54 +54,54 @@ export class Screen implements Watcher {
   begin(gateway: Pick<Gateway, 'servers'>, { url, needsToken }: { url: string; needsToken: boolean }): void {
     this.gateway = gateway;
     this.startedAt = performance.now();
-    // not cut: these are there to be copied
+    // not cut, because people copy them
     for (const line of headLines(url, needsToken)) this.terminal.write(`${line}\n`);
     for (const line of this.early.splice(0)) this.log(line);
-    this.ticking = setInterval(() => this.progress(), SECOND_MS).unref();
+    this.redrawing = setInterval(() => this.progress(), BOUNDS.screenRedraw).unref();
     this.progress();
   }
 
-  /** Shows a line of its own. */
-  tell(line: string): void {
+  /** Shows a line above the progress line. */
+  show(line: string): void {
     this.terminal.write(
       `${this.live === '' ? '' : CLEAR_LINE}${cut(oneLine(line), this.terminal.columns)}\n${this.live}`,
     );
   }
 
-  /** Takes the log's warnings and errors. */
+  /** Shows a warning or error of the log. */
   log(line: LogLine): void {
     const { level, msg = '', err } = line;
     if (!this.gateway) {
-      // `config validate` shows all of those
+      // only counted, because `config validate` shows them
       if (OF_CONFIGURATION.test(msg)) this.warnings++;
-      else if (this.early.length < MOST_EARLY) this.early.push(line);
+      else if (this.early.length < BOUNDS.screenEarly) this.early.push(line);
       return;
     }
     const [first = '', ...more] = `${msg}${err?.message === undefined ? '' : `: ${err.message}`}`.split('\n');
-    this.tell(`${level === 'warn' ? 'warning' : level}: ${near(first)}`);
-    for (const line of more.slice(0, MOST_LINES)) this.tell(`  ${line}`);
+    this.show(`${level === 'warn' ? 'warning' : level}: ${withRelativePath(first)}`);
+    for (const each of more.slice(0, BOUNDS.screenMessage)) this.show(`  ${each}`);
   }
 
   event(event: string, detail: JsonObject): void {
     const text = (key: string) => (typeof detail[key] === 'string' ? detail[key] : '');
-    if (event === 'circuit_opened') this.tell(`  ${text('server')}  is given a rest: ${text('reason')}`);
+    if (event === 'circuit_opened') this.show(`  ${text('server')}  is given a rest: ${text('reason')}`);
     if (event === 'authentication_failed' || event === 'session_refused')
-      this.tell(`a caller at ${text('address')} was refused: ${text('reason')}`);
+      this.show(`a caller at ${text('address')} was refused: ${text('reason')}`);
   }
 
   serverChanged(server: string): void {
-    // the server is asked for its status later: it reports this in the middle of its change
+    // reads the status in a later turn, because the server reports its change before the change is complete
     if (this.changed.size === 0) setImmediate(() => this.lookAtServers());
     this.changed.add(server);
   }
 
   callEnded(ended: EndedCall): void {
     const now = performance.now();
-    if (now - this.second.from >= SECOND_MS) this.second = { from: now, shown: 0, ok: 0, failed: 0 };
+    if (now - this.second.from >= SECOND) this.second = { from: now, shown: 0, ok: 0, failed: 0 };
     const { second } = this;
-    if (second.shown < MOST_CALLS) {
+    if (second.shown < BOUNDS.screenCalls) {
       second.shown++;
-      this.tell(callLine(ended));
+      this.show(callLine(ended));
       return;
     }
     if (ended.status === 'ok') second.ok++;
@@ -116,50 +109,50 @@ export class Screen implements Watcher {
     this.counting ??= setTimeout(
       () => {
         this.counting = undefined;
-        this.tell(countLine(second.ok, second.failed));
+        this.show(countLine(second.ok, second.failed));
       },
-      SECOND_MS - (now - second.from),
+      SECOND - (now - second.from),
     ).unref();
   }
 
   reloaded({ touched, again }: { readonly touched: readonly string[]; readonly again: boolean }): void {
     const names = new Set(this.gateway?.servers().map(({ name }) => name));
-    for (const name of this.said.keys()) if (!names.has(name)) this.said.delete(name);
+    for (const name of this.shown.keys()) if (!names.has(name)) this.shown.delete(name);
     const which = touched.length > 0 ? `: ${touched.join(', ')}` : '';
-    this.tell(`the configuration ${again ? 'is in force again' : 'was reloaded'}${which}`);
+    this.show(`the configuration ${again ? 'is in force again' : 'was reloaded'}${which}`);
   }
 
-  /** Shows nothing that changes any more. */
+  /** Ends the progress line. */
   end(): void {
-    clearInterval(this.ticking);
-    this.ticking = undefined;
+    clearInterval(this.redrawing);
+    this.redrawing = undefined;
     if (this.live !== '') this.terminal.write('\n');
     this.live = '';
   }
 
-  /** Draws how far the start has come; once every server has been tried or has had its time, that stays, with what failed below it. */
+  /** Redraws the progress line. Once every server has been tried, or the time is over, the line stays, and the failures follow it. */
   private progress(): void {
     const servers = this.gateway?.servers() ?? [];
     const spent = performance.now() - this.startedAt;
     const line = cut(progressLine(servers, spent), this.terminal.columns - 1);
-    if (spent < PATIENCE_MS && servers.some(isComing)) {
+    if (spent < BOUNDS.screenStartTime && servers.some(isComing)) {
       this.live = line;
       this.terminal.write(`${CLEAR_LINE}${line}`);
       return;
     }
-    clearInterval(this.ticking);
-    this.ticking = undefined;
+    clearInterval(this.redrawing);
+    this.redrawing = undefined;
     this.live = '';
     this.terminal.write(`${CLEAR_LINE}${line}\n`);
     const invalid = servers.filter(({ state }) => state === 'invalid').length;
-    for (const trouble of troubleLines(servers, Math.max(0, this.warnings - invalid))) this.tell(trouble);
-    for (const server of servers) if (!isComing(server)) this.said.set(server.name, isUp(server) ? 'up' : 'down');
+    for (const failure of failureLines(servers, Math.max(0, this.warnings - invalid))) this.show(failure);
+    for (const server of servers) if (!isComing(server)) this.shown.set(server.name, isUp(server) ? 'up' : 'down');
   }
 
   private lookAtServers(): void {
     const names = new Set(this.changed);
     this.changed.clear();
-    if (this.ticking) {
+    if (this.redrawing) {
       this.progress();
       return;
     }
@@ -168,13 +161,13 @@ export class Screen implements Watcher {
 
   private lookAt(server: ServerStatus): void {
     const { name, state, tools } = server;
-    const said = this.said.get(name);
-    if (state === 'ready' && said !== 'up') {
-      this.tell(`  ${name}  ready${said === undefined ? '' : ' again'}, ${plural(tools, 'tool')}`);
-      this.said.set(name, 'up');
-    } else if (state === 'waiting' && said !== 'down') {
-      this.tell(failureLine(server));
-      this.said.set(name, 'down');
-    } else if (state === 'connecting' && said === 'up' && server.restarts > 0) this.said.set(name, 'lost');
+    const shown = this.shown.get(name);
+    if (state === 'ready' && shown !== 'up') {
+      this.show(`  ${name}  ready${shown === undefined ? '' : ' again'}, ${plural(tools, 'tool')}`);
+      this.shown.set(name, 'up');
+    } else if (state === 'waiting' && shown !== 'down') {
+      this.show(failureLine(server));
+      this.shown.set(name, 'down');
+    } else if (state === 'connecting' && shown === 'up' && server.restarts > 0) this.shown.set(name, 'lost');
   }
 }

@@ -25,7 +25,7 @@ async function run(invocation: Invocation): Promise<number> {
   const logger = screen
     ? await openLogger('warn', (line) => screen.log(line))
     : await openLog(invocation, 'info', process.stderr.isTTY ? 'text' : 'json');
-  const ended = untilSignal();
+  const signalled = untilSignal();
   const serving = await openServing({ ...options, logger, watcher: screen });
   const { gateway, url, urls, lost } = serving;
   if (screen) screen.begin(gateway, { url, needsToken: options.config.auth.tokens.length > 0 });
@@ -33,22 +33,22 @@ async function run(invocation: Invocation): Promise<number> {
   else print(url);
   gateway.start();
   process.on('SIGHUP', () => void serving.reload());
-  const end = await Promise.race([ended, lost]);
+  const status = await Promise.race([signalled, lost]);
   screen?.end();
   const stopping = 'stopping: no new calls, those in flight may finish within 10 s';
   const stopped = serving.stop();
-  if (screen) screen.tell(stopping);
+  if (screen) screen.show(stopping);
   else logger.info(stopping);
   await stopped;
-  if (typeof end !== 'number') throw end;
-  return end;
+  if (typeof status !== 'number') throw status;
+  return status;
 }
 
-/** Only on a terminal, and not where the user asked for a log level: then the log is shown instead. */
+/** Opens the screen on a terminal, unless the user set a log level and so gets the log. */
 async function openScreen({ flags, env }: Invocation): Promise<Screen | undefined> {
-  const isSeen = process.stdout.isTTY && process.stderr.isTTY && flags.json !== true;
+  const isTerminal = process.stdout.isTTY && process.stderr.isTTY && flags.json !== true;
   const level = flags['log-level'] ?? env.MCP_GATEWAY_LOG_LEVEL;
-  if (!isSeen || level !== undefined) return undefined;
-  const { Screen } = await import('./screen.ts'); // a start that shows nothing need not load what measures text
+  if (!isTerminal || level !== undefined) return undefined;
+  const { Screen } = await import('./screen.ts'); // loaded only if it is shown
   return new Screen(process.stdout);
 }

@@ -1,4 +1,4 @@
-// Everything about one server, for `mcp-gateway servers NAME`.
+// Describes one server for `mcp-gateway servers NAME`.
 import type { ServerStatus } from '../upstream/mcp/status.ts';
 import { oneLine } from './output.ts';
 import { duration } from './screen-lines.ts';
@@ -9,7 +9,7 @@ type Line = readonly [key: string, value: string | undefined];
 const KEY_WIDTH = 14;
 const INDENT = '  ';
 
-/** A few paragraphs: what it is and how it is, its instances, its last errors, what it said. */
+/** The paragraphs about a server: identity, state, instances, denied names, last errors, the end of stderr. */
 export function detailOf(server: ServerStatus): string {
   const lines: Line[] = [...identityOf(server), ...conditionOf(server), ...sharingOf(server)];
   const shown = lines.flatMap(([key, value]) =>

@@ -1,4 +1,4 @@
-// `mcp-gateway servers [NAME]`: the servers and how they are.
+// `mcp-gateway servers [NAME]`: the servers and their state.
 import { didYouMean } from '../config/problems.ts';
 import type { ServerStatus } from '../upstream/mcp/status.ts';
 import { ask, withGateway } from './control-client.ts';
@@ -38,7 +38,7 @@ function unknownServer(name: string, all: readonly ServerStatus[]): ExitError {
   return new ExitError(EXIT.notFound, `there is no server ${JSON.stringify(name)}${hint}`);
 }
 
-/** One narrow row a server, and below them what is wrong with some, which is too long for a column. */
+/** One row per server, and below them notes on problems, which are too long for a column. */
 function overview(all: readonly ServerStatus[]): string {
   if (all.length === 0) return 'No servers are configured. Put an entry under mcpServers, or a file into servers.d/.';
   const rows = all.map((server) => [
@@ -57,19 +57,18 @@ function overview(all: readonly ServerStatus[]): string {
   return [table(header, rows), ...(notes.length > 0 ? ['', ...notes] : [])].join('\n');
 }
 
-/** What is as usual is not shown, and a column that shows nothing is left out: the table has to fit 80 columns. */
+/** Shows no zeros, because the table drops empty columns, and so fits 80 columns. */
 function someOf(count: number): string {
   return count === 0 ? '' : String(count);
 }
 
-/** What somebody who only glances should know. */
 function notesOf({ state, stale, offerReadAt, circuit, circuitTarget, lastError, warnings }: ServerStatus): string[] {
-  const isWell = circuit === 'closed' && (state === 'ready' || state === 'idle');
-  const trouble = isWell || lastError === undefined ? [] : [lastError];
+  const isHealthy = circuit === 'closed' && (state === 'ready' || state === 'idle');
+  const errors = isHealthy || lastError === undefined ? [] : [lastError];
   return [
     ...(circuit === 'closed'
-      ? trouble
-      : [`its circuit is ${circuit}${circuitTarget === undefined ? '' : ` for ${circuitTarget} alone`}`, ...trouble]),
+      ? errors
+      : [`its circuit is ${circuit}${circuitTarget === undefined ? '' : ` for ${circuitTarget} alone`}`, ...errors]),
     ...(stale ? [`what it offers is as of ${offerReadAt ?? 'an earlier time'}`] : []),
     ...(warnings.length > 0
       ? [`${warnings.length === 1 ? '1 warning' : `${warnings.length} warnings`} (${hint('servers NAME')} shows them)`]

@@ -1,4 +1,4 @@
-// A gateway that serves over HTTP inside this process: what `serve` runs, without its terminal and its signals.
+// Runs a gateway that serves over HTTP inside this process; `serve` adds the terminal and the signals.
 import type { Config } from '../config/config.ts';
 import { exposure, isLoopbackHost } from '../config/exposure.ts';
 import { createFront } from '../downstream/http.ts';
@@ -13,21 +13,21 @@ import { runGateway, type RunOptions } from './run-gateway.ts';
 import { loadOrExit } from './setup.ts';
 import { stateDirectoryOf } from './state-directory.ts';
 
-/** What a gateway serves with; the caller adds where it logs. */
+/** The options of a serving gateway without its logger. */
 export type ServingOptions = Omit<RunOptions, 'logger' | 'watcher' | 'bound'>;
 
 export interface Serving {
   readonly gateway: Gateway;
   readonly url: string;
   readonly urls: readonly string[];
-  /** Resolves when the state directory is not its own any more: it has to end. */
+  /** Resolves when the gateway has lost its state directory, and has to stop. */
   readonly lost: Promise<StateError>;
   reload(): Promise<void>;
-  /** Takes no connection from the moment that it is called; calls in flight may finish within 10 s. */
+  /** Accepts no connection any more; calls in flight have some time to finish. */
   stop(): Promise<void>;
 }
 
-/** Reads what a command line asks for. Throws ExitError. */
+/** Reads the options from a command line and the configuration. Throws ExitError. */
 export function readServing(invocation: Invocation): ServingOptions {
   const override = overrideOf(invocation);
   const stateDirectory = stateDirectoryOf(invocation);
@@ -38,13 +38,14 @@ export function readServing(invocation: Invocation): ServingOptions {
   return { ...loaded, config, override, stateDirectory, env: invocation.env };
 }
 
-/** Opens the gateway and listens; its servers are started by the caller. Throws StateError and ListenError. */
+/** Opens the gateway and listens; the caller starts the servers. Throws StateError and ListenError. */
 export async function openServing(options: ServingOptions & Pick<RunOptions, 'logger' | 'watcher'>): Promise<Serving> {
   const { listen: bound } = options.config;
   const running = await runGateway({ ...options, bound });
   const loopback = isLoopbackHost(bound.host);
   const peers = loopback ? await openPeers(running.gateway) : undefined;
-  const front = createFront({ gateway: running.gateway, network: { loopback, ...(peers && { peers }) } });
+  const { gateway, limits } = running;
+  const front = createFront({ gateway, limits, network: { loopback, ...(peers && { peers }) } });
   let listening;
   try {
     const idle = new IdleConnections(exemptAddresses(bound.trustedProxies));
@@ -56,7 +57,7 @@ export async function openServing(options: ServingOptions & Pick<RunOptions, 'lo
   const url = `${listening.url}/mcp`;
   running.announce(url);
   return {
-    gateway: running.gateway,
+    gateway,
     url,
     urls: listening.urls.map((one) => `${one}/mcp`),
     lost: running.lost,
@@ -71,7 +72,7 @@ export async function openServing(options: ServingOptions & Pick<RunOptions, 'lo
   };
 }
 
-/** Without it everybody on loopback is served, server processes too: said once, since no caller could be told apart. */
+/** Warns once if the look-up does not work here: then the gateway serves every process on loopback, also those of servers. */
 async function openPeers(gateway: Gateway): Promise<Peers | undefined> {
   try {
     return await Peers.open(() => gateway.startsProcesses);
@@ -84,7 +85,7 @@ async function openPeers(gateway: Gateway): Promise<Peers | undefined> {
   }
 }
 
-/** Flags stand above the file, at the start and at every reload. */
+/** Flags override the configuration, at the start and at every reload. */
 function overrideOf({ flags }: Invocation): (config: Config) => Config {
   const host = text(flags, 'host');
   const port = integer(flags, 'port', { min: 0, max: 65_535 });

@@ -1,4 +1,4 @@
-// What commands that run a gateway have in common: find and load the configuration, open the log.
+// Loads the configuration and opens the log, for commands that run a gateway.
 import type { Config } from '../config/config.ts';
 import { ConfigFolders } from '../config/folders.ts';
 import { loadFrom } from '../config/load.ts';
@@ -11,14 +11,14 @@ import { say } from './output.ts';
 
 const LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
-/** What a gateway runs with, and the folders that it was read from. */
+/** A loaded configuration, and the folders that it comes from. */
 export interface Loaded {
   readonly config: Config;
   readonly folders: ConfigFolders;
   readonly warnings: readonly string[];
 }
 
-/** Loads the configuration or ends the command with everything that is wrong with it. */
+/** Loads the configuration. If it is not valid, prints its problems and throws ExitError. */
 export function loadOrExit({ flags, env, cwd }: Invocation, state: string): Loaded {
   const file = locateConfig({ flag: flags.config, env, cwd });
   const folders = new ConfigFolders(file);

@@ -1,13 +1,12 @@
-// Ending on a signal: the first one ends in order, a second one at once.
+// Ends the process on signals: the first one in order, a second one at once.
+import { SECOND } from '../core/bounds/bound.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { EXIT } from './exit-codes.ts';
 import { say } from './output.ts';
 
-/** Calls have 10 s to finish and servers a few more to close; whatever holds up the end longer than this is stuck. */
-export const LONGEST_END_MS = 20_000;
-
 const STATUS = { SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated } as const;
 
-/** Resolves with the exit status when a signal asks to end; from then on another one ends the process where it stands. */
+/** Resolves with the exit status at the first signal. A second one, or `processEndTime`, ends the process where it stands. */
 export function untilSignal(): Promise<number> {
   return new Promise((resolve) => {
     let asked = false;
@@ -17,10 +16,10 @@ export function untilSignal(): Promise<number> {
         asked = true;
         setTimeout(() => {
           say(
-            `mcp-gateway: it did not end within ${LONGEST_END_MS / 1_000} s of ${signal}, and is ended where it stands.`,
+            `mcp-gateway: it did not end within ${BOUNDS.processEndTime / SECOND} s of ${signal}, and is ended where it stands.`,
           );
           process.exit(STATUS[signal]);
-        }, LONGEST_END_MS).unref();
+        }, BOUNDS.processEndTime).unref();
         resolve(STATUS[signal]);
       });
     }

@@ -1,4 +1,4 @@
-// Where the state of a gateway is, for every command.
+// Finds the state directory, for every command.
 import { resolve } from 'node:path';
 import { locateConfig, stateBeside } from '../config/locate.ts';
 import type { Invocation } from './options.ts';

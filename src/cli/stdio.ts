@@ -1,4 +1,4 @@
-// `mcp-gateway stdio`: the gateway as the one MCP server that a client starts; joins a running one, or runs inside.
+// `mcp-gateway stdio`: the gateway as the one MCP server that a client starts; joins a running owner, or becomes the owner.
 import { type Duplex, duplexPair } from 'node:stream';
 import type { StdioFront, StdioPipes } from '../downstream/mcp/stdio.ts';
 import { type Joined, joinStdio } from './control-client.ts';
@@ -19,32 +19,32 @@ export const stdio: Command = {
 };
 
 async function run(invocation: Invocation): Promise<number> {
-  const ended = untilSignal();
-  const place = new Place(invocation);
+  const signalled = untilSignal();
+  const owner = new OwnerLink(invocation);
   const pipes = { input: process.stdin, output: process.stdout };
   let relay: Relay | undefined;
   const serve = async () => {
-    const { inside, stream } = await place.find();
+    const { inside, stream } = await owner.find();
     if (inside) await (await openFront(inside, pipes)).ended;
     else {
-      relay = new Relay({ ...pipes, join: () => place.next(), warn: (words) => say(`mcp-gateway: ${words}`) });
+      relay = new Relay({ ...pipes, join: () => owner.next(), warn: (message) => say(`mcp-gateway: ${message}`) });
       await relay.run(stream);
     }
     return EXIT.ok;
   };
   try {
-    return await Promise.race([ended, serve(), place.lost]);
+    return await Promise.race([signalled, serve(), owner.lost]);
   } finally {
-    await place.leave();
+    await owner.leave();
     relay?.close();
     process.stdin.destroy();
   }
 }
 
-/** Where the client is served: by the owner of the state directory, which from some time on may be this process. */
-class Place {
+/** The present owner of the state directory: another process, or this process once it has become the owner. */
+class OwnerLink {
   private readonly invocation: Invocation;
-  private readonly left = new AbortController();
+  private readonly leaving = new AbortController();
   private found: Promise<Joined> | undefined;
   private readonly losing = Promise.withResolvers<never>();
 
@@ -52,13 +52,13 @@ class Place {
     this.invocation = invocation;
   }
 
-  /** Rejects when this process was the owner of the state directory and has lost it. */
+  /** Rejects when this process is the owner and loses the state directory. */
   get lost(): Promise<never> {
     return this.losing.promise;
   }
 
   async find(): Promise<Joined> {
-    this.found = joinStdio(this.invocation, this.left.signal);
+    this.found = joinStdio(this.invocation, this.leaving.signal);
     const found = await this.found;
     const { inside } = found;
     if (inside) {
@@ -68,7 +68,7 @@ class Place {
     return found;
   }
 
-  /** The way to the next owner. Throws ExitError where this process is the owner: then it is the client that does not go on. */
+  /** Connects to the next owner. Throws ExitError if this process is the owner: then its front has closed because the client does not read. */
   async next(): Promise<Duplex> {
     if ((await this.found)?.inside)
       throw new ExitError(EXIT.unreachable, 'the client does not read what it is sent; it is given up.');
@@ -83,17 +83,17 @@ class Place {
     return near;
   }
 
-  /** Ends the gateway where it runs in this process: those that have joined it get their last answers and take over. */
+  /** Closes the connection to the owner. If this process is the owner, stops its gateway, and a relay takes over. */
   async leave(): Promise<void> {
-    this.left.abort();
-    const found = await this.found?.catch(() => undefined); // whoever waits for it has been told
+    this.leaving.abort();
+    const found = await this.found?.catch(() => undefined); // `find` has rejected with the error
     if (found?.inside) await found.inside.stop();
     else found?.stream.destroy();
   }
 }
 
-/** Its code is loaded by owners alone: who joins needs little, and clients start many. */
-async function openFront({ gateway }: RunningGateway, pipes: StdioPipes): Promise<StdioFront> {
+/** Only owners load this code, because clients start many relays. */
+async function openFront({ gateway, limits }: RunningGateway, pipes: StdioPipes): Promise<StdioFront> {
   const front = await import('../downstream/mcp/stdio.ts');
-  return new front.StdioFront(gateway, pipes);
+  return new front.StdioFront(gateway, { ...pipes, limits });
 }

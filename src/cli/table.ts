@@ -1,4 +1,4 @@
-// Text by the columns of a terminal: tables that line up, and lines cut to fit.
+// Lays out text in the columns of a terminal: tables, and lines that are cut to fit.
 import { createRequire } from 'node:module';
 import type * as StringWidth from 'string-width';
 import { oneLine } from './output.ts';
@@ -6,18 +6,18 @@ import { oneLine } from './output.ts';
 const require = createRequire(import.meta.url);
 const ASCII = /^[ -~]*$/;
 
-/** Columns of the terminal; a file or a pipe takes any width. */
+/** The width of the terminal; infinite for a file or a pipe. */
 export function terminalWidth(): number {
   return process.stdout.isTTY ? process.stdout.columns : Infinity;
 }
 
 const GAP = 2;
-/** A column that is cut keeps at least so much. */
+/** The least width of a column that is cut. */
 const NARROWEST = 6;
 
 /**
- * Lines up columns, cells being one line each; columns without any text are left out. Where the terminal is narrower than the
- * table, the widest columns are cut, but never the first: it has what is copied from it.
+ * Makes a table with one line per row, without columns that are empty in all rows. If the terminal is too narrow, the widest columns are cut,
+ * but never the first, because people copy from it.
  */
 export function table(
   header: readonly string[],
@@ -45,7 +45,7 @@ export function table(
 function narrow(widths: number[], headers: readonly number[], limit: number): void {
   const total = () => widths.reduce((sum, width) => sum + width + GAP, -GAP);
   for (let over = total() - limit; over > 0; over = total() - limit) {
-    // what a column is called is cut only where nothing else is left to cut
+    // cuts headers only when no column is wider than its header
     const spare = widths.map((width, at) => (at > 0 && width > (headers[at] ?? 0) ? width : 0));
     const cuttable = Math.max(...spare) > NARROWEST ? spare : widths.map((width, at) => (at > 0 ? width : 0));
     const widest = Math.max(...cuttable);
@@ -59,7 +59,7 @@ function fit(cell: string, width: number): string {
   return shown + ' '.repeat(Math.max(0, width - widthOf(shown)));
 }
 
-/** The start of a text that fits the columns, with an ellipsis where more follows; reads no more of it than that. */
+/** Cuts a text to a width, with an ellipsis in place of the rest; reads no more of the text than that. */
 export function cut(text: string, columns: number): string {
   if (text.length <= columns / 2) return text;
   let used = 0;
@@ -73,13 +73,13 @@ export function cut(text: string, columns: number): string {
   return text;
 }
 
-/** Characters as a reader sees them: a flag is one, and so is a letter with its accent. */
+/** Splits a text into graphemes: a flag is one, and so is a letter with its accent. */
 function* charactersOf(text: string): Iterable<string> {
   if (ASCII.test(text)) yield* text;
   else for (const { segment } of new Intl.Segmenter().segment(text)) yield segment;
 }
 
-/** Columns that a text takes. The first text beyond ASCII loads Unicode's rules, which takes as long as the rest of a short command. */
+/** The width of a text. The first text that is not ASCII loads the rules of Unicode, which takes as long as the rest of a short command. */
 function widthOf(text: string): number {
   return ASCII.test(text) ? text.length : (require('string-width') as typeof StringWidth).default(text);
 }

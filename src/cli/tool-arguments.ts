@@ -1,4 +1,5 @@
-// The value of `--args`: a JSON object, and where it is none, the place that is wrong.
+// Reads the value of `--args`, a JSON object, and shows the position of the first fault in it.
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { parseStrict } from '../protocol/mcp/strict-json.ts';
@@ -7,15 +8,12 @@ import { printable } from './output.ts';
 
 const EXAMPLE = '\'{"key": "value"}\'';
 
-/** Deeper arguments are refused by every gateway with the default limits. */
-const LIMITS = { depth: 64, uniqueKeys: true };
-
-/** Reads the value; its numbers stay as they were typed. Rejects with UsageError. */
+/** Reads the value, and keeps the text of its numbers. Rejects with UsageError. */
 export async function readToolArguments(json: string): Promise<JsonObject> {
   if (json.trim() === '') throw new UsageError(`--args is empty; write a JSON object, like ${EXAMPLE}.`);
   let value: JsonValue;
   try {
-    value = parseStrict(json, LIMITS);
+    value = parseStrict(json, { depth: BOUNDS.argumentDepth, uniqueKeys: true });
   } catch (error) {
     if (!(error instanceof GatewayError) || error.code !== 'parse_error') throw error;
     throw new UsageError(`--args is not JSON${await whereFrom(json)}`);
@@ -24,9 +22,9 @@ export async function readToolArguments(json: string): Promise<JsonObject> {
   return value;
 }
 
-/** The first fault with its line and a caret; the whole of what was typed is shown, as it was typed here. */
+/** Describes the first fault, with its line and a caret. */
 async function whereFrom(json: string): Promise<string> {
-  const { parseDocument } = await import('../config/positions.ts'); // a package, which commands that join do not load
+  const { parseDocument } = await import('../config/positions.ts'); // imports a package, so it loads only here
   const [first] = parseDocument('--args', json).problems;
   if (first === undefined) return `: comments and trailing commas are not allowed in it, like ${EXAMPLE}.`;
   const { line, column, message } = first;

@@ -1,4 +1,4 @@
-// `mcp-gateway tools list|call`: the offer as a client sees it, through the same endpoint and pipeline as everyone.
+// `mcp-gateway tools list|call`: lists and calls tools as a client does, through the same endpoint and pipeline.
 import { explainDecision } from '../core/decision.ts';
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { encodeHeaderValue } from '../protocol/mcp/header-values.ts';
@@ -24,8 +24,8 @@ export const toolsList: Command = {
   examples: ({ typed }) => [`${typed} tools list`, `${typed} tools list --json | jq -r .[].name`],
   positionals: 0,
   run: (invocation) =>
-    withGateway(invocation, async (way) => {
-      const tools = await listTools(way);
+    withGateway(invocation, async (gateway) => {
+      const tools = await listTools(gateway);
       if (invocation.flags.json) printJson(tools);
       else
         print(
@@ -47,15 +47,16 @@ export const toolsCall: Command = {
     const [name] = invocation.positionals;
     if (name === undefined) throw new UsageError(`say which tool. \`${hint('tools list')}\` names them.`);
     const args = await readToolArguments(text(invocation.flags, 'args') ?? '{}');
-    return withGateway(invocation, (way) => call(way, { name, args, json: invocation.flags.json === true }));
+    const json = invocation.flags.json === true;
+    return withGateway(invocation, (gateway) => call(gateway, { name, args, json }));
   },
 };
 
-async function listTools(way: Reached): Promise<JsonObject[]> {
+async function listTools(gateway: Reached): Promise<JsonObject[]> {
   const tools: JsonObject[] = [];
   let cursor: JsonValue | undefined;
   do {
-    const page = await send(way, { method: 'tools/list', params: cursor === undefined ? {} : { cursor } });
+    const page = await send(gateway, { method: 'tools/list', params: cursor === undefined ? {} : { cursor } });
     if (Array.isArray(page.tools)) tools.push(...page.tools.filter(isObject));
     cursor = page.nextCursor;
   } while (typeof cursor === 'string');
@@ -63,37 +64,37 @@ async function listTools(way: Reached): Promise<JsonObject[]> {
 }
 
 async function call(
-  way: Reached,
+  gateway: Reached,
   { name, args, json }: { name: string; args: JsonObject; json: boolean },
 ): Promise<number> {
   const offered = (tools: readonly JsonObject[]) => tools.find((one) => one.name === name);
-  let tools = await listTools(way);
+  let tools = await listTools(gateway);
   if (!offered(tools)) {
-    // it may be that of a server which takes longer to start than others are made to wait
-    await way.attempted();
-    tools = await listTools(way);
+    // its server may start more slowly than lists wait
+    await gateway.attempted();
+    tools = await listTools(gateway);
   }
   const tool = offered(tools);
   const mirrored = readMirroredParams(tool?.inputSchema);
   const headers = mirrored.ok ? mirrorArguments(mirrored.params, args) : {};
-  const result = await send(way, {
+  const result = await send(gateway, {
     method: 'tools/call',
     params: { name, arguments: args },
     headers: { 'mcp-name': encodeHeaderValue(name), ...headers },
   }).catch(async (error: unknown) => {
     const unknown = error instanceof ExitError && error.status === EXIT.notFound;
-    throw unknown ? await explained(way, { name, unknown: error, offered: tools.map(nameOf) }) : error;
+    throw unknown ? await explained(gateway, { name, unknown: error, offered: tools.map(nameOf) }) : error;
   });
   if (json) printJson(result);
   else print(textOf(result));
   return result.isError === true ? EXIT.toolFailed : EXIT.ok;
 }
 
-/** The gateway has bounded its answer; the numbers in it are printed as they came. */
+/** How to parse the gateway's answers, which it has bounded itself. Numbers keep their text. */
 const ANSWER = { depth: Infinity, uniqueKeys: false };
 
 async function send(
-  way: Reached,
+  { socket, signal }: Reached,
   { method, params, headers }: { method: string; params: JsonObject; headers?: Record<string, string> },
 ): Promise<JsonObject> {
   const meta = {
@@ -101,8 +102,8 @@ async function send(
     [META.clientInfo]: { name: 'mcp-gateway-cli', version: VERSION },
     [META.clientCapabilities]: {},
   };
-  const { text: body } = await ask(way.socket, {
-    signal: way.signal,
+  const { text: body } = await ask(socket, {
+    signal,
     path: '/mcp',
     method: 'POST',
     headers: {
@@ -119,12 +120,12 @@ async function send(
   throw failureOf(isObject(answer) ? answer.error : undefined);
 }
 
-/** Callers are told that a denied tool is unknown; the operator is told which pattern denies it. */
+/** Replaces the error for an unknown tool: if a pattern denies the tool, the operator sees which one; callers do not. */
 async function explained(
-  way: Reached,
+  { socket, signal }: Reached,
   { name, unknown, offered }: { name: string; unknown: ExitError; offered: readonly string[] },
 ): Promise<ExitError> {
-  const { text: body } = await ask(way.socket, { path: `/api/tools/${encodeURIComponent(name)}`, signal: way.signal });
+  const { text: body } = await ask(socket, { path: `/api/tools/${encodeURIComponent(name)}`, signal });
   const { verdict, server, original, decision } = JSON.parse(body) as ToolExplanation;
   if (verdict !== 'denied' || !decision)
     return new ExitError(unknown.status, unknown.message + didYouMean(name, offered));
@@ -137,7 +138,7 @@ async function explained(
   );
 }
 
-/** A server behind the gateway that refuses our credentials, or what they may do. */
+/** Exit statuses for a server that refuses the gateway's credentials, or what they allow. */
 const EXIT_BY_UPSTREAM_STATUS: ReadonlyMap<unknown, number> = new Map([
   [401, EXIT.auth],
   [407, EXIT.auth],
@@ -155,23 +156,23 @@ function failureOf(error: JsonValue | undefined): ExitError {
   return new ExitError(status, printable(typeof message === 'string' ? message : 'the gateway gave no answer'));
 }
 
-const MOST_DESCRIPTION = 100;
+const DESCRIPTION_WIDTH = 100;
 
-/** The first line of its description that says anything, else its title. */
+/** The name and the first line of the description that is not blank, else the title. */
 function rowOf(tool: JsonObject): string[] {
   const { description, title, annotations } = tool;
   const titled = isObject(annotations) ? annotations.title : undefined;
   const [words = ''] = [description, title, titled].flatMap((text) =>
     typeof text === 'string' ? (/\S.*/u.exec(text)?.[0].trimEnd() ?? []) : [],
   );
-  return [nameOf(tool), cut(oneLine(words), MOST_DESCRIPTION)];
+  return [nameOf(tool), cut(oneLine(words), DESCRIPTION_WIDTH)];
 }
 
 function nameOf(tool: JsonObject): string {
   return typeof tool.name === 'string' ? tool.name : '';
 }
 
-/** A result for a person: text as it is, everything else by what it is. */
+/** A result for a person: text blocks as text, binary ones by type and size, others as JSON. */
 function textOf(result: JsonObject): string {
   const blocks = Array.isArray(result.content) ? result.content.filter(isObject) : [];
   const shown = blocks.map((block) => {

@@ -7,5 +7,5 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 
 export const VERSION = version;
 
-/** Our name and version, towards servers and clients alike. */
+/** The name and version that the gateway gives to servers and clients. */
 export const IDENTITY = Object.freeze({ name: 'mcp-gateway', version });

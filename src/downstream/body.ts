@@ -1,19 +1,17 @@
-// Reading a request's body: bounded, whole, as text; and answering without one.
+// Reads a request's body as text, up to a limit, and answers requests without reading their body.
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { GatewayError } from '../core/errors.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { ByteAccumulator } from '../core/byte-accumulator.ts';
-
-/** What a refused sender may still send before it is cut off. */
-const MAX_DISCARDED = 64 * 1024 * 1024;
+import { GatewayError } from '../core/errors.ts';
 
 export interface Body {
   readonly text: string;
-  /** Its size on the wire. */
+  /** The size of the body. */
   readonly bytes: number;
 }
 
-/** Reads the body. Throws `body_too_large` as soon as it is known, `parse_error` where it is not UTF-8, `cancelled` where the caller left. */
+/** Reads the body. Throws `body_too_large` at the limit, `parse_error` if it is not UTF-8, `cancelled` if the caller closes the connection. */
 export function readBody(request: IncomingMessage, limit: number): Promise<Body> {
   const tooLarge = () => new GatewayError('body_too_large', `The body is larger than ${limit} bytes (limits.body).`);
   if (Number(request.headers['content-length'] ?? 0) > limit) return Promise.reject(tooLarge());
@@ -39,7 +37,7 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Body>
   });
 }
 
-/** An answer that is given without regard to the body. */
+/** An answer that does not depend on the body. */
 export interface Refusal {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -47,8 +45,8 @@ export interface Refusal {
 }
 
 /**
- * Answers at once, and lets the rest of the body pass before the response ends, bounded in size here and in time by the listener. A
- * connection that is closed on somebody who is still sending is reset, and the answer that says why is lost with it.
+ * Answers at once, then discards the rest of the body before it ends the response; the listener bounds the time. If the gateway closed the
+ * connection while the client still sends, TCP would reset it, and the client would lose the answer.
  */
 export function refuseBody(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
   const { status, headers, text } = refusal;
@@ -58,7 +56,7 @@ export function refuseBody(request: IncomingMessage, response: ServerResponse, r
     return;
   }
   response.write(text);
-  let left = MAX_DISCARDED;
+  let left = BOUNDS.discardedBody;
   request.on('data', (chunk: Buffer) => {
     left -= chunk.length;
     if (left < 0) response.destroy();

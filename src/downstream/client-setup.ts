@@ -1,11 +1,11 @@
-// How clients are told of the gateway: one line for each of the common ones, for the terminal and for the page.
+// The lines that add the gateway to common clients, for the terminal and the page.
 
 export interface ClientSetup {
   readonly client: string;
   readonly line: string;
 }
 
-/** `needsToken`: whether callers have to show one; which is theirs to fill in. */
+/** `needsToken`: the lines get a placeholder for the caller's token. */
 export function clientSetups(url: string, needsToken: boolean): readonly ClientSetup[] {
   const authorization = 'Bearer YOUR_TOKEN';
   const headers = needsToken ? { headers: { Authorization: authorization } } : {};

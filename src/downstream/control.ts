@@ -1,4 +1,4 @@
-// The control socket: how the command line and joining stdio clients reach the owner of a state directory, never over TCP.
+// The control socket, on which commands and relays reach the owner of a state directory; never TCP.
 import { renameSync, rmSync, statSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { dirname, join } from 'node:path';
@@ -9,25 +9,32 @@ import { errorText } from '../protocol/mcp/frames.ts';
 import { makeControlKey } from '../storage/control-key.ts';
 import { prepareShutdown } from './graceful-shutdown.ts';
 import { createFront } from './http.ts';
-import { ENDING, STDIO_UPGRADE } from './control-protocol.ts';
+import { STDIO_UPGRADE, STOPPING_LINE } from './control-protocol.ts';
+import type { EndpointLimits } from './mcp/limits.ts';
 import { StdioFront } from './mcp/stdio.ts';
 
 export interface Control {
-  /** Takes no more stdio clients, and tells those that joined to keep new calls for the next owner. */
+  /** Accepts no more relays, and tells the connected ones to keep new calls for the next owner. */
   stop(): void;
   close(): Promise<void>;
 }
 
+export interface ControlOptions {
+  /** Where the socket is bound. */
+  readonly path: string;
+  readonly limits: EndpointLimits;
+}
+
 /**
- * Listens on the socket; rejects where it cannot be bound. It is private to the user by the mode of its folder and its own, but server
- * processes run as the same user: each request proves that it comes from where the state directory can be read.
+ * Listens on the socket; rejects if it cannot be bound. The modes of the socket and its folder keep other users out. Server processes run as
+ * the same user, so each request proves that its sender can read the state directory.
  */
-export async function openControl(gateway: Gateway, path: string): Promise<Control> {
-  const takeProof = proofTaker(makeControlKey(gateway.stateDirectory.path));
-  const front = createFront({ gateway, control: takeProof });
+export async function openControl(gateway: Gateway, { path, limits }: ControlOptions): Promise<Control> {
+  const checkProof = proofCheck(makeControlKey(gateway.stateDirectory.path));
+  const front = createFront({ gateway, limits, control: checkProof });
   const server = createServer(front.listener);
-  const ending = prepareShutdown([server]);
-  const joined = new Set<StdioFront>();
+  const shutdown = prepareShutdown([server]);
+  const relays = new Set<StdioFront>();
   let stopped = false;
   server.on('upgrade', (request, socket) => {
     if (request.headers.upgrade !== STDIO_UPGRADE) {
@@ -36,7 +43,7 @@ export async function openControl(gateway: Gateway, path: string): Promise<Contr
     }
     socket.on('error', () => socket.destroy());
     try {
-      takeProof(request);
+      checkProof(request);
     } catch (thrown) {
       const error = toGatewayError(thrown);
       gateway.refused(error, { address: 'control socket' });
@@ -48,32 +55,32 @@ export async function openControl(gateway: Gateway, path: string): Promise<Contr
       return;
     }
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${STDIO_UPGRADE}\r\n\r\n`);
-    const stdio = new StdioFront(gateway, { input: socket, output: socket });
-    joined.add(stdio);
-    socket.once('close', () => joined.delete(stdio));
+    const stdio = new StdioFront(gateway, { input: socket, output: socket, limits });
+    relays.add(stdio);
+    socket.once('close', () => relays.delete(stdio));
     void stdio.ended.then(() => socket.end());
   });
-  if (process.platform !== 'win32') rmSync(path, { force: true }); // ours by the lock: whoever left it is gone
+  if (process.platform !== 'win32') rmSync(path, { force: true }); // left by an owner that has ended, since this one holds the lock
   const isOurs = await bind(server, path);
   const stop = () => {
     if (stopped) return;
     stopped = true;
-    for (const stdio of joined) stdio.say(ENDING);
+    for (const stdio of relays) stdio.sendLine(STOPPING_LINE);
   };
   return {
     stop,
     close: async () => {
       stop();
       await front.close();
-      await ending.finish();
+      await shutdown.finish();
       if (isOurs()) rmSync(path, { force: true });
     },
   };
 }
 
 /**
- * Listens at a path. The socket is bound under another name first: a server that closes removes the name it was bound under, which must not
- * be that of another gateway which has taken the path since. Resolves with what tells whether the path is still ours.
+ * Listens at a path. Binds the socket under another name first, because Node removes the bound name when the server closes, and by then the
+ * path may be another gateway's. Resolves with a function that returns whether the path still is this gateway's socket.
  */
 async function bind(server: Server, path: string): Promise<() => boolean> {
   const isFile = process.platform !== 'win32';
@@ -94,13 +101,13 @@ async function bind(server: Server, path: string): Promise<() => boolean> {
   return () => statSync(path, { throwIfNoEntry: false })?.ino === ino;
 }
 
-/** Takes the proof of each request. Throws `control_key_required`. */
-function proofTaker(key: Buffer): (request: IncomingMessage) => void {
+/** Makes the check of each request's proof. The check throws `control_key_required`. */
+function proofCheck(key: Buffer): (request: IncomingMessage) => void {
   const proofs = new ControlProofs(key);
   return ({ headers, method = '', url = '' }) => proofs.check(headers.authorization, { method, url });
 }
 
-/** The whole answer to an upgrade that is refused. */
+/** The whole HTTP response to a refused upgrade. */
 function refusalOf({ code, message }: GatewayError): string {
   const { jsonRpc } = ERRORS[code];
   const body = errorText(undefined, { code: jsonRpc, message, data: { reason: code } });

@@ -1,23 +1,18 @@
-// Ends HTTP servers in order: they take no new connections, their last answers leave, and no reader can hold up the end.
+// Shuts down HTTP servers: they accept no new connections, send their last answers, and wait for slow clients only for a short time.
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { withDeadline } from '../core/wait.ts';
 
-/** How long a reader may take for what was written before the end. */
-const FLUSH_MS = 1_000;
-
-/** How often connections are closed that have had their last answer. */
-const IDLE_CHECK_MS = 20;
-
-export interface Ending {
-  /** The servers take no more connections and close idle ones. */
+export interface GracefulShutdown {
+  /** The servers accept no more connections, and close idle ones. */
   stop(): void;
-  /** Closes each connection when its reader has taken what was written, and after 1 s where the reader does not. */
+  /** Closes each connection when its client has read what was written, or after `shutdownFlushTime`. */
   finish(): Promise<void>;
 }
 
-/** Follows the connections of servers, so that they can be ended; must be called before there are any. */
-export function prepareShutdown(servers: readonly Server[]): Ending {
+/** Tracks the connections of servers; the caller calls it before the servers listen. */
+export function prepareShutdown(servers: readonly Server[]): GracefulShutdown {
   const sockets = new Set<Socket>();
   for (const server of servers)
     server.on('connection', (socket: Socket) => {
@@ -27,17 +22,17 @@ export function prepareShutdown(servers: readonly Server[]): Ending {
   let closed: Promise<unknown> | undefined;
   let idle: NodeJS.Timeout | undefined;
   const stop = () => {
-    // `server.close` ends only the connections that are idle now, and would keep alive those that become idle later
-    idle ??= setInterval(() => servers.forEach((server) => server.closeIdleConnections()), IDLE_CHECK_MS);
+    // `server.close` closes only the connections that are idle now
+    idle ??= setInterval(() => servers.forEach((server) => server.closeIdleConnections()), BOUNDS.shutdownIdleCheck);
     closed ??= Promise.all(servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
   };
   return {
     stop,
     finish: async () => {
       stop();
-      // an answer that was given may still be on its way to a slow reader
-      for (const socket of sockets) socket.destroySoon();
-      await withDeadline(Promise.resolve(closed), FLUSH_MS, () => sockets.forEach((socket) => socket.destroy()));
+      for (const socket of sockets) socket.destroySoon(); // after what was written
+      const destroyAll = () => sockets.forEach((socket) => socket.destroy());
+      await withDeadline(Promise.resolve(closed), BOUNDS.shutdownFlushTime, destroyAll);
       clearInterval(idle);
     },
   };

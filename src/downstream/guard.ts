@@ -1,28 +1,29 @@
-// The checks of a request's head before anything of its body is read: target, Host, Origin, and headers that may stand only once.
+// Checks the head of a request before its body is read: target, Host, Origin, and headers that may stand only once.
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { GatewayError } from '../core/errors.ts';
 
 export interface GuardOptions {
   /** Whether every bound address is a loopback one. */
   readonly loopback: boolean;
-  /** Host names (with or without port) beyond those of the bind. */
+  /** Host names (with or without port) beside those of the bound addresses. */
   readonly allowedHosts: readonly string[];
-  /** Origins beyond loopback ones, as `scheme://host[:port]`. */
+  /** Origins beside loopback ones, as `scheme://host[:port]`. */
   readonly allowedOrigins: readonly string[];
 }
 
-/** A checked head: the one Origin, if there is one, and the path that is asked for, without its query. */
+/** A checked head: its Origin, if there is one, and its path without the query. */
 export interface Head {
   readonly origin: string | undefined;
   readonly path: string;
 }
 
-/** What the guard looks at; an IncomingMessage is one. */
+/** The parts of a head that the guard checks; an IncomingMessage has them. */
 export interface RawHead {
   readonly url?: string | undefined;
   readonly rawHeaders: readonly string[];
 }
 
-/** Headers that decide something: two of them would mean two things to two readers. */
+/** Headers that the gateway acts on. If one stood twice, a proxy and the gateway could act on different values. */
 const SINGLE = new Set([
   'host',
   'origin',
@@ -33,14 +34,12 @@ const SINGLE = new Set([
   'last-event-id',
   'traceparent',
 ]);
-/** Most headers that are looked at one by one: the standard ones, and the mirrored parameters of a tool. */
-const MAX_SINGLES = 256;
 const LOOPBACK_NAME = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 const IP_LITERAL = /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:.]+\])$/;
 const HOST = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/;
 const ABSOLUTE_TARGET = /^https?:\/\/([^/?#]*)([^?#]*)/i;
 
-/** Compiles the checks for one bind. The guard throws `forbidden_host`, `forbidden_origin` or `header_mismatch`. */
+/** Compiles the checks for one listener. The guard throws `forbidden_host`, `forbidden_origin` or `header_mismatch`. */
 export function compileGuard(options: GuardOptions): (head: RawHead) => Head {
   const hosts = new Set(options.allowedHosts.map((host) => host.toLowerCase()));
   const origins = new Set(options.allowedOrigins.map((origin) => origin.toLowerCase()));
@@ -49,14 +48,14 @@ export function compileGuard(options: GuardOptions): (head: RawHead) => Head {
   const checkHost = (host: string) => {
     const lower = host.toLowerCase();
     const name = HOST.exec(lower)?.[1];
-    // an address literal was not resolved by any DNS server, so it cannot be rebound
+    // DNS rebinding needs a name, so an address literal is safe
     const known =
       name !== undefined &&
       (LOOPBACK_NAME.test(name) || hosts.has(name) || hosts.has(lower) || (!options.loopback && IP_LITERAL.test(name)));
     if (!known)
       throw new GatewayError(
         'forbidden_host',
-        `The gateway does not answer to the Host ${JSON.stringify(host.slice(0, 128))}; add it to listen.allowedHosts if it is yours.`,
+        `The gateway does not answer to the Host ${JSON.stringify(host.slice(0, BOUNDS.quotedHeader))}; add it to listen.allowedHosts if it is yours.`,
       );
   };
 
@@ -67,16 +66,16 @@ export function compileGuard(options: GuardOptions): (head: RawHead) => Head {
     if (loopback || origins.has(lower)) return;
     throw new GatewayError(
       'forbidden_origin',
-      `Pages of ${JSON.stringify(origin.slice(0, 128))} may not use this gateway; add the origin to listen.allowedOrigins if it is yours.`,
+      `Pages of ${JSON.stringify(origin.slice(0, BOUNDS.quotedHeader))} may not use this gateway; add the origin to listen.allowedOrigins if it is yours.`,
     );
   };
 
-  /** Verdicts on the few values that keep coming are kept; bounded, since senders choose them. */
+  /** Checks a value unless the guard has allowed it before. */
   const once = (key: string, value: string, check: (value: string) => void) => {
     const known = key + value;
     if (checked.has(known)) return;
     check(value);
-    if (checked.size < 256) checked.set(known, true);
+    if (checked.size < BOUNDS.checkedHeads) checked.set(known, true);
   };
 
   return ({ url = '/', rawHeaders }) => {
@@ -84,14 +83,14 @@ export function compileGuard(options: GuardOptions): (head: RawHead) => Head {
     if (host === undefined) throw new GatewayError('forbidden_host', 'The request has no Host header.');
     once('h', host, checkHost);
     const { authority, path } = readTarget(url);
-    // an absolute target names the host anew, and outranks the header (RFC 9112 section 3.2.2)
+    // the host of an absolute target overrides the header (RFC 9112 section 3.2.2)
     if (authority !== undefined) once('h', authority, checkHost);
     if (origin !== undefined) once('o', origin, checkOrigin);
     return { origin, path };
   };
 }
 
-/** Takes a request target apart: `/path?query`, or `http://authority/path?query`. */
+/** Parses a request target: `/path?query`, or `http://authority/path?query`. */
 export function readTarget(url: string): { authority?: string; path: string } {
   const absolute = ABSOLUTE_TARGET.exec(url);
   if (absolute) return { authority: absolute[1] ?? '', path: absolute[2] === '' ? '/' : (absolute[2] ?? '/') };
@@ -100,15 +99,15 @@ export function readTarget(url: string): { authority?: string; path: string } {
 }
 
 function readSingles(rawHeaders: readonly string[]): { host: string | undefined; origin: string | undefined } {
-  const seen: string[] = []; // a handful: cheaper than a set on every request
+  const seen: string[] = []; // an array, because it has few entries, and a set on every request costs more
   let host: string | undefined;
   let origin: string | undefined;
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] ?? '').toLowerCase();
     if (!SINGLE.has(name) && !name.startsWith('mcp-')) continue;
     if (seen.includes(name)) throw new GatewayError('header_mismatch', `The header ${name} stands more than once.`);
-    if (seen.push(name) > MAX_SINGLES)
-      throw new GatewayError('header_mismatch', `The request has more than ${MAX_SINGLES} headers of MCP.`);
+    if (seen.push(name) > BOUNDS.mcpHeaders)
+      throw new GatewayError('header_mismatch', `The request has more than ${BOUNDS.mcpHeaders} headers of MCP.`);
     if (name === 'host') host = rawHeaders[at + 1];
     else if (name === 'origin') origin = rawHeaders[at + 1];
   }

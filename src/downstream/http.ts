@@ -1,5 +1,6 @@
-// The HTTP front: checks every head, authenticates, and leads each path to its handler; the hot path goes straight from node:http.
+// The HTTP front: checks the head of every request, authenticates the caller, and routes the path to its handler.
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { ALL_SERVERS, type Endpoint } from '../core/call.ts';
 import { type ErrorCode, ERRORS, GatewayError, toGatewayError } from '../core/errors.ts';
 import { LOCAL, type Principal } from '../core/principal.ts';
@@ -11,76 +12,67 @@ import { corsHeaders, preflightHeaders } from './cors.ts';
 import { compileGuard, type Head, type RawHead, readTarget } from './guard.ts';
 import type { Peers } from './peers.ts';
 import { McpEndpoint } from './mcp/endpoint.ts';
-import { type EndpointLimits, LIMITS } from './mcp/limits.ts';
+import type { EndpointRequest } from './mcp/http-request.ts';
+import type { EndpointLimits } from './mcp/limits.ts';
 import { Sessions } from './mcp/sessions.ts';
 import { SseEndpoint } from './mcp/sse-endpoint.ts';
 
 export type FrontOptions = {
   readonly gateway: Gateway;
-  readonly limits?: EndpointLimits;
+  readonly limits: EndpointLimits;
 } & (
   | { readonly network: NetworkOptions; readonly control?: undefined }
-  /** On the control socket: takes the proof of each request. Throws GatewayError. */
+  /** On the control socket: checks the proof of each request. Throws GatewayError. */
   | { readonly control: (request: IncomingMessage) => void; readonly network?: undefined }
 );
 
 export interface NetworkOptions {
   /** Whether every bound address is a loopback one. */
   readonly loopback: boolean;
-  /** Tells our own server processes from clients where no token does. */
+  /** Refuses connections of the gateway's own server processes when no tokens are configured. */
   readonly peers?: Peers;
 }
 
-/** A front's listener, and the way to end its sessions and their streams. */
+/** The request listener of a front, and its end. */
 export interface Front {
   readonly listener: RequestListener;
-  /** Resolves when every answer that was given is on its way, or after 1 s. */
+  /** Ends all sessions. Resolves when running requests have written their answers, or after `shutdownAnswerTime`. */
   close(): Promise<void>;
 }
 
-/** How long answers that were given may take to be written, at the end. */
-const LAST_ANSWERS_MS = 1_000;
-
-/** One request and its response, with the headers that every answer to it carries. */
-interface HttpVisit {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly headers: Readonly<Record<string, string>>;
-}
+/** A request whose caller is not authenticated yet. */
+type FrontRequest = Omit<EndpointRequest, 'caller'>;
 
 const SERVER_PATH = /^\/mcp\/s\/([^/]+)(\/sse)?$/;
-/** A name of 128 characters, each of them percent-encoded. */
-const LONGEST_NAME = 128 * 9;
 
 /** Makes the request listener of one front. */
-export function createFront({ gateway, network, control, limits = LIMITS }: FrontOptions): Front {
+export function createFront({ gateway, network, control, limits }: FrontOptions): Front {
   const sessions = new Sessions(gateway.snapshot.config.limits.sessions, limits);
   const endpoint = new McpEndpoint(gateway, { sessions, limits });
   const sseEndpoint = new SseEndpoint(gateway, { sessions, limits });
-  const checkHead = network ? guardOf(gateway, network.loopback) : proven(control);
-  let admin: Promise<RequestListener> | undefined; // loaded by the first who asks: it is no part of the hot path
+  const checkHead = network ? guardOf(gateway, network.loopback) : controlCheck(control);
+  let admin: Promise<RequestListener> | undefined; // loaded at its first request
 
-  const authenticate = (request: IncomingMessage): Principal =>
-    network ? gateway.snapshot.authenticate(request.headers.authorization) : LOCAL; // its proof was taken with its head
+  const authenticate = (http: IncomingMessage): Principal =>
+    network ? gateway.snapshot.authenticate(http.headers.authorization) : LOCAL; // `checkHead` has checked the proof
 
-  const handle = async (visit: HttpVisit, { origin, path }: Head): Promise<void> => {
-    const { request, response, headers } = visit;
-    if (request.method === 'OPTIONS' && origin !== undefined) {
-      answerPreflight(request, response, origin);
+  const handle = async ({ http, response, headers }: FrontRequest, { origin, path }: Head): Promise<void> => {
+    if (http.method === 'OPTIONS' && origin !== undefined) {
+      answerPreflight(http, response, origin);
       return;
     }
     const route = routeOf(path);
-    if (route && (route.sse || !isBrowser(request))) {
-      const { endpoint: at, sse } = route;
-      const principal = authenticate(request);
-      const address = request.socket.remoteAddress;
+    if (route && (route.sse || !isBrowser(http))) {
+      const { sse } = route;
+      const principal = authenticate(http);
+      const address = http.socket.remoteAddress;
       const caller = {
         principal,
         transport: sse ? 'sse' : 'streamable-http',
-        endpoint: at,
+        endpoint: route.endpoint,
         ...(address !== undefined && { address }),
       } as const;
-      await (sse ? sseEndpoint : endpoint).handle({ request, response, caller, headers });
+      await (sse ? sseEndpoint : endpoint).handle({ http, response, caller, headers });
       return;
     }
     admin ??= import('./admin/app.ts').then(({ createAdmin }) =>
@@ -88,44 +80,44 @@ export function createFront({ gateway, network, control, limits = LIMITS }: Fron
     );
     const app = await admin;
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-    app(request, response);
+    app(http, response);
   };
 
-  let serving = 0;
-  let served = Promise.withResolvers<void>();
+  let running = 0;
+  let idle = Promise.withResolvers<void>();
 
-  /** Headers for browsers stand on refusals too: a page that may not read a 401 cannot sign in. */
-  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  /** Refusals carry CORS headers too, because a page that may not read a 401 cannot sign in. */
+  const serve = async (http: IncomingMessage, response: ServerResponse): Promise<void> => {
     let headers = corsHeaders(undefined);
-    serving++;
+    running++;
     try {
-      const head = checkHead(request);
+      const head = checkHead(http);
       const { tokens } = gateway.snapshot.config.auth;
-      const examined = tokens.length === 0 ? network?.peers?.admit(request.socket) : undefined;
-      if (examined) await examined;
+      const admission = tokens.length === 0 ? network?.peers?.admit(http.socket) : undefined;
+      if (admission) await admission;
       headers = corsHeaders(head.origin);
-      await handle({ request, response, headers }, head);
+      await handle({ http, response, headers }, head);
     } catch (thrown) {
       const error = toGatewayError(thrown);
-      gateway.refused(error, { address: network ? request.socket.remoteAddress : 'control socket' });
-      refuse({ request, response, headers }, error, gateway);
+      gateway.refused(error, { address: network ? http.socket.remoteAddress : 'control socket' });
+      refuse({ http, response, headers }, error, gateway);
     } finally {
-      if (--serving === 0) served.resolve();
+      if (--running === 0) idle.resolve();
     }
   };
 
   return {
     listener: (request, response) => void serve(request, response),
     close: async () => {
-      served = Promise.withResolvers();
-      if (serving > 0) await within(served.promise, LAST_ANSWERS_MS);
+      idle = Promise.withResolvers();
+      if (running > 0) await within(idle.promise, limits.bounds.shutdownAnswerTime);
       sessions.close();
-      limits.backlog.flush();
+      limits.writeBudget.flush();
     },
   };
 }
 
-/** The MCP endpoint of a path: of all servers or of one, over Streamable HTTP or HTTP+SSE; undefined for other pages. */
+/** The MCP endpoint of a path: all servers or one, over Streamable HTTP or HTTP+SSE; undefined for other paths. */
 function routeOf(path: string): { readonly endpoint: Endpoint; readonly sse: boolean } | undefined {
   if (path === '/mcp') return ALL;
   if (path === '/sse') return ALL_SSE;
@@ -138,17 +130,17 @@ function routeOf(path: string): { readonly endpoint: Endpoint; readonly sse: boo
 const ALL = { endpoint: ALL_SERVERS, sse: false };
 const ALL_SSE = { endpoint: ALL_SERVERS, sse: true };
 
-function answerPreflight(request: IncomingMessage, response: ServerResponse, origin: string): void {
-  const wanted = request.headers['access-control-request-headers'];
-  const privateNetwork = request.headers['access-control-request-private-network'] === 'true';
-  response.writeHead(204, preflightHeaders(origin, wanted, privateNetwork)).end();
+function answerPreflight(http: IncomingMessage, response: ServerResponse, origin: string): void {
+  const requested = http.headers['access-control-request-headers'];
+  const privateNetwork = http.headers['access-control-request-private-network'] === 'true';
+  response.writeHead(204, preflightHeaders(origin, requested, privateNetwork)).end();
 }
 
-/** The name of a server as it stands in a URL. Throws `not_found` where no server can have it. */
+/** Decodes the name of a server in a path. Throws `not_found` if no server can have it. */
 function decodeName(segment: string): string {
   if (!segment.includes('%')) return segment;
   try {
-    if (segment.length <= LONGEST_NAME) return decodeURIComponent(segment);
+    if (segment.length <= BOUNDS.serverPathName) return decodeURIComponent(segment);
   } catch (error) {
     if (!(error instanceof URIError)) throw error;
   }
@@ -158,12 +150,12 @@ function decodeName(segment: string): string {
   );
 }
 
-/** A person who opens an endpoint: MCP clients ask for an event stream, and never for a page. */
+/** Whether a person opens an endpoint in a browser: MCP clients accept event streams, not pages. */
 function isBrowser({ method, headers: { accept = '' } }: IncomingMessage): boolean {
   return method === 'GET' && accept.includes('text/html') && !accept.includes('text/event-stream');
 }
 
-/** The guard of the configuration in force; compiled again when that changed. */
+/** The guard of the configuration in force; compiles it again after a reload. */
 function guardOf(gateway: Gateway, loopback: boolean): (head: RawHead) => Head {
   let { listen } = gateway.snapshot.config;
   let guard = compileGuard({ loopback, ...listen });
@@ -176,31 +168,31 @@ function guardOf(gateway: Gateway, loopback: boolean): (head: RawHead) => Head {
   };
 }
 
-/** The check of the control socket's heads, which name no Host and no Origin that matter. */
-function proven(control: (request: IncomingMessage) => void): (request: IncomingMessage) => Head {
+/** The check of heads on the control socket, where Host and Origin do not matter. */
+function controlCheck(checkProof: (request: IncomingMessage) => void): (request: IncomingMessage) => Head {
   return (request) => {
-    control(request);
+    checkProof(request);
     return { origin: undefined, path: readTarget(request.url ?? '/').path };
   };
 }
 
-/** What a 401 asks for (RFC 9110 section 11.6.1). */
+/** The challenge of a 401 (RFC 9110 section 11.6.1). */
 const CHALLENGES: Partial<Record<ErrorCode, string>> = {
   unauthenticated: 'Bearer realm="mcp-gateway"',
   control_key_required: 'Control',
 };
 
-/** Refuses a request before its endpoint saw it: a JSON-RPC error without id, which plain HTTP clients can read too. */
-function refuse({ request, response, headers }: HttpVisit, error: GatewayError, gateway: Gateway): void {
+/** Refuses a request before it reaches its endpoint, with a JSON-RPC error without id, which plain HTTP clients can read too. */
+function refuse({ http, response, headers }: FrontRequest, error: GatewayError, gateway: Gateway): void {
   if (error.code === 'internal') gateway.logger.error({ err: error.cause }, 'a request failed');
   if (response.headersSent) {
     response.destroy();
     return;
   }
-  const { http, jsonRpc } = ERRORS[error.code];
+  const { http: status, jsonRpc } = ERRORS[error.code];
   const challenge = CHALLENGES[error.code];
-  refuseBody(request, response, {
-    status: http,
+  refuseBody(http, response, {
+    status,
     headers: { ...headers, 'content-type': 'application/json', ...(challenge && { 'www-authenticate': challenge }) },
     text: errorText(undefined, { code: jsonRpc, message: error.message, data: { reason: error.code } }),
   });

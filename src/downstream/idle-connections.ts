@@ -1,40 +1,32 @@
-// Room for new connections: those without a request in flight are counted, and the oldest of them is closed to make it.
+// Bounds the idle connections of HTTP servers: closes the one that was unused for longest to make room for a new connection.
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { compileBlocks, plainAddress } from '../config/address-blocks.ts';
+import { type Bounds, BOUNDS } from '../core/bounds/bounds.ts';
 
-export interface ConnectionLimits {
-  /** Most idle connections of all addresses together. */
-  readonly idle: number;
-  /** Most idle connections of one address that is not exempt. */
-  readonly idleOfAddress: number;
-}
-
-export const CONNECTION_LIMITS: ConnectionLimits = { idle: 10_000, idleOfAddress: 1_000 };
-
-/** Addresses that have no limit of their own: many clients come from loopback, and from each proxy in front of the gateway. */
+/** Addresses without a limit of their own, because many clients share them: loopback, and the proxies in front of the gateway. */
 export function exemptAddresses(trustedProxies: readonly string[]): (address: string) => boolean {
   return compileBlocks(['127.0.0.0/8', '::1', ...trustedProxies]);
 }
 
 interface Connection {
   readonly socket: Socket;
-  /** Of its last request; undefined before the first. */
+  /** The response to its last request; undefined before the first. */
   response: ServerResponse | undefined;
-  /** When it was last used, or opened: the number of requests and connections that there had been. */
+  /** When it was last used, or opened, as a count of all requests and connections so far. */
   usedAt: number;
 }
 
-/** Connections are looked through when this share of them is new, so that a flood of them costs each no more than a few looks. */
-const LOOK_AGAIN = 100;
+/** A group is scanned again when one in so many of its connections is new, so that a scan costs each new connection little. */
+const SCAN_SHARE = 100;
 
-/** Connections among which a new one finds room: those of one address, or all. */
+/** Connections that share a bound: those of one address, or all. */
 class Group {
   private readonly most: number;
   private readonly connections = new Set<Connection>();
-  private added = 0;
-  /** The idle ones beyond those that were closed when it was last looked, oldest first; backwards. */
-  private next: { readonly connection: Connection; readonly usedAt: number }[] = [];
+  private addedSinceScan = 0;
+  /** The connections that were idle at the last scan and stayed open; the one to close next is the last. */
+  private candidates: { readonly connection: Connection; readonly usedAt: number }[] = [];
 
   constructor(most: number) {
     this.most = most;
@@ -48,21 +40,22 @@ class Group {
     this.connections.delete(connection);
   }
 
-  /** Adds a connection; gives back those that make room for it. */
+  /** Adds a connection; returns the connections to close. */
   add(connection: Connection): readonly Connection[] {
     this.connections.add(connection);
-    this.added++;
+    this.addedSinceScan++;
     if (this.connections.size <= this.most) return NONE;
-    if (this.added * LOOK_AGAIN < this.connections.size) return this.takeNext();
-    this.added = 0;
+    if (this.addedSinceScan * SCAN_SHARE < this.connections.size) return this.nextCandidate();
+    this.addedSinceScan = 0;
     const idle = [...this.connections].filter(isIdle).sort((one, other) => one.usedAt - other.usedAt);
-    const closed = idle.splice(0, Math.max(0, idle.length - this.most));
-    this.next = closed.length === 0 ? [] : idle.map((each) => ({ connection: each, usedAt: each.usedAt })).reverse();
-    return closed;
+    const evicted = idle.splice(0, Math.max(0, idle.length - this.most));
+    this.candidates =
+      evicted.length === 0 ? [] : idle.map((each) => ({ connection: each, usedAt: each.usedAt })).reverse();
+    return evicted;
   }
 
-  private takeNext(): readonly Connection[] {
-    for (let one = this.next.pop(); one; one = this.next.pop()) {
+  private nextCandidate(): readonly Connection[] {
+    for (let one = this.candidates.pop(); one; one = this.candidates.pop()) {
       const { connection, usedAt } = one;
       if (this.connections.has(connection) && connection.usedAt === usedAt && isIdle(connection)) return [connection];
     }
@@ -77,23 +70,23 @@ function isIdle({ socket, response }: Connection): boolean {
 }
 
 /**
- * The connections of some servers. One with a request or a stream in flight is never closed for room. Which are idle is looked up when there
- * are too many, so that a request costs no more than a note.
+ * The connections of some servers. It never closes one with a request or a stream in flight. It scans for idle connections only when there
+ * are too many, so that a request costs two assignments.
  */
 export class IdleConnections {
-  private readonly limits: ConnectionLimits;
+  private readonly mostOfAddress: number;
   private readonly isExempt: (address: string) => boolean;
   private readonly all: Group;
   private readonly byAddress = new Map<string, Group>();
   private uses = 0;
 
-  constructor(isExempt: (address: string) => boolean, limits: ConnectionLimits = CONNECTION_LIMITS) {
+  constructor(isExempt: (address: string) => boolean, { idleConnections, idleConnectionsOfAddress }: Bounds = BOUNDS) {
     this.isExempt = isExempt;
-    this.limits = limits;
-    this.all = new Group(limits.idle);
+    this.mostOfAddress = idleConnectionsOfAddress;
+    this.all = new Group(idleConnections);
   }
 
-  /** Follows the connections of a server; must be called before there are any. */
+  /** Tracks the connections of a server; the caller calls it before the server listens. */
   follow(server: Server): void {
     const connections = new WeakMap<Socket, Connection>();
     server.on('connection', (socket: Socket) => {
@@ -122,7 +115,7 @@ export class IdleConnections {
 
   private groupOf(address: string): Group {
     let group = this.byAddress.get(address);
-    if (!group) this.byAddress.set(address, (group = new Group(this.limits.idleOfAddress)));
+    if (!group) this.byAddress.set(address, (group = new Group(this.mostOfAddress)));
     return group;
   }
 }

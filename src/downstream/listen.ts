@@ -1,34 +1,33 @@
-// Binding a front to addresses: both loopback ones at once, and limits on slow senders.
+// Binds a front to the addresses of its host, with limits on slow senders.
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { reasonOf } from '../core/errors.ts';
-import { type Ending, prepareShutdown } from './graceful-shutdown.ts';
+import { type GracefulShutdown, prepareShutdown } from './graceful-shutdown.ts';
 import { IdleConnections } from './idle-connections.ts';
 
-/** Node's defaults let half-sent requests stand for minutes; these close slow headers within 7 s and slow bodies within 15 s. */
-const LIMITS = {
-  headersTimeout: 5_000,
-  requestTimeout: 12_000,
-  connectionsCheckingInterval: 1_000,
-  keepAliveTimeout: 65_000,
-  maxHeaderSize: 16_384,
+/** Node's own defaults keep half-sent requests for minutes. */
+const SERVER_OPTIONS = {
+  headersTimeout: BOUNDS.requestHeadTime,
+  requestTimeout: BOUNDS.requestTime,
+  connectionsCheckingInterval: BOUNDS.requestTimeCheck,
+  keepAliveTimeout: BOUNDS.keepAliveTime,
+  maxHeaderSize: BOUNDS.requestHead,
   noDelay: true,
 };
-
-const PORT_ATTEMPTS = 10;
 
 /** The address cannot be bound; the message says why and what to do. */
 export class ListenError extends Error {
   override readonly name = 'ListenError';
 }
 
-export interface Listening extends Ending {
+export interface Listening extends GracefulShutdown {
   /** `http://HOST:PORT` of the first address. */
   readonly url: string;
   readonly urls: readonly string[];
 }
 
-/** The addresses that a host setting stands for: IPv4 loopback brings the IPv6 one along where the machine has it. */
+/** The addresses of a host setting: IPv4 loopback includes IPv6 loopback. */
 function addressesOf(host: string): readonly string[] {
   return host === '127.0.0.1' || host === 'localhost' ? ['127.0.0.1', '::1'] : [host];
 }
@@ -36,7 +35,7 @@ function addressesOf(host: string): readonly string[] {
 export interface ListenOptions {
   readonly host: string;
   readonly port: number;
-  /** Makes room for new connections, of all addresses together. */
+  /** Bounds the idle connections of all addresses together. */
   readonly idle?: IdleConnections;
 }
 
@@ -53,7 +52,7 @@ export async function listen(
       for (const other of others) servers.push(await bind(listener, { host: other, port: bound, idle }));
     } catch (error) {
       const taken = error instanceof ListenError && error.cause !== undefined && codeOf(error.cause) === 'EADDRINUSE';
-      if (taken && port === 0 && attempt < PORT_ATTEMPTS) {
+      if (taken && port === 0 && attempt < BOUNDS.bindAttempts) {
         servers.forEach((server) => server.close());
         continue;
       }
@@ -61,14 +60,14 @@ export async function listen(
         servers.forEach((server) => server.close());
         throw error;
       }
-      // a machine without IPv6 loopback is served on IPv4 alone
+      // a machine without IPv6 loopback has IPv4 only
     }
     return listening(servers);
   }
 }
 
 function bind(listener: RequestListener, { host, port, idle }: Required<ListenOptions>): Promise<Server> {
-  const server = createServer(LIMITS, listener);
+  const server = createServer(SERVER_OPTIONS, listener);
   idle.follow(server);
   return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(listenError(error, host, port)));

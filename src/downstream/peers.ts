@@ -1,8 +1,9 @@
-// Finds out whether a loopback connection comes from a server process of this gateway: once for each connection, many in one look-up.
+// Finds out whether a loopback connection comes from a server process of this gateway: once per connection, many connections per look-up.
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BoundedMap } from '../core/bounded-map.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../core/errors.ts';
 import {
   type ConnectedSocket,
@@ -19,16 +20,10 @@ import {
   Slices,
 } from './process-table.ts';
 
-/** `contained`: a process that this gateway started; `unproven`: it could be one, and cannot be shown to be another. */
+/** `contained`: the process is one of a server; `unproven`: the gateway cannot exclude that it is. */
 type Verdict = 'outside' | 'contained' | 'unproven';
 
-/** Most processes that are remembered as clients: a look-up begins with them. */
-const MAX_CLIENTS = 64;
-
-/** Rounds of one look-up, each for the processes that were started during the round before. A server that goes on forking is not waited for. */
-const ROUNDS = 5;
-
-/** Why a machine's processes cannot be told apart. */
+/** Why the gateway cannot tell clients from server processes on this machine. */
 export class PeersUnknownError extends Error {
   override readonly name = 'PeersUnknownError';
 }
@@ -39,20 +34,20 @@ interface Waiting {
 }
 
 /**
- * Every contained process descends from this one: in a process namespace the orphans become children of its first process, which is a child
- * of ours. All connections that come during a look-up share the next one, so that a flood of them costs no more look-ups.
+ * Every contained process descends from the gateway: in a PID namespace the kernel makes orphans children of the namespace's first process,
+ * which is a child of the gateway. All connections that arrive during a look-up share the next look-up, so that a flood costs no more of them.
  */
 export class Peers {
   private readonly verdicts = new WeakMap<Socket, Promise<Verdict>>();
   private readonly admitted = new WeakSet<Socket>();
-  /** While no server has ever been started, no connection comes from one. */
+  /** Whether the gateway has started a process; before that no connection can come from one. */
   private readonly startsProcesses: () => boolean;
-  /** Processes that are no servers and held a connection lately. */
-  private readonly clients = new BoundedMap<number, true>({ most: MAX_CLIENTS });
+  /** Processes outside of servers that held a connection lately. */
+  private readonly clients = new BoundedMap<number, true>({ most: BOUNDS.rememberedClients });
   private waiting: Waiting[] = [];
   private running = false;
 
-  /** Tries it on a connection of our own. Throws PeersUnknownError where it does not work. */
+  /** Tries a look-up on a connection of its own. Throws PeersUnknownError if that fails. */
   static async open(startsProcesses: () => boolean): Promise<Peers> {
     if (process.platform !== 'linux') throw new PeersUnknownError('this is found out on Linux alone');
     try {
@@ -67,7 +62,7 @@ export class Peers {
     this.startsProcesses = startsProcesses;
   }
 
-  /** Undefined where the connection was admitted before. The promise rejects with `forbidden_process`. */
+  /** Undefined if the connection is admitted already. The promise rejects with `forbidden_process`. */
   admit(socket: Socket): Promise<void> | undefined {
     if (this.admitted.has(socket)) return undefined;
     if (this.startsProcesses()) return this.examine(socket);
@@ -97,16 +92,16 @@ export class Peers {
     });
   }
 
-  /** Look-ups one after the other, with as long a rest between them, as long as there is somebody to look up. */
+  /** Runs look-ups one after another while connections wait; it pauses between two of them for as long as the first one took. */
   private async run(): Promise<void> {
     this.running = true;
     await delay(0);
     while (this.waiting.length > 0) {
       const batch = this.waiting.splice(0);
-      const began = performance.now();
+      const startedAt = performance.now();
       const verdicts = await this.verdictsOf(new Set(batch.map(({ key }) => key))).catch(() => undefined);
       for (const { key, settle } of batch) settle(verdicts?.get(key) ?? 'unproven');
-      if (this.waiting.length > 0) await delay(performance.now() - began);
+      if (this.waiting.length > 0) await delay(performance.now() - startedAt);
     }
     this.running = false;
   }
@@ -118,7 +113,7 @@ export class Peers {
     return searched.verdicts;
   }
 
-  /** Looks for the process of each connection, which is found soon where it is that of an earlier one, or a new one. */
+  /** Looks for the process of each connection, first among the clients of earlier connections, then among the newest processes. */
   private async searchAll(keys: ReadonlySet<string>, slices: Slices): Promise<Searched> {
     const sockets = await connectedSockets();
     const wanted = new Set([...keys].flatMap((key) => sockets.get(key)?.inode ?? []));
@@ -144,8 +139,8 @@ export class Peers {
 }
 
 /**
- * A connection that no process shows is another's only where processes of its user may not be read, and that user is not ours: a server
- * keeps one in no table of descriptors when it closes the descriptor while a thread still reads from it.
+ * Whether a connection that no process shows can belong to a process of another user that the gateway may not read. A connection of the
+ * gateway's own user can be a server's: when a process closes a descriptor while a thread reads from it, no table of descriptors shows it.
  */
 function mayBeUnread({ uid }: ConnectedSocket, unread: ReadonlySet<number>): boolean {
   return uid !== process.geteuid?.() && unread.has(uid);
@@ -160,7 +155,7 @@ const REFUSALS = {
 /** A socket whose process was not found. */
 interface Open {
   readonly inode: string;
-  /** It can be that of a process which may not be read. */
+  /** Whether it can belong to a process that the gateway may not read. */
   readonly unread: boolean;
 }
 
@@ -169,10 +164,10 @@ interface Searched {
   readonly open: ReadonlyMap<string, Open>;
 }
 
-/** Whether a process is one of a server; asked again where a process between the two ends meanwhile. */
+/** Whether a process is one of a server; tries again when a process between it and the gateway ends meanwhile. */
 async function isInside(holder: number, slices: Slices): Promise<boolean | undefined> {
   if (holder === process.pid) return false;
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < BOUNDS.processLookUps; round++) {
     const inside = descendsFrom(holder, process.pid);
     if (inside === undefined) continue;
     return inside || isOutsideNamespaces(holder) ? inside : isInNamespaceOfServers(holder, slices);
@@ -181,15 +176,15 @@ async function isInside(holder: number, slices: Slices): Promise<boolean | undef
 }
 
 /**
- * Whether a process is in a namespace of servers without being a descendant: one that a server made beside itself (CLONE_PARENT) belongs to
- * nobody of ours from the moment that what waits for the server has ended.
+ * Whether a process is in a server's namespace without being a descendant of the gateway: a server can make a sibling (CLONE_PARENT), which
+ * stops being a descendant when the process that waits for the server ends.
  */
 async function isInNamespaceOfServers(holder: number, slices: Slices): Promise<boolean | undefined> {
   const servers = await descendantsOf(process.pid, slices);
   return servers && sharesNamespace(holder, servers);
 }
 
-/** Looks through all servers for sockets whose process was not found: those of another user are in none of them. */
+/** Looks for the remaining sockets in the processes of all servers; a socket of another user must be in none of them. */
 async function searchInside({ verdicts, open }: Searched, slices: Slices): Promise<void> {
   if (open.size === 0) return;
   const { holdings, complete } = await lookInside(slices);
@@ -201,7 +196,7 @@ async function searchInside({ verdicts, open }: Searched, slices: Slices): Promi
 
 interface Inside {
   readonly holdings: Holdings;
-  /** Everything was seen, and no process came into being meanwhile that could hold something by now. */
+  /** Whether the search saw every descriptor, and no process started meanwhile that it did not search. */
   readonly complete: boolean;
 }
 
@@ -209,11 +204,11 @@ async function lookInside(slices: Slices): Promise<Inside> {
   const own: Holdings = { sockets: new Set(), hidden: false };
   const holdings: Holdings = { sockets: new Set(), hidden: false };
   const inside = new Set<number>();
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < BOUNDS.processLookUps; round++) {
     const found = await descendantsOf(process.pid, slices);
     const fresh = [...(found ?? [])].filter((pid) => !inside.has(pid));
     if (found && fresh.length === 0) {
-      // a descriptor that a server sent us lies in a socket of ours until it is read
+      // a descriptor that a server has sent to the gateway is in one of the gateway's sockets until it is read
       await lookThrough('/proc/self', own, slices);
       return { holdings, complete: !holdings.hidden && !own.hidden };
     }
@@ -225,7 +220,7 @@ async function lookInside(slices: Slices): Promise<Inside> {
   return { holdings, complete: false };
 }
 
-/** Looks for a connection of our own where it would be looked for that of a server. */
+/** Looks up a connection of the gateway's own, in the way that looks up that of a server. */
 async function trial(): Promise<void> {
   const server = createServer().listen(0, '127.0.0.1');
   try {
@@ -248,6 +243,7 @@ async function trial(): Promise<void> {
 }
 
 async function listsProcesses(): Promise<boolean> {
-  for (let round = 0; round < ROUNDS; round++) if (await descendantsOf(process.pid, new Slices())) return true;
+  for (let round = 0; round < BOUNDS.processLookUps; round++)
+    if (await descendantsOf(process.pid, new Slices())) return true;
   return false;
 }

@@ -1,11 +1,12 @@
-// What /proc tells of processes and of the TCP connections of this machine, read in slices that hold up nobody.
+// Reads processes and TCP connections of this machine from /proc, in slices, so that other work runs in between.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { isIPv4 } from 'node:net';
 import { endianness } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 
-/** The client's side of a connection of which we hold the other one. */
+/** The client's end of a connection to the gateway. */
 export interface Peer {
   readonly address: string;
   readonly port: number;
@@ -13,27 +14,24 @@ export interface Peer {
   readonly localPort: number;
 }
 
-/** So long the event loop is held at a time. */
-const SLICE_MS = 1;
-
-/** Reads /proc a little at a time: `pause` gives way to other work where a slice is used up. */
+/** The time slices of one search: `pause` yields to other work when the slice is used up. */
 export class Slices {
-  private until = performance.now() + SLICE_MS;
+  private until = performance.now() + BOUNDS.processSlice;
 
   async pause(): Promise<void> {
     if (performance.now() < this.until) return;
     await setImmediate();
-    this.until = performance.now() + SLICE_MS;
+    this.until = performance.now() + BOUNDS.processSlice;
   }
 }
 
-/** One end of a TCP connection, and the user who made it. */
+/** One end of a TCP connection, and the user who opened it. */
 export interface ConnectedSocket {
   readonly inode: string;
   readonly uid: number;
 }
 
-/** The sockets of all TCP connections by who is at their ends; one without an inode has no process any more, and is left out. */
+/** The sockets of all TCP connections by the addresses of both ends, without those that no process holds any more (they have no inode). */
 export async function connectedSockets(): Promise<ReadonlyMap<string, ConnectedSocket>> {
   const texts = await Promise.all(['/proc/net/tcp', '/proc/net/tcp6'].map((file) => readTable(file)));
   const slices = new Slices();
@@ -49,7 +47,7 @@ export async function connectedSockets(): Promise<ReadonlyMap<string, ConnectedS
 
 const LISTENING = '0A';
 
-/** A machine without IPv6 has no table of it. */
+/** Reads a table of /proc; that of IPv6 is empty on a machine without IPv6. */
 async function readTable(file: string): Promise<string> {
   try {
     return await readFile(file, 'latin1');
@@ -64,7 +62,7 @@ export function peerKey({ address, port, localAddress, localPort }: Peer): strin
   return `${end(address, port)} ${end(localAddress, localPort)}`;
 }
 
-/** An IPv4 address reached through an IPv6 socket is the same address. */
+/** Shortens an IPv4-mapped IPv6 address to the IPv4 address. */
 function short(end: string): string {
   return end.replace(MAPPED, '');
 }
@@ -76,7 +74,7 @@ function end(address: string, port: number): string {
   return `${short(wordsOf(address))}:${port.toString(16).toUpperCase().padStart(4, '0')}`;
 }
 
-/** An address as the kernel prints it: words of 32 bits in the order of the machine. */
+/** An address as the kernel prints it: words of 32 bits in the byte order of the machine. */
 function wordsOf(address: string): string {
   const hex = Buffer.from(isIPv4(address) ? address.split('.').map(Number) : bytesOfIPv6(address)).toString('hex');
   const words = hex.match(/.{8}/g) ?? [];
@@ -99,7 +97,7 @@ function bytesOfIPv6(address: string): number[] {
   return [...before, ...Array<number>(zeros).fill(0), ...after].flatMap((group) => [group >> 8, group & 0xff]);
 }
 
-/** Every process that descends from another one, or `undefined` where parents ended while it was looked. */
+/** Every process that descends from `root`, or `undefined` if a parent ended during the search. */
 export async function descendantsOf(root: number, slices: Slices): Promise<ReadonlySet<number> | undefined> {
   const children = new Map<number, number[]>();
   const seen = new Set<number>();
@@ -112,7 +110,7 @@ export async function descendantsOf(root: number, slices: Slices): Promise<Reado
     parents.add(parent);
     children.set(parent, [...(children.get(parent) ?? []), pid]);
   }
-  // the child of one that has just ended belongs to another one by now
+  // the kernel has given the children of a parent that ended to another process
   for (const parent of parents) if (parent !== 0 && !seen.has(parent)) return undefined;
   const found = new Set<number>();
   const open = [root];
@@ -124,13 +122,10 @@ export async function descendantsOf(root: number, slices: Slices): Promise<Reado
   return found;
 }
 
-/** So deep no process descends from another. */
-const DEEPEST = 10_000;
-
-/** Whether a process descends from another one; undefined where one of those between ends meanwhile. */
+/** Whether a process descends from `root`; undefined if a process between the two ends meanwhile. */
 export function descendsFrom(pid: number, root: number): boolean | undefined {
   let current: number | undefined = pid;
-  for (let depth = 0; depth < DEEPEST; depth++) {
+  for (let depth = 0; depth < BOUNDS.processDepth; depth++) {
     if (current === root) return true;
     if (current === undefined) return undefined;
     if (current <= 1) return false;
@@ -139,21 +134,21 @@ export function descendsFrom(pid: number, root: number): boolean | undefined {
   return undefined;
 }
 
-/** The name of a program may hold anything, so the fields are counted from its end. */
+/** The program's name, in parentheses, may hold anything, so the fields are counted from behind it. */
 function parentOf(pid: number): number | undefined {
   const stat = textOf(`/proc/${pid}/stat`);
   return stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
 }
 
-/** What processes hold open, as far as it was looked. */
+/** What a search has found that processes hold open. */
 export interface Holdings {
   /** Inodes of sockets. */
   readonly sockets: Set<string>;
-  /** Something could not be seen: a process hides from others of its user, or a descriptor is on its way. */
+  /** Whether something could not be seen: the descriptors of a process, or one that is in transit between processes. */
   hidden: boolean;
 }
 
-/** Looks through the descriptors of every thread of a process: threads may have tables of their own. */
+/** Searches the descriptors of every thread of a process, because threads may have tables of their own. */
 export async function lookInto(pid: number, holdings: Holdings, slices: Slices): Promise<void> {
   for (const thread of numbersIn(`/proc/${pid}/task`)) {
     const folder = `/proc/${pid}/task/${thread}`;
@@ -161,13 +156,13 @@ export async function lookInto(pid: number, holdings: Holdings, slices: Slices):
       await lookThrough(folder, holdings, slices);
     } catch (error) {
       if (!isDenied(error)) throw error;
-      // the programs that open the containment cannot be read either, but nothing of a server runs in them
+      // the programs that set up the containment cannot be read either, but run no code of a server
       holdings.hidden ||= !hasEnded(folder) && !isOutsideNamespaces(pid);
     }
   }
 }
 
-/** Looks through one table of descriptors. */
+/** Searches one table of descriptors. */
 export async function lookThrough(folder: string, holdings: Holdings, slices: Slices): Promise<void> {
   for (const fd of namesIn(`${folder}/fd`)) {
     await slices.pause();
@@ -188,13 +183,13 @@ function hasEnded(folder: string): boolean {
   return stat === undefined || /^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
 }
 
-/** Descriptors that a local socket carries and nobody has taken yet, or that a ring holds, are in no table. */
+/** Whether a local socket carries descriptors that no process has received yet, or an io_uring holds some: they are in no table. */
 function carriesHidden(file: string): boolean {
   const info = textOf(file) ?? '';
   return /^(scm_fds|UserFiles):\s*[1-9]/m.test(info);
 }
 
-/** Whether a process is in one of the namespaces that these are in. Where it cannot be told, it may be. */
+/** Whether a process shares a PID namespace with one of the others; true if its namespace cannot be read. */
 export function sharesNamespace(pid: number, others: Iterable<number>): boolean {
   const own = namespaceOf(pid);
   if (own === undefined) return true;
@@ -211,7 +206,7 @@ function namespaceOf(pid: number): string | undefined {
   }
 }
 
-/** Whether a process is in the process namespace of this one, in which no contained server is. */
+/** Whether a process is in the gateway's own PID namespace, in which no contained server is. */
 export function isOutsideNamespaces(pid: number): boolean {
   const [, ids = ''] = /^NSpid:\s*(.*)$/m.exec(textOf(`/proc/${pid}/status`) ?? '') ?? [];
   const [, own = ''] = /^NSpid:\s*(.*)$/m.exec(textOf('/proc/self/status') ?? '') ?? [];
@@ -219,19 +214,19 @@ export function isOutsideNamespaces(pid: number): boolean {
 }
 
 export interface Search {
-  /** Processes to look at first; after them the newest. */
+  /** Processes to search first; the newest follow. */
   readonly first: Iterable<number>;
   readonly slices: Slices;
 }
 
 export interface Holders {
-  /** A process that holds each of the sockets, the first that is found. */
+  /** The first process that was found to hold each socket. */
   readonly found: ReadonlyMap<string, number>;
-  /** The users of processes that may not be read. */
+  /** The users of processes that the gateway may not read. */
   readonly unread: ReadonlySet<number>;
 }
 
-/** Looks for the process of each socket, passing over those that may not be read. */
+/** Looks for the process of each socket; skips processes that the gateway may not read. */
 export async function holdersOf(wanted: ReadonlySet<string>, { first, slices }: Search): Promise<Holders> {
   const found = new Map<string, number>();
   const unread = new Set<number>();
@@ -256,20 +251,20 @@ function numbersIn(folder: string): number[] {
   return namesIn(folder).map(Number).filter(Number.isInteger);
 }
 
-/** Empty where the process has ended meanwhile. */
+/** The names in a folder; none if the process has ended meanwhile. */
 function namesIn(folder: string): string[] {
-  return unlessGone(() => readdirSync(folder)) ?? [];
+  return ifPresent(() => readdirSync(folder)) ?? [];
 }
 
 function linkOf(path: string): string | undefined {
-  return unlessGone(() => readlinkSync(path));
+  return ifPresent(() => readlinkSync(path));
 }
 
 function textOf(path: string): string | undefined {
-  return unlessGone(() => readFileSync(path, 'latin1'));
+  return ifPresent(() => readFileSync(path, 'latin1'));
 }
 
-function unlessGone<T>(read: () => T): T | undefined {
+function ifPresent<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {

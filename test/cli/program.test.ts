@@ -1,4 +1,4 @@
-// What hints call the program: as whoever reads them can type it again.
+// The name of the program in hints: a command line that the user can type again.
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { hint, programOf } from '../../src/cli/program.ts';

@@ -1,13 +1,13 @@
-// What a relay does with each line, against owners that the test plays.
+// The relay line by line, with the test in the place of the owners.
 import { once } from 'node:events';
 import { type Duplex, duplexPair, PassThrough } from 'node:stream';
 import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
 import { Relay } from '../../src/cli/relay.ts';
 import type { JsonObject, JsonValue } from '../../src/core/json.ts';
-import { ENDING } from '../../src/downstream/control-protocol.ts';
+import { STOPPING_LINE } from '../../src/downstream/control-protocol.ts';
 
-/** One end of a pipe: what arrives is read message by message. */
+/** One end of a pipe, which reads message by message. */
 class End {
   private readonly messages: JsonValue[] = [];
   private wake: (() => void) | undefined;
@@ -120,7 +120,7 @@ async function agree({ client, first }: Stage): Promise<void> {
   await first.next();
 }
 
-/** Answers what begins the session again; returns the id under which it was asked. */
+/** Answers the relay's own `initialize`; returns its id. */
 async function agreeAgain(next: Owner, answer: JsonObject = AGREED): Promise<void> {
   const again = (await next.next()) as JsonObject;
   expect(again).toEqual({ ...INITIALIZE, id: again.id });
@@ -169,7 +169,7 @@ test('what a client had set is set again, what it is told twice is swallowed, an
   expect(await next.next()).toEqual(CALL);
   next.send(result(1));
   expect(await client.next()).toEqual(result(1));
-  expect(stage.warnings).toEqual(['changes of c are not told any more: gone']);
+  expect(stage.warnings).toEqual(['updates of c no longer arrive: gone']);
   expect(client.waiting).toBe(0);
 });
 
@@ -255,7 +255,7 @@ test('what is asked while the owner is ending waits for the next one; the rest g
   const { client, first } = stage;
   client.send(CALL);
   await first.next();
-  first.line(ENDING);
+  first.line(STOPPING_LINE);
   first.send(notification('notifications/message', { level: 'info', data: 'after' }));
   await client.next();
   client.send(request(2, 'tools/call'));

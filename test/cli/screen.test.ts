@@ -1,4 +1,4 @@
-// What a terminal shows of a running gateway: bounded, clean, and every change once.
+// The lines of the screen: bounded, safe for a terminal, and each change once.
 import { expect, test, vi } from 'vitest';
 import { Screen } from '../../src/cli/screen.ts';
 import type { EndedCall } from '../../src/gateway/watcher.ts';
@@ -19,7 +19,7 @@ function ended(client: string, exposed: string, end: End): EndedCall {
   return { call: makeCall({ client: { name: client, version: '1' } }), target, requested: exposed, ...end };
 }
 
-/** A screen on a terminal that is kept as text, and the servers that its gateway has. */
+/** A screen on a terminal that collects text, and the servers of its gateway. */
 function open(servers: ServerStatus[], columns = 80) {
   let text = '';
   const screen = new Screen({ columns, write: (more) => (text += more) });
@@ -27,7 +27,7 @@ function open(servers: ServerStatus[], columns = 80) {
     screen,
     servers,
     begin: () => screen.begin({ servers: () => servers }, WHERE),
-    /** The rows as they stand, the drawn-over ones left out. */
+    /** The rows on the terminal, without those that were redrawn. */
     rows: () =>
       text
         .split('\n')

@@ -1,4 +1,4 @@
-// Tables and cut lines, by the columns that a terminal gives to text.
+// Tables and cut lines, in the columns of a terminal.
 import { expect, test } from 'vitest';
 import { cut, table } from '../../src/cli/table.ts';
 

@@ -1,4 +1,4 @@
-// The value of `--args`: what is wrong with it, and where.
+// The errors for an invalid `--args`, with their position.
 import { expect, test } from 'vitest';
 import { readToolArguments } from '../../src/cli/tool-arguments.ts';
 

@@ -1,8 +1,8 @@
-// A real HTTP front on a real port, before a gateway that is nothing but a handler of calls.
+// Starts a real HTTP front on a real port, with a stub gateway that only handles calls.
 import { listen } from '../../src/downstream/listen.ts';
 import { createFront } from '../../src/downstream/http.ts';
 import type { JsonObject } from '../../src/core/json.ts';
-import type { EndpointLimits } from '../../src/downstream/mcp/limits.ts';
+import { type EndpointLimits, endpointLimits } from '../../src/downstream/mcp/limits.ts';
 import { LOCAL, type Principal } from '../../src/core/principal.ts';
 import type { Reply } from '../../src/core/reply.ts';
 import { buildCall, type CallRequest } from '../../src/gateway/call-request.ts';
@@ -20,7 +20,7 @@ interface StubOptions {
   readonly changes?: Changes;
 }
 
-/** The parts of a gateway that fronts use. Tokens are the ids of principals; without one it is the local one. */
+/** The parts of a gateway that fronts use. Tokens are the ids of principals; without one the caller is `local`. */
 export function stubGateway(call: CallHandler, { sessions = 100, changes = new Changes() }: StubOptions = {}): Gateway {
   const authenticate = (authorization: string | undefined): Principal => {
     if (authorization === undefined) return LOCAL;
@@ -56,7 +56,7 @@ export function stubGateway(call: CallHandler, { sessions = 100, changes = new C
 export interface StubFront {
   readonly origin: string;
   readonly gateway: Gateway;
-  /** Tells the sessions of its clients. */
+  /** Notifies the sessions of the clients. */
   readonly changes: Changes;
   /** How many requests came with a Last-Event-ID. */
   resumed(): number;
@@ -66,11 +66,11 @@ export interface StubFront {
 /** Serves until `close`. */
 export async function startFront(
   call: CallHandler,
-  { sessions, limits }: { sessions?: number; limits?: EndpointLimits } = {},
+  { sessions, limits = endpointLimits() }: { sessions?: number; limits?: EndpointLimits } = {},
 ): Promise<StubFront> {
   const changes = new Changes();
   const gateway = stubGateway(call, { sessions, changes });
-  const front = createFront({ gateway, network: { loopback: true }, ...(limits && { limits }) });
+  const front = createFront({ gateway, limits, network: { loopback: true } });
   let resumed = 0;
   const listening = await listen(
     (request, response) => {
@@ -91,7 +91,7 @@ export async function startFront(
   };
 }
 
-/** A result that says one thing. */
+/** A result with one text. */
 export function said(text: string): Reply {
   return { kind: 'result', result: { content: [{ type: 'text', text }] } };
 }

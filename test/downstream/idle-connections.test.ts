@@ -1,11 +1,12 @@
-// Idle connections and the room that they take, with real sockets and small limits.
+// The bounds on idle connections, with real sockets and small bounds.
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { type ConnectionLimits, exemptAddresses, IdleConnections } from '../../src/downstream/idle-connections.ts';
+import { boundsWith } from '../../src/core/bounds/bounds.ts';
+import { exemptAddresses, IdleConnections } from '../../src/downstream/idle-connections.ts';
 
-const LIMITS: ConnectionLimits = { idle: 6, idleOfAddress: 3 };
+const BOUNDS = boundsWith({ idleConnections: 6, idleConnectionsOfAddress: 3 });
 const REQUEST = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
 
 interface Place {
@@ -20,7 +21,7 @@ async function place(isExempt: (address: string) => boolean): Promise<Place> {
   const server = createServer((_request, response) => {
     held.push(response);
   });
-  new IdleConnections(isExempt, LIMITS).follow(server);
+  new IdleConnections(isExempt, BOUNDS).follow(server);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => {
@@ -31,10 +32,10 @@ async function place(isExempt: (address: string) => boolean): Promise<Place> {
   return {
     held,
     open: async (localAddress = '127.0.0.1') => {
-      const taken = once(server, 'connection');
+      const accepted = once(server, 'connection');
       const socket = connect({ port, host: '127.0.0.1', localAddress });
       socket.on('error', () => undefined).resume();
-      await taken;
+      await accepted;
       return socket;
     },
   };
@@ -54,10 +55,10 @@ const closing = (socket: Socket) => once(socket, 'close');
 test('where idle connections of one address fill the listener, a new client gets in and they make room', async () => {
   const at = await place(() => true);
   const idle: Socket[] = [];
-  for (let count = 0; count < LIMITS.idle; count++) idle.push(await at.open());
-  const gone = closing(idle[0]!);
+  for (let count = 0; count < BOUNDS.idleConnections; count++) idle.push(await at.open());
+  const closed = closing(idle[0]!);
   const client = await at.open('127.0.0.2');
-  await gone;
+  await closed;
 
   expect(await answered(client, at)).toBe(true);
   expect(idle.slice(1).filter(({ closed }) => closed)).toEqual([]);
@@ -67,10 +68,10 @@ test('an address that opens too many loses its own oldest, not those of others',
   const at = await place(() => false);
   const other = await at.open('127.0.0.2');
   const own: Socket[] = [];
-  for (let count = 0; count < LIMITS.idleOfAddress; count++) own.push(await at.open());
-  const gone = closing(own[0]!);
+  for (let count = 0; count < BOUNDS.idleConnectionsOfAddress; count++) own.push(await at.open());
+  const closed = closing(own[0]!);
   await at.open();
-  await gone;
+  await closed;
 
   expect(other.closed).toBe(false);
   expect(own.slice(1).filter(({ closed }) => closed)).toEqual([]);
@@ -80,7 +81,7 @@ test('an address that opens too many loses its own oldest, not those of others',
 test('loopback and trusted proxies have no limit of their own', async () => {
   const at = await place(exemptAddresses(['192.0.2.0/24']));
   const own: Socket[] = [];
-  for (let count = 0; count < LIMITS.idle; count++) own.push(await at.open());
+  for (let count = 0; count < BOUNDS.idleConnections; count++) own.push(await at.open());
 
   expect(await answered(own[0]!, at)).toBe(true);
   expect(own.filter(({ closed }) => closed)).toEqual([]);
@@ -95,10 +96,10 @@ test('a connection with a request in flight is not counted and never closed for 
   while (at.held.length === 0) await new Promise((next) => setImmediate(next));
   const [response] = at.held.splice(0);
   const idle: Socket[] = [];
-  for (let count = 0; count < LIMITS.idleOfAddress; count++) idle.push(await at.open());
-  const gone = closing(idle[0]!);
+  for (let count = 0; count < BOUNDS.idleConnectionsOfAddress; count++) idle.push(await at.open());
+  const closed = closing(idle[0]!);
   await at.open();
-  await gone;
+  await closed;
   const data = once(busy, 'data');
   response?.end('late');
 
@@ -111,9 +112,9 @@ test('a connection that has just had its answer is the newest of the idle ones',
   const second = await at.open();
   await at.open();
   expect(await answered(first, at)).toBe(true);
-  const gone = closing(second);
+  const closed = closing(second);
   await at.open();
-  await gone;
+  await closed;
 
   expect(first.closed).toBe(false);
 });

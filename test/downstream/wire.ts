@@ -1,7 +1,7 @@
-// A response that is written into a list.
+// A fake HTTP response that keeps what is written in a list.
 import { EventEmitter } from 'node:events';
 
-/** As much of an HTTP response as a stream of events needs. */
+/** The parts of an HTTP response that an event stream uses. */
 export class Wire extends EventEmitter {
   readonly written: string[] = [];
   writableEnded = false;
@@ -19,7 +19,7 @@ export class Wire extends EventEmitter {
     this.writableEnded = true;
     this.emit('close');
   }
-  /** The client goes away. */
+  /** Closes the connection, as a client that disconnects. */
   lose(): void {
     this.destroyed = true;
     this.emit('close');

@@ -10,7 +10,7 @@ import type { Duplex } from 'node:stream';
 import { expect, onTestFinished, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { queryAudit } from '../../src/audit/query.ts';
-import { ENDING, STDIO_UPGRADE } from '../../src/downstream/control-protocol.ts';
+import { STDIO_UPGRADE, STOPPING_LINE } from '../../src/downstream/control-protocol.ts';
 import { proveControl } from '../../src/identity/control-proof.ts';
 import { readControlKey } from '../../src/storage/control-key.ts';
 import { alive } from '../upstream/mcp/processes.ts';
@@ -213,7 +213,7 @@ test('an owner that is ending says so to those that joined, before their last an
   await inbox.find({ method: 'notifications/progress' });
   gateway.process.kill('SIGTERM');
 
-  expect(await inbox.next()).toEqual(JSON.parse(ENDING));
+  expect(await inbox.next()).toEqual(JSON.parse(STOPPING_LINE));
   const [refused] = (await once(upgrade(gateway), 'response')) as [IncomingMessage];
   expect(refused.resume().statusCode).toBe(503);
   expect(outcomeOf(await inbox.find({ id: 'slow' }))).toBe('slow kept done after 1 steps');

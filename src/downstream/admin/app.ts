@@ -1,16 +1,16 @@
-// Everything that is not a hot path, through Express: health for orchestrators, status for the command line.
+// The routes outside the hot path, with Express: health for orchestrators, the page for browsers, status for the command line.
 import express, { type Express, type Request } from 'express';
 import type { Gateway } from '../../gateway/gateway.ts';
 import { PAGE_HEADERS, type PageFacts, pageOf } from './page.ts';
 
 export interface AdminOptions {
-  /** Whether the admin API is part of it. */
+  /** Whether the app has the admin API: on the control socket only. */
   readonly control: boolean;
-  /** Whether whoever asks may know what is wrong, beyond that something is. */
+  /** Whether callers may see why the gateway is not ready. */
   readonly detailed: boolean;
 }
 
-/** The app of a front; the control socket's has the admin API, which the network's has not. */
+/** Makes the app of one front. */
 export function createAdmin(gateway: Gateway, { control, detailed }: AdminOptions): Express {
   const app = express();
   app.disable('x-powered-by');
@@ -21,7 +21,7 @@ export function createAdmin(gateway: Gateway, { control, detailed }: AdminOption
   app.get('/readyz', (_request, response) => {
     const health = gateway.health();
     const status = health.ready ? 'ok' : 'unavailable';
-    // what is wrong names files and servers: not for strangers, who need no token to ask
+    // the reasons name files and servers, and nobody needs a token to ask for them
     response.status(health.ready ? 200 : 503).json(detailed ? { status, ...health } : { status, ready: health.ready });
   });
   app.get(['/', '/mcp', '/mcp/s/:name'], (request, response, next) => {
@@ -55,7 +55,7 @@ function factsFor(request: Request, gateway: Gateway, detailed: boolean): PageFa
   const ready = servers.filter(({ state }) => state === 'ready' || state === 'idle');
   const tools = ready.reduce((sum, server) => sum + server.tools, 0);
   return {
-    // the Host has passed the guard; the URL of a single server is not told: that there is such a server is for those who may use it
+    // the Host has passed the guard; the URL of a single server would tell strangers that the server exists
     url: `http://${request.headers.host ?? 'localhost'}/mcp`,
     needsToken: gateway.snapshot.config.auth.tokens.length > 0,
     servers: detailed ? { ready: ready.length, all: servers.length, tools } : undefined,

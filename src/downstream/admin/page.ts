@@ -1,12 +1,12 @@
-// The page that a person gets who opens the gateway's URL in a browser: what this is, and how clients connect.
+// The page for a person who opens the gateway's URL in a browser: what this is, and how clients connect.
 import { createHash } from 'node:crypto';
 import { clientSetups } from '../client-setup.ts';
 
 export interface PageFacts {
-  /** `http://HOST/mcp`, as the visitor reached it. */
+  /** `http://HOST/mcp`, with the Host of the request. */
   readonly url: string;
   readonly needsToken: boolean;
-  /** Servers that are ready, of all; absent where strangers can look. */
+  /** Counts of servers and tools; undefined if strangers can reach the page. */
   readonly servers?: { readonly ready: number; readonly all: number; readonly tools: number } | undefined;
 }
 
@@ -20,7 +20,7 @@ code { font: 0.875em ui-monospace, monospace; overflow-wrap: anywhere; }
 dd code { display: block; padding: 0.5rem 0.75rem; border: 1px solid #8886; border-radius: 6px; }
 `;
 
-/** Nothing is loaded, sent, framed or run; the one style is named by its hash. */
+/** The page may not load, send, frame or run anything; the policy allows its one style by hash. */
 export const PAGE_HEADERS: Readonly<Record<string, string>> = {
   'content-type': 'text/html; charset=utf-8',
   'cache-control': 'no-store',

@@ -1,11 +1,11 @@
-// What a front knows of a caller before its message is read.
+// What a front knows about a caller before it reads the message.
 import type { CallerFacts, Transport } from '../../core/call.ts';
 
 export interface Caller extends Omit<CallerFacts, 'client'> {
   readonly transport: Transport;
 }
 
-/** Facts of one message that only its front knows. */
+/** Facts about one message that only the front knows. */
 export interface MessageFacts {
   readonly bytes: number;
   readonly traceparent?: unknown;

@@ -1,4 +1,4 @@
-// One client on two one-way channels that belong to each other, whose opening request decides its era (wire.md, Which era is a request).
+// The connection of one client that sends on one channel and receives on another: stdio, or HTTP+SSE.
 import { GatewayError } from '../../core/errors.ts';
 import { InFlight } from '../../core/in-flight.ts';
 import type { JsonValue } from '../../core/json.ts';
@@ -8,7 +8,8 @@ import { answerBatch, readBatch } from './batch.ts';
 import type { Caller, MessageFacts } from './caller.ts';
 import type { Answer } from './encode.ts';
 import type { Send } from './exchange.ts';
-import { handleInitialize, answerLegacy, takeMessage } from './legacy.ts';
+import { acceptMessage, answerLegacy, handleInitialize } from './legacy.ts';
+import type { EndpointLimits } from './limits.ts';
 import { answerModern, isModern } from './modern.ts';
 import { refusedAnswer } from './refused.ts';
 import { OpenRequests } from './open-requests.ts';
@@ -17,53 +18,59 @@ import { Session } from './session.ts';
 export interface DuplexOptions {
   readonly caller: Caller;
   readonly send: Send;
+  readonly limits: EndpointLimits;
 }
 
-/** Answers everything on the one channel back; the end of either channel is the end of its session. */
+/**
+ * Sends all answers on its one channel back. `initialize` begins the one legacy session of the connection, which ends with it; every modern
+ * request stands alone (wire.md, Which era is a request).
+ */
 export class DuplexConnection {
   readonly caller: Caller;
   private readonly gateway: Gateway;
   private readonly send: Send;
+  private readonly limits: EndpointLimits;
   private readonly modern = new OpenRequests();
   private readonly running = new InFlight();
   private session: Session | undefined;
 
-  constructor(gateway: Gateway, { caller, send }: DuplexOptions) {
+  constructor(gateway: Gateway, { caller, send, limits }: DuplexOptions) {
     this.gateway = gateway;
     this.caller = caller;
     this.send = send;
+    this.limits = limits;
   }
 
-  /** Takes one message, or a batch of them; answers come later. Throws `invalid_request` where it is none. */
+  /** Accepts a message or a batch, and sends the answers later. Throws `invalid_request` if the value is neither. */
   accept(value: JsonValue, facts: MessageFacts): void {
-    if (Array.isArray(value)) this.takeBatch(value, facts);
-    else this.takeFrame(readClientFrame(value), facts);
+    if (Array.isArray(value)) this.acceptBatch(value, facts);
+    else this.acceptFrame(readClientFrame(value), facts);
   }
 
-  /** Answers a message with the error that was met. */
+  /** Answers a message with an error. */
   refuse(id: RequestId | undefined, thrown: unknown): void {
     const { caller, gateway, session } = this;
     this.send(refusedAnswer(gateway, { id, era: session ? 'legacy' : 'modern', caller }, thrown).text);
   }
 
-  /** Cancels everything that runs (wire.md, Cancellation and disconnects). Resolves when it has ended, or after `limitMs`. */
+  /** Cancels all requests (wire.md, Cancellation and disconnects). Resolves when they have ended, or after `limitMs`. */
   async end(limitMs: number): Promise<void> {
     this.session?.end();
     this.modern.cancelAll();
     await this.running.settled(limitMs);
   }
 
-  private takeFrame(frame: Frame, facts: MessageFacts): void {
+  private acceptFrame(frame: Frame, facts: MessageFacts): void {
     if (frame.kind === 'request') {
       this.track(this.answer(frame, facts), frame.id);
       return;
     }
     if (frame.kind === 'notification' && frame.method === 'notifications/cancelled')
       this.modern.cancel(frame.params.requestId);
-    if (this.session) takeMessage(frame, this.session);
+    if (this.session) acceptMessage(frame, this.session);
   }
 
-  private takeBatch(values: readonly JsonValue[], facts: MessageFacts): void {
+  private acceptBatch(values: readonly JsonValue[], facts: MessageFacts): void {
     const items = readBatch(this.gateway, values, this.session);
     if (this.session)
       this.track(answerBatch(this.gateway, items, { session: this.session, facts, send: this.send }), undefined);
@@ -93,8 +100,8 @@ export class DuplexConnection {
   private initialize(frame: RequestFrame): Answer {
     if (this.session) throw new GatewayError('invalid_request', 'The session is initialized already.');
     const { options, answer } = handleInitialize(this.gateway, frame, this.caller);
-    this.session = new Session(options);
-    this.session.addStream({ send: this.send, end: () => undefined, connected: true }); // it ends with its client
+    this.session = new Session({ ...options, limits: this.limits });
+    this.session.addStream({ send: this.send, end: () => undefined, connected: true }); // the stream ends with the connection
     return answer;
   }
 
@@ -105,6 +112,6 @@ export class DuplexConnection {
       },
       (thrown: unknown) => this.refuse(id, thrown),
     );
-    void this.running.track(sent); // it has handled its own failure
+    void this.running.track(sent); // never rejects
   }
 }

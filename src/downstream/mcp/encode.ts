@@ -1,4 +1,5 @@
-// Replies and errors as the JSON that a caller of either era gets.
+// Writes replies and errors as JSON-RPC responses of either era.
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { toLegacyTool } from '../../catalog/legacy-tools.ts';
 import type { Era, Peer } from '../../core/call.ts';
 import { ERRORS, GatewayError } from '../../core/errors.ts';
@@ -16,7 +17,7 @@ import { SUPPORTED_VERSIONS } from '../../protocol/mcp/versions.ts';
 export interface Answer {
   readonly text: string;
   readonly status: number;
-  /** The same as bytes, where these are there already. */
+  /** The same as bytes, if they exist already. */
   readonly parts?: readonly Buffer[];
 }
 
@@ -26,16 +27,16 @@ export interface EncodeOptions {
   readonly server: Peer;
 }
 
-/** Makes the response to a request of whatever comes of it. */
+/** Makes the response to a request from its reply or its error. */
 export function answerSink(options: EncodeOptions): Sink<Answer> {
   const { id, era } = options;
   return { end: (reply) => encodeReply(reply, options), fail: (error) => encodeError(id, error, era) };
 }
 
-/** Statuses that 2026-07-28 gives to errors, whoever raised them (wire.md, Shapes across eras). */
+/** HTTP statuses that 2026-07-28 prescribes for errors, also for those of a server (wire.md, Shapes across eras). */
 const MODERN_STATUS: Readonly<Record<number, number>> = { [-32020]: 400, [-32021]: 400, [-32022]: 400, [-32601]: 404 };
 
-/** Writes a reply of the pipeline; only a large one takes several turns of the event loop. */
+/** Writes a reply of the pipeline; a large one in slices, so that other work runs in between. */
 function encodeReply(reply: FinalReply, options: EncodeOptions): Answer | Promise<Answer> {
   const { id, era } = options;
   if (reply.origin && reply.origin.bytes > SLICED_ABOVE) return encodeInSlices(reply, options);
@@ -63,7 +64,7 @@ function errorStatus(code: number, era: Era): number {
   return era === 'modern' ? (MODERN_STATUS[code] ?? 200) : 200;
 }
 
-/** A modern result names us as its server (basic/index, Per-response protocol fields). It has a `resultType`, so it is never empty. */
+/** A modern result names the gateway as its server (basic/index, Per-response protocol fields). It has a `resultType`, so it is never empty. */
 function modernJson(result: JsonObject, server: Peer): string {
   if (result._meta !== undefined) return JSON.stringify(withServerInfo(result, server));
   return `${JSON.stringify(result).slice(0, -1)},"_meta":${JSON.stringify({ [META.serverInfo]: server })}}`;
@@ -73,7 +74,7 @@ function withServerInfo(result: JsonObject, server: Peer): JsonObject {
   return { ...result, _meta: { ...(result._meta as JsonObject | undefined), [META.serverInfo]: { ...server } } };
 }
 
-/** A list, of which the entries are bytes already; as text only for whoever cannot take bytes. */
+/** The response with a list, whose entries are bytes already; `text` is for senders that cannot write bytes. */
 class ListAnswer implements Answer {
   readonly status = 200;
   readonly parts: readonly Buffer[];
@@ -83,7 +84,7 @@ class ListAnswer implements Answer {
     const rest: JsonObject = nextCursor === undefined ? {} : { nextCursor };
     if (era === 'modern') {
       rest.resultType = 'complete';
-      rest.ttlMs = 0; // a change is heard of by listening, and is in force at once
+      rest.ttlMs = 0; // a change is in force at once, and listeners get a notification
       rest.cacheScope = isPrivate ? 'private' : 'public';
       rest._meta = { [META.serverInfo]: { ...server } };
     }
@@ -108,7 +109,7 @@ function legacyTools(entries: readonly Offered[]): string {
   return JSON.stringify(entries.map(({ definition }) => toLegacyTool(definition)));
 }
 
-/** Writes a failure; one without an id is no call's, and keeps its HTTP status in both eras. */
+/** Writes an error. Without an id it belongs to no call, so it keeps its HTTP status in both eras. */
 export function encodeError(id: RequestId | undefined, error: GatewayError, era: Era): Answer {
   const { http, legacyHttp } = ERRORS[error.code];
   const status = era === 'legacy' && id !== undefined ? (legacyHttp ?? http) : http;
@@ -123,24 +124,21 @@ function rpcErrorOf(error: GatewayError, era: Era): RpcError {
   return { code, message: error.message, ...(Object.keys(data).length > 0 && { data }) };
 }
 
-/** The refusal of a version that we do not speak (versioning, Protocol Version Negotiation). */
+/** The error for a version that the gateway does not speak (versioning, Protocol Version Negotiation). */
 export function unsupportedVersion(requested: string): GatewayError {
-  return new GatewayError(
-    'unsupported_version',
-    `The protocol version ${JSON.stringify(requested.slice(0, 64))} is not spoken here.`,
-    {
-      data: { supported: SUPPORTED_VERSIONS, requested: requested.slice(0, 64) },
-    },
-  );
+  const quoted = requested.slice(0, BOUNDS.quotedName);
+  return new GatewayError('unsupported_version', `The protocol version ${JSON.stringify(quoted)} is not spoken here.`, {
+    data: { supported: SUPPORTED_VERSIONS, requested: quoted },
+  });
 }
 
-/** The result of `server/discover`: the versions that -32022 names too, and what is offered here. */
+/** The result of `server/discover`: the supported versions, and what the endpoint declares. */
 export function discoverResult(
   declared: { capabilities: JsonObject; instructions?: string },
   server: Peer,
   scope: 'public' | 'private',
 ): JsonObject {
-  // logging stays declared: lines do go to callers that ask for a level (server/utilities/logging, Capabilities)
+  // `logging` stays declared: callers that ask for a level do get log messages (server/utilities/logging, Capabilities)
   return {
     resultType: 'complete',
     supportedVersions: [...SUPPORTED_VERSIONS],

@@ -1,4 +1,4 @@
-// The MCP endpoint over Streamable HTTP: one path for both eras, told apart message by message.
+// The MCP endpoint over Streamable HTTP: one path for both eras; each message shows its own era.
 import { Cancellation } from '../../core/cancellation.ts';
 import type { IncomingMessage } from 'node:http';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
@@ -11,19 +11,19 @@ import type { Caller } from './caller.ts';
 import { EventConnection } from './event-connection.ts';
 import { HttpResponse } from './http-response.ts';
 import type { EndpointLimits } from './limits.ts';
-import { handleInitialize, answerLegacy, takeMessage } from './legacy.ts';
+import { acceptMessage, answerLegacy, handleInitialize } from './legacy.ts';
 import { answerModern, isModern } from './modern.ts';
 import { readModernHeaders } from './modern-headers.ts';
 import { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import {
+  acceptsStreams,
   factsOf,
   failRequest,
   header,
   readMessage,
   refusedId,
   requireLegacyVersion,
-  takesStreams,
   VERSION_HEADER,
   type EndpointRequest,
 } from './http-request.ts';
@@ -40,47 +40,44 @@ export class McpEndpoint {
   private readonly gateway: Gateway;
   private readonly sessions: Sessions;
   private readonly limits: EndpointLimits;
-  private readonly modernLimits: EndpointLimits;
 
   constructor(gateway: Gateway, { sessions, limits }: McpEndpointOptions) {
     this.gateway = gateway;
     this.sessions = sessions;
     this.limits = limits;
-    this.modernLimits = { ...limits, streamAfterMs: limits.modernStreamAfterMs };
   }
 
-  /** Answers one HTTP request, whatever comes of it. */
-  async handle(visit: EndpointRequest): Promise<void> {
+  /** Answers one HTTP request; an error becomes the answer too. */
+  async handle(request: EndpointRequest): Promise<void> {
+    const { http } = request;
+    const version = header(http, VERSION_HEADER);
     let id: RequestId | undefined;
-    let modern = isModern({}, header(visit.request, VERSION_HEADER));
+    let modern = isModern({}, version);
     try {
-      switch (visit.request.method) {
+      switch (http.method) {
         case 'POST': {
-          const { value, bytes } = await readMessage(visit.request, this.gateway);
+          const { value, bytes } = await readMessage(http, this.gateway);
           id = idOf(value);
-          modern = isModern(
-            isObject(value) && isObject(value.params) ? value.params : {},
-            header(visit.request, VERSION_HEADER),
-          );
-          if (Array.isArray(value) && !modern && visit.request.headers[SESSION_HEADER] !== undefined) {
-            await this.batch(visit, value, bytes);
+          modern = isModern(isObject(value) && isObject(value.params) ? value.params : {}, version);
+          if (Array.isArray(value) && !modern && http.headers[SESSION_HEADER] !== undefined) {
+            await this.batch(request, value, bytes);
             return;
           }
           const frame = readClientFrame(value);
-          await (modern ? this.modern(visit, frame, bytes) : this.legacy(visit, frame, bytes));
+          await (modern ? this.modern(request, frame, bytes) : this.legacy(request, frame, bytes));
           return;
         }
         case 'GET':
-          this.openStream(visit);
+          this.openStream(request);
           return;
         case 'DELETE':
-          this.endSession(visit);
+          this.endSession(request);
           return;
         default:
           throw notAllowed();
       }
     } catch (thrown) {
-      failRequest(visit, toGatewayError(thrown), {
+      failRequest(request, toGatewayError(thrown), {
         gateway: this.gateway,
         id: id ?? refusedId(thrown),
         era: modern ? 'modern' : 'legacy',
@@ -89,8 +86,8 @@ export class McpEndpoint {
     }
   }
 
-  private async modern(visit: EndpointRequest, frame: Frame, bytes: number): Promise<void> {
-    const { request, response, caller, headers } = visit;
+  private async modern(request: EndpointRequest, frame: Frame, bytes: number): Promise<void> {
+    const { http, response, caller, headers } = request;
     if (frame.kind === 'notification') {
       response.writeHead(202, headers).end();
       return;
@@ -100,108 +97,109 @@ export class McpEndpoint {
         'invalid_request',
         'Clients of 2026-07-28 do not send responses; answers go into `params.inputResponses`.',
       );
-    const paramHeaders = readModernHeaders(frame, request.headers);
-    if (frame.method === 'subscriptions/listen' && !takesStreams(request))
+    const paramHeaders = readModernHeaders(frame, http.headers);
+    if (frame.method === 'subscriptions/listen' && !acceptsStreams(http))
       throw new GatewayError(
         'invalid_request',
         'A listener is told of changes on an event stream; accept text/event-stream.',
       );
-    const left = new Cancellation();
-    const reply = new HttpResponse(response, { headers, limits: this.modernLimits, streams: takesStreams(request) });
-    // a closed stream is how a modern client cancels (patterns/cancellation)
+    const cancellation = new Cancellation();
+    const { limits } = this;
+    const streamDelay = acceptsStreams(http) ? limits.bounds.modernStreamDelay : undefined;
+    const reply = new HttpResponse(response, { headers, limits, streamDelay });
+    // a modern client cancels by closing the stream (patterns/cancellation)
     response.on('close', () => {
-      if (!response.writableFinished) left.abort();
+      if (!response.writableFinished) cancellation.abort();
     });
     const answer = await answerModern(this.gateway, frame, {
       caller,
-      facts: { ...factsOf(request, bytes), ...(paramHeaders && { paramHeaders }) },
-      signal: left.signal,
+      facts: { ...factsOf(http, bytes), ...(paramHeaders && { paramHeaders }) },
+      signal: cancellation.signal,
       send: reply.message,
     });
     if (answer) reply.end(answer);
     else reply.close();
   }
 
-  private async legacy(visit: EndpointRequest, frame: Frame, bytes: number): Promise<void> {
-    const { request, response, caller, headers } = visit;
+  private async legacy(request: EndpointRequest, frame: Frame, bytes: number): Promise<void> {
+    const { http, response, caller, headers } = request;
     if (frame.kind === 'request' && frame.method === 'initialize') {
       const { options, answer } = handleInitialize(this.gateway, frame, caller);
       const { limits } = this;
       const { id } = this.sessions.open(caller.principal, () => new Session({ ...options, limits }));
-      const named = { ...headers, [SESSION_HEADER]: id };
-      new HttpResponse(response, { headers: named, limits, streams: false }).end(answer);
+      new HttpResponse(response, { headers: { ...headers, [SESSION_HEADER]: id }, limits }).end(answer);
       return;
     }
-    const session = this.find(request, caller);
-    requireLegacyVersion(request);
+    const session = this.find(http, caller);
+    requireLegacyVersion(http);
     if (frame.kind !== 'request') {
-      takeMessage(frame, session);
+      acceptMessage(frame, session);
       response.writeHead(202, headers).end();
       return;
     }
     const reply = new HttpResponse(response, {
       headers,
       limits: this.limits,
-      streams: takesStreams(request),
+      streamDelay: acceptsStreams(http) ? this.limits.bounds.legacyStreamDelay : undefined,
       resumable: session.openCallStream,
     });
     const answer = await answerLegacy(this.gateway, frame, {
       session,
-      facts: factsOf(request, bytes),
+      facts: factsOf(http, bytes),
       send: reply.message,
     });
     if (answer) reply.end(answer);
     else reply.close();
   }
 
-  /** Several messages at once, which 2025-03-26 alone has. */
-  private async batch(visit: EndpointRequest, values: readonly JsonValue[], bytes: number): Promise<void> {
-    const { request, response, caller, headers } = visit;
-    const session = this.find(request, caller);
-    requireLegacyVersion(request);
+  /** Answers a batch, which only 2025-03-26 has. */
+  private async batch(request: EndpointRequest, values: readonly JsonValue[], bytes: number): Promise<void> {
+    const { http, response, caller, headers } = request;
+    const session = this.find(http, caller);
+    requireLegacyVersion(http);
     const items = readBatch(this.gateway, values, session);
-    const awaited = items.some(({ kind }) => kind === 'request' || kind === 'fault');
+    const isAnswered = items.some(({ kind }) => kind === 'request' || kind === 'fault');
     const reply = new HttpResponse(response, {
       headers,
       limits: this.limits,
-      streams: awaited && takesStreams(request),
+      streamDelay: isAnswered && acceptsStreams(http) ? this.limits.bounds.legacyStreamDelay : undefined,
       resumable: session.openCallStream,
     });
     const answer = await answerBatch(this.gateway, items, {
       session,
-      facts: factsOf(request, bytes),
+      facts: factsOf(http, bytes),
       send: reply.message,
     });
     if (answer) reply.end(answer);
     else reply.close();
   }
 
-  /** The standing stream of a session; a modern client has none (streamable-http, Earlier Streamable HTTP Revisions). */
-  private openStream({ request, response, caller, headers }: EndpointRequest): void {
-    if (header(request, VERSION_HEADER) === MODERN_VERSION) throw notAllowed();
-    const session = this.find(request, caller);
-    requireLegacyVersion(request);
-    if (!takesStreams(request))
+  /** Opens a standing stream of a session; a modern client has none (streamable-http, Earlier Streamable HTTP Revisions). */
+  private openStream({ http, response, caller, headers }: EndpointRequest): void {
+    if (header(http, VERSION_HEADER) === MODERN_VERSION) throw notAllowed();
+    const session = this.find(http, caller);
+    requireLegacyVersion(http);
+    if (!acceptsStreams(http))
       throw new GatewayError('method_not_allowed', 'GET opens an event stream; send `Accept: text/event-stream`.');
-    const last = header(request, EVENT_HEADER);
+    const last = header(http, EVENT_HEADER);
     const position = last === undefined ? undefined : session.replay.find(last);
     if (last !== undefined && !position) {
-      // tells every reader of event streams to stop asking (HTML, Server-sent events)
+      // 204 makes clients of event streams stop reconnecting (HTML, Server-sent events)
       response.writeHead(204, headers).end();
       return;
     }
     session.openStream(new EventConnection(response, { headers, limits: this.limits }), position);
   }
 
-  private find(request: IncomingMessage, caller: Caller): Session {
-    return this.sessions.find(header(request, SESSION_HEADER), { caller, kind: Session });
+  private find(http: IncomingMessage, caller: Caller): Session {
+    return this.sessions.find(header(http, SESSION_HEADER), { caller, kind: Session });
   }
 
-  private endSession({ request, response, caller, headers }: EndpointRequest): void {
-    if (header(request, VERSION_HEADER) === MODERN_VERSION) throw notAllowed();
-    const id = header(request, SESSION_HEADER);
-    this.find(request, caller);
-    requireLegacyVersion(request);
+  private endSession({ http, response, caller, headers }: EndpointRequest): void {
+    if (header(http, VERSION_HEADER) === MODERN_VERSION) throw notAllowed();
+    const id = header(http, SESSION_HEADER);
+    this.find(http, caller);
+    requireLegacyVersion(http);
     this.sessions.end(id ?? '');
     response.writeHead(204, headers).end();
   }

@@ -1,4 +1,4 @@
-// One HTTP response that is an event stream: kept alive while it is quiet, cut where its reader is too slow.
+// One HTTP response as an event stream, with heartbeats while it is silent, and cut off if its client reads too slowly.
 import type { ServerResponse } from 'node:http';
 import { SSE_HEARTBEAT, sseMessage } from '../../protocol/mcp/sse.ts';
 import type { EndpointLimits } from './limits.ts';
@@ -7,9 +7,9 @@ import { WriteQueue } from './write-queue.ts';
 
 /** A stream of messages to a client. */
 export interface Outlet {
-  /** Sends a message; tells whether it can reach the client. */
+  /** Sends a message; returns whether it can reach the client. */
   send(text: string): boolean;
-  /** Ends the stream, after a last message where there is one. */
+  /** Ends the stream, after a last message if there is one. */
   end(text?: string): void;
 }
 
@@ -24,7 +24,7 @@ export class EventConnection implements Outlet {
   private readonly heartbeat: NodeJS.Timeout;
   private closeAt = Infinity;
 
-  /** Sends the head at once. */
+  /** Sends the HTTP head at once. */
   constructor(response: ServerResponse, { headers, limits }: EventConnectionOptions) {
     this.response = response;
     response.writeHead(200, {
@@ -35,17 +35,17 @@ export class EventConnection implements Outlet {
     });
     response.flushHeaders();
     this.queue = new WriteQueue(response, limits);
-    endStalled(response, limits.stalledMs);
-    this.heartbeat = setInterval(() => this.beat(), limits.heartbeatMs);
+    endStalled(response, limits.bounds.stalledReaderTime);
+    this.heartbeat = setInterval(() => this.beat(), limits.bounds.streamHeartbeat);
     this.onClose(() => clearInterval(this.heartbeat));
   }
 
-  /** Calls the listener when the connection is over, whoever ended it. */
+  /** Calls the listener when the connection has closed, whichever side closed it. */
   onClose(listener: () => void): void {
     this.response.once('close', listener);
   }
 
-  /** Writes events as they are; tells whether they can reach the client. */
+  /** Writes encoded events; returns whether they can reach the client. */
   write(events: string): boolean {
     if (!this.queue.write(events)) return false;
     this.heartbeat.refresh();
@@ -63,12 +63,12 @@ export class EventConnection implements Outlet {
     this.queue.end(text === undefined ? undefined : sseMessage(text));
   }
 
-  /** Lets the connection end by itself some time after this long, its stream going on elsewhere. */
+  /** Ends the connection at the first write after this long; its stream continues on the client's next connection. */
   limitAge(ms: number): void {
     this.closeAt = performance.now() + ms;
   }
 
-  /** Shows life to a reader who has nothing left to read. */
+  /** Sends a heartbeat if nothing else waits for the client. */
   beat(): void {
     if (this.queue.waiting === 0) this.write(SSE_HEARTBEAT);
   }

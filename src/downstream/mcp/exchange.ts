@@ -1,4 +1,5 @@
-// The way back to one caller: its own progress token, its log level, its subscription id, its questions.
+// Messages to one caller while its request runs: progress, log messages, notifications and questions.
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
 import { askWithin, cannotAsk, type Exchange, type Question, type QuestionAnswer } from '../../core/exchange.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -8,40 +9,38 @@ import { type LogLevel, META, passesLevel, type ProgressToken } from '../../prot
 import type { OpenQuestions } from './open-questions.ts';
 import { MonotonicProgress } from './monotonic-progress.ts';
 
-/** Silence that is too long for some clients, which then give up their calls: the strictest of them waits for a minute. */
-const SILENT_MS = 25_000;
-
-/** Sends one message to a client; tells whether it can still reach it. */
+/** Sends one message to a client; returns whether it can still reach the client. */
 export type Send = (text: string) => boolean;
 
 export interface ExchangeOptions {
   readonly signal: CancelSignal;
   /** Sends one message to the caller, ahead of the answer. */
   readonly send: Send;
-  /** Whether a question would be read now; absent where one may wait for a client that comes back. */
+  /** Whether the client reads now; absent if a question may wait until the client reconnects. */
   readonly reachable?: () => boolean;
   readonly progressToken?: ProgressToken | undefined;
   readonly logLevel?: LogLevel | undefined;
   readonly capabilities: JsonObject;
-  /** The questions of the caller's session; absent where it cannot be asked. */
+  /** The questions of the caller's session; absent if the caller cannot be asked. */
   readonly questions?: OpenQuestions;
-  /** The id of the request, where it is what notifications carry: `subscriptions/listen`. */
+  /** The id of the request, which notifications of `subscriptions/listen` carry. */
   readonly subscriptionId?: RequestId;
 }
 
-/** The exchange of one request, or the one that stands as long as its session. */
+/** The exchange of one request, or that of a session for messages outside any request. */
 export class CallerExchange implements Exchange {
   readonly signal: CancelSignal;
   private readonly options: ExchangeOptions;
   private readonly startedAt: number;
-  private over = false;
-  private heardAt: number;
-  private readonly steps = new MonotonicProgress();
+  private ended = false;
+  /** When the caller last got a progress notification. */
+  private progressAt: number;
+  private readonly monotonic = new MonotonicProgress();
 
   constructor(options: ExchangeOptions) {
     this.options = options;
     this.signal = options.signal;
-    this.startedAt = this.heardAt = options.progressToken === undefined ? 0 : performance.now();
+    this.startedAt = this.progressAt = options.progressToken === undefined ? 0 : performance.now();
   }
 
   get wantsProgress(): boolean {
@@ -63,17 +62,17 @@ export class CallerExchange implements Exchange {
   progress(params: JsonObject): void {
     const { progressToken } = this.options;
     if (progressToken === undefined) return;
-    this.heardAt = performance.now();
-    this.send('notifications/progress', { ...params, ...this.steps.next(params), progressToken });
+    this.progressAt = performance.now();
+    this.send('notifications/progress', { ...params, ...this.monotonic.next(params), progressToken });
   }
 
   heartbeat(): void {
     const { progressToken } = this.options;
     const now = performance.now();
-    if (progressToken === undefined || now - this.heardAt < SILENT_MS) return;
-    this.heardAt = now;
+    if (progressToken === undefined || now - this.progressAt < BOUNDS.progressHeartbeat) return;
+    this.progressAt = now;
     const message = `Still working after ${Math.round((now - this.startedAt) / 1_000)} s.`;
-    this.send('notifications/progress', { progress: this.steps.more(), message, progressToken });
+    this.send('notifications/progress', { progress: this.monotonic.more(), message, progressToken });
   }
 
   log(params: JsonObject): void {
@@ -93,19 +92,19 @@ export class CallerExchange implements Exchange {
   async ask(question: Question): Promise<QuestionAnswer> {
     const { questions } = this.options;
     if (!questions) return cannotAsk(question);
-    if (this.over) throw new GatewayError('cancelled', 'The call that the question belongs to has ended.');
+    if (this.ended) throw new GatewayError('cancelled', 'The call that the question belongs to has ended.');
     return askWithin(questions.answeredWithinMs, question, (limited) => questions.ask(limited, this.options));
   }
 
-  /** The call has ended: nothing more may be sent, and what was asked on its behalf is withdrawn. */
+  /** The call has ended: sends nothing more, and withdraws the questions that belong to the call. */
   end(): void {
-    this.over = true;
+    this.ended = true;
     const { questions } = this.options;
     if (questions !== undefined && questions.size > 0) questions.endOf(this.options);
   }
 
-  /** Nothing is sent for a cancelled call, though its server may go on talking (wire.md, Cancellation). */
+  /** Sends nothing for a cancelled call, whose server may still send notifications (wire.md, Cancellation). */
   private send(method: string, params: JsonObject): void {
-    if (!this.over && !this.signal.aborted) this.options.send(notificationText(method, params));
+    if (!this.ended && !this.signal.aborted) this.options.send(notificationText(method, params));
   }
 }

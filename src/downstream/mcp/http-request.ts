@@ -1,4 +1,4 @@
-// One HTTP request at an MCP endpoint: reading its message, and refusing it.
+// One HTTP request at an MCP endpoint: reads its message, and answers it with an error.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Era } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -13,10 +13,11 @@ import { unsupportedVersion } from './encode.ts';
 import { refusedAnswer } from './refused.ts';
 
 export interface EndpointRequest {
-  readonly request: IncomingMessage;
+  /** The request as Node gives it. */
+  readonly http: IncomingMessage;
   readonly response: ServerResponse;
   readonly caller: Caller;
-  /** Headers of every response: CORS. */
+  /** The CORS headers of every response. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -24,11 +25,11 @@ export const VERSION_HEADER = 'mcp-protocol-version';
 
 export interface Message {
   readonly value: JsonValue;
-  /** Its size on the wire. */
+  /** The size of the body. */
   readonly bytes: number;
 }
 
-/** Reads the body as JSON. Throws as `readBody` does, and `unsupported_media_type`, `parse_error` or `invalid_request`. */
+/** Reads the body as JSON. Throws the errors of `readBody`, and `unsupported_media_type`, `parse_error` or `invalid_request`. */
 export async function readMessage(request: IncomingMessage, gateway: Gateway): Promise<Message> {
   const { limits } = gateway.snapshot.config;
   const type = request.headers['content-type'] ?? '';
@@ -42,58 +43,58 @@ export async function readMessage(request: IncomingMessage, gateway: Gateway): P
   return { value: await readStrict(text, { depth, items, uniqueKeys: true }), bytes };
 }
 
-/** The id of a request that was refused before it could be read; undefined where it does not show. */
+/** The id of a request over a limit, which the scan finds before the request is parsed; undefined if there is none. */
 export function refusedId(thrown: unknown): RequestId | undefined {
   return thrown instanceof OverLimit && !thrown.isAnswer ? thrown.id : undefined;
 }
 
 export interface FailureOptions {
   readonly gateway: Gateway;
-  /** The request that failed, as far as it could be read. */
+  /** The id of the failed request, if it is known. */
   readonly id: RequestId | undefined;
   readonly era: Era;
-  /** The methods that the endpoint takes. */
+  /** The HTTP methods of the endpoint. */
   readonly allow: string;
 }
 
-/** Answers a request with the error that was met. */
+/** Answers a request with an error. */
 export function failRequest(
-  visit: EndpointRequest,
+  request: EndpointRequest,
   error: GatewayError,
   { gateway, id, era, allow }: FailureOptions,
 ): void {
-  const { request, response, headers, caller } = visit;
+  const { http, response, headers, caller } = request;
   const { text, status } = refusedAnswer(gateway, { id, era, caller }, error);
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }
   const extra = error.code === 'method_not_allowed' ? { allow } : {};
-  refuseBody(request, response, {
+  refuseBody(http, response, {
     status,
     headers: { ...headers, 'content-type': 'application/json', ...extra },
     text,
   });
 }
 
-/** A header that stands once. */
+/** The value of a header that may stand only once. */
 export function header(request: IncomingMessage, name: string): string | undefined {
   const value = request.headers[name];
   return typeof value === 'string' ? value : undefined;
 }
 
-/** Tells whether the caller takes an event stream. */
-export function takesStreams({ headers: { accept } }: IncomingMessage): boolean {
+/** Whether the caller accepts an event stream. */
+export function acceptsStreams({ headers: { accept } }: IncomingMessage): boolean {
   return accept === undefined || accept.includes('text/event-stream') || accept.includes('*/*');
 }
 
-/** Throws `unsupported_version` for a version header of no legacy revision; clients before 2025-06-18 send none. */
+/** Throws `unsupported_version` if the version header names no legacy revision. Clients before 2025-06-18 send none. */
 export function requireLegacyVersion(request: IncomingMessage): void {
   const version = header(request, VERSION_HEADER);
   if (version !== undefined && !isLegacyVersion(version)) throw unsupportedVersion(version);
 }
 
-/** What the head of a request says of the message in its body. */
+/** The facts about a message that the head of its request holds. */
 export function factsOf(request: IncomingMessage, bytes: number): MessageFacts {
   const { traceparent, tracestate } = request.headers;
   return { bytes, ...(traceparent !== undefined && { traceparent }), ...(tracestate !== undefined && { tracestate }) };

@@ -1,4 +1,5 @@
-// Messages of the legacy era, whichever transport brought them.
+// Handles messages of the legacy era, on every transport.
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { serverOf } from '../../core/call.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -25,12 +26,12 @@ interface RunningContext extends LegacyContext {
   readonly signal: CancelSignal;
 }
 
-/** What `initialize` agrees on. Throws `invalid_params` where it says too little, `not_found` where there is no such server. */
+/** Negotiates a session. Throws `invalid_params` if a parameter is missing, `not_found` if the endpoint's server does not exist. */
 export function handleInitialize(
   gateway: Gateway,
   frame: RequestFrame,
   caller: Caller,
-): { options: SessionOptions; answer: Answer } {
+): { options: Omit<SessionOptions, 'limits'>; answer: Answer } {
   const { protocolVersion, capabilities, clientInfo } = frame.params;
   if (typeof protocolVersion !== 'string')
     throw new GatewayError('invalid_params', '`params.protocolVersion` must be a string.');
@@ -51,7 +52,7 @@ export function handleInitialize(
   };
 }
 
-/** Answers one request of a session; undefined where it was cancelled and nothing may be sent. */
+/** Answers one request of a session; undefined if the client cancelled it and gets no answer. */
 export async function answerLegacy(
   gateway: Gateway,
   frame: RequestFrame,
@@ -66,8 +67,8 @@ export async function answerLegacy(
     return refusedAnswer(gateway, refused, thrown);
   }
   try {
-    const answered = await answer(gateway, frame, { ...context, signal });
-    return signal.aborted ? undefined : answered;
+    const response = await answer(gateway, frame, { ...context, signal });
+    return signal.aborted ? undefined : response;
   } catch (thrown) {
     return signal.aborted ? undefined : refusedAnswer(gateway, refused, thrown);
   } finally {
@@ -75,7 +76,7 @@ export async function answerLegacy(
   }
 }
 
-/** Throws GatewayError where the request never becomes a call. */
+/** Throws GatewayError if the request does not become a call. */
 function answer(gateway: Gateway, frame: RequestFrame, context: RunningContext): Answer | Promise<Answer> {
   const { id, method } = frame;
   const { session } = context;
@@ -83,7 +84,10 @@ function answer(gateway: Gateway, frame: RequestFrame, context: RunningContext):
   if (method === 'logging/setLevel' && declaresLogging(gateway, session)) return setLevel(gateway, frame, session);
   const known = CALL_METHODS.get(method);
   if (!known?.eras.includes('legacy') || (known.since !== undefined && session.version < known.since))
-    throw new GatewayError('method_not_found', `There is no method ${JSON.stringify(method.slice(0, 64))}.`);
+    throw new GatewayError(
+      'method_not_found',
+      `There is no method ${JSON.stringify(method.slice(0, BOUNDS.quotedName))}.`,
+    );
   return call(gateway, frame, context);
 }
 
@@ -122,21 +126,21 @@ async function call(
     exchange,
   } as const;
   const sink = answerSink({ id, era: 'legacy', server: gateway.identity });
-  const ending =
-    <Said>(make: (said: Said) => Answer | Promise<Answer>) =>
-    (said: Said) => {
+  const afterEnd =
+    <Outcome>(encode: (outcome: Outcome) => Answer | Promise<Answer>) =>
+    (outcome: Outcome) => {
       exchange.end();
-      return make(said);
+      return encode(outcome);
     };
-  return gateway.call(request, { end: ending(sink.end), fail: ending(sink.fail) });
+  return gateway.call(request, { end: afterEnd(sink.end), fail: afterEnd(sink.fail) });
 }
 
 function declaresLogging(gateway: Gateway, { caller, version }: Session): boolean {
   return gateway.declare(serverOf(caller.endpoint), version)?.capabilities.logging !== undefined;
 }
 
-/** Takes what needs no answer from a session's client; what means nothing to us is taken all the same. */
-export function takeMessage(frame: Exclude<Frame, RequestFrame>, session: Session): void {
+/** Accepts a response or notification of a session's client; ignores notifications that the gateway does not know. */
+export function acceptMessage(frame: Exclude<Frame, RequestFrame>, session: Session): void {
   if (frame.kind === 'response') session.questions.answer(frame);
   else if (frame.method === 'notifications/cancelled') session.cancel(frame.params.requestId);
   else if (frame.method === 'notifications/roots/list_changed') session.rootsChanged();

@@ -1,4 +1,4 @@
-// The headers of a modern HTTP request must say what its body says (streamable-http, Server Validation).
+// Checks that the headers of a modern HTTP request agree with its body (streamable-http, Server Validation).
 import type { IncomingHttpHeaders } from 'node:http';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject } from '../../core/json.ts';
@@ -14,8 +14,8 @@ import { VERSION_HEADER } from './http-request.ts';
 const mismatch = (why: string) => new GatewayError('header_mismatch', `Header mismatch: ${why}`);
 
 /**
- * Checks what the headers say of the body, and returns the `Mcp-Param-*` headers of a tool's call. A version that we do not speak is said
- * first, unless header and body differ on it: the rest may mean something else there. Throws `unsupported_version` and `header_mismatch`.
+ * Checks the headers against the body, and returns the `Mcp-Param-*` headers of a `tools/call`. An unsupported version on which header and
+ * body agree is refused first, because the other headers may mean something else there. Throws `unsupported_version` and `header_mismatch`.
  */
 export function readModernHeaders(frame: RequestFrame, headers: IncomingHttpHeaders): ParamHeaders | undefined {
   const sent = headers[VERSION_HEADER];
@@ -27,7 +27,7 @@ export function readModernHeaders(frame: RequestFrame, headers: IncomingHttpHead
   return frame.method === 'tools/call' ? paramHeadersIn(headers) : undefined;
 }
 
-/** Throws `header_mismatch` where a required header is missing, malformed, or differs from the body. */
+/** Throws `header_mismatch` if a required header is missing or malformed, or differs from the body. */
 export function checkHeaders(frame: RequestFrame, headers: IncomingHttpHeaders): void {
   const { method, params } = frame;
   const meta = params._meta;
@@ -41,7 +41,7 @@ export function checkHeaders(frame: RequestFrame, headers: IncomingHttpHeaders):
   if (sentMethod !== method) throw mismatch(`Mcp-Method is "${String(sentMethod)}", the body says "${method}".`);
   const named = NAMED_METHODS[method];
   const name = named && params[named];
-  if (named === undefined || typeof name !== 'string') return; // a body without a name is refused as such
+  if (named === undefined || typeof name !== 'string') return; // the pipeline refuses a body without a name
   const sentName = headers['mcp-name'];
   if (typeof sentName !== 'string') throw mismatch('Mcp-Name is missing.');
   const decoded = decodeHeaderValue(sentName);

@@ -1,4 +1,4 @@
-// Requests of the modern era: each says by itself who sends it and what it can do.
+// Handles requests of the modern era, each of which carries its client's identity and capabilities.
 import type { CancelSignal } from '../../core/cancellation.ts';
 import { type Peer, serverOf } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -23,7 +23,7 @@ export interface ModernContext {
   readonly send: Send;
 }
 
-/** Tells whether `_meta` or header name a version that is not a legacy one (wire.md, Which era is a request). */
+/** Whether `_meta` or the header name a version that is not a legacy one (wire.md, Which era is a request). */
 export function isModern(params: JsonObject, headerVersion?: string): boolean {
   const meta = params._meta;
   const named = isObject(meta) ? meta[META.version] : undefined;
@@ -32,23 +32,23 @@ export function isModern(params: JsonObject, headerVersion?: string): boolean {
   );
 }
 
-/** Answers one modern request; undefined where the caller cancelled it and nothing may be sent. */
+/** Answers one modern request; undefined if the caller cancelled it and gets no answer. */
 export async function answerModern(
   gateway: Gateway,
   frame: RequestFrame,
   context: ModernContext,
 ): Promise<Answer | undefined> {
   const { caller, signal } = context;
-  let answered: Answer;
+  let response: Answer;
   try {
-    answered = await answer(gateway, frame, context);
+    response = await answer(gateway, frame, context);
   } catch (thrown) {
-    answered = refusedAnswer(gateway, { id: frame.id, era: 'modern', caller }, thrown);
+    response = refusedAnswer(gateway, { id: frame.id, era: 'modern', caller }, thrown);
   }
-  return signal.aborted ? undefined : answered;
+  return signal.aborted ? undefined : response;
 }
 
-/** Throws GatewayError where the request never becomes a call. */
+/** Throws GatewayError if the request does not become a call. */
 function answer(gateway: Gateway, frame: RequestFrame, context: ModernContext): Answer | Promise<Answer> {
   const { method, params } = frame;
   const meta = readModernMeta(params);
@@ -64,11 +64,11 @@ function requestOf(
   meta: ModernMeta,
   { caller, facts, signal, send }: ModernContext,
 ): CallRequest {
-  const { transport, ...known } = caller;
+  const { transport, ...callerFacts } = caller;
   return {
     method,
     params,
-    ...known,
+    ...callerFacts,
     ...facts,
     ...(meta.client && { client: meta.client }),
     era: 'modern',
@@ -92,7 +92,7 @@ function discover(gateway: Gateway, { id }: RequestFrame, { endpoint }: Caller):
   return { text: resultText(id, JSON.stringify(discoverResult(declared, gateway.identity, scope))), status: 200 };
 }
 
-/** The graceful end of a listener carries its subscription id like every message before it (patterns/subscriptions). */
+/** The result that ends a listener carries its subscription id, like every message before it (patterns/subscriptions). */
 function sinkFor({ id, method }: RequestFrame, server: Peer): Sink<Answer> {
   const sink = answerSink({ id, era: 'modern', server });
   if (method !== 'subscriptions/listen') return sink;

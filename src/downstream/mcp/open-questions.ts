@@ -1,4 +1,5 @@
-// The questions that the client of one session has not answered yet; each has an id of the gateway's own, which means nothing in another session.
+// The questions that the client of one session has not answered; the gateway gives each an id that is valid in this session alone.
+import { type Bounds, BOUNDS } from '../../core/bounds/bounds.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
 import type { Question, QuestionAnswer } from '../../core/exchange.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -6,63 +7,61 @@ import { RequestsInFlight } from '../../core/requests-in-flight.ts';
 import { notificationText, requestText, type RequestId, type ResponseFrame } from '../../protocol/mcp/frames.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { withRelatedTask } from '../../protocol/mcp/tasks.ts';
-import { LIMITS } from './limits.ts';
 import { type Askable, paramsFor, requireAskable } from '../../protocol/mcp/questions.ts';
 
-/** Most questions that wait for one client at a time. */
-const MAX_QUESTIONS = 100;
-
 /** How a question reaches the client. */
-export interface QuestionWay {
-  /** Of the call or the session that the question belongs to; its abort withdraws the question. */
+export interface QuestionChannel {
+  /** The signal of the call or session that the question belongs to; its abort withdraws the question. */
   readonly signal: CancelSignal;
   /** Sends a message; returns whether it can still reach the client. */
   readonly send: (text: string) => boolean;
-  /** Whether the client reads now; absent where a message waits until the client comes back. */
+  /** Whether the client reads now; absent if a message may wait until the client reconnects. */
   readonly reachable?: () => boolean;
 }
 
 export class OpenQuestions {
-  /** How long a question may be with the client, in ms. */
+  /** How long the client has to answer, in ms. */
   readonly answeredWithinMs: number;
   private readonly client: Askable;
-  private readonly open = new RequestsInFlight<RequestId, QuestionWay, QuestionAnswer>({
-    most: MAX_QUESTIONS,
-    full: () =>
-      new GatewayError('overloaded', `${MAX_QUESTIONS} questions wait for this client; ask when some are answered.`),
-  });
-  private last = 0;
+  private readonly open: RequestsInFlight<RequestId, QuestionChannel, QuestionAnswer>;
+  private lastId = 0;
 
-  constructor(client: Askable, answeredWithinMs = LIMITS.questionMs) {
+  constructor(client: Askable, { sessionQuestions: most, questionAge }: Bounds = BOUNDS) {
     this.client = client;
-    this.answeredWithinMs = answeredWithinMs;
+    this.answeredWithinMs = questionAge;
+    this.open = new RequestsInFlight({
+      most,
+      full: () => new GatewayError('overloaded', `${most} questions wait for this client; ask when some are answered.`),
+    });
   }
 
   get size(): number {
     return this.open.size;
   }
 
-  /** How many calls wait for their client's answers. */
+  /** How many calls wait for answers of the client. */
   get waitingCalls(): number {
-    const calls = [...this.open].map(([, { request: way }]) => way).filter(({ reachable }) => reachable === undefined);
+    const calls = [...this.open]
+      .map(([, { request: channel }]) => channel)
+      .filter(({ reachable }) => reachable === undefined);
     return new Set(calls).size;
   }
 
   /**
-   * Sends a question and resolves with what the client says. Throws `question_undeclared` where the client cannot be asked this,
-   * `client_unreachable` where no stream leads to it, `overloaded` where too many are open, `cancelled` when the question was withdrawn or
-   * what it belongs to ended.
+   * Sends a question and resolves with the client's answer. Throws `question_undeclared` if the client did not declare that it answers such
+   * questions, `client_unreachable` if it has no stream, `overloaded` if too many questions are open, and `cancelled` when the server withdraws
+   * the question or its call or session ends.
    */
-  async ask({ method, params, signal, task }: Question, way: QuestionWay): Promise<QuestionAnswer> {
+  async ask({ method, params, signal, task }: Question, channel: QuestionChannel): Promise<QuestionAnswer> {
     requireAskable(method, params, this.client);
-    if (signal.aborted || way.signal.aborted)
+    if (signal.aborted || channel.signal.aborted)
       throw new GatewayError('cancelled', 'What the question belongs to is over; nobody was asked.');
-    const id = this.last + 1;
-    const question = this.open.begin(id, way);
-    this.last = id;
+    const id = this.lastId + 1;
+    const question = this.open.begin(id, channel);
+    this.lastId = id;
     const known = paramsFor(method, params, this.client);
-    const asked = task === undefined ? known : withRelatedTask(known, task);
-    if (way.reachable?.() === false || !way.send(requestText(id, method, asked)))
+    const related = task === undefined ? known : withRelatedTask(known, task);
+    if (channel.reachable?.() === false || !channel.send(requestText(id, method, related)))
       question.fail(
         new GatewayError(
           'client_unreachable',
@@ -71,21 +70,21 @@ export class OpenQuestions {
       );
     const stops = [
       signal.onAbort(() => this.withdraw(id, 'The question was withdrawn.')),
-      way.signal.onAbort(() => this.withdraw(id, 'What the question belongs to was cancelled.')),
+      channel.signal.onAbort(() => this.withdraw(id, 'What the question belongs to was cancelled.')),
     ];
     return question.answered.finally(() => stops.forEach((stop) => stop()));
   }
 
-  /** Takes an answer of the client. An answer to a question that is not open is ignored. */
+  /** Accepts an answer of the client; ignores one to a question that is not open. */
   answer({ id, result, error }: ResponseFrame): void {
     if (id === undefined) return;
     this.open.get(id)?.answer(error ? { error } : { result: withoutProtocolMeta(result ?? {}) });
   }
 
-  /** A call has ended: withdraws its open questions. */
-  endOf(way: QuestionWay): void {
+  /** Withdraws the open questions of a call that has ended. */
+  endOf(channel: QuestionChannel): void {
     for (const [id, question] of this.open)
-      if (question.request === way) this.withdraw(id, 'The call that the question belongs to has ended.');
+      if (question.request === channel) this.withdraw(id, 'The call that the question belongs to has ended.');
   }
 
   private withdraw(id: RequestId, why: string): void {

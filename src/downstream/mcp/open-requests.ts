@@ -1,12 +1,10 @@
-// The requests of one client that are not answered yet: by the id that the client gave, and how each is cancelled.
+// The requests of one client that have no answer yet, by the client's id, so that the client can cancel them.
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { Cancellation } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { RequestId } from '../../protocol/mcp/frames.ts';
 
-/** Most requests of one client at a time. */
-const MAX_OPEN = 1_000;
-
-/** A short list rather than a map: it is filled and emptied with every call (see core/slots). */
+/** An array instead of a map: every call adds and removes an entry, and the array is short (see core/slots). */
 export class OpenRequests {
   private readonly open: { readonly id: RequestId; readonly cancellation: Cancellation }[] = [];
 
@@ -14,12 +12,12 @@ export class OpenRequests {
     return this.open.length;
   }
 
-  /** Registers a request. Throws `invalid_request` for an id that is in flight already, `overloaded` where there are too many. */
+  /** Registers a request. Throws `invalid_request` for an id that is in flight already, `overloaded` if there are too many. */
   begin(id: RequestId): Cancellation {
     if (this.indexOf(id) !== -1)
       throw new GatewayError('invalid_request', `A request with the id ${JSON.stringify(id)} is still in flight.`);
-    if (this.open.length >= MAX_OPEN)
-      throw new GatewayError('overloaded', `${MAX_OPEN} requests are in flight; wait for some to end.`);
+    if (this.open.length >= BOUNDS.sessionRequests)
+      throw new GatewayError('overloaded', `${BOUNDS.sessionRequests} requests are in flight; wait for some to end.`);
     const cancellation = new Cancellation();
     this.open.push({ id, cancellation });
     return cancellation;
@@ -32,7 +30,7 @@ export class OpenRequests {
     if (last && index < this.open.length) this.open[index] = last;
   }
 
-  /** Cancels a request; an id that is not in flight means nothing (patterns/cancellation, Error Handling). */
+  /** Cancels a request; ignores an id that is not in flight (patterns/cancellation, Error Handling). */
   cancel(id: unknown): void {
     this.open.find((request) => request.id === id)?.cancellation.abort();
   }

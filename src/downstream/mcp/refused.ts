@@ -1,4 +1,4 @@
-// The answer to a message that never became a call.
+// The answer to a message that did not become a call.
 import type { Era } from '../../core/call.ts';
 import { toGatewayError } from '../../core/errors.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
@@ -7,13 +7,13 @@ import type { Caller } from './caller.ts';
 import { type Answer, encodeError } from './encode.ts';
 
 export interface RefusedMessage {
-  /** Absent where the message has none, or it could not be read. */
+  /** Undefined if the message has none, or it could not be read. */
   readonly id: RequestId | undefined;
   readonly era: Era;
   readonly caller: Caller;
 }
 
-/** Makes the answer of what was thrown; the record gets an event. */
+/** Makes the answer from the thrown error, and records an event. */
 export function refusedAnswer(gateway: Gateway, { id, era, caller }: RefusedMessage, thrown: unknown): Answer {
   const error = toGatewayError(thrown);
   if (error.code === 'internal') gateway.logger.error({ err: error.cause }, 'a request failed');

@@ -1,17 +1,17 @@
-// Bounds in bytes what all sessions together keep for clients that come back: the oldest goes first, whosever it is.
+// Bounds the bytes of the events that all sessions together keep for replay; the oldest event goes first, whichever session has it.
 import { BoundedMap } from '../../core/bounded-map.ts';
 
-/** Something that is kept. */
-export interface Kept {
+/** An event that a session keeps for clients that reconnect. */
+export interface Replayable {
   readonly bytes: number;
-  /** Lets go of it; the budget has forgotten it by then. */
+  /** Makes its session drop it; the budget has removed it already. */
   release(): void;
 }
 
 export class ReplayBudget {
-  private readonly events: BoundedMap<Kept, Kept>;
+  private readonly events: BoundedMap<Replayable, Replayable>;
 
-  /** `most` bytes are kept in all. */
+  /** `most` is in bytes. */
   constructor(most: number) {
     this.events = new BoundedMap({ most, weigh: ({ bytes }) => bytes, evicted: (event) => event.release() });
   }
@@ -20,11 +20,11 @@ export class ReplayBudget {
     return this.events.weight;
   }
 
-  add(event: Kept): void {
+  add(event: Replayable): void {
     this.events.set(event, event);
   }
 
-  remove(event: Kept): void {
+  remove(event: Replayable): void {
     this.events.delete(event);
   }
 }

@@ -1,47 +1,48 @@
-// The event streams of one session, which outlive their connections: what was sent is kept for clients that come back, the oldest goes first.
+// The event streams of one session, which outlive their connections: the session keeps the last events for clients that reconnect.
 import { GatewayError } from '../../core/errors.ts';
 import { sseMessage, ssePriming } from '../../protocol/mcp/sse.ts';
 import { randomHex } from '../../telemetry/trace.ts';
 import type { EventConnection, Outlet } from './event-connection.ts';
-import type { Kept } from './replay-budget.ts';
+import type { Replayable } from './replay-budget.ts';
 import type { EndpointLimits } from './limits.ts';
 
-interface KeptEvent extends Kept {
+interface ReplayEvent extends Replayable {
   readonly stream: ReplayStream;
   readonly number: number;
   readonly text: string;
 }
 
-/** Where a client is on a stream. */
+/** A client's position on a stream. */
 export interface ReplayPosition {
   readonly stream: ReplayStream;
-  /** The number of the last event that it has. */
+  /** The number of the last event that the client has. */
   readonly after: number;
 }
 
 export interface ReplayOptions {
   readonly limits: EndpointLimits;
-  /** Whether clients know events without data and a server that ends connections (2025-11-25). */
+  /** Whether clients know events without data, and poll when the server closes a connection (2025-11-25). */
   readonly polls: boolean;
 }
 
-/** The streams of one session. The id of an event names session, stream and event, so that no other session's means anything here. */
+/** The streams of one session. The id of an event names session, stream and event, so that ids of other sessions are invalid here. */
 export class Replay {
   readonly options: ReplayOptions;
   private readonly session = randomHex(4);
   private readonly streams = new Map<number, ReplayStream>();
-  private readonly kept: KeptEvent[] = [];
+  /** The events of all streams, oldest first. */
+  private readonly events: ReplayEvent[] = [];
   private bytes = 0;
-  private last = 0;
+  private lastStream = 0;
   private closed = false;
 
   constructor(options: ReplayOptions) {
     this.options = options;
   }
 
-  /** Begins a stream on a connection; that of a call may be left for the client to poll. */
+  /** Begins a stream on a connection. `polled`: the gateway may close the connection so that the client polls, as for calls. */
   open(connection: EventConnection, { polled }: { polled: boolean }): ReplayStream {
-    const number = ++this.last;
+    const number = ++this.lastStream;
     const stream = new ReplayStream(this, { number, name: `${this.session}-${number}`, polled });
     this.streams.set(number, stream);
     stream.attach(connection, 0);
@@ -55,63 +56,64 @@ export class Replay {
   }
 
   /**
-   * Finds the place of a Last-Event-ID; undefined where nothing more will come of its stream. Throws `invalid_request` where it is none of
-   * this session's.
+   * Finds the position that a Last-Event-ID names; undefined if its stream has ended and has no further events. Throws `invalid_request` if
+   * the id is not one of this session.
    */
   find(id: string): ReplayPosition | undefined {
     const [session, stream, event, ...rest] = id.split('-');
     const [number, after] = [positionOf(stream), positionOf(event)];
-    const isKnown = session === this.session && number !== undefined && number > 0 && number <= this.last;
+    const isKnown = session === this.session && number !== undefined && number > 0 && number <= this.lastStream;
     const found = isKnown ? this.streams.get(number) : undefined;
-    // how many events a stream had is forgotten with it
+    // the session does not remember how many events a removed stream had
     if (!isKnown || after === undefined || rest.length > 0 || (found && after > found.sent))
       throw new GatewayError(
         'invalid_request',
         'The Last-Event-ID is of no stream of this session. Open a stream without it.',
       );
-    return !found || (found.over && after === found.sent) ? undefined : { stream: found, after };
+    return !found || (found.ended && after === found.sent) ? undefined : { stream: found, after };
   }
 
-  /** Keeps an event of a stream; the oldest of the session give way to it, and where all sessions keep too much, the oldest of all. */
+  /** Keeps an event of a stream, and drops the oldest events of the session, or of all sessions, that are over a bound. */
   keep(stream: ReplayStream, number: number, text: string): void {
-    const { replayBytes, replayEvents, kept } = this.options.limits;
+    const { bounds, replayBudget } = this.options.limits;
     if (this.closed) return;
-    const event: KeptEvent = {
+    const event: ReplayEvent = {
       stream,
       number,
       text,
       bytes: Buffer.byteLength(text),
-      release: () => this.letGoOldest(),
+      // the budget releases the oldest event of all, which is the oldest of its session too
+      release: () => this.dropOldest(),
     };
-    this.kept.push(event);
+    this.events.push(event);
     this.bytes += event.bytes;
-    while (this.bytes > replayBytes || this.kept.length > replayEvents) {
-      const oldest = this.letGoOldest();
+    while (this.bytes > bounds.replayBytes || this.events.length > bounds.replayEvents) {
+      const oldest = this.dropOldest();
       if (!oldest) break;
-      kept.remove(oldest);
+      replayBudget.remove(oldest);
     }
-    if (this.kept.length > 0) kept.add(event);
+    if (this.events.length > 0) replayBudget.add(event);
   }
 
-  /** The session has ended: nobody comes back to it. */
+  /** Drops all events and streams, because the session has ended. */
   close(): void {
     this.closed = true;
-    for (const event of this.kept) this.options.limits.kept.remove(event);
-    this.kept.length = this.bytes = 0;
+    for (const event of this.events) this.options.limits.replayBudget.remove(event);
+    this.events.length = this.bytes = 0;
     this.streams.clear();
   }
 
-  keptOf(stream: ReplayStream, after = 0): KeptEvent[] {
-    return this.kept.filter((event) => event.stream === stream && event.number > after);
+  keptOf(stream: ReplayStream, after = 0): ReplayEvent[] {
+    return this.events.filter((event) => event.stream === stream && event.number > after);
   }
 
-  /** Lets go of a stream that is over once nothing of it is kept. */
+  /** Removes a stream that has ended and of which no event is kept. */
   forget(stream: ReplayStream): void {
-    if (stream.over && !this.kept.some((event) => event.stream === stream)) this.streams.delete(stream.number);
+    if (stream.ended && !this.events.some((event) => event.stream === stream)) this.streams.delete(stream.number);
   }
 
-  private letGoOldest(): KeptEvent | undefined {
-    const oldest = this.kept.shift();
+  private dropOldest(): ReplayEvent | undefined {
+    const oldest = this.events.shift();
     if (!oldest) return undefined;
     this.bytes -= oldest.bytes;
     this.forget(oldest.stream);
@@ -119,16 +121,16 @@ export class Replay {
   }
 }
 
-/** A number as it was written into an id: no other spelling of it was ever issued. */
+/** Reads a number of an event id; only in the spelling that the gateway uses. */
 function positionOf(text: string | undefined): number | undefined {
   return text !== undefined && /^(?:0|[1-9]\d{0,14})$/.test(text) ? Number(text) : undefined;
 }
 
-/** One stream, on whichever connection its client has. */
+/** One stream, on the newest connection that its client opened for it. */
 export class ReplayStream implements Outlet {
   /** The number of the last event. */
   sent = 0;
-  over = false;
+  ended = false;
   readonly number: number;
   private readonly replay: Replay;
   private readonly name: string;
@@ -146,28 +148,28 @@ export class ReplayStream implements Outlet {
     return this.connection !== undefined;
   }
 
-  /** Goes on here: sends what the client lacks, and from now on what comes. A connection that it had before ends. */
+  /** Continues on this connection: sends the events that the client lacks, then every new one. Ends the connection before it. */
   attach(connection: EventConnection, after: number): void {
     const { limits, polls } = this.replay.options;
     const before = this.connection;
     this.connection = connection;
     before?.end();
-    if (polls) connection.write(ssePriming(`${this.name}-${after}`, limits.retryMs));
+    if (polls) connection.write(ssePriming(`${this.name}-${after}`, limits.bounds.pollDelay));
     for (const { number, text } of this.replay.keptOf(this, after)) connection.write(this.event(number, text));
-    if (this.over) {
+    if (this.ended) {
       this.connection = undefined;
       connection.end();
       return;
     }
-    if (polls && this.polled) connection.limitAge(limits.pollAfterMs);
+    if (polls && this.polled) connection.limitAge(limits.bounds.callStreamAge);
     connection.onClose(() => {
       if (this.connection === connection) this.connection = undefined;
     });
   }
 
-  /** Sends a message to the client that is there, or keeps it for the one that comes back. */
+  /** Keeps a message for a client that reconnects, and sends it if the client is connected. */
   send(text: string): boolean {
-    if (this.over) return false;
+    if (this.ended) return false;
     const number = ++this.sent;
     this.replay.keep(this, number, text);
     this.connection?.write(this.event(number, text));
@@ -175,9 +177,9 @@ export class ReplayStream implements Outlet {
   }
 
   end(text?: string): void {
-    if (this.over) return;
+    if (this.ended) return;
     if (text !== undefined) this.send(text);
-    this.over = true;
+    this.ended = true;
     this.connection?.end();
     this.connection = undefined;
     this.replay.forget(this);

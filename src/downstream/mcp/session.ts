@@ -1,5 +1,4 @@
-// A session of the legacy era: what `initialize` agreed on, the requests in flight, the standing streams.
-import { BOUNDS } from '../../core/bounds/bounds.ts';
+// A session of the legacy era: what `initialize` negotiated, the requests in flight, the standing streams.
 import { Cancellation } from '../../core/cancellation.ts';
 import { type OfferKind, type Peer, serverOf } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -15,10 +14,10 @@ import { randomHex } from '../../telemetry/trace.ts';
 import type { Caller } from './caller.ts';
 import type { EventConnection, Outlet } from './event-connection.ts';
 import { CallerExchange } from './exchange.ts';
-import { type EndpointLimits, LIMITS } from './limits.ts';
+import type { EndpointLimits } from './limits.ts';
 import { OpenQuestions } from './open-questions.ts';
 import { OpenRequests } from './open-requests.ts';
-import type { HeldSession } from './sessions.ts';
+import type { TableSession } from './sessions.ts';
 import { Replay, type ReplayPosition, type ReplayStream } from './replay.ts';
 
 export interface SessionOptions {
@@ -28,46 +27,47 @@ export interface SessionOptions {
   readonly client: Peer | undefined;
   /** What the client declared in `initialize`. */
   readonly capabilities: JsonObject;
-  readonly limits?: EndpointLimits;
+  readonly limits: EndpointLimits;
 }
 
-/** The first revision whose clients know how to poll a stream. */
+/** The first revision whose clients poll a stream. */
 const POLLS_SINCE = '2025-11-25';
 
-/** A way to the client that stands open for messages of no request. */
+/** A stream to the client for messages that belong to no request. */
 export interface StandingStream extends Outlet {
-  /** Whether the client is there; one that is not may come back for what it missed. */
+  /** Whether the client is connected; it may reconnect for the events that it missed. */
   readonly connected: boolean;
 }
 
-export class Session implements HeldSession {
-  /** Names the session in records and ledgers, alone in this process; not a secret, and tells nothing of the one that clients send. */
+export class Session implements TableSession {
+  /** Names the session in records, unique in this process; not a secret, and unrelated to the session id that clients send. */
   readonly key = `session-${randomHex(8)}`;
   readonly caller: Caller;
   readonly version: string;
   readonly client: Peer | undefined;
   readonly capabilities: JsonObject;
-  /** What its client was asked and has not answered. */
+  /** The questions that the client has not answered. */
   readonly questions: OpenQuestions;
-  /** The session as upstream instances know it. */
+  /** What upstream instances see of the session. */
   readonly link: ClientSession;
-  /** A session that set none gets `info` (wire.md, Logging). */
+  /** `info` until the client sets a level (wire.md, Logging). */
   logLevel: LogLevel = 'info';
   lastUsed: number;
-  /** Its streams over Streamable HTTP. */
+  /** The streams over Streamable HTTP. */
   readonly replay: Replay;
   private readonly limits: EndpointLimits;
   private readonly gateway: Gateway;
   private readonly requests = new OpenRequests();
-  /** Those of them that wait for the end of a task. */
+  /** The requests among them that wait for the end of a task. */
   private readonly taskWaits = new Set<RequestId>();
   private readonly streams = new Set<StandingStream>();
-  private readonly followed = new Map<string, string>();
+  /** The servers of the resources that the session is subscribed to, by URI. */
+  private readonly subscriptions = new Map<string, string>();
   private readonly rootsListeners = new Set<() => void>();
-  private readonly unsubscribe: () => void;
-  private readonly over = new Cancellation();
+  private readonly stopListening: () => void;
+  private readonly ended = new Cancellation();
 
-  constructor({ gateway, caller, version, client, capabilities, limits = LIMITS }: SessionOptions) {
+  constructor({ gateway, caller, version, client, capabilities, limits }: SessionOptions) {
     this.limits = limits;
     this.lastUsed = limits.now();
     this.replay = new Replay({ limits, polls: version >= POLLS_SINCE });
@@ -76,7 +76,7 @@ export class Session implements HeldSession {
     this.version = version;
     this.client = client;
     this.capabilities = capabilities;
-    this.questions = new OpenQuestions({ capabilities, version }, limits.questionMs);
+    this.questions = new OpenQuestions({ capabilities, version }, limits.bounds);
     const isReachable = () => this.newest?.connected ?? false;
     this.link = {
       key: this.key,
@@ -94,24 +94,24 @@ export class Session implements HeldSession {
     const listener: ChangeListener = {
       listsChanged: (server, kinds) => this.onListsChanged(server, kinds),
     };
-    this.unsubscribe = gateway.onListsChanged(listener, this.facts);
+    this.stopListening = gateway.onListsChanged(listener, this.facts);
   }
 
-  /** Who the session is, as far as servers' instances are concerned. */
+  /** The caller facts of the session, by which upstreams choose an instance. */
   get facts(): CallerFacts {
     const { caller, link } = this;
     return { ...caller, session: link, exchange: link.standing };
   }
 
   /**
-   * Whether a client is there, or something comes to an end without one. Requests that wait for the client, or for the end of a task, show
-   * no life of it: one that is gone would leave them, and its session, behind.
+   * Whether the client reads a stream, or a request runs. Requests that wait for the client's answers, or for the end of a task, do not count:
+   * otherwise a client that disappears would keep its session open.
    */
   get busy(): boolean {
     return this.requests.size > this.questions.waitingCalls + this.taskWaits.size || this.replay.isRead;
   }
 
-  /** Registers a request. Throws as `OpenRequests.begin` does. */
+  /** Registers a request. Throws the errors of `OpenRequests.begin`. */
   begin({ id, method }: Pick<RequestFrame, 'id' | 'method'>): Cancellation {
     this.lastUsed = this.limits.now();
     const cancellation = this.requests.begin(id);
@@ -129,16 +129,16 @@ export class Session implements HeldSession {
     this.requests.cancel(id);
   }
 
-  /** The client says that its roots are others now. */
+  /** Notifies upstreams that the client's roots have changed. */
   rootsChanged(): void {
     for (const listener of [...this.rootsListeners]) listener();
   }
 
-  /** Makes the answer to a call a stream that its client can come back to. */
+  /** Makes the answer to a call a stream for which the client can reconnect. */
   readonly openCallStream = (connection: EventConnection): ReplayStream =>
     this.replay.open(connection, { polled: true });
 
-  /** Opens a standing stream, or goes on with the one that a client has come back to, be it a standing one or that of a call. */
+  /** Opens a standing stream, or continues the standing stream or the stream of a call for which the client has reconnected. */
   openStream(connection: EventConnection, position?: ReplayPosition): void {
     connection.onClose(() => (this.lastUsed = this.limits.now()));
     if (position) position.stream.attach(connection, position.after);
@@ -147,44 +147,42 @@ export class Session implements HeldSession {
     this.addStream(stream);
   }
 
-  /** Adds a standing stream, at the price of another where there are too many: one that nobody reads, else the oldest. */
+  /** Adds a standing stream. If there are too many, it ends one that the client does not read, else the oldest. */
   addStream(stream: StandingStream): void {
-    if (this.streams.size >= BOUNDS.sessionStreams) {
+    if (this.streams.size >= this.limits.bounds.sessionStreams) {
       const all = [...this.streams];
-      const leaving = all.find(({ connected }) => !connected) ?? all[0];
-      if (leaving) this.streams.delete(leaving);
-      leaving?.end();
+      const evicted = all.find(({ connected }) => !connected) ?? all[0];
+      if (evicted) this.streams.delete(evicted);
+      evicted?.end();
     }
     this.streams.add(stream);
   }
 
-  /** Throws `overloaded` where the session follows as many resources as it may. */
+  /** Throws `overloaded` if the session has no room for another subscription. */
   private requireRoomFor(uri: string): void {
-    if (this.followed.size >= BOUNDS.sessionSubscriptions && !this.followed.has(uri))
-      throw new GatewayError(
-        'overloaded',
-        `The session follows ${BOUNDS.sessionSubscriptions} resources; unsubscribe from some.`,
-      );
+    const { sessionSubscriptions: most } = this.limits.bounds;
+    if (this.subscriptions.size >= most && !this.subscriptions.has(uri))
+      throw new GatewayError('overloaded', `The session follows ${most} resources; unsubscribe from some.`);
   }
 
-  /** Remembers which server's resource is followed, for as long as the session lives; what is followed no longer is let go there. */
+  /** Remembers at which server the session is subscribed to a resource, and unsubscribes at the server before it. */
   private setSubscription(uri: string, server: string | undefined): void {
-    const before = this.followed.get(uri);
+    const before = this.subscriptions.get(uri);
     if (before !== undefined && before !== server) this.gateway.unsubscribe(this.key, [{ uri, server: before }]);
-    if (server === undefined) this.followed.delete(uri);
-    else if (this.over.aborted) this.gateway.unsubscribe(this.key, [{ uri, server }]);
-    else this.followed.set(uri, server);
+    if (server === undefined) this.subscriptions.delete(uri);
+    else if (this.ended.aborted) this.gateway.unsubscribe(this.key, [{ uri, server }]);
+    else this.subscriptions.set(uri, server);
   }
 
-  /** Ends the session: its calls are cancelled, its streams end, what it followed is let go. */
+  /** Ends the session: cancels its requests, unsubscribes it everywhere, and ends its streams. */
   end(): void {
-    if (this.over.aborted) return;
-    this.over.abort();
-    this.unsubscribe();
+    if (this.ended.aborted) return;
+    this.ended.abort();
+    this.stopListening();
     this.requests.cancelAll();
     this.gateway.unsubscribe(
       this.key,
-      [...this.followed].map(([uri, server]) => ({ uri, server })),
+      [...this.subscriptions].map(([uri, server]) => ({ uri, server })),
     );
     for (const stream of this.streams) stream.end();
     this.streams.clear();
@@ -192,11 +190,11 @@ export class Session implements HeldSession {
     this.rootsListeners.clear();
   }
 
-  /** The exchange outside any call, whose log level is the session's at each moment. */
+  /** The exchange outside any call; it reads the session's log level anew for each message. */
   private standingExchange(reachable: () => boolean): CallerExchange {
     const level = () => this.logLevel;
     return new CallerExchange({
-      signal: this.over.signal,
+      signal: this.ended.signal,
       send: (text) => this.toNewest(text),
       reachable,
       get logLevel() {
@@ -217,7 +215,7 @@ export class Session implements HeldSession {
     this.toNewest(notificationText(method, params));
   }
 
-  /** One message goes to one stream (2025-11-25 transports, Multiple Connections): the newest that has a reader, else the newest. */
+  /** Sends a message on one stream only (2025-11-25 transports, Multiple Connections): the newest connected one, else the newest. */
   private toNewest(text: string): boolean {
     return this.newest?.send(text) ?? false;
   }

@@ -1,4 +1,4 @@
-// The table of legacy sessions over HTTP. It is bounded; each session belongs to one principal and one endpoint, and expires when it is idle.
+// The table of legacy sessions over HTTP, each of which belongs to one principal and one endpoint and expires when it is idle.
 import { randomBytes } from 'node:crypto';
 import { isSameEndpoint } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -7,28 +7,28 @@ import type { Principal } from '../../core/principal.ts';
 import type { Caller } from './caller.ts';
 import type { EndpointLimits } from './limits.ts';
 
-/** What the table knows of a session. */
-export interface HeldSession {
+/** What the table sees of a session. */
+export interface TableSession {
   readonly caller: Caller;
   /** Whether a request or a stream of it is open; such a session does not expire. */
   readonly busy: boolean;
-  /** When it was last used, on the clock of the limits. */
+  /** When it was last used, on the clock of `EndpointLimits`. */
   lastUsed: number;
   end(): void;
 }
 
-export interface SessionOwner<S extends HeldSession> {
+export interface SessionOwner<S extends TableSession> {
   readonly caller: Caller;
-  /** The class of the transport's sessions: an id of another transport names nothing. */
+  /** The class of the transport's sessions; a session of another transport is not found. */
   readonly kind: abstract new (...given: never) => S;
 }
 
-/** Why a session is not found, for the operator: the caller is not told which it was. */
+/** Why a session is not found. Only the operator sees the difference; the caller gets the same message for both. */
 const UNKNOWN = 'The session is unknown or has ended.';
 const FOREIGN = 'The session belongs to another principal, or to another endpoint.';
 
 export class Sessions {
-  private readonly sessions = new Map<string, HeldSession>();
+  private readonly sessions = new Map<string, TableSession>();
   private readonly shares: FairShare;
   private readonly most: number;
   private readonly limits: EndpointLimits;
@@ -38,15 +38,15 @@ export class Sessions {
     this.most = most;
     this.shares = new FairShare({ most });
     this.limits = limits;
-    this.sweeper = setInterval(() => this.sweep(), limits.sweepMs).unref();
+    this.sweeper = setInterval(() => this.sweep(), limits.bounds.sessionSweep).unref();
   }
 
   /**
    * Opens a session of a principal; the id is the secret that names it. A principal may have no more sessions than are free for others,
-   * unless it is `local`. One session too many ends the principal's own that was unused for longest. Throws `too_many_sessions` where all
-   * of those are in use; then `make` is not called.
+   * unless it is `local`. If it has that many, the one that was unused for longest ends. Throws `too_many_sessions`, before it calls `make`,
+   * if all of them are in use.
    */
-  open<S extends HeldSession>(owner: Principal, make: () => S): { id: string; session: S } {
+  open<S extends TableSession>(owner: Principal, make: () => S): { id: string; session: S } {
     const { id: principal } = owner;
     if (!this.hasRoom(owner)) this.sweep();
     if (!this.hasRoom(owner)) this.makeRoom(principal);
@@ -58,8 +58,8 @@ export class Sessions {
     return { id, session };
   }
 
-  /** Finds a caller's session. A missing id is 400; one that is unknown, or somebody else's, is 404 (2025-11-25 transports, Session Management). */
-  find<S extends HeldSession>(id: string | undefined, { caller, kind }: SessionOwner<S>): S {
+  /** Finds a caller's session. No id is 400; an unknown id, or that of another caller, is 404 (2025-11-25 transports, Session Management). */
+  find<S extends TableSession>(id: string | undefined, { caller, kind }: SessionOwner<S>): S {
     if (id === undefined)
       throw new GatewayError('session_required', 'The Mcp-Session-Id header is missing; start with `initialize`.');
     const session = this.sessions.get(id);
@@ -110,8 +110,8 @@ export class Sessions {
     this.end(oldest);
   }
 
-  private isIdle({ busy, lastUsed }: HeldSession): boolean {
-    return !busy && lastUsed < this.limits.now() - this.limits.idleMs;
+  private isIdle({ busy, lastUsed }: TableSession): boolean {
+    return !busy && lastUsed < this.limits.now() - this.limits.bounds.sessionIdleTime;
   }
 
   private sweep(): void {

@@ -1,9 +1,9 @@
-// Readers that take nothing any more: half-open connections, and clients that hold on to what they asked for.
+// Cuts off clients that have stopped reading, for example on a half-open connection.
 import type { ServerResponse } from 'node:http';
 
-/** Ends the connection where something waits to be sent and nothing of it has been taken for `ms`. */
+/** Closes the connection when data waits for the client and it has read none for `ms`. */
 export function endStalled(response: ServerResponse, ms: number): void {
-  // a timer of the socket, which looks by itself whether a long write gets on
+  // the socket's own timer restarts whenever a part of a long write gets through
   response.setTimeout(ms, () => {
     if (response.writableLength > 0) response.destroy();
   });

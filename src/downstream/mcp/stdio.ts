@@ -1,4 +1,4 @@
-// MCP over a pair of pipes: one client, one line a message.
+// MCP over a pair of pipes: one client, one message per line.
 import type { Readable, Writable } from 'node:stream';
 import { ALL_SERVERS } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -10,60 +10,61 @@ import { idOf, oneLine } from '../../protocol/mcp/frames.ts';
 import { LineSplitter } from '../../protocol/mcp/line-splitter.ts';
 import { readStrict } from '../../protocol/mcp/strict-json.ts';
 import { DuplexConnection } from './duplex-connection.ts';
-import { LIMITS } from './limits.ts';
+import type { EndpointLimits } from './limits.ts';
 import { refusedId } from './http-request.ts';
 import { WriteQueue } from './write-queue.ts';
-
-/** How long what was asked may take to be answered or cancelled once the client is gone. */
-const LAST_ANSWERS_MS = 15_000;
-/** What may wait for a client that has read nothing for a while before it is given up, in bytes. */
-const MAX_BUFFERED = 64 * 1024 * 1024;
 
 export interface StdioPipes {
   readonly input: Readable;
   readonly output: Writable;
 }
 
-/** Serves one client until its input ends; resolves when what it asked has been answered or cancelled. */
+export interface StdioOptions extends StdioPipes {
+  readonly limits: EndpointLimits;
+}
+
+/** Serves one client until its input ends; `ended` resolves when its requests are answered or cancelled. */
 export class StdioFront {
   readonly ended: Promise<void>;
   private readonly gateway: Gateway;
   private readonly queue: WriteQueue;
-  private readonly conversation: DuplexConnection;
+  private readonly connection: DuplexConnection;
 
-  constructor(gateway: Gateway, { input, output }: StdioPipes) {
+  constructor(gateway: Gateway, { input, output, limits }: StdioOptions) {
+    const { slowStdioBuffer, stdioAnswerTime } = limits.bounds;
+    const { body } = gateway.snapshot.config.limits;
     this.gateway = gateway;
-    this.queue = new WriteQueue(output, { ...LIMITS, maxBuffered: MAX_BUFFERED });
-    this.conversation = new DuplexConnection(gateway, {
+    this.queue = new WriteQueue(output, { ...limits, buffer: slowStdioBuffer });
+    this.connection = new DuplexConnection(gateway, {
       caller: { principal: LOCAL, endpoint: ALL_SERVERS, transport: 'stdio' },
-      send: (text) => this.say(oneLine(text)),
+      send: (text) => this.sendLine(oneLine(text)),
+      limits,
     });
-    const { limits } = gateway.snapshot.config;
     const oversize = () =>
-      this.conversation.refuse(
+      this.connection.refuse(
         undefined,
-        new GatewayError('body_too_large', `The message is larger than ${limits.body} bytes (limits.body).`),
+        new GatewayError('body_too_large', `The message is larger than ${body} bytes (limits.body).`),
       );
     const lines = new InOrder();
     const splitter = new LineSplitter(
       { line: (text) => lines.run(() => this.onLine(text)), oversize: () => lines.run(oversize) },
-      limits.body,
+      body,
     );
-    output.on('error', () => input.destroy()); // the client is gone: what follows can reach nobody
+    output.on('error', () => input.destroy()); // the client has closed its end
     this.ended = new Promise((resolve) => {
-      const end = () => resolve(this.conversation.end(LAST_ANSWERS_MS).then(() => this.queue.flush()));
+      const end = () => resolve(this.connection.end(stdioAnswerTime).then(() => this.queue.flush()));
       input.on('data', (chunk: Buffer) => {
         splitter.push(chunk);
         if (!lines.isBusy) return;
-        input.pause(); // what is read has to be handled first
+        input.pause(); // reads on when the lines so far are handled
         lines.run(() => void input.resume());
       });
       for (const event of ['close', 'end', 'error']) input.on(event, () => lines.run(end));
     });
   }
 
-  /** Sends one line; tells whether it can reach the client. */
-  say(line: string): boolean {
+  /** Sends one line; returns whether it can reach the client. */
+  sendLine(line: string): boolean {
     return this.queue.write(`${line}\n`);
   }
 
@@ -75,18 +76,18 @@ export class StdioFront {
       else
         return value.then(
           (read) => this.accept(read, text),
-          (thrown: unknown) => this.conversation.refuse(refusedId(thrown), thrown),
+          (thrown: unknown) => this.connection.refuse(refusedId(thrown), thrown),
         );
     } catch (thrown) {
-      this.conversation.refuse(refusedId(thrown), thrown);
+      this.connection.refuse(refusedId(thrown), thrown);
     }
   }
 
   private accept(value: JsonValue, text: string): void {
     try {
-      this.conversation.accept(value, { bytes: Buffer.byteLength(text) });
+      this.connection.accept(value, { bytes: Buffer.byteLength(text) });
     } catch (thrown) {
-      this.conversation.refuse(idOf(value), thrown);
+      this.connection.refuse(idOf(value), thrown);
     }
   }
 }

@@ -1,28 +1,28 @@
-// What waits for readers in the whole process: bounded in all, and where it is too much those that are behind for longest are cut off.
+// Bounds the bytes that wait for all clients together, and cuts off the clients that have been behind for longest if they are too many.
 import type { Writable } from 'node:stream';
 
-/** Somebody for whom something waits. */
+/** A client's connection, as far as it is behind. */
 export interface Reader {
-  /** What waits, in bytes. */
+  /** The bytes that wait for the client. */
   readonly waiting: number;
-  /** Hands on everything that waits, at once. */
+  /** Writes everything that waits, at once. */
   flush?(): void;
-  /** Gives up the connection, and what waits with it. */
+  /** Closes the connection, and drops what waits. */
   cut(): void;
 }
 
 export class WriteBudget {
   private readonly most: number;
-  /** What waited for each when it was last looked, those first who have been behind for longest. */
+  /** What waited for each reader at its last update; those that have been behind for longest come first. */
   private readonly behind = new Map<Reader, number>();
   private total = 0;
 
-  /** `most` bytes may wait in all. */
+  /** `most` is in bytes. */
   constructor(most: number) {
     this.most = most;
   }
 
-  /** Looks at what waits for a reader, after every change of it. */
+  /** Counts what waits for a reader; the reader calls it after every change. */
   record(reader: Reader): void {
     this.update(reader);
     if (this.total > this.most) this.relieve();
@@ -33,12 +33,12 @@ export class WriteBudget {
     this.behind.delete(reader);
   }
 
-  /** Hands on what waits for all, without regard to how they read: the end has come. */
+  /** Writes what waits for all readers at once, because the gateway stops. */
   flush(): void {
     for (const reader of [...this.behind.keys()]) reader.flush?.();
   }
 
-  /** Notes an output that nothing more is written to, until it is closed. */
+  /** Counts an output that gets no further writes, until it is closed. */
   follow(output: Writable): void {
     const reader: Reader = {
       get waiting() {
@@ -58,7 +58,7 @@ export class WriteBudget {
   }
 
   private relieve(): void {
-    // some have read since they were looked at
+    // some readers have read since their last update
     for (const reader of [...this.behind.keys()]) this.update(reader);
     for (const reader of this.behind.keys()) {
       if (this.total <= this.most) return;

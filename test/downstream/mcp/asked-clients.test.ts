@@ -1,4 +1,4 @@
-// Questions on their way to real legacy clients, and answers on their way back, through a real front.
+// Questions to real legacy clients, and their answers, through a real front.
 import {
   Client as ClientV2,
   SSEClientTransport as SseV2,
@@ -15,11 +15,12 @@ import {
 import { PassThrough } from 'node:stream';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { boundsWith } from '../../../src/core/bounds/bounds.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { toGatewayError } from '../../../src/core/errors.ts';
 import type { ClientSession } from '../../../src/core/exchange.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
-import { LIMITS } from '../../../src/downstream/mcp/limits.ts';
+import { endpointLimits } from '../../../src/downstream/mcp/limits.ts';
 import { StdioFront } from '../../../src/downstream/mcp/stdio.ts';
 import type { CallRequest } from '../../../src/gateway/call-request.ts';
 import { Inbox, initialize, openSession, send, stream } from '../../integration/harness/raw.ts';
@@ -31,7 +32,7 @@ const withdrawal = new Cancellation();
 let session: ClientSession | undefined;
 let late: CallRequest['exchange'] | undefined;
 
-/** Each tool asks what its name says, and tells what came of it. */
+/** Each tool asks the question in its name, and returns the answer or the error. */
 async function call(request: CallRequest) {
   const { exchange } = request;
   session = request.session;
@@ -107,16 +108,16 @@ describe.each([
   test('tells that its roots changed, to those who listen', async () => {
     const client = await connect();
     await client.callTool({ name: 'ask', arguments: { method: 'roots/list' } });
-    const told = Promise.withResolvers<undefined>();
-    session?.onRootsChanged(() => told.resolve(undefined));
+    const notified = Promise.withResolvers<undefined>();
+    session?.onRootsChanged(() => notified.resolve(undefined));
     await client.notification({ method: 'notifications/roots/list_changed' });
 
-    await told.promise;
+    await notified.promise;
     await client.close();
   });
 });
 
-/** A raw session, which declares what it is told to. */
+/** A raw session that declares the given capabilities. */
 async function raw(declared: JsonObject = capabilities) {
   const opened = await openSession(front.origin, { capabilities: declared });
   const start = (name: string, args: JsonObject, id = 1) =>
@@ -212,7 +213,7 @@ describe('A question', () => {
   });
 
   test('is taken back when the client does not answer in time, and its call goes on', async () => {
-    const impatient = await startFront(call, { limits: { ...LIMITS, questionMs: 1 } });
+    const impatient = await startFront(call, { limits: endpointLimits(boundsWith({ questionAge: 1 })) });
     const opened = await openSession(impatient.origin, { capabilities });
     const asked = opened.request('tools/call', { name: 'ask', arguments: asking });
     const { inbox } = await stream(impatient.origin, asked);
@@ -295,7 +296,7 @@ describe('Outside any call', () => {
 /** A client on a pipe that is initialized. */
 function openFront() {
   const [input, output] = [new PassThrough(), new PassThrough()];
-  const stdio = new StdioFront(stubGateway(call), { input, output });
+  const stdio = new StdioFront(stubGateway(call), { input, output, limits: endpointLimits() });
   const inbox = new Inbox();
   createInterface(output).on('line', (line) => inbox.add(line));
   const write = (message: JsonObject) => input.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);

@@ -1,4 +1,4 @@
-// Batches whose answers are large: what fits is answered, and what does not is told so.
+// Batches with large answers: the client gets the answers that fit, and errors for the others.
 import { afterEach, expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { openSession, send } from '../../integration/harness/raw.ts';
@@ -13,7 +13,7 @@ interface Answered {
   readonly error?: JsonObject;
 }
 
-/** Calls that are answered with so many characters each, in this order. */
+/** Calls with answers of these lengths, in this order. */
 async function answersTo(...sizes: readonly number[]): Promise<readonly Answered[]> {
   let before = Promise.resolve();
   front = await startFront(async (request) => {

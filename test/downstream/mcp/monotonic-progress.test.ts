@@ -1,4 +1,4 @@
-// What a caller is told of a call's progress only rises, whatever the server counts from.
+// The progress that a caller gets only rises, also when the server counts anew.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
@@ -33,9 +33,10 @@ test('what begins with nothing says so, and news without progress still rise', (
   const { exchange, heard } = caller();
   for (const progress of [0, 1e12, 1e12, 0, 5]) exchange.progress({ progress });
 
-  const told = heard.map(({ progress }) => progress as number);
-  expect(told.slice(0, 2)).toEqual([0, 1e12]);
-  for (let index = 1; index < told.length; index++) expect(told[index]).toBeGreaterThan(told[index - 1] ?? NaN);
+  const received = heard.map(({ progress }) => progress as number);
+  expect(received.slice(0, 2)).toEqual([0, 1e12]);
+  for (let index = 1; index < received.length; index++)
+    expect(received[index]).toBeGreaterThan(received[index - 1] ?? NaN);
 });
 
 test('whatever numbers a server sends, each that is told is more than the one before', () => {

@@ -1,11 +1,13 @@
-// Questions to one client: asked once, answered once, withdrawn when what they belong to is over, and bounded.
+// Questions to one client: asked once, answered once, withdrawn when their call or session ends, and bounded.
 import { describe, expect, test } from 'vitest';
+import { BOUNDS, boundsWith } from '../../../src/core/bounds/bounds.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { OpenQuestions } from '../../../src/downstream/mcp/open-questions.ts';
 import { CallerExchange } from '../../../src/downstream/mcp/exchange.ts';
 
 function setup({ reachable = true, withinMs = 60_000 } = {}) {
-  const questions = new OpenQuestions({ version: '2025-11-25', capabilities: { roots: {} } }, withinMs);
+  const bounds = boundsWith({ questionAge: withinMs });
+  const questions = new OpenQuestions({ version: '2025-11-25', capabilities: { roots: {} } }, bounds);
   const call = new Cancellation();
   const sent: Record<string, unknown>[] = [];
   const options = {
@@ -136,7 +138,7 @@ describe('A question', () => {
 
   test('is one of a hundred at most; an answer makes room', async () => {
     const { ask, answer } = setup();
-    const asked = Array.from({ length: 100 }, () => ask());
+    const asked = Array.from({ length: BOUNDS.sessionQuestions }, () => ask());
     await expect(ask()).rejects.toMatchObject({ code: 'overloaded' });
     answer(1);
     await asked[0];

@@ -1,14 +1,18 @@
-// What a session keeps of its streams: bounded, each stream for itself, and nothing for ids of elsewhere.
+// The events that a session keeps for replay: bounded, separate for each stream, and not found by ids of other sessions.
 import type { ServerResponse } from 'node:http';
 import { describe, expect, test } from 'vitest';
+import { type Bounds, boundsWith } from '../../../src/core/bounds/bounds.ts';
 import { EventConnection } from '../../../src/downstream/mcp/event-connection.ts';
-import { ReplayBudget } from '../../../src/downstream/mcp/replay-budget.ts';
-import { type EndpointLimits, LIMITS } from '../../../src/downstream/mcp/limits.ts';
+import { type EndpointLimits, endpointLimits } from '../../../src/downstream/mcp/limits.ts';
 import { Replay } from '../../../src/downstream/mcp/replay.ts';
 import { Wire } from '../wire.ts';
 
-function setup(some: Partial<EndpointLimits> = {}, polls = false) {
-  const limits = { ...LIMITS, ...some };
+/** The limits with some bounds replaced, for the sessions of one gateway. */
+function limitsWith(replaced: Partial<Bounds>): EndpointLimits {
+  return endpointLimits(boundsWith(replaced));
+}
+
+function setup(limits = endpointLimits(), polls = false) {
   const replay = new Replay({ limits, polls });
   const connect = () => {
     const wire = new Wire();
@@ -85,7 +89,7 @@ describe('A stream that lost its connection', () => {
 
 describe('What is kept', () => {
   test('is bounded in events: the oldest go first, and a stream that is over goes with its last', () => {
-    const { replay, connect, open, lastId } = setup({ replayEvents: 3 });
+    const { replay, connect, open, lastId } = setup(limitsWith({ replayEvents: 3 }));
     const [old, young] = [open(), open()];
     old.stream.send('"old"');
     const id = lastId(old.wire);
@@ -100,7 +104,7 @@ describe('What is kept', () => {
   });
 
   test('is bounded in bytes, also by a single event that is too large', () => {
-    const { replay, open } = setup({ replayBytes: 100 });
+    const { replay, open } = setup(limitsWith({ replayBytes: 100 }));
     const { stream } = open();
     stream.send('x'.repeat(60));
     stream.send('y'.repeat(60));
@@ -110,8 +114,8 @@ describe('What is kept', () => {
   });
 
   test('is bounded over all sessions: the oldest goes first, whosever it is', () => {
-    const kept = new ReplayBudget(100);
-    const sessions = [setup({ kept }), setup({ kept })] as const;
+    const limits = limitsWith({ replayMemory: 100 });
+    const sessions = [setup(limits), setup(limits)] as const;
     const [one, other] = sessions.map(({ open }) => open().stream);
     one!.send('a'.repeat(40));
     other!.send('b'.repeat(40));
@@ -122,29 +126,29 @@ describe('What is kept', () => {
     other!.send('d'.repeat(60));
 
     expect(numbers()).toEqual([[2], [2]]);
-    expect(kept.bytes).toBe(100);
+    expect(limits.replayBudget.bytes).toBe(100);
   });
 
   test('is kept no more when its session has ended, and by no session that has', () => {
-    const kept = new ReplayBudget(100);
-    const { replay, open } = setup({ kept });
+    const limits = limitsWith({ replayMemory: 100 });
+    const { replay, open } = setup(limits);
     const { stream } = open();
     stream.send('a'.repeat(40));
     replay.close();
     stream.send('b'.repeat(40));
 
-    expect(kept.bytes).toBe(0);
+    expect(limits.replayBudget.bytes).toBe(0);
     expect(replay.keptOf(stream)).toEqual([]);
   });
 
   test('makes room in all for the young ones of its own session first', () => {
-    const kept = new ReplayBudget(100);
-    const { open } = setup({ kept, replayBytes: 50 });
+    const limits = limitsWith({ replayMemory: 100, replayBytes: 50 });
+    const { open } = setup(limits);
     const { stream } = open();
     for (let count = 0; count < 100; count++) stream.send('a'.repeat(30));
     stream.send('b'.repeat(51));
 
-    expect(kept.bytes).toBe(0);
+    expect(limits.replayBudget.bytes).toBe(0);
   });
 
   test.each(['', 'x', '1', '-', '--', '-1-1', 'NaN-1-1'])('is not found by %j', (id) => {
@@ -166,7 +170,7 @@ describe('What is kept', () => {
   });
 
   test('has nothing more for an id that was given out, of a stream of which nothing is kept any more', () => {
-    const { replay, open, lastId } = setup({ replayEvents: 1 });
+    const { replay, open, lastId } = setup(limitsWith({ replayEvents: 1 }));
     const [over, live] = [open(), open()];
     over.stream.send('"over"');
     const id = lastId(over.wire);
@@ -190,7 +194,7 @@ describe('What is kept', () => {
 
 describe('A client that polls', () => {
   test('is told where it is before anything else, and again when it comes back', () => {
-    const { replay, connect, open, lastId } = setup({ retryMs: 77 }, true);
+    const { replay, connect, open, lastId } = setup(limitsWith({ pollDelay: 77 }), true);
     const { wire, stream } = open();
     expect(wire.written[0]).toMatch(/^id: \w+-1-0\nretry: 77\ndata: \n\n$/);
     stream.send('"one"');
@@ -202,7 +206,7 @@ describe('A client that polls', () => {
   });
 
   test('of an older revision is told nothing of the kind', () => {
-    const { open } = setup({}, false);
+    const { open } = setup();
 
     expect(open().wire.written).toEqual([]);
   });

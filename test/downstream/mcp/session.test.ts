@@ -1,4 +1,4 @@
-// A session and its standing streams: which of them is told, which keeps it awake, and who can be asked.
+// A session and its standing streams: which stream gets a message, what keeps the session busy, and when its client can be asked.
 import type { ServerResponse } from 'node:http';
 import { expect, test } from 'vitest';
 import { ALL_SERVERS } from '../../../src/core/call.ts';
@@ -7,13 +7,12 @@ import { LOCAL } from '../../../src/core/principal.ts';
 import { handleInitialize } from '../../../src/downstream/mcp/legacy.ts';
 import { CallerExchange } from '../../../src/downstream/mcp/exchange.ts';
 import { EventConnection } from '../../../src/downstream/mcp/event-connection.ts';
-import { ReplayBudget } from '../../../src/downstream/mcp/replay-budget.ts';
-import { LIMITS } from '../../../src/downstream/mcp/limits.ts';
+import { endpointLimits } from '../../../src/downstream/mcp/limits.ts';
 import { Session } from '../../../src/downstream/mcp/session.ts';
 import { said, stubGateway } from '../front.ts';
 import { Wire } from '../wire.ts';
 
-function setup(limits = LIMITS) {
+function setup(limits = endpointLimits()) {
   const session = new Session({
     gateway: stubGateway(() => Promise.resolve(said(''))),
     caller: { principal: LOCAL, endpoint: ALL_SERVERS, transport: 'streamable-http' },
@@ -28,12 +27,12 @@ function setup(limits = LIMITS) {
     session.openStream(connection, lastId === undefined ? undefined : session.replay.find(lastId));
     return wire;
   };
-  const tell = (name: string) => session.link.standing.notify(`notifications/${name}`, {});
+  const notify = (name: string) => session.link.standing.notify(`notifications/${name}`, {});
   const ask = () => session.link.standing.ask({ method: 'roots/list', params: {}, signal: new Cancellation().signal });
-  return { session, connect, tell, ask };
+  return { session, connect, notify, ask };
 }
 
-const told = (wire: Wire) => wire.written.flatMap((text) => /notifications\/(\w+)/.exec(text)?.[1] ?? []);
+const notificationsOn = (wire: Wire) => wire.written.flatMap((text) => /notifications\/(\w+)/.exec(text)?.[1] ?? []);
 
 test('A stream keeps its session awake as long as somebody reads it', () => {
   const { session, connect } = setup();
@@ -64,28 +63,28 @@ test('A session whose only request waits for an answer of its client ages, until
 });
 
 test('A client whose stream is lost is not asked there, and nothing is kept of the question', async () => {
-  const { connect, tell, ask } = setup();
+  const { connect, notify, ask } = setup();
   const wire = connect();
-  tell('first');
+  notify('first');
   wire.lose();
   await expect(ask()).rejects.toMatchObject({ code: 'client_unreachable' });
-  tell('missed');
+  notify('missed');
   const back = connect(/^id: (.*)$/m.exec(wire.written[0] ?? '')?.[1]);
 
-  expect(told(back)).toEqual(['missed']);
+  expect(notificationsOn(back)).toEqual(['missed']);
   expect(back.written.join('')).not.toContain('roots/list');
 });
 
 test('News goes to one stream: the newest that has a reader', () => {
-  const { connect, tell } = setup();
+  const { connect, notify } = setup();
   const [older, newer] = [connect(), connect()];
-  tell('one');
+  notify('one');
   newer.lose();
-  tell('two');
+  notify('two');
   older.lose();
-  tell('three');
+  notify('three');
 
-  expect([told(older), told(newer)]).toEqual([['two'], ['one']]);
+  expect([notificationsOn(older), notificationsOn(newer)]).toEqual([['two'], ['one']]);
 });
 
 test('A stream that nobody reads is the first to make room', () => {
@@ -111,14 +110,14 @@ test('The end of a session ends its streams, and what waits for its end is told'
 });
 
 test('The end of a session lets go of what was kept for its client', () => {
-  const kept = new ReplayBudget(1_000_000);
-  const { session, connect, tell } = setup({ ...LIMITS, kept });
+  const limits = endpointLimits();
+  const { session, connect, notify } = setup(limits);
   connect();
-  tell('one');
-  expect(kept.bytes).toBeGreaterThan(0);
+  notify('one');
+  expect(limits.replayBudget.bytes).toBeGreaterThan(0);
   session.end();
 
-  expect(kept.bytes).toBe(0);
+  expect(limits.replayBudget.bytes).toBe(0);
 });
 
 test('A session keeps of what its client declared only what is known here', () => {
@@ -131,15 +130,16 @@ test('A session keeps of what its client declared only what is known here', () =
   const caller = { principal: LOCAL, endpoint: ALL_SERVERS, transport: 'streamable-http' } as const;
   const { options } = handleInitialize(gateway, { kind: 'request', id: 1, method: 'initialize', params }, caller);
 
-  expect(new Session(options).capabilities).toEqual({ roots: {} });
+  expect(new Session({ ...options, limits: endpointLimits() }).capabilities).toEqual({ roots: {} });
 });
 
 test('A wait for the end of a task keeps a session awake only while somebody reads it', () => {
-  const { session } = setup();
+  const limits = endpointLimits();
+  const { session } = setup(limits);
   session.begin({ id: 1, method: 'tasks/result' });
   expect(session.busy).toBe(false);
   const wire = new Wire();
-  session.openCallStream(new EventConnection(wire as unknown as ServerResponse, { headers: {}, limits: LIMITS }));
+  session.openCallStream(new EventConnection(wire as unknown as ServerResponse, { headers: {}, limits }));
   expect(session.busy).toBe(true);
   wire.lose();
   expect(session.busy).toBe(false);

@@ -1,15 +1,15 @@
-// Ids of sessions are secrets: nobody guesses one, and no two are the same.
+// The table of sessions: ids are unguessable and unique, and principals share the room.
 import { expect, test } from 'vitest';
 import { ALL_SERVERS } from '../../../src/core/call.ts';
 import { GatewayError } from '../../../src/core/errors.ts';
 import { LOCAL } from '../../../src/core/principal.ts';
 import type { Caller } from '../../../src/downstream/mcp/caller.ts';
-import { LIMITS } from '../../../src/downstream/mcp/limits.ts';
-import { type HeldSession, Sessions } from '../../../src/downstream/mcp/sessions.ts';
+import { endpointLimits } from '../../../src/downstream/mcp/limits.ts';
+import { Sessions, type TableSession } from '../../../src/downstream/mcp/sessions.ts';
 import { size } from '../../size.ts';
 
 const IDS = size(40_000, 1_000_000);
-/** Of so many ids the characters of one are counted. */
+/** The characters of one id in so many are counted. */
 const LOOKED_AT = 20;
 const ALICE: Caller = {
   principal: { ...LOCAL, kind: 'token', id: 'alice' },
@@ -19,7 +19,7 @@ const ALICE: Caller = {
 
 const BOB: Caller = { ...ALICE, principal: { ...LOCAL, kind: 'token', id: 'bob' } };
 
-class Bare implements HeldSession {
+class Bare implements TableSession {
   readonly caller: Caller;
   busy = false;
   lastUsed = 0;
@@ -34,7 +34,7 @@ class Bare implements HeldSession {
 }
 
 test(`of ${IDS} ids none comes twice, and each of the 32 characters can be any of 64: 192 bits`, () => {
-  const sessions = new Sessions(1, LIMITS);
+  const sessions = new Sessions(1, endpointLimits());
   const seen = new Set<string>();
   const counts = new Uint32Array(32 * 128);
   for (let count = 0; count < IDS; count++) {
@@ -55,7 +55,7 @@ test(`of ${IDS} ids none comes twice, and each of the 32 characters can be any o
 }, 120_000);
 
 test('who names a session that is not its own is told the same whatever it named, and the operator which it was', () => {
-  const sessions = new Sessions(10, LIMITS);
+  const sessions = new Sessions(10, endpointLimits());
   const { id, session } = sessions.open(ALICE.principal, () => new Bare());
   const elsewhere: Caller = { ...ALICE, endpoint: { kind: 'server', name: 's' } };
   const asked: [string, Caller][] = [
@@ -87,7 +87,7 @@ test('who names a session that is not its own is told the same whatever it named
 
 test('nobody has more sessions than are free for others: its own oldest makes way, and those in use do not', () => {
   let now = 0;
-  const sessions = new Sessions(10, { ...LIMITS, now: () => now++ });
+  const sessions = new Sessions(10, { ...endpointLimits(), now: () => now++ });
   const open = (caller: Caller) => sessions.open(caller.principal, () => new Bare(caller)).session;
   const alices = Array.from({ length: 5 }, () => open(ALICE));
   const bobs = Array.from({ length: 3 }, () => open(BOB));
@@ -108,7 +108,7 @@ test('nobody has more sessions than are free for others: its own oldest makes wa
 });
 
 test('where everybody is local, there are no others to leave sessions to', () => {
-  const sessions = new Sessions(4, LIMITS);
+  const sessions = new Sessions(4, endpointLimits());
   const open = () => sessions.open(LOCAL, () => new Bare({ ...ALICE, principal: LOCAL })).session;
   const all = Array.from({ length: 4 }, open);
   expect(all.map(({ lastUsed }) => lastUsed)).not.toContain(-1);
@@ -118,7 +118,7 @@ test('where everybody is local, there are no others to leave sessions to', () =>
 });
 
 test('a single session can always be had, and what ends is counted out', () => {
-  const sessions = new Sessions(1, LIMITS);
+  const sessions = new Sessions(1, endpointLimits());
   for (let count = 0; count < 3; count++) {
     const { id, session } = sessions.open(ALICE.principal, () => new Bare());
     session.busy = true;

@@ -1,11 +1,11 @@
-// Clients that ask and do not read: what waits for them is bounded, and they are cut off.
+// Clients that send requests and do not read: the gateway bounds what waits for them, and cuts them off.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
+import { type Bounds, boundsWith } from '../../../src/core/bounds/bounds.ts';
 import { createFront } from '../../../src/downstream/http.ts';
-import { WriteBudget } from '../../../src/downstream/mcp/write-budget.ts';
-import { type EndpointLimits, LIMITS } from '../../../src/downstream/mcp/limits.ts';
+import { type EndpointLimits, endpointLimits } from '../../../src/downstream/mcp/limits.ts';
 import { type CallHandler, said, stubGateway } from '../front.ts';
 
 const BODY = JSON.stringify({
@@ -33,9 +33,12 @@ const HEAD = [
   `content-length: ${BODY.length}`,
 ].join('\r\n');
 
-/** Asks, and reads nothing. Resolves with the server's end of the connection. */
-async function askAndStall(call: CallHandler, some: Partial<EndpointLimits> = {}): Promise<Socket> {
-  const limits = { ...LIMITS, stalledMs: 400, heartbeatMs: 100, ...some };
+function limitsWith(replaced: Partial<Bounds>): EndpointLimits {
+  return endpointLimits(boundsWith({ stalledReaderTime: 400, streamHeartbeat: 100, ...replaced }));
+}
+
+/** Sends a request, and reads nothing. Resolves with the server's end of the connection. */
+async function askAndStall(call: CallHandler, limits = limitsWith({})): Promise<Socket> {
   const front = createFront({ gateway: stubGateway(call), network: { loopback: true }, limits });
   const server = createServer(front.listener).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -59,7 +62,7 @@ test('one that takes nothing of a large answer is cut off', async () => {
 });
 
 test('of many that take nothing of large answers the first are cut off before what waits is too much in all', async () => {
-  const limits = { stalledMs: 60_000, backlog: new WriteBudget(32 << 20) };
+  const limits = limitsWith({ stalledReaderTime: 60_000, writeMemory: 32 << 20 });
   const answer = () => Promise.resolve(said('x'.repeat(20 << 20))); // sockets hold some of it
   const first = await askAndStall(answer, limits);
   const cut = once(first, 'close');
@@ -85,7 +88,7 @@ test('one that takes nothing of a stream is cut off, although signs of life are 
 test('one that takes nothing of a storm is cut off as soon as too much waits for it', async () => {
   let taken = 0;
   const cancelled = Promise.withResolvers<void>();
-  const limits = { stalledMs: 60_000, slowMs: 10 };
+  const limits = limitsWith({ stalledReaderTime: 60_000, slowReaderTime: 10 });
   const socket = await askAndStall(async ({ exchange }) => {
     exchange.signal.onAbort(() => cancelled.resolve());
     while (!exchange.signal.aborted && taken < 200) {

@@ -1,13 +1,14 @@
-// Streams of legacy sessions in time: heartbeats, slow readers, polling, coming back, and sessions that age. Times are those of the options.
+// Streams of legacy sessions over time, with short bounds: heartbeats, slow readers, polling, reconnecting, and sessions that expire.
 import { Client as ClientV2, StreamableHTTPClientTransport as HttpV2 } from '@modelcontextprotocol/client';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as HttpV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
+import { type Bounds, BOUNDS, boundsWith } from '../../../src/core/bounds/bounds.ts';
 import { GatewayError } from '../../../src/core/errors.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
-import { type EndpointLimits, LIMITS } from '../../../src/downstream/mcp/limits.ts';
+import { endpointLimits } from '../../../src/downstream/mcp/limits.ts';
 import type { CallRequest } from '../../../src/gateway/call-request.ts';
 import { type EventStream, modern, open, openSession, send, stream } from '../../integration/harness/raw.ts';
 import { said, startFront, type StubFront } from '../front.ts';
@@ -15,7 +16,7 @@ import { said, startFront, type StubFront } from '../front.ts';
 let front: StubFront;
 afterEach(() => front.close());
 
-/** A call that runs until the test lets it go on. */
+/** A call that runs until the test ends it. */
 class Held {
   readonly begun = Promise.withResolvers<CallRequest>();
   readonly end = Promise.withResolvers<string>();
@@ -28,8 +29,10 @@ class Held {
   };
 }
 
-async function start(limits: Partial<EndpointLimits> = {}, held = new Held()): Promise<Held> {
-  front = await startFront(held.call, { limits: { ...LIMITS, streamAfterMs: 5, ...limits } });
+async function start(replaced: Partial<Bounds> = {}, now = () => performance.now()): Promise<Held> {
+  const held = new Held();
+  const bounds = boundsWith({ legacyStreamDelay: 5, ...replaced });
+  front = await startFront(held.call, { limits: { ...endpointLimits(bounds), now } });
   return held;
 }
 
@@ -39,14 +42,14 @@ const textOf = (message: JsonObject) => (message.result as { content: { text: st
 const progress = async (held: Held, count: number) =>
   (await held.begun.promise).exchange.progress({ progress: count, message: `p${count}` });
 
-/** Resolves when the stream has brought text that matches. */
+/** Resolves when the stream has received text that matches. */
 async function seen(of: EventStream, pattern: RegExp): Promise<void> {
   while (!pattern.test(of.raw())) await new Promise((resolve) => setImmediate(resolve));
 }
 
 describe('A quiet stream', () => {
   test('shows life at every interval, in both eras, on calls and standing streams', async () => {
-    await start({ heartbeatMs: 10 });
+    await start({ streamHeartbeat: 10 });
     const session = await openSession(front.origin);
     const streams = [
       await stream(front.origin, session.request(...CALL)),
@@ -61,7 +64,7 @@ describe('A quiet stream', () => {
   });
 
   test('begins after a moment, and until then the answer may be plain JSON', async () => {
-    const held = await start({ streamAfterMs: 60_000 });
+    const held = await start({ legacyStreamDelay: 60_000 });
     const session = await openSession(front.origin);
     const answered = send(front.origin, session.request(...CALL));
     await held.begun.promise;
@@ -71,13 +74,13 @@ describe('A quiet stream', () => {
   });
 
   test('beats every 15 s and begins after 1 s unless told otherwise', () => {
-    expect(LIMITS).toMatchObject({ heartbeatMs: 15_000, streamAfterMs: 1_000, idleMs: 3_600_000 });
+    expect(BOUNDS).toMatchObject({ streamHeartbeat: 15_000, legacyStreamDelay: 1_000, sessionIdleTime: 3_600_000 });
   });
 });
 
 describe('A reader at full speed', () => {
   test('gets an answer of any size on the stream of its call, in both eras', async () => {
-    const held = await start({ maxBuffered: 64 * 1024, slowMs: 0 });
+    const held = await start({ slowReaderBuffer: 64 * 1024, slowReaderTime: 0 });
     const session = await openSession(front.origin);
     const large = 'x'.repeat(17 << 20);
     const streams = [
@@ -93,7 +96,7 @@ describe('A reader at full speed', () => {
 
 describe('A reader that is too slow', () => {
   test('is cut off, its legacy call goes on, and it can come back for the end', async () => {
-    const held = await start({ maxBuffered: 64 * 1024, slowMs: 0, replayBytes: 32 * 1024 });
+    const held = await start({ slowReaderBuffer: 64 * 1024, slowReaderTime: 0, replayBytes: 32 * 1024 });
     const session = await openSession(front.origin);
     const request = open(front.origin, session.request(...CALL));
     const [response] = (await once(request, 'response')) as [IncomingMessage];
@@ -119,7 +122,7 @@ describe('A reader that is too slow', () => {
   });
 
   test('of HTTP+SSE loses its session, and its calls are cancelled', async () => {
-    const held = await start({ maxBuffered: 64 * 1024, slowMs: 0 });
+    const held = await start({ slowReaderBuffer: 64 * 1024, slowReaderTime: 0 });
     const sse = await startSse();
     sse.post('initialize', { protocolVersion: '2024-11-05', capabilities: {} });
     sse.post(...CALL);
@@ -136,7 +139,7 @@ describe('A reader that is too slow', () => {
   });
 });
 
-/** A client of HTTP+SSE that reads as slowly as it is told to. */
+/** A client of HTTP+SSE that the test can pause. */
 async function startSse() {
   const [response] = (await once(
     open(front.origin, { method: 'GET', path: '/sse', headers: { Accept: 'text/event-stream' } }),
@@ -202,9 +205,9 @@ describe('A client that comes back', () => {
     standing.close();
     await standing.ended;
     front.changes.listsChanged('s', ['tool']);
-    const told = Promise.withResolvers<undefined>();
-    front.changes.subscribe({ listsChanged: () => told.resolve(undefined) }, new Set());
-    await told.promise;
+    const notified = Promise.withResolvers<undefined>();
+    front.changes.subscribe({ listsChanged: () => notified.resolve(undefined) }, new Set());
+    await notified.promise;
     const back = await stream(front.origin, session.get({ 'Last-Event-ID': lastId(standing) }));
 
     expect(await back.inbox.next()).toMatchObject({ method: 'notifications/tools/list_changed' });
@@ -274,7 +277,7 @@ const CLIENTS = [
   ['SDK v1', clientV1],
   ['SDK v2', clientV2],
 ] as const;
-const POLLING = { pollAfterMs: 20, heartbeatMs: 10, retryMs: 10 };
+const POLLING = { callStreamAge: 20, streamHeartbeat: 10, pollDelay: 10 };
 
 describe('A call that takes long', () => {
   test('is left to polling in 2025-11-25, as often as it takes', async () => {
@@ -319,19 +322,19 @@ describe('A call that takes long', () => {
   });
 
   test.each(CLIENTS)('and is cancelled by a client of %s is not polled for ever', async (_kind, make) => {
-    const held = await start({ retryMs: 1 });
+    const held = await start({ pollDelay: 1 });
     const client = await make(new URL(`${front.origin}/mcp`));
-    const leaving = new AbortController();
+    const cancellation = new AbortController();
     const heard = Promise.withResolvers<unknown>();
     const answered = client.callTool(
       { name: 't', arguments: {} },
-      { signal: leaving.signal, onprogress: heard.resolve },
+      { signal: cancellation.signal, onprogress: heard.resolve },
     );
     const refused = expect(answered).rejects.toThrow();
     const { exchange } = await held.begun.promise;
     exchange.progress({ progress: 1 });
     await heard.promise;
-    leaving.abort();
+    cancellation.abort();
     await refused;
     for (let count = 0; count < 100; count += 1) await client.ping();
 
@@ -344,7 +347,7 @@ describe('A call that takes long', () => {
 describe('A session', () => {
   test('that is idle for an hour has ended; one that is used, or has a stream, has not', async () => {
     let now = 1_000;
-    const held = await start({ now: () => now, idleMs: 3_600_000 });
+    const held = await start({ sessionIdleTime: 3_600_000 }, () => now);
     const [used, idle, streamed, busy] = [
       await openSession(front.origin),
       await openSession(front.origin),
@@ -368,7 +371,7 @@ describe('A session', () => {
 
   test('that nobody asks for any more is found by itself', async () => {
     let now = 0;
-    const held = await start({ sweepMs: 5, now: () => now });
+    const held = await start({ sessionSweep: 5 }, () => now);
     const session = await openSession(front.origin);
     const answered = send(front.origin, session.request(...CALL));
     const ended = held.begun.promise.then(
@@ -377,7 +380,7 @@ describe('A session', () => {
     await held.begun.promise;
     held.end.resolve('done');
     await answered;
-    now += LIMITS.idleMs + 1;
+    now += BOUNDS.sessionIdleTime + 1;
     await ended;
 
     expect((await send(front.origin, session.request('ping'))).status).toBe(404);

@@ -1,4 +1,4 @@
-// What waits for readers in all: those that are behind for longest make way, and nobody who has read meanwhile.
+// The write budget cuts off the readers that have been behind for longest, and none that has read meanwhile.
 import { expect, test } from 'vitest';
 import { WriteBudget, type Reader } from '../../../src/downstream/mcp/write-budget.ts';
 
@@ -11,14 +11,14 @@ class Behind implements Reader {
 }
 
 function setup(count: number) {
-  const backlog = new WriteBudget(100);
+  const budget = new WriteBudget(100);
   const readers = Array.from({ length: count }, () => new Behind());
   const add = (index: number, bytes: number) => {
     const reader = readers[index]!;
     reader.waiting += bytes;
-    backlog.record(reader);
+    budget.record(reader);
   };
-  return { backlog, readers, add, cut: () => readers.flatMap(({ isCut }, index) => (isCut ? [index] : [])) };
+  return { budget, readers, add, cut: () => readers.flatMap(({ isCut }, index) => (isCut ? [index] : [])) };
 }
 
 test('as much as may wait harms nobody; beyond it those go who are behind for longest, and no more of them than must', () => {
@@ -43,10 +43,10 @@ test('what was read meanwhile does not count, and who has read everything is beh
 });
 
 test('what is forgotten does not count', () => {
-  const { backlog, readers, add, cut } = setup(2);
+  const { budget, readers, add, cut } = setup(2);
   add(0, 100);
-  backlog.forget(readers[0]!);
-  backlog.forget(readers[0]!);
+  budget.forget(readers[0]!);
+  budget.forget(readers[0]!);
   add(1, 100);
 
   expect(cut()).toEqual([]);

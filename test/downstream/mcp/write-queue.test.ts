@@ -1,14 +1,18 @@
-// Messages on their way over real sockets: of any size and in order to whoever reads, and not without end to whoever does not.
+// The write queue over real sockets: a client that reads gets messages of any size in order, one that does not is cut off.
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { WriteBudget } from '../../../src/downstream/mcp/write-budget.ts';
+import { type Bounds, boundsWith } from '../../../src/core/bounds/bounds.ts';
+import { endpointLimits } from '../../../src/downstream/mcp/limits.ts';
 import { WriteQueue } from '../../../src/downstream/mcp/write-queue.ts';
 
 const MIB = 1024 * 1024;
 
-async function setup(options: { maxBuffered?: number; slowMs?: number; backlog?: WriteBudget } = {}) {
+const limitsWith = (replaced: Partial<Bounds>) =>
+  endpointLimits(boundsWith({ slowReaderBuffer: MIB, slowReaderTime: 10_000, writeMemory: 1024 * MIB, ...replaced }));
+
+async function setup(limits = limitsWith({})) {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const client: Socket = connect((server.address() as AddressInfo).port, '127.0.0.1').pause();
@@ -21,12 +25,7 @@ async function setup(options: { maxBuffered?: number; slowMs?: number; backlog?:
   const [, response] = (await once(server, 'request')) as [unknown, ServerResponse];
   response.useChunkedEncodingByDefault = false; // the text alone
   response.writeHead(200).flushHeaders();
-  const queue = new WriteQueue(response, {
-    maxBuffered: MIB,
-    slowMs: 10_000,
-    backlog: new WriteBudget(1024 * MIB),
-    ...options,
-  });
+  const queue = new WriteQueue(response, limits);
   /** Reads everything until the end; the rest of the head comes first. */
   const read = async () => {
     const chunks: Buffer[] = [];
@@ -39,7 +38,7 @@ async function setup(options: { maxBuffered?: number; slowMs?: number; backlog?:
 }
 
 test('a reader at full speed gets messages of any size, whole and in order, also many at once', async () => {
-  const { queue, read } = await setup({ slowMs: 1_000 });
+  const { queue, read } = await setup(limitsWith({ slowReaderTime: 1_000 }));
   const sent = ['first ', 'ü€😀'.repeat(2 * MIB), ...[1, 2, 3, 4, 5, 6].map((n) => `${n}`.repeat(4 * MIB)), ' last'];
   for (const text of sent.slice(0, -1)) expect(queue.write(text)).toBe(true);
   queue.end(sent.at(-1));
@@ -48,7 +47,7 @@ test('a reader at full speed gets messages of any size, whole and in order, also
 });
 
 test('a message that is much larger than what may wait reaches a reader that begins to read, and others after it', async () => {
-  const { queue, response, read } = await setup({ slowMs: 60_000 });
+  const { queue, response, read } = await setup(limitsWith({ slowReaderTime: 60_000 }));
   queue.write('x'.repeat(17 * MIB));
   queue.write('y');
   expect(queue.waiting).toBeGreaterThan(8 * MIB);
@@ -61,7 +60,7 @@ test('a message that is much larger than what may wait reaches a reader that beg
 });
 
 test('one that has taken nothing for a while, while too much waits, is cut off', async () => {
-  const { queue, response } = await setup({ slowMs: 0 });
+  const { queue, response } = await setup(limitsWith({ slowReaderTime: 0 }));
   let written = 0;
   while (queue.write('x'.repeat(64 * 1024)) && written < 1_000) written++;
 
@@ -70,13 +69,13 @@ test('one that has taken nothing for a while, while too much waits, is cut off',
 });
 
 test('of all readers together those that are behind for longest are cut off', async () => {
-  const backlog = new WriteBudget(32 * MIB);
-  const [first, second, third] = await Promise.all([1, 2, 3].map(() => setup({ backlog })));
+  const limits = limitsWith({ writeMemory: 32 * MIB });
+  const [first, second, third] = await Promise.all([1, 2, 3].map(() => setup(limits)));
   const large = 'x'.repeat(20 * MIB); // sockets hold some of it
   first!.queue.end(large);
   second!.queue.write(large);
   expect([first, second].map((one) => one!.response.destroyed)).toEqual([true, false]);
-  backlog.follow(third!.response.end(large));
+  limits.writeBudget.follow(third!.response.end(large));
 
   expect([second, third].map((one) => one!.response.destroyed)).toEqual([true, false]);
 });

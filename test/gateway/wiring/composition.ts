@@ -15,6 +15,7 @@ import { type Exchange, ownExchange } from '../../../src/core/exchange.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { LOCAL, type Principal } from '../../../src/core/principal.ts';
 import { createFront } from '../../../src/downstream/http.ts';
+import { endpointLimits } from '../../../src/downstream/mcp/limits.ts';
 import { listen } from '../../../src/downstream/listen.ts';
 import type { CallRequest } from '../../../src/gateway/call-request.ts';
 import type { Watcher } from '../../../src/gateway/watcher.ts';
@@ -144,7 +145,11 @@ export class Composition {
 
   /** Bound to loopback whatever the configuration says: where it would be bound counts, not that it is. */
   private async serve({ listen: { host } }: Config): Promise<void> {
-    const front = createFront({ gateway: this.gateway, network: { loopback: isLoopbackHost(host) } });
+    const front = createFront({
+      gateway: this.gateway,
+      limits: endpointLimits(),
+      network: { loopback: isLoopbackHost(host) },
+    });
     const listening = await listen(front.listener, { host: '127.0.0.1', port: 0 });
     this.origin = listening.url;
     this.endings.push(async () => {
