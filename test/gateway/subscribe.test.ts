@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 import type { DispatchParts } from '../../src/gateway/dispatch-parts.ts';
-import { follow } from '../../src/gateway/subscribe.ts';
+import { subscribeTo } from '../../src/gateway/subscribe.ts';
 import type { Follower } from '../../src/upstream/mcp/offer/resource-subscriptions.ts';
 
 const TARGET = { kind: 'resource', server: 's', exposed: 'x:///a', original: 'x:///a' } as const;
@@ -25,7 +25,7 @@ function replaced(ending: () => Promise<void>) {
   const later = serverOf('later', () => Promise.resolve());
   let current = serverOf('first', ending);
   const parts = { upstreams: { get: () => current } } as unknown as DispatchParts;
-  return { asked, following: follow(TARGET, follower, { parts, signal: new Cancellation() }) };
+  return { asked, following: subscribeTo(TARGET, follower, { parts, signal: new Cancellation() }) };
 }
 
 test('whoever follows at a server that is replaced meanwhile follows at the one that comes instead', async () => {

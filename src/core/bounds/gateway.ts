@@ -61,8 +61,7 @@ export const GATEWAY = bounds({
     value: 10 * SECOND,
     unit: 'ms',
     scope: 'server',
-    error: 'upstream_closed',
-    help: 'How long a server that a reload replaced or removed may finish its calls.',
+    help: 'How long a server that a reload replaced or removed may finish its calls. Then the gateway stops it.',
   },
   stopDrain: {
     value: 10 * SECOND,
