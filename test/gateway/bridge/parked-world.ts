@@ -1,6 +1,7 @@
 // What tests of parked calls share: callers, servers that ask, and time that passes when it is told to.
 import { setImmediate as turn } from 'node:timers/promises';
 import { vi } from 'vitest';
+import { boundsWith } from '../../../src/core/bounds/bounds.ts';
 import type { McpCall, Target } from '../../../src/core/call.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import type { Exchange, QuestionAnswer } from '../../../src/core/exchange.ts';
@@ -40,8 +41,9 @@ export function caller(params: JsonObject = {}, principal = 'alice', capabilitie
 /** Parked calls that hold no more than so many bytes. */
 export function world(maxBytes = 256 * 1024) {
   const stopping = new Cancellation();
+  const bounds = boundsWith({ parkedBytes: maxBytes });
   const states = new RequestStates(new Keyring(temporaryFolder()));
-  const parked = new ParkedCalls({ states, mayAsk: () => true, stopping: stopping.signal, maxBytes });
+  const parked = new ParkedCalls({ states, mayAsk: () => true, stopping: stopping.signal, bounds });
   const resume = ({ call }: Caller, to = at()) => {
     const state = states.open(call, TARGET)?.parked;
     if (!state) throw new Error('the state names no parked call');
