@@ -151,15 +151,10 @@ export class TaskRegistry {
   private makeRoom(principal: string): boolean {
     const isFullFor = this.places.isFullFor(principal);
     if (!isFullFor && this.places.free > 0) return true;
-    const ended = [...this.entries].find(
-      ([
-        ,
-        {
-          presenter: { task },
-        },
-      ]) => task.ended && (!isFullFor || task.principal.id === principal),
-    );
-    if (ended) this.forget(ended[0], 'crowded_out');
+    const ended = [...this.entries.values()]
+      .map(({ presenter }) => presenter.task)
+      .find((task) => task.ended && (!isFullFor || task.principal.id === principal));
+    if (ended) this.forget(keyOf(ended.ref), 'crowded_out');
     return ended !== undefined;
   }
 
