@@ -1,4 +1,4 @@
-// Following a resource while its server is replaced by another of the same name.
+// Subscribing to a resource while a reload replaces its server.
 import { expect, test } from 'vitest';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import { GatewayError } from '../../src/core/errors.ts';
@@ -28,14 +28,14 @@ function replaced(ending: () => Promise<void>) {
   return { asked, following: subscribeTo(TARGET, follower, { parts, signal: new Cancellation() }) };
 }
 
-test('whoever follows at a server that is replaced meanwhile follows at the one that comes instead', async () => {
+test('a subscriber at a server that is replaced meanwhile is subscribed at the new one', async () => {
   const { asked, following } = replaced(() => Promise.resolve());
   await following;
 
   expect(asked).toEqual(['first follow x:///a', 'later follow x:///a']);
 });
 
-test('whoever was refused by a server that is replaced meanwhile follows nowhere', async () => {
+test('a subscriber that the replaced server refused is subscribed nowhere', async () => {
   const { asked, following } = replaced(() => Promise.reject(new GatewayError('upstream_closed', 'it went away')));
 
   await expect(following).rejects.toThrow('it went away');

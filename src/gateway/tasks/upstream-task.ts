@@ -228,7 +228,7 @@ export function identityOf(server: string, task: JsonObject): TaskIdentity {
   throw new GatewayError('upstream_protocol', `The server "${server}" made a task without an id that can be used.`);
 }
 
-/** Whether a description is that of the task, by its id and its time of creation, as far as that is kept. A missing time matches every other. */
+/** Whether a description is that of the task, by its id and its time of creation. Without a known time the id alone decides. */
 export function isSame({ upstreamId, createdAt }: TaskIdentity, described: JsonObject): boolean {
   if (described.taskId !== upstreamId) return false;
   return createdAt === undefined || createdAtOf(described) === createdAt.slice(0, MAX_TIME);

@@ -1,4 +1,4 @@
-// What tests of parked calls share: callers, servers that ask, and time that passes when it is told to.
+// What tests of parked calls share: callers, servers that ask questions, and fake timers.
 import { setImmediate as turn } from 'node:timers/promises';
 import { vi } from 'vitest';
 import { boundsWith } from '../../../src/core/bounds/bounds.ts';
@@ -52,7 +52,7 @@ export function world(maxBytes = 256 * 1024) {
   return { parked, stopping, resume };
 }
 
-/** A server that asks one form after the other; tells what it was answered, and whether it was cancelled. */
+/** A server that asks one form after the other; records the answers, and whether it was cancelled. */
 export function asking(rounds = 1) {
   const answers: QuestionAnswer[] = [];
   let seen: Exchange | undefined;
@@ -67,7 +67,7 @@ export function asking(rounds = 1) {
   return { run, answers, exchange: () => seen, wasCancelled: () => cancelled };
 }
 
-/** Lets everything happen that 20 ms and no answer make happen. */
+/** Advances the time until a round is complete, and lets all promises settle. */
 export async function settle(): Promise<void> {
   await turn();
   await vi.advanceTimersByTimeAsync(20);
