@@ -6,7 +6,7 @@ export class Heartbeats {
   private readonly live = new Set<Exchange>();
   private ticking: NodeJS.Timeout | undefined;
 
-  /** Sends the caller a heartbeat from time to time until `running` settles, if the caller wants progress. Returns `running`. */
+  /** Sends the caller a heartbeat from time to time until `running` settles, if the caller wants progress. Settles as `running` does. */
   during<T>(exchange: Exchange, running: Promise<T>): Promise<T> {
     if (!exchange.wantsProgress || !exchange.heartbeat) return running;
     this.live.add(exchange);

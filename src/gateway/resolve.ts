@@ -185,7 +185,7 @@ function headersFor({ args, paramHeaders }: McpCall, ctx: McpContext, { mirrored
 
 /**
  * Throws `method_not_found` where the server of an endpoint does not declare the method. Returns a promise where the server never answered and is
- * being connected, so that nobody knows yet what it declares (wire.md, What the gateway offers).
+ * being connected, so that its capabilities are not known yet (wire.md, What the gateway offers).
  */
 function requireDeclared(server: string, call: McpCall, { upstreams }: ResolveParts): Promise<void> | undefined {
   const { capability, names } = CALL_METHODS.get(call.method) ?? {};

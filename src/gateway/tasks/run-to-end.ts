@@ -22,6 +22,11 @@ export interface TaskCall {
   readonly exchange: Exchange;
 }
 
+/** The params of a call with which the gateway asks a legacy server for a task. */
+export function asTask(params: JsonObject): JsonObject {
+  return { ...params, task: { ttl: BOUNDS.requestedTaskAge } };
+}
+
 /**
  * Sends a call that a legacy server is to make a task of. Where the caller cancels meanwhile, the gateway cancels the task as soon as it has
  * the task's id. Throws GatewayError. `cancellations` tracks the requests that cancel tasks.

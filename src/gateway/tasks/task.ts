@@ -115,6 +115,8 @@ export interface TaskPresenter {
   readonly task: Task;
   /** Whether the task is kept when its instance is gone. */
   readonly outlivesInstance: boolean;
+  /** The entry of `tasks/list`; absent for callers that have no such method. */
+  readonly listed?: JsonObject;
   /** The size of its kept questions and result in memory. */
   readonly bytes: number;
   /** The handle that the call gets as its result; `result` is the server's answer to the call. */

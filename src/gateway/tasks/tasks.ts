@@ -1,7 +1,7 @@
 // Tool calls that become tasks, as the rest of the gateway uses them: start, run to the end, answer `tasks/*`, subscribe (wire.md, Tasks).
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { type McpCall, serverOf, type TaskRef } from '../../core/call.ts';
-import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
+import type { CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError, unknownTask } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
@@ -12,11 +12,16 @@ import { abortOnShutdown, type ShutdownOptions } from '../abort-on-shutdown.ts';
 import type { DispatchParts } from '../dispatch-parts.ts';
 import type { McpContext } from '../resolve.ts';
 import type { Destination } from '../upstream-request.ts';
-import { BridgedPresenter } from './bridged-presenter.ts';
-import { LegacyPresenter } from './legacy-presenter.ts';
+import { type Created, keepTask } from './keep-task.ts';
 import { answerModern, presentHandle } from './modern-presenter.ts';
-import { createTask, type RunModernOptions, runLegacyTask, runModernTask, type TaskCall } from './run-to-end.ts';
-import { Task } from './task.ts';
+import {
+  asTask,
+  createTask,
+  type RunModernOptions,
+  runLegacyTask,
+  runModernTask,
+  type TaskCall,
+} from './run-to-end.ts';
 import { TaskIds } from './task-ids.ts';
 import { keptMs, TaskRegistry, type TaskReservation } from './task-registry.ts';
 import { SubscribedTasks, TaskSubscriptions } from './task-subscriptions.ts';
@@ -30,13 +35,6 @@ export interface TasksOptions {
   readonly ending: CancelSignal;
   /** Records an event. */
   readonly record: (event: string, detail: JsonObject) => void;
-}
-
-/** A call, and the answer of its server that makes a task of it. */
-interface Created {
-  readonly call: McpCall;
-  readonly to: Destination;
-  readonly answered: UpstreamReply;
 }
 
 export class Tasks {
@@ -143,48 +141,20 @@ export class Tasks {
   /** Answers `tasks/list` from the registry. A principal has so few tasks that there is one page. */
   private list({ params, principal, endpoint }: McpCall, { rules }: McpContext): JsonObject {
     if (params.cursor !== undefined) throw new GatewayError('invalid_params', '`params.cursor` is not one of ours.');
-    const own = this.registry.of(principal).filter((presenter) => presenter instanceof LegacyPresenter);
-    const shown = own.filter(
-      ({ task: { ref } }) =>
-        [undefined, ref.target.server].includes(serverOf(endpoint)) && rules.policy.permits(ref.target),
-    );
-    return { tasks: shown.map(({ listed }) => listed) };
+    const shown = this.registry
+      .of(principal)
+      .filter(
+        ({ task: { ref } }) =>
+          [undefined, ref.target.server].includes(serverOf(endpoint)) && rules.policy.permits(ref.target),
+      );
+    return { tasks: shown.map(({ listed }) => listed).filter((listed) => listed !== undefined) };
   }
 
   /** Keeps the task that a legacy server made. Returns the handle for the caller. Throws GatewayError. */
   private keep(created: Created, reservation: TaskReservation): JsonObject {
-    const { call, to, answered } = created;
-    const { principal } = call;
-    const described = createdIn(answered);
-    const isBridged = call.era === 'modern';
-    const ref = this.nameOf(isBridged ? 'bridged' : 'legacy', created);
-    const { capabilities } = call.exchange;
-    const task = new Task({
-      ref,
-      principal,
-      // the task outlives its call: the signal of the call must not cancel requests about the task
-      upstream: taskAt(to.upstream, ref, { principal, exchange: { capabilities, signal: new Cancellation() } }),
-      described,
-      endsByStatus: !isBridged,
-      onEnded: this.onEnded(call, ref, to.upstream.tasks.hold(ref.instance)),
-    });
-    const ttlMs = keptMs(described.ttl);
-    const admits = () => this.registry.trim(principal);
-    const presenter = isBridged
-      ? new BridgedPresenter(task, { capabilities, ttlMs, admits })
-      : new LegacyPresenter(task, call);
-    reservation.keep(presenter, ttlMs);
-    return presenter.handle(answered.reply.result ?? {});
-  }
-
-  /** Returns what happens at the end of a kept task: its instance is released, and an event records the status. Does not retain the call. */
-  private onEnded({ id, principal }: McpCall, { target, instance }: TaskRef, release: () => void) {
-    const { server, exposed } = target;
-    return (status: string): void => {
-      release();
-      this.registry.trim(principal);
-      this.options.record('task_ended', { call: id, principal: principal.id, server, instance, exposed, status });
-    };
+    const ref = this.nameOf(created.call.era === 'modern' ? 'bridged' : 'legacy', created);
+    const { registry } = this;
+    return keepTask(created, ref, { registry, reservation, record: this.options.record });
   }
 
   /** The reference to a new task, with the id that its caller gets. */
@@ -193,10 +163,6 @@ export class Tasks {
     const identity = identityOf(target.server, createdIn(answered));
     return this.ids.name(call.principal, { ...identity, kind, instance: answered.connection.instance, target });
   }
-}
-
-function asTask(params: JsonObject): JsonObject {
-  return { ...params, task: { ttl: BOUNDS.requestedTaskAge } };
 }
 
 /** Throws `capability_required` where a modern client declares no support for tasks (tasks extension, Protocol Errors). */
