@@ -172,7 +172,7 @@ export class ParkedCall implements Exchange {
     return this.turn.promise;
   }
 
-  /** The open questions, as `inputRequests`. The next turn begins with them. */
+  /** The open questions, as `inputRequests`. Begins the next turn. */
   inputRequests(): JsonObject {
     this.turn = Promise.withResolvers();
     const asked = ({ method, params }: OpenQuestion): JsonObject => ({ method, params });

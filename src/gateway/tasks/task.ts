@@ -39,7 +39,7 @@ export interface TaskOptions {
 
 /**
  * `working` or `input_required`, then `completed`, `failed` or `cancelled`, which are final. A task can be forgotten in any state. Its state
- * changes through `notified` (a notification of the server), `accept` (an answer), `end` (the outcome) and `forget`; subscribers get each change.
+ * changes through `notified` (a notification of the server), `accept` (an answer), `end` (the outcome) and `forget`. Subscribers get the changes of `notified` and `end`.
  */
 export class Task {
   readonly ref: TaskRef;
