@@ -1,16 +1,16 @@
-// Ends what runs for a caller while no request is open at a server: when the caller leaves, and when the gateway stops.
+// Aborts work that has no open request at a server, when its caller cancels or when the gateway stops.
 import { Cancellation, type CancelSignal } from '../core/cancellation.ts';
 import { type Exchange, relayed } from '../core/exchange.ts';
 import type { InFlight } from '../core/in-flight.ts';
 
 export interface ShutdownOptions {
-  /** Aborted when the gateway stops and waits no longer. */
+  /** Aborted when the gateway stops and no longer waits for calls in flight. */
   readonly ending: CancelSignal;
-  /** Requests that cancel tasks at their servers: a gateway that stops waits for them. */
+  /** Requests that cancel tasks at their servers. The gateway waits for them before it stops the servers. */
   readonly cancellations: InFlight;
 }
 
-/** Runs something with an exchange that is cancelled, at the latest, when the gateway stops. Throws what `run` throws. */
+/** Calls `run` with an exchange whose signal is aborted when the caller cancels or the gateway stops. Throws what `run` throws. */
 export async function abortOnShutdown<T>(
   exchange: Exchange,
   { ending, cancellations }: ShutdownOptions,
@@ -22,10 +22,10 @@ export async function abortOnShutdown<T>(
     cancellation.abort();
     cancellations.track(running).catch(() => undefined); // the caller gets the failure below
   };
-  const unsubscribe = [exchange.signal.onAbort(() => cancellation.abort()), ending.onAbort(end)];
+  const stopListening = [exchange.signal.onAbort(() => cancellation.abort()), ending.onAbort(end)];
   try {
     return await running;
   } finally {
-    for (const stop of unsubscribe) stop();
+    for (const stop of stopListening) stop();
   }
 }

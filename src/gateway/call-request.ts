@@ -1,11 +1,11 @@
-// What an MCP endpoint hands in, and the Call that is made of it.
+// The request that an MCP endpoint hands to the gateway, and the Call that the gateway makes of it.
 import type { McpCall } from '../core/call.ts';
 import { messageHeap } from '../core/heap-estimate.ts';
 import { isObject } from '../core/json.ts';
 import { withoutProtocolMeta } from '../protocol/mcp/meta.ts';
 import { randomHex, traceFrom } from '../telemetry/trace.ts';
 
-/** A Call before it is one: `params` are as the caller sent them. */
+/** What an endpoint knows of a call. `params` are as the client sent them, with the protocol keys in `_meta`. */
 export interface CallRequest extends Omit<
   McpCall,
   'id' | 'kind' | 'action' | 'args' | 'trace' | 'startedAt' | 'heldBytes' | 'signal' | 'parent'

@@ -1,30 +1,26 @@
-// News of the offer: who wants to hear that lists changed, and bursts made into one.
+// Announces changes of lists to the clients that listen for them; several changes in a short time are one.
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { OfferKind } from '../core/call.ts';
-
-/** Changes of lists within this time are told once. */
-const COALESCE_MS = 25;
 
 export interface ChangeListener {
   /** The lists of these kinds changed at this server. */
   listsChanged(server: string, kinds: ReadonlySet<OfferKind>): void;
 }
 
-interface Waiting {
+/** Changes that are not announced yet. */
+interface PendingChange {
   readonly server: string;
   readonly owner: string | undefined;
   readonly kinds: Set<OfferKind>;
 }
 
-/**
- * Tells listeners; a listener that joins later hears only of later changes. What an owner's instance announces is told to that owner
- * alone (design, Instances and affinity).
- */
+/** A change that the instance of one owner announces goes to the listeners of that owner alone (docs/instances.md). */
 export class Changes {
   private readonly listeners = new Map<ChangeListener, ReadonlySet<string>>();
-  private readonly waiting = new Map<string, Waiting>();
+  private readonly pending = new Map<string, PendingChange>();
   private timer: NodeJS.Timeout | undefined;
 
-  /** `owners` are the keys of the owners that the listener can be. Returns the way to stop listening. */
+  /** `owners`: the keys under which the listener can own instances. Returns how to unsubscribe. */
   subscribe(listener: ChangeListener, owners: ReadonlySet<string>): () => void {
     this.listeners.set(listener, owners);
     return () => this.listeners.delete(listener);
@@ -32,11 +28,11 @@ export class Changes {
 
   listsChanged(server: string, kinds: Iterable<OfferKind>, owner?: string): void {
     const key = `${server}\n${owner ?? ''}`;
-    const waiting = this.waiting.get(key) ?? { server, owner, kinds: new Set() };
-    for (const kind of kinds) waiting.kinds.add(kind);
-    if (waiting.kinds.size === 0) return;
-    this.waiting.set(key, waiting);
-    this.timer ??= setTimeout(() => this.flush(), COALESCE_MS).unref();
+    const change = this.pending.get(key) ?? { server, owner, kinds: new Set() };
+    for (const kind of kinds) change.kinds.add(kind);
+    if (change.kinds.size === 0) return;
+    this.pending.set(key, change);
+    this.timer ??= setTimeout(() => this.flush(), BOUNDS.listChangeGathering).unref();
   }
 
   close(): void {
@@ -46,15 +42,15 @@ export class Changes {
 
   private flush(): void {
     this.timer = undefined;
-    const told = [...this.waiting.values()];
-    this.waiting.clear();
-    for (const { server, kinds, owner } of told)
-      for (const listener of this.hearing(owner)) listener.listsChanged(server, kinds);
+    const changes = [...this.pending.values()];
+    this.pending.clear();
+    for (const { server, kinds, owner } of changes)
+      for (const listener of this.listenersOf(owner)) listener.listsChanged(server, kinds);
   }
 
-  private hearing(owner: string | undefined): ChangeListener[] {
-    const all = [...this.listeners];
-    const hearing = owner === undefined ? all : all.filter(([, owners]) => owners.has(owner));
-    return hearing.map(([listener]) => listener);
+  private listenersOf(owner: string | undefined): ChangeListener[] {
+    return [...this.listeners]
+      .filter(([, owners]) => owner === undefined || owners.has(owner))
+      .map(([listener]) => listener);
   }
 }

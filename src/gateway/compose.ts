@@ -1,4 +1,4 @@
-// The parts of the gateway, in the order in which they depend on each other.
+// Makes the long-lived parts of the gateway, each after the parts that it needs.
 import { SeenUris } from '../catalog/seen-uris.ts';
 import { InFlight } from '../core/in-flight.ts';
 import { InFlightMemory } from '../quota/in-flight-memory.ts';
@@ -21,7 +21,7 @@ import { openUpstreams } from './upstream-context.ts';
 
 export type Parts = ReturnType<typeof composeParts>;
 
-/** Makes every long-lived part; nothing is started. */
+/** Starts nothing: `Gateway.start` connects to the servers. */
 export function composeParts(options: GatewayOptions, storage: Storage) {
   const { config, logger, watcher } = options;
   const { audit, keyring, catalog: store } = storage;

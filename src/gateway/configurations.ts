@@ -1,4 +1,4 @@
-// Configurations as they come: one that is valid is put in force, of one that is not the reason is remembered.
+// Puts a valid configuration in force, and remembers why an edit was refused.
 import type { Config } from '../config/config.ts';
 import { isSameConfig, shownDifferently } from '../config/diff.ts';
 import { OFFER_KINDS } from '../core/call.ts';
@@ -23,14 +23,14 @@ export interface ConfigurationsParts {
 
 export class Configurations {
   private readonly parts: ConfigurationsParts;
-  /** Why the last edit is not in force. */
+  /** Why the last edit is not in force; undefined while it is. */
   refusal: string | undefined;
 
   constructor(parts: ConfigurationsParts) {
     this.parts = parts;
   }
 
-  /** Puts a configuration in force; calls in flight end under the one that they began with. */
+  /** Puts a configuration in force. Calls in flight end under the one that they began with. Throws `audit_unavailable`. */
   async apply(config: Config): Promise<void> {
     const { changes, confined, events, snapshots, upstreams } = this.parts;
     const before = snapshots.current.config;
@@ -49,12 +49,12 @@ export class Configurations {
     for (const name of others) changes.listsChanged(name, OFFER_KINDS);
   }
 
-  /** Hides from the servers what lies there to be read as the next configuration, before anybody reads it. */
+  /** Hides the files of an edit from the servers, before the gateway reads them. */
   hideEdit(): Promise<void> {
     return this.parts.confined.hide();
   }
 
-  /** Remembers that an edit was refused, for `/readyz`. */
+  /** Remembers why an edit was refused, for `/readyz`, and records it. */
   refuse(reason: string): void {
     this.refusal = reason;
     this.parts.events.record('config_refused', { reason });

@@ -1,4 +1,4 @@
-// Where the processes of servers run: with the gateway's files hidden, and said so once at the start.
+// The containment in which processes of servers run: the gateway's files are hidden there, and the log says once how far that works.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config, ServerConfig } from '../config/config.ts';
@@ -30,16 +30,16 @@ export class ConfinedServers {
     });
   }
 
-  /** What a process is started in. */
+  /** The containment for the next process. */
   readonly containment = (): Promise<Containment> => this.confinement.containment();
 
-  /** Hides what a configuration reads, and what lies there to be read next, from every server, those that run too. */
+  /** Hides the files of a configuration, and those that the next one may be read from, from every server, running ones too. */
   hide(config = this.config): Promise<void> {
     this.config = config;
     return this.confinement.renew();
   }
 
-  /** Says what servers can and cannot do here, and names those that run as root. */
+  /** Logs what servers can and cannot do here, and which of them run as root. */
   async logContainment(): Promise<void> {
     const { config, logger } = this.options;
     const processes = config.servers.filter(isProcess);
@@ -67,8 +67,9 @@ export function isProcess({ transport, disabled, problem }: ServerConfig): boole
 }
 
 /**
- * Makes `servers.d` where it is missing: a folder that is not there cannot be made read-only, so a server could make it and put an
- * entry in. Where this user may not write there, its servers may not either. Only at the start: who takes it away later wants it so.
+ * Makes `servers.d` where it is missing. A folder that does not exist cannot be mounted read-only, so a server could make it and write an
+ * entry of its own. Where the user of the gateway cannot write there, its servers cannot either. The gateway does this only at the start:
+ * an operator who removes the folder later does not want it.
  */
 function ensureDropFolder(config: Config): void {
   try {

@@ -1,4 +1,4 @@
-// The one way of a call from its beginning to its last frame, whatever kind it is and whoever waits for it.
+// Runs a call of any kind through the pipeline, and gives its frames to the adapter that the call came from.
 import type { Call } from '../core/call.ts';
 import type { CallContext } from '../core/call-context.ts';
 import type { CancelSignal } from '../core/cancellation.ts';
@@ -8,27 +8,27 @@ import type { FinalReply, StreamReply } from '../core/reply.ts';
 import type { Handler } from '../core/stage.ts';
 import { untilCancelled } from '../core/wait.ts';
 
-/** Takes the frames of one call, in the dialect of whoever waits for it. */
+/** Sends the frames of one call to its caller, in the caller's dialect. A downstream adapter makes one for each call. */
 export interface Sink<Last> {
-  /** A frame of a stream before the last one; absent where the dialect has no streams. */
+  /** Sends a frame of a stream, but not the last one; absent where the dialect has no streams. */
   frame?(frame: JsonValue): void | Promise<void>;
-  /** The last frame of a call that was answered. */
+  /** Sends the last frame of a call that was answered. */
   end(reply: FinalReply): Last | Promise<Last>;
-  /** The last frame of a call that failed. */
+  /** Sends the last frame of a call that failed. */
   fail(error: GatewayError): Last | Promise<Last>;
 }
 
 export interface Delivery<Last> {
   readonly ctx: CallContext;
   readonly handle: Handler;
-  /** Aborted when calls in flight are cut short. */
+  /** Aborted when the gateway stops and no longer waits for calls in flight. */
   readonly ending: CancelSignal;
   readonly sink: Sink<Last>;
 }
 
 /**
- * Runs a call through the pipeline, settles it exactly once, and then gives the sink its last frame; where the settlement fails, that is an
- * error. Resolves with what the sink makes of the last frame.
+ * Runs the call, settles it exactly once, and then gives the sink the last frame: the reply, or an error where the call or its settlement
+ * failed. Resolves with what the sink returns for the last frame.
  */
 export async function deliver<Last>(call: Call, delivery: Delivery<Last>): Promise<Last> {
   const { ctx, handle, sink } = delivery;
@@ -47,8 +47,8 @@ export async function deliver<Last>(call: Call, delivery: Delivery<Last>): Promi
 }
 
 /**
- * Sends a stream up to its last frame. Where the gateway stops, the stream ends early but well-formed, and `cut` says so for the record.
- * Throws `cancelled` as soon as the caller is gone: nobody waits for the last frame then.
+ * Sends the frames of a stream but the last, and returns the last. If the gateway stops, the stream ends early but well-formed, and `cut`
+ * tells the record so. Throws `cancelled` as soon as the caller cancels: it does not read the last frame.
  */
 async function pipe<Last>(
   { signal }: Call,

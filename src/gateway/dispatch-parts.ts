@@ -1,4 +1,4 @@
-// What the end of the pipeline needs of the gateway for MCP calls, and nothing more of it.
+// The parts of the gateway that the dispatch of MCP calls uses.
 import type { SeenUris } from '../catalog/seen-uris.ts';
 import type { CancelSignal } from '../core/cancellation.ts';
 import type { ParkedCalls } from './bridge/parked-calls.ts';
@@ -18,8 +18,8 @@ export interface DispatchParts {
   readonly tasks: Tasks;
   readonly changes: Changes;
   readonly heartbeats: Heartbeats;
-  /** Aborted when the gateway stops: standing calls end well then. */
+  /** Aborted when the gateway stops: listeners then get their result. */
   readonly stopping: CancelSignal;
-  /** Aborted when calls in flight are cut short. */
+  /** Aborted when the gateway stops and no longer waits for calls in flight. */
   readonly ending: CancelSignal;
 }

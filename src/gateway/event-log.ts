@@ -1,4 +1,4 @@
-// What happens beside calls: it stands in the log, in the program's log, and on the screen of whoever looks on.
+// Records events, which belong to no call: in the audit log, in the program's log, and on the screen of `serve`.
 import type { AuditLog } from '../audit/audit-log.ts';
 import { eventOf } from '../audit/record.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -18,7 +18,7 @@ export class EventLog {
     this.parts = parts;
   }
 
-  /** Records an event; that it could not be written shows in the program's log and in `/readyz`. */
+  /** Records an event. Where the audit log cannot be written, the program's log and `/readyz` say so. */
   record(event: string, detail: JsonObject): void {
     const { logger, watcher } = this.parts;
     logger.info(detail, event);
@@ -26,7 +26,7 @@ export class EventLog {
     void this.attempt(event, detail);
   }
 
-  /** Writes an event into the log, if that can be written; resolves when it is decided. */
+  /** Writes an event into the audit log. Resolves also where that fails; then the program's log says so. */
   attempt(event: string, detail: JsonObject = {}): Promise<void> {
     const { logger } = this.parts;
     return this.commit(event, detail).catch((error: unknown) =>
@@ -34,7 +34,7 @@ export class EventLog {
     );
   }
 
-  /** Writes an event into the log. Throws `audit_unavailable`. */
+  /** Writes an event into the audit log. Throws `audit_unavailable`. */
   commit(event: string, detail: JsonObject): Promise<void> {
     return this.parts.audit.append(eventOf(event, detail));
   }

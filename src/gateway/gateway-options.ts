@@ -1,4 +1,4 @@
-// What a gateway is made with.
+// The options of a gateway.
 import type { Config } from '../config/config.ts';
 import type { Peer } from '../core/call.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -9,7 +9,7 @@ export interface GatewayOptions {
   readonly stateDirectory: string;
   readonly logger: Logger;
   readonly env: NodeJS.ProcessEnv;
-  /** Our name and version, towards servers and clients alike. */
+  /** The name and version that servers and clients see. */
   readonly identity: Peer;
   readonly watcher?: Watcher | undefined;
 }

@@ -1,4 +1,4 @@
-// The gateway as downstream adapters and commands see it: it takes calls, configurations, and the order to stop.
+// The gateway as downstream adapters and commands see it: start, calls, configurations, status, stop.
 import type { Call, Peer } from '../core/call.ts';
 import { CallContext } from '../core/call-context.ts';
 import type { GatewayError } from '../core/errors.ts';
@@ -20,7 +20,7 @@ import { type Refused, Refusals } from './refusals.ts';
 import type { Snapshot } from './snapshot.ts';
 import { closeStorage, openStorage } from './storage.ts';
 
-/** What `/readyz` tells. */
+/** What `/readyz` answers. */
 export interface Health {
   readonly ready: boolean;
   readonly config: string;
@@ -37,7 +37,7 @@ export class Gateway {
   private readonly refusals: Refusals;
   private readonly operator: OperatorView;
 
-  /** Takes the state directory and opens the log. Throws StateError; nothing is started yet. */
+  /** Takes the state directory, opens the audit log and composes the parts. Starts nothing. Throws StateError. */
   static async open(options: GatewayOptions): Promise<Gateway> {
     const storage = openStorage(options.stateDirectory, options.logger);
     try {
@@ -60,7 +60,7 @@ export class Gateway {
     this.configurations = new Configurations({ ...parts, logger, watcher });
   }
 
-  /** Begins to connect to the servers; returns at once. */
+  /** Begins to connect to the servers, and returns at once. */
   start(): void {
     const { upstreams, confined } = this.parts;
     upstreams.start();
@@ -77,17 +77,17 @@ export class Gateway {
     return this.parts.storage.directory;
   }
 
-  /** Whether processes of servers may run: once there was a server over stdio, some may be there still. */
+  /** Whether processes of servers may run: true once a configuration had a server over stdio. */
   get startsProcesses(): boolean {
     return this.parts.upstreams.startsProcesses;
   }
 
-  /** Runs an MCP request, as `deliver`. */
+  /** Runs an MCP request as `deliver` runs a call. */
   call<Last>(request: CallRequest, sink: Sink<Last>): Promise<Last> {
     return this.deliver(buildCall(request), sink);
   }
 
-  /** Runs a call of any kind through the pipeline; resolves with what the sink makes of its last frame. */
+  /** Runs a call of any kind through the pipeline. Resolves with what the sink returns for its last frame. */
   deliver<Last>(call: Call, sink: Sink<Last>): Promise<Last> {
     const { snapshots, handle, inFlight, shutdown } = this.parts;
     const ctx = new CallContext(snapshots.rulesFor(call));
@@ -99,12 +99,12 @@ export class Gateway {
     return declare(this.parts.upstreams, server, revision);
   }
 
-  /** Tells a listener of changes, as far as they concern this caller. Returns the way to stop listening. */
+  /** Notifies a listener of changes to the lists of this caller. Returns how to unsubscribe. */
   onListsChanged(listener: ChangeListener, caller: CallerFacts): () => void {
     return this.parts.changes.subscribe(listener, ownerKeys(caller));
   }
 
-  /** A session wants log lines of this level from the servers. */
+  /** Asks the servers for log lines of this level, for one session. */
   wantLogLevel(level: LogLevel, caller: CallerFacts): void {
     for (const upstream of this.parts.upstreams.all()) upstream.wantLogLevel(level, caller);
   }
@@ -118,17 +118,17 @@ export class Gateway {
     return this.operator.servers();
   }
 
-  /** Tells the operator why a tool can be called or not; callers are told of what is denied that it is unknown. */
+  /** Why a tool can be called or not, for the operator. Callers get the same answer for a denied tool as for an unknown one. */
   explainTool(name: string): ToolExplanation {
     return this.operator.explainTool(name);
   }
 
-  /** Resolves when every server has been tried once, or has had the time that others wait for it. */
+  /** Resolves when the first connection to each server was made, failed, or took longer than lists wait for it. */
   async met(): Promise<void> {
     await Promise.all(this.parts.upstreams.all().flatMap((upstream) => upstream.firstConnection() ?? []));
   }
 
-  /** Resolves when every server has been tried once. */
+  /** Resolves when the first connection to each server was made or failed. */
   async attempted(): Promise<void> {
     await Promise.all(this.parts.upstreams.all().map((upstream) => upstream.attempted));
   }
@@ -145,23 +145,23 @@ export class Gateway {
     };
   }
 
-  /** Writes an event into the log; that it could not be written shows in the program's log and in `/readyz`. */
+  /** Records an event. Where the audit log cannot be written, the program's log and `/readyz` say so. */
   record(event: string, detail: JsonObject): void {
     this.parts.events.record(event, detail);
   }
 
-  /** A request was refused before it became a call. */
+  /** Records that a request was refused before it became a call. */
   refused(error: GatewayError, who: Refused): void {
     this.refusals.add(error, who);
   }
 
-  /** Takes no new calls; resolves when those in flight have ended, or were cut short. */
+  /** Takes no new calls. Resolves when the calls in flight have ended or were cut short. */
   drain(): Promise<void> {
     const { storage, shutdown, ...rest } = this.parts;
     return shutdown.drain({ ...rest, directory: storage.directory });
   }
 
-  /** Ends everything: the servers, the log, the ownership of the state directory. */
+  /** Stops the servers, closes the audit log and releases the state directory. */
   async stop(): Promise<void> {
     const { storage, events, changes, confined, upstreams, inFlight } = this.parts;
     await this.drain();

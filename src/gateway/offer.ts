@@ -1,4 +1,4 @@
-// What an endpoint declares about itself: capabilities and instructions, from what is known without waking anybody.
+// The capabilities and instructions that an endpoint declares, from the known offers: no server is started for them.
 import { mergeInstructions } from '../catalog/instructions.ts';
 import type { CatalogSource } from '../catalog/catalog.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
@@ -12,8 +12,8 @@ export interface Declaration {
 }
 
 /**
- * What an endpoint (of all servers, or of one) declares to a client of a revision; undefined where there is no such server. Wakes nobody.
- * A server that was never seen may declare anything: a client that is told of nothing would never ask.
+ * What an endpoint (of all servers, or of one) declares to a client of a revision; undefined where there is no such server. For a server
+ * that never answered it declares everything: a client would never use what is not declared.
  */
 export function declare(upstreams: Upstreams, server: string | undefined, revision: string): Declaration | undefined {
   if (server === undefined) return declareAll(upstreams.sources(), revision);
@@ -22,7 +22,7 @@ export function declare(upstreams: Upstreams, server: string | undefined, revisi
   return upstreams.get(server)?.seen === false ? declareAll([source], revision) : declareOne(source, revision);
 }
 
-/** The aggregate always declares everything; empty lists are fine (wire.md, What the gateway offers). Logging is for legacy clients. */
+/** The endpoint of all servers always declares everything: a list may be empty (wire.md, What the gateway offers). `logging` is for legacy clients. */
 function declareAll(sources: readonly CatalogSource[], revision: string): Declaration {
   const instructions = mergeInstructions(sources);
   return {
@@ -38,7 +38,7 @@ function declareAll(sources: readonly CatalogSource[], revision: string): Declar
   };
 }
 
-/** One server's endpoint declares what that server last declared, of what the gateway carries. */
+/** The endpoint of one server declares what the server last declared, as far as the gateway carries it. */
 function declareOne(source: CatalogSource, revision: string): Declaration {
   const { capabilities: own, instructions } = source.offer;
   const capabilities: JsonObject = {};
@@ -50,7 +50,7 @@ function declareOne(source: CatalogSource, revision: string): Declaration {
       };
   }
   for (const plain of ['completions', 'logging']) if (isObject(own[plain])) capabilities[plain] = {};
-  // a modern client has tasks at either era's servers, a legacy one only at those that know its own
+  // a modern client can use tasks at servers of both eras, a legacy client only at legacy servers
   const runsTasks = declaresLegacyTasks(own) || (revision === MODERN_VERSION && declaresTasks(own));
   const cancel = isObject(own.tasks) && isObject(own.tasks.cancel);
   if (runsTasks) Object.assign(capabilities, taskCapabilities(revision, { cancel }));
@@ -66,7 +66,7 @@ export function isDeclared(declaration: Declaration | undefined, capability: str
     : capabilities[capability] !== undefined;
 }
 
-/** Tasks as a revision declares them: an extension, a capability, or not at all. That a task can be cancelled is up to a legacy server. */
+/** Tasks as a revision declares them: as an extension, as a capability, or not at all. `cancel`: whether a legacy client can cancel them. */
 function taskCapabilities(revision: string, { cancel }: { readonly cancel: boolean }): JsonObject {
   if (revision === MODERN_VERSION) return TASKS_CAPABILITY;
   if (revision < LEGACY_TASKS_SINCE) return {};

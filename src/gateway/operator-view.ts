@@ -1,7 +1,8 @@
-// What the operator is told of the offer and callers are not: what is denied, by which pattern, and which patterns match nothing.
+// What the operator sees of the offers and callers do not: denied tools with the pattern that denies them, and patterns that match nothing.
 import type { Catalog, View } from '../catalog/catalog.ts';
 import type { ServerConfig } from '../config/config.ts';
 import { ALL_SERVERS, type CallerFacts, OFFER_KINDS, type OfferKind } from '../core/call.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { ACTIONS, type Decidable, type Decision, explainDecision, type PolicyView } from '../core/decision.ts';
 import { LOCAL } from '../core/principal.ts';
 import { unmatchedPatterns } from '../policy/policy.ts';
@@ -9,27 +10,24 @@ import type { OfferedStatus, ServerStatus } from '../upstream/mcp/status.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { Upstreams } from './upstreams.ts';
 
-/** Most denied things, and patterns that match nothing, that are told of one server. */
-const MAX_TOLD = 200;
-
 export interface OperatorParts {
   readonly snapshots: Snapshots;
   readonly upstreams: Upstreams;
 }
 
-/** As whom the operator looks at the offer: who is on this machine, at the endpoint of everything. */
-const EVERYBODY: CallerFacts = { principal: LOCAL, endpoint: ALL_SERVERS };
+/** The caller whose view the operator sees: the local principal at the endpoint of all servers. */
+const LOCAL_CALLER: CallerFacts = { principal: LOCAL, endpoint: ALL_SERVERS };
 
 interface OfferedParts {
   readonly catalog: Catalog;
   readonly policy: PolicyView;
   readonly server: ServerConfig;
-  /** Whether it is known what the server offers. */
+  /** Whether the server's offer is known. */
   readonly seen: boolean;
 }
 
-/** What was found of a server's view under a policy; neither changes, so it is found once. */
-interface Found {
+/** The status of a server's view under a policy. Both are immutable, so it is computed once. */
+interface KnownStatus {
   readonly policy: PolicyView;
   readonly status: OfferedStatus;
 }
@@ -44,16 +42,16 @@ export interface ToolExplanation {
 
 export class OperatorView {
   private readonly parts: OperatorParts;
-  private readonly found = new WeakMap<View, Found>();
+  private readonly known = new WeakMap<View, KnownStatus>();
 
   constructor(parts: OperatorParts) {
     this.parts = parts;
   }
 
-  /** How every server is, and what callers get of it. */
+  /** The state of every server, and what callers can use of its offer. */
   servers(): ServerStatus[] {
     const { snapshots, upstreams } = this.parts;
-    const { policy } = snapshots.rulesFor(EVERYBODY);
+    const { policy } = snapshots.rulesFor(LOCAL_CALLER);
     const catalog = snapshots.current.catalogs.all;
     return upstreams.all().map((upstream) => {
       const { config: server, seen } = upstream;
@@ -61,10 +59,10 @@ export class OperatorView {
     });
   }
 
-  /** Why a tool can be called or not, by its name as everybody's endpoint has it. */
+  /** Why a tool can be called or not. `name` is the one at the endpoint of all servers. */
   explainTool(name: string): ToolExplanation {
     const { snapshots, upstreams } = this.parts;
-    const { policy } = snapshots.rulesFor(EVERYBODY);
+    const { policy } = snapshots.rulesFor(LOCAL_CALLER);
     const pending = upstreams.pendingDiscovery({ kind: 'tool', requested: name }, undefined);
     const target =
       snapshots.current.catalogs.all.all.find('tool', name) ??
@@ -76,15 +74,15 @@ export class OperatorView {
     return { verdict: decision.allowed ? 'allowed' : 'denied', server, original, decision };
   }
 
-  /** What callers get of a server, what they do not get of it, and what is worth a warning. */
+  /** What callers can use of a server, what policy denies them, and warnings. */
   private offered(parts: OfferedParts): OfferedStatus {
     const { catalog, policy, server } = parts;
     const view = catalog.server(server.name);
     if (!view) return { tools: 0, prompts: 0, resources: 0, resourceTemplates: 0, warnings: [], denied: [] };
-    const before = this.found.get(view);
+    const before = this.known.get(view);
     if (before?.policy === policy) return before.status;
     const status = statusOf(view, parts);
-    this.found.set(view, { policy, status });
+    this.known.set(view, { policy, status });
     return status;
   }
 }
@@ -94,7 +92,7 @@ function statusOf({ lists }: View, { catalog, policy, server, seen }: OfferedPar
   const denied = OFFER_KINDS.flatMap((kind) => lists[kind].entries)
     .map((entry) => ({ kind: entry.kind, name: entry.original, decision: decisionOn(entry, policy) }))
     .filter(({ decision }) => !decision.allowed)
-    .slice(0, MAX_TOLD)
+    .slice(0, BOUNDS.statusEntries)
     .map(({ kind, name, decision }) => ({ kind, name, why: explainDecision(decision) }));
   const names = (kind: 'tool' | 'prompt') =>
     [kind, new Set(lists[kind].entries.map(({ original }) => original))] as const;
@@ -104,7 +102,7 @@ function statusOf({ lists }: View, { catalog, policy, server, seen }: OfferedPar
     prompts: count('prompt'),
     resources: count('resource'),
     resourceTemplates: count('resourceTemplate'),
-    warnings: [...(catalog.warnings.get(server.name) ?? []), ...unmatched.slice(0, MAX_TOLD)],
+    warnings: [...(catalog.warnings.get(server.name) ?? []), ...unmatched.slice(0, BOUNDS.statusEntries)],
     denied,
   };
 }

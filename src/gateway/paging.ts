@@ -1,16 +1,15 @@
-// Pages of our lists: one for nearly everybody, since many clients read only the first.
+// Splits lists into pages; a page is large, because many clients read only the first.
 import { createHash } from 'node:crypto';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { type McpCall, serverOf } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { OfferedList } from '../core/offered-list.ts';
 
-const PAGE = 1_000;
-
-/** The page that the call's cursor names, and the cursor of the next. Throws `invalid_params` for a cursor of another catalog or caller. */
+/** The page that the cursor of a call names, and the cursor of the next page. Throws `invalid_params` for a cursor of another catalog or caller. */
 export function pageOf(call: McpCall, list: OfferedList, version: string): { list: OfferedList; nextCursor?: string } {
   const { cursor } = call.params;
   const index = cursor === undefined ? 0 : readCursor(call, cursor, version);
-  const pages = list.pages(PAGE);
+  const pages = list.pages(BOUNDS.listPage);
   const page = pages[index];
   if (!page) throw stale();
   return { list: page, ...(pages.length > index + 1 && { nextCursor: writeCursor(call, index + 1, version) }) };

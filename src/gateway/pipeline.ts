@@ -1,4 +1,4 @@
-// The order of the stages, written once.
+// The pipeline: the stages that every call passes, in their order.
 import type { AuditLog } from '../audit/audit-log.ts';
 import { auditStage, commitStage } from '../audit/stage.ts';
 import type { Call } from '../core/call.ts';
@@ -14,10 +14,11 @@ import type { Logger } from '../telemetry/logger.ts';
 import { traceStage } from '../telemetry/trace.ts';
 import { type Watcher, watchStage } from './watcher.ts';
 
-/** A kind of call: how what it names is found, and who answers it. */
+/** A kind of call, for example MCP requests: how its names are looked up, and how it is answered. */
 export interface CallKind {
-  /** Finds what the call names, each name once, and leaves it in the context. Throws GatewayError where the call is malformed. */
+  /** Looks up what the call names, and writes it into the context. A promise only where it waits. Throws GatewayError where the call is malformed. */
   resolve(call: Call, ctx: CallContext): Promise<void> | undefined;
+  /** Answers the call. Throws GatewayError. */
   dispatch(call: Call, ctx: CallContext): Promise<Reply>;
 }
 
@@ -28,13 +29,13 @@ export interface PipelineParts {
   /** Aborted when the gateway stops. */
   readonly stopping: CancelSignal;
   readonly watcher?: Watcher | undefined;
-  /** By the `kind` of their calls. */
+  /** By `Call.kind`. */
   readonly kinds: Readonly<Record<string, CallKind>>;
 }
 
 /**
- * Builds the one way of a call, outermost stage first. Audit stands outside all that refuse, so that a refusal is recorded
- * too; commit stands last, so that nothing is sent before its record.
+ * Composes the stages, the outermost first. Audit is outside the stages that can refuse a call, so that it records refusals too. Commit
+ * writes the intent and is the last, so that no server gets a call before its record is written.
  */
 export function buildPipeline({ logger, audit, memory, watcher, stopping, kinds }: PipelineParts): Handler {
   return compose(

@@ -1,4 +1,4 @@
-// What servers may neither see nor change: the state, the control socket, the configuration, the program of the gateway.
+// The paths that processes of servers cannot see or cannot change: state, control socket, configuration, the program of the gateway.
 import { lstatSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ export interface ProtectedParts {
   readonly stateDirectory: string;
 }
 
-/** The paths to protect under a configuration: the files that it was read from, and those that lie there to be read next. */
+/** The paths to protect under a configuration: the files that it was read from, and those that the next one would be read from. */
 export function protectedPaths({ config, stateDirectory }: ProtectedParts): ProtectedPaths {
   const folder = join(config.directory, DROP_FOLDER);
   const isLinked = [config.file, folder].some((path) => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink());
@@ -22,7 +22,7 @@ export function protectedPaths({ config, stateDirectory }: ProtectedParts): Prot
     state: resolve(stateDirectory),
     hiddenFolders: process.platform === 'win32' ? [] : [dirname(controlSocketPath(stateDirectory))],
     hiddenFiles: [...new Set([...config.files, ...filesIn(folder), ...config.secretFiles])],
-    // On a link nothing can be mounted, so that whoever may write beside it can put another one in its place.
+    // Nothing can be mounted on a symbolic link: a server that can write to its folder could replace it, so the folder is read-only too.
     readOnly: [folder, ...(isLinked ? [config.directory] : []), ...PROGRAM],
   };
 }
@@ -31,7 +31,7 @@ function filesIn(folder: string): string[] {
   try {
     return listDirectory(folder).files.map((name) => join(folder, name));
   } catch {
-    return []; // a folder that cannot be listed is told where the configuration is read
+    return []; // reading the configuration reports a folder that cannot be listed
   }
 }
 
@@ -39,7 +39,7 @@ function filesIn(folder: string): string[] {
 const CODE = dirname(dirname(fileURLToPath(import.meta.url)));
 const PACKAGE = dirname(CODE);
 
-/** What runs here: the code, what it imports, and the runtime. */
+/** The code of the gateway, the packages that it imports, and Node. */
 const PROGRAM = [
   CODE,
   join(PACKAGE, 'package.json'),
@@ -48,7 +48,7 @@ const PROGRAM = [
   process.execPath,
 ];
 
-/** An installed package finds what it imports beside itself. */
+/** The `node_modules` folders above a path: an installed package finds its dependencies there. */
 function modulesAround(path: string): string[] {
   const parts = path.split(sep);
   return parts.flatMap((_, index) => {

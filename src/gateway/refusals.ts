@@ -1,15 +1,10 @@
-// Requests that never became a call, as events of the record: each kind is told of at once, then counted, so that strangers cannot fill the log.
+// Records requests that never became a call: the first of each kind at once, then a count once a minute, so that strangers cannot fill the log.
 import { BoundedMap } from '../core/bounded-map.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { ErrorCode, GatewayError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 
-/** How long further refusals of the same kind are only counted. */
-const QUIET_MS = 60_000;
-
-/** Most kinds of refusals (of an address, a principal and a reason) that are told apart at a time. */
-const MAX_KINDS = 1_000;
-
-/** The events of refusals that say who is calling; all others are about what is sent. */
+/** The events of refusals because of who is calling. All others are `request_refused`. */
 const EVENTS: Partial<Record<ErrorCode, string>> = {
   unauthenticated: 'authentication_failed',
   forbidden_process: 'authentication_failed',
@@ -17,15 +12,16 @@ const EVENTS: Partial<Record<ErrorCode, string>> = {
   session_unknown: 'session_refused',
 };
 
-/** Who was refused, as far as that is known. */
+/** The refused caller, as far as the gateway knows it. */
 export interface Refused {
   readonly address?: string | undefined;
   readonly principal?: string | undefined;
 }
 
-/** Decides which refusals are recorded: the first of a kind, and then one a minute with the count of all. */
 export class Refusals {
-  private readonly kinds = new BoundedMap<string, { toldAt: number; untold: number }>({ most: MAX_KINDS });
+  private readonly kinds = new BoundedMap<string, { recordedAt: number; unrecorded: number }>({
+    most: BOUNDS.refusalKinds,
+  });
   private readonly record: (event: string, detail: JsonObject) => void;
   private readonly now: () => number;
 
@@ -36,17 +32,17 @@ export class Refusals {
 
   add({ code, message, detail }: GatewayError, { address = '', principal }: Refused): void {
     const event = EVENTS[code];
-    // the message of what is sent may say again what a stranger wrote
+    // the message of a `request_refused` may repeat what a stranger wrote
     const reason = event === undefined ? code : (detail ?? message);
     const now = this.now();
     const kind = `${address}\n${principal ?? ''}\n${reason}`;
     const known = this.kinds.get(kind);
-    if (known && now - known.toldAt < QUIET_MS) {
-      known.untold++;
+    if (known && now - known.recordedAt < BOUNDS.refusalQuiet) {
+      known.unrecorded++;
       return;
     }
-    this.kinds.set(kind, { toldAt: now, untold: 0 });
-    const attempts = (known?.untold ?? 0) + 1;
+    this.kinds.set(kind, { recordedAt: now, unrecorded: 0 });
+    const attempts = (known?.unrecorded ?? 0) + 1;
     this.record(event ?? 'request_refused', {
       address,
       ...(principal !== undefined && { principal }),

@@ -1,25 +1,26 @@
-// Reloading: an edit that is valid is put in force, one that is not leaves everything as it was and says so.
+// Reloads the configuration: a valid edit is put in force; after an invalid one everything stays as it was, and the log says why.
 import { exposure } from '../config/exposure.ts';
 import type { ConfigFolders } from '../config/folders.ts';
 import { loadFrom } from '../config/load.ts';
 import { formatProblem } from '../config/problems.ts';
 import { type ConfigWatch, watchConfig } from '../config/watch.ts';
 import type { Config } from '../config/config.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { reasonOf } from '../core/errors.ts';
 import type { Gateway } from './gateway.ts';
 
 export interface ReloadOptions {
   readonly gateway: Gateway;
-  /** What the configuration in force was read from; `close` closes them. */
+  /** The folders that the configuration is read from; `Reloader.close` closes them. */
   readonly folders: ConfigFolders;
   readonly env: NodeJS.ProcessEnv;
-  /** Flags of the command line, which stand above the file at every reload. */
+  /** Applies the flags of the command line, which win over the file at every reload. */
   readonly override: (config: Config) => Config;
-  /** Where the gateway is bound, if it is: where others can reach it, it may not lose its tokens. */
+  /** The address that the gateway is bound to, if it is: where others can reach it, an edit must not remove its tokens. */
   readonly bound: Config['listen'] | undefined;
 }
 
-/** Watches the configuration; `now` reloads at once (SIGHUP). One reload at a time, in the order of the edits. */
+/** Reloads after each edit of the configuration. Reloads run one after another. */
 export class Reloader {
   private readonly options: ReloadOptions;
   private readonly watch: ConfigWatch;
@@ -31,7 +32,7 @@ export class Reloader {
     this.watch = watchConfig({
       file: folders.file,
       onChange: () => void this.now(),
-      // What fails here fails again at the reload that follows, and is told there.
+      // the reload that follows reports the same failure
       onEvent: () => void gateway.configurations.hideEdit().catch(() => undefined),
     });
     this.watch.ready.catch((error: unknown) =>
@@ -39,13 +40,13 @@ export class Reloader {
     );
   }
 
-  /** Reloads; resolves when the edit is in force or refused. */
+  /** Reloads at once (SIGHUP). Resolves when the edit is in force or refused. */
   now(): Promise<void> {
     this.running = this.running.then(() => this.reload());
     return this.running;
   }
 
-  /** Resolves when a reload that is under way has ended. */
+  /** Stops watching. Resolves when a reload that is under way has ended. */
   async close(): Promise<void> {
     this.watch.close();
     await this.running;
@@ -56,7 +57,7 @@ export class Reloader {
     const { gateway, folders, env, override, bound } = this.options;
     const { logger } = gateway;
     try {
-      // An edit that is refused holds secrets too.
+      // an edit that will be refused may hold secrets too
       await gateway.configurations.hideEdit();
     } catch (error) {
       this.refuse([reasonOf(error)]);
@@ -74,7 +75,7 @@ export class Reloader {
       return;
     }
     for (const problem of loaded.warnings) logger.warn(formatProblem(problem));
-    this.nameFixed(gateway.snapshot.config, config);
+    this.warnOfDeferred(gateway.snapshot.config, config);
     try {
       await gateway.configurations.apply(config);
     } catch (error) {
@@ -90,12 +91,12 @@ export class Reloader {
       problems
         .map((problem) => problem.split('\n', 1)[0])
         .join('; ')
-        .slice(0, 2_000),
+        .slice(0, BOUNDS.reloadError),
     );
   }
 
-  /** What cannot change while the gateway runs is named; the rest is applied. */
-  private nameFixed(before: Config, after: Config): void {
+  /** Warns about changes that take effect only at the next start. */
+  private warnOfDeferred(before: Config, after: Config): void {
     const moved = before.listen.host !== after.listen.host || before.listen.port !== after.listen.port;
     if (moved) this.options.gateway.logger.warn('listen.host and listen.port take effect at the next start');
     const proxies = String(before.listen.trustedProxies) !== String(after.listen.trustedProxies);

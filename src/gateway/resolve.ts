@@ -1,4 +1,4 @@
-// The resolve stage of MCP calls: what a call names is looked up once, in the catalog of its caller.
+// The resolve stage of MCP calls: looks up once, in the catalog of the caller, the tool, prompt, resource or task that a call names.
 import { type Catalog, NO_TRAITS, type ToolTraits, type UriOptions, type View } from '../catalog/catalog.ts';
 import type { SeenUris } from '../catalog/seen-uris.ts';
 import { type McpCall, serverOf, type Target } from '../core/call.ts';
@@ -13,16 +13,16 @@ import type { Snapshots } from './snapshots.ts';
 import type { TaskIds } from './tasks/task-ids.ts';
 import type { Upstreams } from './upstreams.ts';
 
-/** What dispatch gets to know of a call beside its target. */
+/** What dispatch reads of the look-up, besides the target. */
 export interface McpRoute {
   readonly catalog: Catalog;
-  /** What the endpoint shows to the caller. */
+  /** The part of the catalog that the endpoint shows: all servers, or one. */
   readonly view: View;
-  /** Whether what it shows is for its caller alone. */
+  /** Whether lists are for this caller alone (`cacheScope: private`), because other callers may get other lists. */
   readonly isPrivate: boolean;
-  /** Those of the target. */
+  /** The traits of the target; `NO_TRAITS` where there is no target. */
   readonly traits: ToolTraits;
-  /** Headers of the caller that its server gets: an intermediary forwards what it does not recognize. */
+  /** The caller's `Mcp-Param-*` headers that the gateway passes on to the server: an intermediary forwards those that it does not recognize. */
   readonly headers: Readonly<Record<string, string>> | undefined;
 }
 
@@ -36,28 +36,29 @@ export interface ResolveParts {
   readonly rounds: RetryRounds;
 }
 
-/** Where a call looks names up. */
-interface Place {
+/** The catalog and view that a call's names are looked up in. */
+interface LookUp {
   readonly catalog: Catalog;
   readonly view: View;
   readonly parts: ResolveParts;
 }
 
 /**
- * Leaves in the context what a call names, and where that leads. Waits where a server that may offer it is being met. Throws GatewayError
- * where the call is malformed, or its endpoint has no such method.
+ * Returns the function that resolves a call: it writes the target, the task and the route into the context. Where the target is unknown and a
+ * server that may offer it is being connected for the first time, it waits for that server and looks the name up again; then it returns a
+ * promise. Throws GatewayError where the call is malformed, or its endpoint does not declare the method.
  */
 export function resolveMcp(parts: ResolveParts): (call: McpCall, ctx: McpContext) => Promise<void> | undefined {
   return (call, ctx) => {
-    const place = placeOf(call, parts);
+    const lookUp = lookUpFor(call, parts);
     const server = serverOf(call.endpoint);
     const declared = server === undefined ? undefined : requireDeclared(server, call, parts);
-    return declared ? declared.then(() => resolve(call, ctx, placeOf(call, parts))) : resolve(call, ctx, place);
+    return declared ? declared.then(() => resolve(call, ctx, lookUpFor(call, parts))) : resolve(call, ctx, lookUp);
   };
 }
 
-/** Throws `not_found` where there is no such server. */
-function placeOf(call: McpCall, parts: ResolveParts): Place {
+/** Throws `not_found` where the endpoint names a server that does not exist. */
+function lookUpFor(call: McpCall, parts: ResolveParts): LookUp {
   const catalog = parts.snapshots.current.catalogs.of(call);
   const server = serverOf(call.endpoint);
   const view = server === undefined ? catalog.all : catalog.server(server);
@@ -65,22 +66,22 @@ function placeOf(call: McpCall, parts: ResolveParts): Place {
   return { catalog, view, parts };
 }
 
-function resolve(call: McpCall, ctx: McpContext, place: Place): Promise<void> | undefined {
+function resolve(call: McpCall, ctx: McpContext, lookUp: LookUp): Promise<void> | undefined {
   if (call.args !== undefined && !isObject(call.args))
     throw new GatewayError('invalid_params', '`params.arguments` must be an object.');
-  const target = find(call, ctx, place);
-  const { parts } = place;
-  // a name that nobody offers yet may be that of a server which is just being met
-  const mayBeComing = target ? false : ctx.requested !== undefined || isList(call);
-  const waiting = mayBeComing ? parts.upstreams.upToDate(serverOf(call.endpoint)) : undefined;
-  if (!waiting) {
-    route(call, ctx, { place, target });
+  const target = find(call, ctx, lookUp);
+  const { parts } = lookUp;
+  // a server whose offer is being read may offer the name, or add entries to the list
+  const needsOffers = target ? false : ctx.requested !== undefined || isList(call);
+  const reading = needsOffers ? parts.upstreams.upToDate(serverOf(call.endpoint)) : undefined;
+  if (!reading) {
+    route(call, ctx, { lookUp, target });
     return undefined;
   }
-  return waiting.then(() => {
-    const anew = placeOf(call, parts);
+  return reading.then(() => {
+    const latest = lookUpFor(call, parts);
     ctx.rules = parts.snapshots.rulesFor(call);
-    route(call, ctx, { place: anew, target: find(call, ctx, anew) });
+    route(call, ctx, { lookUp: latest, target: find(call, ctx, latest) });
   });
 }
 
@@ -88,8 +89,9 @@ function isList({ method }: McpCall): boolean {
   return CALL_METHODS.get(method)?.lists !== undefined;
 }
 
-function route(call: McpCall, ctx: McpContext, found: { place: Place; target: Target | undefined }): void {
-  const { catalog, view, parts } = found.place;
+/** Writes the outcome of the look-up into the context. */
+function route(call: McpCall, ctx: McpContext, found: { lookUp: LookUp; target: Target | undefined }): void {
+  const { catalog, view, parts } = found.lookUp;
   const target = found.target ?? pendingTarget(call, ctx, parts);
   const traits = target ? catalog.traits(target) : NO_TRAITS;
   ctx.target = target;
@@ -99,22 +101,22 @@ function route(call: McpCall, ctx: McpContext, found: { place: Place; target: Ta
   ctx.route = { catalog, view, isPrivate, traits, headers: headersFor(call, ctx, traits) };
 }
 
-/** Finds what the call names. Throws `invalid_params` where it must name something and does not. */
-function find(call: McpCall, ctx: McpContext, place: Place): Target | undefined {
+/** The target that the call names; undefined where it names none, or nothing of the name is offered. Throws `invalid_params` where the name is missing. */
+function find(call: McpCall, ctx: McpContext, lookUp: LookUp): Target | undefined {
   const { names, ofTask } = CALL_METHODS.get(call.method) ?? {};
-  if (ofTask) return findTask(call, ctx, place.parts);
-  if (call.method === 'completion/complete') return findReference(call, ctx, place);
+  if (ofTask) return findTask(call, ctx, lookUp.parts);
+  if (call.method === 'completion/complete') return findReference(call, ctx, lookUp);
   if (!names) return undefined;
   const requested = call.params[names.param];
   if (typeof requested !== 'string' || requested === '')
     throw new GatewayError('invalid_params', `\`params.${names.param}\` must be a non-empty string.`);
   ctx.requested = requested;
-  const { view, parts } = place;
+  const { view, parts } = lookUp;
   if (names.param === 'uri') return view.findUri(requested, uriOptions(call, ctx, parts));
   return view.find(names.kind, requested);
 }
 
-/** Where a URI leads that several servers know, or that one has shown. */
+/** How the view chooses the server of a URI: the one that showed the URI to this principal, else one that policy permits. */
 export function uriOptions(
   { principal, endpoint }: McpCall,
   { rules }: McpContext,
@@ -130,7 +132,7 @@ export function uriOptions(
   };
 }
 
-/** A task names the tool that runs as it. An id that leads nowhere names nothing, and is refused where the call would be answered. */
+/** The tool that runs as the task. Undefined for an unknown task id; dispatch refuses that with `unknown_task`. */
 function findTask(call: McpCall, ctx: McpContext, { taskIds }: ResolveParts): Target | undefined {
   const { taskId } = call.params;
   if (typeof taskId !== 'string') throw new GatewayError('invalid_params', '`params.taskId` must be a string.');
@@ -142,8 +144,8 @@ function findTask(call: McpCall, ctx: McpContext, { taskIds }: ResolveParts): Ta
   return task.target;
 }
 
-/** A completion names a prompt, or the template (or URI) of a resource. */
-function findReference(call: McpCall, ctx: McpContext, { view, parts }: Place): Target | undefined {
+/** The prompt, resource template or resource that a completion names. */
+function findReference(call: McpCall, ctx: McpContext, { view, parts }: LookUp): Target | undefined {
   const { ref } = call.params;
   const { type, name, uri } = isObject(ref) ? ref : {};
   if (type === 'ref/prompt' && typeof name === 'string') {
@@ -160,7 +162,7 @@ function findReference(call: McpCall, ctx: McpContext, { view, parts }: Place): 
   );
 }
 
-/** Where a name that is not offered would lead, at a server that has never answered: of several, one that may be used. */
+/** The target that an unknown name would have at a server that never answered; of several, one that policy permits. */
 function pendingTarget(call: McpCall, ctx: McpContext, { upstreams }: ResolveParts): Target | undefined {
   if (ctx.requested === undefined) return undefined;
   const { names } = CALL_METHODS.get(call.method) ?? {};
@@ -171,30 +173,36 @@ function pendingTarget(call: McpCall, ctx: McpContext, { upstreams }: ResolvePar
   return found.find((target) => rules.policy.permits(target)) ?? found[0];
 }
 
-/** Checks the `Mcp-Param-*` headers. A tool that may not be called has no schema to check against: its answer is that of an unknown one. */
+/**
+ * Checks the `Mcp-Param-*` headers, and returns those to pass on. Those of a denied tool are not checked against its schema, because its
+ * caller must get the same answer as for an unknown tool.
+ */
 function headersFor({ args, paramHeaders }: McpCall, ctx: McpContext, { mirrored }: ToolTraits): McpRoute['headers'] {
   if (!paramHeaders) return undefined;
   const known = ctx.target && mirrored.length > 0 && ctx.rules.policy.permits(ctx.target) ? mirrored : [];
   return checkParamHeaders(paramHeaders, known, isObject(args) ? args : {});
 }
 
-/** An undeclared method of a single server is -32601; what a server never seen declares is waited for (wire.md, What the gateway offers). */
+/**
+ * Throws `method_not_found` where the server of an endpoint does not declare the method. Returns a promise where the server never answered and is
+ * being connected, so that its capabilities are not known yet (wire.md, What the gateway offers).
+ */
 function requireDeclared(server: string, call: McpCall, { upstreams }: ResolveParts): Promise<void> | undefined {
   const { capability, names } = CALL_METHODS.get(call.method) ?? {};
   if (capability === undefined) return undefined;
   const check = () => {
     const upstream = upstreams.get(server);
     if (upstream?.seen === false) {
-      // whether what the call names may be used is decided first
+      // policy decides first whether the caller may use the name; dispatch then fails the call
       if (upstream.isPendingDiscovery && names) return;
-      // one that never answered may declare anything; it is not there, which is another answer
+      // a server that never answered may declare the method: the caller learns that it is unavailable
       throw upstream.unavailable();
     }
     if (!isDeclared(declare(upstreams, server, call.revision), capability))
       throw new GatewayError('method_not_found', `The server "${server}" does not declare ${capability}.`);
   };
-  const sight = upstreams.get(server)?.seen === false ? upstreams.firstConnections(server) : undefined;
-  if (sight) return sight.then(check);
+  const connecting = upstreams.get(server)?.seen === false ? upstreams.firstConnections(server) : undefined;
+  if (connecting) return connecting.then(check);
   check();
   return undefined;
 }

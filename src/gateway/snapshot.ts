@@ -1,19 +1,19 @@
-// Everything that one call is answered by: configuration, policy and catalogs of one moment.
+// A snapshot: configuration, policy and catalogs of one moment. Every call is answered under one.
 import type { Config } from '../config/config.ts';
 import { type Authenticate, compileAuthentication } from '../identity/authenticate.ts';
 import { compilePolicy, isUnrestricted, type Policy } from '../policy/policy.ts';
 import type { Catalogs } from './catalogs.ts';
 
-/** What is compiled of a configuration. */
+/** A configuration with what is compiled of it once. */
 export interface Compiled {
   readonly config: Config;
   readonly policy: Policy;
   readonly authenticate: Authenticate;
-  /** Lists depend on who asks, or on the operator's patterns: nobody may share them (wire.md, What the gateway offers). */
+  /** Whether lists depend on the caller or on patterns of the operator, so that no cache may share them (wire.md, What the gateway offers). */
   readonly privateLists: boolean;
 }
 
-/** Immutable: a reload and an offer that changed each make another one. */
+/** Immutable: each reload and each changed offer makes another one. */
 export interface Snapshot extends Compiled {
   readonly catalogs: Catalogs;
 }

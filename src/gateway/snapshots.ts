@@ -1,4 +1,4 @@
-// The snapshot in force, and what puts another one in its place: a configuration, or a server that offers something else.
+// Holds the snapshot in force, and replaces it after a reload or when the offer of a server changed.
 import type { Catalog } from '../catalog/catalog.ts';
 import { NameBook } from '../catalog/names.ts';
 import type { ServerOffer } from '../catalog/offer.ts';
@@ -32,29 +32,29 @@ export class Snapshots implements OfferListener {
     this.current = this.with(compile(config));
   }
 
-  /** What the snapshot says to a caller. */
+  /** The policy for one caller under the snapshot in force, and the hash of its configuration. */
   rulesFor(facts: CallerFacts): CallRules {
     const { policy, config } = this.current;
     return { policy: policy.viewFor(facts), config: config.hash };
   }
 
-  /** Whether a caller may use something now: what was asked for under an earlier snapshot is checked again when it is told. */
+  /** Whether policy now permits a target to a caller: checked again for each notification, because the caller may have subscribed under an earlier snapshot. */
   permits(facts: CallerFacts, target: Decidable): boolean {
     return this.rulesFor(facts).policy.permits(target);
   }
 
-  /** Puts a configuration in force, for the servers that run by it already. */
+  /** Puts a configuration in force, after `Upstreams.apply` has replaced the servers that it changes. */
   apply(compiled: Compiled): void {
     this.current = this.with(compiled);
   }
 
-  /** A server offers something else to one owner than to everybody, or no longer does. */
+  /** Called when a server begins or ceases to offer one owner something else than everybody. */
   ownerOfferChanged(server: string, owner: string, kinds: readonly OfferKind[]): void {
     this.current = this.with(this.current, this.current.catalogs.all);
     this.parts.changes.listsChanged(server, kinds, owner);
   }
 
-  /** A server's offer was read; that of an upstream which was replaced meanwhile is ignored. */
+  /** Called when the offer of a server was read. Ignored where a reload has replaced the server since. */
   offerChanged(key: ServerKey, stored: StoredOffer): void {
     const { upstreams, store, changes } = this.parts;
     const { server, digest } = key;

@@ -1,4 +1,4 @@
-// What the gateway keeps on disk, opened together and closed together.
+// Opens and closes everything that the gateway keeps on disk.
 import { join } from 'node:path';
 import { AuditLog } from '../audit/audit-log.ts';
 import { type EventRecord, eventOf } from '../audit/record.ts';
@@ -16,16 +16,16 @@ export interface Storage {
   readonly keyring: Keyring;
 }
 
-/** Takes the state directory and opens the log and the database. Throws StateError, and then holds nothing. */
+/** Takes the state directory, and opens the audit log and the database. Throws StateError; then nothing stays open. */
 export function openStorage(path: string, logger: Logger): Storage {
   const directory = openStateDirectory(path);
   const repairs = new Repairs(logger);
   const { repaired } = directory;
-  if (repaired !== undefined) repairs.tell('lock_repaired', { what: repaired }, [repaired]);
+  if (repaired !== undefined) repairs.report('lock_repaired', { what: repaired }, [repaired]);
   let state: StateDatabase | undefined;
   try {
     state = new StateDatabase(join(directory.path, 'state.db'), ({ file, keptAs, reason }) =>
-      repairs.tell('state_set_aside', { file, keptAs, reason }, [
+      repairs.report('state_set_aside', { file, keptAs, reason }, [
         `${file} was damaged (${reason}) and is kept as ${keptAs}.`,
         'What it held is learned again from the servers; tools keep their names.',
       ]),
@@ -34,7 +34,7 @@ export function openStorage(path: string, logger: Logger): Storage {
       db: state,
       directory: directory.path,
       onNamesLost: ({ file, reason }) =>
-        repairs.tell('names_copied_anew', { file, reason }, [
+        repairs.report('names_copied_anew', { file, reason }, [
           `${file} was damaged (${reason}); it is written anew from state.db.`,
         ]),
     });
@@ -56,19 +56,19 @@ export function openStorage(path: string, logger: Logger): Storage {
   }
 }
 
-/** What was found damaged and mended: said at once, and recorded as soon as there is a log. */
+/** Reports damaged files that were repaired: in the program's log at once, in the audit log as soon as that is open. */
 class Repairs {
   private readonly logger: Logger;
-  private waiting: EventRecord[] = [];
+  private readonly unrecorded: EventRecord[] = [];
   private audit: AuditLog | undefined;
 
   constructor(logger: Logger) {
     this.logger = logger;
   }
 
-  tell(event: string, detail: Readonly<Record<string, string>>, words: readonly string[]): void {
-    this.logger.warn(words.join(' '));
-    this.waiting.push(eventOf(event, { ...detail }));
+  report(event: string, detail: Readonly<Record<string, string>>, sentences: readonly string[]): void {
+    this.logger.warn(sentences.join(' '));
+    this.unrecorded.push(eventOf(event, { ...detail }));
     this.record();
   }
 
@@ -80,7 +80,7 @@ class Repairs {
   private record(): void {
     const { audit, logger } = this;
     if (!audit) return;
-    for (const record of this.waiting.splice(0))
+    for (const record of this.unrecorded.splice(0))
       audit
         .append(record)
         .catch((error: unknown) =>
@@ -89,7 +89,7 @@ class Repairs {
   }
 }
 
-/** Closes what `openStorage` opened, the ownership of the directory last. */
+/** Closes what `openStorage` opened. Releases the state directory last. */
 export function closeStorage({ directory, state, audit }: Storage): void {
   audit.close();
   state.close();

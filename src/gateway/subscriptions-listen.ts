@@ -1,21 +1,16 @@
-// `subscriptions/listen`: a call that stays open and tells what changed (patterns/subscriptions).
-import { setTimeout as delay } from 'node:timers/promises';
+// Answers `subscriptions/listen`: a call that stays open and sends its caller notifications of changes (patterns/subscriptions).
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { type McpCall, type OfferKind, serverOf, type Target } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { Reply } from '../core/reply.ts';
+import { within } from '../core/wait.ts';
 import { type CallerFacts, ownerKeys } from '../upstream/mcp/instances/affinity.ts';
 import type { Follower } from '../upstream/mcp/offer/resource-subscriptions.ts';
 import type { DispatchParts } from './dispatch-parts.ts';
 import { type McpContext, uriOptions } from './resolve.ts';
 import type { Snapshots } from './snapshots.ts';
-import { follow } from './subscribe.ts';
-
-/** How long the acknowledgement waits for servers to take subscriptions. */
-const ACKNOWLEDGE_MS = 2_000;
-
-/** Most resources that one listener may follow. */
-const MAX_URIS = 1_000;
+import { subscribeTo } from './subscribe.ts';
 
 const LIST_FILTERS: readonly { filter: string; method: string; kinds: readonly OfferKind[] }[] = [
   { filter: 'toolsListChanged', method: 'notifications/tools/list_changed', kinds: ['tool'] },
@@ -27,12 +22,12 @@ const LIST_FILTERS: readonly { filter: string; method: string; kinds: readonly O
   },
 ];
 
-/** The notification that tells of a change to lists of these kinds. */
+/** The notifications that announce a change to lists of these kinds. */
 export function listChangedMethods(kinds: ReadonlySet<OfferKind>): string[] {
   return LIST_FILTERS.filter((entry) => entry.kinds.some((kind) => kinds.has(kind))).map((entry) => entry.method);
 }
 
-/** Acknowledges what is honoured, tells of it until the caller leaves, and ends well when the gateway stops. */
+/** Acknowledges the subscriptions that were granted, and sends their notifications until the caller cancels or the gateway stops. */
 export async function listen(call: McpCall, ctx: McpContext, parts: DispatchParts): Promise<Reply> {
   const wanted = isObject(call.params.notifications) ? call.params.notifications : {};
   const lists = LIST_FILTERS.filter((entry) => wanted[entry.filter] === true);
@@ -40,16 +35,17 @@ export async function listen(call: McpCall, ctx: McpContext, parts: DispatchPart
   const tasks = parts.tasks.subscribe(wanted.taskIds, call, { ctx, parts });
   const { exchange } = call;
   const scope = serverOf(call.endpoint);
-  const hearing = new Hearing(call, parts.snapshots);
-  const end = Promise.withResolvers<'left' | 'stopping'>();
-  const leave = () => end.resolve('left');
-  const stop = () => end.resolve('stopping');
-  const takeBack = [exchange.signal.onAbort(leave), parts.stopping.onAbort(stop)];
-  const [kept, keptTasks] = await Promise.all([followed(targets, hearing, parts), tasks.subscribe()]);
+  const subscriber = new ListeningSubscriber(call, parts.snapshots);
+  const end = Promise.withResolvers<'cancelled' | 'stopping'>();
+  const stopListening = [
+    exchange.signal.onAbort(() => end.resolve('cancelled')),
+    parts.stopping.onAbort(() => end.resolve('stopping')),
+  ];
+  const [granted, grantedTasks] = await Promise.all([subscribeAll(targets, subscriber, parts), tasks.subscribe()]);
   exchange.notify('notifications/subscriptions/acknowledged', {
-    notifications: { ...honoured(lists, kept), ...(keptTasks.length > 0 && { taskIds: keptTasks }) },
+    notifications: { ...acknowledged(lists, granted), ...(grantedTasks.length > 0 && { taskIds: grantedTasks }) },
   });
-  hearing.begin();
+  subscriber.begin();
   tasks.begin((task) => exchange.notify('notifications/tasks', task));
   const unsubscribe = parts.changes.subscribe(
     {
@@ -61,18 +57,19 @@ export async function listen(call: McpCall, ctx: McpContext, parts: DispatchPart
     ownerKeys(call),
   );
   try {
-    if ((await end.promise) === 'left') throw new GatewayError('cancelled', 'The caller stopped listening.');
+    if ((await end.promise) === 'cancelled') throw new GatewayError('cancelled', 'The caller stopped listening.');
     return { kind: 'result', result: { resultType: 'complete' } };
   } finally {
     unsubscribe();
     tasks.end();
-    for (const back of takeBack) back();
-    for (const { server, original } of targets) parts.upstreams.get(server)?.followed.unfollow(original, hearing.key);
+    for (const stop of stopListening) stop();
+    for (const { server, original } of targets)
+      parts.upstreams.get(server)?.followed.unfollow(original, subscriber.key);
   }
 }
 
-/** The listener as one who follows resources: what changes before the acknowledgement is told after it, which must come first. */
-class Hearing implements Follower {
+/** The listener as a subscriber of resources. It gets notifications of changes before the acknowledgement only after it, which must come first. */
+class ListeningSubscriber implements Follower {
   readonly key: string;
   readonly caller: CallerFacts;
   private readonly call: McpCall;
@@ -92,7 +89,7 @@ class Hearing implements Follower {
 
   updated(uri: string): void {
     if (!this.early) this.call.exchange.notify('notifications/resources/updated', { uri });
-    else if (this.early.size < MAX_URIS) this.early.add(uri);
+    else if (this.early.size < BOUNDS.listenerResources) this.early.add(uri);
   }
 
   begin(): void {
@@ -108,36 +105,37 @@ interface Asked {
 }
 
 /**
- * Follows resources and returns those that are: what a server refuses is left out of the acknowledgement. One that is slow to answer is
- * not waited for; its subscription stands, and is made again whenever it is connected.
+ * Subscribes to resources, and returns those that no server refused. The subscription at a server that answers late stands, and is made again
+ * on each connection to that server.
  */
-async function followed(targets: readonly Target[], follower: Follower, parts: DispatchParts): Promise<Target[]> {
+async function subscribeAll(targets: readonly Target[], subscriber: Follower, parts: DispatchParts): Promise<Target[]> {
   if (targets.length === 0) return [];
   const refused = new Set<Target>();
-  const asked = targets.map(async (target) => {
+  const subscribing = targets.map(async (target) => {
     try {
-      await follow(target, follower, { parts, signal: follower.caller.exchange.signal });
+      await subscribeTo(target, subscriber, { parts, signal: subscriber.caller.exchange.signal });
     } catch {
       refused.add(target);
     }
   });
-  await Promise.race([Promise.all(asked), delay(ACKNOWLEDGE_MS, undefined, { ref: false })]);
+  await within(Promise.all(subscribing), BOUNDS.listenAcknowledgement);
   return targets.filter((target) => !refused.has(target));
 }
 
-function honoured(lists: readonly { filter: string }[], targets: readonly Target[]): JsonObject {
+/** The subscriptions as the acknowledgement names them. */
+function acknowledged(lists: readonly { filter: string }[], targets: readonly Target[]): JsonObject {
   return {
     ...Object.fromEntries(lists.map((entry) => [entry.filter, true])),
     ...(targets.length > 0 && { resourceSubscriptions: targets.map((target) => target.exposed) }),
   };
 }
 
-/** The resources that exist and that the caller may see; the others are left out of the acknowledgement. */
+/** The resources that exist and that policy permits to the caller; the others are left out of the acknowledgement. */
 function resourcesOf(uris: unknown, call: McpCall, { ctx, parts }: Asked): Target[] {
   if (!Array.isArray(uris)) return [];
   const options = uriOptions(call, ctx, parts);
   return [...new Set(uris)]
-    .slice(0, MAX_URIS)
+    .slice(0, BOUNDS.listenerResources)
     .map((uri) => (typeof uri === 'string' ? ctx.route.view.findUri(uri, options) : undefined))
     .filter((target): target is Target => target !== undefined && options.permits(target));
 }

@@ -1,4 +1,4 @@
-// What servers get of the gateway, and whom they tell.
+// Makes the upstreams, with the parts of the gateway that they use and report to.
 import { Deadlines } from '../upstream/mcp/wire/deadlines.ts';
 import { EraStore } from '../upstream/mcp/connect/era-store.ts';
 import { TraitStore } from '../upstream/mcp/instances/trait-store.ts';
@@ -15,11 +15,11 @@ export interface UpstreamsParts {
   readonly confined: ConfinedServers;
   readonly events: EventLog;
   readonly tasks: Tasks;
-  /** Who is told what servers offer; asked for once a server runs. */
+  /** The listener of changed offers; called only after `Snapshots` was made. */
   readonly offers: () => Snapshots;
 }
 
-/** The servers of the configuration; none is started. */
+/** Makes an upstream for every server of the configuration. Starts none. */
 export function openUpstreams(options: GatewayOptions, parts: UpstreamsParts): Upstreams {
   const { config, env, identity, watcher } = options;
   const { storage, confined, events, tasks, offers } = parts;

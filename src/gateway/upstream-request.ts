@@ -1,4 +1,4 @@
-// One call on its way to its server: what is sent, and where the answer came from.
+// Sends a call to its server, and writes the attempt into the context of the call.
 import type { ToolTraits } from '../catalog/catalog.ts';
 import type { McpCall, Target } from '../core/call.ts';
 import type { Attempt } from '../core/call-context.ts';
@@ -22,17 +22,17 @@ export interface Destination {
 }
 
 export interface Sent {
-  /** As the server wants them. */
+  /** With the names that the server knows. */
   readonly params: JsonObject;
-  /** Whoever is asked, told and waited for; the caller where nobody stands between. */
+  /** Gets the questions, progress and log lines of the server; absent where the caller gets them itself. */
   readonly exchange?: Exchange;
   /** Whether the server may answer with a task. */
   readonly tasks?: boolean;
-  /** Whether it carries answers of the caller, who is not asked for them again. */
+  /** Whether the params carry answers of the caller. The gateway then waits for a server that is away, because it cannot ask again. */
   readonly answers?: boolean;
 }
 
-/** Sends a call; what is large is written in slices, on the way there and on the way back. Throws GatewayError. */
+/** Sends a call. Serializes large params and large structured results in slices, so that they do not delay other calls. Throws GatewayError. */
 export async function send(call: McpCall, to: Destination, sent: Sent): Promise<UpstreamReply> {
   if (call.bytes > SLICED_ABOVE) await writeAhead(sent.params);
   const answered = await attempt(call, to, sent);
@@ -41,7 +41,7 @@ export async function send(call: McpCall, to: Destination, sent: Sent): Promise<
   return answered;
 }
 
-/** One try, of which the context of the call keeps where it went, how long it took and why it failed. */
+/** Sends the call once. The context of the call keeps the target, the times and the failure of the attempt. */
 async function attempt(call: McpCall, to: Destination, sent: Sent): Promise<UpstreamReply> {
   const attempt = to.ctx.attempt(to.target);
   try {
@@ -83,7 +83,7 @@ function sendNow(
   return ctx.task ? sendToTask(upstream, { task: ctx.task, request, caller: call }) : upstream.request(request, call);
 }
 
-/** Where an answer came from, for the record. */
+/** The instance that answered, for the record. */
 export function originOf({ target }: Pick<Destination, 'target'>, { connection, reply }: UpstreamReply): Origin {
   return {
     server: target.server,

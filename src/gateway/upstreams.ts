@@ -1,8 +1,9 @@
-// The upstreams of all configured servers: starts, replaces, drains and stops them.
+// Starts, replaces, drains and stops the upstreams of all configured servers.
 import type { CatalogSource } from '../catalog/catalog.ts';
 import { originalBehind } from '../catalog/names.ts';
 import type { ServerOffer } from '../catalog/offer.ts';
 import type { Config } from '../config/config.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { diffServers } from '../config/diff.ts';
 import type { OfferKind, Target } from '../core/call.ts';
 import { within } from '../core/wait.ts';
@@ -14,12 +15,6 @@ import { isProcess } from './confined-servers.ts';
 
 export type { CallerFacts };
 
-/** How long a replaced server may finish its calls. */
-const DRAIN_MS = 10_000;
-
-/** How long a list waits for offers that are being read again. */
-const FRESHEN_MS = 2_000;
-
 /** The servers that a new configuration added, removed or changed. */
 export interface Applied {
   readonly touched: readonly string[];
@@ -30,7 +25,7 @@ export class Upstreams {
   private current = new Map<string, Upstream>();
   private readonly draining = new Set<Promise<void>>();
   private quiesced = false;
-  /** Whether processes of servers may run, because there is or was a server over stdio. */
+  /** Whether a configuration had a server over stdio, so that processes of servers may run. */
   startsProcesses = false;
 
   constructor(context: Omit<UpstreamContext, 'instanceIds'>) {
@@ -45,12 +40,12 @@ export class Upstreams {
     return [...this.current.values()];
   }
 
-  /** The sources of the catalog, in configured order. */
+  /** The sources of the common catalog, in the order of the configuration. */
   sources(): CatalogSource[] {
     return this.all().map((upstream) => sourceOf(upstream));
   }
 
-  /** The sources of one caller's catalog, if servers offer it something else than everybody. `key` is the same for all who are offered the same. */
+  /** The sources of one caller's catalog, if a server offers it something else than everybody. Callers with the same offers have the same `key`. */
   ownerSources(caller: CallerFacts): { sources: () => CatalogSource[]; key: string } | undefined {
     const own = new Map<Upstream, OwnerOffer>();
     for (const upstream of this.current.values()) {
@@ -64,7 +59,7 @@ export class Upstreams {
     };
   }
 
-  /** The source of one server, if its entry can be used. */
+  /** The source of one server, unless its entry is disabled or has a problem. */
   usableSource(name: string): CatalogSource | undefined {
     const upstream = this.current.get(name);
     return upstream && !upstream.config.disabled && upstream.config.problem === undefined
@@ -72,7 +67,7 @@ export class Upstreams {
       : undefined;
   }
 
-  /** The targets that an unknown name may have: servers that never answered, if the endpoint or the first part of the name names them. */
+  /** The targets that an unknown name may have: at each server that never answered, if the endpoint or the prefix of the name names that server. */
   pendingDiscovery({ kind, requested }: { kind: OfferKind; requested: string }, scope: string | undefined): Target[] {
     return [...this.within(scope)].flatMap((upstream) => {
       if (!upstream.isPendingDiscovery) return [];
@@ -83,20 +78,20 @@ export class Upstreams {
     });
   }
 
-  /** Replaces the upstreams of entries that changed; the old ones may finish their calls. All others keep running. */
+  /** Replaces the upstreams of entries that changed, and drains the old ones. All others keep running. */
   apply(config: Config): Applied {
     const before = this.all().map((upstream) => upstream.config);
     const { added, removed, changed } = diffServers(before, config.servers);
     const kept = new Map(this.current);
     for (const { name } of [...removed, ...changed]) {
-      const gone = kept.get(name);
+      const replaced = kept.get(name);
       kept.delete(name);
-      if (gone) this.drain(gone);
+      if (replaced) this.drain(replaced);
     }
     const next = new Map<string, Upstream>();
     for (const server of config.servers)
       next.set(server.name, kept.get(server.name)?.reconfigured(server) ?? new Upstream(server, this.context));
-    // followers of resources move to the upstream that replaces theirs (wire.md, Subscriptions and notifications)
+    // subscriptions to resources move to the new upstream (wire.md, Subscriptions and notifications)
     for (const { name } of changed) next.get(name)?.followed.takeOver(this.current.get(name)?.followed.release() ?? []);
     this.current = next;
     this.startsProcesses ||= config.servers.some(isProcess);
@@ -110,8 +105,8 @@ export class Upstreams {
   }
 
   /**
-   * A promise if the known offers may not be current: a server is being connected for the first time, or its offer may have changed without
-   * a notification (2026-07-28 server/utilities/caching). Resolves after at most 2 s, or 10 s for a first connection.
+   * A promise if a known offer may be out of date: a server is being connected for the first time, or its offer may have changed without
+   * a notification (2026-07-28 server/utilities/caching). Resolves when the offers were read, or took too long.
    */
   upToDate(scope?: string): Promise<void> | undefined {
     const reading: Promise<void>[] = [];
@@ -121,10 +116,10 @@ export class Upstreams {
     }
     const connecting = this.firstConnections(scope);
     if (reading.length === 0) return connecting;
-    return Promise.all([within(Promise.all(reading), FRESHEN_MS), connecting]).then(() => undefined);
+    return Promise.all([within(Promise.all(reading), BOUNDS.listFreshening), connecting]).then(() => undefined);
   }
 
-  /** A promise if a server that never answered is being connected for the first time (wire.md, What the gateway offers). A known one delays nobody. */
+  /** A promise if a server that never answered is being connected for the first time (wire.md, What the gateway offers). Else undefined. */
   firstConnections(scope?: string): Promise<void> | undefined {
     const connecting: Promise<void>[] = [];
     for (const upstream of this.within(scope)) {
@@ -141,7 +136,7 @@ export class Upstreams {
     return upstream ? [upstream] : [];
   }
 
-  /** Opens nothing any more unless a call waits for it; `stop` follows. */
+  /** Opens no more connections but those that a call waits for; `stop` follows. */
   quiesce(): void {
     this.quiesced = true;
     for (const upstream of this.current.values()) upstream.quiesce();
@@ -152,12 +147,12 @@ export class Upstreams {
   }
 
   private drain(upstream: Upstream): void {
-    const done = upstream.drain(DRAIN_MS).finally(() => this.draining.delete(done));
+    const done = upstream.drain(BOUNDS.replacedServerDrain).finally(() => this.draining.delete(done));
     this.draining.add(done);
   }
 }
 
-/** Outlives the upstreams, so that an id of one that was replaced is not given again. */
+/** Numbers the instances of each server, also across the upstreams that replace each other, so that no id is used twice. */
 class StartCounts implements InstanceIds {
   private readonly starts = new Map<string, number>();
 

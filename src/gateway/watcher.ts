@@ -1,4 +1,4 @@
-// Somebody who looks on while the gateway works: told of calls, servers and reloads as they happen, in words of the core.
+// The watcher: gets every call, change of a server and reload as it happens, for the screen of `serve`.
 import type { Call } from '../core/call.ts';
 import type { CallContext } from '../core/call-context.ts';
 import { forOperator, type GatewayError } from '../core/errors.ts';
@@ -7,25 +7,25 @@ import type { FinalReply } from '../core/reply.ts';
 import type { Status } from '../core/settlement.ts';
 import type { Stage } from '../core/stage.ts';
 
-/** A call that has ended; `reason`: why it is not `ok`. */
+/** A call that has ended. `reason`: why its status is not `ok`. */
 export interface EndedCall extends Pick<CallContext, 'target' | 'requested'> {
   readonly call: Call;
   readonly status: Status;
   readonly reason?: string | undefined;
 }
 
-/** Absent where nobody looks; then no call costs anything for it. What it is told is as clients and servers say it: not clean. */
+/** Absent where nothing shows the events; then calls have no cost for it. Texts of clients and servers come to it unsanitized. */
 export interface Watcher {
-  /** Something beside calls, as it stands in the log. */
+  /** An event, as the audit log has it. */
   event(event: string, detail: JsonObject): void;
-  /** A server is in another state than before. */
+  /** The state of a server changed. */
   serverChanged(server: string): void;
   callEnded(ended: EndedCall): void;
-  /** A configuration is in force; `again`: after an edit that could not be used. */
-  reloaded(news: { readonly touched: readonly string[]; readonly again: boolean }): void;
+  /** A configuration was put in force. `again`: it is the one that was in force before a refused edit. */
+  reloaded(reload: { readonly touched: readonly string[]; readonly again: boolean }): void;
 }
 
-/** Tells of every call that has ended, refused ones too. */
+/** The stage that reports every ended call to the watcher, refused ones too. */
 export function watchStage(watcher: Watcher): Stage {
   return (call, ctx, next) => {
     ctx.onSettled(({ status, failure, reply }) => {
@@ -36,7 +36,7 @@ export function watchStage(watcher: Watcher): Stage {
   };
 }
 
-/** Callers are told that what is denied does not exist; whoever looks on is the operator. */
+/** The watcher shows calls to the operator, who may see which rule denied a target; callers get only `unknown_target`. */
 function reasonOf({ code, message, detail }: GatewayError): string {
   if (code !== 'unknown_target' && code !== 'resource_not_found') return forOperator(message, detail);
   return detail === undefined ? message : `denied by ${detail}`;

@@ -1,4 +1,4 @@
-// Every call is settled before its caller gets the last frame, whatever it is answered with and however it ends.
+// Every call is settled before its caller gets the last frame, for every kind of reply and every way to end.
 import { expect, test, vi } from 'vitest';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import { GatewayError } from '../../src/core/errors.ts';
@@ -87,7 +87,7 @@ test('a call that fails is settled, and then its caller is told why', async () =
   expect(events).toEqual(['settled timed_out', 'fail upstream_timed_out']);
 });
 
-test('what is thrown and is no error of the gateway is one, and a stage may throw before it promises anything', async () => {
+test('any thrown value becomes a GatewayError, and a stage may throw synchronously', async () => {
   const { run, events, settlements } = world();
   const bug = new Error('password is hunter2');
 
@@ -140,7 +140,7 @@ test('a stream whose caller cancels is ended and recorded as cancelled, though i
   expect(events.slice(2)).toEqual(['settled cancelled', 'fail cancelled']);
 });
 
-test('a stream that begins after its caller left is ended at once, and one that has ended is not told of anything later', async () => {
+test('a stream that begins after its caller cancelled is ended at once, and a stream that has ended is not ended again', async () => {
   const { run, caller, ending } = world();
   const { reply, ends } = stream();
   caller.abort();
@@ -163,7 +163,7 @@ test('a stream that fails is settled as failed, and its last frame is the error'
   expect(ends).toEqual([]);
 });
 
-test('a stream for a caller without frames is a bug that is told as one, and nothing is piped', async () => {
+test('a stream for a sink without frames fails as internal, and is not piped', async () => {
   const { run, events } = world({ frames: false });
   const { reply } = stream();
   const pipe = vi.spyOn(reply, 'pipe');
@@ -191,7 +191,7 @@ test.each<[string, () => Promise<Reply>]>([
   expect(events.filter((event) => !event.startsWith('frame'))).toEqual(['fail audit_unavailable']);
 });
 
-test('what fails while the last frame is made settles nothing twice', async () => {
+test('a failure of the sink at the last frame does not settle the call twice', async () => {
   const { ctx, caller } = world();
   const sink: Sink<never> = {
     end: () => {

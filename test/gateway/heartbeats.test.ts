@@ -1,4 +1,4 @@
-// A call that says nothing for long does not look dead to a caller that wants progress, and no other caller is told anything.
+// A caller that wants progress gets heartbeats while its call is silent; other callers get none.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import { isObject, type JsonObject } from '../../src/core/json.ts';
@@ -29,7 +29,7 @@ function callOf(progressToken?: string) {
   return { exchange, heard, answer, running };
 }
 
-test('a silent call tells its caller that it still runs, twice a minute, with ever more progress', async () => {
+test('the caller of a silent call gets a heartbeat twice a minute, with ever more progress', async () => {
   const { heard, answer, running } = callOf('mine');
   vi.advanceTimersByTime(24_999);
   expect(heard).toEqual([]);
@@ -45,7 +45,7 @@ test('a silent call tells its caller that it still runs, twice a minute, with ev
   expect(new Set(progress).size).toBe(4);
 });
 
-test('a call whose server tells of progress is left alone until it falls silent, and goes on from there', () => {
+test('a call with progress of its server gets no heartbeat until it falls silent, and its progress continues from there', () => {
   const { exchange, heard } = callOf('mine');
   for (let step = 1; step <= 5; step++) {
     vi.advanceTimersByTime(20_000);
@@ -57,7 +57,7 @@ test('a call whose server tells of progress is left alone until it falls silent,
   expect(heard.at(-1)).toMatchObject({ progress: 5.000001 });
 });
 
-test('a caller that gave no progress token hears nothing, and nothing ticks for it', () => {
+test('a caller without a progress token gets no heartbeat, and no timer runs for it', () => {
   const { heard } = callOf();
   expect(vi.getTimerCount()).toBe(0);
   vi.advanceTimersByTime(120_000);

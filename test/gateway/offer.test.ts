@@ -26,13 +26,13 @@ test('the endpoint of one server says that tasks can be cancelled only where tha
   expect(ofOne({ requests, cancel: {} }, '2025-06-18')).toEqual({});
 });
 
-test('the aggregate says so whatever its servers declare', () => {
+test('the endpoint of all servers always says so', () => {
   const { capabilities } = declare(having({ requests }), undefined, '2025-11-25') ?? {};
 
   expect(capabilities?.tasks).toEqual({ list: {}, cancel: {}, requests });
 });
 
-test('a server that was never seen may declare anything, and one that is not there declares nothing', () => {
+test('the endpoint of a server that never answered declares everything, that of an unknown server nothing', () => {
   const unseen = declare(having({}, false), 's', '2025-11-25');
 
   expect(unseen?.capabilities).toMatchObject({

@@ -105,7 +105,7 @@ test('a call is admitted, resolved, decided on, counted and committed before it 
   ]);
 });
 
-test('resolve may wait, and what it finds is what is decided on', async () => {
+test('resolve may wait, and authorize decides on what it found', async () => {
   const { run, events } = world({ resolve: () => new Promise((resolve) => setImmediate(resolve)) });
   await run();
 
@@ -160,7 +160,7 @@ test.for<[string, { kind?: Partial<CallKind>; servers?: PolicyEntry[] }, string[
   },
 );
 
-test('what is refused for want of room is recorded in one batch with the decision that permitted it, and makes room again', async () => {
+test('a call that is refused for want of memory is recorded in one batch with the decision that permitted it, and frees its memory', async () => {
   const { run, events, records, memory } = world();
   const half = { principal: makeCall().principal, heldBytes: 300 * 1024 * 1024 };
   memory.enter(half);
@@ -184,7 +184,7 @@ test('what is refused for want of room is recorded in one batch with the decisio
   expect(events.at(-1)).toBe('answered');
 });
 
-test('a gateway that stops takes no new calls, and records those; what is done on behalf of a call it finishes', async () => {
+test('a gateway that stops refuses new calls, and records them; it finishes calls on behalf of another call', async () => {
   const { run, events, records, stopping } = world();
   stopping.abort();
   await run();
@@ -200,7 +200,7 @@ test('a gateway that stops takes no new calls, and records those; what is done o
   expect(events.at(-1)).toBe('answered');
 });
 
-test('a call of a kind that nobody knows is a bug of the gateway, which is recorded', async () => {
+test('a call of an unknown kind fails as internal, and is recorded', async () => {
   const { run, records, events } = world();
   await run({ ...makeCall(), kind: 'other' as 'mcp' });
 

@@ -1,4 +1,4 @@
-// Requests that never became a call: each kind is told of at once and then counted, and no more kinds than are set.
+// Requests that never became a call: the first of each kind is recorded at once, further ones are counted, and the number of kinds is bounded.
 import { expect, test } from 'vitest';
 import { type ErrorCode, GatewayError } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/json.ts';
@@ -33,7 +33,7 @@ test('the first refusal of an address is recorded, then one a minute with the co
   expect(new Set(events)).toEqual(new Set(['authentication_failed']));
 });
 
-test('principals and reasons of one address are told apart, and no more than 1,000 at a time', () => {
+test('principals and reasons of one address are counted apart, at most 1,000 kinds at a time', () => {
   const { refusals, details } = told();
   const address = '10.0.0.1';
   const unknown = new GatewayError('session_unknown', 'x', { detail: 'unknown' });
@@ -68,7 +68,7 @@ test.each<[ErrorCode, string]>([
   expect(details.map(({ reason }) => reason)).toEqual(['for the caller', 'for the operator']);
 });
 
-test('what is sent may hold anything: it is one kind by its code, and nothing that a stranger wrote is recorded', () => {
+test('malformed requests are one kind by their code, and nothing that a stranger wrote is recorded', () => {
   const { refusals, events, details } = told();
   for (let index = 0; index < 100; index++) {
     refusals.add(new GatewayError('method_not_found', `There is no method "x${index}".`), { address: '10.0.0.1' });

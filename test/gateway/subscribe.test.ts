@@ -1,9 +1,9 @@
-// Following a resource while its server is replaced by another of the same name.
+// Subscribing to a resource while a reload replaces its server.
 import { expect, test } from 'vitest';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 import type { DispatchParts } from '../../src/gateway/dispatch-parts.ts';
-import { follow } from '../../src/gateway/subscribe.ts';
+import { subscribeTo } from '../../src/gateway/subscribe.ts';
 import type { Follower } from '../../src/upstream/mcp/offer/resource-subscriptions.ts';
 
 const TARGET = { kind: 'resource', server: 's', exposed: 'x:///a', original: 'x:///a' } as const;
@@ -25,17 +25,17 @@ function replaced(ending: () => Promise<void>) {
   const later = serverOf('later', () => Promise.resolve());
   let current = serverOf('first', ending);
   const parts = { upstreams: { get: () => current } } as unknown as DispatchParts;
-  return { asked, following: follow(TARGET, follower, { parts, signal: new Cancellation() }) };
+  return { asked, following: subscribeTo(TARGET, follower, { parts, signal: new Cancellation() }) };
 }
 
-test('whoever follows at a server that is replaced meanwhile follows at the one that comes instead', async () => {
+test('a subscriber at a server that is replaced meanwhile is subscribed at the new one', async () => {
   const { asked, following } = replaced(() => Promise.resolve());
   await following;
 
   expect(asked).toEqual(['first follow x:///a', 'later follow x:///a']);
 });
 
-test('whoever was refused by a server that is replaced meanwhile follows nowhere', async () => {
+test('a subscriber that the replaced server refused is subscribed nowhere', async () => {
   const { asked, following } = replaced(() => Promise.reject(new GatewayError('upstream_closed', 'it went away')));
 
   await expect(following).rejects.toThrow('it went away');

@@ -1,4 +1,4 @@
-// What somebody who looks on is told of calls: as the operator, not as the caller.
+// What the watcher gets of calls: what the operator may see, not only what the caller may.
 import { expect, test } from 'vitest';
 import { GatewayError } from '../../src/core/errors.ts';
 import { statusOfError } from '../../src/core/settlement.ts';

@@ -1,4 +1,209 @@
-// The bounds of calls on their way through the gateway: rounds, tasks, the end.
-import { bounds } from './bound.ts';
+// The bounds of calls on their way through the gateway: lists, questions, parked calls, tasks, the end.
+import { bounds, HOUR, MIB, MINUTE, SECOND } from './bound.ts';
+import { TASKS } from './tasks.ts';
 
-export const GATEWAY = bounds({});
+export const GATEWAY = bounds({
+  heartbeatCheck: {
+    value: 10 * SECOND,
+    unit: 'ms',
+    scope: 'gateway',
+    help: 'How often the gateway looks for calls whose callers want progress and have heard nothing for too long.',
+  },
+  listPage: {
+    value: 1_000,
+    unit: 'entries',
+    scope: 'message',
+    help: 'Entries of one page of a list. Most clients read only the first page.',
+  },
+  listFreshening: {
+    value: 2 * SECOND,
+    unit: 'ms',
+    scope: 'call',
+    help: 'How long a list, or a call of an unknown name, waits while the gateway reads offers of servers again. Then it gets what is known.',
+  },
+  listChangeGathering: {
+    value: 25,
+    unit: 'ms',
+    scope: 'server',
+    help: 'Changes to the lists of a server within this time are announced to clients once.',
+  },
+  ownerCatalogs: {
+    value: 100,
+    unit: 'entries',
+    scope: 'gateway',
+    help: 'Catalogs that the gateway keeps for callers whom a server offers something else than everybody. One more takes the place of the one that was not used for longest; the gateway builds that again when it is needed.',
+  },
+  statusEntries: {
+    value: 200,
+    unit: 'entries',
+    scope: 'server',
+    help: 'Denied tools, prompts and resources of a server that `servers NAME` shows, and warnings about patterns that match nothing. The others are left out.',
+  },
+  refusalKinds: {
+    value: 1_000,
+    unit: 'entries',
+    scope: 'gateway',
+    help: 'Kinds of refused requests (of an address, a principal and a reason) that the gateway counts apart. One more takes the place of the oldest.',
+  },
+  refusalQuiet: {
+    value: MINUTE,
+    unit: 'ms',
+    scope: 'gateway',
+    help: 'For this long after an event of a kind of refused request, the gateway only counts more of the kind.',
+  },
+  reloadError: {
+    value: 2_000,
+    unit: 'characters',
+    scope: 'configuration',
+    help: 'Text with which `/readyz` and the log say why an edit is not in force. The rest is cut off.',
+  },
+  replacedServerDrain: {
+    value: 10 * SECOND,
+    unit: 'ms',
+    scope: 'server',
+    help: 'How long a server that a reload replaced or removed may finish its calls. Then the gateway stops it.',
+  },
+  stopDrain: {
+    value: 10 * SECOND,
+    unit: 'ms',
+    scope: 'gateway',
+    error: 'gateway_closed',
+    help: 'How long calls in flight may take to end when the gateway stops. Then it cancels them at their servers.',
+  },
+  stopTaskCancellation: {
+    value: 2 * SECOND,
+    unit: 'ms',
+    scope: 'gateway',
+    help: 'How long the gateway, when it stops, waits for servers to cancel tasks that nobody will ask about.',
+  },
+  stopLastAnswers: {
+    value: SECOND,
+    unit: 'ms',
+    scope: 'gateway',
+    help: 'How long the gateway, when it stops, waits until the calls that it cut short have sent their errors.',
+  },
+  listenAcknowledgement: {
+    value: 2 * SECOND,
+    unit: 'ms',
+    scope: 'listener',
+    help: 'How long the acknowledgement of `subscriptions/listen` waits for servers to grant subscriptions. A subscription to a resource stands also when it is granted later; a task that is granted later is left out.',
+  },
+  listenerResources: {
+    value: 1_000,
+    unit: 'entries',
+    scope: 'listener',
+    help: 'Resources that one `subscriptions/listen` subscribes to. The others are left out of the acknowledgement.',
+  },
+  liveRounds: {
+    value: 10,
+    unit: 'rounds',
+    scope: 'call',
+    error: 'upstream_protocol',
+    help: 'Rounds of questions of a server of 2026-07-28 that the gateway puts to a legacy client in one call.',
+  },
+  roundQuestions: {
+    value: 100,
+    unit: 'questions',
+    scope: 'call',
+    error: 'upstream_protocol',
+    help: 'Questions of one round that a server of 2026-07-28 asks a legacy client.',
+  },
+  emptyRoundPause: {
+    value: 100,
+    unit: 'ms',
+    scope: 'call',
+    help: 'The pause before the gateway calls a server again that gave a state and asked no question. It doubles with each round of the call.',
+  },
+  roundGathering: {
+    value: 20,
+    unit: 'ms',
+    scope: 'call',
+    help: 'Questions that a legacy server asks within this time form one round for a client of 2026-07-28.',
+  },
+  callQuestions: {
+    value: 100,
+    unit: 'questions',
+    scope: 'call',
+    help: 'Open questions of a legacy server in one parked call. The server gets an error for one more.',
+  },
+  inputKey: {
+    value: 128,
+    unit: 'characters',
+    scope: 'message',
+    help: 'Longest key that a legacy server can give its question. The gateway replaces a longer one with its own.',
+  },
+  urlElicitations: {
+    value: 100,
+    unit: 'questions',
+    scope: 'message',
+    help: 'URL elicitations of one error -32042. With more, the client gets the error as it is.',
+  },
+  parkedCalls: {
+    value: 1_000,
+    unit: 'calls',
+    scope: 'gateway',
+    error: 'overloaded',
+    help: 'Parked calls, and ended ones whose outcomes are kept for a retry. The oldest that has ended makes room; if there is none, the gateway cancels the new call.',
+  },
+  parkedCallsOfPrincipal: {
+    value: 100,
+    unit: 'calls',
+    scope: 'principal',
+    error: 'overloaded',
+    help: 'The same, of one principal.',
+  },
+  parkedCallAge: {
+    value: 10 * MINUTE,
+    unit: 'ms',
+    scope: 'call',
+    error: 'invalid_params',
+    help: 'How long a parked call waits for its retry, and how long its outcome is kept for the same retry. Then the gateway cancels and forgets it.',
+  },
+  parkedBytes: {
+    value: 256 * MIB,
+    unit: 'bytes',
+    scope: 'gateway',
+    error: 'overloaded',
+    help: 'Memory for the arguments, questions and kept replies of parked calls. The calls of a principal hold at most as much as is free for others; their oldest outcomes make room.',
+  },
+  parkedRounds: {
+    value: 10,
+    unit: 'rounds',
+    scope: 'call',
+    error: 'invalid_params',
+    help: 'Answered rounds of a parked call whose replies are kept, for a client that lost its stream and retries.',
+  },
+  serverRequestState: {
+    value: 64 * 1024,
+    unit: 'characters',
+    scope: 'message',
+    error: 'upstream_protocol',
+    help: 'Longest `requestState` of a server that the gateway carries inside its own.',
+  },
+  requestStateAge: {
+    value: HOUR,
+    unit: 'ms',
+    scope: 'call',
+    error: 'invalid_params',
+    help: 'How long a `requestState` of the gateway is valid.',
+  },
+  usedRequestStates: {
+    value: 10_000,
+    unit: 'entries',
+    scope: 'gateway',
+    help: 'States of servers of 2026-07-28 that the gateway remembers as used, so that only the first retry with one is not counted as another call. One more makes it forget the oldest.',
+  },
+  sortedArguments: {
+    value: 2_000,
+    unit: 'entries',
+    scope: 'call',
+    help: 'Values in the arguments of a call that the gateway sorts before it binds a `requestState` to them. With more, a retry must write its arguments in the same order: sorting them would delay other calls.',
+  },
+  quotedServerText: {
+    value: 500,
+    unit: 'characters',
+    scope: 'message',
+    help: 'Text of a server that an error of the gateway quotes. The rest is cut off.',
+  },
+  ...TASKS,
+});

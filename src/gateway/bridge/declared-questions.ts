@@ -1,4 +1,4 @@
-// A modern server's questions on their way to a modern caller: only those that it declared to be asked (wire.md, Questions 6).
+// Checks that a modern server asks a modern client only what the client declared (wire.md, Questions 6).
 import type { McpCall } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
@@ -6,7 +6,10 @@ import { missingCapability, whyNotAsked } from '../../protocol/mcp/questions.ts'
 import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import { joined } from './parked-call.ts';
 
-/** Throws `capability_required` where a message asks the caller what it did not declare, `upstream_protocol` where it asks no question. */
+/**
+ * Checks the `inputRequests` of a result. Throws `capability_required` where they ask for something that the client did not declare,
+ * `upstream_protocol` where one is not a question.
+ */
 export function checkDeclared(call: McpCall, server: string, { inputRequests }: JsonObject): void {
   if (inputRequests === undefined) return;
   if (!isObject(inputRequests))

@@ -1,6 +1,7 @@
-// Puts a modern server's questions live to a legacy client, and builds the retry with the answers (design, The era bridge).
+// Puts the questions of a modern server to a legacy client as requests, and builds the retry with the answers (docs/bridge.md).
 import { randomUUID } from 'node:crypto';
 import { doublingMs } from '../../core/backoff.ts';
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { McpCall } from '../../core/call.ts';
 import { type CancelSignal, pause } from '../../core/cancellation.ts';
 import { type ErrorCode, GatewayError, toGatewayError } from '../../core/errors.ts';
@@ -9,27 +10,18 @@ import { isObject, type JsonObject } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
 import { requireAskable } from '../../protocol/mcp/questions.ts';
 
-/** Most rounds of one call (wire.md, Questions 5). */
-const MAX_ROUNDS = 10;
+/** Failures of a question that the client may have seen. */
+const MAY_BE_SEEN: ReadonlySet<ErrorCode> = new Set(['cancelled', 'question_unanswered']);
 
-/** Most questions of one round. */
-const MAX_QUESTIONS = 100;
+/** The outcome of a round: the params of the retry, or the error that the client answered with. */
+export type AnsweredRound = { readonly params: JsonObject } | { readonly error: RpcError };
 
-/** The pause before a round without questions. */
-const PAUSES = { firstMs: 100 };
-
-/** Failures after which the client may have seen the question. */
-const ASKED_IN_VAIN: ReadonlySet<ErrorCode> = new Set(['cancelled', 'question_unanswered']);
-
-/** What the client said to a round: the params of the next request, or the error that it answered with. */
-export type Answered = { readonly params: JsonObject } | { readonly error: RpcError };
-
-/** Puts rounds of questions to the client of one call. */
+/** The rounds of questions of one call. */
 export class LiveQuestions {
   private readonly call: McpCall;
   private readonly server: string;
-  /** Elicitations by URL that the client was asked, which end with the call. */
-  private readonly told: string[] = [];
+  /** Ids of the URL elicitations that the client may show; `end` completes them. */
+  private readonly elicitationIds: string[] = [];
   private rounds = 0;
 
   constructor(call: McpCall, server: string) {
@@ -37,30 +29,31 @@ export class LiveQuestions {
     this.server = server;
   }
 
-  /** Asks what `result` asks. Throws GatewayError where the client cannot be asked, or was asked too often. */
-  async answer(result: JsonObject, params: JsonObject): Promise<Answered> {
-    if (++this.rounds > MAX_ROUNDS)
+  /** Puts the questions of an `input_required` result. Throws GatewayError where the client cannot be asked, or was asked too often. */
+  async answer(result: JsonObject, params: JsonObject): Promise<AnsweredRound> {
+    if (++this.rounds > BOUNDS.liveRounds)
       throw new GatewayError(
         'upstream_protocol',
-        `The server "${this.server}" asked more than ${MAX_ROUNDS} times in one call.`,
+        `The server "${this.server}" asked more than ${BOUNDS.liveRounds} times in one call.`,
       );
     const { requestState, inputRequests } = result;
     const asked = isObject(inputRequests) ? Object.entries(inputRequests) : [];
-    if (asked.length > MAX_QUESTIONS || (asked.length === 0 && requestState === undefined))
+    if (asked.length > BOUNDS.roundQuestions || (asked.length === 0 && requestState === undefined))
       throw new GatewayError(
         'upstream_protocol',
         `The server "${this.server}" wants input, but asks ${asked.length} questions${asked.length === 0 ? ' and gives no state' : ''}.`,
       );
-    if (asked.length === 0) await pause(doublingMs(this.rounds - 1, PAUSES), this.call.exchange.signal);
-    // the client is asked nothing of a round that it cannot answer as a whole
+    if (asked.length === 0)
+      await pause(doublingMs(this.rounds - 1, { firstMs: BOUNDS.emptyRoundPause }), this.call.exchange.signal);
+    // where the client cannot be asked one question of the round, it is asked none
     for (const [, request] of asked) this.requireAskable(request);
-    const given: [string, JsonObject][] = [];
+    const responses: [string, JsonObject][] = [];
     const answers = await Promise.all(asked.map(([, request]) => this.put(request)));
     for (const [index, answer] of answers.entries()) {
       if ('error' in answer) return answer;
-      given.push([asked[index]?.[0] ?? '', answer.result]);
+      responses.push([asked[index]?.[0] ?? '', answer.result]);
     }
-    const inputResponses = Object.fromEntries(given);
+    const inputResponses = Object.fromEntries(responses);
     const { inputResponses: _before, requestState: _state, ...rest } = params;
     return {
       params: {
@@ -71,23 +64,22 @@ export class LiveQuestions {
     };
   }
 
-  /** The call has ended, and with it what the client was sent to do elsewhere (2025-11-25 client/elicitation, URL mode). */
+  /** Notifies the client, when the call has ended, that its URL elicitations are complete (2025-11-25 client/elicitation, URL mode). */
   end(): void {
-    for (const elicitationId of this.told)
+    for (const elicitationId of this.elicitationIds)
       this.call.exchange.notify('notifications/elicitation/complete', { elicitationId });
   }
 
   /**
-   * Puts one question. Throws GatewayError: `cancelled` where `signal` was aborted before there was an answer, and whatever keeps the
-   * client from being asked.
+   * Puts one question. Throws GatewayError: `cancelled` where `signal` is aborted before the answer, or why the client cannot be asked.
    */
   async put(request: unknown, signal: CancelSignal = this.call.exchange.signal): Promise<QuestionAnswer> {
-    const { method, params: given } = this.read(request);
-    const page = method === 'elicitation/create' && given.mode === 'url' ? randomUUID() : undefined;
-    const params = page === undefined ? given : { ...given, elicitationId: page };
-    const answer = await this.ask({ method, params, signal }, page);
+    const { method, params: asked } = this.read(request);
+    const elicitationId = method === 'elicitation/create' && asked.mode === 'url' ? randomUUID() : undefined;
+    const params = elicitationId === undefined ? asked : { ...asked, elicitationId };
+    const answer = await this.ask({ method, params, signal }, elicitationId);
     if ('result' in answer) return answer;
-    // an answer cannot carry an error: a form that the client could not show counts as cancelled
+    // `inputResponses` cannot carry an error: an elicitation that the client could not show counts as cancelled
     return method === 'elicitation/create' ? { result: { action: 'cancel' } } : answer;
   }
 
@@ -103,14 +95,15 @@ export class LiveQuestions {
     return { method: request.method, params: isObject(request.params) ? request.params : {} };
   }
 
-  private async ask(question: Question, page: string | undefined): Promise<QuestionAnswer> {
+  private async ask(question: Question, elicitationId: string | undefined): Promise<QuestionAnswer> {
     try {
       const answer = await this.call.exchange.ask(question);
-      if (page !== undefined) this.told.push(page);
+      if (elicitationId !== undefined) this.elicitationIds.push(elicitationId);
       return answer;
     } catch (failure) {
-      // a client that was sent to a page may be there still, though the question is not; any other failure kept it from hearing of it
-      if (page !== undefined && ASKED_IN_VAIN.has(toGatewayError(failure).code)) this.told.push(page);
+      // the client may still show the page of a withdrawn question; after any other failure it never got the question
+      if (elicitationId !== undefined && MAY_BE_SEEN.has(toGatewayError(failure).code))
+        this.elicitationIds.push(elicitationId);
       throw failure;
     }
   }

@@ -1,4 +1,5 @@
-// A modern client's call at a legacy server: gathers the server's live questions into rounds (design, The era bridge).
+// A modern client's call at a legacy server: gathers the questions that the server asks meanwhile into rounds (docs/bridge.md).
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { Cancellation } from '../../core/cancellation.ts';
 import type { McpCall } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
@@ -18,24 +19,19 @@ import {
 import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import { SerializedReply } from './serialized-reply.ts';
 
-/** Questions within this time form one round (wire.md, Questions 4). */
-const GATHER_MS = 20;
-
-/** Most questions of one round. */
-const MAX_QUESTIONS = 100;
-
-interface Attached {
+/** A caller that waits for the call. */
+interface Waiter {
   readonly exchange: Exchange;
-  stopHearing: (() => void) | undefined;
+  stopListening: (() => void) | undefined;
 }
 
 interface OpenQuestion {
   readonly method: string;
-  /** As the server asked. */
+  /** The params as the server sent them. */
   readonly asked: JsonObject;
-  /** As the caller is asked. */
+  /** The params as the caller gets them. */
   readonly params: JsonObject;
-  /** What it takes in memory, in bytes. */
+  /** Its size in memory, in bytes. */
   readonly weight: number;
 }
 
@@ -50,40 +46,40 @@ export interface ParkedCallOptions {
   readonly asked?: () => void;
   /** Whether no two questions ever have the same key (tasks extension, Task Update Requests). */
   readonly uniqueKeys?: boolean;
-  /** Whether the server is asked for progress though this caller does not want it: one who retries may (wire.md, Questions 5). */
+  /** Whether to ask the server for progress even if this caller does not want it, because a retry may (wire.md, Questions 5). */
   readonly wantsProgress?: boolean;
-  /** Whether there is room for what the call holds with one more question. */
+  /** Whether there is memory for the questions that are open now; asked after each new one. */
   readonly admits?: () => boolean;
 }
 
-/** The exchange that the server sees; whoever retries the call takes the place of the caller before. */
+/** It is the exchange that the server gets; each retry replaces the caller behind it. */
 export class ParkedCall implements Exchange {
-  /** Those of the latest caller. */
+  /** The capabilities of the latest caller. */
   capabilities: JsonObject;
   readonly wantsProgress: boolean;
   readonly logLevel: string | undefined;
-  /** Since when its questions are with a caller who has not come back, in monotonic ms. */
+  /** Since when no caller waits for it, because its questions were sent and no retry has come yet; in monotonic ms. */
   unattendedSince: number | undefined;
   hasEnded = false;
-  /** Capabilities that the caller would have needed to be asked what the server wanted to ask. */
+  /** The capabilities that the caller did not declare and that questions of the server needed. */
   lacking: JsonObject | undefined;
   private readonly cancellation = new Cancellation();
   private readonly open = new RequestsInFlight<string, OpenQuestion, QuestionAnswer>({
-    most: MAX_QUESTIONS,
-    full: () => new GatewayError('overloaded', `${MAX_QUESTIONS} questions of this call are open.`),
+    most: BOUNDS.callQuestions,
+    full: () => new GatewayError('overloaded', `${BOUNDS.callQuestions} questions of this call are open.`),
   });
-  /** Answers that came before their questions; each is given once. */
+  /** Answers in the first request to questions that the server has not asked yet, by key; each is used once. */
   private readonly early: Map<string, unknown>;
-  /** Who waits for the call now, the latest last. */
-  private callers: Attached[] = [];
+  /** The callers that wait for the call now, the latest last. */
+  private waiters: Waiter[] = [];
   private turn = Promise.withResolvers<Turn>();
   private gathering: NodeJS.Timeout | undefined;
-  private named = 0;
+  private lastKey = 0;
   private readonly asked: (() => void) | undefined;
   private readonly admits: () => boolean;
   private readonly usedKeys: Set<string> | undefined;
   private result: Outcome | SerializedReply | undefined;
-  private displaced: GatewayError | undefined;
+  private preempted: GatewayError | undefined;
 
   constructor({ exchange, params }: Pick<McpCall, 'exchange' | 'params'>, options: ParkedCallOptions = {}) {
     this.asked = options.asked;
@@ -99,29 +95,29 @@ export class ParkedCall implements Exchange {
     return this.cancellation;
   }
 
-  /** How the call ended; undefined while it runs, and once that was let go of. */
+  /** How the call ended; undefined while it runs, and after `releaseOutcome`. */
   get outcome(): Outcome | undefined {
     return this.result instanceof SerializedReply ? { reply: this.result.open() } : this.result;
   }
 
-  /** What its open questions and its outcome, if that is kept, take in memory, in bytes. */
+  /** The size of its open questions and its kept outcome in memory, in bytes. */
   get bytes(): number {
     let bytes = this.result instanceof SerializedReply ? this.result.bytes : 0;
     for (const [, { request }] of this.open) bytes += request.weight;
     return bytes;
   }
 
-  /** No caller waits for the outcome: a reply is serialized and kept until one retries. A failure is small and stays as it is. */
+  /** Serializes the reply, to keep it until a caller retries. A failure is small and stays as it is. */
   keepOutcome(): void {
     if (this.result && 'reply' in this.result) this.result = new SerializedReply(this.result.reply);
   }
 
-  /** A caller has taken the outcome. */
-  letGoOfOutcome(): void {
+  /** Called when a caller got the outcome. */
+  releaseOutcome(): void {
     this.result = undefined;
   }
 
-  /** Runs the call; its end is told as a turn, however it comes. */
+  /** Waits for the end of the call; `next` then resolves with `ended`. */
   run(running: Promise<Reply>): void {
     running.then(
       (reply) => this.end({ reply }),
@@ -129,31 +125,31 @@ export class ParkedCall implements Exchange {
     );
   }
 
-  /** Whether anybody waits for the call now. */
+  /** Whether a caller waits for the call now. */
   get attended(): boolean {
-    return this.callers.length > 0;
+    return this.waiters.length > 0;
   }
 
-  /** Adds a caller, who hears of the call from now on; the call is cancelled when the last one leaves. */
+  /** Adds a caller, which gets progress, log lines and questions from now on. When the last one cancels, the call is cancelled at its server. */
   attach(exchange: Exchange): void {
     this.capabilities = exchange.capabilities;
     this.unattendedSince = undefined;
-    const attached: Attached = { exchange, stopHearing: undefined };
-    this.callers.push(attached);
-    attached.stopHearing = exchange.signal.onAbort(() => {
-      this.callers = this.callers.filter((other) => other !== attached);
+    const waiter: Waiter = { exchange, stopListening: undefined };
+    this.waiters.push(waiter);
+    waiter.stopListening = exchange.signal.onAbort(() => {
+      this.waiters = this.waiters.filter((other) => other !== waiter);
       if (!this.attended) this.cancellation.abort();
     });
   }
 
-  /** The callers have been answered: that they leave now means nothing (wire.md, Questions 5). */
+  /** Removes the callers, which got their answers: if they disconnect now, that cancels nothing (wire.md, Questions 5). */
   detach(): void {
-    for (const { stopHearing } of this.callers) stopHearing?.();
-    this.callers = [];
+    for (const { stopListening } of this.waiters) stopListening?.();
+    this.waiters = [];
     this.unattendedSince = performance.now();
   }
 
-  /** Somebody comes back with answers; what is open and cannot be asked of this caller is refused to the server (wire.md, Questions 5 and 6). */
+  /** Continues with a retry and its answers. Open questions that this caller cannot be asked fail at the server (wire.md, Questions 5 and 6). */
   resume(exchange: Exchange, responses: JsonObject): void {
     this.attach(exchange);
     this.answer(responses);
@@ -163,26 +159,27 @@ export class ParkedCall implements Exchange {
     }
   }
 
+  /** Cancels the call, so that a queued call can use its instance; a later retry fails with `why`. */
   preempt(why: string): void {
-    this.displaced = new GatewayError('overloaded', why);
+    this.preempted = new GatewayError('overloaded', why);
     this.cancellation.abort();
   }
 
-  /** Waits for the end of the call, or for questions. */
+  /** Resolves with what the caller gets next: the end of the call, or questions. */
   async next(): Promise<Turn> {
     if (this.hasEnded) return 'ended';
     if (this.open.size > 0) this.gather();
     return this.turn.promise;
   }
 
-  /** The questions that are open now, as `inputRequests`. */
+  /** The open questions, as `inputRequests`. Begins the next turn. */
   inputRequests(): JsonObject {
     this.turn = Promise.withResolvers();
     const asked = ({ method, params }: OpenQuestion): JsonObject => ({ method, params });
     return Object.fromEntries([...this.open].map(([key, { request }]) => [key, asked(request)]));
   }
 
-  /** Gives the server what the caller answered; what is missing or malformed stays open and is asked again (wire.md, Questions 3). */
+  /** Sends the caller's answers to the server. A question whose answer is missing or malformed stays open for the next round (wire.md, Questions 3). */
   answer(responses: JsonObject): void {
     for (const [key, question] of this.open) {
       const response = Object.hasOwn(responses, key) ? responses[key] : undefined;
@@ -195,15 +192,15 @@ export class ParkedCall implements Exchange {
   }
 
   progress(params: JsonObject): void {
-    this.callers.at(-1)?.exchange.progress(params);
+    this.waiters.at(-1)?.exchange.progress(params);
   }
 
   log(params: JsonObject): void {
-    this.callers.at(-1)?.exchange.log(params);
+    this.waiters.at(-1)?.exchange.log(params);
   }
 
   notify(method: string, params: JsonObject): void {
-    this.callers.at(-1)?.exchange.notify(method, params);
+    this.waiters.at(-1)?.exchange.notify(method, params);
   }
 
   async ask({ method, params, signal }: Question): Promise<QuestionAnswer> {
@@ -233,7 +230,7 @@ export class ParkedCall implements Exchange {
     return { capabilities: this.capabilities, version: MODERN_VERSION };
   }
 
-  /** Why the caller cannot be asked this; remembers what it would have had to declare. */
+  /** Why the caller cannot be asked a question, if so; then `lacking` gets the capability that the question needs. */
   private refusalOf(method: string, params: JsonObject): GatewayError | undefined {
     const why = whyNotAsked(method, params, this.askable);
     if (why === undefined) return undefined;
@@ -244,29 +241,32 @@ export class ParkedCall implements Exchange {
   /** The key that the server gave the question, or the next of the gateway's own. */
   private keyOf({ _meta }: JsonObject): string {
     const wanted = isObject(_meta) ? _meta[INPUT_KEY] : undefined;
-    const taken = (key: string) => this.open.get(key) !== undefined || this.usedKeys?.has(key) === true;
+    const isUsed = (key: string) => this.open.get(key) !== undefined || this.usedKeys?.has(key) === true;
     let key =
-      typeof wanted === 'string' && wanted !== '' && wanted.length <= 128 && !taken(wanted) ? wanted : undefined;
-    while (key === undefined || taken(key)) key = `q${++this.named}`;
+      typeof wanted === 'string' && wanted !== '' && wanted.length <= BOUNDS.inputKey && !isUsed(wanted)
+        ? wanted
+        : undefined;
+    while (key === undefined || isUsed(key)) key = `q${++this.lastKey}`;
     this.usedKeys?.add(key);
     return key;
   }
 
+  /** Ends the turn with a round of questions, once the server has had time to ask more. */
   private gather(): void {
     this.gathering ??= setTimeout(() => {
       this.gathering = undefined;
       if (this.open.size === 0) return;
       this.turn.resolve('asked');
       this.asked?.();
-    }, GATHER_MS);
+    }, BOUNDS.roundGathering);
   }
 
   private end(outcome: Outcome): void {
     this.hasEnded = true;
-    this.result = this.displaced ? { failure: this.displaced } : outcome;
+    this.result = this.preempted ? { failure: this.preempted } : outcome;
     clearTimeout(this.gathering);
     this.detach();
-    this.cancellation.release(); // who listens has request and answer
+    this.cancellation.release(); // its listeners hold the request and the answer
     this.turn.resolve('ended');
   }
 }

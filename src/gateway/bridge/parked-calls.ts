@@ -1,5 +1,6 @@
 // Parks the calls of modern clients at legacy servers while the clients answer the servers' questions (wire.md, Questions 2 to 6).
 import { randomBytes } from 'node:crypto';
+import { type Bounds, BOUNDS } from '../../core/bounds/bounds.ts';
 import type { McpCall, Target } from '../../core/call.ts';
 import type { Attempt, CallContext } from '../../core/call-context.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
@@ -13,21 +14,8 @@ import { RoundResultCache } from './round-result-cache.ts';
 import { type Outcome, ParkedCall } from './parked-call.ts';
 import { INPUT_REQUIRED, type RequestState, type RequestStates, staleState } from './request-state.ts';
 
-/** How long a question may be with the client, and how long an outcome is kept for whoever asks again. */
-const PARKED_MS = 10 * 60_000;
-/** Most calls that are parked, in all and of one principal. */
-const MAX_PARKED = 1_000;
-const MAX_PER_PRINCIPAL = 100;
-/**
- * Most that all parked calls take in memory, in bytes: their arguments, their questions, and what is kept of their rounds. The calls of a
- * principal may take no more than is free for others.
- */
-const MAX_BYTES = 256 * 1024 * 1024;
-/** Rounds of one call whose replies are kept: a client that lost a stream comes back for the last of them. */
-const MAX_SPENT = 10;
-
-/** Where a call goes, and its context. */
-interface At {
+/** The target of a call, and its context. */
+interface Place {
   readonly target: Target;
   readonly ctx: Pick<CallContext, 'attempts'>;
 }
@@ -36,11 +24,11 @@ interface Parked {
   readonly key: string;
   readonly principal: string;
   readonly call: ParkedCall;
-  /** Its tries at the server, which every round has in its context. */
+  /** Its attempts at the server; the contexts of all its rounds share them. */
   readonly attempts: Attempt[];
-  /** The rounds that were answered, by number. */
+  /** The answered rounds, by number. */
   readonly rounds: Map<number, RoundResultCache>;
-  /** What the request takes in memory, in bytes. */
+  /** The size of the request in memory, in bytes. */
   request: number;
   round: number;
   /** How many callers wait for the next turn. */
@@ -50,35 +38,35 @@ interface Parked {
 
 export interface ParkedCallsOptions {
   readonly states: RequestStates;
-  /** Whether a server is known to ask questions. Its calls then ask for progress from the first request on, because a retry may want it. */
+  /** Whether a server is known to ask questions. The gateway then asks it for progress from the first request on, because a retry may want it. */
   readonly mayAsk: (server: string) => boolean;
   /** Aborted when the gateway stops. */
   readonly stopping: CancelSignal;
-  /** In the place of `MAX_BYTES`. */
-  readonly maxBytes?: number;
+  readonly bounds?: Bounds;
 }
 
 export class ParkedCalls {
   private readonly states: RequestStates;
   private readonly mayAsk: (server: string) => boolean;
   private readonly stopping: CancelSignal;
-  private readonly maxBytes: number;
+  private readonly bounds: Bounds;
   private readonly parked = new Map<string, Parked>();
-  private readonly places = new FairShare({ most: MAX_PARKED, mostOfOne: MAX_PER_PRINCIPAL });
+  private readonly places: FairShare;
 
-  constructor({ states, mayAsk, stopping, maxBytes = MAX_BYTES }: ParkedCallsOptions) {
+  constructor({ states, mayAsk, stopping, bounds = BOUNDS }: ParkedCallsOptions) {
     this.states = states;
     this.mayAsk = mayAsk;
     this.stopping = stopping;
-    this.maxBytes = maxBytes;
+    this.bounds = bounds;
+    this.places = new FairShare({ most: bounds.parkedCalls, mostOfOne: bounds.parkedCallsOfPrincipal });
     stopping.onAbort(() => {
-      // a caller who waits for the call gets its end, as callers of other calls do
+      // a call that a caller waits for runs to its end, as other calls do
       for (const each of [...this.parked.values()]) if (!each.call.attended) this.forget(each);
     });
   }
 
-  /** Runs a call whose server may ask; its reply is that of the server, or a round of questions. */
-  async begin(call: McpCall, { target, ctx }: At, run: (exchange: Exchange) => Promise<Reply>): Promise<Reply> {
+  /** Runs a call whose server may ask questions. Resolves with the server's reply, or with a round of questions. */
+  async begin(call: McpCall, { target, ctx }: Place, run: (exchange: Exchange) => Promise<Reply>): Promise<Reply> {
     const running = new ParkedCall(call, { wantsProgress: this.mayAsk(target.server) });
     running.attach(call.exchange);
     const parked: Parked = {
@@ -95,19 +83,22 @@ export class ParkedCalls {
     const ending = run(running);
     running.run(ending);
     const ended = () => this.ended(parked);
-    ending.then(ended, ended); // also where nobody waits for it
+    ending.then(ended, ended);
     return this.turn(call, target, parked);
   }
 
-  /** Goes on with a parked call. Throws `invalid_params` for a state of a call that is gone, or that was answered otherwise. */
-  resume(call: McpCall, { target, ctx }: At, { key, round }: NonNullable<RequestState['parked']>): Promise<Reply> {
+  /**
+   * Continues a parked call with a retry. Throws `invalid_params` where the call is no longer parked, or this round was answered with other
+   * answers.
+   */
+  resume(call: McpCall, { target, ctx }: Place, { key, round }: NonNullable<RequestState['parked']>): Promise<Reply> {
     const parked = this.parked.get(key);
     if (!parked) throw staleState();
     ctx.attempts = parked.attempts;
     const responses = isObject(call.params.inputResponses) ? call.params.inputResponses : {};
     const answered = parked.rounds.get(round);
     if (answered) {
-      // the same state again: with the same answers it gets the same reply, and nothing is sent (wire.md, Questions 2)
+      // a retry that is sent again with the same answers gets the same reply, and the server gets nothing (wire.md, Questions 2)
       const reply = answered.again(responses);
       if (parked.call.attended) parked.call.attach(call.exchange);
       return reply;
@@ -115,19 +106,20 @@ export class ParkedCalls {
     if (round !== parked.round) throw staleState();
     parked.call.resume(call.exchange, responses);
     const reply = this.turn(call, target, parked);
-    const spent = new RoundResultCache(responses, reply);
-    parked.rounds.set(round, spent);
-    parked.rounds.delete(round - MAX_SPENT);
+    const cache = new RoundResultCache(responses, reply);
+    parked.rounds.set(round, cache);
+    parked.rounds.delete(round - this.bounds.parkedRounds);
     void reply.then(
-      (given) => {
-        spent.settled(given);
+      (settled) => {
+        cache.settled(settled);
         this.trim(parked);
       },
-      () => undefined, // whoever asked is told; those who join later are too
+      () => undefined, // the callers of `reply` and of `again` get the failure
     );
     return reply;
   }
 
+  /** Waits for the next turn of the call: its end, or a round of questions, for which the call is parked. */
   private async turn(call: McpCall, target: Target, parked: Parked): Promise<Reply> {
     clearTimeout(parked.expiry);
     parked.waiting++;
@@ -135,8 +127,8 @@ export class ParkedCalls {
     parked.waiting--;
     const { outcome } = parked.call;
     if (turn === 'ended' && outcome) {
-      parked.call.letGoOfOutcome();
-      this.keep(parked);
+      parked.call.releaseOutcome();
+      this.restartExpiry(parked);
       return conclude(outcome, parked.call.lacking);
     }
     const inputRequests = parked.call.inputRequests();
@@ -146,7 +138,7 @@ export class ParkedCalls {
     return { kind: 'result', result: { resultType: INPUT_REQUIRED, inputRequests, requestState } };
   }
 
-  /** Parks the call until its caller retries. Throws `overloaded` and cancels the call where too many are parked, or hold too much. */
+  /** Parks the call until its caller retries. Cancels it and throws `overloaded` where too many are parked, or hold too much memory. */
   private park(parked: Parked): void {
     parked.call.detach();
     if (this.stopping.aborted) {
@@ -161,10 +153,10 @@ export class ParkedCalls {
       );
     }
     parked.round++;
-    this.keep(parked);
+    this.restartExpiry(parked);
   }
 
-  /** Gives the call a place; one that has ended loses its own for it, the oldest first. Returns false where there is none. */
+  /** Gives the call a place, if need be that of the oldest call that has ended. Returns false where there is none. */
   private hasPlace(parked: Parked): boolean {
     const { key, principal } = parked;
     if (this.parked.has(key)) return true;
@@ -181,7 +173,7 @@ export class ParkedCalls {
     return true;
   }
 
-  /** Returns whether the calls of a principal take no more than is free; those that have ended are forgotten where that is enough. */
+  /** Returns whether the calls of a principal hold no more memory than is free for others, if need be after it has forgotten some that ended. */
   private makeRoomFor(principal: string): boolean {
     const { evicted, suffices } = this.evictionFor(principal);
     if (suffices) for (const each of evicted) this.forget(each);
@@ -190,12 +182,12 @@ export class ParkedCalls {
 
   private evictionFor(principal: string): Eviction<Parked> {
     return evictionFor(this.parked.values(), principal, {
-      most: this.maxBytes,
+      most: this.bounds.parkedBytes,
       look: (each) => ({ holder: each.principal, amount: bytesOf(each), evictable: each.call.hasEnded }),
     });
   }
 
-  /** A call has ended. The outcome of a parked one is kept for its caller, as far as there is room. */
+  /** Called when a call has ended. Keeps the outcome of a parked one for its retry, as far as there is memory. */
   private ended(parked: Parked): void {
     parked.request = 0;
     if (parked.waiting > 0 || !this.parked.has(parked.key)) return;
@@ -203,15 +195,16 @@ export class ParkedCalls {
     this.trim(parked);
   }
 
+  /** Forgets ended calls of the principal, the oldest first, until its calls hold no more memory than is free for others. */
   private trim({ key, principal }: Parked): void {
     if (this.parked.has(key)) for (const each of this.evictionFor(principal).evicted) this.forget(each);
   }
 
-  /** Keeps a parked call for another while. A call that was never parked has no caller who could retry it. */
-  private keep(parked: Parked): void {
+  /** Starts the time anew after which a parked call is forgotten. A call that was never parked cannot be retried. */
+  private restartExpiry(parked: Parked): void {
     if (!this.parked.has(parked.key)) return;
     clearTimeout(parked.expiry);
-    parked.expiry = setTimeout(() => this.forget(parked), PARKED_MS).unref();
+    parked.expiry = setTimeout(() => this.forget(parked), this.bounds.parkedCallAge).unref();
   }
 
   private forget(parked: Parked): void {
@@ -221,7 +214,7 @@ export class ParkedCalls {
   }
 }
 
-/** What is held of a call, in bytes. */
+/** The size of all that is kept of a call in memory, in bytes. */
 function bytesOf({ call, request, rounds }: Parked): number {
   let bytes = request + call.bytes;
   for (const round of rounds.values()) bytes += round.bytes;
@@ -235,7 +228,7 @@ function conclude(outcome: Outcome, lacking: JsonObject | undefined): Reply {
   return outcome.reply;
 }
 
-/** A failure that came of a question which the caller could not be asked names what it lacks (wire.md, Questions 6). */
+/** The error that a failed call gets where the caller could not be asked a question: it names the missing capabilities (wire.md, Questions 6). */
 export function lackedIn(reply: Reply, lacking: JsonObject | undefined): GatewayError | undefined {
   if (!lacking) return undefined;
   const failed = reply.kind === 'error' || (reply.kind === 'result' && reply.result.isError === true);
@@ -248,10 +241,10 @@ export function lackedIn(reply: Reply, lacking: JsonObject | undefined): Gateway
 }
 
 function textOf(reply: Reply): string {
-  if (reply.kind === 'error') return reply.error.message.slice(0, 500);
+  if (reply.kind === 'error') return reply.error.message.slice(0, BOUNDS.quotedServerText);
   const content = reply.kind === 'result' ? reply.result.content : undefined;
   const texts = Array.isArray(content)
     ? content.filter(isObject).map(({ text }) => (typeof text === 'string' ? text : ''))
     : [];
-  return texts.join(' ').slice(0, 500);
+  return texts.join(' ').slice(0, BOUNDS.quotedServerText);
 }

@@ -1,37 +1,32 @@
-// `requestState`: what a modern client carries from one round of questions to the next, sealed and bound to its call (wire.md, Questions 1).
+// Seals and opens `requestState`, which a modern client sends back with its retry; each is bound to one call (wire.md, Questions 1).
 import { createHash } from 'node:crypto';
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { McpCall, Target } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject, type JsonValue } from '../../core/json.ts';
 import { seal, unseal } from '../../protocol/mcp/sealed-state.ts';
 import type { Keyring } from '../../storage/keyring.ts';
 
-/** The largest state of a server that is carried, in characters. */
-const MAX_STATE = 64 * 1024;
-
-/** How long a client may take to answer. */
-const VALID_MS = 60 * 60_000;
-
-/** The result that asks the caller something (2026-07-28 patterns/mrtr). */
+/** The `resultType` of a result that asks the client questions (2026-07-28 patterns/mrtr). */
 export const INPUT_REQUIRED = 'input_required';
 
-/** What a state of ours holds: a modern server's own state, or a round of questions of a call that waits at a legacy server. */
+/** The content of a state of the gateway: the state of a modern server, or the round of a parked call at a legacy server. */
 export interface RequestState {
   readonly upstream?: string;
   readonly parked?: { readonly key: string; readonly round: number };
 }
 
-/** Seals and opens states. One belongs to a principal, a method, a target and its arguments, and to nothing else. */
+/** Each state is bound to a principal, a method, a target and arguments. */
 export class RequestStates {
   private readonly keyring: Keyring;
-  /** Digests of arguments, for as long as these are there: one call asks several times. */
+  /** Digests by the arguments object: one call needs its digest several times. */
   private readonly digests = new WeakMap<object, string>();
 
   constructor(keyring: Keyring) {
     this.keyring = keyring;
   }
 
-  /** The state of a call's retry; undefined on its first request. Throws `invalid_params` for one that is not of this call, or too old. */
+  /** The content of the state that a retry carries; undefined for a first request. Throws `invalid_params` for a state of another call, or an expired one. */
   open(call: McpCall, target: Target): RequestState | undefined {
     if (call.params.requestState === undefined) return undefined;
     const state = this.valid(call, target);
@@ -39,29 +34,29 @@ export class RequestStates {
     throw staleState();
   }
 
-  /** The same; undefined also for one that is not of this call, or too old. */
+  /** The same, but undefined for a state of another call, or an expired one. */
   valid(call: McpCall, target: Target): RequestState | undefined {
     const { requestState } = call.params;
     if (typeof requestState !== 'string') return undefined;
-    const inside = unseal(requestState, this.bindingOf(call, target), this.keyring.all);
-    if (inside === undefined) return undefined;
-    const { until, ...state } = JSON.parse(inside) as RequestState & { until: number };
+    const content = unseal(requestState, this.bindingOf(call, target), this.keyring.all);
+    if (content === undefined) return undefined;
+    const { until, ...state } = JSON.parse(content) as RequestState & { until: number };
     return until >= Date.now() ? state : undefined;
   }
 
   seal(call: McpCall, target: Target, state: RequestState): string {
-    const inside = JSON.stringify({ until: Date.now() + VALID_MS, ...state });
-    return seal(inside, this.bindingOf(call, target), this.keyring.newest);
+    const content = JSON.stringify({ until: Date.now() + BOUNDS.requestStateAge, ...state });
+    return seal(content, this.bindingOf(call, target), this.keyring.newest);
   }
 
-  /** A modern server's question with its state inside ours. Throws `upstream_protocol` where the state cannot be carried. */
+  /** The result of a modern server with its state sealed inside one of the gateway. Throws `upstream_protocol` where the state is too long. */
   wrap(call: McpCall, target: Target, result: JsonObject): JsonObject {
     const { requestState } = result;
-    if (requestState === undefined) return result; // the server keeps nothing with the client: nothing to protect
-    if (typeof requestState !== 'string' || requestState.length > MAX_STATE) {
+    if (requestState === undefined) return result;
+    if (typeof requestState !== 'string' || requestState.length > BOUNDS.serverRequestState) {
       throw new GatewayError(
         'upstream_protocol',
-        `The server "${target.server}" asked with a requestState that is not a string of at most ${MAX_STATE} characters.`,
+        `The server "${target.server}" asked with a requestState that is not a string of at most ${BOUNDS.serverRequestState} characters.`,
       );
     }
     return { ...result, requestState: this.seal(call, target, { upstream: requestState }) };
@@ -79,7 +74,7 @@ export class RequestStates {
   }
 }
 
-/** The answer to a state that is not, or no longer, one of this call. */
+/** The error for a state of another call, or an expired one. */
 export function staleState(): GatewayError {
   return new GatewayError(
     'invalid_params',
@@ -87,23 +82,20 @@ export function staleState(): GatewayError {
   );
 }
 
-/** The digest of what a value says. */
+/** A digest that is the same for objects with the same members in another order. */
 export function digestOf(value: JsonValue): string {
   return createHash('sha256').update(canonical(value)).digest('base64url');
 }
 
-/** A value with more in it counts in the order in which it is written: to sort it would hold up everybody else. */
-const MAX_SORTED = 2_000;
-
-/** JSON with sorted keys: a client may write the same thing in another order when it asks again. */
+/** JSON with sorted keys, because a client may write its arguments in another order when it retries. A large value is not sorted. */
 function canonical(value: JsonValue): string {
-  if (!isWithin(value, { left: MAX_SORTED })) return JSON.stringify(value);
+  if (!isWithin(value, { left: BOUNDS.sortedArguments })) return JSON.stringify(value);
   return JSON.stringify(value, (_key, inner: JsonValue) =>
     isObject(inner) ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1))) : inner,
   );
 }
 
-/** Whether a value has no more in it than `room.left`, in any order; looks at no more than that. */
+/** Whether a value consists of at most `room.left` values; visits no more than that. */
 function isWithin(value: JsonValue | undefined, room: { left: number }): boolean {
   if (--room.left < 0) return false;
   if (Array.isArray(value)) return value.every((inner) => isWithin(inner, room));

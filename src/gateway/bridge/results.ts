@@ -1,4 +1,4 @@
-// Results and errors across eras: what each side may see, and in which shape (wire.md, Shapes across eras).
+// Translates the results and errors of servers into the era and revision of the caller (wire.md, Shapes across eras).
 import type { McpCall, Era } from '../../core/call.ts';
 import type { ToolTraits } from '../../catalog/catalog.ts';
 import { excerpt } from '../../core/errors.ts';
@@ -13,14 +13,14 @@ import { withoutClientTasks } from '../../protocol/mcp/questions.ts';
 const RESOURCE_NOT_FOUND_LEGACY = -32002;
 const INVALID_PARAMS = -32602;
 
-/** Who gave a result. */
+/** The server of a result, as far as the translation depends on it. */
 export interface Source {
   readonly era: Era;
-  /** What legacy clients were told of the tool that gave it. */
+  /** How legacy clients were shown the tool. */
   readonly traits: Pick<ToolTraits, 'wrapsOutput'>;
 }
 
-/** A server's result as the caller's era and revision have it: within the legacy era the very same object, where the client knows all of it. */
+/** A server's result in the era and revision of the caller. Within the legacy era it is the same object where the client knows all content types. */
 export function bridgeResult(
   call: Pick<McpCall, 'era' | 'method' | 'revision'>,
   { era: from, traits }: Source,
@@ -31,14 +31,14 @@ export function bridgeResult(
   return wrapStructured(known, traits.wrapsOutput);
 }
 
-/** Modern results carry `resultType`, and caching hints where the method has them; what an older server cannot know is private and stale at once. */
+/** Adds what modern results carry: `resultType`, and for some methods `ttlMs` and `cacheScope`. The result of a legacy server is never cacheable. */
 function toModern(method: string, from: Era, result: JsonObject): JsonObject {
   const resultType = from === 'modern' ? (result.resultType ?? 'complete') : 'complete';
   const complete: JsonObject = { ...(from === 'modern' ? withoutClientTasks(result) : result), resultType };
   if (result._meta !== undefined) complete._meta = foreignMeta(result._meta);
   if (CALL_METHODS.get(method)?.cacheable) {
     complete.ttlMs = from === 'modern' ? Math.max(numberOf(result.ttlMs) ?? 0, 0) : 0;
-    complete.cacheScope = 'private'; // it was read with the gateway's own credentials
+    complete.cacheScope = 'private'; // the gateway read it with credentials of its own
   }
   return complete;
 }
@@ -50,8 +50,8 @@ function toLegacy(result: JsonObject): JsonObject {
 }
 
 /**
- * Legacy clients reject structured content that is no object, or not what the tool's schema says: it is wrapped as the schema is, with a text
- * block if there is none, as SDK v2 does.
+ * Wraps structured content that is not an object, as the tool's schema was wrapped, because legacy clients reject it; adds a text block if there
+ * is none. SDK v2 does the same.
  */
 function wrapStructured(result: JsonObject, wraps: boolean): JsonObject {
   const structured = result.structuredContent;
@@ -67,7 +67,7 @@ function wrapStructured(result: JsonObject, wraps: boolean): JsonObject {
   };
 }
 
-/** A server's error with the code that the caller's era has for it. */
+/** A server's error with the code of the caller's era. */
 export function bridgeError(call: Pick<McpCall, 'era' | 'method' | 'params'>, error: RpcError): RpcError {
   if (call.method !== 'resources/read') return error;
   const { uri } = call.params;

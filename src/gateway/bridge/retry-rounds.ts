@@ -1,23 +1,21 @@
-// Tells which request is a further round of a call that was counted before (wire.md, Questions 5).
+// Distinguishes a retry, which quota does not count again, from a new call (wire.md, Questions 5).
 import { createHash } from 'node:crypto';
 import { BoundedMap } from '../../core/bounded-map.ts';
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { McpCall, Target } from '../../core/call.ts';
 import type { RequestStates } from './request-state.ts';
 
-/** Most states of modern servers that are remembered as used. */
-const MAX_USED = 10_000;
-
 export class RetryRounds {
   private readonly states: RequestStates;
-  private readonly used = new BoundedMap<string, true>({ most: MAX_USED });
+  private readonly used = new BoundedMap<string, true>({ most: BOUNDS.usedRequestStates });
 
   constructor(states: RequestStates) {
     this.states = states;
   }
 
   /**
-   * Whether a request is a further round of a call. The state of a parked call is, however often the client sends it: it starts nothing. The
-   * state of a modern server is at its first use only, because each use makes the server work.
+   * Whether a request is a further round of a call. A request with the state of a parked call always is, because it starts nothing at the
+   * server. With the state of a modern server only the first is, because the server runs the call anew for each.
    */
   has(call: McpCall, target: Target): boolean {
     const { params } = call;

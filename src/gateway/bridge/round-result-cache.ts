@@ -1,4 +1,4 @@
-// A round of questions that was answered: the same answers get the same reply (wire.md, Questions 2).
+// Keeps the reply to the answers of one round, for a client that sends the same answers again (wire.md, Questions 2).
 import { GatewayError } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
@@ -7,28 +7,28 @@ import { digestOf } from './request-state.ts';
 
 export class RoundResultCache {
   private readonly digest: string;
-  private held: Promise<Reply> | SerializedReply;
+  private reply: Promise<Reply> | SerializedReply;
 
-  /** `reply` is what comes of the answers. */
+  /** `reply`: the reply to these answers. */
   constructor(responses: JsonObject, reply: Promise<Reply>) {
     this.digest = digestOf(responses);
-    this.held = reply;
+    this.reply = reply;
   }
 
-  /** What is kept of it, in bytes. */
+  /** The size of the kept reply, in bytes. */
   get bytes(): number {
-    return this.held instanceof SerializedReply ? this.held.bytes : 0;
+    return this.reply instanceof SerializedReply ? this.reply.bytes : 0;
   }
 
-  /** The reply is there, and is kept from now on. A failure needs no keeping: it is small. */
+  /** Serializes the reply, to keep it. A failure is small and stays as it is. */
   settled(reply: Reply): void {
-    this.held = new SerializedReply(reply);
+    this.reply = new SerializedReply(reply);
   }
 
-  /** The reply, for whoever gives the same answers. Throws `invalid_params` for others. */
+  /** The reply, for the same answers. Throws `invalid_params` for other answers. */
   again(responses: JsonObject): Promise<Reply> {
     if (this.digest !== digestOf(responses))
       throw new GatewayError('invalid_params', 'This `params.requestState` was already used with other answers.');
-    return this.held instanceof SerializedReply ? Promise.resolve(this.held.open()) : this.held;
+    return this.reply instanceof SerializedReply ? Promise.resolve(this.reply.open()) : this.reply;
   }
 }

@@ -1,15 +1,15 @@
-// A reply that is kept for whoever comes back for it: as its JSON, which takes no more memory than it counts, unless that is large.
+// A reply that is kept for a retry: as its JSON, whose size in memory is known, unless it is large.
 import type { JsonValue } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
 import { estimateHeap } from '../../core/heap-estimate.ts';
 import { parseStrict, SLICED_ABOVE } from '../../protocol/mcp/strict-json.ts';
 
 export class SerializedReply {
-  /** What it takes, in bytes. */
+  /** Its size in memory, in bytes. */
   readonly bytes: number;
   private readonly held: Buffer | Reply;
 
-  /** A large one stays as it is: to write it, and to read it again, would each hold up everybody else. */
+  /** A large reply stays as it is: writing and parsing it would delay other calls. */
   constructor(reply: Reply) {
     const isLarge = reply.origin !== undefined && reply.origin.bytes > SLICED_ABOVE;
     this.held = isLarge ? reply : Buffer.from(JSON.stringify(reply));

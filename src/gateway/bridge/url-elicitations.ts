@@ -1,4 +1,5 @@
-// The error with which a legacy server sends its caller to a page first, as the questions that a modern caller gets (wire.md, Shapes across eras).
+// Translates the error -32042, with which a legacy server asks for URL elicitations, into questions for a modern client (wire.md, Shapes across eras).
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { McpCall } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
@@ -7,17 +8,14 @@ import { missingCapability, URL_ELICITATION_REQUIRED, whyNotAsked } from '../../
 import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import { INPUT_REQUIRED } from './request-state.ts';
 
-/** Most pages of one error. */
-const MAX_ELICITATIONS = 100;
-
 /**
- * What the caller is asked in the place of such an error; undefined for any other. It carries no state, so that the retry is the same
- * call made anew. Throws `capability_required` where the caller cannot open pages.
+ * The `input_required` result in the place of such an error; undefined for any other error. It has no `requestState`: the retry is a new
+ * call. Throws `capability_required` where the client does not support URL elicitations.
  */
 export function urlElicitations(call: McpCall, { code, message, data }: RpcError): JsonObject | undefined {
   if (code !== URL_ELICITATION_REQUIRED || !isObject(data) || !Array.isArray(data.elicitations)) return undefined;
   const { elicitations } = data;
-  if (elicitations.length === 0 || elicitations.length > MAX_ELICITATIONS || !elicitations.every(isPage))
+  if (elicitations.length === 0 || elicitations.length > BOUNDS.urlElicitations || !elicitations.every(isElicitation))
     return undefined;
   const method = 'elicitation/create';
   const { capabilities } = call.exchange;
@@ -25,7 +23,7 @@ export function urlElicitations(call: McpCall, { code, message, data }: RpcError
   if (refusal !== undefined)
     throw new GatewayError(
       'capability_required',
-      `The server sends its caller to a page first, but the client cannot be asked this: ${refusal}. It said: ${message.slice(0, 500)}`,
+      `The server sends its caller to a page first, but the client cannot be asked this: ${refusal}. It said: ${message.slice(0, BOUNDS.quotedServerText)}`,
       { data: { requiredCapabilities: missingCapability(method, { mode: 'url' }) } },
     );
   const requests = elicitations.map(({ url, message: why }, index) => {
@@ -34,7 +32,7 @@ export function urlElicitations(call: McpCall, { code, message, data }: RpcError
   return { resultType: INPUT_REQUIRED, inputRequests: Object.fromEntries(requests) };
 }
 
-function isPage(value: unknown): value is JsonObject {
+function isElicitation(value: unknown): value is JsonObject {
   return (
     isObject(value) &&
     typeof value.url === 'string' &&

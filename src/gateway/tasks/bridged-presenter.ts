@@ -1,11 +1,12 @@
-// A legacy server's task for a modern client: the gateway waits for its result, and keeps its questions until the client answers (wire.md, Tasks).
-import { setTimeout as delay } from 'node:timers/promises';
+// Presents a legacy server's task to a modern client: waits for its result, and keeps its questions until the client answers (wire.md, Tasks).
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { McpCall } from '../../core/call.ts';
 import { Cancellation } from '../../core/cancellation.ts';
 import { ERRORS, GatewayError, toGatewayError, unknownTask } from '../../core/errors.ts';
 import { type Exchange, ownExchange } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply, RpcError } from '../../core/reply.ts';
+import { within } from '../../core/wait.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { isTerminal, TASK_RESULT, toModernTask } from '../../protocol/mcp/tasks.ts';
 import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
@@ -14,28 +15,25 @@ import { lackedIn } from '../bridge/parked-calls.ts';
 import type { Task, TaskPresenter } from './task.ts';
 import { isLoss, isUnknown } from './upstream-task.ts';
 
-/** How long a caller waits for the outcome once the server says that the task has ended, or cannot be asked, in ms. */
-const OUTCOME_WITHIN_MS = 2_000;
-
 const ACKNOWLEDGED: JsonObject = Object.freeze({ resultType: 'complete' });
 
 export interface BridgedPresenterOptions {
   readonly capabilities: JsonObject;
   /** How long the task is kept, in ms. */
   readonly ttlMs: number;
-  /** Whether there is room in memory for what the task holds with one more question. */
+  /** Whether there is memory for the open questions of the task; asked after each new one. */
   readonly admits: () => boolean;
 }
 
 export class BridgedPresenter implements TaskPresenter {
   readonly task: Task;
-  /** The task fails then, which its caller can still read. */
+  /** When the instance is gone, the task fails, and its caller can still read that. */
   readonly outlivesInstance = true;
   private readonly ttlMs: number;
-  /** Keeps the open questions, and the outcome. */
+  /** Keeps the open questions and the outcome. */
   private readonly parked: ParkedCall;
   private readonly finished: Promise<void>;
-  /** Ends the wait for the result; undefined once that has ended. */
+  /** Fails the wait for the result; undefined after the wait has ended. */
   private stopWaiting: ((reason: GatewayError) => void) | undefined;
 
   constructor(task: Task, { capabilities, ttlMs, admits }: BridgedPresenterOptions) {
@@ -55,7 +53,7 @@ export class BridgedPresenter implements TaskPresenter {
     return this.parked.bytes;
   }
 
-  /** A new task is `working`, whatever it asks: that is asked where it is polled (tasks extension, Task Creation). */
+  /** A new task is `working` even if it asks something: its questions are in `tasks/get` (tasks extension, Task Creation). */
   handle({ _meta }: JsonObject): JsonObject {
     const { inputRequests: _asked, ...shown } = this.describe();
     return { ...withoutProtocolMeta({ _meta }), ...shown, resultType: TASK_RESULT, status: 'working' };
@@ -77,13 +75,13 @@ export class BridgedPresenter implements TaskPresenter {
 
   /** Returns how to unsubscribe. */
   subscribe(subscriber: () => void): () => void {
-    // subscribers learn of the end once its outcome is known
-    return this.task.subscribe((news) => {
-      if (!isTerminal(news?.status)) subscriber();
+    // subscribers are notified of the end once the outcome is known
+    return this.task.subscribe((notification) => {
+      if (!isTerminal(notification?.status)) subscriber();
     });
   }
 
-  /** The whole task, as far as the gateway knows it (tasks extension, Task Status). */
+  /** The task in its latest known state (tasks extension, Task Status). */
   describe(): JsonObject {
     const { ref, described, ended } = this.task;
     const known = { taskId: ref.id, ...toModernTask(described), ttlMs: this.ttlMs };
@@ -93,7 +91,7 @@ export class BridgedPresenter implements TaskPresenter {
     return { ...known, status: 'working' };
   }
 
-  /** Gives the server the answers that fit open questions; all others are ignored (tasks extension, Task Update Requests). */
+  /** Sends the server the answers to open questions, and ignores all others (tasks extension, Task Update Requests). */
   private update(responses: unknown): void {
     if (!isObject(responses)) throw new GatewayError('invalid_params', '`params.inputResponses` must be an object.');
     this.parked.answer(responses);
@@ -111,7 +109,7 @@ export class BridgedPresenter implements TaskPresenter {
     this.parked.cancel();
   }
 
-  /** Takes what the server says now; returns the error with which it does not say (tasks extension, Task Polling). Throws GatewayError. */
+  /** Asks the server for the state of the task; returns the server's error where it answers with one (tasks extension, Task Polling). Throws GatewayError. */
   private async refresh(): Promise<RpcError | undefined> {
     const { task } = this;
     if (this.isOver()) return undefined;
@@ -120,7 +118,7 @@ export class BridgedPresenter implements TaskPresenter {
       answered = await task.upstream.get();
     } catch (failure) {
       if (isLoss(failure)) this.lose();
-      // where the server is gone, the outcome is about to be known
+      // where the instance is gone, the wait for the result fails at about the same time
       await this.untilFinished();
       if (this.isOver()) return undefined;
       throw failure;
@@ -128,12 +126,12 @@ export class BridgedPresenter implements TaskPresenter {
     const { result, error } = answered.reply;
     if (error && !this.isOver()) return error;
     if (result) task.accept(result);
-    // the outcome comes by another request, at about the same time
+    // the outcome comes at about the same time, as the answer to `tasks/result`
     if (isTerminal(task.described.status)) await this.untilFinished();
     return undefined;
   }
 
-  /** The wait for the result is also where a legacy server asks (2025-11-25 basic/utilities/tasks, Input Required Status). */
+  /** Waits for the result. A legacy server asks its questions on the stream of this request (2025-11-25 basic/utilities/tasks, Input Required Status). */
   private async waitForOutcome(): Promise<Reply> {
     const { upstream, principal } = this.task;
     const waiting = Promise.withResolvers<UpstreamReply>();
@@ -146,12 +144,12 @@ export class BridgedPresenter implements TaskPresenter {
         hasQuestions: () => Object.keys(this.parked.inputRequests()).length > 0,
       })
       .then(waiting.resolve, waiting.reject);
-    // nothing may hold the reply as it was read: `keepOutcome` keeps it as text
+    // no local variable may keep the parsed reply: `keepOutcome` replaces it by its JSON
     const { result, error } = (await waiting.promise.finally(() => (this.stopWaiting = undefined))).reply;
     return error ? { kind: 'error', error } : { kind: 'result', result: withoutProtocolMeta(result ?? {}) };
   }
 
-  /** The server forgot the task, or the session that it belongs to: there will be no result. */
+  /** Called when the server has forgotten the task or its session, so that there will be no result. */
   private lose(): void {
     const { server } = this.task.ref.target;
     this.stopWaiting?.(new GatewayError('upstream_closed', `The server "${server}" lost the task before its end.`));
@@ -169,10 +167,10 @@ export class BridgedPresenter implements TaskPresenter {
   }
 
   private untilFinished(): Promise<void> {
-    return Promise.race([this.finished, delay(OUTCOME_WITHIN_MS, undefined, { ref: false })]);
+    return within(this.finished, BOUNDS.taskOutcome);
   }
 
-  /** A tool's own failure is a result: `failed` is for errors of the protocol alone (tasks extension, Task Execution Errors). */
+  /** The final state. A result with `isError` is `completed`: `failed` is for protocol errors alone (tasks extension, Task Execution Errors). */
   private describeEnd(): JsonObject {
     const { outcome, lacking } = this.parked;
     if (this.task.ended?.status === 'cancelled' || !outcome) return { status: 'cancelled' };

@@ -1,11 +1,12 @@
-// A legacy server's task for a legacy client: passed through under our id; what it ended with stays at its server (wire.md, Tasks).
-import { setTimeout as delay } from 'node:timers/promises';
+// Presents a legacy server's task to a legacy client: passes it through under an id of the gateway; its result stays at the server (wire.md, Tasks).
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { McpCall } from '../../core/call.ts';
 import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError, unknownTask } from '../../core/errors.ts';
 import { type ClientSession, type Exchange, ownExchange, relayed } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
+import { untilCancelled, within } from '../../core/wait.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { withRelatedTask } from '../../protocol/mcp/tasks.ts';
 import { bridgeResult } from '../bridge/results.ts';
@@ -13,10 +14,7 @@ import { type Destination, originOf, send } from '../upstream-request.ts';
 import type { Task, TaskPresenter } from './task.ts';
 import { isSame, isUnknown, type ResultReply } from './upstream-task.ts';
 
-/** How often a question looks for somebody who can be asked, in ms. */
-const LOOK_AGAIN_MS = 1_000;
-
-/** The one request at the server for all who wait for the result at the same time. */
+/** The one `tasks/result` at the server for all callers that wait for the result at the same time. */
 interface SharedWait {
   readonly answer: Promise<ResultReply>;
   readonly cancellation: Cancellation;
@@ -26,32 +24,33 @@ export class LegacyPresenter implements TaskPresenter {
   readonly task: Task;
   readonly outlivesInstance = false;
   readonly bytes = 0;
-  /** By which its caller knows its progress (2025-11-25 basic/utilities/tasks, Task Progress Notifications). */
+  /** The progress token of the call that made the task; it stays valid for the task (2025-11-25 basic/utilities/tasks, Task Progress Notifications). */
   private readonly progressToken: Exchange['progressToken'];
-  /** The session that made it, as long as that lives: a task may outlive it by a day. */
+  /** The session that made the task; undefined after its end, which the task may outlive by a day. */
   private session: ClientSession | undefined;
-  /** Those who wait for the result, the latest last. */
+  /** The callers that wait for the result, the latest last. */
   private readonly waiters = new Set<Exchange>();
+  /** Resolves when one more caller begins to wait. */
   private nextWaiter = Promise.withResolvers<void>();
   private shared: SharedWait | undefined;
 
-  /** Keeps nothing of the call but its session and its progress token. */
+  /** Of the call it keeps only the session and the progress token. */
   constructor(task: Task, { session, exchange }: Pick<McpCall, 'session' | 'exchange'>) {
     this.task = task;
     this.progressToken = exchange.progressToken;
     this.session = session;
-    const stopWatching = session?.standing.signal.onAbort(() => (this.session = undefined));
+    const stopListening = session?.standing.signal.onAbort(() => (this.session = undefined));
     task.closed.onAbort(() => {
-      stopWatching?.();
+      stopListening?.();
       this.session = undefined;
     });
     // the server's notifications go to the session that made the task (2025-11-25 basic/utilities/tasks, Task Status Notification)
-    task.subscribe((news) => {
-      if (news) this.session?.standing.notify('notifications/tasks/status', this.present(news));
+    task.subscribe((notification) => {
+      if (notification) this.session?.standing.notify('notifications/tasks/status', this.present(notification));
     });
   }
 
-  /** For `tasks/list`. */
+  /** The entry of `tasks/list`. */
   get listed(): JsonObject {
     return { ...this.task.described, taskId: this.task.ref.id };
   }
@@ -76,30 +75,30 @@ export class LegacyPresenter implements TaskPresenter {
     return { kind: 'result', result: this.present(result), origin };
   }
 
-  /** The latest who waits for the result, else the session that made the task; where neither is there, the first who begins to wait. */
+  /**
+   * The latest caller that waits for the result, else the session that made the task. Where there is neither, waits for one. Undefined where the
+   * task ends before, or `signal` is aborted.
+   */
   async asker(signal: CancelSignal): Promise<Exchange | undefined> {
     while (!this.task.ended && !signal.aborted) {
       const found = [...this.waiters].at(-1) ?? (this.session?.reachable ? this.session.standing : undefined);
       if (found && !found.signal.aborted) return this.exchangeOf(found);
-      await Promise.race([this.nextWaiter.promise, delay(LOOK_AGAIN_MS, undefined, { ref: false })]);
+      await within(this.nextWaiter.promise, BOUNDS.taskAskerCheck, { signal });
     }
     return undefined;
   }
 
-  /** Waits for the result together with all others who do, however long that takes. Throws GatewayError. */
+  /** Waits for the result of the task, without a limit. All callers share one request at the server. Throws GatewayError. */
   async result(exchange: Exchange): Promise<ResultReply> {
-    const cancelled = Promise.withResolvers<never>();
-    const cancel = () => cancelled.reject(new GatewayError('cancelled', 'The caller cancelled the call.'));
-    const unsubscribe = [exchange.signal.onAbort(cancel), this.task.closed.onAbort(cancel)];
     this.waiters.add(exchange);
     this.nextWaiter.resolve();
     this.nextWaiter = Promise.withResolvers();
     try {
-      return await Promise.race([(this.shared ??= this.wait()).answer, cancelled.promise]);
+      const { answer } = (this.shared ??= this.wait());
+      return await untilCancelled(untilCancelled(answer, exchange.signal), this.task.closed);
     } catch (failure) {
       throw this.whyForgotten() ?? failure;
     } finally {
-      for (const stop of unsubscribe) stop();
       this.waiters.delete(exchange);
       if (this.waiters.size === 0) {
         this.shared?.cancellation.abort();
@@ -115,7 +114,7 @@ export class LegacyPresenter implements TaskPresenter {
     if (answered.isForgotten) throw unknownTask();
     const origin = originOf(to, answered);
     if (error) return { kind: 'error', error, origin };
-    // the server need not say how the task ended: its result does
+    // a server need not notify of the end: the result says how the task ended
     task.accept({ ...task.described, status: result.isError === true ? 'failed' : 'completed' });
     const known = bridgeResult(call, { era: 'legacy', traits: to.traits }, result);
     return { kind: 'result', result: withRelatedTask(withoutProtocolMeta(known), task.ref.id), origin };
@@ -134,7 +133,7 @@ export class LegacyPresenter implements TaskPresenter {
     return shared;
   }
 
-  /** Sends progress and log lines to all who wait. It answers no question: `asker` finds who does. */
+  /** The exchange of the shared request: sends progress and log lines to all waiting callers. Questions go to `asker` instead. */
   private exchangeOfAll(signal: CancelSignal): Exchange {
     return {
       ...ownExchange(signal),
@@ -147,7 +146,7 @@ export class LegacyPresenter implements TaskPresenter {
     };
   }
 
-  /** The exchange of one who waits: questions carry the id of the task, and progress carries the token of the call that made it. */
+  /** The exchange of one waiting caller: questions carry the id of the task, and progress the token of the call that made the task. */
   private exchangeOf(exchange: Exchange): Exchange {
     const { id } = this.task.ref;
     const { progressToken } = this;
@@ -161,6 +160,7 @@ export class LegacyPresenter implements TaskPresenter {
     });
   }
 
+  /** The error of a wait for a forgotten task; undefined while the task is kept. */
   private whyForgotten(): GatewayError | undefined {
     const { forgotten, ref } = this.task;
     if (forgotten === undefined) return undefined;

@@ -1,4 +1,4 @@
-// A modern server's task for a modern client: passed through under our id; the gateway keeps nothing of it (wire.md, Tasks).
+// Presents a modern server's task to a modern client: passes it through under an id of the gateway, and keeps nothing of it (wire.md, Tasks).
 import type { McpCall, TaskRef } from '../../core/call.ts';
 import { unknownTask } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
@@ -10,13 +10,13 @@ import { bridgeResult } from '../bridge/results.ts';
 import { type Destination, originOf, send } from '../upstream-request.ts';
 import { isSame, isUnknown } from './upstream-task.ts';
 
-/** What the caller gets in the place of an answer: without questions, which only `tasks/get` shows (tasks extension, Task Creation). */
+/** The result of the call that became the task: without questions, which only `tasks/get` shows (tasks extension, Task Creation). */
 export function presentHandle(task: TaskRef, result: JsonObject): JsonObject {
   const { inputRequests: _asked, ...shown } = withoutProtocolMeta(result);
   return { ...shown, taskId: task.id };
 }
 
-/** Answers a `tasks/*` call. Throws GatewayError: `capability_required` where the task asks what its caller did not declare. */
+/** Answers a `tasks/*` call. Throws GatewayError: `capability_required` where the task asks something that its caller did not declare. */
 export async function answerModern(call: McpCall, to: Destination, task: TaskRef): Promise<Reply> {
   const { method } = call;
   const answered = await send(call, to, { params: { ...call.params, taskId: task.upstreamId }, tasks: true });
@@ -31,9 +31,12 @@ export async function answerModern(call: McpCall, to: Destination, task: TaskRef
   return { kind: 'result', result: { ...result, taskId: task.id }, origin };
 }
 
-/** The notification that a listener gets; undefined where the task asks what the listener did not declare: `tasks/get` then says why. */
-export function presentNews(call: McpCall, task: TaskRef, news: JsonObject): JsonObject | undefined {
-  const { resultType: _complete, ...shown } = news;
+/**
+ * The notification that a listener gets, from a server's notification or its answer to `tasks/get`. Undefined where the task asks something
+ * that the listener did not declare; the listener learns that from `tasks/get`.
+ */
+export function presentNotification(call: McpCall, task: TaskRef, described: JsonObject): JsonObject | undefined {
+  const { resultType: _complete, ...shown } = described;
   try {
     checkDeclared(call, task.target.server, shown);
   } catch {

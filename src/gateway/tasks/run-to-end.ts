@@ -1,4 +1,4 @@
-// Begins tasks, and runs them to their end for callers that know no tasks: the call is answered with the result (wire.md, Tasks).
+// Makes tasks at legacy servers, and waits for the end of tasks in the place of callers that do not poll: their calls get the result (wire.md, Tasks).
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { McpCall } from '../../core/call.ts';
 import { Cancellation, pause } from '../../core/cancellation.ts';
@@ -7,41 +7,28 @@ import { type Exchange, type QuestionAnswer, relayed } from '../../core/exchange
 import type { InFlight } from '../../core/in-flight.ts';
 import { isObject, type JsonObject, numberOf } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
+import { untilCancelled, withDeadline } from '../../core/wait.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
 import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import { CallClock } from '../../upstream/mcp/wire/deadlines.ts';
 import type { LiveQuestions } from '../bridge/live-questions.ts';
 import { type Destination, send } from '../upstream-request.ts';
-import {
-  isLegacyTask,
-  isLoss,
-  isTransient,
-  isUnknown,
-  MAX_FAILURES,
-  taskCreatedBy,
-  type UpstreamTask,
-} from './upstream-task.ts';
+import { isLegacyTask, isLoss, isTransient, isUnknown, taskCreatedBy, type UpstreamTask } from './upstream-task.ts';
 
-/** How often a modern server is asked for a task: the default, and the bounds for what it wants, in ms. */
-const DEFAULT_POLL_MS = 500;
-const LEAST_POLL_MS = 100;
-const MOST_POLL_MS = 30_000;
-
-/** How long a server may take to name the task that it made, once the caller has cancelled the call, in ms. */
-const NAMED_WITHIN_MS = 1_000;
-
-/** Most questions of one task. */
-const MAX_QUESTIONS = 100;
-
-/** A call as it is sent to its server. */
+/** The params and the exchange of a call at its server. */
 export interface TaskCall {
   readonly params: JsonObject;
   readonly exchange: Exchange;
 }
 
+/** The params of a call with which the gateway asks a legacy server for a task. */
+export function asTask(params: JsonObject): JsonObject {
+  return { ...params, task: { ttl: BOUNDS.requestedTaskAge } };
+}
+
 /**
- * Has a legacy server begin a task. Where the caller cancels meanwhile, the task is cancelled as soon as its id is known. Throws GatewayError.
- * `cancellations` counts requests that cancel tasks at their servers.
+ * Sends a call that a legacy server is to make a task of. Where the caller cancels meanwhile, the gateway cancels the task as soon as it has
+ * the task's id. Throws GatewayError. `cancellations` tracks the requests that cancel tasks.
  */
 export async function createTask(
   call: McpCall,
@@ -50,30 +37,27 @@ export async function createTask(
 ): Promise<UpstreamReply> {
   const givenUp = new Cancellation();
   const creating = send(call, to, { params, exchange: relayed(exchange, { signal: givenUp }) });
-  const cancelled = Promise.withResolvers<never>();
-  const unsubscribe = exchange.signal.onAbort(() => {
-    setTimeout(() => givenUp.abort(), NAMED_WITHIN_MS).unref();
-    const cancelling = creating
+  const stopListening = exchange.signal.onAbort(() => {
+    const cancelling = withDeadline(creating, BOUNDS.cancelledTaskNaming, () => givenUp.abort())
       .then((answered) => (isLegacyTask(answered) ? taskCreatedBy(to.upstream, answered).cancel() : undefined))
-      .catch(() => undefined); // there is no task, or none that could be cancelled
+      .catch(() => undefined); // the server made no task, or did not name it in time
     void cancellations.track(cancelling);
-    cancelled.reject(new GatewayError('cancelled', 'The caller cancelled the call.'));
   });
   try {
-    return await Promise.race([creating, cancelled.promise]);
+    return await untilCancelled(creating, exchange.signal);
   } finally {
-    unsubscribe();
+    stopListening();
   }
 }
 
 export interface RunLegacyOptions {
   readonly exchange: Exchange;
   readonly principal: string;
-  /** Requests that cancel tasks at their servers. */
+  /** Tracks the requests that cancel tasks. */
   readonly cancellations: InFlight;
 }
 
-/** The answer that a call would have had that a legacy server made a task of. Throws GatewayError; the task is cancelled then. */
+/** Waits for the result of the task that a legacy server made of a call. Throws GatewayError, and then cancels the task. */
 export async function runLegacyTask(
   upstream: Upstream,
   answered: UpstreamReply,
@@ -89,7 +73,7 @@ export async function runLegacyTask(
   }
 }
 
-/** Several requests may wait for one task: what moves or stops the clock of one of them moves or stops the clock of all. */
+/** An exchange that extends the clock with each progress, and holds it while a question is open: one clock for all requests about the task. */
 function timed(exchange: Exchange, clock: CallClock): Exchange {
   return relayed(exchange, {
     progress: (params) => {
@@ -107,9 +91,9 @@ export interface RunModernOptions {
 }
 
 /**
- * The answer that a call would have had that a modern server made a task of. Throws `cancelled` where the caller cancels,
- * `upstream_timed_out` where the task does not change for `timeouts.total`, and the last of several failures of the server in a row. Unless the
- * task has ended by then, it is cancelled.
+ * Polls the task that a modern server made of a call until it ends, and returns its result or error. Throws `cancelled` where the caller
+ * cancels, `upstream_timed_out` where the task does not change for `timeouts.total`, and the last of several failures of the server in a row;
+ * it then cancels the task unless that has ended.
  */
 export async function runModernTask(answered: UpstreamReply, options: RunModernOptions): Promise<UpstreamReply> {
   const task = taskCreatedBy(options.upstream, answered);
@@ -118,7 +102,7 @@ export async function runModernTask(answered: UpstreamReply, options: RunModernO
   return error ? last : { ...last, reply: { ...resultOf(result ?? {}, options.upstream.config.name), bytes } };
 }
 
-/** Why a call cannot go on after a question: the client's error, or what went wrong. */
+/** What ends the call after a question: the error that the client answered with, or a failure. */
 type Refusal = { readonly error: RpcError } | { readonly failure: unknown };
 
 class ModernRun {
@@ -129,11 +113,11 @@ class ModernRun {
   private readonly clock: CallClock;
   /** Aborted when the caller cancels, a question ends the call, or the task has ended. */
   private readonly over = new Cancellation();
-  /** Keys of all questions that the client was asked: the server may list a question until it has processed the answer. */
+  /** Keys of all questions that the client was asked: the server may still list a question until it has processed the answer. */
   private readonly asked = new Set<string>();
   private readonly open = new Map<string, Cancellation>();
   private refusal: Refusal | undefined;
-  private pollMs = DEFAULT_POLL_MS;
+  private pollMs: number = BOUNDS.taskPollDefault;
   private latest = '';
   private steps = 0;
 
@@ -151,7 +135,7 @@ class ModernRun {
     try {
       return await this.poll(created);
     } catch (failure) {
-      void this.task.cancel(); // the caller does not wait for that
+      void this.task.cancel();
       const { refusal } = this;
       if (!refusal) throw failure;
       if ('failure' in refusal) throw refusal.failure;
@@ -176,15 +160,16 @@ class ModernRun {
     }
   }
 
-  /** A change of the task counts as progress: it extends the clock and is sent to the caller. */
+  /** Takes the latest state of the task. A change counts as progress: it extends the clock, and the caller is notified. */
   private accept({ pollIntervalMs, status, statusMessage, lastUpdatedAt }: JsonObject): void {
-    const wanted = numberOf(pollIntervalMs) ?? DEFAULT_POLL_MS;
-    this.pollMs = Math.min(Math.max(wanted, LEAST_POLL_MS), MOST_POLL_MS);
+    const wanted = numberOf(pollIntervalMs) ?? BOUNDS.taskPollDefault;
+    this.pollMs = Math.min(Math.max(wanted, BOUNDS.taskPollLeast), BOUNDS.taskPollMost);
     const latest = JSON.stringify([status, statusMessage, lastUpdatedAt]);
     if (latest === this.latest) return;
     this.latest = latest;
     this.clock.extend();
-    const message = typeof statusMessage === 'string' ? { message: statusMessage.slice(0, 1_000) } : {};
+    const message =
+      typeof statusMessage === 'string' ? { message: statusMessage.slice(0, BOUNDS.taskProgressMessage) } : {};
     this.exchange.progress({ progress: ++this.steps, ...message });
   }
 
@@ -198,24 +183,24 @@ class ModernRun {
     await pause(this.pollMs, this.over);
   }
 
-  /** Sends a request about the task, and again where that fails, since the task may still run. That the server knows no such task is an answer. */
+  /** Sends a request about the task, and repeats it after a failure, since the task may still run. The error for an unknown task is not a failure. */
   private async retry(ask: () => Promise<UpstreamReply>): Promise<UpstreamReply> {
     let last: GatewayError | undefined;
     for (let failures = 0; ; failures++) {
       try {
         const answered = await ask();
         const { reply } = answered;
-        if (!reply.error || isUnknown(reply) || failures >= MAX_FAILURES) return answered;
+        if (!reply.error || isUnknown(reply) || failures >= BOUNDS.taskRequestFailures) return answered;
       } catch (failure) {
         if (isLoss(failure)) throw last ?? this.lost();
-        if (failures >= MAX_FAILURES || !isTransient(failure)) throw failure;
+        if (failures >= BOUNDS.taskRequestFailures || !isTransient(failure)) throw failure;
         last = toGatewayError(failure);
       }
       await this.pauseUntilPoll();
     }
   }
 
-  /** For a caller that knows no tasks, a lost task is a server that went away. */
+  /** The error of a lost task: its caller does not know that there was a task, but that the server went away. */
   private lost(): GatewayError {
     return new GatewayError(
       'upstream_closed',
@@ -223,15 +208,15 @@ class ModernRun {
     );
   }
 
-  /** Asks the client the new questions, and withdraws those that the server lists no more. Throws `upstream_protocol` where there are too many. */
+  /** Asks the client the new questions, and withdraws those that the server no longer lists. Throws `upstream_protocol` where there are too many. */
   private askNew(inputRequests: JsonObject): void {
     for (const [key, question] of this.open) if (!Object.hasOwn(inputRequests, key)) question.abort();
     for (const [key, request] of Object.entries(inputRequests)) {
       if (this.asked.has(key)) continue;
-      if (this.asked.size >= MAX_QUESTIONS)
+      if (this.asked.size >= BOUNDS.taskQuestions)
         throw new GatewayError(
           'upstream_protocol',
-          `The server "${this.server}" asked more than ${MAX_QUESTIONS} questions in one task.`,
+          `The server "${this.server}" asked more than ${BOUNDS.taskQuestions} questions in one task.`,
         );
       this.asked.add(key);
       void this.ask(key, request);
@@ -263,7 +248,7 @@ class ModernRun {
   }
 }
 
-/** Asks the caller; the clock stands still meanwhile. */
+/** Asks the caller, and holds the clock meanwhile. */
 async function askHeld(clock: CallClock, ask: () => Promise<QuestionAnswer>): Promise<QuestionAnswer> {
   clock.hold();
   try {
@@ -273,7 +258,7 @@ async function askHeld(clock: CallClock, ask: () => Promise<QuestionAnswer>): Pr
   }
 }
 
-/** What came of a task: the result, or the error, that its call would have had. Throws GatewayError where the server says neither. */
+/** The result or the error of an ended task, which its call gets. Throws GatewayError where the server gives neither. */
 function resultOf(
   { status, result, error, statusMessage }: JsonObject,
   server: string,
@@ -282,7 +267,7 @@ function resultOf(
   const code = status === 'failed' && isObject(error) ? numberOf(error.code) : undefined;
   if (code !== undefined && isObject(error) && typeof error.message === 'string')
     return { error: { code, message: error.message, ...('data' in error && { data: error.data }) } };
-  const why = typeof statusMessage === 'string' ? `: ${statusMessage.slice(0, 500)}` : '';
+  const why = typeof statusMessage === 'string' ? `: ${statusMessage.slice(0, BOUNDS.quotedServerText)}` : '';
   if (status === 'cancelled')
     throw new GatewayError(
       'upstream_failed',

@@ -1,32 +1,21 @@
-// The tasks that the gateway keeps in memory: whose they are, how many there may be, and for how long (wire.md, Tasks).
+// Keeps the tasks at legacy servers in memory: by principal, in bounded number and size, for a bounded time (wire.md, Tasks).
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { TaskRef } from '../../core/call.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Exchange } from '../../core/exchange.ts';
+import { evictionFor, FairShare } from '../../core/fair-share.ts';
 import { InFlight } from '../../core/in-flight.ts';
 import { type JsonObject, numberOf } from '../../core/json.ts';
 import type { Principal } from '../../core/principal.ts';
+import { within } from '../../core/wait.ts';
 import type { ForgetReason, TaskPresenter } from './task.ts';
 
-/** Most tasks, in all and of one principal. */
-const MAX_TASKS = 1_000;
-const MAX_PER_PRINCIPAL = 100;
-
-/** How long after its server names a task the task may still be added, in ms. */
-const ADDED_WITHIN_MS = 1_000;
-
-/** Most memory for the questions and results of all tasks, in bytes. Nobody's tasks may use more than stays free for others. */
-const MAX_BYTES = 256 * 1024 * 1024;
-
-/** How long a task is kept whose server names no time, and the longest for any. */
-const DEFAULT_TTL_MS = 60 * 60_000;
-const MAX_TTL_MS = 24 * 60 * 60_000;
-
-/** Room for a task that is being made. */
+/** A place for a task that is being made. */
 export interface TaskReservation {
-  /** Keeps the task for so many milliseconds. Throws `gateway_closed`, and cancels it, where the gateway is stopping. */
+  /** Keeps the task for so many milliseconds. Where the gateway is stopping, cancels the task and throws `gateway_closed`. */
   keep(presenter: TaskPresenter, ttlMs: number): void;
-  /** No task was made. Has no effect once one is kept. */
+  /** Frees the place where no task was made. Has no effect after `keep`. */
   release(): void;
 }
 
@@ -35,13 +24,20 @@ interface Entry {
   readonly expiry: NodeJS.Timeout;
 }
 
+/** A task that its server named before the gateway keeps it. */
+interface ExpectedTask {
+  /** Resolves with undefined where the gateway does not keep it soon. */
+  readonly kept: Promise<TaskPresenter | undefined>;
+  readonly resolve: (presenter: TaskPresenter) => void;
+}
+
 export class TaskRegistry {
-  /** Requests that cancel tasks at their servers: a gateway that stops waits for them. */
+  /** Requests that cancel tasks at their servers. The gateway waits for them before it stops the servers. */
   readonly cancellations = new InFlight();
   private readonly entries = new Map<string, Entry>();
-  /** Tasks that their servers named before they were added. */
-  private readonly expected = new Map<string, PromiseWithResolvers<TaskPresenter | undefined>>();
-  private readonly reservations = new Set<{ readonly principal: string }>();
+  private readonly expected = new Map<string, ExpectedTask>();
+  /** The places of kept and reserved tasks, by principal. */
+  private readonly places = new FairShare({ most: BOUNDS.keptTasks, mostOfOne: BOUNDS.keptTasksOfPrincipal });
   private readonly stopping: CancelSignal;
 
   /** `stopping` is aborted when the gateway stops. */
@@ -52,22 +48,26 @@ export class TaskRegistry {
     });
   }
 
-  /** Throws `overloaded` where there are too many tasks; the oldest that has ended makes room. */
+  /** Reserves a place, if need be that of the oldest task that has ended. Throws `overloaded` where there is none. */
   reserve({ id }: Principal): TaskReservation {
     if (!this.makeRoom(id))
       throw new GatewayError(
         'overloaded',
-        `Too many tasks are kept for this caller (${MAX_PER_PRINCIPAL}), or in all (${MAX_TASKS}); wait for some to end.`,
+        `Too many tasks are kept for this caller (${BOUNDS.keptTasksOfPrincipal}), or in all (${BOUNDS.keptTasks}); wait for some to end.`,
       );
-    const reservation = { principal: id };
-    this.reservations.add(reservation);
-    const release = () => void this.reservations.delete(reservation);
+    this.places.take(id);
+    let isReserved = true;
+    const release = () => {
+      if (isReserved) this.places.giveBack(id);
+      isReserved = false;
+    };
     const keep = (presenter: TaskPresenter, ttlMs: number) => {
-      release();
       if (!this.stopping.aborted) {
+        isReserved = false; // the place is that of the kept task now
         this.add(presenter, ttlMs);
         return;
       }
+      release();
       void this.cancellations.track(presenter.task.forget('stopped'));
       throw new GatewayError(
         'gateway_closed',
@@ -77,7 +77,7 @@ export class TaskRegistry {
     return { keep, release };
   }
 
-  /** The task, if it is kept; not another one to which its server gave the same id since. */
+  /** The task, if it is kept; undefined also where its server has given the id to another task since. */
   get(ref: TaskRef): TaskPresenter | undefined {
     const found = this.entries.get(keyOf(ref))?.presenter;
     return found?.task.ref.id === ref.id ? found : undefined;
@@ -88,13 +88,14 @@ export class TaskRegistry {
     return [...this.entries.values()].map(({ presenter }) => presenter).filter(({ task }) => task.principal.id === id);
   }
 
-  /** A server sends a notification about a task. */
-  notified(server: string, instance: string, news: JsonObject): void {
-    if (typeof news.taskId === 'string')
-      this.entries.get(keyOf({ server, instance, upstreamId: news.taskId }))?.presenter.task.notified(news);
+  /** Called when a server sends a notification about a task. */
+  notified(server: string, instance: string, notification: JsonObject): void {
+    const { taskId } = notification;
+    if (typeof taskId === 'string')
+      this.entries.get(keyOf({ server, instance, upstreamId: taskId }))?.presenter.task.notified(notification);
   }
 
-  /** Who answers a question of a task; undefined where the task is not kept, or nobody will. */
+  /** The exchange of the client that answers a question of a task; undefined where the task is not kept, or no client will answer. */
   async asker(
     { server, instance, task }: { server: string; instance: string; task: string },
     signal: CancelSignal,
@@ -104,60 +105,56 @@ export class TaskRegistry {
     return presenter?.asker(signal);
   }
 
-  /** An instance is gone, and its tasks with it. */
+  /** Called when an instance is gone, and its tasks with it. */
   lost(server: string, instance: string): void {
     for (const [key, { presenter }] of [...this.entries]) {
       const { ref } = presenter.task;
-      const isThere = ref.target.server !== server || ref.instance !== instance;
-      if (!isThere && !presenter.outlivesInstance) this.forget(key, 'lost');
+      const wasThere = ref.target.server === server && ref.instance === instance;
+      if (wasThere && !presenter.outlivesInstance) this.forget(key, 'lost');
     }
   }
 
   /**
-   * Returns whether the tasks of a principal use no more memory than stays free. To get there, forgets those of its tasks that have ended, the
-   * oldest first.
+   * Forgets tasks of a principal that have ended, the oldest first, until its tasks hold no more memory than is free for others. Returns false
+   * where that does not suffice.
    */
-  trim(principal: Principal): boolean {
-    const all = [...this.entries.values()].map(({ presenter }) => presenter);
-    const own = this.of(principal);
-    // forgetting a task uses less and frees as much
-    let excess = bytesOf(own) - (MAX_BYTES - bytesOf(all));
-    for (const { task, bytes } of own) {
-      if (excess <= 0) break;
-      if (!task.ended || bytes === 0) continue;
-      excess -= 2 * bytes;
-      this.forget(keyOf(task.ref), 'crowded_out');
-    }
-    return excess <= 0;
+  trim({ id }: Principal): boolean {
+    const { evicted, suffices } = evictionFor(this.entries, id, {
+      most: BOUNDS.keptTaskBytes,
+      look: ([, { presenter }]) => ({
+        holder: presenter.task.principal.id,
+        amount: presenter.bytes,
+        evictable: presenter.task.ended !== undefined,
+      }),
+    });
+    for (const [key] of evicted) this.forget(key, 'crowded_out');
+    return suffices;
   }
 
-  /** A server may ask for a task before the gateway has read the answer that makes it. */
+  /** Waits for a task: a server may ask a question of it before the gateway has read the answer that makes it. */
   private expect(key: string): Promise<TaskPresenter | undefined> {
-    const expected = this.expected.get(key) ?? Promise.withResolvers<TaskPresenter | undefined>();
-    this.expected.set(key, expected);
-    setTimeout(() => {
-      expected.resolve(undefined);
-      if (this.expected.get(key) === expected) this.expected.delete(key);
-    }, ADDED_WITHIN_MS);
-    return expected.promise;
+    const expected = this.expected.get(key);
+    if (expected) return expected.kept;
+    const { promise, resolve } = Promise.withResolvers<TaskPresenter>();
+    const kept = within(promise, BOUNDS.expectedTask).finally(() => this.expected.delete(key));
+    this.expected.set(key, { kept, resolve });
+    return kept;
   }
 
   private add(presenter: TaskPresenter, ttlMs: number): void {
     const key = keyOf(presenter.task.ref);
-    this.forget(key, 'replaced'); // a server that uses an id again means another task
+    this.forget(key, 'replaced'); // the server has given the id to another task
     this.entries.set(key, { presenter, expiry: setTimeout(() => this.forget(key, 'expired'), ttlMs).unref() });
     this.expected.get(key)?.resolve(presenter);
-    this.expected.delete(key);
   }
 
   private makeRoom(principal: string): boolean {
-    const all = [...this.entries];
-    const own = all.filter(([, { presenter }]) => presenter.task.principal.id === principal);
-    const reserved = [...this.reservations].filter((other) => other.principal === principal).length;
-    const isOwnFull = own.length + reserved >= MAX_PER_PRINCIPAL;
-    if (!isOwnFull && all.length + this.reservations.size < MAX_TASKS) return true;
-    const ended = (isOwnFull ? own : all).find(([, { presenter }]) => presenter.task.ended);
-    if (ended) this.forget(ended[0], 'crowded_out');
+    const isFullFor = this.places.isFullFor(principal);
+    if (!isFullFor && this.places.free > 0) return true;
+    const ended = [...this.entries.values()]
+      .map(({ presenter }) => presenter.task)
+      .find((task) => task.ended && (!isFullFor || task.principal.id === principal));
+    if (ended) this.forget(keyOf(ended.ref), 'crowded_out');
     return ended !== undefined;
   }
 
@@ -166,22 +163,19 @@ export class TaskRegistry {
     if (!entry) return;
     clearTimeout(entry.expiry);
     this.entries.delete(key);
+    this.places.giveBack(entry.presenter.task.principal.id);
     void this.cancellations.track(entry.presenter.task.forget(reason));
   }
 }
 
-/** How long a task is kept whose server says this of its time, in ms. */
+/** How long the gateway keeps a task with this `ttl` of its server, in ms. */
 export function keptMs(ttl: unknown): number {
   const ms = numberOf(ttl) ?? -1;
-  return ms >= 0 ? Math.min(Math.trunc(ms), MAX_TTL_MS) : DEFAULT_TTL_MS;
+  return ms >= 0 ? Math.min(Math.trunc(ms), BOUNDS.keptTaskAge) : BOUNDS.keptTaskAgeDefault;
 }
 
-/** A server's id of a task is one of its instance. */
+/** A server's id of a task is unique at its instance. */
 function keyOf(task: TaskRef | { readonly server: string; readonly instance: string; readonly upstreamId: string }) {
   const server = 'target' in task ? task.target.server : task.server;
   return `${server}\n${task.instance}\n${task.upstreamId}`;
-}
-
-function bytesOf(presenters: readonly TaskPresenter[]): number {
-  return presenters.reduce((sum, { bytes }) => sum + bytes, 0);
 }

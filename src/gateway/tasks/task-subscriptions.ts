@@ -1,49 +1,39 @@
-// News of tasks for those who listen to them (tasks extension, Task Status Notifications).
+// Subscribes listeners to tasks, and sends them the notifications (tasks extension, Task Status Notifications).
 import { setTimeout as delay } from 'node:timers/promises';
+import { Backoff } from '../../core/backoff.ts';
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { McpCall, TaskRef } from '../../core/call.ts';
 import { Cancellation, pause } from '../../core/cancellation.ts';
 import { unknownTask } from '../../core/errors.ts';
 import { ownExchange } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
+import { within } from '../../core/wait.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
 import type { CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
 import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import type { DispatchParts } from '../dispatch-parts.ts';
 import { BridgedPresenter } from './bridged-presenter.ts';
-import { presentNews } from './modern-presenter.ts';
+import { presentNotification } from './modern-presenter.ts';
 import type { TaskRegistry } from './task-registry.ts';
 import { isLoss, isSame, isTransient, isUnknown, sendToTask, taskAt } from './upstream-task.ts';
 
-/** How long a server may take to acknowledge a subscription, in ms. */
-const ACKNOWLEDGE_MS = 2_000;
-
-/** Subscriptions within this time, in ms, are made with one request. */
-const GATHER_MS = 20;
-
-/** The pause before a request that its server ended is sent again, in ms; doubled each time, up to the most. */
-const FIRST_PAUSE_MS = 1_000;
-const MOST_PAUSE_MS = 60_000;
-
-/** Most tasks of one principal at one instance that are subscribed to. */
-const MAX_TASKS = 1_000;
-
-/** Receives what the server says of a task. */
-type TaskListener = (news: JsonObject) => void;
+/** Called with each notification about a task. */
+type TaskListener = (notification: JsonObject) => void;
 
 export interface SubscribedTasksOptions extends Pick<DispatchParts, 'upstreams' | 'snapshots'> {
   readonly registry: TaskRegistry;
   readonly subscriptions: TaskSubscriptions;
 }
 
-/** The tasks of one listener, wherever they are. */
+/** The tasks that one listener subscribes to, at all servers. */
 export class SubscribedTasks {
   private readonly call: McpCall;
   private readonly refs: readonly TaskRef[];
   private readonly options: SubscribedTasksOptions;
-  /** The tasks that the listener was promised news of, by its ids; each with how to unsubscribe. */
+  /** How to unsubscribe from each task of the acknowledgement, by the ids of the listener. */
   private readonly subscribed = new Map<string, () => void>();
   private listener: TaskListener | undefined;
-  /** Tasks that changed before the acknowledgement, which comes first. After it the listener gets their latest state. */
+  /** Tasks that changed before the acknowledgement. The listener gets their latest state after it, because it must come first. */
   private readonly early = new Set<TaskRef>();
 
   /** `refs` are tasks of the caller. */
@@ -53,24 +43,24 @@ export class SubscribedTasks {
     this.options = options;
   }
 
-  /** Resolves with the ids of the tasks that the listener can be promised news of. */
+  /** Resolves with the ids of the tasks that the acknowledgement names. */
   async subscribe(): Promise<string[]> {
     let isLate = false;
     const all = this.refs.map(async (ref) => {
       const unsubscribe = await this.subscribeTo(ref);
-      // a task that its server acknowledges too late is left to polling
+      // the client polls a task whose server acknowledges the subscription too late
       if (isLate) unsubscribe?.();
       else if (unsubscribe) this.subscribed.set(ref.id, unsubscribe);
     });
-    await Promise.race([Promise.all(all), delay(ACKNOWLEDGE_MS, undefined, { ref: false })]);
+    await within(Promise.all(all), BOUNDS.listenAcknowledgement);
     isLate = true;
     return [...this.subscribed.keys()];
   }
 
-  /** The listener has its acknowledgement: from now on it gets news of the tasks that this names (patterns/subscriptions, Acknowledgment). */
+  /** Sends notifications from now on: the listener has its acknowledgement (patterns/subscriptions, Acknowledgment). */
   begin(listener: TaskListener): void {
     this.listener = listener;
-    for (const ref of this.early) void this.sendNews(ref);
+    for (const ref of this.early) void this.notify(ref);
     this.early.clear();
   }
 
@@ -80,16 +70,16 @@ export class SubscribedTasks {
   }
 
   private async subscribeTo(ref: TaskRef): Promise<(() => void) | undefined> {
-    const onNews = (news?: JsonObject) => {
-      if (this.listener) void this.sendNews(ref, news);
+    const onChange = (notification?: JsonObject) => {
+      if (this.listener) void this.notify(ref, notification);
       else this.early.add(ref);
     };
-    if (ref.kind === 'bridged') return this.kept(ref)?.subscribe(() => onNews());
+    if (ref.kind === 'bridged') return this.kept(ref)?.subscribe(() => onChange());
     if (ref.kind !== 'modern' || !(await this.isThere(ref))) return undefined;
     const { subscriptions, upstreams } = this.options;
     const subscription = subscriptions.of(ref, this.call, (name) => upstreams.get(name));
-    const listener = (news: JsonObject) => {
-      if (isSame(ref, news)) onNews(news);
+    const listener = (notification: JsonObject) => {
+      if (isSame(ref, notification)) onChange(notification);
     };
     const unsubscribe = () => subscription.unsubscribe(ref.upstreamId, listener);
     if (await subscription.subscribe(ref.upstreamId, listener)) return unsubscribe;
@@ -97,7 +87,7 @@ export class SubscribedTasks {
     return undefined;
   }
 
-  /** False where the server has another task or none under the id; true where it cannot say now. */
+  /** Whether the server has the task under its id; true also where it cannot answer now. */
   private async isThere(ref: TaskRef): Promise<boolean> {
     try {
       const answered = await this.get(ref);
@@ -117,31 +107,28 @@ export class SubscribedTasks {
     return found instanceof BridgedPresenter ? found : undefined;
   }
 
-  private async sendNews(ref: TaskRef, news?: JsonObject): Promise<void> {
-    const shown = await this.show(ref, news);
-    if (!shown) return;
-    this.send(ref, shown);
-    if (isTerminal(shown.status)) this.subscribed.get(ref.id)?.();
+  /** Notifies the listener of a change, unless policy now denies the tool (wire.md, Subscriptions and notifications). */
+  private async notify(ref: TaskRef, notification?: JsonObject): Promise<void> {
+    const presented = await this.present(ref, notification);
+    if (!presented) return;
+    const isPermitted = this.options.snapshots.permits(this.call, ref.target);
+    if (this.subscribed.has(ref.id) && isPermitted) this.listener?.(presented);
+    if (isTerminal(presented.status)) this.subscribed.get(ref.id)?.();
   }
 
-  /** The notification about a task: from `news` where there is any, else from its server. Undefined where the server cannot say. */
-  private async show(ref: TaskRef, news?: JsonObject): Promise<JsonObject | undefined> {
+  /** The notification for the listener, made of that of the server or else of its answer to `tasks/get`. Undefined where the server cannot answer. */
+  private async present(ref: TaskRef, notification?: JsonObject): Promise<JsonObject | undefined> {
     if (ref.kind === 'bridged') return this.kept(ref)?.describe();
-    const described = news ?? (await this.get(ref).catch(() => undefined))?.reply.result;
-    return described && presentNews(this.call, ref, described);
-  }
-
-  /** Policy may have changed since the subscription (wire.md, Subscriptions and notifications). */
-  private send(ref: TaskRef, shown: JsonObject): void {
-    if (this.subscribed.has(ref.id) && this.options.snapshots.permits(this.call, ref.target)) this.listener?.(shown);
+    const described = notification ?? (await this.get(ref).catch(() => undefined))?.reply.result;
+    return described && presentNotification(this.call, ref, described);
   }
 }
 
-/** What modern servers notify of their tasks: one `subscriptions/listen` for each principal at each instance, for all its listeners. */
+/** Holds one `subscriptions/listen` for each principal at each instance of a modern server, for all listeners of that principal. */
 export class TaskSubscriptions {
   private readonly open = new Map<string, TaskSubscription>();
 
-  /** The one for the principal at the instance of a task. Requests go to whichever server `upstreamOf` finds under the name at the time. */
+  /** The subscription of a principal at the instance of a task. Each request goes to the server that `upstreamOf` then finds under the name. */
   of(
     task: TaskRef,
     { principal, exchange }: CallerFacts,
@@ -151,7 +138,7 @@ export class TaskSubscriptions {
     const key = JSON.stringify([server, task.instance, principal.id]);
     const found = this.open.get(key);
     if (found) return found;
-    // it outlives the call that began it
+    // it outlives the call that made it, so that it has a signal of its own
     const { capabilities } = exchange;
     const caller = { principal, exchange: { capabilities, signal: new Cancellation() } };
     const subscription: TaskSubscription = new TaskSubscription({
@@ -168,29 +155,29 @@ export class TaskSubscriptions {
 }
 
 interface SubscriptionOptions {
-  /** One of the tasks: it leads to the instance. */
+  /** One of the tasks; names the instance. */
   readonly task: TaskRef;
   readonly caller: CallerFacts;
   readonly upstream: () => Upstream | undefined;
-  /** Nobody listens any more. */
+  /** Called when the last listener has unsubscribed. */
   readonly onEmpty: () => void;
 }
 
-/** One request that listens, sent again where the server ends it. */
+/** A `subscriptions/listen` request, sent again where the server ends it. */
 class Stream {
-  /** Ids of the tasks that the server notifies of. */
+  /** Ids of the tasks in the acknowledgement of the server. */
   acknowledged: ReadonlySet<string> = new Set();
-  /** Resolves when the server has acknowledged something, or will not. */
+  /** Resolves when the server has acknowledged the request, or will not. */
   readonly answered = Promise.withResolvers<void>();
   readonly cancellation = new Cancellation();
 }
 
 class TaskSubscription {
   private readonly options: SubscriptionOptions;
-  /** By the ids that the server knows. */
+  /** By the ids of the server. */
   private readonly listeners = new Map<string, Set<TaskListener>>();
   private stream: Stream | undefined;
-  /** The stream that asks for more tasks and is to replace the one before; `opening` settles when it has, or could not. */
+  /** The stream that subscribes to more tasks and is to replace `stream`; `opening` settles when it has, or could not. */
   private next: Stream | undefined;
   private opening: Promise<void> | undefined;
 
@@ -198,12 +185,12 @@ class TaskSubscription {
     this.options = options;
   }
 
-  /** Resolves with whether the server notifies of the task that it knows by this id; never throws. */
+  /** Resolves with whether the server acknowledged the task that it knows by this id. Never throws. */
   async subscribe(id: string, listener: TaskListener): Promise<boolean> {
     const listeners = this.listeners.get(id) ?? new Set();
-    if (listeners.size === 0 && this.listeners.size >= MAX_TASKS) return false;
+    if (listeners.size === 0 && this.listeners.size >= BOUNDS.subscribedTasks) return false;
     this.listeners.set(id, listeners.add(listener));
-    // the stream that is being opened may not ask for it
+    // the stream that is being opened may not subscribe to this task
     if (!this.isAcknowledged(id)) await this.opening;
     if (!this.isAcknowledged(id)) await (this.opening ??= this.reopen());
     return this.isAcknowledged(id);
@@ -223,36 +210,36 @@ class TaskSubscription {
     return this.stream?.acknowledged.has(id) === true;
   }
 
-  /** Asks for all tasks on a new stream, which replaces the one before once the server has acknowledged it. */
+  /** Subscribes to all tasks on a new stream, which replaces the one before once the server has acknowledged it. */
   private async reopen(): Promise<void> {
     const stream = (this.next = new Stream());
-    await delay(GATHER_MS, undefined, { ref: false });
+    await delay(BOUNDS.taskSubscriptionGathering, undefined, { ref: false });
     void this.run(stream);
-    await Promise.race([stream.answered.promise, delay(ACKNOWLEDGE_MS, undefined, { ref: false })]);
+    await within(stream.answered.promise, BOUNDS.listenAcknowledgement);
     this.opening = this.next = undefined;
-    // tasks of a server that acknowledges nothing in time are left to polling
+    // clients poll the tasks of a server that acknowledges nothing in time
     if (stream.acknowledged.size === 0) stream.cancellation.abort();
     if (stream.cancellation.aborted) return;
     this.stream?.cancellation.abort();
     this.stream = stream;
   }
 
-  /** Sends the request again and again, until nobody listens or the server refuses it. Then clients poll (tasks extension, Task Polling). */
+  /** Sends the request again each time that it ends, until there is no listener or the server refuses it. Then clients poll (tasks extension, Task Polling). */
   private async run(stream: Stream): Promise<void> {
     const { cancellation } = stream;
     const { task, caller, upstream } = this.options;
     const release = upstream()?.tasks.stand(task.instance, caller.principal.id);
     let goesOn = release !== undefined;
-    for (
-      let pauseMs = FIRST_PAUSE_MS;
-      goesOn && !cancellation.aborted;
-      pauseMs = Math.min(2 * pauseMs, MOST_PAUSE_MS)
-    ) {
+    const backoff = new Backoff({
+      firstMs: BOUNDS.taskSubscriptionFirstPause,
+      mostMs: BOUNDS.taskSubscriptionPause,
+    });
+    while (goesOn && !cancellation.aborted) {
       const startedAt = performance.now();
       goesOn = await this.listen(stream);
       stream.answered.resolve();
-      if (performance.now() - startedAt > MOST_PAUSE_MS) pauseMs = FIRST_PAUSE_MS;
-      if (goesOn) await pause(pauseMs, cancellation).catch(() => undefined); // nobody listens any more
+      if (performance.now() - startedAt > BOUNDS.taskSubscriptionPause) backoff.reset();
+      if (goesOn) await pause(backoff.next(), cancellation).catch(() => undefined); // the loop ends then
     }
     release?.();
     stream.answered.resolve();
@@ -292,5 +279,5 @@ class TaskSubscription {
 
 function idsIn({ notifications }: JsonObject): ReadonlySet<string> {
   const ids = isObject(notifications) && Array.isArray(notifications.taskIds) ? notifications.taskIds : [];
-  return new Set(ids.slice(0, MAX_TASKS).filter((id) => typeof id === 'string'));
+  return new Set(ids.slice(0, BOUNDS.subscribedTasks).filter((id) => typeof id === 'string'));
 }

@@ -1,4 +1,4 @@
-// A task that the gateway keeps, at a legacy server: one state machine, whoever its caller is (wire.md, Tasks).
+// The state machine of a task that the gateway keeps, at a legacy server, for clients of both eras (wire.md, Tasks).
 import type { McpCall, TaskRef } from '../../core/call.ts';
 import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import type { Exchange } from '../../core/exchange.ts';
@@ -10,36 +10,36 @@ import type { Destination } from '../upstream-request.ts';
 import { isSame, type UpstreamTask } from './upstream-task.ts';
 
 /**
- * Why the gateway keeps a task no longer: its time is over, another task needs its place, its instance is gone, its server gave its id to
- * another task, the gateway stops.
+ * Why the gateway no longer keeps a task: its time is over, another task needs its place or its memory, its instance is gone, its server gave its
+ * id to another task, the gateway stops.
  */
 export type ForgetReason = 'expired' | 'crowded_out' | 'lost' | 'replaced' | 'stopped';
 
 /** How a task ended. */
 export interface TaskEnd {
-  /** `completed`, `failed` or `cancelled`, or why it was forgotten before its end. */
+  /** `completed`, `failed` or `cancelled`, or the reason for which it was forgotten before its end. */
   readonly status: string;
   readonly at: string;
 }
 
-/** Receives every change of a task; `news` is the server's notification, absent where the change comes from elsewhere. */
-export type TaskSubscriber = (news?: JsonObject) => void;
+/** Called at every change of a task; with the server's notification, where that made the change. */
+export type TaskSubscriber = (notification?: JsonObject) => void;
 
 export interface TaskOptions {
   readonly ref: TaskRef;
   readonly principal: Principal;
   readonly upstream: UpstreamTask;
-  /** As the server described it when it made it. */
+  /** The task as its server described it in the answer that made it. */
   readonly described: JsonObject;
-  /** Whether the status of a notification or of `tasks/get` ends the task; else `end` alone does, with its result. */
+  /** Whether a final status in a notification or in `tasks/get` ends the task; otherwise only `end` does, when its result is known. */
   readonly endsByStatus: boolean;
   /** Called once, with the last status. */
   readonly onEnded: (status: string) => void;
 }
 
 /**
- * `working` or `input_required`, then `completed`, `failed` or `cancelled`, which are final; a task can be forgotten in any state. News comes in
- * through `notified` (the server's notification), `accept` (its answer), `end` (the outcome) and `forget`. It goes out to the subscribers.
+ * `working` or `input_required`, then `completed`, `failed` or `cancelled`, which are final. A task can be forgotten in any state. Its state
+ * changes through `notified` (a notification of the server), `accept` (an answer), `end` (the outcome) and `forget`. Subscribers get the changes of `notified` and `end`.
  */
 export class Task {
   readonly ref: TaskRef;
@@ -47,11 +47,11 @@ export class Task {
   readonly upstream: UpstreamTask;
   /** Aborted when the task is forgotten. */
   readonly closed = new Cancellation();
-  /** As its server last described it, in the words of 2025-11-25. */
+  /** The task as its server last described it, in the format of 2025-11-25. */
   described: JsonObject;
-  /** Undefined until its final status is known. */
+  /** Undefined until the final status is known. */
   ended: TaskEnd | undefined;
-  /** Undefined while it is kept. */
+  /** Undefined while the gateway keeps the task. */
   forgotten: ForgetReason | undefined;
   private readonly options: Pick<TaskOptions, 'endsByStatus' | 'onEnded'>;
   private readonly subscribers = new Set<TaskSubscriber>();
@@ -64,7 +64,7 @@ export class Task {
     this.described = keptTask(described);
   }
 
-  /** Records what the server answers about the task. Returns false, and records nothing, where that is another task, or this one has ended. */
+  /** Takes the state from an answer of the server. Returns false, and changes nothing, where it describes another task, or this one has ended. */
   accept(described: JsonObject): boolean {
     const whole = { ...this.described, statusMessage: undefined, ...described };
     if (this.ended || !isSame(this.ref, whole)) return false;
@@ -74,12 +74,12 @@ export class Task {
     return true;
   }
 
-  /** The server's notification: recorded as an answer is, and published. */
-  notified(news: JsonObject): void {
-    if (this.accept(news)) this.publish(news);
+  /** Takes the state from a notification of the server, and publishes it. */
+  notified(notification: JsonObject): void {
+    if (this.accept(notification)) this.publish(notification);
   }
 
-  /** Records the final status. Only the first call has an effect. */
+  /** Sets the final status. Only the first call has an effect. */
   end(status: string): void {
     if (this.ended) return;
     this.ended = { status, at: new Date().toISOString() };
@@ -87,12 +87,12 @@ export class Task {
     this.publish();
   }
 
-  /** Cancels those who wait for it, and at its server the task, unless that has ended or is gone. Resolves when that is done. Never throws. */
+  /** Ends all waits for the task, and cancels it at its server unless it has ended or is gone there. Resolves when that is done. Never throws. */
   async forget(reason: ForgetReason): Promise<void> {
     this.subscribers.clear();
     this.forgotten = reason;
-    const isThere = !this.ended && reason !== 'lost' && reason !== 'replaced';
-    const cancelled = isThere ? this.upstream.cancel() : undefined;
+    const isRunning = !this.ended && reason !== 'lost' && reason !== 'replaced';
+    const cancelled = isRunning ? this.upstream.cancel() : undefined;
     this.closed.abort();
     this.end(reason);
     await cancelled;
@@ -104,23 +104,25 @@ export class Task {
     return () => this.subscribers.delete(subscriber);
   }
 
-  /** Something that subscribers can see has changed. */
-  publish(news?: JsonObject): void {
-    for (const subscriber of this.subscribers) subscriber(news);
+  /** Calls the subscribers: something that they present has changed. */
+  publish(notification?: JsonObject): void {
+    for (const subscriber of this.subscribers) subscriber(notification);
   }
 }
 
-/** Shows a kept task in the dialect of its caller, and has its caller answer what it asks. */
+/** Presents a kept task in the dialect of its caller, and finds the client that answers its questions. */
 export interface TaskPresenter {
   readonly task: Task;
-  /** Whether there is something to show when the instance is gone. */
+  /** Whether the task is kept when its instance is gone. */
   readonly outlivesInstance: boolean;
-  /** How much memory its questions and its result use here. */
+  /** The entry of `tasks/list`; absent for callers that have no such method. */
+  readonly listed?: JsonObject;
+  /** The size of its kept questions and result in memory. */
   readonly bytes: number;
-  /** What the caller gets in the place of an answer; `result` is the server's answer to the call. */
+  /** The handle that the call gets as its result; `result` is the server's answer to the call. */
   handle(result: JsonObject): JsonObject;
   /** Answers a `tasks/*` call about the task. Throws GatewayError. */
   answer(call: McpCall, to: Destination): Promise<Reply>;
-  /** Who answers a question of the task, now or when somebody comes; undefined where nobody will. */
+  /** The exchange of the client that answers a question of the task; may wait for one. Undefined where no client will answer. */
   asker(signal: CancelSignal): Promise<Exchange | undefined>;
 }

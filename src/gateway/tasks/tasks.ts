@@ -1,6 +1,7 @@
-// Tool calls that become tasks: all that the rest of the gateway needs of them (wire.md, Tasks).
+// Tool calls that become tasks, as the rest of the gateway uses them: start, run to the end, answer `tasks/*`, subscribe (wire.md, Tasks).
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { type McpCall, serverOf, type TaskRef } from '../../core/call.ts';
-import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
+import type { CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError, unknownTask } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
@@ -11,42 +12,34 @@ import { abortOnShutdown, type ShutdownOptions } from '../abort-on-shutdown.ts';
 import type { DispatchParts } from '../dispatch-parts.ts';
 import type { McpContext } from '../resolve.ts';
 import type { Destination } from '../upstream-request.ts';
-import { BridgedPresenter } from './bridged-presenter.ts';
-import { LegacyPresenter } from './legacy-presenter.ts';
+import { type Created, keepTask } from './keep-task.ts';
 import { answerModern, presentHandle } from './modern-presenter.ts';
-import { createTask, type RunModernOptions, runLegacyTask, runModernTask, type TaskCall } from './run-to-end.ts';
-import { Task } from './task.ts';
+import {
+  asTask,
+  createTask,
+  type RunModernOptions,
+  runLegacyTask,
+  runModernTask,
+  type TaskCall,
+} from './run-to-end.ts';
 import { TaskIds } from './task-ids.ts';
 import { keptMs, TaskRegistry, type TaskReservation } from './task-registry.ts';
 import { SubscribedTasks, TaskSubscriptions } from './task-subscriptions.ts';
 import { createdIn, identityOf, isLegacyTask, isUnknown, taskAt } from './upstream-task.ts';
 
-/** How long a legacy server is asked to keep a task, in ms. */
-const TTL_MS = 60 * 60_000;
-
-/** Most tasks that one listener may subscribe to. */
-const MAX_SUBSCRIBED = 100;
-
 export interface TasksOptions {
   readonly keyring: Keyring;
   /** Aborted when the gateway stops. */
   readonly stopping: CancelSignal;
-  /** Aborted when the gateway stops and waits no longer. */
+  /** Aborted when the gateway stops and no longer waits for calls in flight. */
   readonly ending: CancelSignal;
-  /** Something for the record. */
+  /** Records an event. */
   readonly record: (event: string, detail: JsonObject) => void;
-}
-
-/** What came of a call at its server. */
-interface Created {
-  readonly call: McpCall;
-  readonly to: Destination;
-  readonly answered: UpstreamReply;
 }
 
 export class Tasks {
   readonly ids: TaskIds;
-  /** Receives what servers say of the tasks that the gateway keeps. */
+  /** The tasks that the gateway keeps; servers report changes of them to it. */
   readonly registry: TaskRegistry;
   private readonly subscriptions = new TaskSubscriptions();
   private readonly options: TasksOptions;
@@ -57,12 +50,12 @@ export class Tasks {
     this.registry = new TaskRegistry(options.stopping);
   }
 
-  /** For `abortOnShutdown`. */
+  /** The options of `abortOnShutdown`. */
   get shutdown(): ShutdownOptions {
     return { ending: this.options.ending, cancellations: this.registry.cancellations };
   }
 
-  /** Answers a `tasks/*` call. Throws GatewayError: `unknown_task` where its id leads nowhere. */
+  /** Answers a `tasks/*` call. Throws GatewayError: `unknown_task` where the id names no task of the caller. */
   async answer(call: McpCall, ctx: McpContext, parts: DispatchParts): Promise<Reply> {
     requireTasks(call);
     if (call.method === 'tasks/list') return { kind: 'result', result: this.list(call, ctx) };
@@ -77,7 +70,7 @@ export class Tasks {
     return reply;
   }
 
-  /** Has a legacy server run a call as a task that its caller then asks about. There is no `handle` where the server answered at once. */
+  /** Makes a task of a call at a legacy server, for a caller that polls it. There is no `handle` where the server answered at once. */
   async start(call: McpCall, to: Destination, { params, exchange }: TaskCall) {
     const reservation = this.registry.reserve(call.principal);
     const { cancellations } = this.registry;
@@ -93,7 +86,7 @@ export class Tasks {
     }
   }
 
-  /** Has a legacy server run a call as a task for a caller that does not ask about tasks: resolves with its answer. Throws GatewayError. */
+  /** Makes a task of a call at a legacy server, and resolves with its result, for a caller that does not poll. Throws GatewayError. */
   run(call: McpCall, to: Destination, { params, exchange }: TaskCall): Promise<UpstreamReply> {
     return abortOnShutdown(exchange, this.shutdown, async (open) => {
       const { cancellations } = this.registry;
@@ -103,24 +96,24 @@ export class Tasks {
     });
   }
 
-  /** Follows the task that a modern server made of a legacy caller's call: resolves with its answer. Throws GatewayError. */
+  /** Polls the task that a modern server made of a legacy client's call, and resolves with its result. Throws GatewayError. */
   runModern({ call, to, answered }: Created, questions: RunModernOptions['questions']): Promise<UpstreamReply> {
     return runModernTask(answered, { call, upstream: to.upstream, questions });
   }
 
-  /** A modern server's task for a modern client, which gets this in the place of an answer. Throws `upstream_protocol` where it has no id. */
+  /** The handle of a modern server's task for a modern client. Throws `upstream_protocol` where the task has no usable id. */
   pass(created: Created): JsonObject {
     const { to, answered } = created;
     const result = createdIn(answered);
     const ref = this.nameOf('modern', created);
-    // its process keeps running while it works
+    // an idle server is not stopped while it works on a task
     to.upstream.tasks.needFor(ref.instance, keptMs(result.ttlMs));
     return presentHandle(ref, result);
   }
 
-  /** The tasks that a listener names and may see. Throws `capability_required` where it does not declare that it knows tasks. */
+  /** The tasks that a listener names and policy permits. Throws `capability_required` where the client declares no support for tasks. */
   subscribe(ids: unknown, call: McpCall, { ctx, parts }: { ctx: McpContext; parts: DispatchParts }): SubscribedTasks {
-    const wanted: unknown[] = Array.isArray(ids) ? [...new Set(ids)].slice(0, MAX_SUBSCRIBED) : [];
+    const wanted: unknown[] = Array.isArray(ids) ? [...new Set(ids)].slice(0, BOUNDS.listenerTasks) : [];
     if (Array.isArray(ids)) requireTasks(call);
     const { principal, endpoint } = call;
     const server = serverOf(endpoint);
@@ -135,63 +128,36 @@ export class Tasks {
   private async present(call: McpCall, to: Destination, task: TaskRef): Promise<Reply> {
     const presenter = task.kind === 'modern' ? undefined : this.registry.get(task);
     if (!presenter && task.kind !== 'modern') throw unknownTask();
-    // a presenter of a bridged task asks its server itself
+    // the presenter of a bridged task checks itself that the server has the task
     if (task.kind !== 'bridged' && call.method !== 'tasks/get') {
       const { reply } = await taskAt(to.upstream, task, call).get();
-      // said in our words: the server's name its own id
+      // the message of the server would name the server's id of the task
       if (isUnknown(reply)) throw unknownTask();
       if (reply.error) return { kind: 'error', error: reply.error };
     }
     return presenter ? presenter.answer(call, to) : answerModern(call, to, task);
   }
 
-  /** The tasks that the caller may ask for, from our own records; at most 100, so that there is one page. */
+  /** Answers `tasks/list` from the registry. A principal has so few tasks that there is one page. */
   private list({ params, principal, endpoint }: McpCall, { rules }: McpContext): JsonObject {
     if (params.cursor !== undefined) throw new GatewayError('invalid_params', '`params.cursor` is not one of ours.');
-    const own = this.registry.of(principal).filter((presenter) => presenter instanceof LegacyPresenter);
-    const shown = own.filter(
-      ({ task: { ref } }) =>
-        [undefined, ref.target.server].includes(serverOf(endpoint)) && rules.policy.permits(ref.target),
-    );
-    return { tasks: shown.map(({ listed }) => listed) };
+    const shown = this.registry
+      .of(principal)
+      .filter(
+        ({ task: { ref } }) =>
+          [undefined, ref.target.server].includes(serverOf(endpoint)) && rules.policy.permits(ref.target),
+      );
+    return { tasks: shown.map(({ listed }) => listed).filter((listed) => listed !== undefined) };
   }
 
-  /** Keeps the task that a legacy server made. Returns what the caller gets in the place of an answer. Throws GatewayError. */
+  /** Keeps the task that a legacy server made. Returns the handle for the caller. Throws GatewayError. */
   private keep(created: Created, reservation: TaskReservation): JsonObject {
-    const { call, to, answered } = created;
-    const { principal } = call;
-    const described = createdIn(answered);
-    const isBridged = call.era === 'modern';
-    const ref = this.nameOf(isBridged ? 'bridged' : 'legacy', created);
-    const { capabilities } = call.exchange;
-    const task = new Task({
-      ref,
-      principal,
-      // the task outlives its call: nothing that is sent for it is cancelled with the call
-      upstream: taskAt(to.upstream, ref, { principal, exchange: { capabilities, signal: new Cancellation() } }),
-      described,
-      endsByStatus: !isBridged,
-      onEnded: this.onEnded(call, ref, to.upstream.tasks.hold(ref.instance)),
-    });
-    const ttlMs = keptMs(described.ttl);
-    const admits = () => this.registry.trim(principal);
-    const presenter = isBridged
-      ? new BridgedPresenter(task, { capabilities, ttlMs, admits })
-      : new LegacyPresenter(task, call);
-    reservation.keep(presenter, ttlMs);
-    return presenter.handle(answered.reply.result ?? {});
+    const ref = this.nameOf(created.call.era === 'modern' ? 'bridged' : 'legacy', created);
+    const { registry } = this;
+    return keepTask(created, ref, { registry, reservation, record: this.options.record });
   }
 
-  /** The one place where a kept task ends: its instance is released, and the record says how it ended. Holds nothing of the call. */
-  private onEnded({ id, principal }: McpCall, { target, instance }: TaskRef, release: () => void) {
-    const { server, exposed } = target;
-    return (status: string): void => {
-      release();
-      this.registry.trim(principal);
-      this.options.record('task_ended', { call: id, principal: principal.id, server, instance, exposed, status });
-    };
-  }
-
+  /** The reference to a new task, with the id that its caller gets. */
   private nameOf(kind: TaskRef['kind'], { call, to, answered }: Created): TaskRef {
     const { target } = to;
     const identity = identityOf(target.server, createdIn(answered));
@@ -199,11 +165,7 @@ export class Tasks {
   }
 }
 
-function asTask(params: JsonObject): JsonObject {
-  return { ...params, task: { ttl: TTL_MS } };
-}
-
-/** Throws `capability_required` where a modern client asks about tasks and does not say that it knows them (tasks extension, Protocol Errors). */
+/** Throws `capability_required` where a modern client declares no support for tasks (tasks extension, Protocol Errors). */
 function requireTasks({ era, exchange }: McpCall): void {
   if (era === 'legacy' || declaresTasks(exchange.capabilities)) return;
   throw new GatewayError('capability_required', 'The client declares no support for tasks.', {

@@ -1,4 +1,6 @@
-// A task at its server: every request about one goes through here, to the instance that has it, and only to the task that is meant.
+// Sends every request about a task to the instance that has it, and makes sure that the server still means the same task by its id.
+import { doublingMs } from '../../core/backoff.ts';
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { TaskRef } from '../../core/call.ts';
 import { pause } from '../../core/cancellation.ts';
 import { type ErrorCode, ERRORS, GatewayError, unknownTask } from '../../core/errors.ts';
@@ -11,24 +13,6 @@ import type { CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
 import type { PlaceKind } from '../../upstream/mcp/instances/stream-slots.ts';
 import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
 
-/** How many requests about a task may fail in a row before the gateway gives up. */
-export const MAX_FAILURES = 5;
-
-/** The pause after the first of several failures in a row, in ms; doubled each time, up to the most. */
-const FIRST_PAUSE_MS = 200;
-const MOST_PAUSE_MS = 10_000;
-
-/** A wait for the result that lasted this long, in ms, is not one of several failures in a row. */
-const LONG_WAIT_MS = 30_000;
-
-/** How long a wait lasts that is made only to receive what the task asks, in ms. */
-const BRIEF_WAIT_MS = 2_000;
-
-/** How often a task is polled while no slot for the wait is free: the default, and the bounds for what the server wants, in ms. */
-const DEFAULT_POLL_MS = 2_000;
-const LEAST_POLL_MS = 1_000;
-const MOST_POLL_MS = 30_000;
-
 /** Failures of a request about a task after which the task may still run. */
 const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
   'upstream_closed',
@@ -37,25 +21,25 @@ const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
   'upstream_unreachable',
 ]);
 
-/** Distinguishes a task from every other task of its server: its id, and when the server says that it made it. */
+/** Distinguishes a task from every other task of its server: its id, and the time of its creation as the server gives it. */
 export type TaskIdentity = Pick<TaskRef, 'upstreamId' | 'createdAt'>;
 
-/** How requests reach the server of a task. */
+/** Sends requests to the server of a task. */
 export interface TaskRoute {
   /** The limit of one request, in ms. */
   readonly totalMs: number;
   /** Throws GatewayError: `unknown_task` where the instance is gone. */
   readonly send: (request: ConnectionRequest) => Promise<UpstreamReply>;
-  /** Takes a slot for a request that stays open; returns how to release it, or undefined where none is free. Absent where no slot is needed. */
+  /** Takes a slot for a request that stays open. Returns how to release it, or undefined where none is free. Absent where no slot is needed. */
   readonly takeSlot?: (kind: PlaceKind) => (() => void) | undefined;
 }
 
 export interface ResultWait {
-  /** Receives progress, log lines and questions meanwhile. The wait ends when its signal is aborted. */
+  /** Gets progress, log lines and questions meanwhile. The wait ends when its signal is aborted. */
   readonly exchange: Exchange;
-  /** The id of the principal who waits. */
+  /** The id of the principal that waits. */
   readonly principal: string;
-  /** Whether the registry keeps the task: then the registry, not this wait, finds who answers its questions. */
+  /** Set where the registry keeps the task: then the registry finds the client that answers its questions, not this wait. */
   readonly keptTask?: true;
   /** Whether a question of the task is open already. */
   readonly hasQuestions?: () => boolean;
@@ -65,7 +49,7 @@ export interface ResultWait {
 
 /** An answer to `tasks/result`. */
 export interface ResultReply extends UpstreamReply {
-  /** The server has forgotten the task: its error says so, and is not what the task ended with. */
+  /** Set where the error says that the server has forgotten the task; else an error is the outcome of the task. */
   readonly isForgotten?: true;
 }
 
@@ -81,8 +65,8 @@ export class UpstreamTask {
   }
 
   /**
-   * Sends `tasks/get`. An error in the reply is the server's: it knows no such task (`isUnknown`), or cannot say. Throws GatewayError:
-   * `unknown_task` where another task has the id now, since a server may use its ids again.
+   * Sends `tasks/get`. An error in the reply is the server's: it does not know the task (`isUnknown`), or could not answer. Throws GatewayError:
+   * `unknown_task` where the server has given the id to another task.
    */
   async get(): Promise<UpstreamReply> {
     const answered = await this.send('tasks/get');
@@ -91,21 +75,21 @@ export class UpstreamTask {
     return answered;
   }
 
-  /** Sends a request once the server has said that the task is there; else returns the server's error. Throws GatewayError, as `get`. */
+  /** Sends `tasks/get`, and then the request if the server knows the task; else returns the server's error. Throws GatewayError, as `get`. */
   async request(method: string, params?: JsonObject): Promise<UpstreamReply> {
     const state = await this.get();
     return state.reply.error ? state : this.send(method, params);
   }
 
-  /** Cancels a task that nobody wants any more. Where the server cannot say that it is the same task, the task ends with its time. Never throws. */
+  /** Cancels the task, unless `tasks/get` fails: then the task is left to its `ttl`. Never throws. */
   async cancel(): Promise<void> {
     await this.request('tasks/cancel').catch(() => undefined);
   }
 
   /**
-   * The answer to `tasks/result`, which a legacy server gives at the end of the task; or the error with which the server says that it knows no
-   * such task any more. A wait that is cut short is begun again as long as the server knows the task. Throws GatewayError: the failure of the
-   * last wait, or `cancelled`.
+   * The answer to `tasks/result`, which a legacy server gives at the end of the task; or the error with which the server says that it has
+   * forgotten the task. A wait that is cut short is repeated as long as the server knows the task. Throws GatewayError: the failure of the last
+   * wait, or `cancelled`.
    */
   async result(wait: ResultWait): Promise<ResultReply> {
     for (let cuts = 0; ; cuts++) {
@@ -114,14 +98,14 @@ export class UpstreamTask {
         return await this.waitInSlot(wait);
       } catch (failure) {
         if (!isTransient(failure)) throw failure;
-        if (performance.now() - startedAt >= LONG_WAIT_MS) cuts = 0;
+        if (performance.now() - startedAt >= BOUNDS.taskLongWait) cuts = 0;
         const state = await this.getAfterCut(failure, cuts, wait);
         if (state.reply.error) return { ...state, isForgotten: true };
       }
     }
   }
 
-  /** Waits as soon as a slot is free, and polls before that. The result of a task that has ended needs no slot: it comes at once. */
+  /** Polls until a slot is free, and then waits. The result of a task that has ended needs no slot, because it comes at once. */
   private async waitInSlot(wait: ResultWait): Promise<ResultReply> {
     const leftMs = wait.leftMs ?? (() => Infinity);
     const { takeSlot } = this.route;
@@ -138,12 +122,12 @@ export class UpstreamTask {
     }
   }
 
-  /** A legacy server puts its questions on the stream of the wait (2025-11-25 basic/utilities/tasks, Input Required Status). */
+  /** Waits for a short time, so that a legacy server can ask its questions on the stream of the wait (2025-11-25 basic/utilities/tasks, Input Required Status). */
   private async waitBriefly(wait: ResultWait): Promise<UpstreamReply | undefined> {
     const release = wait.hasQuestions?.() === true ? undefined : this.route.takeSlot?.('brief');
     if (!release) return undefined;
     try {
-      return await this.wait(wait, BRIEF_WAIT_MS);
+      return await this.wait(wait, BOUNDS.taskBriefWait);
     } catch (failure) {
       if (failure instanceof GatewayError && failure.code === 'upstream_timed_out') return undefined;
       throw failure;
@@ -159,10 +143,13 @@ export class UpstreamTask {
     return this.route.send({ method: 'tasks/result', params, exchange, principal, task: upstreamId, totalMs, ...kept });
   }
 
-  /** Asks for the task after a wait was cut short, again where the server cannot say. Throws the failure that cut the wait. */
+  /** Sends `tasks/get` after a wait was cut short, repeatedly where the server cannot answer. Throws the failure that cut the wait. */
   private async getAfterCut(cut: unknown, cuts: number, { leftMs, exchange }: ResultWait): Promise<UpstreamReply> {
-    for (let failures = 1; failures <= MAX_FAILURES; failures++) {
-      const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** (cuts + failures - 1), MOST_PAUSE_MS);
+    for (let failures = 1; failures <= BOUNDS.taskRequestFailures; failures++) {
+      const pauseMs = doublingMs(cuts + failures - 1, {
+        firstMs: BOUNDS.taskRetryFirstPause,
+        mostMs: BOUNDS.taskRetryPause,
+      });
       if (leftMs && leftMs() <= pauseMs) throw cut;
       await pause(pauseMs, exchange.signal);
       const state = await this.get().catch((failure: unknown) => {
@@ -188,19 +175,19 @@ export class UpstreamTask {
 }
 
 /**
- * Sends a request about a task to the instance that has it. A modern server over HTTP has no instances: whichever process answers at its URL
- * is asked. Throws `unknown_task` where the instance is gone.
+ * Sends a request about a task to the instance that has it. At a modern server over HTTP, any process behind its URL can answer, so that the
+ * request may go to a later instance. Throws `unknown_task` where the instance is gone.
  */
 export function sendToTask(
   upstream: Upstream,
   { task, request, caller }: { task: TaskRef; request: ConnectionRequest; caller: CallerFacts },
 ): Promise<UpstreamReply> {
-  const moves =
+  const canMove =
     task.kind === 'modern' && upstream.config.transport !== 'stdio' && !upstream.tasks.isLive(task.instance);
-  return moves ? upstream.request(request, caller) : upstream.tasks.request(task.instance, request);
+  return canMove ? upstream.request(request, caller) : upstream.tasks.request(task.instance, request);
 }
 
-/** A caller's task at its server. */
+/** The task of a caller, with requests on the caller's behalf. */
 export function taskAt(upstream: Upstream, task: TaskRef, caller: CallerFacts): UpstreamTask {
   return new UpstreamTask(task, {
     totalMs: upstream.config.timeouts.total,
@@ -209,7 +196,7 @@ export function taskAt(upstream: Upstream, task: TaskRef, caller: CallerFacts): 
   });
 }
 
-/** The task that a server made of a call, on the instance that made it. Throws `upstream_protocol` where its id cannot be used. */
+/** The task that a server made of a call. Throws `upstream_protocol` where its id cannot be used. */
 export function taskCreatedBy(upstream: Upstream, answered: UpstreamReply): UpstreamTask {
   const { instance } = answered.connection;
   return new UpstreamTask(identityOf(upstream.config.name, createdIn(answered)), {
@@ -218,7 +205,7 @@ export function taskCreatedBy(upstream: Upstream, answered: UpstreamReply): Upst
   });
 }
 
-/** The task in the answer to a call, as its server describes it: in a legacy answer it is a part, in a modern one the whole. */
+/** The description of the task in the answer to a call: the member `task` of a legacy result, the whole of a modern one. */
 export function createdIn({ connection, reply }: UpstreamReply): JsonObject {
   const created = connection.era === 'modern' ? reply.result : reply.result?.task;
   return isObject(created) ? created : {};
@@ -229,7 +216,7 @@ export function isLegacyTask({ connection, reply }: UpstreamReply): boolean {
   return connection.era === 'legacy' && isObject(reply.result?.task);
 }
 
-/** Whether a modern server did. */
+/** Whether a modern server made a task of a call. */
 export function isModernTask({ connection, reply }: UpstreamReply): boolean {
   return connection.era === 'modern' && reply.result?.resultType === TASK_RESULT;
 }
@@ -241,7 +228,7 @@ export function identityOf(server: string, task: JsonObject): TaskIdentity {
   throw new GatewayError('upstream_protocol', `The server "${server}" made a task without an id that can be used.`);
 }
 
-/** Whether a server describes the task that it made then, by the part of the time that is kept; a time that it did not say cannot differ. */
+/** Whether a description is that of the task, by its id and its time of creation. Without a known time the id alone decides. */
 export function isSame({ upstreamId, createdAt }: TaskIdentity, described: JsonObject): boolean {
   if (described.taskId !== upstreamId) return false;
   return createdAt === undefined || createdAtOf(described) === createdAt.slice(0, MAX_TIME);
@@ -267,6 +254,6 @@ function createdAtOf({ createdAt }: JsonObject): string | undefined {
 }
 
 function pollMsOf(pollInterval: unknown): number {
-  const wanted = numberOf(pollInterval) ?? DEFAULT_POLL_MS;
-  return Math.min(Math.max(wanted, LEAST_POLL_MS), MOST_POLL_MS);
+  const wanted = numberOf(pollInterval) ?? BOUNDS.slotlessPollDefault;
+  return Math.min(Math.max(wanted, BOUNDS.slotlessPollLeast), BOUNDS.slotlessPollMost);
 }

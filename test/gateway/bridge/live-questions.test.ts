@@ -1,4 +1,4 @@
-// Rounds of a modern server for a legacy client: what the wire tests cannot reach without waiting.
+// Rounds of a modern server for a legacy client: the cases that integration tests could only reach by waiting.
 import { afterEach, expect, test, vi } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { GatewayError } from '../../../src/core/errors.ts';
@@ -11,7 +11,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('a caller that leaves while a server without questions is waited for waits no longer', async () => {
+test('the pause before a round without questions ends when the caller cancels', async () => {
   vi.useFakeTimers();
   const leaving = new Cancellation();
   const questions = new LiveQuestions(makeCall({ era: 'legacy', exchange: ownExchange(leaving) }), 'one');
@@ -22,7 +22,7 @@ test('a caller that leaves while a server without questions is waited for waits 
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test('each wait for a server without questions is twice the one before, and the last state goes back without answers', async () => {
+test('each pause before a round without questions is twice the one before, and the last state goes back without answers', async () => {
   vi.useFakeTimers();
   const call = makeCall({ era: 'legacy' });
   const questions = new LiveQuestions(call, 'one');
@@ -70,7 +70,7 @@ test.each(['question_undeclared', 'client_unreachable', 'overloaded'] as const)(
   },
 );
 
-test('a client that was sent to a page hears that this is over, even where the question was withdrawn', async () => {
+test('a URL elicitation is completed at the end of the call, even where the question was withdrawn', async () => {
   const withdrawn = new Cancellation();
   const { questions, notified, asked } = meeting(({ signal }) => {
     const { promise, reject } = Promise.withResolvers<never>();
@@ -85,7 +85,7 @@ test('a client that was sent to a page hears that this is over, even where the q
   expect(notified).toEqual([`notifications/elicitation/complete ${JSON.stringify(asked[0]?.elicitationId)}`]);
 });
 
-test('a client that was sent to a page, and did not answer in time, hears that this is over', async () => {
+test('a URL elicitation that was not answered in time is completed at the end of the call', async () => {
   const { questions, notified } = meeting(() => Promise.reject(new GatewayError('question_unanswered', 'too late')));
 
   await expect(questions.put(PAGE)).rejects.toMatchObject({ code: 'question_unanswered' });
@@ -93,7 +93,7 @@ test('a client that was sent to a page, and did not answer in time, hears that t
   expect(notified).toHaveLength(1);
 });
 
-test('only what sends the client to a page gets an id for it', async () => {
+test('only URL elicitations get an elicitation id', async () => {
   const { questions, notified, asked } = meeting(() => Promise.resolve({ result: {} }));
   await questions.put({ method: 'sampling/createMessage', params: { mode: 'url' } });
   questions.end();
@@ -102,7 +102,7 @@ test('only what sends the client to a page gets an id for it', async () => {
   expect(notified).toEqual([]);
 });
 
-test('nobody is asked any of a round in which one question cannot be asked', async () => {
+test('the client is asked no question of a round if one of them cannot be asked', async () => {
   const { questions, asked } = meeting(() => Promise.resolve({ result: {} }));
   const inputRequests = (second: JsonObject) => ({ inputRequests: { first: FORM, second } });
 

@@ -1,4 +1,4 @@
-// Calls whose questions are with the client: rounds, and what is left of them.
+// Parked calls: their rounds, their retries, and what is kept of them.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { toGatewayError } from '../../../src/core/errors.ts';
@@ -29,7 +29,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test('a caller that leaves after it was asked cancels nothing; before that, and while it waits for the rest, it does', async () => {
+test('a caller that disconnects cancels the call before it got the questions and during its retry, but not between them', async () => {
   const { parked, resume } = world();
   const [asked, before, after] = [asking(), asking(0), asking(2)];
 
@@ -53,7 +53,7 @@ test('a caller that leaves after it was asked cancels nothing; before that, and 
   expect(after.wasCancelled()).toBe(true);
 });
 
-test('progress is wanted of a server that may ask though the first request does not, and a retry that does hears it', async () => {
+test('the gateway asks a server that may ask questions for progress even if the first request does not want it, and a retry gets it', async () => {
   const { parked, resume } = world();
   const server = asking();
   const run = async (exchange: Exchange) => {
@@ -69,7 +69,7 @@ test('progress is wanted of a server that may ask though the first request does 
   expect(retry.progress).toEqual([{ progress: 1 }]);
 });
 
-test('a call that several wait for is cancelled when the last of them leaves, and the latest hears its progress', async () => {
+test('a call that several callers wait for is cancelled when the last one cancels, and the latest one gets its progress', async () => {
   const { parked, resume } = world();
   const server = asking();
   const open = Promise.withResolvers<undefined>();
@@ -92,7 +92,7 @@ test('a call that several wait for is cancelled when the last of them leaves, an
   expect(server.answers).toHaveLength(1);
 });
 
-test('who comes back for a round that is over gets its reply, and does not disturb the questions that are open', async () => {
+test('a retry of an answered round gets its reply again, and does not affect the open questions', async () => {
   const { parked, resume } = world();
   const server = asking(2);
   const requestState = await stateOf(parked.begin(caller().call, at(), server.run));
@@ -133,7 +133,7 @@ test('malformed and missing answers are asked again with a fresh state, and unkn
   expect(server.answers).toEqual([{ result: YES }]);
 });
 
-test('the states of a call that has finished give what they gave before, spend nothing again, and nothing later', async () => {
+test('the states of a call that has ended give the same replies again, and a later state gives none', async () => {
   const { parked, resume } = world();
   const server = asking(2);
   const first = await stateOf(parked.begin(caller().call, at(), server.run));
@@ -153,7 +153,7 @@ test('the states of a call that has finished give what they gave before, spend n
   for (const late of [last, round]) expect(() => resume(caller(late))).toThrow();
 });
 
-test('a call is cancelled, and its state worth nothing, ten minutes after its questions went out', async () => {
+test('a call is cancelled, and its state is not valid, ten minutes after its questions were sent', async () => {
   const { parked, resume } = world();
   const server = asking();
   const requestState = await stateOf(parked.begin(caller().call, at(), server.run));
@@ -165,7 +165,7 @@ test('a call is cancelled, and its state worth nothing, ten minutes after its qu
   expect(() => resume(caller({ requestState, inputResponses: { q1: YES } }))).toThrow('has expired');
 });
 
-test('a question that was withdrawn is not asked, and what came of the call is kept for the retry', async () => {
+test('a withdrawn question is not asked, and the outcome of the call is kept for the retry', async () => {
   const { parked, resume } = world();
   const withdrawal = new Cancellation();
   const run = async (exchange: Exchange): Promise<Reply> => {
@@ -182,7 +182,7 @@ test('a question that was withdrawn is not asked, and what came of the call is k
     });
 });
 
-test('a stop cancels the calls that wait for answers, lets those that are waited for finish, and parks no more', async () => {
+test('a stop cancels the parked calls, lets those finish that a caller waits for, and parks no more', async () => {
   const { parked, stopping, resume } = world();
   const [waiting, attended, again] = [asking(), asking(), asking(2)];
   const open = Promise.withResolvers<undefined>();
@@ -202,7 +202,7 @@ test('a stop cancels the calls that wait for answers, lets those that are waited
   expect(again.wasCancelled()).toBe(true);
 });
 
-test('questions of one call keep their own keys apart, name them where they may, and come back as one round', async () => {
+test('questions of one call are one round under distinct keys, which the server can choose', async () => {
   const { parked } = world();
   const ask = (exchange: Exchange, _meta?: JsonObject) =>
     exchange.ask({
@@ -232,7 +232,7 @@ test('questions of one call keep their own keys apart, name them where they may,
   });
 });
 
-test('an answer that came before its question is given once', async () => {
+test('an answer that came before its question is used once', async () => {
   const { parked } = world();
   const server = asking(2);
   const first = caller({ inputResponses: { q1: YES } });
@@ -248,7 +248,7 @@ test('an answer that came before its question is given once', async () => {
   expect(server.answers).toEqual([{ result: YES }]);
 });
 
-test('every capability that was wanting is named', async () => {
+test('the error names every missing capability', async () => {
   const { parked } = world();
   const run = async (exchange: Exchange): Promise<Reply> => {
     const ask = (method: string, params: JsonObject) =>
@@ -266,7 +266,7 @@ test('every capability that was wanting is named', async () => {
   });
 });
 
-test('a retry can be asked what it declares itself: what the first request declared beyond that is refused to the server', async () => {
+test('a retry can be asked what it declares itself; the server gets an error for what only the first request declared', async () => {
   const { parked, resume } = world();
   const told: unknown[] = [];
   const ask = (exchange: Exchange, method: string, params: JsonObject) =>
@@ -297,7 +297,7 @@ test('a retry can be asked what it declares itself: what the first request decla
   expect(told).toEqual(expect.arrayContaining([YES, roots, 'question_undeclared', 'question_undeclared']));
 });
 
-test('a call that gives way to others is cancelled, and whoever comes back for it is told why', async () => {
+test('a preempted call is cancelled, and its retry fails with the reason', async () => {
   const { parked, resume } = world();
   const server = asking();
   const requestState = await stateOf(parked.begin(caller().call, at(), server.run));
@@ -310,7 +310,7 @@ test('a call that gives way to others is cancelled, and whoever comes back for i
   for (let time = 0; time < 2; time++) await expect(replied(resume(retry))).rejects.toMatchObject(refused);
 });
 
-test('a question for which there is no room is refused to the server, and the others stay open', async () => {
+test('the server gets an error for a question for which there is no memory, and the others stay open', async () => {
   let room = true;
   const call = new ParkedCall(caller().call, { admits: () => room });
   const ask = () => call.ask({ method: 'elicitation/create', params: FORM, signal: call.signal });
@@ -325,7 +325,7 @@ test('a question for which there is no room is refused to the server, and the ot
   expect(call.bytes).toBe(0);
 });
 
-test('a call that has ended holds nobody who listened for its cancellation, as its request and its answer are held by those', async () => {
+test('a call that has ended does not retain the listeners of its signal, which retain the request and the answer', async () => {
   const { parked, stopping, resume } = world();
   const server = asking();
   const requestState = await stateOf(parked.begin(caller().call, at(), server.run));
@@ -338,7 +338,7 @@ test('a call that has ended holds nobody who listened for its cancellation, as i
   expect(server.wasCancelled()).toBe(false);
 });
 
-test('every round has the tries of its call at the server in its context', async () => {
+test('every round has the attempts of its call in its context', async () => {
   const { parked, resume } = world();
   const first = at();
   const origin = { server: 'one', instance: 'one#1', era: 'legacy', transport: 'stdio', bytes: 0 } as const;

@@ -1,4 +1,4 @@
-// How many calls may be parked, and how much may be kept of them.
+// The bounds of parked calls: their number and their memory.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import type { Exchange } from '../../../src/core/exchange.ts';
@@ -69,7 +69,7 @@ async function answered({ parked, resume }: ReturnType<typeof world>, outcome: n
   return { retry, result };
 }
 
-test('outcomes that are kept for one principal are together no more than is free of 256, and the oldest make way', async () => {
+test('kept outcomes of a principal hold no more than is free of 256 KiB, and the oldest make room', async () => {
   const here = world();
   const [first, ...rest] = [await answered(here, 50), await answered(here, 50), await answered(here, 50)];
 
@@ -77,7 +77,7 @@ test('outcomes that are kept for one principal are together no more than is free
   for (const { retry, result } of rest) expect(await replied(here.resume(retry))).toEqual(result);
 });
 
-test('what one principal has kept does not cost another what it has', async () => {
+test('kept outcomes of one principal do not cost another principal its own', async () => {
   const here = world();
   const bobs = await answered(here, 60, 'bob');
   const alices = [await answered(here, 60), await answered(here, 60), await answered(here, 60)];
@@ -94,7 +94,7 @@ test('what one principal has kept does not cost another what it has', async () =
   expect(kept).toEqual([false, false, true]);
 });
 
-test('an outcome that comes when nobody waits counts too', async () => {
+test('an outcome that comes while no caller waits counts too', async () => {
   const { parked, resume } = world();
   const states: string[] = [];
   for (let count = 0; count < 3; count++) {
@@ -113,7 +113,7 @@ test('an outcome that comes when nobody waits counts too', async () => {
   for (const retry of kept) expect((await replied(resume(retry))).large).toHaveLength(50 * KIB);
 });
 
-test('questions for which there is no room with the others are refused, once outcomes have made way', async () => {
+test('questions for which there is no memory are refused, after kept outcomes have made room', async () => {
   const here = world();
   const begin = (sizes: { question?: number; outcome?: number }) =>
     stateOf(here.parked.begin(caller().call, at(), large(sizes)));
@@ -130,7 +130,7 @@ test('questions for which there is no room with the others are refused, once out
 /** Three bytes each as JSON, and 48 in memory. */
 const wide = (count: number) => Array.from({ length: count }, () => []);
 
-test('questions and arguments count with what they take in memory, outcomes are kept as what they are on the wire', async () => {
+test('questions and arguments count with their size in memory, kept outcomes with their size as JSON', async () => {
   const here = world();
   const huge = wide(3_000);
   const asksMuch = async (exchange: Exchange): Promise<Reply> => {

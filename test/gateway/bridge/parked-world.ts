@@ -1,6 +1,7 @@
-// What tests of parked calls share: callers, servers that ask, and time that passes when it is told to.
+// What tests of parked calls share: callers, servers that ask questions, and fake timers.
 import { setImmediate as turn } from 'node:timers/promises';
 import { vi } from 'vitest';
+import { boundsWith } from '../../../src/core/bounds/bounds.ts';
 import type { McpCall, Target } from '../../../src/core/call.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import type { Exchange, QuestionAnswer } from '../../../src/core/exchange.ts';
@@ -40,8 +41,9 @@ export function caller(params: JsonObject = {}, principal = 'alice', capabilitie
 /** Parked calls that hold no more than so many bytes. */
 export function world(maxBytes = 256 * 1024) {
   const stopping = new Cancellation();
+  const bounds = boundsWith({ parkedBytes: maxBytes });
   const states = new RequestStates(new Keyring(temporaryFolder()));
-  const parked = new ParkedCalls({ states, mayAsk: () => true, stopping: stopping.signal, maxBytes });
+  const parked = new ParkedCalls({ states, mayAsk: () => true, stopping: stopping.signal, bounds });
   const resume = ({ call }: Caller, to = at()) => {
     const state = states.open(call, TARGET)?.parked;
     if (!state) throw new Error('the state names no parked call');
@@ -50,7 +52,7 @@ export function world(maxBytes = 256 * 1024) {
   return { parked, stopping, resume };
 }
 
-/** A server that asks one form after the other; tells what it was answered, and whether it was cancelled. */
+/** A server that asks one form after the other; records the answers, and whether it was cancelled. */
 export function asking(rounds = 1) {
   const answers: QuestionAnswer[] = [];
   let seen: Exchange | undefined;
@@ -65,7 +67,7 @@ export function asking(rounds = 1) {
   return { run, answers, exchange: () => seen, wasCancelled: () => cancelled };
 }
 
-/** Lets everything happen that 20 ms and no answer make happen. */
+/** Advances the time until a round is complete, and lets all promises settle. */
 export async function settle(): Promise<void> {
   await turn();
   await vi.advanceTimersByTimeAsync(20);

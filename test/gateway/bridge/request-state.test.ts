@@ -1,4 +1,4 @@
-// A state belongs to one principal, method, target and set of arguments, for an hour.
+// A state is bound to one principal, method, target and set of arguments, for an hour.
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';

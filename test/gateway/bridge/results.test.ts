@@ -1,3 +1,4 @@
+// Results and errors of servers as callers of each era get them.
 import { expect, test } from 'vitest';
 import { bridgeError, bridgeResult } from '../../../src/gateway/bridge/results.ts';
 
@@ -39,7 +40,7 @@ test('a legacy caller never sees the fields of the modern era', () => {
   expect(bridgeResult({ ...legacy, method: 'resources/read' }, fromModern, result)).toEqual({ contents: [] });
 });
 
-test('a read is private to a modern caller, and stale at once where the server cannot say', () => {
+test('a read is private to a modern caller, and not cacheable where the server is legacy', () => {
   const read = { ...modern, method: 'resources/read' } as const;
 
   expect(bridgeResult(read, fromLegacy, { contents: [] })).toMatchObject({ ttlMs: 0, cacheScope: 'private' });
@@ -91,7 +92,7 @@ test('a resource that is not found has the code of the caller’s era', () => {
   expect(bridgeError({ ...read, era: 'legacy' }, { code: -32602, message: 'bad' }).code).toBe(-32602);
 });
 
-test('a resource that is not found is named by its beginning, however long its name is', () => {
+test('the error for an unknown resource quotes only the beginning of a long URI', () => {
   const requested = `x://${'1'.repeat(1_000_000)}`;
   const { data } = bridgeError(
     { method: 'resources/read', params: { uri: requested }, era: 'modern' },

@@ -1,4 +1,4 @@
-// A call goes on however many rounds it takes; a state that is used again is a call again.
+// Which requests are further rounds of a call, and which are new calls.
 import { expect, test } from 'vitest';
 import type { McpCall } from '../../../src/core/call.ts';
 import { RetryRounds } from '../../../src/gateway/bridge/retry-rounds.ts';
@@ -19,21 +19,21 @@ function world() {
   return { goesOn, rounds, first, retry };
 }
 
-test('the rounds of a parked call go on with it, also those that come again', () => {
+test('every retry of a parked call is a further round, also a repeated one', () => {
   const { goesOn, first, retry } = world();
   const round = retry({ parked: { key: 'k', round: 1 } });
 
   expect([first, round, round].map(goesOn)).toEqual([false, true, true]);
 });
 
-test("a modern server's state goes on with its call once, and is a call every time that it is used again", () => {
+test("the first retry with a modern server's state is a further round, and each later one a new call", () => {
   const { goesOn, first, retry } = world();
   const [one, two] = [retry({ upstream: 'one' }), retry({ upstream: 'two' })];
 
   expect([first, one, one, two, one].map(goesOn)).toEqual([false, true, false, true, false]);
 });
 
-test('a state that is not of this call goes on with none, and neither does one of a legacy caller', () => {
+test('a request with the state of another call is a new call, and so is one of a legacy client', () => {
   const { goesOn, rounds, retry } = world();
   const state = retry({ parked: { key: 'k', round: 1 } });
 

@@ -1,4 +1,4 @@
-// The legacy error that sends a caller to pages first, for modern callers.
+// The error -32042 of a legacy server as questions for a modern client.
 import { expect, test } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { ownExchange } from '../../../src/core/exchange.ts';
@@ -13,7 +13,7 @@ const page = { mode: 'url', url: 'https://a.example', elicitationId: '1' };
 const pages = (elicitations: JsonValue, code = -32042) =>
   urlElicitations(call, { code, message: 'first', data: { elicitations } });
 
-test('every page is a question; one without words of its own has those of the error', () => {
+test('every URL elicitation is a question; one without a message has that of the error', () => {
   expect(pages([page, { ...page, message: 'then' }])).toEqual({
     resultType: 'input_required',
     inputRequests: {

@@ -1,4 +1,4 @@
-// What a server answers about a task, and the instance that answers.
+// The answer of a server about a task, with the instance that answered.
 import type { UpstreamReply } from '../../../src/upstream/mcp/upstream.ts';
 import type { WireReply } from '../../../src/upstream/mcp/wire/wire.ts';
 

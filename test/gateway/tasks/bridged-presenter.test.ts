@@ -1,4 +1,4 @@
-// A legacy server's task for a modern client: what is kept of its end.
+// A legacy server's task for a modern client: what the gateway keeps of its outcome.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
@@ -17,7 +17,7 @@ const target = { kind: 'tool', server: 'one', exposed: 'one__job', original: 'jo
 const ref: TaskRef = { id: 'sealed', kind: 'bridged', upstreamId: '1', instance: 'one#1', target };
 const described = { taskId: '1', status: 'working' };
 
-test('what a server gave as the end of a task is kept as text alone, not as it was read', async () => {
+test('the outcome of a task is kept as JSON text alone, not as the parsed message', async () => {
   const ended = Promise.withResolvers<string>();
   let result: JsonObject | undefined = { content: [{ type: 'text', text: 'done' }] };
   const read = new WeakRef(result);

@@ -1,4 +1,4 @@
-// A legacy server's task for a legacy client: what it keeps of whoever made it.
+// A legacy server's task for a legacy client: its notifications, its session, and the shared wait for its result.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
@@ -45,7 +45,7 @@ function present(session?: ClientSession, send = silent): LegacyPresenter {
   return new LegacyPresenter(task, { exchange, ...(session && { session }) });
 }
 
-test('a task tells the session that made it, as long as that lives', () => {
+test('the session that made a task gets its notifications until the session ends', () => {
   const over = new Cancellation();
   const { session, told } = sessionOf(over);
   const presenter = present(session);
@@ -57,7 +57,7 @@ test('a task tells the session that made it, as long as that lives', () => {
   expect(presenter.listed).toMatchObject({ taskId: 'sealed', status: 'input_required' });
 });
 
-test('what its client learns by asking is not told to the session as well, and its end is told once', () => {
+test('the session gets no notification of what its client learned by polling, and one notification of the end', () => {
   const { session, told } = sessionOf(new Cancellation());
   const presenter = present(session);
   presenter.task.accept({ taskId: '1', status: 'input_required' });
@@ -68,7 +68,7 @@ test('what its client learns by asking is not told to the session as well, and i
   expect(told).toEqual(['notifications/tasks/status']);
 });
 
-test('a task does not hold a session that has ended, nor a session a task that is forgotten', async () => {
+test('a task does not retain a session that has ended, nor a session a forgotten task', async () => {
   const over = new Cancellation();
   let { session }: { session: ClientSession | undefined } = sessionOf(over);
   const kept = present(session);
@@ -115,7 +115,7 @@ function requests() {
   return { begun, join, presenter };
 }
 
-test('whoever waits for the result while it is asked for gets that answer, and whoever comes later another', async () => {
+test('all callers that wait at the same time get one answer, and a later caller another', async () => {
   const { begun, join } = requests();
   const both = [join(), join()];
   begun[0]!.resolve(await answeredWith({ result: { n: 1 }, bytes: 1 }));
@@ -127,7 +127,7 @@ test('whoever waits for the result while it is asked for gets that answer, and w
   expect(begun).toHaveLength(2);
 });
 
-test('everybody who waits gets the failure', async () => {
+test('every waiting caller gets the failure', async () => {
   const { begun, join } = requests();
   const both = Promise.allSettled([join(), join()]);
   begun[0]!.reject(new Error('failed'));
@@ -135,7 +135,7 @@ test('everybody who waits gets the failure', async () => {
   expect((await both).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
 });
 
-test('one who stops waiting ends the request for nobody else, and the last one ends it', async () => {
+test('a caller that cancels does not end the request for the others, and the last one ends it', async () => {
   const { begun, join } = requests();
   const [first, last] = [new Cancellation(), new Cancellation()];
   const both = [join(first), join(last)];

@@ -1,4 +1,4 @@
-// An id of a task says nothing, belongs to one principal, and leads back to exactly what it was made of.
+// A task id reveals nothing, is bound to one principal, and opens to exactly what it was made of.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { TaskRef } from '../../../src/core/call.ts';
@@ -17,7 +17,7 @@ const tasks: fc.Arbitrary<Omit<TaskRef, 'id'>> = fc.record({
 });
 const somebody = { ...LOCAL, id: 'somebody' };
 
-test('leads back to its task, for its principal alone', () => {
+test('opens to its task, for its principal alone', () => {
   const ids = make();
   fc.assert(
     fc.property(tasks, (task) => {
@@ -30,7 +30,7 @@ test('leads back to its task, for its principal alone', () => {
   );
 });
 
-test('leads back to a task whose own id is as long as may be, whatever it is made of, and is not given where it could not', () => {
+test('opens to a task with the longest id of a server, and is refused where it would be too long', () => {
   const ids = make();
   const target = { kind: 'tool', server: 'one', exposed: 'work', original: 'work' } as const;
   const task = { kind: 'modern', upstreamId: '\u0001'.repeat(1_024), instance: 'one#1', target } as const;
@@ -55,7 +55,7 @@ test('is another one each time, of letters that a header can carry, and shows no
   expect(Buffer.from(first.split('.')[1] ?? '', 'base64url').toString('latin1')).not.toContain('the-id');
 });
 
-test('leads nowhere when a single character of it differs, or when it was never made', () => {
+test('does not open when one character of it differs, or when it was never made', () => {
   const ids = make();
   const { id } = ids.name(LOCAL, {
     kind: 'bridged',

@@ -1,4 +1,4 @@
-// Tasks in memory: how many there may be, how long they are kept, and whose they are.
+// Kept tasks: their number, their time, their memory, and their principals.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { TaskRef } from '../../../src/core/call.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
@@ -104,7 +104,7 @@ test('there are at most a thousand in all', () => {
   expect(() => records.reserve(other)).toThrow(/Too many tasks/);
 });
 
-test('what a server says of a task reaches that task, and an id that it uses again leads to the new one alone', () => {
+test('notifications of a server reach their task, and after it has used an id again, only the new one', () => {
   const records = new TaskRegistry(new Cancellation());
   const [old, fresh] = [keep(records, task('same')), keep(records, task('same', { principal: other }))];
 
@@ -119,7 +119,7 @@ test('what a server says of a task reaches that task, and an id that it uses aga
   expect([records.of(LOCAL), records.of(other)]).toEqual([[], [fresh.presenter]]);
 });
 
-test('a task goes with the instance that had it, but for one that has something to say then', () => {
+test('a task is forgotten when its instance is gone, except one that outlives it', () => {
   const records = new TaskRegistry(new Cancellation());
   const [gone, stays] = [keep(records, task('a')), keep(records, task('b', { outlivesInstance: true }))];
   records.lost('one', 'one#2');
@@ -134,7 +134,7 @@ test('a task goes with the instance that had it, but for one that has something 
   ]);
 });
 
-test('what is kept for one principal takes no more than is free of 256 MiB: the oldest tasks that ended are forgotten', () => {
+test('the tasks of a principal hold no more than is free of 256 MiB: the oldest that ended are forgotten', () => {
   const records = new TaskRegistry(new Cancellation());
   const bytes = 50 * 1024 * 1024;
   const [running, ...done] = [
@@ -147,7 +147,7 @@ test('what is kept for one principal takes no more than is free of 256 MiB: the 
   expect([running, ...done, after].map(isForgotten)).toEqual([false, true, true, false, false]);
 });
 
-test('tasks of another principal are not forgotten for it, and running ones never: then there is no room', () => {
+test('tasks of another principal are not forgotten for it, and running ones never: then trim returns false', () => {
   const records = new TaskRegistry(new Cancellation());
   const bytes = 60 * 1024 * 1024;
   const theirs = keep(records, task('a', { principal: other, ended: true, bytes }));
@@ -157,7 +157,7 @@ test('tasks of another principal are not forgotten for it, and running ones neve
   expect([theirs, ...own].map(isForgotten)).toEqual([false, false, false]);
 });
 
-test('when the gateway stops, all are given up', () => {
+test('when the gateway stops, all tasks are forgotten', () => {
   const stopping = new Cancellation();
   const records = new TaskRegistry(stopping);
   const kept = keep(records, task('a'));
@@ -166,7 +166,7 @@ test('when the gateway stops, all are given up', () => {
   expect([kept.task.forgotten, records.get(kept.task.ref)]).toEqual(['stopped', undefined]);
 });
 
-test('a task that is made once the gateway stops is closed at once, and whoever called is told', () => {
+test('a task that is made while the gateway stops is forgotten at once, and its call fails with gateway_closed', () => {
   const stopping = new Cancellation();
   const records = new TaskRegistry(stopping);
   const place = records.reserve(LOCAL);

@@ -1,4 +1,4 @@
-// A kept task as a state machine: what changes it, what ends it, and who is told.
+// The state machine of a kept task: what changes it, what ends it, and what is published.
 import { expect, test, vi } from 'vitest';
 import type { TaskRef } from '../../../src/core/call.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
@@ -28,7 +28,7 @@ function makeTask({ endsByStatus = true } = {}) {
   return { task, sent, onEnded, told };
 }
 
-test('a notification changes it and is told; an answer of the server changes it and is not', () => {
+test('a notification changes the task and is published; an answer changes it and is not', () => {
   const { task, told } = makeTask();
   const news = { taskId: '1', status: 'input_required' };
   task.notified(news);
@@ -40,7 +40,7 @@ test('a notification changes it and is told; an answer of the server changes it 
   expect(told).toEqual([news]);
 });
 
-test('what is said of another task changes nothing', () => {
+test('a description of another task changes nothing', () => {
   const { task, told } = makeTask();
   task.notified({ ...described, taskId: '2', status: 'failed' });
   task.notified({ ...described, createdAt: '2026-01-01T00:00:01Z', status: 'failed' });
@@ -60,7 +60,7 @@ test.each(['completed', 'failed', 'cancelled'])('a status that is final (%s) end
   expect(told).toEqual([undefined]);
 });
 
-test('where its result alone ends it, a final status does not', () => {
+test('where only its result ends it, a final status does not', () => {
   const { task, onEnded } = makeTask({ endsByStatus: false });
   task.notified({ ...described, status: 'completed' });
   expect([task.described.status, task.ended]).toEqual(['completed', undefined]);
@@ -88,7 +88,7 @@ test.each<[ForgetReason, string[]]>([
   },
 );
 
-test('when it is forgotten after its end, nobody is told again', async () => {
+test('when a task is forgotten after its end, the end is not published again', async () => {
   const { task, sent, onEnded } = makeTask();
   task.end('completed');
   await task.forget('expired');

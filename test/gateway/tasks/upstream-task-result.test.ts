@@ -1,4 +1,4 @@
-// The wait for the end of a task: what cuts it short, and what ends it.
+// The wait for the result of a task: what cuts it short, and what ends it.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { type ErrorCode, GatewayError } from '../../../src/core/errors.ts';
@@ -60,7 +60,7 @@ test.each(['upstream_closed', 'upstream_timed_out', 'upstream_failed', 'upstream
   },
 );
 
-test('any number of cuts is borne while the task goes on, at pauses that grow', async () => {
+test('the wait is repeated after any number of cuts while the task goes on, with growing pauses', async () => {
   let cuts = 0;
   const times: number[] = [];
   const { outcome } = waitFor({
@@ -77,7 +77,7 @@ test('any number of cuts is borne while the task goes on, at pauses that grow', 
   expect(Math.max(...pauses)).toBe(10_000);
 });
 
-test('after a wait that lasted the pause is short again', async () => {
+test('after a long wait the pause is short again', async () => {
   const waits: number[] = [0, 0, 0, 60_000];
   const times: number[] = [];
   const { outcome } = waitFor({
@@ -95,7 +95,7 @@ test('after a wait that lasted the pause is short again', async () => {
   expect(Math.round(times.at(-1)! - times.at(-2)!)).toBe(60_200);
 });
 
-test('five failures in a row are borne, the cut among them, and not one more', async () => {
+test('the wait survives five failures in a row, with the cut, and not one more', async () => {
   const counted = (failures: number) => {
     let looks = 0;
     const answers = [failing('upstream_closed'), () => Promise.resolve(END)];
@@ -117,7 +117,7 @@ test('five failures in a row are borne, the cut among them, and not one more', a
   expect([borne.look.mock.calls.length, tooMany.look.mock.calls.length]).toEqual([5, 5]);
 });
 
-test('without a place it is looked at as often as the server says until there is one, or it has ended', async () => {
+test('without a free slot the task is polled as often as the server says, until a slot is free or the task has ended', async () => {
   const status = ['working', 'working', 'completed'];
   const look = () =>
     Promise.resolve({ result: { taskId: '1', status: status.shift() ?? '', pollInterval: 3_000 }, bytes: 1 });
@@ -150,7 +150,7 @@ test.each(['upstream_protocol', 'upstream_rejected', 'unknown_task', 'cancelled'
   },
 );
 
-test('a cut ends the wait where the task is not there any more', async () => {
+test('a cut ends the wait where the server has forgotten the task', async () => {
   const lost = waitFor({ look: failing('unknown_task') });
   const refused = waitFor({ look: () => Promise.resolve(GONE) });
   await vi.runAllTimersAsync();
@@ -162,7 +162,7 @@ test('a cut ends the wait where the task is not there any more', async () => {
   expect([lost.look.mock.calls.length, refused.look.mock.calls.length]).toEqual([1, 1]);
 });
 
-test('waits share one time: each may last as long as is left of it, and there is none after it', async () => {
+test('all waits share one time limit: each lasts at most what is left, and none begins after it', async () => {
   const clock = new CallClock(2_000, 60_000);
   const { wait, outcome } = waitFor({ leftMs: () => clock.leftMs });
   await vi.runAllTimersAsync();
@@ -171,7 +171,7 @@ test('waits share one time: each may last as long as is left of it, and there is
   expect(wait.mock.calls).toEqual([[2_000], [1_800], [1_400], [600]]);
 });
 
-test('nobody waits on when the caller has left', async () => {
+test('the wait ends when the caller cancels', async () => {
   const signal = new Cancellation();
   const { wait, outcome } = waitFor({ signal });
   await vi.advanceTimersByTimeAsync(10);
@@ -182,7 +182,7 @@ test('nobody waits on when the caller has left', async () => {
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test('an error that the server gives as the result of a task is what the task ended with', async () => {
+test('an error as the answer to tasks/result is the outcome of the task', async () => {
   const failed = waitFor({ wait: () => Promise.resolve(GONE) });
 
   expect([await failed.outcome, await failed.isForgotten]).toEqual([GONE, false]);

@@ -1,4 +1,4 @@
-// Whether a server still means the task that it made, and what is sent for one that it does not mean any more.
+// Requests about a task reach only the task that the server made, not a later one with the same id.
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { identityOf, isSame, isUnknown, UpstreamTask } from '../../../src/gateway/tasks/upstream-task.ts';
@@ -30,7 +30,7 @@ const described = (more: JsonObject = {}): WireReply => ({
   bytes: 1,
 });
 
-test('a task of another id, another time, or of none, is another one', () => {
+test('a description with another id, another time, or no time is that of another task', () => {
   expect(isSame({ ...ID, createdAt: TIME }, { taskId: '1', createdAt: TIME })).toBe(true);
   expect(isSame({ ...ID, createdAt: TIME }, { taskId: '2', createdAt: TIME })).toBe(false);
   expect(isSame({ ...ID, createdAt: TIME }, { createdAt: TIME })).toBe(false);
@@ -39,11 +39,11 @@ test('a task of another id, another time, or of none, is another one', () => {
   expect(isSame({ ...ID, createdAt: TIME }, { taskId: '1', createdAt: 1 })).toBe(false);
 });
 
-test('a time that was not said cannot differ', () => {
+test('without a known time every time matches', () => {
   expect(isSame(ID, { taskId: '1', createdAt: TIME })).toBe(true);
 });
 
-test('of a long time the first 64 characters count, of which no more is kept', () => {
+test('only the first 64 characters of a time are kept and compared', () => {
   const long = TIME.padEnd(100, '0');
   const said = (createdAt: string) => ({ taskId: '1', createdAt });
 
@@ -52,7 +52,7 @@ test('of a long time the first 64 characters count, of which no more is kept', (
   expect(isSame({ ...ID, createdAt: long.slice(0, 63) }, said(long))).toBe(false);
 });
 
-test('what is for a task is sent to it, and to no other that has its id now', async () => {
+test('a request is sent to its task, and not to another one that has its id now', async () => {
   const same = serverThat(() => described());
   const other = serverThat(() => described({ createdAt: '2026-01-01T00:00:01Z' }));
 
@@ -65,7 +65,7 @@ test('what is for a task is sent to it, and to no other that has its id now', as
   expect(same.sent).toEqual(['tasks/get', 'tasks/update', 'tasks/get', 'tasks/cancel']);
 });
 
-test('a server that cannot say how a task stands has not lost it, and nothing is done to a task that may be another', async () => {
+test('a server that cannot answer has not lost the task, and a task that may be another one gets no request', async () => {
   for (const [answer, unknown] of [
     [BUSY, false],
     [GONE, true],
@@ -80,7 +80,7 @@ test('a server that cannot say how a task stands has not lost it, and nothing is
   }
 });
 
-test('a task without an id that can be used is a fault of its server, and one with an id is known by it', () => {
+test('a task without a usable id is a fault of its server, and one with an id is identified by it', () => {
   for (const taskId of [undefined, '', 1, 'x'.repeat(1_025)])
     expect(() => identityOf('one', { ...(taskId !== undefined && { taskId }) })).toThrow(
       expect.objectContaining({ code: 'upstream_protocol' }),
