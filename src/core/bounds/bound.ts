@@ -16,7 +16,8 @@ export type Unit =
   | 'instances'
   | 'entries'
   | 'records'
-  | 'attempts';
+  | 'attempts'
+  | 'times';
 
 /** What has that many at most, each on its own. */
 export type Scope =
@@ -31,6 +32,7 @@ export type Scope =
   | 'server'
   | 'instance'
   | 'task'
+  | 'definition'
   | 'record'
   | 'command';
 
