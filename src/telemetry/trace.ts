@@ -1,4 +1,4 @@
-// W3C Trace Context in and out, ids, and the stage that gives each call its span.
+// Reads and writes W3C Trace Context, makes ids, and has the stage that logs the span of each call.
 import { randomUUID } from 'node:crypto';
 import type { Call, TraceContext } from '../core/call.ts';
 import type { CallContext } from '../core/call-context.ts';
@@ -6,14 +6,14 @@ import type { Stage } from '../core/stage.ts';
 import type { Logger } from './logger.ts';
 
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
-/** It goes on as a header, so it must be one. */
+/** Printable ASCII, since the gateway forwards it as a header. */
 const TRACESTATE = /^[!-~](?:[ -~]{0,510}[!-~])?$/;
 const ZERO_TRACE = '0'.repeat(32);
 const ZERO_SPAN = '0'.repeat(16);
 
 /**
- * Lower-case hex of at most 16 random bytes, but for the six bits that say that it comes of a UUID: Node draws these from a pool of its own,
- * so that one system call serves many ids.
+ * Lower-case hex of at most 16 random bytes, of which six bits are those that mark a UUID. Node makes UUIDs from a pool of random bytes, so
+ * that one system call is enough for many ids.
  */
 export function randomHex(bytes: number): string {
   return randomUUID()
@@ -21,7 +21,7 @@ export function randomHex(bytes: number): string {
     .slice(-2 * bytes);
 }
 
-/** Continues the caller's trace where its `traceparent` is valid (W3C Trace Context, section 3.2), else starts one. */
+/** Continues the caller's trace where its `traceparent` is valid (W3C Trace Context, section 3.2), else begins one. */
 export function traceFrom(traceparent: unknown, tracestate: unknown): TraceContext {
   const spanId = randomHex(8);
   const match = typeof traceparent === 'string' && traceparent.length <= 128 ? TRACEPARENT.exec(traceparent) : null;
@@ -32,12 +32,12 @@ export function traceFrom(traceparent: unknown, tracestate: unknown): TraceConte
   return { traceId, spanId, flags: flags ?? '01', ...(state !== undefined && { state }) };
 }
 
-/** The `traceparent` that the next hop gets: our span is its parent. */
+/** The `traceparent` for the server: the gateway's span is its parent. */
 export function traceparentOf(trace: TraceContext): string {
   return `00-${trace.traceId}-${trace.spanId}-${trace.flags}`;
 }
 
-/** The outermost stage: one line in the log as each call ends, under the call's and the trace's id. */
+/** The outermost stage: logs one line at the settlement of each call, with the id of the call and of the trace. */
 export function traceStage(logger: Logger): Stage {
   return (call, ctx, next) => {
     ctx.onSettled(({ status, failure }) => {
