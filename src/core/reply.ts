@@ -1,15 +1,15 @@
-// A Reply: what came of a Call.
+// A Reply: the answer to a Call.
 import type { Era, OfferKind, Transport } from './call.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import type { OfferedList } from './offered-list.ts';
 
-/** One thing that is offered: the server's own definition under the name that callers see. */
+/** One offered thing: the server's own definition under the name that callers see. */
 export interface Offered {
   readonly kind: OfferKind;
   readonly server: string;
   readonly exposed: string;
   readonly original: string;
-  /** The definition with the exposed name put in; everything else as the server sent it. */
+  /** The definition with the exposed name; everything else as the server sent it. */
   readonly definition: JsonObject;
 }
 
@@ -20,7 +20,7 @@ export interface RpcError {
   readonly data?: unknown;
 }
 
-/** Where a reply comes from, for the record. */
+/** The instance that a reply comes from, for the record. */
 export interface Origin {
   readonly server: string;
   readonly instance: string;
@@ -36,7 +36,7 @@ export interface ResultReply {
   readonly origin?: Origin;
 }
 
-/** A server's own error, not a failure of the gateway: those are thrown. */
+/** A server's own error. The gateway throws its own errors. */
 export interface ErrorReply {
   readonly kind: 'error';
   readonly error: RpcError;
@@ -49,7 +49,7 @@ export interface ListReply {
   readonly of: OfferKind;
   readonly list: OfferedList;
   readonly nextCursor?: string;
-  /** Whether the list is for its caller alone, whatever else is configured. */
+  /** Whether the list is private to its caller, whatever the configuration says. */
   readonly isPrivate: boolean;
   readonly origin?: undefined;
 }
@@ -57,17 +57,17 @@ export interface ListReply {
 /** Why the gateway ends a stream before its source does. */
 export type EndReason = 'quota' | 'shutdown' | 'cancelled';
 
-/** Frames that come one after another. */
+/** A reply of several frames. */
 export interface StreamReply {
   readonly kind: 'stream';
   readonly origin?: Origin;
-  /** Sends every frame but the last, and resolves with the last: it waits until the call is settled. */
+  /** Sends every frame but the last, and resolves with the last, which the caller gets after the call is settled. */
   pipe(send: (frame: JsonValue) => void | Promise<void>): Promise<FinalReply>;
-  /** Makes the stream end soon, and well-formed in its dialect. */
+  /** Ends the stream soon, with a valid end in its dialect. */
   end(reason: EndReason): void;
 }
 
-/** What the last frame of a call says. */
+/** The last frame of a call. */
 export type FinalReply = ResultReply | ErrorReply | ListReply;
 
 export type Reply = FinalReply | StreamReply;

@@ -1,4 +1,4 @@
-// Waiting for a promise with a limit: for so many milliseconds, or until a signal is aborted. No timer and no listener is left behind.
+// Waits for a promise for a limited time, or until a signal is aborted. Leaves no timer and no listener behind.
 import type { CancelSignal } from './cancellation.ts';
 import { GatewayError } from './errors.ts';
 
@@ -9,26 +9,26 @@ export interface WaitOptions {
   readonly ref?: boolean;
 }
 
-/** What the promise resolves with, or rejects with; undefined where the time is over or the signal is aborted before. */
+/** Settles as the promise does; resolves with undefined where the time is over or the signal is aborted before. */
 export async function within<T>(
   promise: Promise<T>,
   ms: number,
   { signal, ref = false }: WaitOptions = {},
 ): Promise<T | undefined> {
-  const { promise: over, resolve } = Promise.withResolvers<undefined>();
+  const { promise: expired, resolve } = Promise.withResolvers<undefined>();
   const end = () => resolve(undefined);
   const timer = setTimeout(end, ms);
   if (!ref) timer.unref();
   const stopListening = signal?.onAbort(end);
   try {
-    return await Promise.race([promise, over]);
+    return await Promise.race([promise, expired]);
   } finally {
     clearTimeout(timer);
     stopListening?.();
   }
 }
 
-/** What the promise resolves or rejects with, however late; calls `late` once where that takes longer than `ms`, to end what is waited for. */
+/** Settles as the promise does, however late. Calls `late` once after `ms`, so that the caller can end the work behind the promise. */
 export async function withDeadline<T>(promise: Promise<T>, ms: number, late: () => void): Promise<T> {
   const timer = setTimeout(late, ms).unref();
   try {
@@ -38,12 +38,12 @@ export async function withDeadline<T>(promise: Promise<T>, ms: number, late: () 
   }
 }
 
-/** What the promise resolves or rejects with. Throws `cancelled` as soon as the signal is aborted. */
+/** Settles as the promise does. Throws `cancelled` as soon as the signal is aborted. */
 export async function untilCancelled<T>(promise: Promise<T>, signal: CancelSignal): Promise<T> {
-  const { promise: left, reject } = Promise.withResolvers<never>();
+  const { promise: cancelled, reject } = Promise.withResolvers<never>();
   const stopListening = signal.onAbort(() => reject(new GatewayError('cancelled', 'The caller cancelled the call.')));
   try {
-    return await Promise.race([promise, left]);
+    return await Promise.race([promise, cancelled]);
   } finally {
     stopListening();
   }

@@ -1,5 +1,5 @@
 // The bounds of what the MCP endpoints keep and wait for, in one place, so that tests can make them small.
-import { QUESTION_MS } from '../../core/exchange.ts';
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { WriteBudget } from './write-budget.ts';
 import { ReplayBudget } from './replay-budget.ts';
 
@@ -50,6 +50,6 @@ export const LIMITS: EndpointLimits = Object.freeze({
   kept: new ReplayBudget(256 * 1024 * 1024),
   pollAfterMs: 10 * 60_000,
   retryMs: 1_000,
-  questionMs: QUESTION_MS,
+  questionMs: BOUNDS.questionAge,
   now: () => performance.now(),
 });

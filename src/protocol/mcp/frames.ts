@@ -1,14 +1,7 @@
 // JSON-RPC frames: what a parsed value is, and how one is written.
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { ERRORS, GatewayError, reasonOf } from '../../core/errors.ts';
-import {
-  exactText,
-  isObject,
-  type JsonObject,
-  type JsonValue,
-  MANY_MEMBERS,
-  notedKeys,
-  numberOf,
-} from '../../core/json.ts';
+import { exactText, isObject, type JsonObject, type JsonValue, notedKeys, numberOf } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
 import { membersText } from './json-writer.ts';
 
@@ -101,7 +94,7 @@ export function readClientFrame(value: JsonValue): Frame {
 function requireFew(name: string, object: JsonObject): void {
   const { _meta } = object;
   const which = notedKeys(object) ? name : isObject(_meta) && notedKeys(_meta) ? `${name}._meta` : undefined;
-  if (which !== undefined) throw invalid(`\`${which}\` has more than ${MANY_MEMBERS} members of its own.`);
+  if (which !== undefined) throw invalid(`\`${which}\` has more than ${BOUNDS.envelopeMembers} members of its own.`);
 }
 
 function readResponse(value: JsonObject): ResponseFrame {

@@ -1,6 +1,7 @@
 // Builds what a JSON text says, in as many steps as it takes: where JSON.parse would hold everybody up, or would change a number.
 import { GatewayError } from '../../core/errors.ts';
-import { exactNumber, type JsonObject, type JsonValue, MANY_MEMBERS, noteMembers } from '../../core/json.ts';
+import { BOUNDS } from '../../core/bounds/bounds.ts';
+import { exactNumber, type JsonObject, type JsonValue, noteMembers } from '../../core/json.ts';
 import { WEIGHT_OF_CONTAINER, weightOfKey, weightOfScalar } from '../../core/heap-estimate.ts';
 import { LONGEST_NUMBER, work } from './json-scan.ts';
 
@@ -132,7 +133,7 @@ export class JsonReader {
     this.at++;
     this.open.pop();
     const { object, keys, weight } = inner;
-    if (object && keys.length > MANY_MEMBERS) noteMembers(object, { keys, weight });
+    if (object && keys.length > BOUNDS.envelopeMembers) noteMembers(object, { keys, weight });
     const outer = this.open.at(-1);
     if (outer) outer.weight += weight;
     this.expected = this.open.length === 0 ? 'nothing' : 'comma or end';

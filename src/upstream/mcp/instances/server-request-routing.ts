@@ -1,7 +1,8 @@
 // Routes a server's request to the call, owner or task that it belongs to, and to nobody else.
 import type { ServerConfig } from '../../../config/config.ts';
 import { GatewayError } from '../../../core/errors.ts';
-import { askWithin, type Exchange, QUESTION_MS, type QuestionAnswer } from '../../../core/exchange.ts';
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
+import { askWithin, type Exchange, type QuestionAnswer } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
 import type { AskedQuestion } from '../wire/wire.ts';
@@ -57,7 +58,7 @@ export class ServerRequestRouting {
   /** If a caller who is asked for a task leaves, the next one is asked (2025-11-25 basic/utilities/tasks, Input Required Status). */
   private routeForTask(asked: AskedQuestion, task: string): Promise<QuestionAnswer> {
     const { id, server } = this.source;
-    return askWithin(QUESTION_MS, asked, async ({ method, params, signal }) => {
+    return askWithin(BOUNDS.questionAge, asked, async ({ method, params, signal }) => {
       for (let tries = 0; tries < MAX_ASKED; tries++) {
         const exchange = await server.context.tasks.asker({ server: server.name, instance: id, task }, signal);
         if (!exchange) break;
