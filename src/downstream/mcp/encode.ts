@@ -1,5 +1,6 @@
 // Replies and errors as the JSON that a caller of either era gets.
 import { toLegacyTool } from '../../catalog/legacy-tools.ts';
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { Era, Peer } from '../../core/call.ts';
 import { ERRORS, GatewayError } from '../../core/errors.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
@@ -9,7 +10,6 @@ import { errorJson, errorText, type RequestId, resultText } from '../../protocol
 import { writeInSlices } from '../../protocol/mcp/json-writer.ts';
 import { META } from '../../protocol/mcp/meta.ts';
 import { LIST_KEYS } from '../../protocol/mcp/methods.ts';
-import { SLICED_ABOVE } from '../../protocol/mcp/strict-json.ts';
 import { SUPPORTED_VERSIONS } from '../../protocol/mcp/versions.ts';
 
 /** A JSON-RPC response, and the HTTP status that goes with it. */
@@ -38,7 +38,7 @@ const MODERN_STATUS: Readonly<Record<number, number>> = { [-32020]: 400, [-32021
 /** Writes a reply of the pipeline; only a large one takes several turns of the event loop. */
 function encodeReply(reply: FinalReply, options: EncodeOptions): Answer | Promise<Answer> {
   const { id, era } = options;
-  if (reply.origin && reply.origin.bytes > SLICED_ABOVE) return encodeInSlices(reply, options);
+  if (reply.origin && reply.origin.bytes > BOUNDS.slicedMessage) return encodeInSlices(reply, options);
   if (reply.kind === 'error') return { text: errorText(id, reply.error), status: errorStatus(reply.error.code, era) };
   if (reply.kind === 'list') return new ListAnswer(reply, options);
   return {

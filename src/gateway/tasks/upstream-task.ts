@@ -1,11 +1,12 @@
 // A task at its server: every request about one goes through here, to the instance that has it, and only to the task that is meant.
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { TaskRef } from '../../core/call.ts';
 import { pause } from '../../core/cancellation.ts';
 import { type ErrorCode, ERRORS, GatewayError, unknownTask } from '../../core/errors.ts';
 import type { Exchange } from '../../core/exchange.ts';
 import { isObject, type JsonObject, numberOf } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
-import { isTerminal, MAX_TIME, TASK_RESULT, taskIdOf } from '../../protocol/mcp/tasks.ts';
+import { isTerminal, TASK_RESULT, taskIdOf } from '../../protocol/mcp/tasks.ts';
 import type { ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
 import type { CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
 import type { PlaceKind } from '../../upstream/mcp/instances/stream-slots.ts';
@@ -244,7 +245,7 @@ export function identityOf(server: string, task: JsonObject): TaskIdentity {
 /** Whether a server describes the task that it made then, by the part of the time that is kept; a time that it did not say cannot differ. */
 export function isSame({ upstreamId, createdAt }: TaskIdentity, described: JsonObject): boolean {
   if (described.taskId !== upstreamId) return false;
-  return createdAt === undefined || createdAtOf(described) === createdAt.slice(0, MAX_TIME);
+  return createdAt === undefined || createdAtOf(described) === createdAt.slice(0, BOUNDS.taskTime);
 }
 
 /** Whether a server has forgotten a task, or never knew it (tasks extension, Protocol Errors). */
@@ -263,7 +264,7 @@ export function isTransient(failure: unknown): boolean {
 }
 
 function createdAtOf({ createdAt }: JsonObject): string | undefined {
-  return typeof createdAt === 'string' ? createdAt.slice(0, MAX_TIME) : undefined;
+  return typeof createdAt === 'string' ? createdAt.slice(0, BOUNDS.taskTime) : undefined;
 }
 
 function pollMsOf(pollInterval: unknown): number {
