@@ -1,8 +1,9 @@
-// The audit log as the rest of the gateway sees it: append, and know that it is committed.
+// The audit log as the rest of the gateway sees it: an append resolves once the record is committed.
+import { BOUNDS, type Bounds } from '../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../core/errors.ts';
 import { StateError } from '../storage/state-error.ts';
-import { encodeRecord } from './encode.ts';
-import { takeOverDatabase } from './import-database.ts';
+import { encodeRecord, type PrincipalTexts } from './encode.ts';
+import { importDatabase } from './import-database.ts';
 import { eventOf, type AuditRecord } from './record.ts';
 import { AuditWriter } from './writer.ts';
 
@@ -15,24 +16,19 @@ export interface AuditHealth {
   readonly queued: number;
 }
 
-/** Where the log is, and who is told of its health. */
+/** Where the log is, and who gets its health. */
 export interface AuditLogOptions {
   /** Path of the folder with its segments, made if it is not there. */
   readonly folder: string;
-  /** Bytes after which a segment is followed by the next; 16 MiB unless told otherwise. */
-  readonly segmentBytes?: number;
-  /** Whether the folder still belongs to this process; where it does not, nothing is written. Always, unless told otherwise. */
+  /** `auditSegment`, `auditBatch`, `auditRetry` and those of the writer; by default the table. */
+  readonly bounds?: Bounds;
+  /** Whether the folder still belongs to this process; where it does not, the log writes nothing. Absent: it always does. */
   readonly isOwned?: () => boolean;
   /** Called when the log becomes writable or stops being so. */
   readonly onHealth?: (health: AuditHealth) => void;
 }
 
-const SEGMENT_BYTES = 16 * 1024 * 1024;
-/** Characters that may wait for the end of the turn; nearly all of a record is ASCII. */
-const MAX_GATHERED = 1024 * 1024;
-const PROBE_EVERY_MS = 1_000;
-
-/** Records that are committed together, and what all who appended them wait for. */
+/** Records that are committed together, and the one promise that all their appends return. */
 interface Batch {
   readonly records: AuditRecord[];
   readonly encoded: string[];
@@ -43,26 +39,29 @@ interface Batch {
   readonly reject: (error: GatewayError) => void;
 }
 
-/** The append-only log. What is appended in one turn of the event loop is committed at its end, together. */
+/** The append-only log. It commits all records that one turn of the event loop appends together, at the end of the turn. */
 export class AuditLog {
   readonly #writer: AuditWriter;
   readonly #onHealth: (health: AuditHealth) => void;
+  readonly #bounds: Bounds;
+  readonly #principals: PrincipalTexts = new WeakMap();
   #gathering: Batch | undefined;
   #error: string | undefined;
   #isClosed = false;
-  #probe: NodeJS.Timeout | undefined;
+  #retry: NodeJS.Timeout | undefined;
 
   private constructor(writer: AuditWriter, options: AuditLogOptions) {
     this.#writer = writer;
     this.#onHealth = options.onHealth ?? (() => undefined);
+    this.#bounds = options.bounds ?? BOUNDS;
   }
 
-  /** Opens or creates the log, and ends the calls that a killed process left open. Throws StateError. */
+  /** Opens or creates the log, and writes outcomes for the calls that a killed process left open. Throws StateError. */
   static open(options: AuditLogOptions): AuditLog {
-    const { folder, segmentBytes = SEGMENT_BYTES, isOwned = () => true } = options;
+    const { folder, bounds = BOUNDS, isOwned = () => true } = options;
     try {
-      takeOverDatabase(folder, segmentBytes);
-      return new AuditLog(new AuditWriter({ folder, segmentBytes, isOwned }), options);
+      importDatabase(folder, bounds);
+      return new AuditLog(new AuditWriter({ folder, bounds, isOwned }), options);
     } catch (thrown) {
       if (thrown instanceof StateError) throw thrown;
       throw new StateError(
@@ -72,30 +71,30 @@ export class AuditLog {
     }
   }
 
-  /** Resolves when the record is committed. Throws `audit_unavailable` when it is not. */
+  /** Resolves when the record is committed. Rejects with `audit_unavailable` when it cannot be. */
   append(record: AuditRecord): Promise<void> {
     if (this.#isClosed) return Promise.reject(unavailable('it is closed'));
-    const encoded = encodeRecord(record);
+    const encoded = encodeRecord(record, this.#principals);
     const batch = (this.#gathering ??= this.#begin());
     batch.records.push(record);
     batch.encoded.push(encoded);
     batch.length += encoded.length;
-    if (batch.length >= MAX_GATHERED) this.#commit();
+    if (batch.length >= this.#bounds.auditBatch) this.#commit();
     return batch.committed;
   }
 
-  /** Whether records can be written now, as far as the last one tells. */
+  /** Whether records can be written now, judged by the last batch. */
   health(): AuditHealth {
     const queued = this.#gathering?.records.length ?? 0;
     const error = this.#isClosed ? 'it is closed' : this.#error;
     return error === undefined ? { writable: true, queued } : { writable: false, error, queued };
   }
 
-  /** Writes what waits and closes the file. Records appended from now on are refused. */
+  /** Commits the records that wait and closes the file. The log refuses every later append. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    clearTimeout(this.#probe);
+    clearTimeout(this.#retry);
     this.#commit();
     this.#writer.close();
   }
@@ -122,19 +121,19 @@ export class AuditLog {
   };
 
   #setError(error: string | undefined): void {
-    const before = this.#error;
+    const previous = this.#error;
     this.#error = error;
     if (this.#isClosed) return;
-    if (error !== undefined) this.#probe ??= setTimeout(this.#tryAgain, PROBE_EVERY_MS).unref();
-    if ((before === undefined) !== (error === undefined)) this.#onHealth(this.health());
+    if (error !== undefined) this.#retry ??= setTimeout(this.#tryAgain, this.#bounds.auditRetry).unref();
+    if ((previous === undefined) !== (error === undefined)) this.#onHealth(this.health());
   }
 
-  /** A gateway that is not ready gets no calls, so it must find out by itself that it can write again; the log then says so. */
+  /** A gateway that is not ready gets no calls, so no call shows that writing works again: the log appends an event of its own to find out. */
   readonly #tryAgain = (): void => {
-    this.#probe = undefined;
+    this.#retry = undefined;
     const error = this.#error;
     if (error === undefined) return;
-    // a failure sets the next attempt, as that of any batch does
+    // a batch that fails schedules the next attempt
     this.append(eventOf('audit_resumed', { error })).catch(() => undefined);
   };
 }

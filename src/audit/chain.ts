@@ -1,10 +1,10 @@
 // How records are linked: each stored record names the hash of the stored bytes of the one before it.
 import { hash } from 'node:crypto';
 
-/** The version of the record that this program writes, and the newest that it reads. */
+/** The version of the records that this program writes, and the newest that it reads. */
 export const RECORD_VERSION = 1;
 
-/** What the first record names. */
+/** The `prev` of the first record. */
 export const GENESIS = '0'.repeat(64);
 
 /** The last record of a chain. */
@@ -14,7 +14,7 @@ export interface Link {
   readonly hash: string;
 }
 
-/** The begin of the stored bytes of a record: its number, its version, and the hash of the record before. */
+/** The start of the stored bytes of a record: its number, its version, and the hash of the previous record. */
 export function prefixOf(seq: number, previous: string): string {
   return `{"seq":${seq},"v":${RECORD_VERSION},"prev":"${previous}",`;
 }
@@ -24,7 +24,7 @@ export function hashOf(body: string | Uint8Array): string {
   return hash('sha256', body, 'hex');
 }
 
-/** What stands at the begin of every record in a fixed order, so that scans need not parse the rest. */
+/** The fields that every record begins with, in a fixed order, so that a scan need not parse the rest. */
 export interface Head {
   readonly seq: number;
   /** UTC milliseconds. */
@@ -34,12 +34,12 @@ export interface Head {
   readonly call: string;
 }
 
-/** Bytes that hold the head of every record. */
+/** The head of every record fits into so many bytes. */
 const HEAD_BYTES = 320;
 const HEAD =
   /^\{"seq":(\d+),"v":1,"prev":"[0-9a-f]{64}","time":(\d+),"kind":"(?:(event)"|(intent|outcome)","call":"([^"]*)")/;
 
-/** Reads the head of a stored record; undefined when it does not begin as one of this version. */
+/** Reads the head of a stored record; undefined where the line does not begin as a record of this version. */
 export function headOf(line: Buffer): Head | undefined {
   const found = HEAD.exec(line.toString('latin1', 0, HEAD_BYTES));
   if (found === null) return undefined;
@@ -47,7 +47,7 @@ export function headOf(line: Buffer): Head | undefined {
   return { seq: Number(seq), time: Number(time), kind: (event ?? kind) as Head['kind'], call: call ?? '' };
 }
 
-/** Reads number and version of a stored record, also of one that a newer program wrote. */
+/** Reads the number and the version of a stored record; it may be of a newer version. */
 export function numberOf(line: Buffer): { readonly seq: number; readonly version: number } | undefined {
   const found = /^\{"seq":(\d+),"v":(\d+),/.exec(line.toString('latin1', 0, 64));
   return found === null ? undefined : { seq: Number(found[1]), version: Number(found[2]) };

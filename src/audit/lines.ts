@@ -1,17 +1,16 @@
-// Reads the lines of a segment in either direction through one buffer, beside the process that appends to it.
+// Reads the lines of a segment forward or backward through one buffer, while another process may append to it.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { reasonOf } from '../core/errors.ts';
 import { StateError } from '../storage/state-error.ts';
 
 /** Bytes that are read at a time. */
 const WINDOW = 256 * 1024;
-/** The longest line: a record of 100,000 calls in flight has 4 MiB, every other much less. */
-const LONGEST = 32 * 1024 * 1024;
 const LINE_BREAK = 10;
 
 /**
- * The whole lines of a file from its begin, without their line breaks; each is a view that holds until the next is asked for. Returns
- * how many bytes follow the last line break, which are a line that is being written or never was finished. Throws StateError.
+ * The whole lines of a file from its start, without their line breaks. Each is a view that is valid until the next line is read. Returns
+ * how many bytes follow the last line break: a line that another process is writing, or died writing. Throws StateError.
  */
 export function* linesForward(path: string): Generator<Buffer, number, undefined> {
   const file = openToRead(path);
@@ -42,15 +41,15 @@ export function* linesForward(path: string): Generator<Buffer, number, undefined
 }
 
 /**
- * The whole lines of a file from its end, without their line breaks; each is a view that holds until the next is asked for. What
- * follows the last line break is left out. Throws StateError.
+ * The whole lines of a file from its end, without their line breaks. Each is a view that is valid until the next line is read. Leaves out
+ * what follows the last line break. Throws StateError.
  */
 export function* linesBackward(path: string): Generator<Buffer, void, undefined> {
   const file = openToRead(path);
   try {
     let position = fstatSync(file).size;
     let window: Buffer = Buffer.allocUnsafe(WINDOW);
-    // what has been read and not yielded, with the line break that ends it at `stop` once one was met
+    // the bytes that were read and not yielded; `isWhole` says that a line break ends them at `stop`
     let start = window.length;
     let stop = window.length;
     let isWhole = false;
@@ -78,7 +77,7 @@ export function* linesBackward(path: string): Generator<Buffer, void, undefined>
   }
 }
 
-/** How long a file is, and how much of that are whole lines. */
+/** The size of a file in bytes, and how many of these are whole lines. */
 export function extentOf(path: string): { readonly size: number; readonly whole: number } {
   const file = openToRead(path);
   try {
@@ -114,10 +113,10 @@ function readWhole(file: number, path: string, { window, position }: { window: B
   }
 }
 
-/** A buffer of twice the size with the same content, at its begin or, of so many bytes, at its end. */
+/** A buffer of twice the size with the same content: at its start, or the last `atEnd` bytes at its end. */
 function grown(window: Buffer, path: string, atEnd = 0): Buffer {
-  if (window.length >= LONGEST)
-    throw new StateError(`${path} has a line of more than ${LONGEST} bytes: it is damaged.`);
+  if (window.length >= BOUNDS.auditLine)
+    throw new StateError(`${path} has a line of more than ${BOUNDS.auditLine} bytes: it is damaged.`);
   const larger = Buffer.allocUnsafe(window.length * 2);
   window.copy(larger, atEnd === 0 ? 0 : larger.length - atEnd);
   return larger;

@@ -1,12 +1,10 @@
-// Which calls have an intent in the log and no outcome yet, and which of them will get none of their own.
+// Which calls have an intent in the log and no outcome yet, and for which of them the log itself must write the outcome.
+import { BOUNDS } from '../core/bounds/bounds.ts';
 
-/** Calls that are followed; beyond that the oldest is forgotten, and stays in flight in the log. */
-const MAX_OPEN = 100_000;
-
-/** What is followed of a record. */
+/** The part of a record that matters here. */
 interface Followed {
   readonly kind: string;
-  /** Only intents and outcomes have one. */
+  /** Absent in events. */
   readonly call?: string;
 }
 
@@ -24,28 +22,28 @@ export class OpenCalls {
     return [...this.#open];
   }
 
-  /** Those that an outcome must be written for, oldest first. */
+  /** The calls for which the log must write an outcome, oldest first. */
   get owed(): ReadonlySet<string> {
     return this.#owed;
   }
 
-  /** Takes note of a record that is in the log. */
+  /** Follows a record that was committed. */
   follow({ kind, call = '' }: Followed): void {
     if (kind === 'intent') {
       this.#open.add(call);
-      if (this.#open.size > MAX_OPEN) this.#forgetOldest();
+      if (this.#open.size > BOUNDS.auditOpenCalls) this.#forgetOldest();
     } else if (kind === 'outcome') {
       this.#open.delete(call);
       if (this.#owed.size > 0) this.#owed.delete(call);
     }
   }
 
-  /** Takes note of a record that could not be written: nobody will write the outcome again. */
+  /** Follows a record that could not be written: of a lost outcome the log must write one later, since its caller does not retry. */
   lose({ kind, call = '' }: Followed): void {
     if (kind === 'outcome' && this.#open.has(call)) this.#owed.add(call);
   }
 
-  /** Those who would write the outcomes of all these calls are gone. */
+  /** The process that would write the outcomes of all open calls has ended: the log must write them. */
   loseAll(): void {
     for (const call of this.#open) this.#owed.add(call);
   }

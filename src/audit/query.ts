@@ -1,4 +1,5 @@
-// Reads the log: one row a call, newest first, beside the process that writes it or without one.
+// Reads the log, newest first: one row for each call. Another process may write the log meanwhile.
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { headOf, numberOf, type Head } from './chain.ts';
 import { linesBackward } from './lines.ts';
@@ -6,7 +7,7 @@ import type { Status } from '../core/settlement.ts';
 import type { EventRecord, IntentRecord, OutcomeRecord } from './record.ts';
 import { carriedBy, parseRecord, readableSegments, type Segment } from './segments.ts';
 
-/** What to look for; every filter that is given must match. */
+/** Which rows to return: those that match every filter given. */
 export interface AuditFilters {
   /** UTC milliseconds, inclusive. */
   readonly since?: number;
@@ -21,12 +22,12 @@ export interface AuditFilters {
   readonly status?: RowStatus;
   /** Anywhere in the record, in any letter case. */
   readonly text?: string;
-  /** Calls unless told otherwise. */
+  /** By default calls. */
   readonly kind?: 'call' | 'event' | 'all';
   readonly limit?: number;
 }
 
-/** A call that was begun and has no outcome yet is `in flight`. */
+/** A call without an outcome is `in flight`. */
 export type RowStatus = Status | 'in flight';
 
 /** A call: its intent and, once there is one, its outcome. */
@@ -41,20 +42,17 @@ export interface EventRow extends EventRecord {
   readonly seq: number;
 }
 
-/** A record that is not what was once written; `verifyAudit` says more. Shown whatever the filters are. */
+/** A record whose stored bytes were changed; `verifyAudit` says more. No filter excludes it. */
 export interface DamagedRow {
   readonly kind: 'damaged';
   readonly seq: number;
-  /** UTC milliseconds; that of the record after it where its own cannot be read. */
+  /** UTC milliseconds; the time of the next record where its own cannot be read. */
   readonly time: number;
 }
 
 export type AuditRow = CallRow | EventRow | DamagedRow;
 
-/** Outcomes that wait for their intent, which is as many as calls were ever open at once. */
-const MAX_WAITING = 100_000;
-
-/** Finds records, newest first by the begin of the call. Streams in bounded memory. Throws StateError. */
+/** Finds records, ordered by the start of the call, newest first. Streams in bounded memory. Throws StateError. */
 export function* queryAudit(folder: string, filters: AuditFilters = {}): Generator<AuditRow, void, undefined> {
   let left = filters.limit ?? Infinity;
   const segments = readableSegments(folder);
@@ -69,7 +67,7 @@ export function* queryAudit(folder: string, filters: AuditFilters = {}): Generat
 function* matches(segments: readonly Segment[], filters: AuditFilters): Generator<AuditRow> {
   const accepts = compile(filters);
   const outcomes = new Map<string, string>();
-  // a damaged line is placed by the one after it, the last one by its segment
+  // a damaged line gets its number from the line after it, the last line from its segment
   let after = { seq: (segments.at(-1)?.first ?? 0) + 1, time: Date.now() };
   for (const line of newestFirst(segments, filters.since)) {
     const head = headOf(line);
@@ -80,7 +78,7 @@ function* matches(segments: readonly Segment[], filters: AuditFilters): Generato
     }
     after = head;
     if (head.kind === 'outcome') {
-      if (outcomes.size < MAX_WAITING) outcomes.set(head.call, line.toString());
+      if (outcomes.size < BOUNDS.auditQueryOutcomes) outcomes.set(head.call, line.toString());
       continue;
     }
     const outcome = outcomes.get(head.call);
@@ -91,12 +89,12 @@ function* matches(segments: readonly Segment[], filters: AuditFilters): Generato
   }
 }
 
-/** Stops at the segment whose first record says that all before it are older; clocks jump, so the time of one record says nothing. */
+/** Stops after the segment whose first record says that all earlier records are older. The time of a single record does not tell, as clocks jump. */
 function* newestFirst(segments: readonly Segment[], since = -Infinity): Generator<Buffer> {
   for (const { path, first } of segments.toReversed()) {
     let isLast = false;
     for (const line of linesBackward(path)) {
-      // the view may be gone after it was yielded
+      // read before the yield: the view is not valid after it
       isLast = since > -Infinity && numberOf(line)?.seq === first && (carriedBy(line)?.latest ?? Infinity) < since;
       yield line;
     }
@@ -104,14 +102,14 @@ function* newestFirst(segments: readonly Segment[], since = -Infinity): Generato
   }
 }
 
-/** Cheap tests on stored bytes, which let most records go unparsed, and the exact one on the row. */
+/** Cheap tests on the stored bytes, which spare parsing most records, and the exact test on the row. */
 function compile(filters: AuditFilters) {
   const { principal, server, tool, method, status, text } = filters;
   const { kind: wanted = 'call', since = -Infinity, until = Infinity } = filters;
   const parts = [principal, server, tool, method].flatMap((value) =>
     value === undefined ? [] : [Buffer.from(JSON.stringify(value))],
   );
-  // As it stands in JSON, so that a quote or a backslash is found too.
+  // as JSON writes it, so that the search finds a quote or a backslash too
   const needle = text === undefined ? undefined : JSON.stringify(text).slice(1, -1).toLowerCase();
   return {
     head({ time, kind }: Head): boolean {
@@ -138,7 +136,7 @@ function compile(filters: AuditFilters) {
   };
 }
 
-/** What was recorded, after number, version and the hash of the record before: a search for a few letters would hit that by chance. */
+/** The stored text without number, version and link: a search for a few letters would match a hash by chance. */
 function contentOf(body: string): string {
   return body.slice(body.indexOf('"time":'));
 }

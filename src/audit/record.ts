@@ -1,4 +1,4 @@
-// Version 1 of the audit record: what its three kinds carry, and how calls and replies become records.
+// Version 1 of the audit record: the fields of its three kinds, and how a call and its settlement become records.
 import { type Call, type Era, type Peer, serverOf, type Transport, type Via } from '../core/call.ts';
 import type { CallContext } from '../core/call-context.ts';
 import { type Decision, UNDECIDED } from '../core/decision.ts';
@@ -7,13 +7,13 @@ import type { Principal } from '../core/principal.ts';
 import type { Settlement, Status } from '../core/settlement.ts';
 import { shapeOf } from './shape.ts';
 
-/** How one side of the gateway spoke. */
+/** Era and transport of one side of the gateway. */
 export interface Wire {
   readonly era: Era;
   readonly transport: Transport;
 }
 
-/** Committed before the first byte goes to the upstream. Absent fields are left out of the stored bytes. */
+/** Committed before the gateway sends the first byte to the server. The stored bytes leave out absent fields. */
 export interface IntentRecord {
   readonly kind: 'intent';
   /** UTC, milliseconds. */
@@ -38,12 +38,12 @@ export interface IntentRecord {
   readonly config: string;
 }
 
-/** Committed before the final frame leaves. */
+/** Committed before the gateway sends the last frame to the caller. */
 export interface OutcomeRecord {
   readonly kind: 'outcome';
   readonly time: number;
   readonly call: string;
-  /** Milliseconds on the monotonic clock; absent when the process that began the call did not see its end. */
+  /** Milliseconds on the monotonic clock; absent where the process that began the call did not write its outcome. */
   readonly duration?: number | undefined;
   readonly status: Status;
   /** Code of the gateway's error, or of the server's JSON-RPC error. */
@@ -62,12 +62,12 @@ export interface EventRecord {
   readonly detail: JsonObject;
 }
 
-/** The event that every segment begins with; its detail is as long as the list of calls in flight. */
+/** The event that every segment begins with; its detail lists all calls in flight. */
 export const SEGMENT_STARTED = 'segment_started';
 
 export type AuditRecord = IntentRecord | OutcomeRecord | EventRecord;
 
-/** The record of a call that is about to run, or was refused. */
+/** The intent of a call that is about to be dispatched, or was refused. */
 export function intentOf(call: Call, { target, requested, decision = UNDECIDED, rules }: CallContext): IntentRecord {
   return {
     kind: 'intent',
@@ -89,7 +89,7 @@ export function intentOf(call: Call, { target, requested, decision = UNDECIDED, 
   };
 }
 
-/** The record of a call that has ended. */
+/** The outcome of a settled call. */
 export function outcomeOf(call: Call, { status, reply, failure, origin }: Settlement): OutcomeRecord {
   return {
     kind: 'outcome',
@@ -104,7 +104,7 @@ export function outcomeOf(call: Call, { status, reply, failure, origin }: Settle
   };
 }
 
-/** The record of something that happened beside calls. */
+/** The record of an event. */
 export function eventOf(event: string, detail: JsonObject = {}): EventRecord {
   return { kind: 'event', time: Date.now(), event, detail };
 }

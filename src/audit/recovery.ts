@@ -1,4 +1,4 @@
-// Where the log goes on after a start: its last record, the calls that a dead process left open, and no half-written end.
+// Prepares the log at a start: finds its last record and the calls that an ended process left open, and cuts off a half-written end.
 import { mkdirSync, rmSync, truncateSync } from 'node:fs';
 import { requireOwn } from '../storage/state-directory.ts';
 import { StateError } from '../storage/state-error.ts';
@@ -9,16 +9,16 @@ import { eventOf, type EventRecord } from './record.ts';
 import { SegmentFile } from './segment-file.ts';
 import { carriedBy, lastRecordOf, parseRecord, segmentsIn, type Carried, type Segment } from './segments.ts';
 
-/** What a log is left with, and how to go on. */
+/** The state of a log at a start, and where to continue. */
 export interface Recovered {
   readonly last: Link;
   /** The latest time of any record, UTC milliseconds. */
   readonly latest: number;
-  /** Those with an intent and no outcome. */
+  /** The calls with an intent and no outcome. */
   readonly calls: OpenCalls;
-  /** The segment to go on with; absent where the next record begins one. */
+  /** The segment to append to; absent where the next record begins one. */
   readonly file?: SegmentFile;
-  /** What was cut off, to be recorded. */
+  /** The events that record what was cut off. */
   readonly repairs: readonly EventRecord[];
 }
 
@@ -29,7 +29,7 @@ export function recover(folder: string): Recovered {
   const segments = segmentsIn(folder);
   const last = lastLinkOf(segments);
   const repairs = cutTornEnd(segments, last);
-  // the cut has taken away segments that had nothing else
+  // the cut removed segments without a whole line
   const left = segmentsIn(folder);
   const base = lastStart(left);
   const calls = new OpenCalls(base.carried?.calls);
@@ -37,7 +37,7 @@ export function recover(folder: string): Recovered {
   for (const segment of base.from) {
     for (const line of linesForward(segment.path)) {
       const head = headOf(line);
-      if (head === undefined) continue; // damaged: `audit verify` says more, and the log goes on from its last record
+      if (head === undefined) continue; // damaged: `audit verify` reports it, and the log continues from its last record
       calls.follow(head);
       if (head.time > latest) latest = head.time;
     }
@@ -61,14 +61,14 @@ function lastLinkOf(segments: readonly Segment[]): Link {
   return { seq: head.seq, hash: hashOf(line) };
 }
 
-/** What follows the last line break was never acknowledged: its writer died, or the machine did. */
+/** Cuts off what follows the last line break. No append of it ever resolved: its process died first, or the machine did. */
 function cutTornEnd(segments: readonly Segment[], last: Link): EventRecord[] {
   const repairs: EventRecord[] = [];
   for (const { name, path, first } of segments.toReversed()) {
     const { size, whole } = extentOf(path);
     if (whole === 0) rmSync(path);
     else if (whole < size) truncateSync(path, whole);
-    // a segment is named after all that were written before it, so its name tells what a lost disk cache took
+    // the name of a segment is the number of its first record, so it tells how many records a lost disk cache held
     const missing = whole === 0 ? Math.max(0, first - 1 - last.seq) : 0;
     if (whole < size || missing > 0) {
       repairs.push(eventOf('audit_repaired', { segment: name, bytes: size - whole, ...(missing > 0 && { missing }) }));
@@ -78,7 +78,7 @@ function cutTornEnd(segments: readonly Segment[], last: Link): EventRecord[] {
   return repairs;
 }
 
-/** The last segment that says what it carries over, with those after it; all where none does, as in a log that was taken over. */
+/** The last segment that begins with `segment_started`, with those after it; all segments where none does, as in an imported log. */
 function lastStart(segments: readonly Segment[]): { carried?: Carried; from: readonly Segment[] } {
   for (let index = segments.length - 1; index >= 0; index -= 1) {
     const carried = startOf(segments[index]);

@@ -1,10 +1,10 @@
-// The segment that is written: a batch of lines goes to its end whole, or is taken back.
+// The segment that the log appends to: a batch of lines is committed whole or removed again.
 import { closeSync, fstatSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs';
 import type { Segment } from './segments.ts';
 
-/** Bytes that are gathered for one write; a batch that is larger takes several. */
+/** Size of the buffer for one write; a larger batch takes several writes. */
 const BUFFER_BYTES = 256 * 1024;
-/** Most bytes of UTF-8 that one unit of a string becomes. */
+/** One UTF-16 unit of a string takes at most so many bytes of UTF-8. */
 const BYTES_PER_UNIT = 3;
 const LINE_BREAK = 10;
 
@@ -16,7 +16,7 @@ export class SegmentFile {
   #gathered = 0;
   /** Bytes up to the last commit. */
   #size: number;
-  /** Bytes behind them, of a batch that is not committed. */
+  /** Bytes after them, of a batch that is not committed. */
   #ahead = 0;
 
   private constructor(segment: Segment, { file, size }: { file: number; size: number }) {
@@ -25,12 +25,12 @@ export class SegmentFile {
     this.#size = size;
   }
 
-  /** Begins a segment; there must be no file of its name. */
+  /** Creates a segment; no file of its name may exist. */
   static create(segment: Segment): SegmentFile {
     return new SegmentFile(segment, { file: openSync(segment.path, 'ax', 0o600), size: 0 });
   }
 
-  /** Goes on with a segment of so many bytes. */
+  /** Opens an existing segment of so many bytes to append to it. */
   static resume(segment: Segment, size: number): SegmentFile {
     return new SegmentFile(segment, { file: openSync(segment.path, 'a', 0o600), size });
   }
@@ -40,22 +40,22 @@ export class SegmentFile {
     return this.#size;
   }
 
-  /** Why what is written now would be lost, as the open file itself tells: one system call, for every batch. */
+  /** Why a batch that is written now would be lost; undefined where it would not. Asks the open file: one system call for every batch. */
   whyCut(): string | undefined {
     const { nlink, size } = fstatSync(this.#file);
     if (nlink === 0) return 'it was removed';
     return size === this.#size ? undefined : `it has ${size} bytes instead of ${this.#size}`;
   }
 
-  /** Why it is not the file at its path. */
+  /** Why the open file is not the file at its path; undefined where it is. */
   whyMoved(): string | undefined {
-    const there = statSync(this.segment.path, { throwIfNoEntry: false });
-    if (!there) return 'it was moved away';
-    const ours = fstatSync(this.#file);
-    return there.ino === ours.ino && there.dev === ours.dev ? undefined : 'another file is in its place';
+    const found = statSync(this.segment.path, { throwIfNoEntry: false });
+    if (!found) return 'it was moved away';
+    const open = fstatSync(this.#file);
+    return found.ino === open.ino && found.dev === open.dev ? undefined : 'another file is in its place';
   }
 
-  /** Makes sure that the next line follows the last that was committed. */
+  /** Begins a batch: removes the bytes of an earlier batch that was not committed. */
   begin(): void {
     this.#gathered = 0;
     if (this.#ahead === 0) return;
@@ -63,16 +63,16 @@ export class SegmentFile {
     this.#ahead = 0;
   }
 
-  /** Drops what was put since the last commit. */
-  takeBack(): void {
+  /** Removes the lines since the last commit. */
+  rollBack(): void {
     try {
       this.begin();
     } catch {
-      // the next batch begins with it again, and says why it cannot
+      // the next batch calls `begin` again, and throws where that fails again
     }
   }
 
-  /** Adds a line, which has no line break. */
+  /** Adds a line, given without its line break. */
   put(line: string): void {
     const most = line.length * BYTES_PER_UNIT + 1;
     if (most > this.#buffer.length - this.#gathered) {
@@ -87,7 +87,7 @@ export class SegmentFile {
     this.#buffer[this.#gathered++] = LINE_BREAK;
   }
 
-  /** The lines since `begin` are in the file when it returns: in the page cache, which outlives this process. */
+  /** Writes the lines since `begin` to the file: to the page cache, which survives this process. */
   commit(): void {
     this.#flush();
     this.#size += this.#ahead;
@@ -103,7 +103,7 @@ export class SegmentFile {
     this.#gathered = 0;
   }
 
-  /** A disk that is nearly full takes a part, and says so only when asked for the rest. */
+  /** A disk that is nearly full takes a part, and fails only the write of the rest. */
   #write(bytes: Buffer, length: number): void {
     for (let done = 0; done < length;) {
       const written = writeSync(this.#file, bytes, done, length - done);

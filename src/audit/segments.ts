@@ -1,4 +1,4 @@
-// The files of the log: where they are, how they are named, and what the first record of each says about all before it.
+// The files of the log: where they are, how they are named, and what the first record of each says about the earlier ones.
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { reasonOf } from '../core/errors.ts';
@@ -12,11 +12,11 @@ import { eventOf, SEGMENT_STARTED, type EventRecord } from './record.ts';
 export interface Segment {
   readonly name: string;
   readonly path: string;
-  /** Number of its first record, by its name. */
+  /** Number of its first record, as its name says. */
   readonly first: number;
 }
 
-/** The segment that begins with this record. */
+/** The segment that begins with the record of this number. */
 export function segmentAt(folder: string, first: number): Segment {
   const name = `${String(first).padStart(20, '0')}.jsonl`;
   return { name, path: join(folder, name), first };
@@ -36,7 +36,7 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** The segments of a log that is only read. Throws StateError when there is no log, or a newer program wrote it. */
+/** The segments of a log that is only read. Throws StateError where there is no log, or a newer version wrote it. */
 export function readableSegments(folder: string): Segment[] {
   if (!existsSync(folder)) {
     throw new StateError(
@@ -48,7 +48,7 @@ export function readableSegments(folder: string): Segment[] {
   return segments;
 }
 
-/** The last whole line of a log and the segment that has it. Throws StateError when a newer program wrote it. */
+/** The last whole line of a log and its segment. Throws StateError where a newer version wrote it. */
 export function lastRecordOf(segments: readonly Segment[]): { segment: Segment; line: Buffer } | undefined {
   for (const segment of segments.toReversed()) {
     for (const line of linesBackward(segment.path)) {
@@ -60,11 +60,11 @@ export function lastRecordOf(segments: readonly Segment[]): { segment: Segment; 
   return undefined;
 }
 
-/** What a segment carries over, so that neither a start nor a search by time needs the segments before it. */
+/** What the first record of a segment carries over from earlier ones, so that neither a start nor a search by time reads these. */
 export interface Carried {
-  /** The latest time of any record before, UTC milliseconds: clocks jump, so it need not be that of the last. */
+  /** The latest time of any earlier record, UTC milliseconds; clocks jump, so the last record may have another. */
   readonly latest: number;
-  /** Calls that were in flight, oldest first. */
+  /** The calls in flight, oldest first. */
   readonly calls: readonly string[];
 }
 
@@ -73,7 +73,7 @@ export function segmentStart({ latest, calls }: Carried): EventRecord {
   return eventOf(SEGMENT_STARTED, { latest, calls: [...calls] });
 }
 
-/** What the first record of a segment carries over; undefined when it is another kind of record. */
+/** Reads what the first record of a segment carries over; undefined for any other record. */
 export function carriedBy(line: Buffer): Carried | undefined {
   if (!line.toString('latin1', 0, 320).includes(`"event":"${SEGMENT_STARTED}"`)) return undefined;
   const detail = parseRecord(line.toString())?.detail;
@@ -81,7 +81,7 @@ export function carriedBy(line: Buffer): Carried | undefined {
   return { latest: detail.latest, calls: detail.calls.filter((call) => typeof call === 'string') };
 }
 
-/** A stored record as an object; undefined when it is not JSON, so that the caller can show it as damaged. */
+/** A stored record as an object; undefined where it is not JSON. */
 export function parseRecord(line: string): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(line);

@@ -1,15 +1,10 @@
-// The level `shape` of the record: the structure of a value with the sizes of its leaves, and never what they hold.
+// The shape of a value in the record: its structure and the sizes of its strings and arrays, never their content.
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { isObject, type JsonObject, type JsonValue, notedKeys, numberOf } from '../core/json.ts';
 
-const MAX_KEYS = 64;
-const MAX_DEPTH = 6;
-const MAX_KEY_LENGTH = 64;
-/** Keys in one shape, whatever its form: what bounds the record of a hostile call. */
-const MAX_KEYS_IN_ALL = 256;
-
-/** Describes a value: `string(12)`, `integer`, `{"array":3,"of":"boolean"}`, objects by their keys. Bounded in depth and keys. */
+/** Describes a value: `string(12)`, `integer`, `{"array":3,"of":"boolean"}`, an object by its keys. Bounded in depth and keys. */
 export function shapeOf(value: JsonValue): JsonValue {
-  return describe(value, 1, { keys: MAX_KEYS_IN_ALL });
+  return describe(value, 1, { keys: BOUNDS.shapeAllKeys });
 }
 
 function describe(value: JsonValue, depth: number, left: { keys: number }): JsonValue {
@@ -19,25 +14,27 @@ function describe(value: JsonValue, depth: number, left: { keys: number }): Json
   if (Array.isArray(value)) {
     const [first] = value;
     if (first === undefined) return { array: 0 };
-    return depth < MAX_DEPTH ? { array: value.length, of: describe(first, depth + 1, left) } : { array: value.length };
+    return depth < BOUNDS.shapeDepth
+      ? { array: value.length, of: describe(first, depth + 1, left) }
+      : { array: value.length };
   }
   if (!isObject(value)) return Number.isInteger(numberOf(value)) ? 'integer' : 'number';
-  return depth <= MAX_DEPTH ? describeObject(value, depth, left) : 'object';
+  return depth <= BOUNDS.shapeDepth ? describeObject(value, depth, left) : 'object';
 }
 
 function describeObject(object: JsonObject, depth: number, left: { keys: number }): JsonValue {
   const shape: JsonObject = {};
   let seen = 0;
   const noted = notedKeys(object);
-  for (const key of noted?.slice(0, MAX_KEYS) ?? Object.keys(object)) {
+  for (const key of noted?.slice(0, BOUNDS.shapeKeys) ?? Object.keys(object)) {
     const value = object[key];
     if (value === undefined) continue;
     seen += 1;
-    if (seen > MAX_KEYS || left.keys === 0) continue;
+    if (seen > BOUNDS.shapeKeys || left.keys === 0) continue;
     left.keys -= 1;
-    const name = key.length > MAX_KEY_LENGTH ? `${key.slice(0, MAX_KEY_LENGTH)}…` : key;
+    const name = key.length > BOUNDS.shapeKey ? `${key.slice(0, BOUNDS.shapeKey)}…` : key;
     const inner = describe(value, depth + 1, left);
-    // A plain assignment of this one key would set the prototype and lose the key.
+    // an assignment of this key would set the prototype and lose the key
     if (name === '__proto__') Object.defineProperty(shape, name, { value: inner, enumerable: true });
     else shape[name] = inner;
   }

@@ -1,4 +1,4 @@
-// The stages that keep the record: no call is sent before its intent is committed, no answer leaves before its outcome is.
+// The stages that write the record: the gateway dispatches a call after its intent is committed, and answers it after its outcome is.
 import type { Stage } from '../core/stage.ts';
 import type { AuditLog } from './audit-log.ts';
 import { intentOf, outcomeOf } from './record.ts';
@@ -6,8 +6,8 @@ import { intentOf, outcomeOf } from './record.ts';
 type Log = Pick<AuditLog, 'append'>;
 
 /**
- * Records the outcome of every call as it is settled, with the intent where the call never reached the commit. The settlement fails with
- * `audit_unavailable` where the record cannot be written.
+ * Appends the outcome of every call at its settlement, and before it the intent where the call never reached the commit stage. The
+ * settlement fails with `audit_unavailable` where the record cannot be written.
  */
 export function auditStage(log: Log): Stage {
   return (call, ctx, next) => {

@@ -1,26 +1,26 @@
-// Checks the chain: every link over the stored bytes, every number, every segment.
+// Verifies the chain: the link of every record, computed over the stored bytes, its number, and the names of the segments.
 import { GENESIS, hashOf, numberOf, prefixOf } from './chain.ts';
 import { linesBackward, linesForward } from './lines.ts';
 import { reasonOf } from '../core/errors.ts';
 import { parseRecord, readableSegments, type Segment } from './segments.ts';
 
-/** A record by its number, its time (UTC ms) and its hash; the last one's, kept elsewhere, proves that nothing was cut off. */
+/** A record by its number, its time (UTC ms) and its hash. The hash of the last record, kept elsewhere, proves that no record was cut off. */
 export interface Endpoint {
   readonly seq: number;
   readonly time: number;
   readonly hash: string;
 }
 
-/** What a check of the whole log found. */
+/** The result of verifying a log. */
 export interface Verification {
   readonly ok: boolean;
-  /** Records that are as they were written, up to the first that is not. */
+  /** How many records are unchanged, up to the first that is not. */
   readonly records: number;
   readonly first?: Endpoint;
   readonly last?: Endpoint;
-  /** The first record that is not as it was written. */
+  /** The first record that is missing or was changed. */
   readonly problem?: Problem;
-  /** Bytes at the end that are no whole record: one is being written, or its writer was killed and the next start cuts it off. */
+  /** Bytes after the last whole record: a process is writing a record, or was killed while it did; the next start cuts them off. */
   readonly unfinished?: number;
 }
 
@@ -30,9 +30,8 @@ interface Problem {
 }
 
 /**
- * Recomputes the chain from the first record, in bounded memory, beside the process that writes. A record is held by the one after
- * it; of the last there is only its hash, which whoever keeps it can compare. Throws StateError when there is no log, or a newer
- * program wrote it.
+ * Recomputes the chain from the first record, in bounded memory; another process may write the log meanwhile. The next record proves each
+ * record. Only a hash kept elsewhere proves the last one. Throws StateError where there is no log, or a newer version wrote it.
  */
 export function verifyAudit(folder: string): Verification {
   const segments = readableSegments(folder);
@@ -47,37 +46,37 @@ export function verifyAudit(folder: string): Verification {
   return walk.report();
 }
 
-/** The last record has none after it that holds it, so it is at least looked at. */
+/** No later record proves the last one, so this checks at least that it is JSON. */
 function lastIsWhole(segment: Segment | undefined): boolean {
   if (segment === undefined) return true;
   for (const line of linesBackward(segment.path)) return parseRecord(line.toString()) !== undefined;
   return true;
 }
 
-/** A record that was walked over: what an endpoint says, before anybody needs its time. */
+/** A record that was verified; `endpointOf` parses its time only where the report needs it. */
 interface Step {
   readonly seq: number;
   readonly hash: string;
-  readonly begin: string;
+  readonly start: string;
 }
 
-/** Bytes after the prefix of a record that hold its time. */
+/** The time of a record is within so many bytes after its prefix. */
 const TIME_BYTES = 32;
 
 class Walk {
   #first: Step | undefined;
   #last: Step | undefined;
-  /** The one before the last. */
-  #held: Step | undefined;
+  /** The record before the last. */
+  #previous: Step | undefined;
   #problem: Problem | undefined;
   #unfinished = 0;
 
-  /** Number of the record that must come next. */
+  /** The number that the next record must have. */
   get next(): number {
     return (this.#last?.seq ?? 0) + 1;
   }
 
-  /** Checks the records of a segment; false when one of them is not as it was written. */
+  /** Verifies the records of a segment; false where one of them was changed. */
   through(segment: Segment, isLast: boolean): boolean {
     const isNamed = segment.first === this.next;
     const lines = linesForward(segment.path);
@@ -101,11 +100,11 @@ class Walk {
     this.#problem ??= problem;
   }
 
-  /** Says that the last record that was walked over is not what was written, if nothing worse was found. */
+  /** Reports that the last record was changed, unless a problem is known already. */
   doubtLast(message: string): void {
     if (this.#problem !== undefined || this.#last === undefined) return;
     this.#problem = { seq: this.#last.seq, message };
-    this.#last = this.#held;
+    this.#last = this.#previous;
   }
 
   report(): Verification {
@@ -122,13 +121,13 @@ class Walk {
   #step(line: Buffer): boolean {
     const seq = this.next;
     const prefix = prefixOf(seq, this.#last?.hash ?? GENESIS);
-    const begin = line.toString('latin1', 0, prefix.length + TIME_BYTES);
-    if (!begin.startsWith(prefix)) {
+    const start = line.toString('latin1', 0, prefix.length + TIME_BYTES);
+    if (!start.startsWith(prefix)) {
       this.#explain(line, seq);
       return false;
     }
-    this.#held = this.#last;
-    this.#last = { seq, hash: hashOf(line), begin };
+    this.#previous = this.#last;
+    this.#last = { seq, hash: hashOf(line), start };
     this.#first ??= this.#last;
     if (!line.includes(RUN_TOGETHER)) return true;
     this.doubtLast('the line break after it is gone');
@@ -147,9 +146,9 @@ class Walk {
   }
 }
 
-/** Where one record ends and the next begins in the same line; inside a record its quotes would be escaped. */
+/** The end of one record and the start of the next without a line break between them; inside a record JSON escapes the quotes. */
 const RUN_TOGETHER = Buffer.from('}{"seq":');
 
-function endpointOf({ seq, hash, begin }: Step): Endpoint {
-  return { seq, time: Number(/"time":(\d+)/.exec(begin)?.[1]), hash };
+function endpointOf({ seq, hash, start }: Step): Endpoint {
+  return { seq, time: Number(/"time":(\d+)/.exec(start)?.[1]), hash };
 }

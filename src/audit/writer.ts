@@ -1,5 +1,6 @@
-// The one who writes: numbers records, links them, and commits them a batch at a time.
+// Writes the log: numbers records, links them, and commits them batch by batch.
 import { mkdirSync } from 'node:fs';
+import type { Bounds } from '../core/bounds/bounds.ts';
 import { GENESIS, hashOf, prefixOf, type Link } from './chain.ts';
 import { encodeRecord } from './encode.ts';
 import type { OpenCalls } from './open-calls.ts';
@@ -8,16 +9,13 @@ import { recover } from './recovery.ts';
 import { SegmentFile } from './segment-file.ts';
 import { segmentAt, segmentStart } from './segments.ts';
 
-/** Milliseconds between two looks at paths: whether the file is the one at its path, and the log still ours. */
-const LOOK_EVERY_MS = 10;
 const NONE: readonly AuditRecord[] = [];
 
 /** Where to write. */
 export interface AuditWriterOptions {
   readonly folder: string;
-  /** Bytes after which a segment is followed by the next. */
-  readonly segmentBytes: number;
-  /** Whether the folder still belongs to this process; where it does not, nothing is written. */
+  readonly bounds: Bounds;
+  /** Whether the folder still belongs to this process; where it does not, the log writes nothing. */
   readonly isOwned: () => boolean;
 }
 
@@ -29,11 +27,11 @@ export class AuditWriter {
   /** The latest time of any record. */
   #latest: number;
   #file: SegmentFile | undefined;
-  #lookedAt = performance.now();
-  /** What happened to the log itself, to be recorded before anything else. */
-  #notes: EventRecord[];
+  #checkedAt = performance.now();
+  /** Events about the log itself, which the next batch begins with. */
+  #events: EventRecord[];
 
-  /** Opens the log and ends the calls that an earlier process left open. Throws StateError, or what the file system says. */
+  /** Opens the log and writes outcomes for the calls that an earlier process left open. Throws StateError, or what the file system says. */
   constructor(options: AuditWriterOptions) {
     this.#options = options;
     const { last, latest, calls, file, repairs } = recover(options.folder);
@@ -41,7 +39,7 @@ export class AuditWriter {
     this.#latest = latest;
     this.#calls = calls;
     this.#file = file;
-    this.#notes = [...repairs];
+    this.#events = [...repairs];
     calls.loseAll();
     if (calls.owed.size === 0 && repairs.length === 0) return;
     try {
@@ -53,18 +51,18 @@ export class AuditWriter {
   }
 
   /**
-   * Commits records, given with their encoded form. When it throws, nothing of the chain has advanced; the outcomes that were lost
-   * are made good by ones of status `unknown` with the next batch that succeeds.
+   * Commits records, given with their encoded form. Where it throws, the chain has not advanced. In the place of each lost outcome the next
+   * batch that succeeds writes one of status `unknown`.
    */
   write(records: readonly AuditRecord[], encoded: readonly string[]): void {
     try {
       const file = this.#ready();
-      const before = this.#before(file);
-      this.#commit(file, before.length === 0 ? encoded : [...before.map(encodeRecord), ...encoded]);
-      for (const record of before) this.#follow(record);
-      if (this.#notes.length > 0) this.#notes = [];
+      const own = this.#ownRecords(file);
+      this.#commit(file, own.length === 0 ? encoded : [...own.map((record) => encodeRecord(record)), ...encoded]);
+      for (const record of own) this.#follow(record);
+      if (this.#events.length > 0) this.#events = [];
     } catch (thrown) {
-      this.#file?.takeBack();
+      this.#file?.rollBack();
       for (const record of records) this.#calls.lose(record);
       throw thrown;
     }
@@ -76,12 +74,12 @@ export class AuditWriter {
     this.#file = undefined;
   }
 
-  /** The file that the next batch goes to. */
+  /** The segment for the next batch; a new one where the last is full or lost. */
   #ready(): SegmentFile {
     this.#file?.begin();
-    this.#look();
+    this.#checkFile();
     const current = this.#file;
-    if (current !== undefined && current.size < this.#options.segmentBytes) return current;
+    if (current !== undefined && current.size < this.#options.bounds.auditSegment) return current;
     const { folder } = this.#options;
     this.#requireOwned();
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -92,36 +90,37 @@ export class AuditWriter {
   }
 
   /**
-   * Numbers are never given twice, so a segment that was taken away is followed by the next and missing for whoever verifies. Whether the
-   * open file was removed is asked before every batch, since what is written to it then is lost; what needs its path, now and then.
+   * Closes the open file where it was removed, cut or replaced, and records that. The next segment continues its numbers, so `audit verify`
+   * reports the lost records. Before every batch it asks the open file, since a batch written to a removed file is lost; it looks at paths
+   * only every `auditCheck`.
    */
-  #look(): void {
+  #checkFile(): void {
     const file = this.#file;
     if (file === undefined) return;
     const now = performance.now();
-    const isDue = now - this.#lookedAt >= LOOK_EVERY_MS;
+    const isDue = now - this.#checkedAt >= this.#options.bounds.auditCheck;
     if (isDue) {
-      this.#lookedAt = now;
+      this.#checkedAt = now;
       this.#requireOwned();
     }
     const why = file.whyCut() ?? (isDue ? file.whyMoved() : undefined);
     if (why === undefined) return;
     this.#requireOwned();
-    this.#notes.push(eventOf('segment_lost', { segment: file.segment.name, why }));
+    this.#events.push(eventOf('segment_lost', { segment: file.segment.name, why }));
     this.close();
   }
 
-  /** Another gateway may be writing here: one that goes on beside it would break the chain. */
+  /** Throws where another gateway may be writing here: two writers would break the chain. */
   #requireOwned(): void {
     if (!this.#options.isOwned()) throw new Error('the state directory may belong to another gateway by now');
   }
 
-  /** Records that go before a batch: the begin of a segment, and what is owed from earlier. */
-  #before(file: SegmentFile): readonly AuditRecord[] {
+  /** The log's own records, which go before a batch: the start of a segment, events, and outcomes that were lost. */
+  #ownRecords(file: SegmentFile): readonly AuditRecord[] {
     const { owed } = this.#calls;
-    if (file.size > 0 && owed.size === 0 && this.#notes.length === 0) return NONE;
+    if (file.size > 0 && owed.size === 0 && this.#events.length === 0) return NONE;
     const start = file.size > 0 ? [] : [segmentStart({ latest: this.#latest, calls: this.#calls.all })];
-    return [...start, ...this.#notes, ...Array.from(owed, unknownOutcome)];
+    return [...start, ...this.#events, ...Array.from(owed, unknownOutcome)];
   }
 
   #commit(file: SegmentFile, encoded: readonly string[]): void {
@@ -136,14 +135,14 @@ export class AuditWriter {
     this.#last = { seq, hash };
   }
 
-  /** Keeps count of a record that is committed. */
+  /** Follows a record that was committed. */
   #follow(record: AuditRecord): void {
     if (record.time > this.#latest) this.#latest = record.time;
     this.#calls.follow(record);
   }
 }
 
-/** The outcome of a call whose end nobody saw or could write down. */
+/** The outcome of a call whose own outcome was lost. */
 function unknownOutcome(call: string): OutcomeRecord {
   return { kind: 'outcome', time: Date.now(), call, status: 'unknown', error: 'interrupted' };
 }

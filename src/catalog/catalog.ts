@@ -1,5 +1,6 @@
-// The merged, immutable offer of all servers: what is listed, and where each name leads.
+// The catalog: the merged, immutable offer of all servers, with what each endpoint lists and the target of each name.
 import { randomBytes } from 'node:crypto';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { OFFER_KINDS, type OfferKind, type Target } from '../core/call.ts';
 import type { JsonObject } from '../core/json.ts';
 import { OfferedList } from '../core/offered-list.ts';
@@ -13,7 +14,7 @@ import type { NameBook } from './names.ts';
 import type { ServerOffer } from './offer.ts';
 import { compileTemplate, type UriTemplate } from './uri-templates.ts';
 
-/** One server's part, in configured order. */
+/** The offer of one server; catalogs are made of them in configured order. */
 export interface CatalogSource {
   readonly server: string;
   readonly alias: string;
@@ -27,52 +28,49 @@ const THINGS: Readonly<Record<OfferKind, string>> = {
   resourceTemplate: 'resource template',
 };
 
-/** Things of one server that are told about; a server may have as many faults as it likes. */
-const MAX_WARNINGS = 100;
-
 type Lists = Readonly<Record<OfferKind, OfferedList>>;
 
 export interface UriOptions {
-  /** The server that showed the URI to this caller in a result. */
+  /** The server that named the URI to this caller in a result. */
   seen(uri: string): string | undefined;
-  /** Whether the caller may use the thing: of servers with the same URI, the first that may be used is meant. */
+  /** Whether the caller may use the target: of several servers with the same URI, `findUri` chooses the first that the caller may use. */
   permits(target: Target): boolean;
 }
 
-/** What one endpoint shows: everything, or one server under its own names. */
+/** What one endpoint offers: everything, or one server under that server's own names. */
 export interface View {
   readonly lists: Lists;
-  /** Whether a server says that what it offers is for us alone. */
+  /** Whether one of its servers says that its lists are private (`cacheScope`). */
   readonly isPrivate: boolean;
   find(kind: OfferKind, exposed: string): Target | undefined;
-  /** Routes a URI that is listed, or else that a template matches; `seen` is asked in between (wire.md, Resources). */
+  /** The target of a URI: of a listed resource, else of the server that `seen` names, else of a template that matches (wire.md, Resources). */
   findUri(uri: string, options: UriOptions): Target | undefined;
 }
 
-/** What is known of a tool beyond its definition, for whoever calls it. */
+/** What the catalog knows of a tool beyond its definition, for the calls of the tool. */
 export interface ToolTraits {
-  /** The parameters that travel in headers as well. */
+  /** The parameters that headers repeat (`x-mcp-header`). */
   readonly mirrored: readonly MirroredParam[];
   /** Whether a legacy server runs it as a task. */
   readonly taskSupport: TaskSupport | undefined;
-  /** Whether legacy clients are told that its structured content is wrapped. */
+  /** Whether legacy clients get its structured content wrapped in `{ "result": … }`. */
   readonly wrapsOutput: boolean;
 }
 
-/** Those of everything but tools, and of most tools. */
+/** The traits of most tools, and of everything that is not a tool. */
 export const NO_TRAITS: ToolTraits = Object.freeze({ mirrored: [], taskSupport: undefined, wrapsOutput: false });
 
 export interface Catalog {
-  /** Changes with every catalog: list cursors belong to one. */
+  /** Differs between catalogs: a list cursor is valid for one of them. */
   readonly version: string;
   readonly all: View;
   server(name: string): View | undefined;
   traits(target: Pick<Target, 'server' | 'original'>): ToolTraits;
-  /** What is left out, by server, and why. */
+  /** What the catalog leaves out or changes of each server's offer, and why. */
   readonly warnings: ReadonlyMap<string, readonly string[]>;
 }
 
-/** Merges offers. Pure but for the names, which the book keeps. */
+/** Merges offers. A pure function but for the names, which the name book assigns and keeps. */
 export function buildCatalog(sources: readonly CatalogSource[], names: NameBook): Catalog {
   const warnings = new Map<string, string[]>();
   const traits = new Map<string, ToolTraits>();
@@ -88,19 +86,19 @@ export function buildCatalog(sources: readonly CatalogSource[], names: NameBook)
   });
 }
 
-/** Drops what breaks the rules, each thing alone: one malformed entry makes clients refuse the whole list, with everybody's tools in it. */
+/** Leaves out each invalid definition: one of them would make clients refuse the whole list, with the tools of all servers. */
 function withoutInvalid(
   source: CatalogSource,
   found: { warnings: Map<string, string[]>; traits: Map<string, ToolTraits> },
 ): ServerOffer['entries'] {
   const { server, offer } = source;
   const warnings: string[] = [];
-  const warn = (warning: string) => warnings.length < MAX_WARNINGS && warnings.push(warning);
+  const warn = (warning: string) => warnings.length < BOUNDS.catalogWarnings && warnings.push(warning);
   const valid = (kind: OfferKind) => {
     const seen = new Set<string>();
     return offer.entries[kind].flatMap((listed) => {
       const key = keyOf(kind, listed);
-      const thing = () => `the ${THINGS[kind]} ${JSON.stringify(key.slice(0, 100))}`;
+      const thing = () => `the ${THINGS[kind]} ${JSON.stringify(key.slice(0, BOUNDS.warningExcerpt))}`;
       const fault = seen.has(key) ? 'it stands twice in the list' : findFault(kind, listed);
       seen.add(key);
       if (fault !== undefined) {
@@ -129,7 +127,7 @@ function withoutInvalid(
       found.traits.set(`${server}\n${name}`, { mirrored, taskSupport, wrapsOutput });
     if (fault !== undefined)
       warn(
-        `the tool ${JSON.stringify(name.slice(0, 100))} is offered to older clients without its outputSchema: ${fault}`,
+        `the tool ${JSON.stringify(name.slice(0, BOUNDS.warningExcerpt))} is offered to older clients without its outputSchema: ${fault}`,
       );
   }
   if (warnings.length > 0) found.warnings.set(server, warnings);
@@ -141,7 +139,7 @@ function keyOf(kind: OfferKind, definition: JsonObject): string {
   return typeof key === 'string' ? key : '';
 }
 
-/** Under `/mcp/s/NAME` everything has the name that the server gave it. */
+/** The view of `/mcp/s/NAME`, where everything has the name that the server gave it. */
 function ownView(source: CatalogSource, entries: ServerOffer['entries']): View {
   const { server } = source;
   const lists = byKind((kind) =>
@@ -176,7 +174,7 @@ function mergedLists(
   });
 }
 
-/** A URI that an earlier server offers too is told apart by its name. */
+/** Adds the alias to the name of a resource whose URI an earlier server offers too. */
 function withAlias(definition: JsonObject, alias: string): JsonObject {
   const name = typeof definition.name === 'string' ? definition.name : '';
   return { ...definition, name: `${name} (${alias})` };

@@ -1,16 +1,16 @@
-// What a server's definitions must look like so that clients, which check whole lists at once, take them.
+// Checks the definitions of a server's offer, since a client's SDK refuses a whole list for one invalid definition.
 import type { OfferKind } from '../core/call.ts';
 import { excerpt } from '../core/errors.ts';
 import { isObject, type JsonObject, type JsonValue, numberOf } from '../core/json.ts';
 import { readMirroredParams } from '../protocol/mcp/param-headers.ts';
 
-/** Says what is wrong with a value, after the name of where it stands: ` is no string`, `.priority is no number`; undefined where nothing is. */
+/** Returns the fault of a value, to follow the name of its place: ` is not a string`, `.priority is not a number`; undefined where there is none. */
 type Check = (value: JsonValue) => string | undefined;
 
-/** As the clients' SDKs read it, which is what counts: the specification asks for ISO 8601 and no more. */
+/** A time as the clients' SDKs check it, which is stricter than ISO 8601, for which the specification asks. */
 const MOMENT = /^(\d{4}-\d\d-\d\d)T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 
-/** A check by a test; `what` says what the value is not. */
+/** Makes a check of a test; `what` names what the value should be. */
 const is =
   (test: (value: JsonValue) => boolean, what: string): Check =>
   (value) =>
@@ -19,7 +19,7 @@ const is =
 const text = is((value) => typeof value === 'string', 'a string');
 const object = is(isObject, 'an object');
 const flag = is((value) => typeof value === 'boolean', 'a boolean');
-/** Not what clients read as Infinity, such as `1e999`. */
+/** Excludes what clients read as Infinity, such as `1e999`. */
 const number = is((value) => Number.isFinite(numberOf(value)), 'a number');
 const share = is((value) => between(numberOf(value), 0, 1), 'a number from 0 to 1');
 const moment = is(isMoment, 'a time of ISO 8601 with its offset');
@@ -35,13 +35,13 @@ const listOf =
   (value) =>
     Array.isArray(value) ? firstFault(value.entries(), (index) => `[${index}]`, check) : ' is not a list';
 
-/** An object with whatever names. */
+/** Checks each member of an object, whatever its name. */
 const named =
   (check: Check): Check =>
   (value) =>
     isObject(value) ? firstFault(Object.entries(value), (name) => `.${excerpt(name)}`, check) : ' is not an object';
 
-/** Checks each key that is there; a key that is not listed is nobody's business. */
+/** Checks each listed key that is present; allows other keys. */
 const shape =
   (keys: Readonly<Record<string, Check>>, ...required: string[]): Check =>
   (value) => {
@@ -70,7 +70,7 @@ function firstFault<K>(
 function isMoment(value: JsonValue): boolean {
   const day = typeof value === 'string' ? MOMENT.exec(value)?.[1] : undefined;
   const midnight = Date.parse(`${day}T00:00:00Z`);
-  return !Number.isNaN(midnight) && new Date(midnight).toISOString().slice(0, 10) === day; // the 30th of February is the 2nd of March
+  return !Number.isNaN(midnight) && new Date(midnight).toISOString().slice(0, 10) === day; // Date.parse takes the 30th of February for the 2nd of March
 }
 
 const hints = shape({
@@ -110,7 +110,7 @@ const SHAPES: Readonly<Record<OfferKind, Check>> = {
   resourceTemplate: shape({ ...FOUND, uriTemplate: text }, 'uriTemplate', 'name'),
 };
 
-/** Says why a definition cannot be offered; undefined where it can. */
+/** Why a definition cannot be offered; undefined where it can. */
 export function findFault(kind: OfferKind, definition: JsonObject): string | undefined {
   const fault = SHAPES[kind](definition);
   if (fault !== undefined) return `its ${fault.slice(1)}`;

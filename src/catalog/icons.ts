@@ -1,13 +1,11 @@
-// Icons of definitions: those that a client could not show safely are not passed on (2025-11-25 and later, basic/index, Icons).
+// Removes the icons of definitions that a client could not load safely (2025-11-25 and later, basic/index, Icons).
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
 
-/** What a client may load: by its beginning as written, since what reads it otherwise may find another scheme behind spaces. */
+/** A URI that a client may load. The scheme must be at its very start, since some parsers skip leading spaces and find another scheme. */
 const SAFE = /^(?:https?:\/\/|data:image\/)/i;
 
-/** As much of an address as a warning says again. */
-const MOST_SHOWN = 100;
-
-/** A definition with the icons that clients may load, and the addresses of those that were left out. */
+/** The definition with the icons that clients may load, and the start of the URIs of those that it leaves out. */
 export function withSafeIcons(definition: JsonObject): { definition: JsonObject; leftOut: readonly string[] } {
   const { icons, ...rest } = definition;
   if (!Array.isArray(icons)) return { definition, leftOut: [] };
@@ -16,11 +14,11 @@ export function withSafeIcons(definition: JsonObject): { definition: JsonObject;
   const safe = icons.filter((icon) => SAFE.test(addressOf(icon)));
   return {
     definition: safe.length === 0 ? rest : { ...definition, icons: safe },
-    leftOut: unsafe.map((src) => src.slice(0, MOST_SHOWN)),
+    leftOut: unsafe.map((src) => src.slice(0, BOUNDS.warningExcerpt)),
   };
 }
 
-/** What is told of them. */
+/** The part of a warning about left-out icons. */
 export function unsafeIcons(addresses: readonly string[]): string {
   const [first = '', ...others] = addresses;
   const more = others.length > 0 ? ` and ${others.length} more` : '';

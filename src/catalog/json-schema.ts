@@ -1,9 +1,7 @@
-// Whether a JSON Schema can be compiled: the validators of deployed clients throw at one that cannot, and take their whole list down with it.
+// Checks that a JSON Schema can be compiled: the validator of a client throws at one that cannot, and the client loses the whole list.
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { excerpt } from '../core/errors.ts';
 import { isObject, type JsonObject, type JsonValue, numberOf } from '../core/json.ts';
-
-const MAX_NODES = 10_000;
-const MAX_DEPTH = 100;
 
 const TYPES: ReadonlySet<unknown> = new Set(['object', 'array', 'string', 'number', 'integer', 'boolean', 'null']);
 const ANCHOR = /^[a-z_][-a-z0-9._]*$/i;
@@ -22,7 +20,7 @@ const isRegExp: Check = (value) => {
   }
 };
 
-/** Keywords whose value is not a schema, and what it must be. */
+/** Keywords whose value is not a schema, and the check of the value. */
 const VALUES: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['type', (value) => (Array.isArray(value) ? value : [value]).every((type) => TYPES.has(type))],
   ['enum', (value) => Array.isArray(value) && value.length > 0],
@@ -52,17 +50,17 @@ export const NAMED_SCHEMAS: ReadonlySet<string> = new Set([
   ...['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas', 'dependencies'],
 ]);
 
-/** Keywords whose value is data: whatever stands in it is no schema. */
+/** Keywords whose value is data: nothing in it is a schema. */
 export const DATA: ReadonlySet<string> = new Set(['const', 'enum', 'default', 'examples']);
 
-/** What validators do not take, or not everywhere: a name for a part of a schema is one for all schemas of a client. */
+/** Keywords that some validators refuse. A name (`$id`) counts for all schemas of a client, so two of them collide. */
 const REFUSED: ReadonlySet<string> = new Set([
   ...['id', '$id', '$async', 'formatMinimum', 'formatMaximum', 'formatExclusiveMinimum', 'formatExclusiveMaximum'],
 ]);
 
 /**
- * Says why a schema cannot be compiled, as the end of a sentence; undefined where it can. It must be an object without an `$id`. Errs on the
- * side of saying so: of references only those within the schema are followed.
+ * Why a schema cannot be compiled, as the end of a sentence; undefined where it can. The schema must be an object without an `$id`. It
+ * refuses some schemas that could be compiled: it only follows references within the schema.
  */
 export function findSchemaFault(schema: JsonObject): string | undefined {
   return new SchemaWalk(schema).fault();
@@ -71,10 +69,11 @@ export function findSchemaFault(schema: JsonObject): string | undefined {
 class SchemaWalk {
   private readonly root: JsonObject;
   private readonly seen = new Set<JsonObject>();
-  /** Parts that have a name, by it. */
+  /** The subschemas with an anchor, by anchor. */
   private readonly anchors = new Map<string, JsonObject>();
-  /** Where each part leads that is a reference, and the names that the others of them lead to. */
-  private readonly leads = new Map<JsonObject, JsonValue>();
+  /** The targets of references by JSON Pointer. */
+  private readonly targets = new Map<JsonObject, JsonValue>();
+  /** The anchors that the other references name. */
   private readonly named: string[] = [];
   private nodes = 0;
 
@@ -85,15 +84,15 @@ class SchemaWalk {
   fault(): string | undefined {
     const fault = this.schema(this.root, 0);
     if (fault !== undefined) return fault;
-    // that of the root is not looked for by every validator
+    // some validators do not find an anchor of the root
     const dangling = this.named.find((anchor) => (this.anchors.get(anchor) ?? this.root) === this.root);
     if (dangling !== undefined) return `nothing is named ${quoted(`#${dangling}`)}`;
     return this.hasCircle() ? 'its references lead in a circle' : undefined;
   }
 
   private schema(node: JsonValue | undefined, depth: number): string | undefined {
-    if (++this.nodes > MAX_NODES) return `it has more than ${MAX_NODES} nodes`;
-    if (depth > MAX_DEPTH) return `it is nested deeper than ${MAX_DEPTH} levels`;
+    if (++this.nodes > BOUNDS.outputSchemaNodes) return `it has more than ${BOUNDS.outputSchemaNodes} nodes`;
+    if (depth > BOUNDS.outputSchemaDepth) return `it is nested deeper than ${BOUNDS.outputSchemaDepth} levels`;
     if (typeof node === 'boolean') return undefined;
     if (!isObject(node)) return 'a part of it is neither an object nor a boolean';
     if (this.seen.has(node)) return undefined;
@@ -135,11 +134,11 @@ class SchemaWalk {
     return this.all(key === 'dependencies' ? schemas.filter((each) => !isTexts(each ?? null)) : schemas, depth);
   }
 
-  /** Validators look for names of schemas even in keywords that they do not know, unless those are lists. */
+  /** Checks an unknown keyword: validators look for names of schemas in there too, but not in lists. */
   private unknown(value: JsonValue | undefined, depth: number): string | undefined {
     if (typeof value !== 'object' || value === null) return undefined;
-    if (++this.nodes > MAX_NODES) return `it has more than ${MAX_NODES} nodes`;
-    if (depth > MAX_DEPTH) return `it is nested deeper than ${MAX_DEPTH} levels`;
+    if (++this.nodes > BOUNDS.outputSchemaNodes) return `it has more than ${BOUNDS.outputSchemaNodes} nodes`;
+    if (depth > BOUNDS.outputSchemaDepth) return `it is nested deeper than ${BOUNDS.outputSchemaDepth} levels`;
     for (const key of Object.keys(value)) {
       if (key === '$id' || key === '$anchor' || key === '$dynamicAnchor') return `it has ${key} in an unknown keyword`;
       const fault = this.unknown((value as JsonObject)[key], depth + 1);
@@ -168,29 +167,29 @@ class SchemaWalk {
     }
     const target = ref === '#' ? this.root : this.at(ref.slice(2));
     if (target === undefined) return `its reference ${quoted(ref)} leads nowhere`;
-    this.leads.set(node, target);
+    this.targets.set(node, target);
     return this.schema(target, depth);
   }
 
-  /** Whether a reference leads by references alone to where it stands: validators follow such without end. */
+  /** Whether a chain of references leads back to its start: validators follow it without end. */
   private hasCircle(): boolean {
     const followed = new Set<JsonValue>();
-    for (const start of this.leads.keys()) {
-      const way = new Set<JsonValue>();
+    for (const start of this.targets.keys()) {
+      const chain = new Set<JsonValue>();
       for (
         let node: JsonValue | undefined = start;
         node !== undefined && !followed.has(node);
-        node = this.leads.get(node as JsonObject)
+        node = this.targets.get(node as JsonObject)
       ) {
-        if (way.has(node)) return true;
-        way.add(node);
+        if (chain.has(node)) return true;
+        chain.add(node);
       }
-      for (const node of way) followed.add(node);
+      for (const node of chain) followed.add(node);
     }
     return false;
   }
 
-  /** What a JSON Pointer in a fragment leads to (RFC 6901, section 6). */
+  /** The target of a JSON Pointer in a fragment (RFC 6901, section 6). */
   private at(pointer: string): JsonValue | undefined {
     let node: JsonValue | undefined = this.root;
     for (const part of pointer.split('/')) {
@@ -206,11 +205,11 @@ function unescaped(part: string): string | undefined {
   try {
     return decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~');
   } catch {
-    return undefined; // a percent sign that encodes nothing
+    return undefined; // an invalid percent-encoding
   }
 }
 
-/** `nullable` is OpenAPI's: it stands beside a type, which it does not contradict. */
+/** Whether `nullable`, a keyword of OpenAPI, is beside a type that it does not contradict. */
 function allowsNull({ type, nullable }: JsonObject): boolean {
   if (type === undefined || (Array.isArray(type) && type.length === 0)) return false;
   return nullable !== false || !(Array.isArray(type) ? type : [type]).includes('null');

@@ -1,23 +1,23 @@
-// Tools as legacy clients can take them: one output schema that their SDKs do not read makes them reject the whole list (wire.md, Shapes across eras).
+// Translates tools for legacy clients, whose SDKs reject a whole list for one output schema that they do not support (wire.md, Shapes across eras).
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { DATA, findSchemaFault, NAMED_SCHEMAS } from './json-schema.ts';
 
-/** What legacy clients are given for an output schema. */
+/** The output schema of a tool as legacy clients get it. */
 export interface LegacyOutput {
-  /** Absent where they are given none. */
+  /** Absent where they get none. */
   readonly schema?: JsonObject;
-  /** Whether it is the schema of `{ "result": … }`, so that results are wrapped too. */
+  /** Whether it is the schema of `{ "result": … }`, so that the gateway wraps results too. */
   readonly wrapped: boolean;
-  /** Why they are given none, as the end of a sentence. */
+  /** Why they get none, as the end of a sentence. */
   readonly fault?: string;
 }
 
 const NONE: LegacyOutput = Object.freeze({ wrapped: false });
 
-/** Kept as long as the schema itself, which outlives the catalogs that it stands in. */
+/** The outputs by schema. They depend on the schema alone, which is part of many catalogs, and are collected with it. */
 const known = new WeakMap<JsonObject, LegacyOutput>();
 
-/** What legacy clients are given for the output schema of a tool. */
+/** The output schema of a tool as legacy clients get it. */
 export function legacyOutputOf({ outputSchema }: JsonObject): LegacyOutput {
   if (!isObject(outputSchema)) return NONE;
   let output = known.get(outputSchema);
@@ -25,7 +25,7 @@ export function legacyOutputOf({ outputSchema }: JsonObject): LegacyOutput {
   return output;
 }
 
-/** A tool as legacy clients can take it; the very same where nothing differs. */
+/** A tool as legacy clients get it; the same object where nothing differs. */
 export function toLegacyTool(tool: JsonObject): JsonObject {
   const { schema } = legacyOutputOf(tool);
   const inputSchema = isObject(tool.inputSchema) ? withoutBooleans(tool.inputSchema) : {};
@@ -36,7 +36,7 @@ export function toLegacyTool(tool: JsonObject): JsonObject {
 
 function readOutput(outputSchema: JsonObject): LegacyOutput {
   const nameless = withoutId(outputSchema);
-  // checked before it is wrapped, which a schema that is nested without end would not survive
+  // the check comes first, since wrapping a schema without a bound on its depth would exhaust the stack
   const fault = findSchemaFault(nameless);
   if (fault !== undefined) return { wrapped: false, fault };
   const wrapped = nameless.type !== 'object';
@@ -44,14 +44,14 @@ function readOutput(outputSchema: JsonObject): LegacyOutput {
   return { schema, wrapped };
 }
 
-/** An `$id` names a schema for all others of a client: a second one of that name would be taken for the first. */
+/** Removes the `$id`: it counts for all schemas of a client, whose validator would take a second schema of that name for the first. */
 function withoutId(schema: JsonObject): JsonObject {
   if (schema.$id === undefined) return schema;
   const { $id: _id, ...rest } = schema;
   return rest;
 }
 
-/** SDK v1 takes no booleans for the schemas of properties, though JSON Schema has them. */
+/** Replaces boolean schemas of properties, which SDK v1 refuses, by objects. */
 function withoutBooleans(schema: JsonObject): JsonObject {
   if (!isObject(schema.properties)) return schema;
   const entries = Object.entries(schema.properties);
@@ -60,7 +60,7 @@ function withoutBooleans(schema: JsonObject): JsonObject {
   return { ...schema, properties: Object.fromEntries(objects) as JsonObject };
 }
 
-/** The schema of `{ "result": … }` around another, whose references follow it to where it stands then. */
+/** The schema of `{ "result": … }` around another schema, whose references are changed to its new place. */
 function wrap(schema: JsonObject): JsonObject {
   const { $schema, ...inner } = schema;
   return {
@@ -79,7 +79,7 @@ function moved(schema: JsonValue): JsonValue {
     if (NAMED_SCHEMAS.has(key) && isObject(value))
       return [key, fromEntries(value, (name, each) => [name, moved(each)])];
     if (typeof value !== 'string') return [key, moved(value)];
-    // an older way to say `$ref` to the root
+    // the older spelling of a `$ref` to the root
     if (key === '$recursiveRef' && value === '#' && schema.$ref === undefined) return ['$ref', movedRef(value)];
     return [key, key === '$ref' || key === '$dynamicRef' ? movedRef(value) : value];
   });
@@ -89,7 +89,7 @@ function movedRef(ref: string): string {
   return ref === '#' || ref.startsWith('#/') ? `#/properties/result${ref.slice(1)}` : ref;
 }
 
-/** Every name is a name here, also `__proto__`. */
+/** An object of changed entries; Object.fromEntries keeps the key `__proto__` too. */
 function fromEntries(object: JsonObject, entry: (key: string, value: JsonValue) => [string, JsonValue]): JsonObject {
   return Object.fromEntries(Object.entries(object).map(([key, value]) => entry(key, value ?? null)));
 }

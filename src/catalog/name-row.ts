@@ -1,4 +1,4 @@
-// A name given to a tool or prompt, as it is kept on disk.
+// The name given to a tool or prompt, as files and the database keep it.
 import { OFFER_KINDS, type OfferKind } from '../core/call.ts';
 import { isObject } from '../core/json.ts';
 
@@ -9,7 +9,7 @@ export interface NameRow {
   readonly exposed: string;
 }
 
-/** Checks a row that comes from a disk. Throws Error where it is none. */
+/** Checks a row that was read from disk. Throws Error where it is not a NameRow. */
 export function readNameRow(row: unknown): NameRow {
   const { kind, server, original, exposed } = isObject(row) ? row : {};
   const known = OFFER_KINDS.find((one) => one === kind);

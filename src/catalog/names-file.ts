@@ -1,4 +1,4 @@
-// The second copy of the names given to tools and prompts: a small file beside the database, so that no damage to one of them renames a tool.
+// The file with the second copy of the names given to tools and prompts, so that damage to the database renames no tool.
 import { hash } from 'node:crypto';
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { reasonOf } from '../core/errors.ts';
@@ -8,13 +8,13 @@ import { type NameRow, readNameRow } from './name-row.ts';
 
 const VERSION = 1;
 
-/** What the file has: the names, nothing because there is none yet, or why it cannot be read. */
+/** The names, or why the file cannot be read; neither where there is no file yet. */
 export interface NamesRead {
   readonly names?: readonly NameRow[];
   readonly damage?: string;
 }
 
-/** Reads the file. Throws StateError where a newer program wrote it. */
+/** Reads the file. Throws StateError where a newer version wrote it. */
 export function readNames(file: string): NamesRead {
   if (!existsSync(file)) return {};
   try {
@@ -29,7 +29,7 @@ export function readNames(file: string): NamesRead {
   }
 }
 
-/** Writes all names, whole or not at all. */
+/** Writes all names: replaces the file atomically. */
 export function writeNames(file: string, rows: Iterable<NameRow>): void {
   const names = Array.from(rows, ({ kind, server, original, exposed }) => ({ kind, server, original, exposed }));
   const partial = `${file}.partial`;

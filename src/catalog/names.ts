@@ -1,31 +1,27 @@
-// The names under which tools and prompts are offered: `alias__name`, safe for every client, and never changed once given.
+// The names of tools and prompts in the merged catalog: `alias__name`, valid for every client, and never changed once given.
 import { createHash } from 'node:crypto';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { OfferKind } from '../core/call.ts';
 import { plainName } from '../core/name-characters.ts';
 import type { NameRow } from './name-row.ts';
 
-/** With the client key `gw` this fits the limits of Claude, Gemini, Cursor and VS Code. */
-export const MAX_NAME = 54;
 const HASH_LENGTH = 6;
 const SEPARATOR = '__';
 
-/** Names that are kept of one kind and server: twice as many as it can offer at once (upstream/mcp/read-offer.ts). */
-export const MAX_KEPT = 20_000;
-
 export interface NameStore {
   names(): NameRow[];
-  /** Keeps what was given and forgets what is gone, both or neither. */
+  /** Stores new names and removes forgotten ones, both or neither. */
   saveNames(change: NameChange): void;
 }
 
-/** What became of the names; `all` are those that are left, the oldest of each server first. */
 export interface NameChange {
   readonly given: readonly NameRow[];
-  readonly gone: readonly NameRow[];
+  readonly forgotten: readonly NameRow[];
+  /** All names after the change, the oldest of each server first. */
   readonly all: Iterable<NameRow>;
 }
 
-/** What is to be named. */
+/** A tool or prompt that needs a name. */
 export interface Nameable {
   readonly kind: OfferKind;
   readonly server: string;
@@ -34,13 +30,14 @@ export interface Nameable {
 }
 
 /**
- * Every name ever given, so that adding a server never renames another's tool. Only a server that goes on inventing names loses some:
- * beyond `MAX_KEPT`, those that were given first of what it no longer offers. Nobody else's name changes by that.
+ * Keeps every name that was given, so that adding a server never renames the tool of another. A server that offers ever new names loses
+ * some beyond `keptNames`: the oldest names of what it no longer offers. No other server's name changes by that.
  */
 export class NameBook {
   private readonly store: NameStore;
-  /** By kind and server, then by original name; the oldest first. */
+  /** The names by kind and server, then by original name, the oldest first. */
   private readonly given = new Map<string, Map<string, string>>();
+  /** The key of the tool or prompt that has a name, by name. */
   private readonly owners = new Map<string, string>();
 
   constructor(store: NameStore) {
@@ -48,7 +45,7 @@ export class NameBook {
     for (const row of store.names()) this.keep(row);
   }
 
-  /** The names of these things, in their order; new ones are kept before they are shown to anyone. */
+  /** The names of these tools and prompts, in their order. Stores new names before it returns them. */
   assign(things: readonly Nameable[]): string[] {
     const fresh: NameRow[] = [];
     const names = things.map((thing) => {
@@ -60,8 +57,8 @@ export class NameBook {
       return row.exposed;
     });
     if (fresh.length === 0) return names;
-    const gone = this.forget(fresh, things);
-    this.store.saveNames({ given: fresh, gone, all: this.all() });
+    const forgotten = this.forget(fresh, things);
+    this.store.saveNames({ given: fresh, forgotten, all: this.all() });
     return names;
   }
 
@@ -72,23 +69,23 @@ export class NameBook {
     }
   }
 
-  /** Makes room on every shelf that has grown too long: drops the oldest names of what is not offered now. */
+  /** Removes the oldest names of what is not offered now, where a kind of a server has more than `keptNames`. */
   private forget(fresh: readonly NameRow[], offered: readonly Nameable[]): NameRow[] {
-    const gone: NameRow[] = [];
+    const forgotten: NameRow[] = [];
     const last = new Map(fresh.map((row) => [shelfOf(row), row]));
     for (const [key, { kind, server }] of last) {
       const shelf = this.given.get(key);
-      if (!shelf || shelf.size <= MAX_KEPT) continue;
+      if (!shelf || shelf.size <= BOUNDS.keptNames) continue;
       const needed = new Set(offered.filter((thing) => shelfOf(thing) === key).map((thing) => thing.original));
       for (const [original, exposed] of shelf) {
-        if (shelf.size <= MAX_KEPT) break;
+        if (shelf.size <= BOUNDS.keptNames) break;
         if (needed.has(original)) continue;
         shelf.delete(original);
         this.owners.delete(ownerKey(kind, exposed));
-        gone.push({ kind, server, original, exposed });
+        forgotten.push({ kind, server, original, exposed });
       }
     }
-    return gone;
+    return forgotten;
   }
 
   private keep(row: NameRow): void {
@@ -100,23 +97,23 @@ export class NameBook {
     this.owners.set(ownerKey(row.kind, row.exposed), keyOf(row));
   }
 
-  /** The plain name if it is short enough and nobody's, else one with a hash. */
+  /** A free name: the plain one if it is short enough and free, else one with a hash. */
   private free(thing: Nameable): string {
     const plain = wholeName(thing);
-    if (plain.length <= MAX_NAME && !this.taken(thing, plain)) return plain;
+    if (plain.length <= BOUNDS.exposedName && !this.isTaken(thing, plain)) return plain;
     for (let round = 0; ; round++) {
       const name = `${beforeHash(plain)}_${shortHash(`${thing.server}\n${thing.original}\n${round}`)}`;
-      if (!this.taken(thing, name)) return name;
+      if (!this.isTaken(thing, name)) return name;
     }
   }
 
-  private taken(thing: Nameable, name: string): boolean {
+  private isTaken(thing: Nameable, name: string): boolean {
     const owner = this.owners.get(ownerKey(thing.kind, name));
     return owner !== undefined && owner !== keyOf(thing);
   }
 }
 
-/** What a name would stand for at the server of this alias; undefined where the name is not one of that server. */
+/** The original name that an exposed name means at the server of this alias; undefined where its prefix is another. */
 export function originalBehind(alias: string, exposed: string): string | undefined {
   const before = stem(alias);
   return exposed.startsWith(before) && exposed.length > before.length ? exposed.slice(before.length) : undefined;
@@ -126,12 +123,12 @@ function wholeName(thing: Nameable): string {
   return stem(thing.alias) + plainName(thing.original);
 }
 
-/** As much of a plain name as stands in front of a hash. */
+/** The part of a plain name that fits before a hash. */
 function beforeHash(plain: string): string {
-  return plain.slice(0, MAX_NAME - HASH_LENGTH - 1);
+  return plain.slice(0, BOUNDS.exposedName - HASH_LENGTH - 1);
 }
 
-/** Whether a kept name is one that the thing would get under its present alias. */
+/** Whether a kept name fits the present alias of its server. */
 function isNameOf(thing: Nameable, kept: string): boolean {
   const plain = wholeName(thing);
   return kept === plain || kept.slice(0, -HASH_LENGTH - 1) === beforeHash(plain);
@@ -145,22 +142,22 @@ function shelfOf(thing: Pick<NameRow, 'kind' | 'server'>): string {
   return `${thing.kind}\n${thing.server}`;
 }
 
-/** What `shelfOf` was made of: no name of a server has a line break. */
+/** The reverse of `shelfOf`: a server's name has no line break. */
 function shelfAt(key: string): Pick<NameRow, 'kind' | 'server'> {
   const [kind, server = ''] = key.split('\n');
   return { kind: kind as OfferKind, server };
 }
 
-/** Names that differ in letter case only are one name to some clients. */
+/** Some clients do not distinguish names that differ in letter case only. */
 function ownerKey(kind: OfferKind, exposed: string): string {
   return `${kind}\n${exposed.toLowerCase()}`;
 }
 
 function stem(alias: string): string {
-  return plainName(alias).slice(0, MAX_NAME - HASH_LENGTH - SEPARATOR.length - 1) + SEPARATOR;
+  return plainName(alias).slice(0, BOUNDS.exposedName - HASH_LENGTH - SEPARATOR.length - 1) + SEPARATOR;
 }
 
-/** Six characters of base 32: enough to tell a thousand names apart, and the same on every machine. */
+/** Six characters of base 32: enough to distinguish a thousand names, and the same on every machine. */
 function shortHash(text: string): string {
   const bytes = createHash('sha256').update(text).digest();
   const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';

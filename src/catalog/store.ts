@@ -1,6 +1,7 @@
-// What the gateway remembers of its servers between runs: their last offers, and the names given to what they offer.
+// Stores what the gateway knows of its servers between runs: their last offers, and the names of their tools and prompts.
 import { join } from 'node:path';
 import { OFFER_KINDS } from '../core/call.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { reasonOf } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
 import type { Database } from '../storage/database.ts';
@@ -12,20 +13,20 @@ import type { NameChange } from './names.ts';
 import { readNames, writeNames } from './names-file.ts';
 import type { ServerOffer } from './offer.ts';
 
-/** The last offer of a server, and when it was read (UTC ms). */
+/** The last offer of a server, and when the gateway read it (UTC ms). */
 export interface StoredOffer {
   readonly fetchedAt: number;
   readonly offer: ServerOffer;
 }
 
-/** What the gateway wrote itself is not bounded again; numbers stay as the server wrote them. */
+/** No bounds for what the gateway itself wrote. The strict parser keeps numbers as the server wrote them. */
 const OWN = { depth: Infinity, uniqueKeys: false };
 
 export interface CatalogStoreOptions {
   readonly db: StateDatabase;
   /** The folder of the file `names.json`. */
   readonly directory: string;
-  /** That file could not be read, and is written anew. */
+  /** Called where that file cannot be read and is written again. */
   readonly onNamesLost: (lost: { readonly file: string; readonly reason: string }) => void;
 }
 
@@ -41,7 +42,7 @@ export class CatalogStore {
     this.namesFile = join(options.directory, 'names.json');
   }
 
-  /** Every name that was given. The file has a sum and is written first, so it is believed; the database where there is no file. */
+  /** Every name that was given: from the file, which has a checksum and is written first; from the database where there is no file. */
   names(): NameRow[] {
     const { names, damage } = readNames(this.namesFile);
     const kept = this.db.use(readRows);
@@ -54,13 +55,13 @@ export class CatalogStore {
     return kept;
   }
 
-  /** The file first: it is the one that is believed. */
-  saveNames({ given, gone, all }: NameChange): void {
+  /** Writes the file first, since `names` prefers it. */
+  saveNames({ given, forgotten, all }: NameChange): void {
     writeNames(this.namesFile, all);
-    this.db.use((db) => replaceRows(db, { given, gone }));
+    this.db.use((db) => replaceRows(db, { given, forgotten }));
   }
 
-  /** The offer that was last read from this command or URL. */
+  /** The last offer of a server, if it came from this command or URL. */
   offer({ server, digest }: ServerKey): StoredOffer | undefined {
     return this.db.use((db) => {
       const row = db
@@ -92,7 +93,11 @@ function readRows(db: Database): NameRow[] {
 
 function replaceRows(
   db: Database,
-  { given, gone = [], anew = false }: { given: readonly NameRow[]; gone?: readonly NameRow[]; anew?: boolean },
+  {
+    given,
+    forgotten = [],
+    anew = false,
+  }: { given: readonly NameRow[]; forgotten?: readonly NameRow[]; anew?: boolean },
 ): void {
   const insert = db.prepare<NameRow>('INSERT OR REPLACE INTO names VALUES (@kind, @server, @original, @exposed)');
   const remove = db.prepare<NameRow>(
@@ -100,7 +105,7 @@ function replaceRows(
   );
   db.transaction(() => {
     if (anew) db.exec('DELETE FROM names');
-    for (const row of gone) remove.run(row);
+    for (const row of forgotten) remove.run(row);
     for (const row of given) insert.run(row);
   })();
 }
@@ -111,13 +116,13 @@ function hasSame(rows: readonly NameRow[], others: readonly NameRow[]): boolean 
   return rows.length === others.length && others.every((row) => keys.has(keyOf(row)));
 }
 
-/** What stands in the database went through `JSON.stringify`; what does not look like it was changed on the disk. */
+/** Reads a stored offer. Throws Damaged where it is not one that the gateway wrote. */
 function readOffer(body: string): ServerOffer {
   let offer: unknown;
   try {
     offer = parseStrict(body, OWN);
   } catch (thrown) {
-    throw new Damaged(`an offer in it is not JSON: ${reasonOf(thrown).slice(0, 100)}`);
+    throw new Damaged(`an offer in it is not JSON: ${reasonOf(thrown).slice(0, BOUNDS.warningExcerpt)}`);
   }
   const entries = isObject(offer) && isObject(offer.capabilities) && isObject(offer.entries) ? offer.entries : {};
   const isWhole = OFFER_KINDS.every((kind) => {

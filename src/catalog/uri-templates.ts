@@ -1,16 +1,13 @@
-// Matching URIs against resource templates (RFC 6570), in time linear in the URI for each part of the template.
+// Matches URIs against URI templates of resources (RFC 6570), in time linear in the URI for each part of the template.
+import { BOUNDS } from '../core/bounds/bounds.ts';
 
 export interface UriTemplate {
-  /** Characters that are fixed: the more, the more specific. */
+  /** The number of fixed characters: a template with more is more specific. */
   readonly literals: number;
   matches(uri: string): boolean;
 }
 
-/** Bounds of the work that one template can make; what is larger matches nothing. */
-const MAX_EXPRESSIONS = 16;
-const MAX_URI = 8_192;
-
-/** Compiles a template. A plain `{name}` does not cross a slash; `{+name}`, `{#…}`, `{/…}`, `{?…}`, `{&…}` and `{name*}` may. */
+/** Compiles a template. The value of a plain `{name}` has no slash; that of `{+name}`, `{#…}`, `{/…}`, `{?…}`, `{&…}` and `{name*}` may. */
 export function compileTemplate(template: string): UriTemplate {
   const literals = template.split(/\{[^{}]*\}/);
   const crossing = [...template.matchAll(/\{([^{}]*)\}/g)].map((match) => crossesSlash(match[1] ?? ''));
@@ -18,7 +15,9 @@ export function compileTemplate(template: string): UriTemplate {
   return {
     literals: fixed,
     matches: (uri) =>
-      crossing.length <= MAX_EXPRESSIONS && uri.length <= MAX_URI && matchParts(uri, literals, crossing),
+      crossing.length <= BOUNDS.templateExpressions &&
+      uri.length <= BOUNDS.templateUri &&
+      matchParts(uri, literals, crossing),
   };
 }
 
@@ -27,8 +26,8 @@ function crossesSlash(expression: string): boolean {
 }
 
 /**
- * Follows every way to match at once: the places where the part before may have ended. Taking the first alone would miss
- * `{+path}/x{id}` in `p/xq/r/xs`.
+ * Follows all possible matches at once: the places where the previous part may end. Following the first alone would not match
+ * `{+path}/x{id}` with `p/xq/r/xs`.
  */
 function matchParts(uri: string, [first = '', ...literals]: readonly string[], crossing: readonly boolean[]): boolean {
   if (!uri.startsWith(first)) return false;
@@ -40,7 +39,7 @@ function matchParts(uri: string, [first = '', ...literals]: readonly string[], c
   return ends.at(-1) === uri.length;
 }
 
-/** Where `literal` ends when any text from one of `starts` stands before it; in ascending order, as `starts` are. */
+/** The places where `literal` may end after a value that begins at one of `starts`; in ascending order, as `starts` are. */
 function nextEnds(
   uri: string,
   starts: readonly number[],
@@ -56,7 +55,7 @@ function nextEnds(
     for (; next < starts.length && (starts[next] ?? at) <= at; next++) latest = starts[next] ?? latest;
     for (; looked < at; looked++) if (uri[looked] === '/') slash = looked;
     if (mayCross || latest > slash) ends.push(at + literal.length);
-    if (at === uri.length) break; // an empty literal stands at the very end too, and there for ever
+    if (at === uri.length) break; // indexOf finds an empty literal at the end again and again
   }
   return ends;
 }

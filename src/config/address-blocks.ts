@@ -1,4 +1,4 @@
-// Addresses and blocks of them as the configuration writes them: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
+// IP addresses and address blocks (CIDR) as the configuration writes them: `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`.
 import { BlockList, isIP } from 'node:net';
 
 interface Block {
@@ -12,7 +12,7 @@ export function isAddressBlock(text: string): boolean {
   return readBlock(text) !== undefined;
 }
 
-/** Tells which addresses are in one of the blocks; one that reached an IPv6 socket over IPv4 is the IPv4 address. */
+/** Makes a test for addresses in one of the blocks; it takes an IPv4-mapped IPv6 address for the IPv4 address. */
 export function compileBlocks(texts: readonly string[]): (address: string) => boolean {
   const list = new BlockList();
   for (const text of texts) {
@@ -22,7 +22,7 @@ export function compileBlocks(texts: readonly string[]): (address: string) => bo
   return (address) => list.check(plainAddress(address), isIP(plainAddress(address)) === 6 ? 'ipv6' : 'ipv4');
 }
 
-/** Without the prefix of IPv4 inside IPv6, and without a zone. */
+/** The address without the prefix of an IPv4-mapped IPv6 address, and without a zone. */
 export function plainAddress(address: string): string {
   return address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
 }

@@ -1,8 +1,8 @@
-// What a valid configuration is once loaded: frozen, complete, references resolved, secrets wrapped.
+// A valid configuration as the loader makes it: frozen, complete, references resolved, secrets wrapped.
 import type { Secret } from '../core/secret.ts';
 import type { ServerEntry, Settings } from './schema.ts';
 
-/** Which names are offered: those that match an `allow` pattern and no `deny` pattern. `*` stands for any characters. */
+/** The gateway offers the names that match an `allow` pattern and no `deny` pattern. `*` stands for any characters. */
 interface NamePatterns {
   readonly allow: readonly string[];
   readonly deny: readonly string[];
@@ -46,13 +46,13 @@ export interface ServerConfig {
   readonly source: { readonly file: string; readonly line: number; readonly column: number };
   /** Where the name patterns stand, as `file:line:column`, by their path in the entry: `tools.deny.0`, `tools.allow`. */
   readonly places: Readonly<Record<string, string>>;
-  /** Command line or URL, safe to show: references as written, credentials and query values taken out. */
+  /** Command line or URL, safe to show: references as written, credentials and query values removed. */
   readonly display: string;
-  /** Values to take out of anything that the server says, longest first. */
+  /** Values that the gateway redacts in everything that the server sends, longest first. */
   readonly secrets: readonly string[];
   /** Why the server cannot be used, although the rest of the configuration can. */
   readonly problem?: string;
-  /** Changes when the server must be restarted. Made of secrets: compare it, do not show it. */
+  /** Differs where the server must be restarted. It is a hash of secrets: compare it, do not show it. */
   readonly digest: string;
 }
 
@@ -70,17 +70,17 @@ export interface Config {
   /** The main file, absolute. */
   readonly file: string;
   readonly directory: string;
-  /** SHA-256 of the files as written; references are not expanded, so it tells no secret. */
+  /** SHA-256 of the files as written: without the values of references, so it reveals no secret. */
   readonly hash: string;
   readonly listen: Readonly<Settings['listen']>;
   readonly auth: { readonly tokens: readonly TokenConfig[] };
   readonly audit: Readonly<Settings['audit']>;
   /** Sizes in bytes. */
   readonly limits: Readonly<Settings['limits']>;
-  /** In the order of the main file, then of servers.d. */
+  /** In the order of the main file, then in that of servers.d. */
   readonly servers: readonly ServerConfig[];
-  /** Every file that was read, the main file first. */
+  /** Every file that the loader read, the main file first. */
   readonly files: readonly string[];
-  /** The files that hold secrets of it, absolute: named by references, and keys of TLS. Some may not exist. */
+  /** The files with its secrets, absolute: those that references name, and TLS keys. Some may not exist. */
   readonly secretFiles: readonly string[];
 }

@@ -1,7 +1,7 @@
-// What changed between two configurations, as far as servers must be started, stopped or restarted.
+// What differs between two configurations: which servers the gateway must start, stop or restart.
 import type { Config, ServerConfig } from './config.ts';
 
-/** Servers by what happened to them; all but `removed` are those of the later configuration. */
+/** Servers by what differs; all but `removed` come from the later configuration. */
 export interface ServerDiff {
   readonly added: readonly ServerConfig[];
   readonly removed: readonly ServerConfig[];
@@ -9,7 +9,7 @@ export interface ServerDiff {
   readonly unchanged: readonly ServerConfig[];
 }
 
-/** Compares by name and digest: what may differ without a restart, such as name patterns, counts as unchanged. */
+/** Compares name and digest: a server that differs only in what needs no restart, such as name patterns, is unchanged. */
 export function diffServers(before: readonly ServerConfig[], after: readonly ServerConfig[]): ServerDiff {
   const digests = new Map(before.map((server) => [server.name, server.digest]));
   const names = new Set(after.map((server) => server.name));
@@ -21,13 +21,13 @@ export function diffServers(before: readonly ServerConfig[], after: readonly Ser
   };
 }
 
-/** Whether there is nothing to do: the same text, and references that resolve to the same values. */
+/** Whether a reload has nothing to do: the same text, and references that resolve to the same values. */
 export function isSameConfig(before: Config, after: Config): boolean {
   const digests = (config: Config) => config.servers.map(({ digest }) => digest).join();
   return before.hash === after.hash && digests(before) === digests(after);
 }
 
-/** The servers of which callers see other names, or others of what they offer. */
+/** The servers whose alias or name patterns differ, so that callers see other names or other things of them. */
 export function shownDifferently(before: Config, after: Config): string[] {
   const shown = ({ alias, tools, prompts, resources }: ServerConfig) =>
     JSON.stringify([alias, tools, prompts, resources]);

@@ -1,4 +1,4 @@
-// Rules of a server's entry that concern several of its keys, and the mistakes that people make there.
+// Checks of a server's entry that concern several of its keys, and the mistakes that people make there.
 import { existsSync } from 'node:fs';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { ignoredKeys, unknownKeys } from './issues.ts';
@@ -7,7 +7,7 @@ import { didYouMean, type Path } from './problems.ts';
 import { hasReference } from './references.ts';
 import { serverEntry, TRANSPORTS, URL_KEYS } from './schema.ts';
 
-/** Keys of clients that mean nothing here, and what to use instead where there is something. */
+/** Keys of clients without a meaning here, and what to use instead; empty where there is nothing. */
 const CLIENT_KEYS: Readonly<Record<string, string>> = {
   alwaysAllow: '',
   autoApprove: '',
@@ -39,12 +39,12 @@ const CLIENT_KEYS: Readonly<Record<string, string>> = {
   auth: 'use "headers" with references',
 };
 
-/** The keys of which an entry has one. */
+/** The keys that say how to reach a server; an entry has one of them. */
 const REACH = ['command', ...URL_KEYS];
 const NO_WEB_SOCKET =
   'WebSocket is no transport of MCP and not spoken here; if the server also speaks HTTP, write its http:// or https:// URL and the type "http" or "sse"';
 
-/** Headers that the gateway sets on every request, whatever the entry says. */
+/** Headers that the gateway itself sets on every request; the entry cannot. */
 export const OWN_HEADERS: ReadonlySet<string> = new Set([
   'accept',
   'connection',
@@ -60,7 +60,7 @@ export const OWN_HEADERS: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
-/** Warns of keys that are not known: a client's own, or a slip. */
+/** Warns of unknown keys: those of a client, or misspelt ones. */
 export function unknownKeyWarnings(entry: JsonObject, path: Path): Finding[] {
   const unknown = unknownKeys({ schema: serverEntry, value: entry, path });
   const adviceOf = (key: string) => (Object.hasOwn(CLIENT_KEYS, key) ? CLIENT_KEYS[key] : undefined);
@@ -76,7 +76,7 @@ export function unknownKeyWarnings(entry: JsonObject, path: Path): Finding[] {
   ];
 }
 
-/** The key that asks for a WebSocket, if one does. */
+/** The key that names WebSocket as the transport, if any. */
 export function webSocketKey(entry: JsonObject): string | undefined {
   return ['type', 'transport'].find((key) => {
     const value = entry[key];
@@ -84,7 +84,7 @@ export function webSocketKey(entry: JsonObject): string | undefined {
   });
 }
 
-/** Checks how a server is reached: exactly one of a command and a URL, and a type that fits it. */
+/** Checks that an entry has exactly one of a command and a URL, and a type that fits it. */
 export function reachFindings(entry: JsonObject, path: Path): Finding[] {
   const socket = webSocketKey(entry);
   if (socket !== undefined) return [{ path: [...path, socket], message: NO_WEB_SOCKET }];
@@ -108,7 +108,7 @@ export function reachFindings(entry: JsonObject, path: Path): Finding[] {
   return [...typeFindings(entry, path), ...commandFindings(entry, path)];
 }
 
-/** Where a key is nearly the one that is missing, that is the mistake. */
+/** The finding for an entry without command and URL; a key that is nearly one of them is the mistake. */
 function unreachable(entry: JsonObject, path: Path): Finding {
   const slip = Object.keys(entry).find(
     (key) => !Object.hasOwn(serverEntry.shape, key) && didYouMean(key, REACH) !== '',
@@ -121,7 +121,7 @@ function unreachable(entry: JsonObject, path: Path): Finding {
   };
 }
 
-/** Warns of keys that have no effect on this way to reach a server, if there is one. */
+/** Warns of keys without an effect: those of a process in an entry with a URL, and the reverse. */
 export function idleKeyWarnings(entry: JsonObject, path: Path): Finding[] {
   if (!REACH.some((key) => entry[key] !== undefined)) return [];
   const idle = entry.command === undefined ? ['args', 'env', 'cwd'] : ['headers', 'tls'];
@@ -131,7 +131,7 @@ export function idleKeyWarnings(entry: JsonObject, path: Path): Finding[] {
     .map((key) => ({ path: [...path, key], atKey: true, severity: 'warning', message: `has no effect: ${reason}` }));
 }
 
-/** Warns of variables in the way of a shell or of Gemini CLI; what stands there is not told, as it may be a secret that looks so. */
+/** Warns of variables as a shell or Gemini CLI writes them. The message does not repeat the value, which may be a secret that looks like one. */
 export function literalWarnings(entry: JsonObject, path: Path): Finding[] {
   return ['env', 'headers'].flatMap((key) => {
     const values = entry[key];
@@ -144,7 +144,7 @@ export function literalWarnings(entry: JsonObject, path: Path): Finding[] {
   });
 }
 
-/** Checks names and values that are put into a process or a request as they are; messages tell no values. */
+/** Checks the names and values that go unchanged into the environment of a process or the headers of a request. No message has a value. */
 export function valueFindings(
   values: { env: Record<string, string>; headers: Record<string, string> },
   path: Path,
@@ -183,8 +183,8 @@ export function ownHeaderWarnings(names: readonly string[], path: Path): Finding
 }
 
 /**
- * Variables that make a program load or run something else than its command says, and what that is. Those that only say where a program's
- * own modules lie (PYTHONPATH, NODE_PATH) are no news.
+ * Variables that make a program load or run something that its command does not name, and what that is. Variables that only say where a
+ * program's own modules are (PYTHONPATH, NODE_PATH) are not among them.
  */
 const LOADERS: Readonly<Record<string, string>> = {
   LD_PRELOAD: 'the libraries that it names',
@@ -204,7 +204,7 @@ const LOADERS: Readonly<Record<string, string>> = {
   _JAVA_OPTIONS: 'the agents that it names',
 };
 
-/** Warns of variables by which a pasted entry can start something that its command does not show. */
+/** Warns of variables with which a pasted entry can start something that its command does not name. */
 export function loaderWarnings(names: readonly string[], path: Path): Finding[] {
   return names.flatMap((name) => {
     const loads = Object.hasOwn(LOADERS, name.toUpperCase()) ? LOADERS[name.toUpperCase()] : undefined;
@@ -236,7 +236,7 @@ function transportOf(type: unknown): string | undefined {
   return TRANSPORTS[type as keyof typeof TRANSPORTS];
 }
 
-/** `"command": "npx -y some-package"` is the most common slip of all; a path with spaces that exists is none. */
+/** Finds a whole command line in `command`, such as `npx -y some-package`: the most common mistake. An existing path with spaces is none. */
 function commandFindings(entry: JsonObject, path: Path): Finding[] {
   const { command } = entry;
   if (typeof command !== 'string' || !/\s/.test(command) || hasReference(command)) return [];

@@ -1,4 +1,4 @@
-// Reads one server's entry: resolves its references, checks it, and makes a server of it, usable or not.
+// Reads one server's entry: resolves its references, checks it, and makes a ServerConfig of it, usable or not.
 import { resolve } from 'node:path';
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { ServerConfig } from './config.ts';
@@ -23,30 +23,30 @@ import { type Expansion, expand, findReferences, pathKey } from './references.ts
 import { serverEntry, type ServerEntry, URL_KEYS } from './schema.ts';
 import { brokenServer, disabledServer, isDisabled, type EntryPlace, usableServer, workingDirectory } from './server.ts';
 
-/** An entry to read: its place in a file, and what it is resolved against. */
+/** An entry to read: its place in a file, and what its references and paths are resolved against. */
 export interface EntryRequest {
   readonly document: Document;
   readonly path: Path;
   readonly name: string;
-  /** The entry in the words of the schema; undefined where it is no object. */
+  /** The entry with the keys of the schema; undefined where it is no object. */
   readonly written: Translated | undefined;
   /** The directory of the file that holds the entry. */
   readonly directory: string;
   readonly mainDirectory: string;
   readonly env: NodeJS.ProcessEnv;
-  /** What its arguments must not name. */
+  /** The gateway's own files, which its arguments must not name. */
   readonly places: GatewayPlaces;
 }
 
-/** A server, usable or not, and what was found. */
+/** A server, usable or not, and the problems of its entry. */
 export interface EntryOutcome {
   readonly server: ServerConfig;
   readonly problems: readonly Problem[];
-  /** The files that hold secrets of it: named by references, and the key of TLS. */
+  /** The files with its secrets: those that references name, and the TLS key. */
   readonly files: readonly string[];
 }
 
-/** `faults` take the server out. */
+/** A server with `faults` cannot be used. */
 interface Findings {
   faults: Finding[];
   warnings: Finding[];
@@ -54,7 +54,7 @@ interface Findings {
 
 const EMPTY_MEANS_NONE = new Set(['command', ...URL_KEYS]);
 
-/** Reads an entry. Never throws: what is wrong with it is in the outcome. */
+/** Reads an entry. Never throws: the outcome has its problems. */
 export function readEntry(request: EntryRequest): EntryOutcome {
   const { written, path } = request;
   const findings: Findings = { faults: [], warnings: [] };
@@ -87,13 +87,13 @@ function keyFiles(entry: ServerEntry | undefined, { directory, env }: EntryReque
   return key === undefined ? [] : [resolve(directory, fromHome(key, homeOf(env)))];
 }
 
-/** Clients write null, and an empty address, for what an entry does not have. */
+/** Removes keys that are null, and empty commands and URLs: clients write these for what an entry does not have. */
 function withoutEmpty(entry: JsonObject): JsonObject {
   const empty = (key: string) => entry[key] === null || (entry[key] === '' && EMPTY_MEANS_NONE.has(key));
   return Object.fromEntries(Object.entries(entry).filter(([key]) => !empty(key)));
 }
 
-/** White space around a program or a URL is a slip of the copying hand. */
+/** Removes the white space around a program or a URL, with a warning: it comes from copying. */
 function withoutSpace(entry: JsonObject, { path, findings }: { path: Path; findings: Findings }): JsonObject {
   const mended = Object.entries(entry).map(([key, value]): [string, typeof value] => {
     if (typeof value !== 'string' || !EMPTY_MEANS_NONE.has(key) || value.trim() === value) return [key, value];
@@ -121,9 +121,9 @@ function check(
   const parsed = serverEntry.safeParse(expansion.value);
   findings.faults.push(...refusedKeys(request), ...reachFindings(raw, path), ...tlsFindings(raw, path));
   findings.faults.push(...expansion.unset, ...expansion.malformed, ...shapeFindings(parsed, expansion, context));
-  const told = new Set(findings.faults.map((finding) => pathKey(finding.path)));
-  const untold = unknownKeyWarnings(raw, path).filter((finding) => !told.has(pathKey(finding.path)));
-  findings.warnings.push(...untold, ...idleKeyWarnings(raw, path), ...literalWarnings(raw, path));
+  const reported = new Set(findings.faults.map((finding) => pathKey(finding.path)));
+  const unknown = unknownKeyWarnings(raw, path).filter((finding) => !reported.has(pathKey(finding.path)));
+  findings.warnings.push(...unknown, ...idleKeyWarnings(raw, path), ...literalWarnings(raw, path));
   if (isObject(raw.headers)) findings.warnings.push(...ownHeaderWarnings(Object.keys(raw.headers), path));
   if (!parsed.success) return isDisabled(raw) ? serverEntry.parse({}) : undefined;
   findings.warnings.push(...loaderWarnings(Object.keys(parsed.data.env), path));
@@ -131,14 +131,14 @@ function check(
   return parsed.data;
 }
 
-/** A server that would be given the gateway's own files is out. */
+/** Finds arguments that would give the server the gateway's own files. */
 function argumentFindings(entry: ServerEntry, { path, env, places, ...directories }: EntryRequest): Finding[] {
   if (entry.command === undefined || entry.allowGatewayFiles) return [];
   const cwd = workingDirectory(entry, { ...directories, home: homeOf(env) });
   return gatewayFileFindings({ args: entry.args, cwd, home: entry.env.HOME ?? env.HOME, path }, places);
 }
 
-/** Values that could not be resolved are not judged, and of what is told already nothing is said twice. */
+/** The faults of shape and values, without those at a path that has a finding already, and without those of unresolved values. */
 function shapeFindings(
   parsed: ReturnType<typeof serverEntry.safeParse>,
   expansion: Expansion,
@@ -146,13 +146,13 @@ function shapeFindings(
 ): Finding[] {
   const { path } = request;
   const resolved = !isDisabled(raw) && expansion.unset.length + expansion.malformed.length === 0;
-  const told = new Set(findings.faults.map((finding) => pathKey(finding.path)));
-  if (webSocketKey(raw) !== undefined) URL_KEYS.forEach((key) => told.add(pathKey([...path, key])));
+  const reported = new Set(findings.faults.map((finding) => pathKey(finding.path)));
+  if (webSocketKey(raw) !== undefined) URL_KEYS.forEach((key) => reported.add(pathKey([...path, key])));
   const found = parsed.success
     ? [...valueFindings(parsed.data, path), ...homeFindings(parsed.data, path)]
     : findingsOf(parsed.error.issues, { schema: serverEntry, value: raw, path });
   return found.flatMap((finding) => {
-    if (told.has(pathKey(finding.path))) return [];
+    if (reported.has(pathKey(finding.path))) return [];
     if (!expansion.referring.has(pathKey(finding.path))) return [finding];
     return resolved ? [{ ...finding, message: `${finding.message} (the value comes from a reference)` }] : [];
   });
@@ -182,7 +182,7 @@ function positionOf(path: Path, request: EntryRequest): string {
   return `${request.document.file}:${line}:${column}`;
 }
 
-/** Where a part of the entry is written, whatever the format calls it. */
+/** The place in the file of a part of the entry, under the key of the file's format. */
 function placeInFile(path: Path, { path: base, written }: EntryRequest): Path {
   if (written === undefined || !isWithin(path, base)) return path;
   return [...base, ...written.placeOf(path.slice(base.length))];
@@ -216,7 +216,7 @@ function tlsFindings(raw: JsonObject, path: Path): Finding[] {
   return [{ path: [...path, 'tls'], message: '"cert" and "key" go together; one of them is missing' }];
 }
 
-/** `~` is the home of the user who runs the gateway; that of others is not looked up. */
+/** Finds paths such as `~other/x`: `~` alone is supported, as the home of the user who runs the gateway. */
 function homeFindings({ command, cwd, tls }: ServerEntry, path: Path): Finding[] {
   const paths: [Path, string | undefined][] = [
     [['command'], command],

@@ -1,9 +1,9 @@
-// One line of a file with a caret under it, secrets masked: what a problem shows of the text around it.
+// The excerpt that a problem shows: one line of the file with a caret under it, secrets masked.
 import type { Node } from 'jsonc-parser';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { nearest } from './problems.ts';
 import { scan, type Span, TOKEN } from './tokens.ts';
 
-const WIDTH = 100;
 const SECRET_OBJECTS = ['env', 'environment', 'headers', 'oauth'];
 const SECRET_KEYS =
   /(secret|token|passw(or)?d|passphrase|api[-_]?key|[-_]key|credentials?|authorization|private[-_]?key|cookie)$/i;
@@ -12,7 +12,7 @@ const SECRET_PAIR = /^([\w-]+)=/;
 const HEADER_FLAG = /^(-H|--headers?)$/;
 const SECRET_FLAG = /^--?[\w-]*(secret|token|passw(or)?d|api[-_]?key|credentials?|auth|authorization)(?==|$)/i;
 
-/** Tells whether what stands under this key is a secret. A key that is nearly `env` or `headers` may be what a problem is about. */
+/** Tells whether the value of this key is a secret. A misspelt `env` or `headers` counts too, as a problem may be about that key. */
 export function isSecretName(name: string): boolean {
   return SECRET_KEYS.test(name) || nearest(name, SECRET_OBJECTS) !== undefined;
 }
@@ -22,20 +22,21 @@ export function excerptAt(text: string, offset: number, hidden: readonly Span[])
   const start = text.lastIndexOf('\n', offset - 1) + 1;
   const newline = text.indexOf('\n', offset);
   const end = newline === -1 ? text.length : newline;
-  const from = Math.max(start, Math.min(offset - WIDTH / 2, end - WIDTH));
-  const to = Math.min(end, from + WIDTH);
+  const width = BOUNDS.problemExcerpt;
+  const from = Math.max(start, Math.min(offset - width / 2, end - width));
+  const to = Math.min(end, from + width);
   const shown = maskSpans(text.slice(from, to), from, hidden).replace(/\r$/, '');
   const before = from > start ? '…' : '';
   const caret = `${before}${shown.slice(0, offset - from)}`.replace(/[^\t]/g, ' ');
   return `${before}${shown}${to < end ? '…' : ''}\n${caret}^`;
 }
 
-/** What to hide in a text whose structure is known: values under secret keys, credentials in URLs, comments. */
+/** The spans to mask in a text that parses: values of secret keys, credentials in URLs, comments. */
 export function secretSpans(text: string, root: Node): Span[] {
   return [...comments(text), ...valueSpans(text, root, false)].sort((a, b) => a.start - b.start);
 }
 
-/** Takes credentials and query values out of a URL that may contain references. */
+/** Removes credentials and query values from a URL that may contain references. */
 export function safeUrl(url: string): string {
   return url
     .replace(/#.*$/s, '')
@@ -43,7 +44,7 @@ export function safeUrl(url: string): string {
     .replace(/\?(.*)$/s, (_, query: string) => `?${query.split('&').map(safePair).join('&')}`);
 }
 
-/** Takes out the arguments that look like secrets, by the flag that they belong to. */
+/** Masks the arguments that look like secrets, by the flag that they belong to. */
 export function safeArgs(args: readonly string[]): string[] {
   return args.map((arg, index) => {
     if (maskText(arg) === arg) return arg;
@@ -56,7 +57,7 @@ export function safeArgs(args: readonly string[]): string[] {
   });
 }
 
-/** Tells whether an argument is, or has in it, a secret, by itself or by the argument before it. */
+/** Tells whether an argument is or contains a secret, judged by itself and by the argument before it. */
 export function isSecretArgument(arg: string, before: string): boolean {
   return safeArgs([before, arg])[1] !== arg;
 }
@@ -77,7 +78,7 @@ function maskSpans(shown: string, from: number, hidden: readonly Span[]): string
   return result;
 }
 
-/** Stars of the same length; quotes and the names of references stay, as they are what messages speak of. */
+/** Stars of the same length; quotes and the names of references stay, since messages are about these. */
 function maskText(text: string): string {
   const kept = /\$?\{(?:env|file|input):[^}:]*\}|\$\{[^}:]*\}|\$\{(?:env:)?\w+:-|\b(?:Bearer|Basic) |["'\r\t]/g;
   let result = '';
@@ -118,7 +119,7 @@ function arraySpans(text: string, node: Node, secret: boolean): Span[] {
   return items.flatMap((item, index) => valueSpans(text, item, secret || safe[index] !== args[index]));
 }
 
-/** The credentials and query values of a URL that begins at an offset. */
+/** The spans of credentials and query values in a URL that begins at an offset. */
 export function urlSpans(literal: string, offset: number): Span[] {
   const spans: Span[] = [];
   const user = /\/\/[^/?#\s]*@/.exec(literal);

@@ -1,4 +1,4 @@
-// Whether others than this machine could use the gateway without saying who they are.
+// Whether other machines could use the gateway without authentication.
 import type { Config } from './config.ts';
 
 /** Tells whether a host setting binds loopback addresses only. */
@@ -6,10 +6,10 @@ export function isLoopbackHost(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-/** Fewer bytes than this can be guessed. */
+/** A token of fewer bytes can be guessed. */
 export const SHORTEST_TOKEN = 16;
 
-/** Why a configuration may not be put in force as it is, or undefined: an address that others reach wants tokens that nobody guesses. */
+/** Why a configuration may not take effect; undefined where it may. An address that other machines reach needs tokens that cannot be guessed. */
 export function exposure({ listen, auth }: Pick<Config, 'listen' | 'auth'>): string | undefined {
   if (isLoopbackHost(listen.host)) return undefined;
   if (auth.tokens.length === 0)

@@ -1,26 +1,22 @@
-// Reading the files of a configuration safely: regular files of a bounded size, never a pipe that blocks.
+// Reads the files of a configuration safely: regular files of a bounded size, never a pipe that blocks.
 import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, type Stats } from 'node:fs';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 
-/** The largest file that is read. */
-const MAX_FILE_BYTES = 1024 * 1024;
-/** The most files that are read from servers.d. */
-export const MAX_DROPPED_FILES = 1000;
-
-/** The text of a file and whose it is, or why it was not read, as the end of a sentence about the file. */
+/** The text of a file and its owner and mode, or why it was not read, as the end of a sentence about the file. */
 export type FileRead = { readonly text: string; readonly stats: Stats } | { readonly fault: string };
 
 // Windows has neither flag.
 const NO_FOLLOW = (constants.O_NOFOLLOW as number | undefined) ?? 0;
 const NO_BLOCK = (constants.O_NONBLOCK as number | undefined) ?? 0;
 
-/** Reads a regular file of at most 1 MiB of UTF-8. Without `follow` a symbolic link is refused. */
+/** Reads a regular file of UTF-8 within `configFile`. Without `follow` it refuses a symbolic link. */
 export function readRegularFile(file: string, { follow }: { readonly follow: boolean }): FileRead {
   let descriptor: number | undefined;
   try {
     descriptor = openSync(file, constants.O_RDONLY | NO_BLOCK | (follow ? 0 : NO_FOLLOW));
     const stats = fstatSync(descriptor);
     if (!stats.isFile()) return { fault: 'is not a regular file' };
-    const bytes = stats.size > MAX_FILE_BYTES ? undefined : readBounded(descriptor);
+    const bytes = stats.size > BOUNDS.configFile ? undefined : readBounded(descriptor);
     if (bytes === undefined) return { fault: 'is larger than 1 MiB' };
     return { text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes), stats };
   } catch (error) {
@@ -30,7 +26,7 @@ export function readRegularFile(file: string, { follow }: { readonly follow: boo
   }
 }
 
-/** The names of the `*.json` files of a directory in lexical order; those that begin with a dot belong to editors. Throws what the system says. */
+/** The names of the `*.json` files of a directory in lexical order, without those of editors, which begin with a dot. Throws what the file system says. */
 export function listDirectory(directory: string): { readonly files: string[]; readonly others: string[] } {
   const names = readdirSync(directory)
     .filter((name) => !name.startsWith('.'))
@@ -40,7 +36,7 @@ export function listDirectory(directory: string): { readonly files: string[]; re
 }
 
 function readBounded(descriptor: number): Buffer | undefined {
-  const buffer = Buffer.allocUnsafe(MAX_FILE_BYTES + 1);
+  const buffer = Buffer.allocUnsafe(BOUNDS.configFile + 1);
   let length = 0;
   while (length < buffer.length) {
     const read = readSync(descriptor, buffer, length, buffer.length - length, null);
@@ -63,7 +59,7 @@ export function faultOf(error: unknown): string {
   return `cannot be read (${code})`;
 }
 
-/** Tells whether something is just not there. */
+/** Tells whether an error says that a file or folder does not exist. */
 export function isMissing(error: unknown): boolean {
   return codeOf(error) === 'ENOENT';
 }

@@ -1,28 +1,29 @@
-// The folders of a configuration, held open from their first use: a path that leads to another folder later is refused.
+// The folders of a configuration, held open from their first use: a path that later leads to another folder is refused.
 import { lstatSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { faultOf, isMissing, listDirectory, MAX_DROPPED_FILES, readRegularFile } from './files.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
+import { faultOf, isMissing, listDirectory, readRegularFile } from './files.ts';
 import { Folder } from './folder.ts';
 import { fileProblem } from './positions.ts';
 import type { Problem } from './problems.ts';
 import { realOf } from './real-path.ts';
 import { type Access, type Doubt, judge, walk } from './trust.ts';
 
-/** A file that was read, and what is wrong with it; without a text it is not used. */
+/** The text of a file and its problems; absent where the file may not be used. */
 export interface ConfigRead {
   readonly text?: string;
   readonly problems: readonly Problem[];
 }
 
-/** The files of servers.d in lexical order: those that are read, and those that look as if they should be. */
+/** The files of servers.d in lexical order: those to read, and others that look like configurations. */
 export interface DropListing {
   readonly files: readonly string[];
   readonly others: readonly string[];
-  /** An error among them means that nobody knows what the folder should hold. */
+  /** An error among them means that the folder cannot be read, so its servers are not known. */
   readonly problems: readonly Problem[];
 }
 
-/** Where the files of a configuration are, without any link. */
+/** The paths of a configuration's files without symbolic links. */
 export interface ConfigPlaces {
   readonly files: readonly string[];
   readonly dropFolder: string;
@@ -37,18 +38,20 @@ const GONE =
   'is gone, or cannot be reached; put the folder back that this gateway has read its configuration from, or restart the gateway';
 
 /**
- * Reads the main file and servers.d. What a server has put in the place of one of their folders, or of a folder that a link leads to, is
- * never read: a server that can rename a folder could otherwise write a configuration of its own. What reloads owns this object, and closes it in the end.
+ * Reads the main file and servers.d. It reads nothing from a folder that has replaced one of theirs, or one that a link leads to: a server
+ * that can rename a folder could otherwise write a configuration of its own. The owner keeps this object between reloads, and closes it.
  */
 export class ConfigFolders {
   /** The main file, absolute. */
   readonly file: string;
   readonly directory: string;
   private readonly dropFolder: string;
-  /** By the path that they are looked for at. */
+  /** The open folders by their paths. */
   private readonly held = new Map<string, Folder>();
+  /** The paths of the folders of the current reading. */
   private readonly used = new Set<string>();
-  private told = new Set<string>();
+  /** The people about whom the current reading has warned. */
+  private warned = new Set<string>();
 
   constructor(file: string) {
     this.file = resolve(file);
@@ -56,39 +59,39 @@ export class ConfigFolders {
     this.dropFolder = join(this.directory, DROP_FOLDER);
   }
 
-  /** Reads the main file; a reading of the whole configuration begins with it. */
+  /** Reads the main file, and begins a reading of the whole configuration. */
   readMain(): ConfigRead {
-    this.told = new Set();
+    this.warned = new Set();
     this.used.clear();
     let found: Found;
     try {
       found = this.hold(this.directory);
     } catch (error) {
-      // what is missing at the start is missed as the file
+      // the problem is about the file where its folder does not exist
       const fault = error instanceof FolderFault ? error.problem : fileProblem(this.file, faultOf(error));
       return { problems: [fault] };
     }
-    const doubts = this.tell(found.doubts);
+    const doubts = this.newProblems(found.doubts);
     const read = this.read(found.folder, this.file);
-    const problems = [...doubts, ...this.tell(read.doubts), ...read.problems];
+    const problems = [...doubts, ...this.newProblems(read.doubts), ...read.problems];
     return { ...(read.text !== undefined && { text: read.text }), problems };
   }
 
-  /** Lists servers.d, which need not be there. */
+  /** Lists servers.d, which need not exist. */
   listDropped(): DropListing {
     const path = this.dropFolder;
     try {
       const { folder, doubts } = this.hold(path);
       const names = listDirectory(folder.access(folder.real) ?? path);
       const paths = (some: readonly string[]) => some.map((name) => join(path, name));
-      return { files: paths(names.files), others: paths(names.others), problems: this.tell(doubts) };
+      return { files: paths(names.files), others: paths(names.others), problems: this.newProblems(doubts) };
     } catch (error) {
       if (error instanceof FolderFault) return { files: [], others: [], problems: [error.problem] };
       return { files: [], others: [], problems: isMissing(error) ? [] : [fileProblem(path, faultOf(error))] };
     }
   }
 
-  /** Reads a file of servers.d that was listed. Nothing of a file that others can change is used. */
+  /** Reads a listed file of servers.d. Refuses a file that others can change. */
   readDropped(file: string): ConfigRead {
     const folder = this.held.get(dirname(file));
     if (!folder) return { problems: [fileProblem(file, 'does not exist')] };
@@ -100,14 +103,14 @@ export class ConfigFolders {
     }
     return {
       ...(read.text !== undefined && { text: read.text }),
-      problems: [...read.problems, ...this.tell(read.doubts)],
+      problems: [...read.problems, ...this.newProblems(read.doubts)],
     };
   }
 
-  /** Where the files of the last reading are; of those in servers.d the ones that links lead out of it to. */
+  /** The paths of the files of the last reading; of servers.d only the files outside of it that its links lead to. */
   places(listed: readonly string[]): ConfigPlaces {
     const dropFolder = realOf(this.dropFolder);
-    const dropped = listed.slice(0, MAX_DROPPED_FILES).map(realOf);
+    const dropped = listed.slice(0, BOUNDS.serverFiles).map(realOf);
     return {
       files: [
         join(realOf(this.directory), basename(this.file)),
@@ -118,16 +121,16 @@ export class ConfigFolders {
     };
   }
 
-  /** Where folders cannot be read through, one may have been replaced during the reading. */
+  /** A problem where the main folder was replaced during the reading, which can only happen where files cannot be read through an open folder. */
   confirm(): Problem | undefined {
     const still = this.held.get(this.directory)?.isAt(this.directory) ?? true;
     return still ? undefined : fileProblem(this.directory, REPLACED);
   }
 
-  /** Lets go of the folders that links led to before this reading, which is in force now. */
+  /** Closes the folders that no path of this reading leads to, since its configuration is in force now. */
   release(): void {
     for (const [path, folder] of this.held) {
-      // servers.d is held for as long as the main folder: it may go, but not come back as another one
+      // servers.d stays open as long as the main folder: it may disappear, but another folder may not replace it
       if (this.used.has(path) || path === this.dropFolder) continue;
       folder.close();
       this.held.delete(path);
@@ -139,7 +142,7 @@ export class ConfigFolders {
     this.held.clear();
   }
 
-  /** The folder at a path, opened if it is met for the first time. Throws FolderFault where it is another one than before. */
+  /** The folder at a path, opened at its first use. Throws FolderFault where another folder has replaced it. */
   private hold(path: string): Found {
     const held = this.held.get(path);
     this.used.add(path);
@@ -152,23 +155,23 @@ export class ConfigFolders {
       return { folder, doubts };
     } catch (error) {
       if (!held || error instanceof FolderFault) throw error;
-      // a servers.d that was removed takes its servers away, as its files would one by one
+      // removing servers.d removes its servers, as removing its files would
       if (isMissing(error) && path === this.dropFolder) throw error;
       throw new FolderFault(fileProblem(path, GONE));
     }
   }
 
-  /** How a folder is looked for: never through itself, or it would always be found. */
+  /** How to reach a folder: never through itself, since that would find it even after it was replaced. */
   private accessTo(path: string): Access {
     if (path === this.directory) return (same) => same;
     return path === this.dropFolder ? (some) => this.held.get(this.directory)?.access(some) ?? some : this.access;
   }
 
-  /** Through the folders that were found to be the right ones: servers.d, and the main file's. */
+  /** Reaches a path through the open folder that it is in: servers.d, or that of the main file. */
   private readonly access: Access = (path) =>
     this.held.get(this.dropFolder)?.access(path) ?? this.held.get(this.directory)?.access(path) ?? path;
 
-  /** Reads a file of a folder, or what a link there leads to. */
+  /** Reads a file of a folder, or the file that a link there leads to. */
   private read(folder: Folder, file: string): Read {
     const path = join(folder.real, basename(file));
     try {
@@ -195,10 +198,10 @@ export class ConfigFolders {
     }
   }
 
-  /** What was not said yet in this reading: a warning about the same people is given once. */
-  private tell(doubts: readonly Doubt[]): Problem[] {
-    const fresh = doubts.filter(({ who }) => !this.told.has(who));
-    for (const { who } of fresh) this.told.add(who);
+  /** The doubts as problems: one about each group of people in a reading. */
+  private newProblems(doubts: readonly Doubt[]): Problem[] {
+    const fresh = doubts.filter(({ who }) => !this.warned.has(who));
+    for (const { who } of fresh) this.warned.add(who);
     const first = fresh.filter(({ who }, index) => fresh.findIndex((other) => other.who === who) === index);
     return first.map(({ path, message, refused }) => fileProblem(path, message, refused ? 'error' : 'warning'));
   }
@@ -216,7 +219,7 @@ interface Read extends ConfigRead {
 
 const UNREAD = { linked: false, doubts: [] } as const;
 
-/** A folder that may not be read from; the problem is complete. */
+/** Nothing may be read from a folder; the problem says why. */
 class FolderFault extends Error {
   readonly problem: Problem;
 

@@ -1,29 +1,29 @@
-// The formats in which clients keep their servers: one table that says where the servers stand and how the keys of an entry translate.
+// The formats in which clients configure servers: one table of where the servers are in the file and how the keys of an entry translate.
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import type { Path } from './problems.ts';
 
-/** An entry in the words of the schema, and where each of its parts is written. */
+/** An entry with the keys of the schema, and the place of each of its parts in the file. */
 export interface Translated {
   readonly entry: JsonObject;
-  /** The place in the entry as written of a place in `entry`. */
+  /** The place in the written entry of a place in `entry`. */
   readonly placeOf: (within: Path) => Path;
-  /** Why there is no server in it. */
+  /** Why it holds no server. */
   readonly fault?: string;
 }
 
-/** How one kind of client keeps its servers. */
+/** How one kind of client writes its servers. */
 export interface Format {
-  /** Where the servers stand in the file. */
+  /** The path of the servers in the file. */
   readonly at: readonly [string, ...string[]];
-  /** Whether they are a list of entries with names of their own; else an object of entries by name. */
+  /** Whether they are a list of entries that have a `name`; else they are an object of entries by name. */
   readonly list?: true;
   readonly translate?: (entry: JsonObject) => Translated;
 }
 
-/** The key of our own configuration, which most clients share. */
+/** The key of our own format, which most clients share. */
 export const OWN_KEY = 'mcpServers';
 
-/** Of several for one place the first that fits is the one; ours come first, as the first of two servers of one name counts. */
+/** Of several formats for one place the first that fits counts. Ours come first, since the first of two servers of one name counts. */
 export const FORMATS: readonly Format[] = [
   { at: [OWN_KEY], list: true, translate: fromContinue }, // Continue
   { at: [OWN_KEY] }, // Claude Desktop and Code, Cursor, Windsurf, Cline, Roo, Gemini CLI, Copilot, LM Studio and others
@@ -34,7 +34,7 @@ export const FORMATS: readonly Format[] = [
   { at: ['amp.mcpServers'] }, // Amp
 ];
 
-/** Top-level keys of client files that say nothing about servers, or nothing that is read here. */
+/** Top-level keys of client files that hold no servers, or none that the gateway reads. */
 export const CLIENT_FILE_KEYS: ReadonlySet<string> = new Set(
   [
     // Claude Desktop
@@ -58,19 +58,19 @@ export const CLIENT_FILE_KEYS: ReadonlySet<string> = new Set(
     .split(' '),
 );
 
-/** Takes an entry as it is. */
+/** An entry that needs no translation. */
 export function asWritten(entry: JsonObject): Translated {
   return { entry, placeOf: (within) => within };
 }
 
-/** Tells whether the value at the place of a format holds servers in its way. */
+/** Tells whether the value at the place of a format holds servers in that format. */
 export function fits({ at, list }: Format, value: JsonValue | undefined): boolean {
   if (value === undefined) return false;
   if (list === true) return Array.isArray(value);
   return at[0] === OWN_KEY || isMapOfServers(value);
 }
 
-/** An object of objects, which is not itself a server. */
+/** Tells whether a value is an object of objects, and not itself a server. */
 export function isMapOfServers(value: JsonValue | undefined): value is JsonObject {
   return isObject(value) && !isServer(value) && Object.values(value).every(isObject);
 }
@@ -83,7 +83,7 @@ export function isServer(value: JsonValue | undefined): boolean {
   );
 }
 
-/** Lists of tools that clients keep beside an entry, and which of our patterns they are. */
+/** Lists of tools in the entries of clients, and which of our patterns each is. */
 const TOOL_LISTS: Readonly<Record<string, 'allow' | 'deny'>> = {
   includeTools: 'allow',
   enabledTools: 'allow',
@@ -93,7 +93,7 @@ const TOOL_LISTS: Readonly<Record<string, 'allow' | 'deny'>> = {
   disabled_tools: 'deny',
 };
 
-/** What a client does not offer of a server is not offered here either; an entry with patterns of ours has decided that itself. */
+/** Makes patterns of a client's lists of tools, so that the gateway offers no more than the client; an entry's own patterns win. */
 export function withToolLists({ entry, placeOf, ...rest }: Translated): Translated {
   const lists = Object.keys(TOOL_LISTS).filter((key) => Array.isArray(entry[key]));
   if (entry.tools !== undefined || lists.length === 0) return { entry, placeOf, ...rest };
@@ -109,7 +109,7 @@ export function withToolLists({ entry, placeOf, ...rest }: Translated): Translat
   return { entry: { ...Object.fromEntries(others), tools }, placeOf: (within) => placeOf(toWritten(within)), ...rest };
 }
 
-/** opencode: `command` is a list, `environment` is `env`, references are `{env:NAME}`, and `timeout` is that of the start. */
+/** opencode: `command` is a list, `environment` is `env`, references are `{env:NAME}`, and `timeout` bounds the start. */
 function fromOpencode(written: JsonObject): Translated {
   const { command, environment, timeout, ...rest } = written;
   const entry: JsonObject = { ...rest };
@@ -134,7 +134,7 @@ function fromOpencode(written: JsonObject): Translated {
   return { entry: own ? withOurReferences(entry) : entry, placeOf };
 }
 
-/** Zed: older files have the program under `command.path`; some servers are known to an extension only. */
+/** Zed: older files have the program under `command.path`; of some servers only an extension knows the program. */
 function fromZed(written: JsonObject): Translated {
   const { command } = written;
   if (isObject(command)) {
@@ -152,7 +152,7 @@ function fromZed(written: JsonObject): Translated {
   return { ...asWritten(written), fault };
 }
 
-/** Continue: HTTP headers stand in `requestOptions`, and `apiKey` is a bearer token. */
+/** Continue: HTTP headers are in `requestOptions`, and `apiKey` is a bearer token. */
 function fromContinue(written: JsonObject): Translated {
   const { name: _name, requestOptions, apiKey, ...entry } = written;
   const places: Record<string, Path> = {};

@@ -2,12 +2,13 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { ConfigPlaces } from './folders.ts';
 import type { Finding } from './positions.ts';
 import type { Path } from './problems.ts';
 import { realOf } from './real-path.ts';
 
-/** What no server may be given by its arguments; paths without links. */
+/** The files and folders that no argument of a server may give it; paths without symbolic links. */
 export interface GatewayPlaces {
   readonly places: readonly GatewayPlace[];
   /** Folders that the gateway makes when it starts. */
@@ -17,21 +18,21 @@ export interface GatewayPlaces {
 interface GatewayPlace {
   readonly path: string;
   readonly what: string;
-  /** Whether directories inside of it are the gateway's own too. */
+  /** Whether the directories in it are the gateway's own too. */
   readonly inside: boolean;
 }
 
-/** An entry with its references resolved, and where its arguments stand. */
+/** The arguments of an entry with their references resolved, and what relative paths in them are relative to. */
 export interface ArgumentsOf {
   readonly args: readonly string[];
-  /** Absolute: what relative arguments are relative to. */
+  /** The absolute directory that relative arguments are relative to. */
   readonly cwd: string;
-  /** What `~` stands for in programs that expand it. */
+  /** The directory that `~` means in programs that expand it. */
   readonly home: string | undefined;
   readonly path: Path;
 }
 
-/** What an argument must not name, for a configuration and the state directory of its gateway. */
+/** The places that an argument must not name, for a configuration and the state directory of its gateway. */
 export function gatewayPlaces({ files, dropFolder }: ConfigPlaces, state: string): GatewayPlaces {
   const real = realOf(resolve(state));
   return {
@@ -44,10 +45,7 @@ export function gatewayPlaces({ files, dropFolder }: ConfigPlaces, state: string
   };
 }
 
-/** Longer texts are no paths. */
-const LONGEST_PATH = 4096;
-
-/** A finding for each argument that names a directory which holds one of the places. Files are no directories, whatever they are. */
+/** A finding for each argument that names a directory which holds one of the places. An argument may name any file. */
 export function gatewayFileFindings({ args, path, ...context }: ArgumentsOf, guarded: GatewayPlaces): Finding[] {
   return args.flatMap((arg, index) => {
     const [found] = pathsIn(arg, context).flatMap((named) => relationTo(guarded, named) ?? []);
@@ -57,13 +55,13 @@ export function gatewayFileFindings({ args, path, ...context }: ArgumentsOf, gua
   });
 }
 
-/** What an argument may name: all of it, the value of `--flag=PATH` and of `src=PATH,…`, the host's side of `HOST:CONTAINER`. */
+/** The paths that an argument may mean: the argument itself, the value of `--flag=PATH` and of `src=PATH,…`, the host's side of `HOST:CONTAINER`. */
 function pathsIn(arg: string, context: Pick<ArgumentsOf, 'cwd' | 'home'>): string[] {
   const values = [arg, ...arg.split(',')]
     .filter((text) => !/^(?:dst|destination|target)=/i.test(text))
     .flatMap((text) => [text, text.slice(text.indexOf('=') + 1)]);
   return [...new Set(values)].flatMap((text) => {
-    if (text === '' || text.length > LONGEST_PATH || text.includes('\0')) return [];
+    if (text === '' || text.length > BOUNDS.argumentPath || text.includes('\0')) return [];
     if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return pathOfUrl(text) ?? [];
     const host = process.platform === 'win32' ? '' : text.slice(0, Math.max(0, text.indexOf(':')));
     return (host === '' ? [text] : [text, host]).map((name) => absolute(name, context));
@@ -74,17 +72,17 @@ function pathOfUrl(text: string): string | undefined {
   try {
     return fileURLToPath(text);
   } catch {
-    return undefined; // the URL of something that is no file
+    return undefined; // the URL is not that of a file
   }
 }
 
-/** Programs expand `~` themselves, as no shell does it for them. */
+/** The absolute path of a name. It expands `~`, as programs do themselves where no shell starts them. */
 function absolute(name: string, { cwd, home }: Pick<ArgumentsOf, 'cwd' | 'home'>): string {
   const atHome = home !== undefined && /^~(?:[/\\]|$)/.test(name);
   return atHome ? join(home, name.slice(1)) : resolve(cwd, name);
 }
 
-/** How a directory is related to one of the places, as the end of a sentence about it. */
+/** How a directory relates to one of the places, as the end of a sentence about it. */
 function relationTo({ places, made }: GatewayPlaces, path: string): string | undefined {
   if (!mayBeDirectory(path, made)) return undefined;
   const real = realOf(path);
@@ -95,13 +93,13 @@ function relationTo({ places, made }: GatewayPlaces, path: string): string | und
   return around && `lies in ${around.what}`;
 }
 
-/** Most arguments name nothing, which one look tells; some directories are made later, by the gateway. */
+/** A quick test, since most arguments name no directory. The gateway may create some directories only later. */
 function mayBeDirectory(path: string, made: readonly string[]): boolean {
   try {
     const found = statSync(path, { throwIfNoEntry: false })?.isDirectory();
     return found ?? made.some((directory) => basename(path) === basename(directory));
   } catch {
-    return false; // nothing that a server could be given
+    return false; // nothing that a server could use
   }
 }
 

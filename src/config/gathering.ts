@@ -1,4 +1,4 @@
-// Gathers the servers of all files into one list: each name once, and what is wrong with an entry takes out that entry alone.
+// Gathers the servers of all files into one list: each name once; a fault in an entry takes out that entry alone.
 import { basename, dirname } from 'node:path';
 import { isObject } from '../core/json.ts';
 import type { ServerConfig } from './config.ts';
@@ -12,32 +12,32 @@ import { isWithin, type Problem } from './problems.ts';
 import { nameFault } from './schema.ts';
 import { brokenServer } from './server.ts';
 
-/** What was gathered so far, and what it is resolved against. */
+/** The servers gathered so far, and what their entries are resolved against. */
 export interface Gathering {
   readonly folders: ConfigFolders;
   readonly env: NodeJS.ProcessEnv;
-  /** What the arguments of servers must not name. */
+  /** The gateway's own files, which the arguments of servers must not name. */
   readonly places: GatewayPlaces;
-  /** By name, in the order in which they were found. */
+  /** By name, in the order of the files. */
   readonly servers: Map<string, ServerConfig>;
-  /** The files that hold secrets of the entries. */
+  /** The files with secrets of the entries. */
   readonly secretFiles: Set<string>;
   readonly problems: Problem[];
 }
 
-/** Adds the servers of a file, and what there is to say of it. */
+/** Adds the servers of a file, and the problems of the file. */
 export function gather(document: Document, { entries, findings }: Holding, gathering: Gathering): void {
-  const told = findings.map((finding) => problemAt(document, finding));
+  const found = findings.map((finding) => problemAt(document, finding));
   if (entries === undefined) {
-    takeOut(document.file, [...document.problems, ...told], gathering);
+    takeOut(document.file, [...document.problems, ...found], gathering);
     return;
   }
   const refused = document.refused.filter((finding) => !entries.some(({ path }) => isInside(finding, path)));
-  gathering.problems.push(...told, ...refused.map((finding) => problemAt(document, finding)));
+  gathering.problems.push(...found, ...refused.map((finding) => problemAt(document, finding)));
   for (const entry of entries) addEntry(entry, document, gathering);
 }
 
-/** The file as a whole is out. It stands as one broken server of the file's name, so that it is seen, if that name is free. */
+/** Takes out a whole file. If the file's name is free, a broken server of that name shows the problem. */
 export function takeOut(file: string, problems: readonly Problem[], gathering: Gathering): void {
   const name = basename(file, '.json');
   const first = problems[0];
@@ -49,7 +49,7 @@ export function takeOut(file: string, problems: readonly Problem[], gathering: G
   gathering.servers.set(name, brokenServer(place, `${file}:${first.line}:${first.column} ${first.message}`));
 }
 
-/** What is inside an entry is told with it. */
+/** Whether a finding is inside an entry, whose own problems then include it. */
 function isInside(finding: Finding, path: WrittenEntry['path']): boolean {
   return finding.path.length > path.length && isWithin(finding.path, path);
 }

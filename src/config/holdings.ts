@@ -1,4 +1,4 @@
-// What a file holds: the entries of its servers in whichever format, and the keys that are somebody else's.
+// What a file holds: the entries of its servers, in the format of any client, and the keys of that client.
 import { basename } from 'node:path';
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import {
@@ -16,27 +16,27 @@ import type { Finding } from './positions.ts';
 import { didYouMean, nearest, type Path } from './problems.ts';
 import { serverEntry, settingsSchema } from './schema.ts';
 
-/** One entry, not yet looked into. */
+/** One entry, not yet checked. */
 export interface WrittenEntry {
-  /** Absent where a list has an entry without a name. */
+  /** Undefined for an entry of a list without a name. */
   readonly name: string | undefined;
   readonly path: Path;
   readonly value: JsonValue | undefined;
   readonly translate: NonNullable<Format['translate']>;
 }
 
-/** The servers of a file; `entries` is undefined where it cannot be told what they are. */
+/** The servers of a file; `entries` is undefined where the file cannot be understood. */
 export interface Holding {
   readonly entries: readonly WrittenEntry[] | undefined;
   readonly findings: readonly Finding[];
-  /** The top-level keys that are no settings of the gateway. */
+  /** The top-level keys that are not settings of the gateway. */
   readonly foreign: ReadonlySet<string>;
 }
 
 const SETTINGS = Object.keys(settingsSchema.shape);
 const ENTRY_KEYS = Object.keys(serverEntry.shape);
 
-/** Reads the main file: beside servers it has settings, and what is neither ours nor a client's is left to be refused with them. */
+/** Reads the main file. It has settings beside servers; a key that is neither ours nor a client's stays with the settings, whose check refuses it. */
 export function readMain(value: JsonValue | undefined): Holding {
   if (!isObject(value)) return { entries: [], findings: [], foreign: new Set() };
   const held = heldBy(value);
@@ -49,7 +49,7 @@ export function readMain(value: JsonValue | undefined): Holding {
   };
 }
 
-/** Reads a file of servers.d: servers in the format of any client, or servers by name, or one server named as the file. */
+/** Reads a file of servers.d: servers in the format of any client, servers by name, or one server with the name of the file. */
 export function readServerEntries(value: JsonValue | undefined, file: string): Holding {
   if (!isObject(value)) return refused([], 'must be an object: one server, or servers by name');
   const held = heldBy(value);
@@ -77,11 +77,11 @@ export function readServerEntries(value: JsonValue | undefined, file: string): H
 interface Held {
   readonly entries: readonly WrittenEntry[] | undefined;
   readonly findings: readonly Finding[];
-  /** The top-level keys under which there are servers. */
+  /** The top-level keys that hold servers. */
   readonly keys: ReadonlySet<string>;
 }
 
-/** Everything that stands where some client keeps its servers. */
+/** The servers at every place where a client keeps them. */
 function heldBy(value: JsonObject): Held {
   const keys = new Set<string>();
   const entries: WrittenEntry[] = [];
@@ -108,7 +108,7 @@ function notServers(path: Path): Finding {
   return { path, message: 'must be an object of servers by name, such as { "files": { "command": "npx" } }' };
 }
 
-/** What a client keeps beside its servers, one level down. */
+/** The warning about other keys of a client beside its servers, one level down. */
 function besides(value: JsonValue | undefined, [top, inner]: readonly string[]): Finding[] {
   const others = Object.keys(isObject(value) ? value : {}).filter((key) => key !== inner);
   return ignoredKeys([top ?? ''], { keys: others, reason: 'settings of a client' });
@@ -134,8 +134,8 @@ function isBareMap(value: JsonValue | undefined): value is JsonObject {
 }
 
 /**
- * Tells the keys of a client from slips of ours. In a file with no setting of ours that is plainly a client's, everything is the client's;
- * but a key that is nearly one of ours is told in any file, and so is a server that stands outside of the servers.
+ * Makes a test that tells the keys of a client from misspelt keys of ours. In a client's file without settings of ours, all keys are the
+ * client's, except one that is nearly one of ours and one that holds a server outside of the servers.
  */
 function clientKeysOf(value: JsonObject, held: Held): (key: string) => boolean {
   const keys = Object.keys(value);
@@ -147,13 +147,13 @@ function clientKeysOf(value: JsonObject, held: Held): (key: string) => boolean {
   };
 }
 
-/** One warning for all of them, and one for servers that are lost with them. */
+/** One warning for all of the keys, and one for each list of servers that is ignored with them. */
 function ignored(keys: readonly string[], reason: string, value: JsonObject): Finding[] {
   const lost = keys.includes('projects') ? projectServers(value.projects) : [];
   return [...ignoredKeys([], { keys, reason }), ...lost];
 }
 
-/** Claude Code keeps servers of single projects; behind the gateway every client would have them, so they are only named. */
+/** Warns of servers of single projects in a file of Claude Code: the gateway does not read them, since every client would get them. */
 function projectServers(projects: JsonValue | undefined): Finding[] {
   if (!isObject(projects)) return [];
   return Object.entries(projects).flatMap(([project, settings]) => {

@@ -1,8 +1,8 @@
-// What `~` stands for in paths: a shell would replace it, and none is involved.
+// Replaces `~` in paths, since no shell does it.
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-/** The home of the user who runs the gateway. */
+/** The home directory of the user who runs the gateway. */
 export function homeOf({ HOME, USERPROFILE }: NodeJS.ProcessEnv): string {
   return [HOME, USERPROFILE].find((folder) => folder !== undefined && folder !== '') ?? homedir();
 }

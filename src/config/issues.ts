@@ -1,5 +1,6 @@
-// What zod found wrong, as findings in our words, with a suggestion where a word was nearly right.
+// Translates the issues of zod into findings with our own texts, and suggests a known word for a misspelt one.
 import { z } from 'zod';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { isObject, type JsonValue } from '../core/json.ts';
 import type { Finding } from './positions.ts';
 import { didYouMean, type Path } from './problems.ts';
@@ -8,19 +9,19 @@ import { URL_KEYS } from './schema.ts';
 type Issue = z.core.$ZodIssue;
 type Schema = z.core.$ZodType;
 
-/** What a check is about: the schema, the value as the file has it, and its path there. */
+/** What zod checked: the schema, the value as the file has it, and its path there. */
 export interface Subject {
   readonly schema: Schema;
   readonly value: JsonValue | undefined;
   readonly path: Path;
 }
 
-/** Translates issues; values never get into the messages, except words of the file that are offered a correction. */
+/** Translates issues. No message has a value of the file, except a word for which it suggests a correction. */
 export function findingsOf(issues: readonly Issue[], subject: Subject): Finding[] {
   return issues.flatMap((issue) => findingsOfIssue(issue, subject));
 }
 
-/** The keys that a loose schema does not know, wherever they are in the value. */
+/** The keys that a loose schema does not know, at any depth of the value. */
 export function unknownKeys({ schema, value, path }: Subject): { path: Path; key: string; known: string[] }[] {
   const shape = shapeOf(schema);
   if (shape === undefined || typeof value !== 'object' || value === null || Array.isArray(value)) return [];
@@ -32,10 +33,7 @@ export function unknownKeys({ schema, value, path }: Subject): { path: Path; key
   });
 }
 
-/** As many keys as one warning names. */
-const MAX_NAMED = 12;
-
-/** One warning for all keys of one object that are ignored for one reason. */
+/** One warning for all keys of one object that the gateway ignores for the same reason. */
 export function ignoredKeys(path: Path, { keys, reason }: { keys: readonly string[]; reason: string }): Finding[] {
   const [first] = keys;
   if (first === undefined) return [];
@@ -43,10 +41,11 @@ export function ignoredKeys(path: Path, { keys, reason }: { keys: readonly strin
   return [{ path: [...path, first], atKey: true, severity: 'warning', message }];
 }
 
-/** The keys in quotes, as far as one line takes them. */
+/** The keys in quotes, `problemKeys` at most. */
 export function namedKeys(keys: readonly string[]): string {
-  const more = keys.length > MAX_NAMED ? ` and ${keys.length - MAX_NAMED} more` : '';
-  const named = keys.slice(0, MAX_NAMED).map((key) => JSON.stringify(key.slice(0, 64)));
+  const most = BOUNDS.problemKeys;
+  const more = keys.length > most ? ` and ${keys.length - most} more` : '';
+  const named = keys.slice(0, most).map((key) => JSON.stringify(key.slice(0, BOUNDS.errorKey)));
   return `${named.join(', ')}${more}`;
 }
 
@@ -87,7 +86,7 @@ function findingsOfIssue(issue: Issue, subject: Subject): Finding[] {
   }
 }
 
-/** Of several alternatives, the one whose outer type fits tells what is wrong. */
+/** The findings of the only alternative whose outer type fits; else one finding for the union. */
 function unionFindings(issue: Issue & { code: 'invalid_union' }, subject: Subject): Finding[] {
   const inside = issue.errors.filter((errors) => errors.every((error) => error.path.length > 0));
   const branch = inside[0];
@@ -104,7 +103,7 @@ function unknownKey(key: string, known: readonly string[], value: JsonValue | un
   return hint === '' ? `unknown key; known here: ${known.join(', ')}` : `unknown key${hint}`;
 }
 
-/** zod's own texts begin in a few fixed ways; ours do not. */
+/** Our own text of an issue; undefined for one of zod, which begins with one of a few words. */
 function ownMessage(message: string): string | undefined {
   return /^(Invalid|Too|Unrecognized)/.test(message) ? undefined : message;
 }
@@ -149,7 +148,7 @@ function shapeOf(schema: Schema): Readonly<Record<string, Schema>> | undefined {
   return inner instanceof z.ZodObject ? inner.shape : undefined;
 }
 
-/** Takes off defaults, transforms and optionality; of a union the object is what has keys. */
+/** The schema without defaults, transforms and optionality; of a union its object, which alone has keys. */
 function unwrap(schema: Schema): Schema {
   if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) {
     return unwrap(schema.unwrap());

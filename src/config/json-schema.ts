@@ -3,13 +3,13 @@ import { z } from 'zod';
 import type { JsonObject } from '../core/json.ts';
 import { SERVER_NAME, configSchema } from './schema.ts';
 
-/** Returns the JSON Schema of the main file; one server is its definition `Server`. */
+/** The JSON Schema of the main file; its definition `Server` is that of one server. */
 export function configJsonSchema(): JsonObject {
   const schema = z.toJSONSchema(configSchema, { io: 'input', target: 'draft-7', override: describeMap });
   return { ...(schema as JsonObject), allowComments: true, allowTrailingCommas: true };
 }
 
-/** Names of servers are checked by the loader, which says where the fault is; the schema says it as a pattern. */
+/** Adds the pattern of server names, which the zod schema does not have: the loader checks names, and says where a fault is. */
 function describeMap({
   jsonSchema,
   path,

@@ -1,6 +1,7 @@
-// Loads a configuration: the main file, the files of servers.d beside it, everything wrong with them at once.
+// Loads a configuration: the main file and the files of servers.d beside it. Reports all problems at once.
 import { createHash } from 'node:crypto';
 import { relative } from 'node:path';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { plainName } from '../core/name-characters.ts';
 import type { Config, ServerConfig } from './config.ts';
 import { gatherFolder } from './servers-directory.ts';
@@ -13,24 +14,20 @@ import { type Document, fileProblem, parseDocument, problemAt } from './position
 import { formatPath, type Problem } from './problems.ts';
 import { readSettings } from './settings.ts';
 
-/** A configuration with what is worth saying about it, or everything that is wrong with it. */
+/** A configuration with its warnings, or all of its problems. */
 export type LoadResult =
   | { readonly ok: true; readonly config: Config; readonly warnings: readonly Problem[] }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** Of a longer name little but a hash would be left for the tool (catalog/names.ts). */
-const LONGEST_PREFIX = 45;
-
 const NOT_JSON = 'is not read: a configuration is JSON, with comments if you like; TOML and YAML are not read';
 
-/** What a configuration is loaded with. */
 export interface LoadOptions {
   readonly env: NodeJS.ProcessEnv;
-  /** The state directory, which no server may be given by its arguments. */
+  /** The state directory, which no argument of a server may name. */
   readonly state: string;
 }
 
-/** Loads a configuration once. Never throws; invalid settings are no result at all, an unusable server is only that. */
+/** Loads a configuration once. Never throws. Invalid settings make the whole configuration invalid, an invalid server only itself. */
 export function loadConfig(file: string, env: NodeJS.ProcessEnv, state = stateBeside(file)): LoadResult {
   const folders = new ConfigFolders(file);
   try {
@@ -40,7 +37,7 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv, state = stateBe
   }
 }
 
-/** Loads the main file and servers.d from folders that may have been read from before. Never throws. */
+/** Loads the main file and servers.d from folders that earlier readings may have opened. Never throws. */
 export function loadFrom(folders: ConfigFolders, { env, state }: LoadOptions): LoadResult {
   const { file, directory } = folders;
   const read = folders.readMain();
@@ -99,13 +96,13 @@ function isError({ severity }: Problem): boolean {
   return severity === 'error';
 }
 
-/** The main file as far as it holds servers: repeated keys elsewhere are told with the settings. */
+/** The main file with the repeated keys inside its servers only: the check of the settings reports the others. */
 function serversOf(document: Document, foreign: ReadonlySet<string>): Document {
   const refused = document.refused.filter(({ path }) => path.length > 1 && foreign.has(String(path[0])));
   return { ...document, refused };
 }
 
-/** Prefixes that are rarely what was wanted: one of two servers, whose names a hash then tells apart, and one that says nothing. */
+/** Warns of prefixes that are rarely intended: the same one for two servers, so that names get a hash, one without letters and digits, and a long one. */
 function aliasWarnings(servers: readonly ServerConfig[]): Problem[] {
   const first = new Map<string, string>();
   return servers.flatMap(({ name, alias, source }) => {
@@ -125,7 +122,7 @@ function aliasFault({ alias, prefix, other }: { alias: string; prefix: string; o
     return `its names begin with "${prefix}__", as those of "${other}" do, and get a hash; ${advice}`;
   const advised = 'give it an "alias" of at most 32 characters';
   if (!/[A-Za-z0-9]/.test(prefix)) return `its names begin with "${prefix}__", which says nothing; ${advised}`;
-  if (prefix.length > LONGEST_PREFIX) return `its name is too long to stand before those of its tools; ${advised}`;
+  if (prefix.length > BOUNDS.namePrefix) return `its name is too long to stand before those of its tools; ${advised}`;
   return undefined;
 }
 
@@ -135,7 +132,7 @@ function hashOf(directory: string, files: readonly { file: string; text: string 
   return hash.digest('hex');
 }
 
-/** File by file, each from top to bottom. */
+/** The problems file by file, each from top to bottom. */
 function inOrder(problems: readonly Problem[]): Problem[] {
   const files = [...new Set(problems.map(({ file }) => file))];
   const rank = new Map(files.map((file, index) => [file, index]));
@@ -143,7 +140,7 @@ function inOrder(problems: readonly Problem[]): Problem[] {
   return [...problems].sort((a, b) => rankOf(a) - rankOf(b) || a.line - b.line || a.column - b.column);
 }
 
-/** Freezes all of it; a Secret keeps its value outside of itself. */
+/** Freezes a value at every depth. A Secret stays usable, since it does not keep its value in a property. */
 function freeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;
   for (const item of Object.values(value)) freeze(item);

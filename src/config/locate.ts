@@ -1,4 +1,4 @@
-// Finds the main file of a configuration; apart from loading it, because most commands need only know where it is.
+// Finds the main file of a configuration without loading it, since most commands need only its path.
 import { statSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { ConfigError } from './problems.ts';
@@ -14,7 +14,7 @@ export interface LocateOptions {
 
 const FILE_NAME = 'mcp-gateway.json';
 
-/** Finds the main file: flag, environment, working directory, the user's folder. Throws ConfigError listing where it looked. */
+/** Finds the main file by flag, environment, working directory, the user's folder. Throws ConfigError with the places that it looked at. */
 export function locateConfig({ flag, env, cwd, platform = process.platform }: LocateOptions): string {
   const named = nonEmpty(flag) ?? nonEmpty(env.MCP_GATEWAY_CONFIG);
   if (named !== undefined) {
@@ -34,7 +34,7 @@ export function locateConfig({ flag, env, cwd, platform = process.platform }: Lo
   );
 }
 
-/** Where the state of a configuration is, unless another place is named. */
+/** The default state directory of a configuration. */
 export function stateBeside(file: string): string {
   return join(dirname(resolve(file)), '.mcp-gateway');
 }

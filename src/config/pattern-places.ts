@@ -1,4 +1,4 @@
-// Where the name patterns of an entry stand in its file, so that a decision can cite the one that made it.
+// The places of an entry's name patterns in its file, so that a decision can cite its pattern.
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { Path } from './problems.ts';
 
@@ -8,7 +8,7 @@ export function patternPlaces(raw: JsonObject, place: (within: Path) => string):
   for (const setting of ['tools', 'prompts', 'resources']) {
     const written = raw[setting];
     for (const list of ['allow', 'deny']) {
-      // a plain list means `allow`
+      // a plain list is the `allow` list
       const plain = Array.isArray(written) && list === 'allow';
       const at = plain ? [setting] : [setting, list];
       const patterns = plain ? written : isObject(written) ? written[list] : undefined;

@@ -1,12 +1,13 @@
-// A file of JSON with comments as a value that knows where each of its parts stands.
+// Parses a file of JSON with comments, and finds the line and column of each part of its value.
 import { createScanner, findNodeAtLocation, type Node, type ParseError, parseTree } from 'jsonc-parser';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import { excerptAt, secretSpans } from './excerpts.ts';
 import { formatPath, type Path, type Problem } from './problems.ts';
 import { type Span, TOKEN } from './tokens.ts';
 import { unparsedSpans } from './unparsed.ts';
 
-/** A finding about a value, before it has a place in a file. */
+/** A finding about a value, without its line and column. */
 export interface Finding {
   readonly path: Path;
   readonly message: string;
@@ -15,34 +16,31 @@ export interface Finding {
   readonly atKey?: boolean;
   /** Points at the first occurrence of this text inside the value. */
   readonly within?: string;
-  /** Points exactly here, whatever the path says. */
+  /** Points at this offset instead of at the path. */
   readonly offset?: number;
 }
 
-/** A parsed file. With a `root` of undefined nothing of it can be used, and `problems` is not empty. */
+/** A parsed file. With a `root` of undefined the file cannot be used, and `problems` is not empty. */
 export interface Document {
   readonly file: string;
   readonly text: string;
   readonly root: Node | undefined;
   readonly value: JsonValue | undefined;
-  /** Faults of syntax. */
+  /** Syntax errors. */
   readonly problems: readonly Problem[];
-  /** Keys that occur twice (the first one counts) or that are never allowed. */
+  /** Keys that occur twice (the first counts), and the key `__proto__`. */
   readonly refused: readonly Finding[];
-  /** What excerpts must not show. */
+  /** The spans that excerpts must mask. */
   readonly hidden: readonly Span[];
   /** The offset of each line. */
   readonly lines: readonly number[];
 }
 
-/** Where something stands, counted from 1. */
+/** A place in a file, counted from 1. */
 export interface Position {
   readonly line: number;
   readonly column: number;
 }
-
-const MAX_DEPTH = 64;
-const MAX_SYNTAX_PROBLEMS = 10;
 
 const SYNTAX: Readonly<Record<number, string>> = {
   1: 'this is not JSON',
@@ -63,18 +61,20 @@ const SYNTAX: Readonly<Record<number, string>> = {
   16: 'a control character must be written as an escape',
 };
 
-/** Parses a file: comments, trailing commas and a byte order mark are allowed; keys that occur twice are a fault. */
+/** Parses a file: allows comments, trailing commas and a byte order mark; refuses keys that occur twice. */
 export function parseDocument(file: string, raw: string): Document {
   const text = raw.startsWith('\ufeff') ? raw.slice(1) : raw;
   const unusable = (problems: Problem[]): Document => ({ ...unparsed(file, text), problems });
   const deep = tooDeep(text);
   if (deep !== undefined)
-    return unusable([syntaxProblem(file, text, { offset: deep, message: `the nesting is deeper than ${MAX_DEPTH}` })]);
+    return unusable([
+      syntaxProblem(file, text, { offset: deep, message: `the nesting is deeper than ${BOUNDS.configDepth}` }),
+    ]);
   const errors: ParseError[] = [];
   const root = parseTree(text, errors, { allowTrailingComma: true, allowEmptyContent: true });
   if (errors.length > 0) {
     const places = new Map(errors.toReversed().map((error) => [error.offset, error]));
-    const shown = [...places.values()].reverse().slice(0, MAX_SYNTAX_PROBLEMS);
+    const shown = [...places.values()].reverse().slice(0, BOUNDS.syntaxProblems);
     return unusable(
       shown.map((error) => syntaxProblem(file, text, { offset: error.offset, message: describe(text, error) })),
     );
@@ -90,7 +90,7 @@ export function parseDocument(file: string, raw: string): Document {
   return { ...document, refused: refused.map((key) => refusal(document, key)) };
 }
 
-/** Gives a finding its place; a path that is not in the file takes the place of its nearest parent. */
+/** The problem for a finding. A path that is not in the file gets the place of its nearest parent. */
 export function problemAt(document: Document, finding: Finding, server?: string): Problem {
   const offset = offsetOf(document, finding);
   return {
@@ -192,7 +192,7 @@ function describe(text: string, { error, offset }: ParseError): string {
   return /^[\w-]{1,64}\s*:/.test(text.slice(offset, offset + 80)) ? (SYNTAX[3] ?? message) : message;
 }
 
-/** Builds the value, the first of two equal keys winning. `__proto__` is left out: it would act on the object itself. */
+/** Builds the value from the first of two equal keys, and without `__proto__`, which would set the prototype. */
 function valueOf(node: Node, path: Path, refused: RefusedKey[]): JsonValue {
   if (node.type === 'array')
     return (node.children ?? []).map((child, index) => valueOf(child, [...path, index], refused));
@@ -209,14 +209,14 @@ function valueOf(node: Node, path: Path, refused: RefusedKey[]): JsonValue {
   return result;
 }
 
-/** The offset at which the nesting goes too deep; the parser itself would exhaust the stack. */
+/** The offset at which the nesting goes beyond `configDepth`; undefined where it does not. The parser would exhaust the stack. */
 function tooDeep(text: string): number | undefined {
   const scanner = createScanner(text, true);
   let depth = 0;
   for (let kind: number = scanner.scan(); kind !== TOKEN.end; kind = scanner.scan()) {
     if (kind === TOKEN.openBrace || kind === TOKEN.openBracket) depth += 1;
     if (kind === TOKEN.closeBrace || kind === TOKEN.closeBracket) depth -= 1;
-    if (depth > MAX_DEPTH) return scanner.getTokenOffset();
+    if (depth > BOUNDS.configDepth) return scanner.getTokenOffset();
   }
   return undefined;
 }

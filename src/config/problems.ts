@@ -1,9 +1,10 @@
-// What can be wrong with a configuration, and how it is said: a place, a message, and the line with a caret.
+// A problem of a configuration and its text: a place, a message, and the line with a caret.
+import { BOUNDS } from '../core/bounds/bounds.ts';
 
 /** A path of keys and indexes from the top of a file. */
 export type Path = readonly (string | number)[];
 
-/** One thing that is wrong, at a place that an editor can jump to. `line` and `column` count from 1. */
+/** A problem at a place that an editor can jump to. `line` and `column` count from 1. */
 export interface Problem {
   readonly severity: 'error' | 'warning';
   readonly file: string;
@@ -11,13 +12,13 @@ export interface Problem {
   readonly column: number;
   readonly path: string;
   readonly message: string;
-  /** The only server that it concerns. */
+  /** The server that it concerns; absent where it concerns more than one. */
   readonly server?: string;
   /** The line of the file and a caret line; secrets are masked. */
   readonly excerpt?: string;
 }
 
-/** The configuration cannot be found or used; the message is complete and safe to print. */
+/** Thrown where the configuration cannot be found or used; its message is complete and safe to print. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly Problem[];
@@ -28,7 +29,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** `file:line:column path message`, then the line and its caret when there is one. */
+/** `file:line:column path message`, then the excerpt, if there is one. */
 export function formatProblem(problem: Problem): string {
   const { file, line, column, path, severity, message, excerpt } = problem;
   const words = [`${file}:${line}:${column}`, path, severity === 'warning' ? `warning: ${message}` : message];
@@ -46,14 +47,14 @@ export function formatPath(path: Path): string {
   }, '');
 }
 
-/** Tells whether a path is another one or leads on from it. */
+/** Tells whether a path equals another one or continues it. */
 export function isWithin(path: Path, base: Path): boolean {
   return path.length >= base.length && base.every((part, index) => part === path[index]);
 }
 
-/** The closest of the known words, if it is close enough to be what was meant. */
+/** The most similar known word, if it is similar enough to be the intended one. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
-  if (word.length > 64) return undefined;
+  if (word.length > BOUNDS.suggestedWord) return undefined;
   const ranked = known
     .map((candidate) => ({ candidate, distance: distance(word.toLowerCase(), candidate.toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance);
@@ -62,13 +63,13 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best.candidate;
 }
 
-/** `; did you mean "x"?`, or nothing when no known word is close. */
+/** `; did you mean "x"?`, or an empty text where no known word is similar. */
 export function didYouMean(word: string, known: readonly string[]): string {
   const match = nearest(word, known);
   return match === undefined ? '' : `; did you mean ${JSON.stringify(match)}?`;
 }
 
-/** Levenshtein's distance, with a swap of two neighbours counted as one edit. */
+/** The Levenshtein distance; a swap of two neighbouring characters counts as one edit. */
 function distance(a: string, b: string): number {
   let before: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
@@ -90,7 +91,7 @@ function at(row: readonly number[], index: number): number {
   return row[index] ?? 0;
 }
 
-/** File content reaches a terminal here: control and direction characters must not act on it. */
+/** Replaces control and direction characters: the text has content of files and goes to a terminal. */
 function printable(text: string): string {
   return text.replace(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\u00b7');
 }

@@ -1,8 +1,8 @@
-// The real path of something that may not be there yet.
+// The real path of something that may not exist yet.
 import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** A path without links, as far as it exists. */
+/** The path with the symbolic links of its existing part resolved. */
 export function realOf(path: string): string {
   try {
     return realpathSync.native(path);

@@ -1,4 +1,4 @@
-// The reference page of the configuration in Markdown, made of the schema.
+// Makes the reference page of the configuration, in Markdown, from the schema.
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { configJsonSchema } from './json-schema.ts';
 
@@ -21,36 +21,37 @@ relative to that file.
 
 Every \`*.json\` file in the folder \`servers.d\` beside the configuration adds servers, in the order of the file names. A file
 holds one server (the file's name is its name), an \`mcpServers\` map as clients write it, or a bare map of names to servers.
-A file or an entry that is wrong takes out that server alone. Of two servers with the same name the first one counts: the
-main file before \`servers.d\`. Files must be regular files of at most 1 MiB. Symbolic links are followed, as mounted configurations are
-made of them, where each link, folder and file on the way belongs to this user or root and others may not write it; else that file alone
-is refused.
+A fault in a file or an entry takes out that server alone. Of two servers with the same name the first one counts: the
+main file before \`servers.d\`. Files must be regular files of at most 1 MiB. The gateway follows symbolic links, of which mounted
+configurations are made, where each link, folder and file on the way belongs to this user or root and others may not write it. Else it
+refuses that file alone.
 
 ## Who decides what is started
 
-Who can change a configuration decides what is started as the gateway's user. The gateway therefore looks at the owner and the mode of
-the main file, of the files of \`servers.d\`, and of every folder that leads to them. Its own user and root may change them:
+Everybody who can change the configuration can start programs as the gateway's user. The gateway therefore checks the owner and the mode
+of the main file, of the files of \`servers.d\`, and of every folder that leads to them. Its own user and root may change them:
 
-| who else can change it | what becomes of it |
+| who else can change it | what the gateway does |
 |---|---|
-| everybody (\`o+w\`) | refused; a sticky folder such as \`/tmp\` is fine, and so is a mount that is read-only; a warning where the file system keeps no modes (FAT, SMB, \`/mnt/c\` of WSL) |
-| another user, who owns it | refused; a gateway of root warns, as \`sudo\` and containers often run it on files of a user |
-| a group (\`g+w\`) | a warning; not where it is that of root, or has the number of the owner, as a user's own group has |
+| everybody (\`o+w\`) | refuses it; accepts a sticky folder such as \`/tmp\` and a read-only mount; warns where the file system has no modes (FAT, SMB, \`/mnt/c\` of WSL) |
+| another user, who owns it | refuses it; a gateway that runs as root warns, since \`sudo\` and containers often run it on files of a user |
+| a group (\`g+w\`) | warns; not about the group of root, nor about one with the number of the owner, as a user's own group has |
 
-A folder or main file that is refused makes the whole configuration invalid; a file of \`servers.d\` is out alone. Windows has no such modes,
-and nothing is checked there.
+A refused folder or main file makes the whole configuration invalid; a refused file of \`servers.d\` takes out its own servers alone.
+Windows has no such modes, and the gateway checks nothing there.
 
-The folders are held open from the start. When another folder has come into the place of one, nothing is read from it: the reload is refused with
-the reason, the last good configuration stays in force, and \`/readyz\` and \`mcp-gateway servers\` say so. Otherwise a server could rename
-the folder and put one of its own there. Restart the gateway if the new folder is the right one, for example after a checkout that has made
-\`servers.d\` anew. Files may be replaced at any time, and links pointed elsewhere; a \`servers.d\` that was not there may appear.
+The gateway holds the folders open from its start. If another folder replaces one of them, it reads nothing from the new one: it refuses the
+reload with the reason, the last good configuration stays in force, and \`/readyz\` and \`mcp-gateway servers\` say so. Otherwise a server
+could rename the folder and put one of its own there. Restart the gateway if the new folder is the right one, for example after a checkout
+that created \`servers.d\` again. You may replace files and change the targets of links at any time, and create \`servers.d\` later.
 
 A server whose arguments name a directory that holds the gateway's state, its configuration or \`servers.d\` (or a folder inside of the state or
-\`servers.d\`) is not started: through its tools every client could add a server, or read the keys. Files are fine, whatever they are. Name a
-directory of its own, or set \`allowGatewayFiles\`.
+\`servers.d\`) is not started: through its tools every client could add a server, or read the keys. An argument may name any file. Name a directory of
+its own, or set \`allowGatewayFiles\`.
 
-Variables in \`env\` that make a program load something else than its command says (\`LD_PRELOAD\`, \`NODE_OPTIONS\`, \`BASH_ENV\` and
-their like) get a warning with their place, because a pasted entry may hide in them what it starts. They are set all the same: some entries need them.
+The gateway warns of variables in \`env\` that make a program load something that its command does not name (\`LD_PRELOAD\`,
+\`NODE_OPTIONS\`, \`BASH_ENV\` and others), because a pasted entry may hide in them what it starts. It sets them nevertheless, since some
+entries need them.
 
 ## References
 
@@ -60,11 +61,11 @@ Every string of a server's entry, and every token under \`auth.tokens\`, may con
 |---|---|
 | \`\${env:NAME}\`, \`\${NAME}\` | the environment variable of the gateway |
 | \`\${env:NAME:-default}\`, \`\${NAME:-default}\` | the same; the default if it is not set or empty |
-| \`\${file:path}\` | the content of the file, without the line break at its end; relative to the file that names it |
+| \`\${file:path}\` | the content of the file without the line break at its end; the path is relative to the file that names it |
 | \`$\${\` | a plain \`\${\` |
 
 A reference without a value disables that server alone, and \`mcp-gateway servers\` says why; in \`auth.tokens\` it is an error.
-References of a disabled server are not read.
+The gateway does not resolve references of a disabled server.
 
 ## Values
 
@@ -74,7 +75,7 @@ any characters.
 
 ## What is an error
 
-A key that is not known is an error at the top level and in \`listen\`, \`auth\`, \`audit\` and \`limits\`; inside a server's entry
+An unknown key is an error at the top level and in \`listen\`, \`auth\`, \`audit\` and \`limits\`; inside a server's entry
 it is a warning, because clients keep settings of their own there. An error in the main file makes the whole configuration
 invalid: the gateway does not start with it, and a running one keeps the last good configuration.
 `;
@@ -101,7 +102,7 @@ function topSection(key: string, schema: JsonObject): string[] {
   return rows.length === 0 ? [] : [`## ${key}`, '', textOf(schema.description), '', ...table(rows), ''];
 }
 
-/** A row for each key, nested ones after their parent. */
+/** A row for each key, nested keys after their parent. */
 function rowsOf(schema: JsonObject, prefix: string): string[] {
   return Object.entries(propertiesOf(schema)).flatMap(([key, value]) => {
     const name = `${prefix}${key}`;
@@ -148,7 +149,7 @@ function variantsOf(schema: JsonObject): JsonObject[] {
   return Array.isArray(schema.anyOf) ? schema.anyOf.filter(isObject) : [];
 }
 
-/** The keys of an object schema; of alternatives, those of the object among them. */
+/** The keys of an object schema; of alternatives, those of the object schema among them. */
 function propertiesOf(schema: JsonObject): Record<string, JsonObject> {
   const own: JsonValue | undefined =
     schema.properties ?? variantsOf(schema).find(({ properties }) => isObject(properties))?.properties;

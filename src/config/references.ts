@@ -7,7 +7,7 @@ import { fromHome, homeOf } from './home.ts';
 import type { Finding } from './positions.ts';
 import type { Path } from './problems.ts';
 
-/** What references are resolved against: relative files against the directory of the file that names them. */
+/** The environment for references, and the directory of the file that has them, for relative files. */
 export interface ReferenceSource {
   readonly directory: string;
   readonly env: NodeJS.ProcessEnv;
@@ -16,20 +16,20 @@ export interface ReferenceSource {
 /** A value with its references resolved. */
 export interface Expansion {
   readonly value: JsonValue;
-  /** Every value that a reference gave; defaults are not among them, as they stand in the file. */
+  /** Every value that a reference resolved to; without defaults, since the file itself has these. */
   readonly resolved: readonly string[];
   /** Every file that a reference names, absolute. */
   readonly files: readonly string[];
   /** The strings that contain references, as keys made by `pathKey`. */
   readonly referring: ReadonlySet<string>;
-  /** References that gave no value. */
+  /** References without a value. */
   readonly unset: readonly Finding[];
-  /** Strings whose references are not written correctly. */
+  /** References that are not written correctly. */
   readonly malformed: readonly Finding[];
 }
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
-/** Variables of editors that a pasted block may bring along. */
+/** Variables of editors that a pasted block may have. */
 const EDITORS_OWN = new Set(['workspaceFolder', 'workspaceFolderBasename', 'userHome', 'pathSeparator']);
 const REFERENCE = /\$\$\{|\$\{([^}]*)\}|\$\{/g;
 
@@ -41,7 +41,7 @@ interface Collected {
   malformed: Finding[];
 }
 
-/** `file`: what was read, or would have been. */
+/** `file`: the file that the reference names. */
 type Outcome = ({ value: string; secret: boolean } | { unset: string } | { malformed: string }) & { file?: string };
 
 /** A path as a key of a set. */
@@ -49,7 +49,7 @@ export function pathKey(path: Path): string {
   return JSON.stringify(path);
 }
 
-/** Tells whether a string contains something that reads as a reference. */
+/** Tells whether a string contains a reference, also one that is malformed. */
 export function hasReference(text: string): boolean {
   return [...text.matchAll(REFERENCE)].some(([match]) => match !== '$${');
 }
@@ -61,7 +61,7 @@ export function expand(value: JsonValue, base: Path, source: ReferenceSource): E
   return { value: expanded, ...collected };
 }
 
-/** Finds the strings with references without reading any of them. */
+/** Finds the strings with references without resolving these. */
 export function findReferences(value: JsonValue, base: Path): Expansion {
   const referring = new Set<string>();
   walk(value, base, (text, path) => {
@@ -113,7 +113,7 @@ function resolveReference(body: string, path: Path, source: ReferenceSource): Ou
   return value === undefined ? { unset: unset(name, path) } : { value, secret: true };
 }
 
-/** Why a reference cannot be read, whatever is set. */
+/** Why a reference is malformed; undefined where it is not. */
 function misread(body: string, kind: string | undefined, name: string): string | undefined {
   if (kind === 'input') {
     const variable = name.replace(/\W/g, '_').toUpperCase();
@@ -126,7 +126,7 @@ function misread(body: string, kind: string | undefined, name: string): string |
   return undefined;
 }
 
-/** A default is no advice for a secret: it would stand in the file. */
+/** The message about a variable that is not set. It suggests a default only for what is no secret, since a default is in the file. */
 function unset(name: string, path: Path): string {
   if (name === 'userHome') return '${userHome} is a variable of an editor; write ${HOME}';
   if (EDITORS_OWN.has(name)) return `\${${name}} is a variable of an editor, which is not known here; write the path`;

@@ -1,9 +1,9 @@
-// The one schema of the configuration: its types, its defaults, the JSON Schema and the reference page come from here.
+// The one schema of the configuration, from which its types, its defaults, the JSON Schema and the reference page are made.
 import { z } from 'zod';
 import { isAddressBlock } from './address-blocks.ts';
 import { DURATION_PATTERN, SIZE_PATTERN, toBytes, toMilliseconds } from './units.ts';
 
-/** How clients spell a transport, and what it is here. */
+/** The spellings of a transport in clients, and the transport that each means. */
 export const TRANSPORTS = {
   stdio: 'stdio',
   local: 'stdio',
@@ -18,13 +18,13 @@ export const TRANSPORTS = {
 /** The keys that clients use for the URL of a server; the first is ours. */
 export const URL_KEYS = ['url', 'serverUrl', 'httpUrl'] as const;
 
-/** What a server may be called: anything that can be shown on one line; `.` and `..` would vanish from the URL `/mcp/s/NAME`. */
+/** A server's name: any text that fits on one line, but not `.` and `..`, which would vanish from the URL `/mcp/s/NAME`. */
 export const SERVER_NAME =
   /^(?!\.{1,2}$)(?!\s+$)[^\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]{1,128}$/;
-/** What the prefix of a server's names may be. */
+/** A server's alias, the prefix of the names that it offers. */
 export const ALIAS = /^[A-Za-z0-9_-]{1,32}$/;
 
-/** Why a server cannot have this name, or undefined. */
+/** Why a server cannot have this name; undefined where it can. */
 export function nameFault(name: string): string | undefined {
   if (SERVER_NAME.test(name) && name.isWellFormed()) return undefined;
   return 'the name of a server is 1 to 128 characters, without line breaks and other control characters, and not "." or ".."';
@@ -50,7 +50,7 @@ function duration(read: (value: string | number) => number) {
 }
 
 const milliseconds = duration(toMilliseconds);
-/** Clients disagree whether `timeout` is in seconds or milliseconds; nobody means less than a second. */
+/** Clients differ in whether `timeout` is in seconds or milliseconds, so a number below 1000 counts as seconds. */
 const clientTimeout = duration((value) =>
   typeof value === 'number' && value < 1000 ? value * 1000 : toMilliseconds(value),
 );
@@ -150,7 +150,7 @@ const instances = z
 
 const transport = z.enum(Object.keys(TRANSPORTS) as (keyof typeof TRANSPORTS)[]);
 
-/** One server as clients write it. Unknown keys stay, so that they can be warned about. */
+/** One server as clients write it. It keeps unknown keys, so that the loader can warn of them. */
 export const serverEntry = z
   .looseObject({
     command: z
@@ -326,7 +326,7 @@ const limits = z
   .prefault({})
   .describe('Bounds.');
 
-/** The main file. References are resolved before it is applied. */
+/** The main file, after its references were resolved. */
 export const configSchema = z
   .strictObject({
     $schema: z.string().optional().describe('Where editors find the JSON Schema of this file.'),
@@ -343,7 +343,7 @@ export const configSchema = z
   })
   .meta({ title: 'mcp-gateway.json' });
 
-/** Everything of the main file but the servers, which are checked one by one. */
+/** The main file without the servers, which the loader checks one by one. */
 export const settingsSchema = configSchema.omit({ mcpServers: true }).extend({ mcpServers: z.unknown().optional() });
 
 export type ServerEntry = z.output<typeof serverEntry>;

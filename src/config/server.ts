@@ -1,4 +1,4 @@
-// Makes a ServerConfig of an entry: paths absolute, spellings unified, secrets wrapped and listed.
+// Makes a ServerConfig of an entry: makes paths absolute, unifies spellings, wraps and lists secrets.
 import { createHash } from 'node:crypto';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
@@ -9,28 +9,29 @@ import { safeArgs, safeUrl } from './excerpts.ts';
 import { fromHome } from './home.ts';
 import { ALIAS, serverEntry, type ServerEntry, TRANSPORTS, URL_KEYS } from './schema.ts';
 
-/** Where an entry stands and what it is called. */
+/** The place of an entry in its file, and its name. */
 export interface EntryPlace {
   readonly name: string;
   readonly source: ServerConfig['source'];
   readonly places?: ServerConfig['places'];
   readonly mainDirectory: string;
-  /** The folder that `~` stands for. */
+  /** The folder that `~` means. */
   readonly home: string;
-  /** The entry as written, in the words of the schema. */
+  /** The entry as written, with the keys of the schema. */
   readonly raw: JsonObject;
 }
 
-/** What could be read of an entry that cannot be used. */
+/** What the loader could read of an entry that cannot be used. */
 export interface BrokenEntry {
   readonly entry?: ServerEntry | undefined;
   readonly resolved?: readonly string[];
 }
 
+/** Shorter values are not redacted: they occur too often in ordinary text. */
 const SHORTEST_SECRET = 6;
 const DEFAULTS = serverEntry.parse({});
 
-/** A server that can be used. `resolved` are the values that references gave. */
+/** A server that can be used. `resolved` are the values of its references. */
 export function usableServer(entry: ServerEntry, place: EntryPlace, resolved: readonly string[]): ServerConfig {
   const { raw, home } = place;
   const directory = dirname(place.source.file);
@@ -62,7 +63,7 @@ export function usableServer(entry: ServerEntry, place: EntryPlace, resolved: re
   };
 }
 
-/** A server that is disabled: shown, never started; its references were not read, so nothing of it is resolved. */
+/** A disabled server: shown, never started. Its references are not resolved. */
 export function disabledServer(entry: ServerEntry, place: EntryPlace): ServerConfig {
   return {
     ...skeleton(place),
@@ -74,7 +75,7 @@ export function disabledServer(entry: ServerEntry, place: EntryPlace): ServerCon
   };
 }
 
-/** A server that cannot be used, and why; of its entry only the patterns count, as its last known offer may be shown. */
+/** A server that cannot be used, and why. It keeps the patterns of its entry, since its last known offer may be shown. */
 export function brokenServer(place: EntryPlace, problem: string, known: BrokenEntry = {}): ServerConfig {
   const { entry, resolved = [] } = known;
   return {
@@ -86,7 +87,7 @@ export function brokenServer(place: EntryPlace, problem: string, known: BrokenEn
   };
 }
 
-/** Where a program runs: beside the main file, else where its entry says, relative to the file that holds the entry. */
+/** The working directory of a program: `cwd` relative to the file of the entry, by default the directory of the main file. */
 export function workingDirectory(
   { cwd }: Pick<ServerEntry, 'cwd'>,
   {
@@ -98,14 +99,14 @@ export function workingDirectory(
   return cwd === undefined ? mainDirectory : resolve(directory, fromHome(cwd, home));
 }
 
-/** The transport that an entry asks for, by its type or else by its keys. */
+/** The transport of an entry: that of its type, else the one that its keys imply. */
 export function transportOf(entry: Pick<ServerEntry, 'type' | 'transport' | 'command'>): ServerConfig['transport'] {
   const type = entry.type ?? entry.transport;
   if (type !== undefined) return TRANSPORTS[type];
   return entry.command === undefined ? 'streamable-http' : 'stdio';
 }
 
-/** Tells whether an entry is switched off, in either spelling. */
+/** Tells whether an entry is disabled, in either spelling. */
 export function isDisabled(raw: JsonObject): boolean {
   return raw.disabled === true || raw.enabled === false;
 }
@@ -138,7 +139,7 @@ function guessTransport(raw: JsonObject): ServerConfig['transport'] {
   return URL_KEYS.some((key) => raw[key] !== undefined) ? 'streamable-http' : 'stdio';
 }
 
-/** Says how the server is reached, as it is written: no reference is expanded. */
+/** The command line or URL of a server as written, with unresolved references. */
 function displayOf(raw: JsonObject): string {
   const url = URL_KEYS.map((key) => raw[key]).find((value) => typeof value === 'string');
   if (url !== undefined) return safeUrl(url);
@@ -159,13 +160,13 @@ function urlOf(entry: ServerEntry): string | undefined {
   return entry.url ?? entry.serverUrl ?? entry.httpUrl;
 }
 
-/** A bare name is looked up in PATH; anything with a slash is a path. */
+/** The program to start: a name without a slash stays, for the search in PATH; a path becomes absolute. */
 function programPath(command: string, directory: string): string {
   const isPath = command.includes('/') || (process.platform === 'win32' && command.includes('\\'));
   return isPath && !isAbsolute(command) ? resolve(directory, command) : command;
 }
 
-/** `timeout` speaks for the phases that `timeouts` does not name. What a process says on its pipe is not bytes of an answer: it may be silent. */
+/** `timeout` sets the phases that `timeouts` does not name. By default `firstByte` and `idle` do not bound a process, which may be silent while it works. */
 function timeoutsOf(entry: ServerEntry, raw: JsonObject): Timeouts {
   const named = isObject(raw.timeouts) ? raw.timeouts : {};
   const given = (phase: 'firstByte' | 'idle' | 'total') =>
@@ -189,15 +190,15 @@ function offerOf({ tools, prompts, resources }: ServerEntry): Pick<ServerConfig,
   return { tools: plain(tools), prompts: plain(prompts), resources: plain(resources) };
 }
 
-/** Most instances by default: a process costs memory, a connection next to nothing. */
-const MOST_PROCESSES = 32;
-const MOST_CONNECTIONS = 1_000;
+/** The defaults of `instances.max`: a process takes much memory, a connection hardly any. */
+const DEFAULT_PROCESSES = 32;
+const DEFAULT_CONNECTIONS = 1_000;
 
 function sharingOf(
   { isolation, instances }: ServerEntry,
   transport: ServerConfig['transport'],
 ): Pick<ServerConfig, 'isolation' | 'instances'> {
-  const { max = transport === 'stdio' ? MOST_PROCESSES : MOST_CONNECTIONS, idle, lazy } = instances;
+  const { max = transport === 'stdio' ? DEFAULT_PROCESSES : DEFAULT_CONNECTIONS, idle, lazy } = instances;
   return { isolation, instances: { max, idle, lazy } };
 }
 
@@ -222,7 +223,7 @@ interface SecretTexts {
   readonly resolved: readonly string[];
 }
 
-/** Everything that must not come back out, also in the forms that it takes inside JSON and URLs. */
+/** All values to redact, also as JSON and URLs write them, longest first. */
 function secretsOf({ env, headers, url, resolved }: SecretTexts): string[] {
   const credentials = Object.values(headers).flatMap((value) => [value, value.replace(/^[A-Za-z]+\s+/, '')]);
   const plain = [...resolved, ...Object.values(env), ...credentials, ...urlSecrets(url)];
@@ -243,7 +244,7 @@ function decoded(text: string): string {
     : (new URLSearchParams(`v=${text.replaceAll('+', '%2B')}`).get('v') ?? text);
 }
 
-/** A lone surrogate cannot be encoded, and cannot be sent either. */
+/** The text as a URL writes it; a lone surrogate cannot be encoded, and no URL can carry it. */
 function encoded(text: string): string {
   return text.isWellFormed() ? encodeURIComponent(text) : text;
 }

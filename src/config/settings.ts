@@ -1,4 +1,4 @@
-// Everything of the main file but its servers: checked as a whole, tokens resolved.
+// Reads the settings of the main file, which is all but its servers: checks them as a whole and resolves tokens.
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
 import type { TokenConfig } from './config.ts';
@@ -9,17 +9,17 @@ import type { Problem } from './problems.ts';
 import { expand, hasReference, pathKey, type ReferenceSource } from './references.ts';
 import { type Settings, settingsSchema } from './schema.ts';
 
-/** The settings, if their shape is right, and what is wrong with them; any problem makes the file invalid. */
+/** The settings, if their shape is right, and their problems, of which any makes the file invalid. */
 interface SettingsRead {
   readonly values?: Settings;
   readonly tokens: readonly TokenConfig[];
-  /** The files that tokens are read from. */
+  /** The files that references to tokens name. */
   readonly files: readonly string[];
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
 }
 
-/** What references are resolved against, and the top-level keys that are no settings. */
+/** What references are resolved against, and the top-level keys that are not settings. */
 interface SettingsSource extends ReferenceSource {
   readonly foreign: ReadonlySet<string>;
 }
@@ -61,7 +61,7 @@ export function readSettings(document: Document, { directory, env, foreign }: Se
   };
 }
 
-/** The part of the settings in which references are read: one `{ token }` for each token. */
+/** The part of the settings that may have references: one `{ token }` for each token. */
 function tokenSlots(raw: JsonObject): JsonValue[] {
   const tokens = isObject(raw.auth) ? raw.auth.tokens : undefined;
   if (!Array.isArray(tokens)) return [];
@@ -78,7 +78,7 @@ function withTokens(raw: JsonObject, slots: JsonValue): JsonObject {
   return { ...raw, auth: { ...auth, tokens } };
 }
 
-/** References elsewhere would silently stay as they are. */
+/** Finds references elsewhere in the settings, where the gateway does not resolve them. */
 function strayReferences(value: JsonValue | undefined, path: readonly (string | number)[]): Finding[] {
   if (path[0] === 'auth' && path.at(-1) === 'token') return [];
   if (typeof value === 'string') {

@@ -1,19 +1,19 @@
-// The tokens of JSON with comments, for texts that need not parse.
+// Scans the tokens of JSON with comments, also in a text that does not parse.
 import { createScanner } from 'jsonc-parser';
 
-/** A stretch of the text. */
+/** A part of a text. */
 export interface Span {
   readonly start: number;
   readonly end: number;
 }
 
-/** One token; `torn` where it is not complete. */
+/** One token; `torn`: the scanner found an error in it, such as a missing quote. */
 export interface Token extends Span {
   readonly kind: number;
   readonly torn: boolean;
 }
 
-/** The token kinds of jsonc-parser, whose own enum cannot be used by isolated modules. */
+/** The token kinds of jsonc-parser; isolated modules cannot use its const enum. */
 export const TOKEN = {
   openBrace: 1,
   closeBrace: 2,
@@ -31,7 +31,7 @@ export const TOKEN = {
   end: 17,
 } as const;
 
-/** Every token but white space. */
+/** All tokens but white space. */
 export function scan(text: string): Token[] {
   const scanner = createScanner(text, false);
   const tokens: Token[] = [];

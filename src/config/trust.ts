@@ -1,40 +1,38 @@
-// Who else can change a file: its owner, its mode, and those of every folder and link that lead to it.
+// Finds who else can change a file, by owner and mode of the file and of every folder and link that leads to it.
 import { accessSync, constants, lstatSync, readlinkSync, statfsSync, type Stats, statSync } from 'node:fs';
 import { dirname, join, parse } from 'node:path';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 
-/** Another one who can change a file or folder, and what to do about it. */
+/** Somebody else who can change a file or folder, and what to do about it. */
 export interface Doubt {
   readonly path: string;
   readonly message: string;
-  /** Whether what lies there is refused, or read with a warning. */
+  /** Whether the gateway refuses the path; else it warns. */
   readonly refused: boolean;
   readonly kind: 'owner' | 'everybody' | 'group';
-  /** Equal for doubts that concern the same people, of which one is worth telling. */
+  /** Equal for doubts about the same people, of which one reading reports one. */
   readonly who: string;
 }
 
-/** What a path leads to. */
+/** The target of a path, and the doubts about everything that leads to it. */
 export interface Walk {
-  /** The path without any link in it. */
+  /** The path without symbolic links. */
   readonly real: string;
   readonly doubts: readonly Doubt[];
 }
 
-/** How the folders of a path are reached: as they are, or through one that is held open. */
+/** Gives the path by which to reach a path: the same, or one through a folder that is held open. */
 export type Access = (path: string) => string;
 
-/** As many links as Linux follows. */
-const MOST_LINKS = 40;
-
 /**
- * File systems of Linux that keep no owners and modes of their own (FAT, exFAT, NTFS, SMB, FUSE, and 9P, by which WSL shows the disks of
- * Windows): a mode there says nothing, and cannot be changed.
+ * The numbers of Linux file systems without owners and modes of their own: FAT, exFAT, NTFS, SMB, FUSE, and 9P, with which WSL mounts the
+ * disks of Windows. A mode there has no meaning and cannot be changed.
  */
 const WITHOUT_MODES = new Set([
   0x4d44, 0x2011bab0, 0x5346544e, 0x7366746e, 0xff534d42, 0xfe534d42, 0x65735546, 0x01021997,
 ]);
 
-/** Follows a path link by link, and judges everything on the way. Throws what the file system says. */
+/** Follows a path link by link, and collects the doubts about everything on the way. Throws what the file system says. */
 export function walk(path: string, access: Access = (same) => same): Walk {
   const doubts: Doubt[] = [];
   const root = rootOf(path);
@@ -55,7 +53,7 @@ export function walk(path: string, access: Access = (same) => same): Walk {
       continue;
     }
     links += 1;
-    if (links > MOST_LINKS) throw Object.assign(new Error('too many links'), { code: 'ELOOP' });
+    if (links > BOUNDS.configLinks) throw Object.assign(new Error('too many links'), { code: 'ELOOP' });
     const target = readlinkSync(access(next));
     const top = rootOf(target);
     if (top !== '') current = top;
@@ -64,7 +62,7 @@ export function walk(path: string, access: Access = (same) => same): Walk {
   return { real: current, doubts };
 }
 
-/** Who else can change what a path names. Windows has no such modes. */
+/** The doubts about one file, folder or link. None under Windows, which has no such modes. */
 export function judge(path: string, stats: Stats): Doubt[] {
   const user = process.geteuid?.();
   if (user === undefined) return [];
@@ -77,7 +75,7 @@ interface Judged {
   readonly stats: Stats;
 }
 
-/** Root often reads what users own (sudo, folders mounted into containers); everybody else gets a refusal, as of git, ssh and cron. */
+/** A doubt where another user owns it. For root it is a warning, since root often reads files of users (sudo, containers); else a refusal, as in git and ssh. */
 function ownerDoubts(path: string, { what, stats, user }: Judged & { readonly user: number }): Doubt[] {
   const { uid } = stats;
   if (uid === user || uid === 0 || uid === ownerOfEverything()) return [];
@@ -88,7 +86,7 @@ function ownerDoubts(path: string, { what, stats, user }: Judged & { readonly us
   return [{ path, kind: 'owner', who: `owner ${uid}`, refused: user !== 0, message }];
 }
 
-/** In a sticky folder, such as /tmp, only owners can replace what is theirs; the mode of a link says nothing. */
+/** A doubt where others may write. Not in a sticky folder, such as /tmp, where only owners can replace their files; and the mode of a link has no meaning. */
 function modeDoubts(path: string, { what, stats }: Judged): Doubt[] {
   const { mode, uid, gid } = stats;
   if (what === 'link' || (what === 'folder' && (mode & 0o1000) !== 0) || (mode & 0o022) === 0) return [];
@@ -101,18 +99,18 @@ function modeDoubts(path: string, { what, stats }: Judged): Doubt[] {
     const message = `everybody on this machine may change this ${what}, and so decide what is started; ${advice}`;
     return [{ path, kind: 'everybody', who: keeps ? `everybody ${path}` : 'everybody', refused: keeps, message }];
   }
-  // a group of the owner's own has the owner's number; that of root is as good as root
+  // a group with the owner's number is the owner's own; the group of root counts as root
   if (gid === 0 || gid === uid) return [];
   const message = `group ${gid} may change this ${what}, and so decide what is started; if others are in that group, take the right away (chmod g-w ${quoted(path)})`;
   return [{ path, kind: 'group', who: `group ${gid}`, refused: false, message }];
 }
 
-/** In a user namespace without root its files have another owner; who owns / can replace everything anyway. */
+/** The owner of `/`, who can replace everything. In a user namespace without root, that is not user 0. */
 function ownerOfEverything(): number {
   return statSync('/').uid;
 }
 
-/** ConfigMaps of Kubernetes have mode 0777, but are mounted so that nobody writes there. */
+/** Whether the mount is read-only, as that of a Kubernetes ConfigMap, whose files have mode 0777. */
 function isReadOnly(path: string): boolean {
   try {
     accessSync(path, constants.W_OK);
@@ -127,11 +125,11 @@ function keepsModes(path: string): boolean {
   try {
     return !WITHOUT_MODES.has(statfsSync(path).type);
   } catch {
-    return true; // gone meanwhile, which the reader is told by whoever opens it
+    return true; // it no longer exists, which the read of the file reports
   }
 }
 
-/** Empty for a relative path. */
+/** The root of a path; empty for a relative path. */
 function rootOf(path: string): string {
   return parse(path).root;
 }

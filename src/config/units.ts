@@ -1,8 +1,8 @@
-// Sizes and durations as people write them: '4MiB', '60s', or plain numbers.
+// Converts sizes and durations as the configuration writes them: '4MiB', '60s', or plain numbers.
 
-/** What a size string looks like. */
+/** A size as a string. */
 export const SIZE_PATTERN = /^\d+(\.\d+)? ?(B|[kK]B|MB|GB|KiB|MiB|GiB)$/;
-/** What a duration string looks like. */
+/** A duration as a string. */
 export const DURATION_PATTERN = /^\d+(\.\d+)? ?(ms|s|m|h)$/;
 
 const BYTES: Readonly<Record<string, number>> = {
@@ -16,12 +16,12 @@ const BYTES: Readonly<Record<string, number>> = {
 };
 const MILLISECONDS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** Bytes of a size; NaN when it is not one. */
+/** The bytes of a size; NaN for any other string. */
 export function toBytes(size: string | number): number {
   return convert(size, SIZE_PATTERN, (unit) => BYTES[unit.toUpperCase()]);
 }
 
-/** Milliseconds of a duration; NaN when it is not one. */
+/** The milliseconds of a duration; NaN for any other string. */
 export function toMilliseconds(duration: string | number): number {
   return convert(duration, DURATION_PATTERN, (unit) => MILLISECONDS[unit]);
 }

@@ -1,22 +1,22 @@
-// What may be shown of a text that does not parse: keys, punctuation, and values that are plainly no secret.
+// Finds what excerpts must mask in a text that does not parse: all but keys, punctuation, and values that cannot be secrets.
 import { isSecretArgument, isSecretName, urlSpans } from './excerpts.ts';
 import { scan, type Span, TOKEN, type Token } from './tokens.ts';
 
-/** Keys whose values are shown; everything else might be a secret. */
+/** Keys whose values excerpts show; any other value might be a secret. */
 const SHOWN = new Set(
   'command args cwd type transport url serverUrl httpUrl alias name disabled enabled timeout host port isolation allow deny tools $schema'.split(
     ' ',
   ),
 );
 
-/** An object or a list that is open, the key that it stands under, and whether all in it is secret. */
+/** An open object or list, its key, and whether everything in it is secret. */
 interface Level {
   readonly key: string;
   readonly list: boolean;
   readonly secret: boolean;
 }
 
-/** What to hide. */
+/** The spans to mask. */
 export function unparsedSpans(text: string): Span[] {
   const tokens = scan(text);
   const lines = linesOf(tokens);
@@ -45,7 +45,7 @@ export function unparsedSpans(text: string): Span[] {
   });
 }
 
-/** Opens and closes levels; returns the key that what comes next stands under. */
+/** Opens and closes levels; returns the key of the next value. */
 function afterPunctuation(kind: number, key: string, levels: Level[]): string {
   if (kind === TOKEN.colon) return key;
   if (kind === TOKEN.openBrace || kind === TOKEN.openBracket) {
@@ -78,10 +78,7 @@ function contentOf(text: string, { start, end }: Span): string {
   return text.slice(start, end).replace(/^"|"$/g, '');
 }
 
-/**
- * A key stands before a colon, and after a brace, a comma or a line break; after a colon it would be a value. Where a comma is missing,
- * it stands after a value.
- */
+/** A key is before a colon, and after a brace, a comma or a line break; where a comma is missing, after a value. */
 function isKey(tokens: readonly Token[], index: number, torn: boolean): boolean {
   if (tokens[index + 1]?.kind !== TOKEN.colon) return false;
   const kind = tokens[index]?.kind;

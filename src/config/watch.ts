@@ -1,21 +1,21 @@
-// Watches the files of a configuration: directories rather than files, so that replaced and re-created files stay watched.
+// Watches the files of a configuration: watches directories, not files, so that replaced and re-created files stay watched.
 import { type FSWatcher, readdirSync, realpathSync, statSync, watch } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { MAX_DROPPED_FILES } from './files.ts';
+import { BOUNDS, type Bounds } from '../core/bounds/bounds.ts';
 import { DROP_FOLDER } from './folders.ts';
 
-/** What to watch, and what to do when it changed. */
+/** What to watch, and what to call at a change. */
 export interface WatchOptions {
-  /** The main file; servers.d is looked for beside it. */
+  /** The main file; servers.d is beside it. */
   readonly file: string;
+  /** Called once for a burst of changes: after `reloadQuiet` without an event, or `reloadDelay`. */
   readonly onChange: () => void;
   /** Called at once, at every event of a burst. */
   readonly onEvent?: (() => void) | undefined;
-  /** How long it must be quiet before `onChange` is called, in milliseconds. */
-  readonly debounceMs?: number;
+  readonly bounds?: Bounds;
 }
 
-/** A running watch. Await `ready`: it rejects when the system lets nothing be watched; a change after it is never missed. */
+/** A running watch. `ready` rejects where the system refuses to watch; once it resolves, the watch misses no change. */
 export interface ConfigWatch {
   readonly ready: Promise<void>;
   close(): void;
@@ -26,13 +26,9 @@ interface Watched {
   readonly inode: number;
 }
 
-const DEBOUNCE_MS = 100;
-/** Writing without a pause must not put a change off for ever: this many quiet times at most. */
-const LONGEST_DELAY = 5;
-
-/** Starts to watch; one call of `onChange` for a burst of changes. */
-export function watchConfig({ file, onChange, onEvent, debounceMs = DEBOUNCE_MS }: WatchOptions): ConfigWatch {
-  const watch = new ConfigWatcher(resolve(file), { onChange, onEvent, debounceMs });
+/** Starts to watch. */
+export function watchConfig({ file, ...options }: WatchOptions): ConfigWatch {
+  const watch = new ConfigWatcher(resolve(file), options);
   try {
     watch.arm();
     return { ready: Promise.resolve(), close: () => watch.close() };
@@ -51,22 +47,23 @@ class ConfigWatcher {
   readonly #file: string;
   readonly #onChange: () => void;
   readonly #atOnce: (() => void) | undefined;
-  readonly #debounceMs: number;
+  readonly #bounds: Bounds;
   readonly #watched = new Map<string, Watched>();
-  /** Where the main file, and what is a link in servers.d, lead to. */
+  /** The real paths of the main file and of the links in servers.d. */
   #targets: ReadonlySet<string>;
   #timer: NodeJS.Timeout | undefined;
+  /** When the current burst began. */
   #since = 0;
 
-  constructor(file: string, { onChange, onEvent, debounceMs }: Omit<WatchOptions, 'file'> & { debounceMs: number }) {
+  constructor(file: string, { onChange, onEvent, bounds = BOUNDS }: Omit<WatchOptions, 'file'>) {
     this.#file = file;
     this.#onChange = onChange;
     this.#atOnce = onEvent;
-    this.#debounceMs = debounceMs;
+    this.#bounds = bounds;
     this.#targets = this.#follow();
   }
 
-  /** Watches what exists now of the directories that matter, and lets go of what was replaced. */
+  /** Watches those of the directories that exist now, and closes the watchers of directories that were replaced. */
   arm(): void {
     const wanted = this.#directories();
     for (const [directory, { watcher, inode }] of this.#watched) {
@@ -93,7 +90,7 @@ class ConfigWatcher {
     this.#watched.clear();
   }
 
-  /** The main file's directory, or its nearest ancestor that exists; where a link leads; servers.d. */
+  /** The directories to watch: that of the main file or its nearest ancestor that exists, those of link targets, servers.d. */
   #directories(): Map<string, number> {
     const home = nearestExisting(dirname(this.#file));
     const candidates = [home, join(dirname(this.#file), DROP_FOLDER)];
@@ -109,7 +106,7 @@ class ConfigWatcher {
   }
 
   #onEvent(directory: string, name: string | null): void {
-    // inode numbers are used again: a folder removed and made anew at once may have the one that it had before
+    // the system reuses inode numbers: a folder that was removed and created again at once may have the same one
     if (name === DROP_FOLDER && directory === dirname(this.#file)) this.#release(join(directory, name));
     const before = [...this.#watched].map(([path, { inode }]) => `${path}:${inode}`).join('\n');
     const targets = this.#follow();
@@ -120,7 +117,7 @@ class ConfigWatcher {
     if (moved || before !== after || this.#concerns(directory, name)) this.#schedule();
   }
 
-  /** What cannot be watched again now is tried at the next event; the change itself is reported in any case. */
+  /** Watches again after an event. Where that fails, it reports the change nevertheless, and the next event tries again. */
   #rearm(): void {
     try {
       this.arm();
@@ -141,9 +138,9 @@ class ConfigWatcher {
     this.#atOnce?.();
     const now = performance.now();
     if (this.#timer === undefined) this.#since = now;
-    else if (now - this.#since > this.#debounceMs * LONGEST_DELAY) return;
+    else if (now - this.#since > this.#bounds.reloadDelay) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#fire(), this.#debounceMs);
+    this.#timer = setTimeout(() => this.#fire(), this.#bounds.reloadQuiet);
   }
 
   #fire(): void {
@@ -153,7 +150,7 @@ class ConfigWatcher {
   }
 }
 
-/** The file itself, wherever links lead to. */
+/** The real path of a file; undefined where it does not exist. */
 function targetOf(file: string): string | undefined {
   try {
     return realpathSync(file);
@@ -162,13 +159,13 @@ function targetOf(file: string): string | undefined {
   }
 }
 
-/** The files of servers.d that are links: a mounted folder changes by one link that all of them go through. */
+/** The links in servers.d: in a mounted folder all files change with one link that they go through. */
 function linksIn(folder: string): string[] {
   try {
     const names = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isSymbolicLink());
-    return names.slice(0, MAX_DROPPED_FILES).map(({ name }) => join(folder, name));
+    return names.slice(0, BOUNDS.serverFiles).map(({ name }) => join(folder, name));
   } catch {
-    return []; // it is not there, or no folder
+    return []; // there is no such folder
   }
 }
 

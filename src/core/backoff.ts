@@ -1,4 +1,4 @@
-// Pauses between attempts, each twice as long as the one before.
+// Exponential backoff: pauses between attempts, each twice as long as the previous one.
 
 export interface BackoffLimits {
   /** The first pause, in ms. */
@@ -7,12 +7,12 @@ export interface BackoffLimits {
   readonly mostMs?: number;
 }
 
-/** The pause after `before` other pauses, in ms. */
+/** The pause that follows `before` earlier pauses, in ms. */
 export function doublingMs(before: number, { firstMs, mostMs = Infinity }: BackoffLimits): number {
   return Math.min(firstMs * 2 ** before, mostMs);
 }
 
-/** Counts the pauses of one thing that is tried again and again. */
+/** Counts the pauses between the attempts at one operation. */
 export class Backoff {
   private readonly limits: BackoffLimits;
   private pauses = 0;
@@ -26,7 +26,7 @@ export class Backoff {
     return doublingMs(this.pauses++, this.limits);
   }
 
-  /** It held, or did what it was to do: the next pause is the first again. */
+  /** After a success: the next pause is the first one again. */
   reset(): void {
     this.pauses = 0;
   }

@@ -1,21 +1,21 @@
-// A map that stays small: what is added beyond its bound evicts the oldest entries.
+// A map with a bound: an entry beyond it evicts the oldest entries.
 
 export interface MapBounds<K, V> {
-  /** The most that all values together may weigh. */
+  /** The greatest weight of all values together. */
   readonly most: number;
-  /** What a value weighs, which never changes; 1 where this is absent, so that `most` is a number of entries. */
+  /** The weight of a value, which never changes; 1 where this is absent, so that `most` is a number of entries. */
   readonly weigh?: (value: V) => number;
-  /** Told of each entry that was evicted. */
+  /** Called for each evicted entry. */
   readonly evicted?: (key: K, value: V) => void;
 }
 
-/** Age counts from the last `set`. Whoever wants the entries that are used to stay sets them again. */
+/** The age of an entry counts from its last `set`. To keep entries that are in use, set them again. */
 export class BoundedMap<K, V> extends Map<K, V> {
   private readonly bounds: MapBounds<K, V>;
   private held = 0;
   /**
-   * Where the oldest entry is. A new iterator passes over everything that was deleted since V8 last made the table anew; one that is kept
-   * holds every table since then, with all that was in them. So one is kept until as many entries were added as there are.
+   * An iterator at the oldest entry. A new iterator passes over every entry that was deleted since V8 last rebuilt the table, and a kept
+   * one retains every table since then. So the map keeps one iterator until it has added as many entries as it has.
    */
   private oldest: MapIterator<[K, V]> | undefined;
   private added = 0;
@@ -25,7 +25,7 @@ export class BoundedMap<K, V> extends Map<K, V> {
     this.bounds = bounds;
   }
 
-  /** What all values weigh. */
+  /** The weight of all values. */
   get weight(): number {
     return this.held;
   }
@@ -58,7 +58,7 @@ export class BoundedMap<K, V> extends Map<K, V> {
     return this.bounds.weigh?.(value) ?? 1;
   }
 
-  /** Returns whether there was an entry. */
+  /** Evicts the oldest entry. Returns false where there is none. */
   private evict(): boolean {
     const { value: entry } = (this.oldest ??= this.entries()).next();
     if (!entry) return false;

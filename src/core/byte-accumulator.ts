@@ -1,16 +1,15 @@
-// Bytes that arrive in pieces, held until they are whole.
+// Collects bytes that arrive in pieces until a message is complete.
+import { BOUNDS } from './bounds/bounds.ts';
 
 const NOTHING = Buffer.alloc(0);
-/** A buffer of up to this size is kept for what comes next; a larger one is given back. */
-const KEPT_CAPACITY = 64 * 1024;
 const SMALLEST = 1024;
 
 /**
- * Holds what came as one stretch of at most twice its length, however many pieces it came in: a list of pieces costs a hundred bytes for
- * each of them, so that a sender of one byte at a time would fill the memory with what no limit on its message counts.
+ * Holds the bytes in one buffer of at most twice their length, in however many pieces they arrive. A list of pieces would take a hundred
+ * bytes for each, so that a peer that sends single bytes would fill memory that no limit on its message counts.
  */
 export class ByteAccumulator {
-  /** The only piece so far, not copied: most messages come in one. */
+  /** The only piece so far, not copied, since most messages arrive in one. */
   #only: Buffer | undefined;
   #held: Buffer = NOTHING;
   #length = 0;
@@ -19,7 +18,7 @@ export class ByteAccumulator {
     return this.#length;
   }
 
-  /** Adds a piece. A first one is kept as it is, so the caller must not write to it afterwards. */
+  /** Adds a piece. It keeps the first piece without a copy, so the caller must not write to that afterwards. */
   push(piece: Buffer): void {
     if (piece.length === 0) return;
     if (this.#length === 0) this.#only = piece;
@@ -27,7 +26,7 @@ export class ByteAccumulator {
     this.#length += piece.length;
   }
 
-  /** What is held, without copying: valid until the next `push` or `clear`. */
+  /** The bytes so far, without a copy: valid until the next `push` or `clear`. */
   bytes(): Buffer {
     return this.#only ?? this.#held.subarray(0, this.#length);
   }
@@ -35,16 +34,16 @@ export class ByteAccumulator {
   clear(): void {
     this.#only = undefined;
     this.#length = 0;
-    if (this.#held.length > KEPT_CAPACITY) this.#held = NOTHING;
+    if (this.#held.length > BOUNDS.keptBuffer) this.#held = NOTHING;
   }
 
-  /** The buffer doubles, so that what comes byte by byte is copied a few times and not once for each byte. */
+  /** Doubles the buffer where it is full, so that single bytes are copied a few times and not for each byte. */
   #append(piece: Buffer): void {
     const before = this.bytes();
     const length = before.length + piece.length;
-    const roomy = length <= this.#held.length;
-    const held = roomy ? this.#held : Buffer.allocUnsafe(Math.max(length, 2 * this.#held.length, SMALLEST));
-    if (!roomy || this.#only) before.copy(held);
+    const fits = length <= this.#held.length;
+    const held = fits ? this.#held : Buffer.allocUnsafe(Math.max(length, 2 * this.#held.length, SMALLEST));
+    if (!fits || this.#only) before.copy(held);
     piece.copy(held, before.length);
     this.#held = held;
     this.#only = undefined;

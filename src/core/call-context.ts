@@ -1,49 +1,49 @@
-// The CallContext: the one mutable object of a call, in which the stages leave what they find out.
+// The CallContext: the one mutable object of a call, in which the stages store what they find.
 import type { Target, TaskRef } from './call.ts';
 import type { Decision, PolicyView } from './decision.ts';
 import { type ErrorCode, type GatewayError, toGatewayError } from './errors.ts';
 import type { FinalReply, Origin } from './reply.ts';
 import { type Settlement, statusOf, statusOfError } from './settlement.ts';
 
-/** One try at a server: known also when it fails. */
+/** One attempt to send the call to a server. It stays known where it fails. */
 export interface Attempt {
   readonly target: Target;
   /** Milliseconds on the monotonic clock. */
   readonly startedAt: number;
   endedAt?: number;
-  /** The instance that was asked; absent while none was reached. */
+  /** The instance that the attempt reached; absent while it has reached none. */
   origin?: Origin;
-  /** Why there was no answer. */
+  /** The error of a failed attempt. */
   error?: ErrorCode;
 }
 
-/** Hears how a call ended. A call waits for the promise before its caller gets the last frame. */
+/** Called with the settlement of a call. The call waits for the promise before its caller gets the last frame. */
 export type SettlementListener = (settlement: Settlement) => void | Promise<void>;
 
-/** The configuration that a call began under, as far as every stage reads it. */
+/** The part of the configuration that stages read, as it was when the call began. */
 export interface CallRules {
   readonly policy: PolicyView;
   /** Hash of the configuration. */
   readonly config: string;
 }
 
-/** `Route` is what the resolve stage finds for the dispatch of its kind of call. */
+/** `Route` is the type of what the resolve stage finds for the dispatch of one kind of call. */
 export class CallContext<Route = unknown> {
-  /** What policy and configuration say to this caller; one moment for the whole call. */
+  /** Policy and configuration for this caller, the same ones for the whole call. */
   rules: CallRules;
-  /** What the caller named: a tool, a prompt, a URI. */
+  /** The name or URI in the request: of a tool, a prompt, a resource. */
   requested: string | undefined;
-  /** Absent on lists, and when nothing of the requested name is offered. */
+  /** Absent for lists, and where no server offers the requested name. */
   target: Target | undefined;
   /** The task that the call is about. */
   task: TaskRef | undefined;
   decision: Decision | undefined;
-  /** Whether it is a further round of a call that was counted before. */
+  /** Whether the call is a further round of an earlier call, which was counted. */
   continues = false;
   /** Whether its intent is in the log. */
   isCommitted = false;
   attempts: Attempt[] | undefined;
-  private found: Route | undefined;
+  private resolved: Route | undefined;
   private readonly listeners: SettlementListener[] = [];
   private isSettled = false;
 
@@ -51,39 +51,39 @@ export class CallContext<Route = unknown> {
     this.rules = rules;
   }
 
-  /** What the resolve stage of this kind of call found. Throws Error before that stage. */
+  /** The result of the resolve stage of this kind of call. Throws Error before that stage. */
   get route(): Route {
-    if (this.found === undefined) throw new Error('the call is not resolved yet');
-    return this.found;
+    if (this.resolved === undefined) throw new Error('the call is not resolved yet');
+    return this.resolved;
   }
 
   set route(route: Route) {
-    this.found = route;
+    this.resolved = route;
   }
 
-  /** Begins a try at a server. */
+  /** Begins an attempt. */
   attempt(target: Target): Attempt {
     const attempt: Attempt = { target, startedAt: performance.now() };
     (this.attempts ??= []).push(attempt);
     return attempt;
   }
 
-  /** The stage that listens last is told first: quota, then the record, then the trace. */
+  /** The settlement calls the listener that was added last first: quota, then record, then trace. */
   onSettled(listener: SettlementListener): void {
     this.listeners.push(listener);
   }
 
-  /** Settles an answered call. Returns why its caller cannot be given the answer; undefined where it can. */
+  /** Settles an answered call. Returns the error that the caller gets instead of the answer, if a listener failed. */
   answered(reply: FinalReply): Promise<GatewayError | undefined> {
     return this.settle({ status: statusOf(reply), reply, origin: reply.origin ?? this.origin });
   }
 
-  /** Settles a failed call. Returns what its caller is told instead, where the settlement failed too. */
+  /** Settles a failed call. Returns the error that the caller gets instead of `failure`, if a listener failed. */
   failed(failure: GatewayError): Promise<GatewayError | undefined> {
     return this.settle(this.failureOf(failure));
   }
 
-  /** A listener that throws keeps no other from being told: those that follow hear of a call that failed. */
+  /** Calls all listeners, also after one that throws: those after it get the settlement of a failed call. */
   private async settle(settlement: Settlement): Promise<GatewayError | undefined> {
     if (this.isSettled) throw new Error('a call was settled twice');
     this.isSettled = true;

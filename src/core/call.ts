@@ -1,4 +1,4 @@
-// A Call: one unit of work on its way through the pipeline, complete and frozen at birth.
+// A Call: one unit of work on its way through the pipeline, complete and frozen from its creation.
 import type { CancelSignal } from './cancellation.ts';
 import type { ClientSession, Exchange } from './exchange.ts';
 import type { JsonObject, JsonValue } from './json.ts';
@@ -9,11 +9,11 @@ export type Era = 'legacy' | 'modern';
 
 export type Transport = 'streamable-http' | 'sse' | 'stdio';
 
-/** The kinds of things a server offers. */
+/** The kinds of things that a server offers. */
 export const OFFER_KINDS = ['tool', 'prompt', 'resource', 'resourceTemplate'] as const;
 export type OfferKind = (typeof OFFER_KINDS)[number];
 
-/** Where a call goes, as the caller's catalog resolves it. */
+/** The tool, prompt or resource that a call is for, as the caller's catalog resolves it. */
 export interface Target {
   readonly kind: OfferKind;
   readonly server: string;
@@ -21,30 +21,30 @@ export interface Target {
   readonly exposed: string;
   /** The name (or URI) as the server knows it. */
   readonly original: string;
-  /** Its server has never answered, so nobody knows whether it offers this. */
+  /** Its server has never answered, so the gateway does not know whether it offers this. */
   readonly pendingDiscovery?: true;
 }
 
-/** A task at a server, as the sealed id that its caller has tells it. */
+/** A task at a server, as the sealed task id of its caller says. */
 export interface TaskRef {
   /** As the caller knows it. */
   readonly id: string;
   /**
-   * `modern`: of a server of 2026-07-28, for whoever speaks that; `legacy`: of an older server, for a legacy caller; `bridged`: of an older
-   * server, for a modern caller.
+   * `modern`: of a modern server, for a modern caller; `legacy`: of a legacy server, for a legacy caller; `bridged`: of a legacy server, for
+   * a modern caller.
    */
   readonly kind: 'modern' | 'legacy' | 'bridged';
   /** As the server knows it. */
   readonly upstreamId: string;
-  /** The instance that made it; of an earlier run of the gateway none is left. */
+  /** The instance that created it; no instance of an earlier run of the gateway exists any more. */
   readonly instance: string;
-  /** When its server says that it made it: tells it from another one to which a server gives the same id. */
+  /** The time of its creation as its server says: distinguishes it from another task with the same id. */
   readonly createdAt?: string | undefined;
   /** The tool that runs as the task. */
   readonly target: Target;
 }
 
-/** W3C Trace Context of the call: the trace, our span, and what to pass on. */
+/** W3C Trace Context of the call: the trace, the gateway's span, and the state to pass on. */
 export interface TraceContext {
   readonly traceId: string;
   readonly spanId: string;
@@ -57,13 +57,13 @@ export interface Peer {
   readonly version: string;
 }
 
-/** Where a call came in: `/mcp` (all servers), `/mcp/s/NAME` (one server), `/mcp/p/NAME` (a profile). */
+/** The endpoint that received a call: `/mcp` (all servers), `/mcp/s/NAME` (one server), `/mcp/p/NAME` (a profile). */
 export interface Endpoint {
   readonly kind: 'all' | 'server' | 'profile';
   readonly name?: string;
 }
 
-/** The endpoint of everything that the gateway offers. */
+/** The endpoint `/mcp`. */
 export const ALL_SERVERS: Endpoint = Object.freeze({ kind: 'all' });
 
 /** The one server of `/mcp/s/NAME`; undefined for other endpoints. */
@@ -75,7 +75,7 @@ export function isSameEndpoint(one: Endpoint, other: Endpoint): boolean {
   return one.kind === other.kind && one.name === other.name;
 }
 
-/** What is known of a caller: all that a rule of policy may read. */
+/** The facts about a caller that a rule of policy may read. */
 export interface CallerFacts {
   readonly principal: Principal;
   readonly endpoint: Endpoint;
@@ -83,30 +83,30 @@ export interface CallerFacts {
   readonly address?: string;
 }
 
-/** How a call came in: an era of MCP, or another dialect, over a transport. Stands in the record as it is. */
+/** The protocol of a call: an era of MCP, or another dialect, over a transport. The record has it unchanged. */
 export type Via =
   { readonly era: Era; readonly transport: Transport } | { readonly dialect: string; readonly transport: string };
 
-/** One unit of work on its way through the pipeline, whatever its kind. What the stages find out stands in its CallContext. */
+/** One unit of work on its way through the pipeline, of any kind. Its CallContext has what the stages find. */
 export interface Call extends CallerFacts {
   readonly id: string;
-  /** Which kind of call it is: the pipeline resolves and dispatches each kind by its own row of the table. */
+  /** The kind of call: the pipeline resolves and dispatches each kind by its own row of a table. */
   readonly kind: string;
-  /** What the caller wants to do, as policy and the record name it: `tools/call`, for example. */
+  /** The action, as policy and the record name it, for example `tools/call`. */
   readonly action: string;
-  /** The arguments, of which the record keeps the structure. */
+  /** The arguments; the record keeps their shape. */
   readonly args?: JsonValue;
   readonly trace: TraceContext;
   /** Milliseconds on the monotonic clock. */
   readonly startedAt: number;
   /** Size of the caller's message in bytes. */
   readonly bytes: number;
-  /** What the message holds in memory, in bytes. */
+  /** The memory that the message takes, in bytes. */
   readonly heldBytes: number;
   /** Aborted when the caller cancels. */
   readonly signal: CancelSignal;
   readonly via: Via;
-  /** The call on whose behalf this one is made, by the same principal: it runs to its end also while the gateway stops. */
+  /** The id of the call on whose behalf this call is made, by the same principal. The gateway also finishes it while it stops. */
   readonly parent?: string;
 }
 
@@ -114,14 +114,14 @@ export interface Call extends CallerFacts {
 export interface McpCall extends Call {
   readonly kind: 'mcp';
   readonly method: string;
-  /** As the caller sent them, without protocol keys of its hop. */
+  /** As the caller sent them, without the protocol's keys in `_meta`, which are hop by hop. */
   readonly params: JsonObject;
   readonly era: Era;
   /** The protocol revision that the caller speaks. */
   readonly revision: string;
   /** The legacy session that the call belongs to. */
   readonly session?: ClientSession;
-  /** The `Mcp-Param-*` headers of the request (2026-07-28 streamable-http, Custom Headers); they are checked when the tool is known. */
+  /** The `Mcp-Param-*` headers of the request (2026-07-28 streamable-http, Custom Headers); the resolve stage checks them. */
   readonly paramHeaders?: Readonly<Record<string, string>>;
   readonly exchange: Exchange;
 }

@@ -1,17 +1,17 @@
-// Cancelling a call: what an AbortController does, without its price.
+// Cancels a call as an AbortController does, at a lower cost.
 import { GatewayError } from './errors.ts';
 
 /**
- * The side that is told. Listening to an AbortSignal costs every call some ten kilobytes that survive several collections; this
- * is an object with a flag and a list.
+ * The side that listens. A listener of an AbortSignal costs every call some ten kilobytes that survive several garbage collections; this is
+ * an object with a flag and a list.
  */
 export interface CancelSignal {
   readonly aborted: boolean;
-  /** Calls the listener once, when the call is cancelled; at once if it is already. Returns the way to stop listening. */
+  /** Calls the listener once, when the call is cancelled; at once if it is already. Returns a function that removes the listener. */
   onAbort(listener: () => void): () => void;
 }
 
-/** The side that cancels. A listener that throws keeps the others from being told, so none may. */
+/** The side that cancels. No listener may throw, since the others would not be called. */
 export class Cancellation implements CancelSignal {
   private listeners: (() => void)[] | undefined;
   private done = false;
@@ -32,7 +32,7 @@ export class Cancellation implements CancelSignal {
     listeners?.forEach((listener) => listener());
   }
 
-  /** What could be cancelled is over, though this is still held: it holds none of those who wanted to be told. */
+  /** Removes all listeners: the call has ended, and this object may be kept longer. */
   release(): void {
     this.listeners = undefined;
   }
@@ -49,13 +49,13 @@ export class Cancellation implements CancelSignal {
   }
 }
 
-/** Waits for some milliseconds. Throws `cancelled` as soon as the caller does not wait any more. */
+/** Waits for some milliseconds. Throws `cancelled` as soon as the signal is aborted. */
 export async function pause(ms: number, signal: CancelSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
-  const stop = signal.onAbort(resolve);
+  const stopListening = signal.onAbort(resolve);
   await promise;
   clearTimeout(timer);
-  stop();
+  stopListening();
   if (signal.aborted) throw new GatewayError('cancelled', 'The caller cancelled the call.');
 }

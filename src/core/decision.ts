@@ -1,27 +1,27 @@
-// A Decision: what policy says about a call, which rule says it, and how an operator is told.
+// A Decision of policy on a call: whether it is allowed, by which rule, and its text for an operator.
 import type { OfferKind, Target } from './call.ts';
 import type { OfferedList } from './offered-list.ts';
 
-/** Whether a call may go on; `rule` names what decided, `reason` explains it to an operator. */
+/** Whether a call is allowed; `rule` names the rule that decided, `reason` explains it to an operator. */
 export interface Decision {
   readonly allowed: boolean;
   readonly rule: string;
   readonly reason: string;
-  /** Where the rule is configured, as `file:line:column`; absent where nothing is. */
+  /** The place of the rule in the configuration, as `file:line:column`; absent for a rule that is not configured. */
   readonly source?: string;
 }
 
-/** What stands in the record of a call that was refused before policy was asked. */
+/** The decision in the record of a call that was refused before policy decided. */
 export const UNDECIDED: Decision = Object.freeze({
   allowed: false,
   rule: 'none',
   reason: 'the call was refused before policy was asked',
 });
 
-/** What is decided on: its exposed name plays no part. */
+/** The part of a target that policy reads: not its exposed name. */
 export type Decidable = Pick<Target, 'kind' | 'server' | 'original' | 'pendingDiscovery'>;
 
-/** The action by which a thing is used: who may not take it is not shown the thing either. */
+/** The action that uses each kind of thing. A caller who may not use a thing does not see it in lists either. */
 export const ACTIONS: Readonly<Record<OfferKind, string>> = {
   tool: 'tools/call',
   prompt: 'prompts/get',
@@ -29,25 +29,24 @@ export const ACTIONS: Readonly<Record<OfferKind, string>> = {
   resourceTemplate: 'resources/read',
 };
 
-/** What a call asks of policy. */
+/** The question of a call to policy. */
 export interface PolicyQuestion {
-  /** What the caller wants to do. */
   readonly action: string;
   readonly target?: Decidable | undefined;
-  /** What the caller named. Without a target nothing of that name is offered. */
+  /** The requested name or URI. Without a target, no server offers it. */
   readonly requested?: string | undefined;
 }
 
 /** What one caller may do, under one configuration. */
 export interface PolicyView {
   decide(question: PolicyQuestion): Decision;
-  /** Whether the caller may use what is offered: so it is listed, and so the caller may hear of it. */
+  /** Whether the caller may use a target, see it in lists and get notifications about it. */
   permits(target: Decidable): boolean;
-  /** What the caller may see of a list: the same one again for the same list. */
+  /** The part of a list that the caller may see; the same object again for the same list. */
   visible(list: OfferedList): OfferedList;
 }
 
-/** A decision in words for an operator: the rule, what it says, and where it stands. */
+/** The text of a decision for an operator: the rule, its reason, and its place. */
 export function explainDecision({ rule, reason, source }: Decision): string {
   return `${rule}: ${reason}${source === undefined ? '' : ` (${source})`}`;
 }

@@ -1,19 +1,20 @@
-// The one error of the gateway and the one table that says what each code means on every wire.
+// The one error of the gateway, and the one table of error codes with their meaning in every protocol.
+import { BOUNDS } from './bounds/bounds.ts';
 
-/** Whose mistake an error is: decides who should act, and the status in the audit record. */
+/** Who caused an error: decides who should act, and the status in the audit record. */
 export type Fault = 'caller' | 'gateway' | 'upstream';
 
-/** What one code means on every wire. */
+/** The meaning of one code in every protocol. */
 export interface ErrorRow {
   /** JSON-RPC code. Our own lie outside -32768…-32000 (2026-07-28 basic/index, Error Codes). */
   readonly jsonRpc: number;
   /** HTTP status when the error is the whole HTTP response. MCP refusals are 200 (wire.md, Refusals). */
   readonly http: number;
-  /** What a legacy session gets instead: its SDKs take any status but 200 for a broken transport (wire.md, Refusals). */
+  /** The HTTP status for a legacy session instead: legacy SDKs take any other status for a broken transport (wire.md, Refusals). */
   readonly legacyHttp?: 200;
   readonly fault: Fault;
   readonly retryable: boolean;
-  /** One line for the reference page: when it happens and what to do. */
+  /** One line for the reference page: when the error occurs and what to do. */
   readonly help: string;
 }
 
@@ -23,14 +24,14 @@ const row = (jsonRpc: number, http: number, rest: Omit<ErrorRow, 'jsonRpc' | 'ht
   ...rest,
 });
 
-/** A row about a call rather than about the HTTP exchange that carried it. */
+/** The row of an error about a call and not about the HTTP exchange that carries it. */
 const callRow = (...columns: Parameters<typeof row>): ErrorRow => ({ ...row(...columns), legacyHttp: 200 });
 
 const caller = (help: string) => ({ fault: 'caller', retryable: false, help }) as const;
 const upstream = (help: string, retryable = true) => ({ fault: 'upstream', retryable, help }) as const;
 const gateway = (help: string, retryable = true) => ({ fault: 'gateway', retryable, help }) as const;
 
-/** Every error code there is; docs/reference/errors.md is generated from it. */
+/** All error codes; docs/reference/errors.md is generated from this table. */
 export const ERRORS = {
   parse_error: row(-32700, 400, caller('The body is not JSON. Send one JSON-RPC message.')),
   invalid_request: row(
@@ -203,16 +204,15 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
-/** What a GatewayError may carry besides its message. */
 export interface ErrorOptions {
   readonly cause?: unknown;
-  /** Sent to the caller as `error.data`; never put a secret here. */
+  /** The caller gets this as `error.data`, so it must not have secrets. */
   readonly data?: Record<string, unknown>;
-  /** For the operator only: it stands in the log, in events and among the errors of a server. */
+  /** For the operator only: the log, events and the errors of a server have it. */
   readonly detail?: string | undefined;
 }
 
-/** The error of the gateway: a code of the table, and a message that is safe to show to the caller. */
+/** An error with a code of the table, and a message that is safe for the caller. */
 export class GatewayError extends Error {
   override readonly name = 'GatewayError';
   readonly code: ErrorCode;
@@ -227,36 +227,33 @@ export class GatewayError extends Error {
   }
 }
 
-/** The one answer to a task id that leads nowhere, whatever the reason: it tells nobody that the task exists (wire.md, Refusals). */
+/** The one answer to a task id without a task for this caller. It is the same for every reason, so that it does not reveal a task (wire.md, Refusals). */
 export function unknownTask(options: Pick<ErrorOptions, 'detail'> = {}): GatewayError {
   return new GatewayError('unknown_task', 'There is no such task.', options);
 }
 
-/** Makes any thrown value a GatewayError; what is not one already is a bug of ours and says nothing to the caller. */
+/** Makes a GatewayError of any thrown value. Any other error is a bug of the gateway, and its message does not go to the caller. */
 export function toGatewayError(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown;
   return new GatewayError('internal', 'The gateway failed on this request; its log has the cause.', { cause: thrown });
 }
 
-/** Longest part of what a peer sent that a message says again, in characters. */
-const MAX_EXCERPT = 256;
-
-/** What a peer sent, as a message says it again: however long it was. */
+/** The part of a client's or server's text that a message repeats. */
 export function excerpt(sent: string): string {
-  return sent.length <= MAX_EXCERPT ? sent : sent.slice(0, MAX_EXCERPT);
+  return sent.length <= BOUNDS.errorExcerpt ? sent : sent.slice(0, BOUNDS.errorExcerpt);
 }
 
-/** What only the operator gets to read of a failure; undefined where there is no more to it than its message. */
+/** The part of an error that only the operator reads; undefined where it has none. */
 export function detailOf(thrown: unknown): string | undefined {
   return thrown instanceof GatewayError ? thrown.detail : undefined;
 }
 
-/** A failure as the operator reads it: what callers are told, and what they are not. */
+/** The text of an error for the operator: the message that callers get, and the detail that they do not get. */
 export function forOperator(reason: string, detail: string | undefined): string {
   return detail === undefined ? reason : `${reason} ${detail}`;
 }
 
-/** The text of any thrown value, for a message that goes on. */
+/** The text of any thrown value, as a part of another message. */
 export function reasonOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }

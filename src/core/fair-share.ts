@@ -1,26 +1,24 @@
-// Something bounded that many hold parts of: who holds how much, and whether somebody holds more than is free for the others.
+// Fair share of something bounded: counts how much each holder has, so that no holder has more than is free for the others.
+import { BOUNDS } from './bounds/bounds.ts';
 
-/** Most holders of nothing that are remembered: a table that is filled and emptied with every call makes garbage (see core/slots). */
-const MAX_RESTING = 1_000;
-
-/** What one holder has. */
+/** The share of one holder. */
 export interface Share {
-  /** How many parts. */
+  /** The number of its parts. */
   readonly count: number;
-  /** What they come to. */
+  /** Their sum. */
   readonly amount: number;
 }
 
 const NOTHING: Share = { count: 0, amount: 0 };
 
 export interface ShareLimits {
-  /** The most that all holders together may have. */
+  /** The limit of all holders together. */
   readonly most: number;
-  /** The most that one holder may have, where a fixed limit stands in the place of what is free. */
+  /** A fixed limit of one holder; without it one holder may have as much as is free. */
   readonly mostOfOne?: number;
 }
 
-/** Counts what each holder takes and gives back. It refuses nothing: the owner asks first, in its own words. */
+/** Counts what each holder takes and gives back. It refuses nothing: the owner checks first, and throws its own error. */
 export class FairShare {
   private readonly most: number;
   private readonly mostOfOne: number;
@@ -32,7 +30,7 @@ export class FairShare {
     this.mostOfOne = mostOfOne;
   }
 
-  /** What nobody has. */
+  /** The amount that no holder has. */
   get free(): number {
     return this.most - this.held;
   }
@@ -41,7 +39,7 @@ export class FairShare {
     return this.shares.get(holder) ?? NOTHING;
   }
 
-  /** Whether the holder has as much as one holder may have. */
+  /** Whether the holder has reached the limit of one holder. */
   isFullFor(holder: string): boolean {
     return this.of(holder).amount >= this.mostOfOne;
   }
@@ -54,20 +52,21 @@ export class FairShare {
     this.held += amount;
   }
 
-  /** Gives back a part that was taken; `amount` is what `take` was told. */
+  /** Gives back a part; `amount` is the one given to `take`. */
   giveBack(holder: string, amount = 1): void {
     const share = this.shares.get(holder);
     if (!share) return;
     share.amount -= amount;
     this.held -= amount;
-    if (--share.count === 0 && this.shares.size > MAX_RESTING) this.shares.delete(holder);
+    // an idle holder keeps its entry: adding and removing one with every call makes garbage (core/slots.ts)
+    if (--share.count === 0 && this.shares.size > BOUNDS.idleShares) this.shares.delete(holder);
   }
 }
 
-/** A thing that is kept for somebody. */
+/** Something that is kept for a holder. */
 export interface KeptThing {
   readonly holder: string;
-  /** What it takes now. */
+  /** Its present amount. */
   readonly amount: number;
   /** Whether it may be evicted. */
   readonly evictable: boolean;
@@ -76,13 +75,13 @@ export interface KeptThing {
 export interface Eviction<T> {
   /** What to evict, the oldest first. */
   readonly evicted: readonly T[];
-  /** Whether the holder has no more than is free for the others once that is gone. */
+  /** Whether the holder has no more than is free for the others after the eviction. */
   readonly suffices: boolean;
 }
 
 /**
- * Finds what a holder has to lose so that it has no more than is free for the others: for things whose size changes while they are kept, and
- * which are therefore measured anew by `look`. `all` stands in the order of age.
+ * Finds what to evict of a holder so that it has no more than is free for the others. It is for things whose amount changes while they are
+ * kept, so `look` measures each again. `all` is in the order of age.
  */
 export function evictionFor<T>(
   all: Iterable<T>,
@@ -92,16 +91,16 @@ export function evictionFor<T>(
   let excess = -most;
   const candidates: { readonly thing: T; readonly amount: number }[] = [];
   for (const thing of all) {
-    const { holder: whose, amount, evictable } = look(thing);
+    const { holder: owner, amount, evictable } = look(thing);
     excess += amount;
-    if (whose !== holder) continue;
+    if (owner !== holder) continue;
     excess += amount;
     if (evictable && amount > 0) candidates.push({ thing, amount });
   }
   const evicted: T[] = [];
   for (const { thing, amount } of candidates) {
     if (excess <= 0) break;
-    excess -= 2 * amount; // it is no longer held, and is free as well
+    excess -= 2 * amount; // the holder has less, and more is free
     evicted.push(thing);
   }
   return { evicted, suffices: excess <= 0 };

@@ -1,25 +1,25 @@
-// What a parsed JSON value takes in memory, about: three bytes on the wire may be forty here, and what is held is bounded by what it takes.
+// Estimates the memory of a parsed JSON value: three bytes of a message may take forty, and bounds count memory.
 import { type JsonValue, notedWeight } from './json.ts';
 
-/** Bytes of heap, as measured with V8: of each value, and what arrays and objects, and each key of an object, take beyond that. */
+/** Bytes of heap, as measured with V8: of each value, and in addition of each array or object and of each key. */
 const VALUE = 16;
 const CONTAINER = 32;
 const KEY = 32;
 
-/** What a string, number or word takes. */
+/** The bytes of a string, number, boolean or null. */
 export function weightOfScalar(value: JsonValue): number {
   return typeof value === 'string' ? VALUE + value.length : VALUE;
 }
 
-/** What an array or object takes beyond what is in it. */
+/** The bytes of an array or object without its content. */
 export const WEIGHT_OF_CONTAINER = VALUE + CONTAINER;
 
-/** What a key takes beyond the value that it names. */
+/** The bytes of a key without its value. */
 export function weightOfKey(key: string): number {
   return KEY + key.length;
 }
 
-/** The heap that a value takes, in bytes; walks all of it. Its depth is bounded by the parser. */
+/** The bytes of a value on the heap; visits all of it. The parser bounds its depth. */
 export function estimateHeap(value: JsonValue | undefined): number {
   if (typeof value !== 'object' || value === null) return weightOfScalar(value ?? null);
   const noted = notedWeight(value);
@@ -30,11 +30,11 @@ export function estimateHeap(value: JsonValue | undefined): number {
   return weight;
 }
 
-/** Up to this size a message counts as the most that its bytes can take in memory, which is cheaper than looking. */
+/** A message of up to this size counts with the most memory that its bytes can take, which is cheaper than to visit it. */
 const SMALL = 16 * 1024;
 const MOST_PER_BYTE = 16;
 
-/** What a message holds in memory once it is read, in bytes. */
+/** The bytes of a parsed message in memory. */
 export function messageHeap(bytes: number, body: JsonValue): number {
   return bytes <= SMALL ? bytes * MOST_PER_BYTE : estimateHeap(body);
 }

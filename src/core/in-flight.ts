@@ -1,4 +1,4 @@
-// Counts work that is running, so that whoever stops can wait for its end.
+// Counts running work, so that a stop can wait for its end.
 import { setImmediate as turn } from 'node:timers/promises';
 import { within } from './wait.ts';
 
@@ -10,7 +10,7 @@ export class InFlight {
     return this.count;
   }
 
-  /** Counts a piece of work until it ends, however it ends. */
+  /** Counts a promise until it settles. */
   async track<T>(running: Promise<T>): Promise<T> {
     this.count++;
     try {
@@ -27,6 +27,6 @@ export class InFlight {
     this.waiting.add(resolve);
     await within(idle, limitMs, { ref: true });
     this.waiting.delete(resolve);
-    await turn(); // the answers to the last of it are written in this turn
+    await turn(); // the last answers are written in this turn of the event loop
   }
 }

@@ -1,18 +1,18 @@
-// Things that are handled one after another, in the order in which they came, where one of them may take several turns of the event loop.
+// Runs tasks one after another, in the order of their arrival, where one may take several turns of the event loop.
 
-/** Handles one thing; a promise where it takes longer. Never throws, never rejects. */
+/** A task; it returns a promise where it takes several turns. Never throws, never rejects. */
 export type Task = () => Promise<void> | void;
 
 export class InOrder {
   private readonly waiting: Task[] = [];
   private busy = false;
 
-  /** Whether something takes its time. */
+  /** Whether a task is running over several turns. */
   get isBusy(): boolean {
     return this.busy;
   }
 
-  /** Runs the task: at once, or when everything before it is done. */
+  /** Runs the task: at once, or after all earlier ones. */
   run(task: Task): void {
     if (this.busy) {
       this.waiting.push(task);

@@ -1,4 +1,4 @@
-// The characters that every client takes in the names of tools and prompts.
+// The characters that every client accepts in the names of tools and prompts.
 
 /** The text with `_` for every other character. */
 export function plainName(text: string): string {

@@ -1,4 +1,4 @@
-// A list of what is offered, as it is paged and written: what is made of it is kept for as long as the list itself.
+// A list of offered things, which keeps its pages and its JSON for as long as it exists itself.
 import type { Offered } from './reply.ts';
 
 export class OfferedList {
@@ -10,13 +10,13 @@ export class OfferedList {
     this.entries = entries;
   }
 
-  /** The entries to keep; this list where these are all. */
+  /** The list of the entries to keep; this list where it keeps all. */
   filter(keep: (entry: Offered) => boolean): OfferedList {
     const kept = this.entries.filter(keep);
     return kept.length === this.entries.length ? this : new OfferedList(kept);
   }
 
-  /** The list in pages of so many entries. The same number must be given every time. */
+  /** The list in pages of so many entries. Every call must give the same number. */
   pages(size: number): readonly OfferedList[] {
     if (this.entries.length <= size) return [this];
     return (this.split ??= Array.from(
@@ -25,7 +25,7 @@ export class OfferedList {
     ));
   }
 
-  /** The entries as bytes of one form, which are written once. */
+  /** The bytes of the entries in one form. It calls `write` once for each form. */
   bytes(form: string, write: (entries: readonly Offered[]) => string): Buffer {
     let bytes = this.written.get(form);
     if (!bytes) this.written.set(form, (bytes = Buffer.from(write(this.entries))));

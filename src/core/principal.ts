@@ -1,17 +1,17 @@
-// Who is calling, after authentication.
+// The principal: who makes a call, after authentication.
 
 /** An authenticated caller. */
 export interface Principal {
   readonly id: string;
-  /** `local`: who reaches the loopback bind without tokens, or proves the key of the control socket; `token`: a configured bearer token. */
+  /** `local`: a caller on a loopback address without tokens, or one that proves the key of the control socket; `token`: the holder of a configured bearer token. */
   readonly kind: 'local' | 'token';
   readonly groups: readonly string[];
   readonly scopes: readonly string[];
-  /** Which credential proved it, by name; never the credential itself. */
+  /** The name of the credential that proved it; never the credential itself. */
   readonly credential: string;
 }
 
-/** The caller on an unauthenticated loopback bind, on stdio, and on the control socket. */
+/** The caller on a loopback address without tokens, on stdio, and on the control socket. */
 export const LOCAL: Principal = Object.freeze({
   id: 'local',
   kind: 'local',

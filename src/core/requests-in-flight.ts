@@ -1,6 +1,6 @@
-// Requests whose answers are waited for: each under a key, settled exactly once, bounded in number.
+// Requests that wait for their answers: each has a key and is settled exactly once, and their number is bounded.
 
-/** One request that waits for its answer. */
+/** A request that waits for its answer. */
 export class RequestInFlight<Request, Answer> {
   readonly request: Request;
   readonly answered: Promise<Answer>;
@@ -18,14 +18,14 @@ export class RequestInFlight<Request, Answer> {
     this.close = close;
   }
 
-  /** Returns false where it was settled before; then nothing happens. */
+  /** Resolves the answer. Returns false, and does nothing, where the request was settled before. */
   answer(answer: Answer): boolean {
     const isFirst = this.close();
     if (isFirst) this.resolve(answer);
     return isFirst;
   }
 
-  /** Rejects the answer. Returns false where it was settled before; then nothing happens. */
+  /** Rejects the answer. Returns false, and does nothing, where the request was settled before. */
   fail(error: unknown): boolean {
     const isFirst = this.close();
     if (isFirst) this.reject(error);
@@ -35,11 +35,11 @@ export class RequestInFlight<Request, Answer> {
 
 export interface InFlightLimit {
   readonly most: number;
-  /** The error of one request too many. */
+  /** Makes the error for a request beyond the limit. */
   readonly full: () => Error;
 }
 
-/** Its iterator may be walked while requests are settled. */
+/** Requests may be settled while its iterator is in use. */
 export class RequestsInFlight<Key, Request, Answer> {
   private readonly limit: InFlightLimit | undefined;
   private readonly open = new Map<Key, RequestInFlight<Request, Answer>>();
@@ -52,7 +52,7 @@ export class RequestsInFlight<Key, Request, Answer> {
     return this.open.size;
   }
 
-  /** Puts a request in flight under a key that none in flight has. Throws `full` where there are too many. */
+  /** Puts a request in flight under a key that no other one in flight has. Throws `full` at the limit. */
   begin(key: Key, request: Request): RequestInFlight<Request, Answer> {
     if (this.limit && this.open.size >= this.limit.most) throw this.limit.full();
     const begun: RequestInFlight<Request, Answer> = new RequestInFlight<Request, Answer>(

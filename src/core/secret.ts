@@ -1,23 +1,27 @@
-// A value that must not be printed: it says `[redacted]` to every serializer.
+// A value that must not be printed: every serializer gets `[redacted]`.
 import { inspect } from 'node:util';
 
-const values = new WeakMap<Secret, string>();
-
-/** Holds a secret string; only `reveal` gives it out. */
+/** Holds a secret string; only `reveal` returns it. */
 export class Secret {
+  readonly #value: string;
+
   constructor(value: string) {
-    values.set(this, value);
+    this.#value = value;
   }
+
   /** The value, for the one place that sends it. */
   reveal(): string {
-    return values.get(this) ?? '';
+    return this.#value;
   }
+
   toString(): string {
     return '[redacted]';
   }
+
   toJSON(): string {
     return '[redacted]';
   }
+
   [inspect.custom](): string {
     return '[redacted]';
   }

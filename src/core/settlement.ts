@@ -1,8 +1,8 @@
-// A Settlement: how a call ended, as quota, the record and the trace are told of it.
+// A Settlement: how a call ended, for quota, record and trace.
 import { ERRORS, type GatewayError } from './errors.ts';
 import type { FinalReply, Origin } from './reply.ts';
 
-/** Every way in which a call can end. `unknown`: it may have taken effect, nobody can tell. */
+/** All ways in which a call can end. `unknown`: the call may or may not have taken effect. */
 export const STATUSES = [
   'ok',
   'tool_error',
@@ -18,21 +18,21 @@ export type Status = (typeof STATUSES)[number];
 
 export interface Settlement {
   readonly status: Status;
-  /** What the caller is answered, unless the call failed. */
+  /** The answer to the caller; absent where the call failed. */
   readonly reply?: FinalReply;
-  /** Why the gateway gives no answer. */
+  /** The error of a call that failed. */
   readonly failure?: GatewayError;
-  /** The instance that answered, or that was asked last. */
+  /** The instance that answered, or that the last attempt reached. */
   readonly origin?: Origin | undefined;
 }
 
-/** How an answered call ended. */
+/** The status of an answered call. */
 export function statusOf(reply: FinalReply): Status {
   if (reply.kind === 'error') return 'protocol_error';
   return reply.kind === 'result' && reply.result.isError === true ? 'tool_error' : 'ok';
 }
 
-/** How a call ended that an error of the gateway ended. */
+/** The status of a call that failed with an error of the gateway. */
 export function statusOfError(error: GatewayError): Status {
   switch (error.code) {
     case 'cancelled':
@@ -47,7 +47,7 @@ export function statusOfError(error: GatewayError): Status {
       return 'protocol_error';
     case 'internal':
     case 'gateway_closed':
-      // Neither a bug nor the end says anything about whether the call was sent before it struck.
+      // the call may have been sent before the bug or the end of the gateway
       return 'unknown';
     default:
       return ERRORS[error.code].fault === 'upstream' ? 'unknown' : 'refused';

@@ -1,30 +1,29 @@
-// Long work that is done a little at a time, so that everybody else has a turn in between.
+// Does long work in slices, between which other work has a turn of the event loop.
+import { BOUNDS } from './bounds/bounds.ts';
 
-/** Work that can be done in steps. */
+/** Work that consists of steps. */
 export interface Steps {
-  /** Does about as much as this many characters take; returns whether all is done. */
+  /** Does a step of about so many characters of work; returns whether the work is complete. */
   run(characters: number): boolean;
 }
 
-/** The least that is done before the clock is looked at, in characters: well under a millisecond. */
+/** The characters of one step, after which `slice` reads the clock: well under a millisecond of work. */
 const STEP = 16 * 1024;
-/** How long work goes on in one turn of the event loop, in ms. */
-const SLICE_MS = 4;
 
-/** Does all of the work, from the next turn of the event loop on: what came before was work too. */
+/** Does all of the work. It begins in the next turn of the event loop, since this turn has done other work already. */
 export async function inSlices(work: Steps): Promise<void> {
   do await nextTurn();
   while (!slice(work));
 }
 
 function slice(work: Steps): boolean {
-  const until = performance.now() + SLICE_MS;
+  const until = performance.now() + BOUNDS.sliceTime;
   do if (work.run(STEP)) return true;
   while (performance.now() < until);
   return false;
 }
 
-/** Lets everything else that is due come first. */
+/** Resolves in the next turn of the event loop, after other work that is due. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

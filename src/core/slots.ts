@@ -1,30 +1,30 @@
-// A table of what is in flight, for the hot path: keys that are never given twice, and no garbage that holds on to other garbage.
+// A table of things in flight, for the hot path: it gives no key twice, and makes no garbage that retains other garbage.
 
-// A Map or Set that is filled and emptied with every call makes a new inner table every few calls, and each old table points to the next:
-// once one of them is old enough, everything that was in flight at such a moment is kept until the next full collection.
+// A Map or Set to which every call adds an entry and removes it makes a new inner table every few calls, and each old table points to the
+// next: once one of them is in the old generation, it retains all that was in flight then until the next full garbage collection.
 
-/** Slots that can be taken at once; the rest of a key counts how often its slot was given. */
+/** The number of slots, and so the width of a slot in a key; the rest of a key counts how often its slot was used. */
 const SLOTS = 2 ** 20;
 
-/** Holds values under number keys, at most 1,048,576 at a time. A key of something that is gone finds nothing, also when its slot is taken again. */
+/** Holds at most 1,048,576 values under numeric keys. The key of a removed value finds nothing, also when another value uses its slot. */
 export class Slots<T> {
   private readonly values: (T | undefined)[] = [];
   private readonly keys: number[] = [];
   private readonly free: number[] = [];
-  private taken = 0;
+  private used = 0;
 
   get size(): number {
-    return this.taken;
+    return this.used;
   }
 
-  /** Takes a slot and returns its key, a safe integer above zero. Throws RangeError when none is free. */
+  /** Adds a value and returns its key, a safe integer above zero. Throws RangeError where no slot is free. */
   add(value: T): number {
     const slot = this.free.pop() ?? this.values.length;
     if (slot >= SLOTS) throw new RangeError(`more than ${SLOTS} are in flight`);
     const key = (this.keys[slot] ?? slot) + SLOTS;
     this.keys[slot] = key;
     this.values[slot] = value;
-    this.taken++;
+    this.used++;
     return key;
   }
 
@@ -33,18 +33,18 @@ export class Slots<T> {
     return this.keys[slot] === key ? this.values[slot] : undefined;
   }
 
-  /** Gives the slot back and returns what was in it. */
+  /** Removes the value and returns it. */
   take(key: number): T | undefined {
     const value = this.get(key);
     if (value === undefined) return undefined;
     const slot = key % SLOTS;
     this.values[slot] = undefined;
     this.free.push(slot);
-    this.taken--;
+    this.used--;
     return value;
   }
 
-  /** Gives every slot back and returns what was in them; their keys stay spent. */
+  /** Removes all values and returns them; their keys are not used again. */
   clear(): T[] {
     const all = this.all();
     this.values.forEach((value, slot) => {
@@ -53,7 +53,7 @@ export class Slots<T> {
     return all;
   }
 
-  /** Everything that is in flight now; what is added or taken meanwhile does not matter. */
+  /** A copy of all values, which later changes do not affect. */
   all(): T[] {
     return this.values.filter((value) => value !== undefined);
   }

@@ -1,6 +1,6 @@
-// Texts of others, cut where they are kept.
+// Cuts the texts of clients and servers before the gateway keeps them.
 
-/** The first characters of a text, `most` of them: a copy where it is longer, since a slice would keep the whole in memory. */
+/** The first `most` characters of a text. It copies a longer text, since a slice would retain the whole text in memory. */
 export function firstOf(text: string, most: number): string {
   return text.length <= most ? text : Buffer.from(text.slice(0, most)).toString();
 }

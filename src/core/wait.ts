@@ -1,4 +1,4 @@
-// Waiting for a promise with a limit: for so many milliseconds, or until a signal is aborted. No timer and no listener is left behind.
+// Waits for a promise with a limit, and leaves no timer and no listener behind.
 import type { CancelSignal } from './cancellation.ts';
 import { GatewayError } from './errors.ts';
 

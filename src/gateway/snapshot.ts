@@ -1,4 +1,4 @@
-// A snapshot: configuration, policy and catalogs of one moment. Every call is answered under one.
+// A snapshot: the configuration, the policy and the catalogs of one moment, under which calls are answered.
 import type { Config } from '../config/config.ts';
 import { type Authenticate, compileAuthentication } from '../identity/authenticate.ts';
 import { compilePolicy, isUnrestricted, type Policy } from '../policy/policy.ts';

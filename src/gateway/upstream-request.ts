@@ -1,5 +1,6 @@
 // Sends a call to its server, and writes the attempt into the context of the call.
 import type { ToolTraits } from '../catalog/catalog.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { McpCall, Target } from '../core/call.ts';
 import type { Attempt } from '../core/call-context.ts';
 import { toGatewayError } from '../core/errors.ts';
@@ -8,7 +9,6 @@ import type { Exchange } from '../core/exchange.ts';
 import type { Origin } from '../core/reply.ts';
 import { writeAhead } from '../protocol/mcp/json-writer.ts';
 import { mirrorArguments } from '../protocol/mcp/param-headers.ts';
-import { SLICED_ABOVE } from '../protocol/mcp/strict-json.ts';
 import { traceparentOf } from '../telemetry/trace.ts';
 import type { McpContext } from './resolve.ts';
 import { sendToTask } from './tasks/upstream-task.ts';
@@ -34,10 +34,10 @@ export interface Sent {
 
 /** Sends a call. Serializes large params and large structured results in slices, so that they do not delay other calls. Throws GatewayError. */
 export async function send(call: McpCall, to: Destination, sent: Sent): Promise<UpstreamReply> {
-  if (call.bytes > SLICED_ABOVE) await writeAhead(sent.params);
+  if (call.bytes > BOUNDS.slicedMessage) await writeAhead(sent.params);
   const answered = await attempt(call, to, sent);
   const structured = answered.reply.result?.structuredContent;
-  if (answered.reply.bytes > SLICED_ABOVE && Array.isArray(structured)) await writeAhead({ structured });
+  if (answered.reply.bytes > BOUNDS.slicedMessage && Array.isArray(structured)) await writeAhead({ structured });
   return answered;
 }
 

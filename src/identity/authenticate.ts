@@ -1,4 +1,4 @@
-// Who is calling: a bearer token's holder, or `local` where no token is configured.
+// Authenticates callers: the holder of a bearer token, or `local` where no token is configured.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { GatewayError } from '../core/errors.ts';
 import { LOCAL, type Principal } from '../core/principal.ts';
@@ -10,12 +10,12 @@ export interface TokenEntry {
   readonly groups: readonly string[];
 }
 
-/** Turns an `Authorization` header into a principal; throws `unauthenticated`. There is no default identity to fall back to. */
+/** Returns the principal of an `Authorization` header. Throws `unauthenticated`; with tokens there is no default principal. */
 export type Authenticate = (authorization: string | undefined) => Principal;
 
 /**
- * Compiles the configured tokens. Without tokens everyone is `local`, which is only ever bound to loopback.
- * A presented token is compared by its keyed digest against every entry, so that time tells nothing about any of them.
+ * Compiles the configured tokens. Without tokens every caller is `local`, which is only possible where the gateway listens on loopback.
+ * It compares the keyed digest of a presented token with that of every entry, so that the time reveals nothing about a token.
  */
 export function compileAuthentication(tokens: readonly TokenEntry[]): Authenticate {
   if (tokens.length === 0) return () => LOCAL;

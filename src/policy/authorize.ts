@@ -1,4 +1,4 @@
-// The stage that refuses what may not be called, and takes out of lists what may not be seen.
+// The stage that refuses calls that policy denies, and filters lists by policy.
 import type { Call } from '../core/call.ts';
 import type { CallContext } from '../core/call-context.ts';
 import { explainDecision } from '../core/decision.ts';
@@ -8,8 +8,8 @@ import type { Stage } from '../core/stage.ts';
 import { UNKNOWN } from './policy.ts';
 
 /**
- * Makes the one decision on a call, which its record carries. A refusal is the answer that an unknown name gets (wire.md, Refusals), so that
- * it does not tell that the thing exists. Lists are filtered by the same decisions.
+ * Makes the one decision on a call, which its record has. It refuses with the answer to an unknown name (wire.md, Refusals), so that the
+ * caller does not learn that the target exists. It filters lists by the same decisions.
  */
 export const authorizeStage: Stage = (call, ctx, next) => {
   const { policy } = ctx.rules;
@@ -26,7 +26,7 @@ function visible(reply: ListReply, { rules }: CallContext): ListReply {
   return list === reply.list ? reply : { ...reply, list };
 }
 
-/** The caller is told that there is no such thing; what denied it is for the operator alone. */
+/** The error says that no such target exists; only its detail, for the operator, has the decision. */
 function refusal({ action }: Call, { requested = '', decision, task }: CallContext): GatewayError {
   const name = excerpt(requested);
   const detail = !decision || decision === UNKNOWN ? undefined : explainDecision(decision);

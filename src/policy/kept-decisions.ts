@@ -1,21 +1,16 @@
-// Keeps decisions by name, so that the patterns run once for each thing that is offered and not for each call.
+// Keeps decisions by name, so that the patterns run once for each offered name and not for each call.
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { BoundedMap } from '../core/bounded-map.ts';
 import type { Decision } from '../core/decision.ts';
 
-/** Twice as many names as a server can offer at once (upstream/mcp/offer/read-offer.ts); one more evicts the oldest. */
-export const MAX_KEPT = 20_000;
-
-/** The longest name that is kept, in characters. A template matches every URI that a caller makes up for it, however long. */
-export const MAX_KEPT_LENGTH = 1_024;
-
-/** Makes each decision once, as long as it is kept. */
+/** Wraps `decide`: keeps its decisions by name, within `keptDecisions` and `keptDecisionName`. */
 export function keepDecisions(decide: (name: string) => Decision): (name: string) => Decision {
-  const kept = new BoundedMap<string, Decision>({ most: MAX_KEPT });
+  const kept = new BoundedMap<string, Decision>({ most: BOUNDS.keptDecisions });
   return (name) => {
-    const before = kept.get(name);
-    if (before) return before;
+    const known = kept.get(name);
+    if (known) return known;
     const decision = decide(name);
-    if (name.length <= MAX_KEPT_LENGTH) kept.set(name, decision);
+    if (name.length <= BOUNDS.keptDecisionName) kept.set(name, decision);
     return decision;
   };
 }

@@ -1,6 +1,6 @@
-// Name patterns: `*` stands for any run of characters; everything else for itself.
+// Name patterns: `*` matches any characters, every other character itself.
 
-/** The place in the list of the first pattern that matches a name; undefined where none does. */
+/** Returns the index of the first pattern that matches a name; undefined where none does. */
 export type Matcher = (name: string) => number | undefined;
 
 interface Wildcard {
@@ -9,8 +9,8 @@ interface Wildcard {
 }
 
 /**
- * Compiles patterns to one test. Patterns without `*` are looked up; the others are tried in order, each linear in the name: no pattern
- * can make it backtrack.
+ * Compiles patterns into one matcher. It looks up patterns without `*`, and tries the others in order, each in time linear in the name,
+ * without backtracking.
  */
 export function compilePatterns(patterns: readonly string[]): Matcher {
   const literals = new Map<string, number>();
@@ -29,7 +29,7 @@ export function compilePatterns(patterns: readonly string[]): Matcher {
   };
 }
 
-/** The patterns, by their places in the list, that match none of the names. */
+/** The indexes of the patterns that match none of the names. */
 export function findUnmatched(patterns: readonly string[], names: ReadonlySet<string>): number[] {
   const all = [...names];
   const isMatched = (pattern: string) => {

@@ -1,4 +1,4 @@
-// What callers may do: compiled once per configuration, asked by one `decide` for calls and lists alike.
+// The policy, compiled once for each configuration: one `decide` decides on calls and on entries of lists.
 import type { CallerFacts, OfferKind } from '../core/call.ts';
 import type { Decidable, Decision, PolicyQuestion, PolicyView } from '../core/decision.ts';
 import type { OfferedList } from '../core/offered-list.ts';
@@ -15,12 +15,12 @@ export interface PolicyEntry {
   readonly tools: NamePatterns;
   readonly prompts: NamePatterns;
   readonly resources: NamePatterns;
-  /** Where the patterns stand, as `file:line:column`, by their path in the entry: `tools.deny.0`, `tools.allow`. */
+  /** The places of the patterns, as `file:line:column`, by their path in the entry: `tools.deny.0`, `tools.allow`. */
   readonly places?: Readonly<Record<string, string>>;
 }
 
 export interface Policy {
-  /** What a caller may do. Callers whom no rule tells apart share one view, and with it what it has found of each list. */
+  /** What a caller may do. Callers that no rule distinguishes share one view, and with it the filtered lists. */
   viewFor(facts: CallerFacts): PolicyView;
 }
 
@@ -35,50 +35,52 @@ const SETTING: Readonly<Record<OfferKind, Setting>> = {
 
 const ALLOWED: Decision = Object.freeze({ allowed: true, rule: 'default', reason: 'no rule denies it' });
 
-/** The decision on a call that has no single target, such as a list. */
+/** The decision on a call without a target, such as a list. */
 const UNTARGETED: Decision = Object.freeze({
   allowed: true,
   rule: 'default',
   reason: 'the list shows what may be used',
 });
 
-/** The decision on a call that only ends what its caller began; it tells nothing of what there is. */
-const LETTING_GO: Decision = Object.freeze({
+/** The decision on a call that only ends a subscription of its caller; its answer does not reveal whether the target exists. */
+const UNSUBSCRIBED: Decision = Object.freeze({
   allowed: true,
   rule: 'default',
   reason: 'what is followed may always be let go',
 });
 
-/** The decision on a name that nobody offers. */
+/** The decision on a name that no server offers. */
 export const UNKNOWN: Decision = Object.freeze({
   allowed: false,
   rule: 'unknown',
   reason: 'nothing of this name is offered',
 });
 
-/** Whether patterns let everything through, which is what no patterns mean. */
+/** Whether patterns allow everything, which is the default. */
 export function isUnrestricted({ allow, deny }: NamePatterns): boolean {
   return deny.length === 0 && allow.includes('*');
 }
 
 type Decide = (name: string) => Decision;
 
-/** A setting of a server: its decisions, and the same ones kept. */
+/** The decisions by one setting of a server. */
 interface Rules {
+  /** Keeps its decisions. */
   readonly decide: Decide;
+  /** Keeps nothing. */
   readonly decideAnew: Decide;
 }
 
-/** Compiles the `allow` and `deny` patterns of every server. Deny wins; what no allow pattern names is denied. */
+/** Compiles the `allow` and `deny` patterns of every server. A deny pattern wins; a name without an allow pattern is denied. */
 export function compilePolicy(servers: readonly PolicyEntry[], compile = compilePatterns): Policy {
-  // No pattern reads a fact of the caller, so there is one view.
+  // no pattern reads a fact of the caller, so all callers share one view
   const view = new CompiledView(new Map(servers.map((server) => [server.name, compileServer(server, compile)])));
   return { viewFor: (_facts) => view };
 }
 
 class CompiledView implements PolicyView {
   private readonly rules: ReadonlyMap<string, Readonly<Record<Setting, Rules>>>;
-  /** What may be seen of a list, for as long as the list is there. */
+  /** The filtered lists by list, for as long as the list exists. */
   private readonly lists = new WeakMap<OfferedList, OfferedList>();
 
   constructor(rules: ReadonlyMap<string, Readonly<Record<Setting, Rules>>>) {
@@ -86,7 +88,7 @@ class CompiledView implements PolicyView {
   }
 
   decide({ action, target, requested }: PolicyQuestion): Decision {
-    if (action === 'resources/unsubscribe') return LETTING_GO;
+    if (action === 'resources/unsubscribe') return UNSUBSCRIBED;
     if (target) return this.decideOn(target);
     return requested === undefined ? UNTARGETED : UNKNOWN;
   }
@@ -102,7 +104,7 @@ class CompiledView implements PolicyView {
   }
 
   /**
-   * What is offered is decided on once: after that, asking again costs a look into a map. Of a name that may not be offered nothing is kept,
+   * Decides once on what a server offers, and then looks the decision up. It keeps no decision on a name whose server has not answered yet,
    * since callers can invent such names without end.
    */
   private decideOn({ kind, server, original, pendingDiscovery }: Decidable): Decision {
@@ -113,15 +115,15 @@ class CompiledView implements PolicyView {
 }
 
 /**
- * Warns of patterns that match nothing which the server offers: one of them may be a misspelt name. Patterns of resources are not looked at,
- * since they also hold for URIs that no list has.
+ * Warns of patterns that match nothing that the server offers, since they may be misspelt. It does not check patterns of resources, which
+ * also apply to URIs that no list has.
  */
 export function unmatchedPatterns(server: PolicyEntry, offered: ReadonlyMap<'tool' | 'prompt', Set<string>>): string[] {
   return [...offered].flatMap(([kind, names]) => {
     const setting = SETTING[kind];
     return (['allow', 'deny'] as const).flatMap((list) => {
       const patterns = server[setting][list];
-      // `*` is what stands there by default, and true of a server that offers none
+      // `*` is the default, also for a server that offers nothing of this kind
       const unmatched = findUnmatched(patterns, names).filter((index) => patterns[index] !== '*');
       return unmatched.map((index) => {
         const source = server.places?.[`${setting}.${list}.${index}`];
@@ -142,7 +144,7 @@ function compileServer(server: PolicyEntry, compile: Compile): Readonly<Record<S
   };
 }
 
-/** Every decision is made beforehand, one a pattern; what is left is to find the pattern. */
+/** Makes one decision for each pattern in advance, so that a call only has to find the pattern. */
 function compileNames(
   { name: server, places = {}, ...settings }: PolicyEntry,
   setting: Setting,

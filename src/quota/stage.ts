@@ -1,12 +1,12 @@
-// The stages that refuse calls for which there is no room, or no time.
+// The stages that refuse calls for lack of memory, or because the gateway stops.
 import type { CancelSignal } from '../core/cancellation.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Stage } from '../core/stage.ts';
 import type { InFlightMemory } from './in-flight-memory.ts';
 
 /**
- * Counts what a call holds in memory until it is settled. Throws `shutting_down` once the gateway stops, but for what is done on behalf of a
- * call that it still finishes.
+ * Counts the memory of a call until its settlement. Throws `shutting_down` once the gateway stops, except for a call on behalf of another
+ * one that still runs.
  */
 export function admitStage(memory: Pick<InFlightMemory, 'enter' | 'leave'>, stopping: CancelSignal): Stage {
   return (call, ctx, next) => {
@@ -18,7 +18,7 @@ export function admitStage(memory: Pick<InFlightMemory, 'enter' | 'leave'>, stop
   };
 }
 
-/** Throws `overloaded` where the calls of a principal hold more memory than is free for others. */
+/** Throws `overloaded` where the calls of a principal hold more memory than is free for the others. */
 export function quotaStage(memory: Pick<InFlightMemory, 'require'>): Stage {
   return (call, ctx, next) => {
     memory.require(call.principal.id);

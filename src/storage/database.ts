@@ -1,7 +1,8 @@
-// Opens SQLite files: every pragma set and read back on every open, files private, schema at the newest version.
+// Opens SQLite databases: sets and reads back every pragma, makes files private, migrates the schema to the newest version.
 import { chmodSync, closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type BetterSqlite3 from 'better-sqlite3';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { reasonOf } from '../core/errors.ts';
 import { migrate, requireCurrent, type Migration } from './migrations.ts';
 import { StateError } from './state-error.ts';
@@ -11,16 +12,15 @@ export type Database = BetterSqlite3.Database;
 /** How to open a database. */
 export interface DatabaseOptions {
   readonly migrations: readonly Migration[];
-  /** Opens an existing file for reading, beside the process that writes it. */
+  /** Opens an existing file for reading, while another process may write it. */
   readonly readonly?: boolean;
-  /** In WAL mode NORMAL survives the death of the process, FULL that of the machine. */
+  /** In WAL mode a commit with NORMAL survives a crash of the process, with FULL one of the machine. */
   readonly synchronous: 'NORMAL' | 'FULL';
 }
 
 const SYNCHRONOUS = { NORMAL: 1, FULL: 2 } as const;
-const BUSY_TIMEOUT_MS = 5_000;
 
-/** The native module, loaded by the first one who opens a file, not by those who import this module. */
+/** The native module. It is loaded when the first file is opened, and not when this module is imported. */
 export function loadSqlite(): typeof BetterSqlite3 {
   return createRequire(import.meta.url)('better-sqlite3') as typeof BetterSqlite3;
 }
@@ -32,7 +32,7 @@ export function openDatabase(file: string, options: DatabaseOptions): Database {
   try {
     if (readonly) requireFile(file);
     else makePrivate(file);
-    db = new (loadSqlite())(file, { readonly, timeout: BUSY_TIMEOUT_MS });
+    db = new (loadSqlite())(file, { readonly, timeout: BOUNDS.databaseWait });
     setPragmas(db, options);
     if (readonly) requireCurrent(db, file, options.migrations);
     else migrate(db, file, options.migrations);
@@ -45,13 +45,13 @@ export function openDatabase(file: string, options: DatabaseOptions): Database {
 }
 
 function setPragmas(db: Database, { synchronous, readonly }: DatabaseOptions): void {
-  // Reading it is what opens the file, so this comes first and a file that is no database stops here.
+  // the first pragma opens the file, so a file that is not a database fails here
   const mode = db.pragma(readonly === true ? 'journal_mode' : 'journal_mode = WAL', { simple: true });
   if (mode !== 'wal') throw new Error(`journal_mode is ${String(mode)} instead of wal`);
   const wanted: Readonly<Record<string, number>> = {
-    // The library opens an existing WAL file with NORMAL, whatever the file was written with.
+    // SQLite opens an existing WAL file with NORMAL, whatever setting it was written with
     synchronous: SYNCHRONOUS[synchronous],
-    busy_timeout: BUSY_TIMEOUT_MS,
+    busy_timeout: BOUNDS.databaseWait,
     foreign_keys: 1,
     trusted_schema: 0,
     cell_size_check: 1,
@@ -71,14 +71,14 @@ function requireFile(file: string): void {
   );
 }
 
-/** SQLite gives the -wal and -shm files the mode of the main file, so that one must be private before it opens it. */
+/** Makes the main file private before SQLite opens it, since the -wal and -shm files get its mode. */
 function makePrivate(file: string): void {
   closeSync(openSync(file, 'a', 0o600));
   if (process.platform === 'win32') return;
   if ((statSync(file).mode & 0o077) !== 0) chmodSync(file, 0o600);
 }
 
-/** What to do about what SQLite or the file system says. */
+/** What the operator can do about an error of SQLite or the file system. */
 export function adviceOn(thrown: unknown): string {
   const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
   if (/NOTADB|CORRUPT/.test(code)) return 'Move the file away, or restore it from a backup.';

@@ -1,7 +1,8 @@
-// The gateway's own keys: made on first use, kept in a private file, replaced by newer ones before they are old.
+// The keys with which the gateway seals what clients carry: made on first use, kept in a private file, replaced after a time.
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { reasonOf } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
 import { StateError } from './state-error.ts';
@@ -14,12 +15,7 @@ export interface Key {
   readonly madeAt: number;
 }
 
-/** A key seals for this long; after it, it only opens what it sealed. */
-const SEALS_FOR_MS = 30 * 24 * 60 * 60_000;
-/** Keys that are kept: the present one and the one before it. */
-const KEPT = 2;
-
-/** Keys, newest first. */
+/** The keys, newest first. */
 export class Keyring {
   private readonly file: string;
   private keys: readonly Key[];
@@ -31,25 +27,25 @@ export class Keyring {
     this.renew();
   }
 
-  /** The key to seal with; a new one where the last has been used for long enough. */
+  /** The key to seal with; a new one where the last is older than `sealingKeyUse`. */
   get newest(): Key {
     this.renew();
     return this.keys[0] ?? this.add();
   }
 
-  /** Every key that may open something. */
+  /** Every key that can open what it sealed. */
   get all(): readonly Key[] {
     return this.keys;
   }
 
   private renew(): void {
     const [newest] = this.keys;
-    if (!newest || Date.now() - newest.madeAt > SEALS_FOR_MS) this.add();
+    if (!newest || Date.now() - newest.madeAt > BOUNDS.sealingKeyUse) this.add();
   }
 
   private add(): Key {
     const made = { id: randomBytes(6).toString('base64url'), key: randomBytes(32), madeAt: Date.now() };
-    const keys = [made, ...this.keys].slice(0, KEPT);
+    const keys = [made, ...this.keys].slice(0, BOUNDS.sealingKeys);
     const partial = `${this.file}.partial`;
     const text = JSON.stringify({ v: 1, keys: keys.map((key) => ({ ...key, key: key.key.toString('base64url') })) });
     writeFileSync(partial, `${text}\n`, { mode: 0o600 });

@@ -1,4 +1,4 @@
-// The schemas of the databases as append-only steps, and the walk from the version of a file to the newest.
+// The schemas of the databases as append-only migrations, and how a file is migrated from its version to the newest.
 import { closeSync, openSync, renameSync, rmSync } from 'node:fs';
 import type { Database } from './database.ts';
 import { newerState, StateError } from './state-error.ts';
@@ -6,7 +6,7 @@ import { newerState, StateError } from './state-error.ts';
 /** SQL that takes a database one version further. A published step is never changed, only followed by another. */
 export type Migration = string;
 
-/** `state.db`: what may be forgotten at the price of learning it again, except the names given to tools. */
+/** `state.db`: what the gateway can learn again from the servers, and the names given to tools and prompts. */
 export const STATE_MIGRATIONS: readonly Migration[] = [
   `
   CREATE TABLE names (
@@ -29,7 +29,7 @@ export const STATE_MIGRATIONS: readonly Migration[] = [
   `,
 ];
 
-/** Refuses a newer file, backs an older one up, and applies the steps that it lacks, each in a transaction of its own. */
+/** Refuses a newer file, backs up an older one, and applies the missing migrations, each in its own transaction. */
 export function migrate(db: Database, file: string, steps: readonly Migration[]): void {
   const found = versionOf(db);
   refuseNewer(found, file, steps);
@@ -43,7 +43,7 @@ export function migrate(db: Database, file: string, steps: readonly Migration[])
   });
 }
 
-/** Checks the version of a file that is only read: it must be exactly the newest. Throws StateError. */
+/** Checks that a file which is only read has the newest version. Throws StateError. */
 export function requireCurrent(db: Database, file: string, steps: readonly Migration[]): void {
   const found = versionOf(db);
   refuseNewer(found, file, steps);
@@ -61,7 +61,7 @@ function refuseNewer(found: number, file: string, steps: readonly Migration[]): 
   if (found > steps.length) throw newerState(file, found, steps.length);
 }
 
-/** Written beside and renamed, so that a backup is whole or absent. */
+/** Writes the backup under another name and renames it, so that it is complete or absent. */
 function backUp(db: Database, backup: string): void {
   const partial = `${backup}.partial`;
   rmSync(partial, { force: true });

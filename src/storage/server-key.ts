@@ -1,10 +1,10 @@
-// The key under which the state database stores what was learned of a server.
+// The key under which the state database stores what the gateway learned of a server.
 import type { ServerConfig } from '../config/config.ts';
 
-/** What was learned holds for one command or URL: after an edit of the entry it is learned again. */
+/** What the gateway learned holds for one command or URL: after an edit of the entry it learns it again. */
 export interface ServerKey {
   readonly server: string;
-  /** Of the command or URL. */
+  /** The digest of the command or URL. */
   readonly digest: string;
 }
 

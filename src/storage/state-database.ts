@@ -1,29 +1,27 @@
-// The database of what may be learned again: where it is damaged, it is set aside and begun anew, at the start and at any later moment.
+// The state database. Where it is damaged, at the start or later, the gateway moves it away and begins an empty one.
 import { readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { reasonOf } from '../core/errors.ts';
 import { adviceOn, type Database, openDatabase } from './database.ts';
 import { STATE_MIGRATIONS } from './migrations.ts';
 import { StateError } from './state-error.ts';
 
-/** A damaged database, and where it is now. */
+/** A damaged database, and where the gateway moved it. */
 export interface SetAside {
   readonly file: string;
   readonly keptAs: string;
   readonly reason: string;
 }
 
-/** Thrown by a reader of the database that found what nobody can have written. */
+/** Thrown by a reader of the database that finds what the gateway cannot have written. */
 export class Damaged extends Error {
   override readonly name = 'Damaged';
 }
 
-/** Damaged databases that are kept for whoever wants to look into them. */
-const MAX_KEPT = 3;
-
 /**
- * What SQLite says of a file whose content is wrong. `ERROR` is one of these: our SQL is fixed, so that a table or column which it does not
- * find is one that the file has lost.
+ * The codes of SQLite for a damaged file. `ERROR` is one of these: our SQL is fixed, so a table or column that it does not find is one that
+ * the file has lost.
  */
 const DAMAGE = /^SQLITE_(CORRUPT|NOTADB|ERROR|SCHEMA|FORMAT|MISMATCH|CONSTRAINT|IOERR_(SHORT_READ|DATA|CORRUPTFS))/;
 
@@ -32,23 +30,23 @@ export class StateDatabase {
   private readonly onSetAside: (what: SetAside) => void;
   private db: Database;
 
-  /** Opens or makes the file. Throws StateError where it cannot be used for another reason than damage. */
+  /** Opens or creates the file. Throws StateError where it cannot be used for a reason other than damage. */
   constructor(file: string, onSetAside: (what: SetAside) => void) {
     this.file = file;
     this.onSetAside = onSetAside;
     try {
-      this.db = openWhole(file);
+      this.db = openIntact(file);
     } catch (thrown) {
-      this.db = this.beginAnew(thrown);
+      this.db = this.replaceDamaged(thrown);
     }
   }
 
-  /** Reads or writes. Work that meets damage is done a second time, on a database that has nothing yet. */
+  /** Reads or writes. Where `work` finds damage, it runs again on an empty database. */
   use<T>(work: (db: Database) => T): T {
     try {
       return work(this.db);
     } catch (thrown) {
-      this.db = this.beginAnew(thrown);
+      this.db = this.replaceDamaged(thrown);
       return work(this.db);
     }
   }
@@ -63,8 +61,8 @@ export class StateDatabase {
     return new StateError(`Cannot use ${this.file}: ${reasonOf(thrown)}. ${adviceOn(thrown)}`, { cause: thrown });
   }
 
-  /** Throws where what it is given tells of no damage. */
-  private beginAnew(thrown: unknown): Database {
+  /** Moves a damaged file away and opens an empty one. Throws where the error is not about damage. */
+  private replaceDamaged(thrown: unknown): Database {
     const cause = thrown instanceof StateError ? thrown.cause : thrown;
     if (!isDamage(cause)) throw this.unusable(thrown);
     closeDamaged(this.db);
@@ -75,7 +73,7 @@ export class StateDatabase {
   }
 }
 
-function openWhole(file: string): Database {
+function openIntact(file: string): Database {
   const db = openDatabase(file, { migrations: STATE_MIGRATIONS, synchronous: 'NORMAL' });
   try {
     const found = db.pragma('integrity_check(1)', { simple: true });
@@ -92,7 +90,7 @@ function isDamage(thrown: unknown): thrown is Error {
   return thrown instanceof Error && 'code' in thrown && DAMAGE.test(String(thrown.code));
 }
 
-/** Closing takes over what is in the journal, which a damaged file may not let happen: it is given up anyway. */
+/** Closes a database. Closing writes the journal into the file, which can fail for a damaged file; that error does not matter. */
 function closeDamaged(db: Database | undefined): void {
   try {
     db?.close();
@@ -101,7 +99,7 @@ function closeDamaged(db: Database | undefined): void {
   }
 }
 
-/** Moves the file and its journal away, under the time of the loss, and keeps the newest few of those. */
+/** Renames the file to one with the present time, removes its journal, and keeps the newest `damagedDatabases` of such files. */
 function setAside(file: string): string {
   const moment = new Date().toISOString().replaceAll(/[:.]/g, '-');
   const keptAs = `${file}.damaged-${moment}`;
@@ -109,6 +107,6 @@ function setAside(file: string): string {
   for (const companion of ['-wal', '-shm']) rmSync(`${file}${companion}`, { force: true });
   const folder = dirname(file);
   const kept = readdirSync(folder).filter((name) => name.startsWith(`${basename(file)}.damaged-`));
-  for (const name of kept.sort().slice(0, -MAX_KEPT)) rmSync(join(folder, name), { force: true });
+  for (const name of kept.sort().slice(0, -BOUNDS.damagedDatabases)) rmSync(join(folder, name), { force: true });
   return keptAs;
 }

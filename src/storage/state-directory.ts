@@ -1,4 +1,4 @@
-// The state directory: private, owned by one process at a time through an OS lock, and saying by whom.
+// The state directory: private, owned by one process at a time through a file lock, with the owner in `run.json`.
 import {
   chmodSync,
   lstatSync,
@@ -12,12 +12,13 @@ import {
   type Stats,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { reasonOf } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
 import { loadSqlite, type Database } from './database.ts';
 import { StateError } from './state-error.ts';
 
-/** What the owner of a state directory says about itself in `run.json`. */
+/** The owner of a state directory, as `run.json` says. */
 export interface RunInfo {
   readonly pid: number;
   readonly url: string;
@@ -30,42 +31,36 @@ export interface RunInfo {
 export interface StateDirectory {
   /** Absolute. */
   readonly path: string;
-  /** What was found damaged and made anew when the directory was taken, in words. */
+  /** Says that the lock file was damaged and is empty again; absent where it was not. */
   readonly repaired?: string;
   /**
-   * Whether the lock is still the file that others would take. Where it was deleted or replaced, another process can own the directory by now,
-   * so that nothing may be written there any more; `lost` settles then.
+   * Whether the lock file is still the one at its path. Where it was deleted or replaced, another process may own the directory, so this
+   * process may not write there any more; `lost` resolves then.
    */
   isHeld(): boolean;
-  /** Resolves when it is noticed that the lock is gone. */
+  /** Resolves when this process notices that the lock file was deleted or replaced. */
   readonly lost: Promise<StateError>;
-  /** Publishes who the owner is, whole or not at all. */
+  /** Writes `run.json`: replaces the file atomically. */
   writeRunInfo(info: RunInfo): void;
-  /** Gives the directory up: removes `run.json`, then the lock. The lock also ends with the process. */
+  /** Removes `run.json` and releases the lock. The lock also ends with the process. */
   release(): void;
 }
 
 const LOCK_FILE = 'lock.db';
 
-/** Two who start together can each be in the other's way for a moment; after it one must have the lock. */
-const LOCK_WAIT_MS = 100;
-
-/** How often an owner looks after its lock beside its writing. */
-const LOOK_EVERY_MS = 500;
-
-/** Creates or takes a state directory. Throws StateError with reason `in_use` when another process owns it. */
+/** Creates a state directory if needed, and takes its lock. Throws StateError with reason `in_use` where another process owns it. */
 export function openStateDirectory(path: string): StateDirectory {
   const directory = resolve(path);
   makeOwnDirectory(directory);
   const { lock, repaired } = takeLock(directory);
   const held = new HeldLock(join(directory, LOCK_FILE));
   const runFile = join(directory, 'run.json');
-  // What a killed owner left behind would name the wrong process.
+  // the file of a killed owner would name the wrong process
   rmSync(runFile, { force: true });
   return {
     path: directory,
     ...(repaired !== undefined && { repaired }),
-    isHeld: () => held.look(),
+    isHeld: () => held.check(),
     lost: held.lost,
     writeRunInfo(info) {
       const partial = `${runFile}.partial`;
@@ -74,15 +69,15 @@ export function openStateDirectory(path: string): StateDirectory {
     },
     release() {
       if (!lock.open) return;
-      // another owner has said there who it is
-      if (held.look()) rmSync(runFile, { force: true });
+      // without the lock, the file may be that of another owner
+      if (held.check()) rmSync(runFile, { force: true });
       held.close();
       lock.close();
     },
   };
 }
 
-/** Reads who owns a state directory; undefined when nobody has said so. The process may be gone: only the lock tells. */
+/** Reads the owner of a state directory; undefined where no file names one. That process may have ended: only the lock tells. */
 export function readRunInfo(path: string): RunInfo | undefined {
   try {
     const found: unknown = JSON.parse(readFileSync(join(resolve(path), 'run.json'), 'utf8'));
@@ -92,7 +87,7 @@ export function readRunInfo(path: string): RunInfo | undefined {
       typeof pid === 'number' && typeof url === 'string' && typeof version === 'string' && typeof config === 'string';
     return complete ? { pid, url, version, config } : undefined;
   } catch {
-    // Absent, unreadable and half-made mean the same to whoever asks: nobody is named.
+    // an absent, unreadable or incomplete file names no owner
     return undefined;
   }
 }
@@ -112,7 +107,7 @@ function makeOwnDirectory(directory: string): void {
   }
 }
 
-/** Makes sure that nobody else can read or swap what is inside. Throws StateError or what the file system says. */
+/** Makes sure that no other user can read or replace the files in a directory. Throws StateError, or what the file system says. */
 export function requireOwn(directory: string): void {
   const target = statSync(directory);
   if (!target.isDirectory())
@@ -129,37 +124,37 @@ export function requireOwn(directory: string): void {
   if ((target.mode & 0o077) !== 0) chmodSync(directory, 0o700);
 }
 
-/** Root may serve from the directory of a volume that another user owns, but does not follow a link there. */
+/** Root may use a directory that another user owns, such as a volume, but not through a link. */
 function isOwnedBy(user: number, { target, isLink }: { target: Stats; isLink: boolean }): boolean {
   return target.uid === user || (user === 0 && !isLink);
 }
 
-/** The file of the lock, as it was when the lock was taken. */
+/** The lock file, as it was when this process took the lock. */
 class HeldLock {
   readonly lost: Promise<StateError>;
   private readonly file: string;
-  private readonly taken: Stats;
+  private readonly original: Stats;
   private readonly timer: NodeJS.Timeout;
   private readonly losing = Promise.withResolvers<StateError>();
   private isLost = false;
 
   constructor(file: string) {
     this.file = file;
-    this.taken = statSync(file);
+    this.original = statSync(file);
     this.lost = this.losing.promise;
-    this.timer = setInterval(() => this.look(), LOOK_EVERY_MS).unref();
+    this.timer = setInterval(() => this.check(), BOUNDS.stateLockCheck).unref();
   }
 
-  /** Whether the file is still in its place. Once it was not, it is another's. */
-  look(): boolean {
+  /** Whether the file at the path is still the original. Once it was not, the lock stays lost. */
+  check(): boolean {
     if (this.isLost) return false;
-    const there = statSync(this.file, { throwIfNoEntry: false });
-    if (there?.ino === this.taken.ino && there.dev === this.taken.dev) return true;
+    const found = statSync(this.file, { throwIfNoEntry: false });
+    if (found?.ino === this.original.ino && found.dev === this.original.dev) return true;
     this.isLost = true;
     this.close();
     this.losing.resolve(
       new StateError(
-        `${this.file} was ${there ? 'replaced' : 'deleted'} while the gateway was running, so another one can own the state directory by now. ` +
+        `${this.file} was ${found ? 'replaced' : 'deleted'} while the gateway was running, so another one can own the state directory by now. ` +
           `This one writes nothing more there and ends. Start it again, and leave the files of the state directory alone.`,
       ),
     );
@@ -187,11 +182,11 @@ function takeLock(directory: string): Lock {
   }
 }
 
-/** An exclusive transaction that never ends: the lock goes with the process, however it dies. */
+/** Takes the lock: an exclusive transaction that never ends, so that the system releases it with the process. */
 function beginLock(file: string): Database {
-  const db = new (loadSqlite())(file, { timeout: LOCK_WAIT_MS });
+  const db = new (loadSqlite())(file, { timeout: BOUNDS.stateLockWait });
   try {
-    // Nothing is ever written, so no journal need lie beside it.
+    // no journal file is needed, since the transaction writes nothing
     db.pragma('journal_mode = MEMORY');
     db.pragma('locking_mode = EXCLUSIVE');
     db.exec('BEGIN EXCLUSIVE');
@@ -203,8 +198,8 @@ function beginLock(file: string): Database {
 }
 
 /**
- * Empties a lock that is no database. It could be read, so no process holds it; and it stays the same file, so that of two which find it
- * damaged one gets it.
+ * Empties a lock file that is not a database. SQLite could read it, so no process holds the lock. It stays the same file, so that of two
+ * processes that find it damaged one gets the lock.
  */
 function repairLock(directory: string, damage: unknown): Lock {
   const file = join(directory, LOCK_FILE);

@@ -1,9 +1,9 @@
-// The error of the state directory and what is in it; the command line exits with 8 on it.
+// The error about the state directory and its files, for which the command line exits with 8.
 
-/** `in_use`: another process owns the state; `newer`: a later version wrote it; `unusable`: anything else that stops us. */
+/** `in_use`: another process owns the state directory; `newer`: a newer version wrote the file; `unusable`: any other reason. */
 export type StateErrorReason = 'in_use' | 'newer' | 'unusable';
 
-/** Thrown when state on disk cannot be used; the message says what, why, and what to do. */
+/** Thrown where state on disk cannot be used; the message says what, why, and what to do. */
 export class StateError extends Error {
   override readonly name = 'StateError';
   readonly exitCode = 8;
@@ -15,7 +15,7 @@ export class StateError extends Error {
   }
 }
 
-/** The error about state that a later version wrote: both versions named. */
+/** The error about a file that a newer version wrote; it names both versions. */
 export function newerState(file: string, found: number, known: number): StateError {
   return new StateError(
     `${file} has version ${found}, this program knows version ${known} at most: a newer one wrote it. ` +

@@ -1,23 +1,23 @@
-// The program's log: pino JSON lines on stderr, or what a person reads; stdout belongs to data.
+// The log of the program: JSON lines of pino, or text for people, on stderr; stdout belongs to data.
 import { pino, type Logger } from 'pino';
 
 export type { Logger } from 'pino';
 
 export type LogLevelName = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
-/** A line of the log, for somebody who shows it. */
+/** A line of the log, for a function that shows it. */
 export interface LogLine {
   readonly level: string;
   readonly msg?: string;
   readonly err?: { readonly message?: string };
 }
 
-/** `json` for machines, `text` for people, or whoever takes the lines. */
+/** `json` for programs, `text` for people, or a function that gets each line. */
 export type LogForm = 'json' | 'text' | ((line: LogLine) => void);
 
 const REDACTED_PATHS = ['authorization', 'headers.authorization', 'token', 'env', '*.token', '*.authorization'];
 
-/** Opens the log. Text is made by pino-pretty, which is loaded for that alone. */
+/** Opens the log. pino-pretty writes the text, and is loaded only for it. */
 export async function openLogger(level: LogLevelName, form: LogForm): Promise<Logger> {
   const options = {
     level,

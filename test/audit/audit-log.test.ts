@@ -17,6 +17,7 @@ import type { AuditHealth } from '../../src/audit/audit-log.ts';
 import { queryAudit } from '../../src/audit/query.ts';
 import { eventOf, intentOf, outcomeOf } from '../../src/audit/record.ts';
 import { verifyAudit } from '../../src/audit/verify.ts';
+import { boundsWith } from '../../src/core/bounds/bounds.ts';
 import { temporaryFolder } from '../storage/temporary.ts';
 import { makeCall, makeContext, makeReply, openLog, settlementOf } from './calls.ts';
 import { CAN_LIMIT, limitFileSize } from './file-limit.ts';
@@ -84,7 +85,7 @@ test('a turn that brings more than a mebibyte does not keep it in memory', async
 });
 
 test('records are kept in the order in which they were appended, over many segments', async () => {
-  const { log, folder } = openLog({ segmentBytes: 4_000 });
+  const { log, folder } = openLog({ bounds: boundsWith({ auditSegment: 4_000 }) });
 
   const appended: Promise<void>[] = [];
   for (let index = 0; index < 500; index += 1) {
@@ -164,7 +165,7 @@ test.runIf(CAN_LIMIT)(
 );
 
 test.runIf(CAN_LIMIT)('a new segment whose first batch fails stays empty and takes the next one', async () => {
-  const { log, folder } = openLog({ segmentBytes: 1 });
+  const { log, folder } = openLog({ bounds: boundsWith({ auditSegment: 1 }) });
   await log.append(eventOf('first'));
   const lift = limitFileSize(100);
   await expect(log.append(intent())).rejects.toEqual(unavailable);
@@ -217,7 +218,7 @@ test('calls that a dead process left open get an outcome of status unknown on th
 
 test('a call that stays open over many segments is found after a crash from the last of them alone', async () => {
   const folder = join(temporaryFolder(), 'audit');
-  const first = openLog({ folder, segmentBytes: 20_000 });
+  const first = openLog({ folder, bounds: boundsWith({ auditSegment: 20_000 }) });
   const parked = Array.from({ length: 1_000 }, () => makeCall());
   await Promise.all(parked.map((call) => first.log.append(intentOf(call, makeContext()))));
   for (let batch = 0; batch < 30; batch += 1) {
@@ -325,7 +326,7 @@ test('a second writer is noticed by what it wrote, before anything is written be
 });
 
 test('two readers read while records are written', async () => {
-  const { log, folder } = openLog({ segmentBytes: 500_000 });
+  const { log, folder } = openLog({ bounds: boundsWith({ auditSegment: 500_000 }) });
   await Promise.all(Array.from({ length: 3_000 }, () => log.append(intent())));
   const readers = [queryAudit(folder), queryAudit(folder)];
   const seen = readers.map((reader) => (reader.next().done === true ? 0 : 1));
@@ -361,7 +362,7 @@ test('a full disk refuses records, loses none that was acknowledged, and space b
     context.skip('this user may not mount a small file system');
     return;
   }
-  const { log, folder } = openLog({ folder: join(disk, 'audit'), segmentBytes: 50_000 });
+  const { log, folder } = openLog({ folder: join(disk, 'audit'), bounds: boundsWith({ auditSegment: 50_000 }) });
   const ballast = join(disk, 'ballast');
   const { bavail, bsize } = statfsSync(disk);
   writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - 200_000)));

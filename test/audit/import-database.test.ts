@@ -7,6 +7,7 @@ import { encodeRecord } from '../../src/audit/encode.ts';
 import { queryAudit } from '../../src/audit/query.ts';
 import { eventOf, intentOf, type AuditRecord } from '../../src/audit/record.ts';
 import { verifyAudit } from '../../src/audit/verify.ts';
+import { boundsWith } from '../../src/core/bounds/bounds.ts';
 import { openDatabase } from '../../src/storage/database.ts';
 import { StateError } from '../../src/storage/state-error.ts';
 import { temporaryFolder } from '../storage/temporary.ts';
@@ -48,7 +49,7 @@ const someRecords = (count: number): AuditRecord[] =>
 test('the log of an earlier version is taken over byte for byte, the chain goes on, and the file is kept', async () => {
   const { folder, bodies } = writeDatabase(someRecords(1_000));
 
-  const { log } = openLog({ folder, segmentBytes: 20_000 });
+  const { log } = openLog({ folder, bounds: boundsWith({ auditSegment: 20_000 }) });
   await log.append(eventOf('new'));
 
   expect(storedLines(folder).slice(0, bodies.length)).toEqual(bodies);

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AuditLog } from '../../src/audit/audit-log.ts';
 import { queryAudit, type AuditFilters } from '../../src/audit/query.ts';
 import { eventOf, intentOf, outcomeOf, type AuditRecord } from '../../src/audit/record.ts';
+import { boundsWith } from '../../src/core/bounds/bounds.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 import { StateError } from '../../src/storage/state-error.ts';
 import { temporaryFolder } from '../storage/temporary.ts';
@@ -47,7 +48,7 @@ const shared = mkdtempSync(join(tmpdir(), 'gateway-test-'));
 const written = join(shared, 'audit');
 
 beforeAll(async () => {
-  const log = AuditLog.open({ folder: written, segmentBytes: 1_000 });
+  const log = AuditLog.open({ folder: written, bounds: boundsWith({ auditSegment: 1_000 }) });
   await writeCalls(log);
   log.close();
 });
@@ -124,7 +125,7 @@ const HOUR = 3_600_000;
 
 /** Fifty calls an hour apart, from two days ahead on, with one wrong time in their midst; a segment for every few. */
 async function writeHours(): Promise<{ folder: string; times: number[] }> {
-  const { log, folder } = openLog({ segmentBytes: 2_000 });
+  const { log, folder } = openLog({ bounds: boundsWith({ auditSegment: 2_000 }) });
   const begin = Date.now() + 48 * HOUR;
   const times = Array.from({ length: 50 }, (_, index) => begin + (index === 20 ? 40.5 : index) * HOUR);
   for (const [index, time] of times.entries())

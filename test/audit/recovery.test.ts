@@ -7,6 +7,7 @@ import { queryAudit } from '../../src/audit/query.ts';
 import { eventOf, intentOf, outcomeOf, type AuditRecord } from '../../src/audit/record.ts';
 import { segmentAt } from '../../src/audit/segments.ts';
 import { verifyAudit } from '../../src/audit/verify.ts';
+import { boundsWith } from '../../src/core/bounds/bounds.ts';
 import { StateError } from '../../src/storage/state-error.ts';
 import { size } from '../size.ts';
 import { temporaryFolder } from '../storage/temporary.ts';
@@ -32,7 +33,7 @@ const anyRecord: fc.Arbitrary<AuditRecord> = fc.oneof(
 
 /** Appends in the given groups, each of which is one commit. */
 async function writeGroups(folder: string, groups: readonly AuditRecord[][]): Promise<void> {
-  const { log } = openLog({ folder, segmentBytes: 6_000 });
+  const { log } = openLog({ folder, bounds: boundsWith({ auditSegment: 6_000 }) });
   for (const group of groups) await Promise.all(group.map((record) => log.append(record)));
   log.close();
 }
@@ -60,7 +61,7 @@ test('whatever was recorded is read back, and cut anywhere in its last segment t
         truncateSync(last, where % (statSync(last).size + 1));
         const before = storedLines(cut);
         expect(before).toEqual(whole.slice(0, before.length));
-        AuditLog.open({ folder: cut, segmentBytes: 6_000 }).close();
+        AuditLog.open({ folder: cut, bounds: boundsWith({ auditSegment: 6_000 }) }).close();
 
         expect(storedLines(cut).slice(0, before.length)).toEqual(before);
         expect(verifyAudit(cut)).not.toHaveProperty('unfinished');
@@ -122,7 +123,7 @@ test('a segment that was only created is begun by the next record', async () => 
   const { folder } = await writeCall();
   writeFileSync(segmentAt(folder, 4).path, '');
 
-  const { log } = openLog({ folder, segmentBytes: 1 });
+  const { log } = openLog({ folder, bounds: boundsWith({ auditSegment: 1 }) });
   await log.append(eventOf('next'));
 
   expect(segmentPaths(folder)).toHaveLength(2);
@@ -169,7 +170,7 @@ test('a folder that others can read is made private', async () => {
 });
 
 test(`${IN_FLIGHT} calls in flight are carried over in one record`, async () => {
-  const { log, folder } = openLog({ segmentBytes: 50 * IN_FLIGHT });
+  const { log, folder } = openLog({ bounds: boundsWith({ auditSegment: 50 * IN_FLIGHT }) });
   const intent = intentOf(makeCall(), makeContext());
   const count = IN_FLIGHT;
   for (let index = 0; index < count; index += 1) void log.append({ ...intent, call: `call-${index}` });

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { hashOf, prefixOf } from '../../src/audit/chain.ts';
 import { intentOf } from '../../src/audit/record.ts';
 import { verifyAudit } from '../../src/audit/verify.ts';
+import { boundsWith } from '../../src/core/bounds/bounds.ts';
 import { temporaryFolder } from '../storage/temporary.ts';
 import { size } from '../size.ts';
 import { makeCall, makeContext, openLog } from './calls.ts';
@@ -14,7 +15,7 @@ import { segmentPaths, storedLines } from './segment-text.ts';
 const SEGMENT_BYTES = 4_000;
 
 async function writeLog(calls = 30): Promise<string> {
-  const { log, folder } = openLog({ segmentBytes: SEGMENT_BYTES });
+  const { log, folder } = openLog({ bounds: boundsWith({ auditSegment: SEGMENT_BYTES }) });
   for (let index = 0; index < calls; index += 1) await log.append(intentOf(makeCall(), makeContext()));
   log.close();
   return folder;

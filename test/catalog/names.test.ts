@@ -1,7 +1,8 @@
 // Names: what every client takes, unique, and never changed once given.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { MAX_KEPT, MAX_NAME, NameBook, type Nameable, type NameStore } from '../../src/catalog/names.ts';
+import { NameBook, type Nameable, type NameStore } from '../../src/catalog/names.ts';
+import { BOUNDS } from '../../src/core/bounds/bounds.ts';
 import type { NameRow } from '../../src/catalog/name-row.ts';
 
 /** The table `names`, as a list. */
@@ -10,8 +11,8 @@ function memory(): NameStore & { rows: NameRow[] } {
   return {
     rows,
     names: () => [...rows],
-    saveNames: ({ given, gone, all }) => {
-      for (const { kind, server, original } of gone) {
+    saveNames: ({ given, forgotten, all }) => {
+      for (const { kind, server, original } of forgotten) {
         const at = rows.findIndex((row) => row.kind === kind && row.server === server && row.original === original);
         rows.splice(at, 1);
       }
@@ -85,7 +86,7 @@ test('a plain name is alias__name; only what does not fit or is taken gets a has
   expect(names[1]).toMatch(/^gh__GET_ISSUE_[a-z2-7]{6}$/);
   expect(names[2]).toBe('gh__a_b');
   expect(names[3]).toMatch(/^gh__l{43}_[a-z2-7]{6}$/);
-  expect(names[3]).toHaveLength(MAX_NAME);
+  expect(names[3]).toHaveLength(BOUNDS.exposedName);
 });
 
 test('servers whose names become one prefix are told apart by a hash, which is the same after a restart', () => {
@@ -145,10 +146,10 @@ test('new names are kept before anybody sees them, old ones are not written agai
 });
 
 test('a server that goes on inventing names loses the oldest that it no longer offers; nobody else loses any', () => {
-  const saved: { given: number; gone: number }[] = [];
+  const saved: { given: number; forgotten: number }[] = [];
   const book = new NameBook({
     names: () => [],
-    saveNames: ({ given, gone }) => void saved.push({ given: given.length, gone: gone.length }),
+    saveNames: ({ given, forgotten }) => void saved.push({ given: given.length, forgotten: forgotten.length }),
   });
   const round = (number: number) => Array.from({ length: 5_000 }, (_, index) => tool('evil', `n${number}.${index}`));
   const stays = tool('evil', 'first of all');
@@ -159,9 +160,9 @@ test('a server that goes on inventing names loses the oldest that it no longer o
 
   for (let number = 0; number < 9; number++) expect(book.assign([stays, ...round(number), other])[0]).toBe(given[0]);
 
-  expect(saved.reduce((sum, { given, gone }) => sum + given - gone, 0)).toBe(MAX_KEPT + 3);
+  expect(saved.reduce((sum, { given, forgotten }) => sum + given - forgotten, 0)).toBe(BOUNDS.keptNames + 3);
   expect(book.assign([stays, other, quiet])).toEqual([...given, 'well__not_offered']);
-  expect(saved.at(-1)).toEqual({ given: 5_000, gone: 5_000 });
+  expect(saved.at(-1)).toEqual({ given: 5_000, forgotten: 5_000 });
   expect(long).toMatch(/^evil__a_b_[a-z2-7]{6}$/);
   expect(book.assign([...taken].reverse())[0]).toBe('evil__a_b'); // forgotten, and so free for whoever comes first
 });

@@ -4,17 +4,19 @@ import { once } from 'node:events';
 import { EventEmitter } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
 import { watchConfig } from '../../src/config/watch.ts';
+import { boundsWith } from '../../src/core/bounds/bounds.ts';
 import { workspace } from './workspace.ts';
 
 /** Watches and lets a test wait for the next call of `onChange`. */
-async function watching(file: string, debounceMs = 20) {
+async function watching(file: string, reloadQuiet = 20) {
+  const bounds = boundsWith({ reloadQuiet, reloadDelay: 5 * reloadQuiet });
   const changes = new EventEmitter();
   let count = 0;
   const onChange = () => {
     count += 1;
     changes.emit('change');
   };
-  const watch = watchConfig({ file, onChange, debounceMs });
+  const watch = watchConfig({ file, onChange, bounds });
   onTestFinished(() => watch.close());
   await watch.ready;
   const after = async (act: () => void) => {
@@ -48,7 +50,7 @@ test('the first sign of a change is told at once, long before the burst is over'
     file: path('mcp-gateway.json'),
     onChange: () => changes++,
     onEvent: () => sign.resolve(),
-    debounceMs: 60_000,
+    bounds: boundsWith({ reloadQuiet: 60_000, reloadDelay: 300_000 }),
   });
   onTestFinished(() => watch.close());
   await watch.ready;

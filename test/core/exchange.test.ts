@@ -1,8 +1,9 @@
 // Asking within a time: who answers in it is heard, and nothing is left behind.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { BOUNDS } from '../../src/core/bounds/bounds.ts';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import { GatewayError } from '../../src/core/errors.ts';
-import { askWithin, QUESTION_MS, type Question, type QuestionAnswer } from '../../src/core/exchange.ts';
+import { askWithin, type Question, type QuestionAnswer } from '../../src/core/exchange.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -21,7 +22,7 @@ function silent({ signal }: Question): Promise<QuestionAnswer> {
 const question = (signal = new Cancellation()) => ({ method: 'roots/list', params: {}, signal });
 
 test('a question is open for ten minutes, and then withdrawn', async () => {
-  const asked = expect(askWithin(QUESTION_MS, question(), silent)).rejects.toMatchObject({
+  const asked = expect(askWithin(BOUNDS.questionAge, question(), silent)).rejects.toMatchObject({
     code: 'question_unanswered',
   });
   let over = false;
@@ -34,7 +35,7 @@ test('a question is open for ten minutes, and then withdrawn', async () => {
 
 test('a question that its server withdraws is not unanswered', async () => {
   const withdrawn = new Cancellation();
-  const asked = askWithin(QUESTION_MS, question(withdrawn), silent);
+  const asked = askWithin(BOUNDS.questionAge, question(withdrawn), silent);
   withdrawn.abort();
 
   await expect(asked).rejects.toMatchObject({ code: 'cancelled' });
@@ -44,9 +45,9 @@ test('a question that its server withdraws is not unanswered', async () => {
 test('an answer, and a refusal, come back as they are', async () => {
   const refusal = new GatewayError('client_unreachable', 'nobody');
 
-  expect(await askWithin(QUESTION_MS, question(), () => Promise.resolve({ result: { roots: [] } }))).toEqual({
+  expect(await askWithin(BOUNDS.questionAge, question(), () => Promise.resolve({ result: { roots: [] } }))).toEqual({
     result: { roots: [] },
   });
-  await expect(askWithin(QUESTION_MS, question(), () => Promise.reject(refusal))).rejects.toBe(refusal);
+  await expect(askWithin(BOUNDS.questionAge, question(), () => Promise.reject(refusal))).rejects.toBe(refusal);
   expect(vi.getTimerCount()).toBe(0);
 });

@@ -8,7 +8,7 @@ import type { Target } from '../../src/core/call.ts';
 import type { Decidable, PolicyView } from '../../src/core/decision.ts';
 import type { Offered } from '../../src/core/reply.ts';
 import { buildPipeline } from '../../src/gateway/pipeline.ts';
-import { MAX_KEPT, MAX_KEPT_LENGTH } from '../../src/policy/kept-decisions.ts';
+import { BOUNDS } from '../../src/core/bounds/bounds.ts';
 import { compilePatterns } from '../../src/policy/patterns.ts';
 import { compilePolicy, type PolicyEntry } from '../../src/policy/policy.ts';
 import { InFlightMemory } from '../../src/quota/in-flight-memory.ts';
@@ -112,7 +112,7 @@ test('what is decided of a name that may not be offered is not kept', () => {
 test('URIs that callers make up take no more room than is set, and long ones none', () => {
   const view = viewOf(restricted);
   decide(view, resource('file:///first'));
-  for (let made = 1; made < MAX_KEPT; made += 1) decide(view, resource(`file:///${made}`));
+  for (let made = 1; made < BOUNDS.keptDecisions; made += 1) decide(view, resource(`file:///${made}`));
   runs.count = 0;
   decide(view, resource('file:///first'));
   expect(runs.count).toBe(0);
@@ -124,7 +124,7 @@ test('URIs that callers make up take no more room than is set, and long ones non
   decide(view, resource('file:///first'));
   expect(runs.count).toBeGreaterThan(0);
 
-  const long = 'x'.repeat(MAX_KEPT_LENGTH + 1);
+  const long = 'x'.repeat(BOUNDS.keptDecisionName + 1);
   decide(view, resource(long));
   runs.count = 0;
   decide(view, resource(long));

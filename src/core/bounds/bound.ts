@@ -20,7 +20,8 @@ export type Unit =
   | 'instances'
   | 'entries'
   | 'records'
-  | 'attempts';
+  | 'attempts'
+  | 'times';
 
 /** What has that many at most, each on its own. */
 export type Scope =
@@ -35,6 +36,7 @@ export type Scope =
   | 'server'
   | 'instance'
   | 'task'
+  | 'definition'
   | 'record'
   | 'command';
 

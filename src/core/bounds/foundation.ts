@@ -1,4 +1,182 @@
-// The bounds of configuration, state, records, policy, names and the wire.
-import { bounds } from './bound.ts';
+// The bounds of configuration, state directory, identity, policy, quota and the core.
+import { bounds, HOUR, MIB, MINUTE, SECOND } from './bound.ts';
 
-export const FOUNDATION = bounds({});
+export const FOUNDATION = bounds({
+  configFile: {
+    value: MIB,
+    unit: 'bytes',
+    scope: 'configuration',
+    help: 'Size of one file of the configuration, and of one file that a `${file:path}` reference names. The gateway does not read a larger one and reports it.',
+  },
+  serverFiles: {
+    value: 1_000,
+    unit: 'entries',
+    scope: 'configuration',
+    help: 'Files that the gateway reads from `servers.d`, in the order of their names. It reports the first of those that it leaves out.',
+  },
+  configDepth: {
+    value: 64,
+    unit: 'levels',
+    scope: 'configuration',
+    help: 'Nesting of arrays and objects in a file of the configuration. A deeper file is not valid.',
+  },
+  configLinks: {
+    value: 40,
+    unit: 'entries',
+    scope: 'configuration',
+    help: 'Symbolic links on the way to a file of the configuration, as many as Linux follows. One more makes the file unreadable.',
+  },
+  argumentPath: {
+    value: 4_096,
+    unit: 'characters',
+    scope: 'server',
+    help: 'Length of an argument that the gateway checks for its own files. It takes a longer argument for no path.',
+  },
+  namePrefix: {
+    value: 45,
+    unit: 'characters',
+    scope: 'server',
+    help: 'Prefix of the names of a server’s tools. A longer one leaves little more than a hash for the tool, so the gateway warns.',
+  },
+  syntaxProblems: {
+    value: 10,
+    unit: 'entries',
+    scope: 'configuration',
+    help: 'Syntax errors that the gateway reports for one file. It leaves out those that follow.',
+  },
+  problemKeys: {
+    value: 12,
+    unit: 'entries',
+    scope: 'configuration',
+    help: 'Keys or servers that one warning about the configuration names. It only counts the rest.',
+  },
+  problemExcerpt: {
+    value: 100,
+    unit: 'characters',
+    scope: 'configuration',
+    help: 'Part of a line that a problem of the configuration shows. A longer line is cut around the place of the problem.',
+  },
+  suggestedWord: {
+    value: 64,
+    unit: 'characters',
+    scope: 'configuration',
+    help: 'Length of an unknown key or value for which the gateway looks for a known one that is similar. It suggests nothing for a longer one.',
+  },
+  reloadQuiet: {
+    value: 100,
+    unit: 'ms',
+    scope: 'configuration',
+    help: 'Time without another change of a file after which the gateway reloads the configuration.',
+  },
+  reloadDelay: {
+    value: 500,
+    unit: 'ms',
+    scope: 'configuration',
+    help: 'Time for which further changes postpone a reload. After it the gateway reloads although the files still change.',
+  },
+  stateLockWait: {
+    value: 100,
+    unit: 'ms',
+    scope: 'gateway',
+    help: 'Time that a start waits for the lock of the state directory, since two starts can block each other for a moment. After it the start fails.',
+  },
+  stateLockCheck: {
+    value: 500,
+    unit: 'ms',
+    scope: 'gateway',
+    help: 'Interval at which a running gateway checks that the lock of its state directory is still in place. Without it the gateway writes nothing more and ends.',
+  },
+  databaseWait: {
+    value: 5 * SECOND,
+    unit: 'ms',
+    scope: 'gateway',
+    help: 'Time that the gateway waits for a database which another process uses. After it the operation fails.',
+  },
+  damagedDatabases: {
+    value: 3,
+    unit: 'entries',
+    scope: 'gateway',
+    help: 'Damaged databases that stay in the state directory for inspection. One more removes the oldest.',
+  },
+  controlSocketPath: {
+    value: 100,
+    unit: 'bytes',
+    scope: 'gateway',
+    help: 'Path of the control socket: macOS takes 104 bytes with the final zero, Linux 108. A longer path puts the socket into a private folder of the temporary directory.',
+  },
+  sealingKeyUse: {
+    value: 30 * 24 * HOUR,
+    unit: 'ms',
+    scope: 'gateway',
+    help: 'Time for which one key seals state that clients carry. After it a new key seals, and the old one only opens what it sealed.',
+  },
+  sealingKeys: {
+    value: 2,
+    unit: 'entries',
+    scope: 'gateway',
+    help: 'Sealing keys that the gateway keeps: the present one and the one before it. What an older key sealed cannot be opened any more.',
+  },
+  controlProofAge: {
+    value: MINUTE,
+    unit: 'ms',
+    scope: 'gateway',
+    error: 'control_key_required',
+    help: 'Difference between the time in a proof for the control socket and the time of its check. Both processes read the same clock, but the machine may be busy or suspended in between.',
+  },
+  controlProofs: {
+    value: 10_000,
+    unit: 'entries',
+    scope: 'gateway',
+    error: 'control_key_required',
+    help: 'Used proofs of the control socket that the gateway remembers. One more evicts the oldest, and no proof of its time or before is valid from then on.',
+  },
+  keptDecisions: {
+    value: 20_000,
+    unit: 'entries',
+    scope: 'server',
+    help: 'Decisions of policy that the gateway keeps by name, for tools, for prompts and for resources of one server: twice as many names as it can offer at once. One more evicts the oldest.',
+  },
+  keptDecisionName: {
+    value: 1_024,
+    unit: 'characters',
+    scope: 'server',
+    help: 'Name or URI whose decision of policy the gateway keeps. It decides anew for a longer one, since a template matches URIs of any length.',
+  },
+  heldRequests: {
+    value: 512 * MIB,
+    unit: 'bytes',
+    scope: 'gateway',
+    error: 'overloaded',
+    help: 'Memory that the requests of all calls in flight take. No principal with several calls may hold more of it than is free for the others.',
+  },
+  idleShares: {
+    value: 1_000,
+    unit: 'entries',
+    scope: 'gateway',
+    help: 'Entries that a table of fair shares keeps, those of principals with nothing included, since adding and removing one for every call makes garbage. Beyond it an entry goes with the last thing that its principal holds.',
+  },
+  sliceTime: {
+    value: 4,
+    unit: 'ms',
+    scope: 'gateway',
+    help: 'Time for which the gateway parses or writes a long message in one turn of the event loop. After it all other work has a turn.',
+  },
+  keptBuffer: {
+    value: MIB / 16,
+    unit: 'bytes',
+    scope: 'connection',
+    help: 'Buffer that a connection keeps for its next message. It gives a larger one back.',
+  },
+  errorExcerpt: {
+    value: 256,
+    unit: 'characters',
+    scope: 'message',
+    help: 'Part of a name or value of a client or server that an error message repeats. The rest is cut off.',
+  },
+  errorKey: {
+    value: 64,
+    unit: 'characters',
+    scope: 'message',
+    help: 'Part of a key, method or id that an error message repeats. The rest is cut off.',
+  },
+});

@@ -132,7 +132,7 @@ export const GATEWAY = bounds({
     scope: 'message',
     help: 'Longest key that a legacy server can give its question. The gateway replaces a longer one with its own.',
   },
-  urlElicitations: {
+  urlElicitationsOfError: {
     value: 100,
     unit: 'questions',
     scope: 'message',

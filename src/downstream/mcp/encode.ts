@@ -10,7 +10,6 @@ import { errorJson, errorText, type RequestId, resultText } from '../../protocol
 import { writeInSlices } from '../../protocol/mcp/json-writer.ts';
 import { META } from '../../protocol/mcp/meta.ts';
 import { LIST_KEYS } from '../../protocol/mcp/methods.ts';
-import { SLICED_ABOVE } from '../../protocol/mcp/strict-json.ts';
 import { SUPPORTED_VERSIONS } from '../../protocol/mcp/versions.ts';
 
 /** A JSON-RPC response, and the HTTP status that goes with it. */
@@ -39,7 +38,7 @@ const MODERN_STATUS: Readonly<Record<number, number>> = { [-32020]: 400, [-32021
 /** Writes a reply of the pipeline; a large one in slices, so that other work runs in between. */
 function encodeReply(reply: FinalReply, options: EncodeOptions): Answer | Promise<Answer> {
   const { id, era } = options;
-  if (reply.origin && reply.origin.bytes > SLICED_ABOVE) return encodeInSlices(reply, options);
+  if (reply.origin && reply.origin.bytes > BOUNDS.slicedMessage) return encodeInSlices(reply, options);
   if (reply.kind === 'error') return { text: errorText(id, reply.error), status: errorStatus(reply.error.code, era) };
   if (reply.kind === 'list') return new ListAnswer(reply, options);
   return {

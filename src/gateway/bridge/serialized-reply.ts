@@ -2,7 +2,8 @@
 import type { JsonValue } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
 import { estimateHeap } from '../../core/heap-estimate.ts';
-import { parseStrict, SLICED_ABOVE } from '../../protocol/mcp/strict-json.ts';
+import { BOUNDS } from '../../core/bounds/bounds.ts';
+import { parseStrict } from '../../protocol/mcp/strict-json.ts';
 
 export class SerializedReply {
   /** Its size in memory, in bytes. */
@@ -11,7 +12,7 @@ export class SerializedReply {
 
   /** A large reply stays as it is: writing and parsing it would delay other calls. */
   constructor(reply: Reply) {
-    const isLarge = reply.origin !== undefined && reply.origin.bytes > SLICED_ABOVE;
+    const isLarge = reply.origin !== undefined && reply.origin.bytes > BOUNDS.slicedMessage;
     this.held = isLarge ? reply : Buffer.from(JSON.stringify(reply));
     this.bytes = Buffer.isBuffer(this.held) ? this.held.length : estimateHeap(this.held as unknown as JsonValue);
   }

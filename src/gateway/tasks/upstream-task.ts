@@ -7,7 +7,7 @@ import { type ErrorCode, ERRORS, GatewayError, unknownTask } from '../../core/er
 import type { Exchange } from '../../core/exchange.ts';
 import { isObject, type JsonObject, numberOf } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
-import { isTerminal, MAX_TIME, TASK_RESULT, taskIdOf } from '../../protocol/mcp/tasks.ts';
+import { isTerminal, TASK_RESULT, taskIdOf } from '../../protocol/mcp/tasks.ts';
 import type { ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
 import type { CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
 import type { PlaceKind } from '../../upstream/mcp/instances/stream-slots.ts';
@@ -231,7 +231,7 @@ export function identityOf(server: string, task: JsonObject): TaskIdentity {
 /** Whether a description is that of the task, by its id and its time of creation. Without a known time the id alone decides. */
 export function isSame({ upstreamId, createdAt }: TaskIdentity, described: JsonObject): boolean {
   if (described.taskId !== upstreamId) return false;
-  return createdAt === undefined || createdAtOf(described) === createdAt.slice(0, MAX_TIME);
+  return createdAt === undefined || createdAtOf(described) === createdAt.slice(0, BOUNDS.taskTime);
 }
 
 /** Whether a server has forgotten a task, or never knew it (tasks extension, Protocol Errors). */
@@ -250,7 +250,7 @@ export function isTransient(failure: unknown): boolean {
 }
 
 function createdAtOf({ createdAt }: JsonObject): string | undefined {
-  return typeof createdAt === 'string' ? createdAt.slice(0, MAX_TIME) : undefined;
+  return typeof createdAt === 'string' ? createdAt.slice(0, BOUNDS.taskTime) : undefined;
 }
 
 function pollMsOf(pollInterval: unknown): number {

@@ -1,4 +1,4 @@
-// What of a client's declared capabilities means anything here; nothing else of them is kept.
+// Reduces a client's declared capabilities to those that the gateway knows.
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { declaresTasks, TASKS_CAPABILITY } from './tasks.ts';
 
@@ -12,20 +12,20 @@ const ROOTS = 64;
 const LIST_CHANGED = 128;
 const TASKS = 256;
 
-/** Each combination is one object, made when it is first declared: a session or listener keeps no more than a reference to it. */
-const combinations: (JsonObject | undefined)[] = [];
+/** Each combination is one object, so that a session or listener keeps only a reference. The objects inside are shared. */
+const COMBINATIONS = allCombinations();
 
-/** What most callers declare. */
+/** The capabilities of most callers. */
 export const NO_CAPABILITIES = combination(0);
 
-/** The capabilities that the gateway knows: what a client can be asked, and whether it takes tasks. One frozen object for all who declare the same. */
+/** The known capabilities: which questions a client answers, and whether it takes tasks. Equal declarations get the same frozen object. */
 export function knownCapabilities(declared: JsonObject): JsonObject {
   return combination(flagsOf(declared));
 }
 
 /**
- * What of a caller's capabilities is declared upstream: what a server may ask of it. Everything else, extensions too, would promise
- * what the gateway does not carry (wire.md, What the gateway offers).
+ * The part of a caller's capabilities that the gateway declares to servers: which questions a server may ask. The gateway does not carry
+ * anything else, extensions included (wire.md, What the gateway offers).
  */
 export function declarable(declared: JsonObject): JsonObject {
   return combination(flagsOf(declared) & ~TASKS);
@@ -37,7 +37,7 @@ function flagsOf(declared: JsonObject): number {
   if (isObject(elicitation)) {
     const { form, url } = elicitation;
     const modes = (isObject(form) ? FORM : 0) | (isObject(url) ? PAGES : 0);
-    // without modes it means forms (2025-11-25 client/elicitation, Capabilities), but not where a mode is named in a way that means nothing
+    // without modes it means forms (2025-11-25 client/elicitation, Capabilities), but not where `url` is there and malformed
     if (modes !== 0 || url === undefined) flags |= ELICITATION | modes;
   }
   if (isObject(sampling))
@@ -47,20 +47,24 @@ function flagsOf(declared: JsonObject): number {
 }
 
 function combination(flags: number): JsonObject {
-  return (combinations[flags] ??= made(flags));
+  return COMBINATIONS[flags] ?? {};
 }
 
-function made(flags: number): JsonObject {
-  const has = (flag: number) => (flags & flag) !== 0;
+function allCombinations(): readonly JsonObject[] {
   const { freeze } = Object;
-  return freeze({
-    ...(has(ELICITATION) && {
-      elicitation: freeze({ ...(has(FORM) && { form: {} }), ...(has(PAGES) && { url: {} }) }),
-    }),
-    ...(has(SAMPLING) && {
-      sampling: freeze({ ...(has(TOOLS) && { tools: {} }), ...(has(CONTEXT) && { context: {} }) }),
-    }),
-    ...(has(ROOTS) && { roots: freeze(has(LIST_CHANGED) ? { listChanged: true } : {}) }),
-    ...(has(TASKS) && TASKS_CAPABILITY),
+  const empty = freeze({});
+  const two = (first: string, second: string) =>
+    [{}, { [first]: empty }, { [second]: empty }, { [first]: empty, [second]: empty }].map((each) => freeze(each));
+  const elicitations = two('form', 'url');
+  const samplings = two('tools', 'context');
+  const roots = [empty, freeze({ listChanged: true })];
+  return Array.from({ length: 2 * TASKS }, (_, flags) => {
+    const has = (flag: number) => (flags & flag) !== 0;
+    return freeze<JsonObject>({
+      ...(has(ELICITATION) && { elicitation: elicitations[(flags / FORM) & 3] }),
+      ...(has(SAMPLING) && { sampling: samplings[(flags / TOOLS) & 3] }),
+      ...(has(ROOTS) && { roots: roots[(flags / LIST_CHANGED) & 1] }),
+      ...(has(TASKS) && TASKS_CAPABILITY),
+    });
   });
 }

@@ -1,7 +1,8 @@
-// Content blocks by revision: what a client of an older one does not know is told to it in words.
+// Content blocks by revision: a client of an older revision gets a block that it does not know as text.
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { isObject, type JsonObject, type JsonValue, numberOf } from '../../core/json.ts';
 
-/** The first revision that has a type of block in results and prompts; later ones do too, revisions being dates. */
+/** The first revision that has a type of block in results and prompts; later ones have it too. Revisions are dates. */
 const CONTENT: ReadonlyMap<unknown, string> = new Map([
   ['text', '2024-11-05'],
   ['image', '2024-11-05'],
@@ -22,23 +23,24 @@ const SAMPLING: ReadonlyMap<unknown, string> = new Map([
 /** The first revision in which a message of sampling may have several blocks. */
 const SEVERAL_BLOCKS_SINCE = '2025-11-25';
 
-/** Longest part of a block that is told, in characters. */
-const MAX_PART = 1_024;
-
-/** A result of a tool or a prompt as a client of a legacy revision knows it: the very same object where it knows all of it. */
+/** The result of a tool or prompt for a client of a legacy revision: the same object where the client knows all of its blocks. */
 export function contentFor(result: JsonObject, revision: string): JsonObject {
   const { content, messages } = result;
   const known = knownBlocks(content, revision);
-  const told = mapped(messages, (message) => {
+  const knownMessages = mapped(messages, (message) => {
     if (!isObject(message)) return message;
     const block = knownBlock(message.content, revision);
     return block === message.content ? message : { ...message, content: block };
   });
-  if (known === content && told === messages) return result;
-  return { ...result, ...(known !== content && { content: known }), ...(told !== messages && { messages: told }) };
+  if (known === content && knownMessages === messages) return result;
+  return {
+    ...result,
+    ...(known !== content && { content: known }),
+    ...(knownMessages !== messages && { messages: knownMessages }),
+  };
 }
 
-/** The messages of `sampling/createMessage` as a client of a legacy revision knows them; one with several blocks becomes several. */
+/** The messages of `sampling/createMessage` for a client of a legacy revision; a message with several blocks becomes several messages. */
 export function samplingMessagesFor(messages: JsonValue[], revision: string): JsonValue[] {
   return messages.flatMap((message): JsonValue[] => {
     if (!isObject(message)) return [message];
@@ -52,7 +54,7 @@ export function samplingMessagesFor(messages: JsonValue[], revision: string): Js
 
 function samplingBlock(block: JsonValue | undefined, revision: string): JsonValue | undefined {
   if (!isObject(block)) return block;
-  if (!isKnown(SAMPLING, block, revision)) return inWords(block);
+  if (!isKnown(SAMPLING, block, revision)) return asText(block);
   const { type, content } = block;
   return type === 'tool_result' ? { ...block, content: knownBlocks(content, revision) } : block;
 }
@@ -62,7 +64,7 @@ function knownBlocks(content: JsonValue | undefined, revision: string): JsonValu
 }
 
 function knownBlock(block: JsonValue | undefined, revision: string): JsonValue | undefined {
-  return !isObject(block) || isKnown(CONTENT, block, revision) ? block : inWords(block);
+  return !isObject(block) || isKnown(CONTENT, block, revision) ? block : asText(block);
 }
 
 function isKnown(since: ReadonlyMap<unknown, string>, { type }: JsonObject, revision: string): boolean {
@@ -70,7 +72,7 @@ function isKnown(since: ReadonlyMap<unknown, string>, { type }: JsonObject, revi
   return first !== undefined && first <= revision;
 }
 
-/** The list with each item as `change` makes it; the very same where nothing changes, and whatever else is no list. */
+/** Maps each item of a list with `change`; returns the same value where nothing changes, and where it is not a list. */
 function mapped(list: JsonValue | undefined, change: (item: JsonValue) => JsonValue): JsonValue | undefined {
   if (!Array.isArray(list)) return list;
   let changed: JsonValue[] | undefined;
@@ -82,18 +84,18 @@ function mapped(list: JsonValue | undefined, change: (item: JsonValue) => JsonVa
   return changed ?? list;
 }
 
-/** What stood there: its type, its name and URI, its MIME type and size; never the data itself. */
-function inWords({ type, title, name, uri, mimeType, size, data, blob }: JsonObject): JsonObject {
+/** A text block that describes another: its type, name, URI, MIME type and size; never its data. */
+function asText({ type, title, name, uri, mimeType, size, data, blob }: JsonObject): JsonObject {
   const bytes = numberOf(size) ?? bytesOf(data) ?? bytesOf(blob);
-  const said = [title ?? name, uri, mimeType]
+  const parts = [title ?? name, uri, mimeType]
     .filter((part): part is string => typeof part === 'string' && part !== '')
-    .map((part) => part.slice(0, MAX_PART));
-  if (bytes !== undefined) said.push(`${bytes} bytes`);
-  const what = typeof type === 'string' ? type.slice(0, MAX_PART) : 'content without a type';
-  return { type: 'text', text: said.length === 0 ? `[${what}]` : `[${what}: ${said.join(', ')}]` };
+    .map((part) => part.slice(0, BOUNDS.blockText));
+  if (bytes !== undefined) parts.push(`${bytes} bytes`);
+  const what = typeof type === 'string' ? type.slice(0, BOUNDS.blockText) : 'content without a type';
+  return { type: 'text', text: parts.length === 0 ? `[${what}]` : `[${what}: ${parts.join(', ')}]` };
 }
 
-/** The size of what is written as base64. */
+/** The size of base64 data in bytes. */
 function bytesOf(base64: JsonValue | undefined): number | undefined {
   return typeof base64 === 'string' ? Buffer.byteLength(base64, 'base64') : undefined;
 }

@@ -1,6 +1,7 @@
-// Builds what a JSON text says, in as many steps as it takes: where JSON.parse would hold everybody up, or would change a number.
+// Parses JSON in steps: for long texts, for which JSON.parse would hold up other work, and for numbers that JSON.parse would change.
 import { GatewayError } from '../../core/errors.ts';
-import { exactNumber, type JsonObject, type JsonValue, MANY_MEMBERS, noteMembers } from '../../core/json.ts';
+import { BOUNDS } from '../../core/bounds/bounds.ts';
+import { exactNumber, type JsonObject, type JsonValue, noteMembers } from '../../core/json.ts';
 import { WEIGHT_OF_CONTAINER, weightOfKey, weightOfScalar } from '../../core/heap-estimate.ts';
 import { LONGEST_NUMBER, work } from './json-scan.ts';
 
@@ -9,17 +10,18 @@ const BACKSLASH = 92;
 const COMMA = 44;
 const COLON = 58;
 
-/** What a value costs beyond its characters, in characters. */
+/** The work for a value beyond its characters, in characters. */
 const NODE_COST = 16;
-/** A string of more characters stays a part of the text, which it holds on to; a shorter one is a copy of its own. */
+/** A string of more characters is a slice of the text, which it retains; a shorter one is a copy. */
 const LONG_STRING = 64 * 1024;
 
+/** The number at `lastIndex`. One expression for all readers, since V8 is slower with one for each. */
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 
-/** Those of an array. */
+/** The keys of an array. */
 const NO_KEYS: string[] = [];
 
-/** What may come next. */
+/** The tokens that may come next. */
 type Expected = 'value' | 'value or end' | 'key' | 'key or end' | 'colon' | 'comma or end' | 'nothing';
 
 interface Open {
@@ -28,32 +30,32 @@ interface Open {
   /** The keys of the object. */
   readonly keys: string[];
   key: string;
-  /** What it takes in memory so far. */
+  /** Its bytes of memory so far. */
   weight: number;
 }
 
-/** Reads one text. Agrees with JSON.parse on what is JSON and what it means, but keeps the numbers that JavaScript cannot hold. */
+/** Parses one text. Accepts the same texts as JSON.parse, with the same values, except that it keeps numbers that JavaScript cannot hold. */
 export class JsonReader {
-  /** A key that stands twice in one object, the first that was found. */
+  /** The first key that occurs twice in one object. */
   duplicate: string | undefined;
   private readonly text: string;
   private at = 0;
   private expected: Expected = 'value';
   private readonly open: Open[] = [];
   private root: JsonValue | undefined;
-  /** The string that is being read: what is known of it, where the rest begins, and whether the rest has escapes. */
+  /** The open string: its value so far, where the rest begins, and whether the rest has escapes. */
   private string: { known: string; from: number; escaped: boolean; readonly isKey: boolean } | undefined;
 
   constructor(text: string) {
     this.text = text;
   }
 
-  /** What the text says, once all of it was read. */
+  /** The value of the text, once `run` has returned true. */
   get value(): JsonValue {
     return this.root ?? null;
   }
 
-  /** Reads about this many more characters; returns whether everything was read. Throws `parse_error`. */
+  /** Reads about so many more characters; returns whether it has read everything. Throws `parse_error`. */
   run(characters: number): boolean {
     const { text } = this;
     let end = this.at + characters;
@@ -113,7 +115,7 @@ export class JsonReader {
     this.requireValue();
     this.at++;
     const value: JsonValue = isArray ? [] : {};
-    this.put(value, 0); // counted when it is left
+    this.put(value, 0); // `leave` adds its weight
     this.open.push({
       array: isArray ? (value as JsonValue[]) : undefined,
       object: isArray ? undefined : (value as JsonObject),
@@ -132,7 +134,7 @@ export class JsonReader {
     this.at++;
     this.open.pop();
     const { object, keys, weight } = inner;
-    if (object && keys.length > MANY_MEMBERS) noteMembers(object, { keys, weight });
+    if (object && keys.length > BOUNDS.envelopeMembers) noteMembers(object, { keys, weight });
     const outer = this.open.at(-1);
     if (outer) outer.weight += weight;
     this.expected = this.open.length === 0 ? 'nothing' : 'comma or end';
@@ -161,7 +163,7 @@ export class JsonReader {
     if (this.expected !== 'value' && this.expected !== 'value or end') this.fail();
   }
 
-  /** Goes on with a string; returns whether it ended before `end`. */
+  /** Continues the open string; returns whether it ended before `end`. */
   private readString(end: number): boolean {
     const { text, string } = this;
     if (!string) return true;
@@ -177,7 +179,7 @@ export class JsonReader {
       if (code === BACKSLASH) {
         if (!string.escaped && at - string.from > LONG_STRING) this.keep(at);
         string.escaped = true;
-        at += text.charCodeAt(at + 1) === 117 ? 5 : 1; // an escape is never cut
+        at += text.charCodeAt(at + 1) === 117 ? 5 : 1; // a step never ends inside an escape
       } else if (code < 32) {
         this.at = at;
         this.fail();
@@ -188,7 +190,7 @@ export class JsonReader {
     return false;
   }
 
-  /** Resolves what was read of a string so far. */
+  /** Adds the text of the open string so far to its value. */
   private keep(to: number): void {
     const { text, string } = this;
     if (!string) return;
@@ -204,7 +206,7 @@ export class JsonReader {
     this.string = undefined;
     const { known, from, escaped, isKey } = string;
     const length = at - from;
-    // V8 makes a copy of what is short, and a view into the whole message of what is not: a URI that is remembered would keep all of it
+    // V8 copies a short slice, but a longer one retains the whole message: a URI that the gateway remembers would keep all of it in memory
     const plain = !escaped && (length < 13 || length > LONG_STRING);
     const rest = plain ? text.slice(from, at) : this.resolve(`"${text.slice(from, at)}"`);
     const value = known === '' ? rest : known + rest;
@@ -236,7 +238,7 @@ export class JsonReader {
   private putMember(object: JsonObject, { key, keys }: Open, value: JsonValue): void {
     if (Object.hasOwn(object, key)) this.duplicate ??= key;
     else keys.push(key);
-    // A plain assignment of this one key would set the prototype and lose the key.
+    // an assignment of this key would set the prototype and lose the key
     if (key === '__proto__')
       Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
     else object[key] = value;

@@ -1,13 +1,13 @@
-// One pass over the text of a message before anything is built of it: how deep it goes, how much is in it, and which message it is.
+// Scans the text of a message before it is parsed: its depth, the number of its items, its id, and whether JSON.parse would change it.
 
 export interface ScanLimits {
-  /** Deepest nesting of arrays and objects that is taken. */
+  /** The deepest nesting of arrays and objects that is accepted. */
   readonly depth: number;
-  /** Most array elements and object members that are taken; absent where nothing bounds them. */
+  /** The most array elements and object members that are accepted; absent where nothing bounds them. */
   readonly items?: number;
 }
 
-/** What was looked at since the start of the process, for tests that show that the work grows with the size and no faster. */
+/** The characters scanned and the values parsed or written since the start of the process, for tests that show that work is linear in the size. */
 export const work = { scanned: 0, nodes: 0 };
 
 const QUOTE = 34;
@@ -17,35 +17,35 @@ const DOT = 46;
 const COLON = 58;
 const BACKSLASH = 92;
 
-/** Integers of up to so many characters are the same in JavaScript; longer ones are compared. */
+/** JavaScript holds integers of up to so many digits exactly; a longer number is compared. */
 const SAFE_LENGTH = 15;
-/** A number of more characters is never one that JavaScript writes the same way. */
+/** JavaScript never writes a number with more characters. */
 export const LONGEST_NUMBER = 32;
 
-/** Looks at each character once; may be run piece by piece. What is no JSON at all is left to the parser to refuse. */
+/** Visits each character once, in one or several steps. It does not check that the text is JSON, which the parser does. */
 export class JsonScan {
   readonly text: string;
   /** Array elements and object members. */
   items = 0;
   /** Object members alone. */
   members = 0;
-  /** Whether something occurs that JSON.parse would change: a number that JavaScript cannot hold, or a key with an escape. */
+  /** Whether JSON.parse would change something: a number that JavaScript cannot hold, or a key with an escape. */
   exact = false;
-  /** The limit that is passed. */
+  /** The limit that the text exceeds. */
   fault: 'depth' | 'items' | undefined;
-  /** Whether the outermost object has a `method`, which an answer has not. */
+  /** Whether the outermost object has a `method`, which a response does not have. */
   hasMethod = false;
   private readonly limits: ScanLimits;
   private at = 0;
   private depth = 0;
   private inString = false;
-  /** The last string that was read, without its quotes. */
+  /** The range of the last string, without its quotes. */
   private stringFrom = 0;
   private stringTo = 0;
   private stringEscaped = false;
-  /** Where the number began that is being read. */
+  /** The start of the current number; -1 outside of one. */
   private numberFrom = -1;
-  /** Whether nothing has stood in the innermost array or object so far. */
+  /** Whether the innermost array or object is empty so far. */
   private empty = false;
   private idFrom = -1;
   private idTo = -1;
@@ -56,12 +56,12 @@ export class JsonScan {
     this.limits = limits;
   }
 
-  /** The outermost `id` as it is written; undefined where none was found. */
+  /** The text of the outermost `id`; undefined where there is none. */
   get idText(): string | undefined {
     return this.idFrom === -1 || this.idTo === -1 ? undefined : this.text.slice(this.idFrom, this.idTo).trim();
   }
 
-  /** Looks at this many more characters; returns whether everything was seen, or everything that matters of a message over the limits. */
+  /** Scans so many more characters; returns whether it is complete: at the end, or where a message over the limits is identified. */
   run(characters: number): boolean {
     const { text } = this;
     const from = this.at;
@@ -93,7 +93,7 @@ export class JsonScan {
     return at >= text.length || (this.fault !== undefined && this.isKnown);
   }
 
-  /** Goes to the end of the string that `at` is in; returns where it goes on. */
+  /** Skips to the end of the string that `from` is in; returns where the scan continues. */
   private skipString(from: number, end: number): number {
     const { text } = this;
     let at = from;
@@ -113,7 +113,7 @@ export class JsonScan {
     return at;
   }
 
-  /** Whether nothing that follows can tell more of which message this is. */
+  /** Whether the message is identified: its id is complete, and it is known to be a request or a response. */
   private get isKnown(): boolean {
     return this.idTo !== -1 && (this.hasMethod || this.hasOutcome);
   }
@@ -126,7 +126,7 @@ export class JsonScan {
         break;
       case COLON:
         this.members++;
-        // JSON.parse of Node 24 takes such a key for another one that it has met at this place before: after {"\\":1}, for {"\u0041":1}
+        // JSON.parse of Node 24 can mistake such a key for an earlier one at this place: after {"\\":1}, {"\u0041":1}
         if (this.stringEscaped) this.exact = true;
         if (this.depth === 1) this.name(at);
         break;
@@ -151,7 +151,7 @@ export class JsonScan {
     if (++this.items > (this.limits.items ?? Infinity)) this.fault ??= 'items';
   }
 
-  /** A member of the outermost object begins. */
+  /** Notes the key of a member of the outermost object. */
   private name(at: number): void {
     const { text, stringFrom, stringTo } = this;
     const length = stringTo - stringFrom;
@@ -175,12 +175,12 @@ export class JsonScan {
   }
 }
 
-/** What a short text holds. There is one of it: read it before the next scan. */
+/** The result of `scanShort`: one object, so that a scan allocates nothing. Read it before the next scan. */
 const SHORT = { deepest: 0, members: 0, exact: false };
 
 /**
- * The same for a text that is too short to hold too many items, in the way that is fastest for messages of a few hundred characters: most
- * messages are, and each is looked at. It does not tell which message it is.
+ * Scans a text that is too short for too many items. It is the fastest way for messages of a few hundred characters, as most messages are.
+ * It does not identify the message.
  */
 export function scanShort(text: string): Readonly<typeof SHORT> {
   const { length } = text;
@@ -221,7 +221,7 @@ function endOfNumber(text: string, from: number): number {
   return at;
 }
 
-/** The closing quote of a string, or the end of the text; `backslash` is where one may stand, or -1 where none does. */
+/** The closing quote of a string, or the end of the text; `backslash` is -1 where the text has no backslash from here on. */
 function closingQuote(text: string, from: number, backslash: number): number {
   let end = text.indexOf('"', from);
   if (backslash === -1) return end === -1 ? text.length : end;
@@ -234,17 +234,17 @@ function closingQuote(text: string, from: number, backslash: number): number {
   return text.length;
 }
 
-/** Digits, and the sign and the point of a number. */
+/** Digits, minus sign and decimal point of a number. */
 function isNumeric(code: number): boolean {
   return (code >= 48 && code <= 57) || code === MINUS || code === DOT;
 }
 
-/** What may stand in a number besides: `e`, `E`, `+`. */
+/** The other characters of a number: `e`, `E`, `+`. */
 function isExponent(code: number): boolean {
   return code === 101 || code === 69 || code === 43;
 }
 
-/** Whether the number in this stretch of text is written the same again once it was a JavaScript number. */
+/** Whether JavaScript writes the number in this range of the text with the same characters. */
 function staysSame(text: string, from: number, to: number): boolean {
   const length = to - from;
   if (length > LONGEST_NUMBER) return false;

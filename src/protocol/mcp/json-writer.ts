@@ -1,14 +1,14 @@
-// Writes JSON as JSON.stringify does, in as many steps as it takes: what is large would hold everybody up.
+// Writes JSON as JSON.stringify does, in steps, since writing a large value at once would hold up other work.
 import { inSlices } from '../../core/slices.ts';
 import { exactText, type JsonObject, type JsonValue, notedKeys } from '../../core/json.ts';
 import { work } from './json-scan.ts';
 
-/** What a value costs beyond its characters, in characters. */
+/** The work for a value beyond its characters, in characters. */
 const NODE_COST = 16;
-/** A longer string is written piece by piece. */
+/** A string of more characters is written in pieces. */
 const PIECE = 16 * 1024;
 
-/** An array or object that is being written. */
+/** An open array or object. */
 interface Open {
   readonly values: readonly (JsonValue | undefined)[] | JsonObject;
   /** The keys of an object. */
@@ -22,27 +22,27 @@ export class JsonWriter {
   private readonly done: string[] = [];
   private piece = '';
   private readonly open: Open[] = [];
-  /** The long string that is being written, and where its rest begins. */
+  /** The open long string, and where its rest begins. */
   private string: { readonly text: string; at: number } | undefined;
-  /** What may still be written in this step. */
+  /** The characters left in this step. */
   private left = 0;
 
   constructor(value: JsonValue) {
     this.value(value);
   }
 
-  /** The whole text, once everything is written: put together by whoever reads it, since more may be put around it first. */
+  /** The whole text, once `run` has returned true. It joins the pieces only here. */
   get text(): string {
     let text = '';
     for (const piece of this.done) text += piece;
     return text;
   }
 
-  /** Writes about this many characters; returns whether that was the last. */
+  /** Writes about so many more characters; returns whether it has written everything. */
   run(characters: number): boolean {
     this.left = characters;
     while (this.left > 0) {
-      if (this.string) this.goOn(this.string);
+      if (this.string) this.continueString(this.string);
       else if (!this.next()) {
         this.flush();
         return true;
@@ -52,7 +52,7 @@ export class JsonWriter {
     return false;
   }
 
-  /** Writes the next element or member; returns false where there is none, nor will be. */
+  /** Writes the next element or member; returns false where everything is written. */
   private next(): boolean {
     const inner = this.open.at(-1);
     if (!inner) return false;
@@ -98,7 +98,7 @@ export class JsonWriter {
     }
   }
 
-  private goOn(string: { readonly text: string; at: number }): void {
+  private continueString(string: { readonly text: string; at: number }): void {
     const { text, at } = string;
     let end = Math.min(text.length, at + PIECE);
     if (end < text.length && isHighSurrogate(text.charCodeAt(end - 1))) end--; // the two halves are one character
@@ -115,7 +115,7 @@ export class JsonWriter {
   }
 
   private flush(): void {
-    // a string that was put together of many is made one here, and not all of them at the end
+    // flattens the piece now, so that the end of the work does not flatten all pieces at once
     if (this.piece !== '') this.done.push(flat(this.piece));
     this.piece = '';
   }
@@ -125,7 +125,7 @@ function isHighSurrogate(code: number): boolean {
   return code >= 0xd800 && code <= 0xdbff;
 }
 
-/** The same text in one stretch of memory: a number as an index makes V8 put it together. */
+/** The same text in one block of memory: V8 flattens a concatenated string when a character is read. */
 function flat(text: string): string {
   text.charCodeAt(0);
   return text;
@@ -138,10 +138,10 @@ export async function writeInSlices(value: JsonValue): Promise<string> {
   return writer.text;
 }
 
-/** The text of values that were written ahead, for as long as they are there themselves. */
+/** The JSON of values that were written ahead, by value. It is collected with the value. */
 const ahead = new WeakMap<object, string>();
 
-/** Writes each member of an object in slices, so that `textOf` and `membersText` have it at hand. */
+/** Writes each member of an object ahead, in slices, for `textOf` and `membersText`. */
 export async function writeAhead(object: JsonObject): Promise<void> {
   for (const key of Object.keys(object)) {
     const value = object[key];
@@ -149,12 +149,12 @@ export async function writeAhead(object: JsonObject): Promise<void> {
   }
 }
 
-/** The JSON of a value, which may have been written ahead. */
+/** The JSON of a value; uses what was written ahead. */
 export function textOf(value: JsonValue): string {
   return (typeof value === 'object' && value !== null ? ahead.get(value) : undefined) ?? JSON.stringify(value);
 }
 
-/** The JSON of an object whose members may have been written ahead. */
+/** The JSON of an object; uses the members that were written ahead. */
 export function membersText(object: JsonObject): string {
   for (const key in object) {
     const value = object[key];

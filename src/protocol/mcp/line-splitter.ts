@@ -1,35 +1,30 @@
-// Cuts a stream of bytes into lines of text, with a limit on how long a line may be.
+// Splits a stream of bytes into lines of text, and drops lines over a limit.
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { ByteAccumulator } from '../../core/byte-accumulator.ts';
 
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
-const DEFAULT_MAX_BYTES = 16 * 1024 * 1024;
 
-/** As much of a dropped line as is kept at either end. */
-const KEPT_OF_DROPPED = 256;
-/** A line that is this many times as long as the limit is reported although it has not ended. */
-const ENDLESS = 4;
-
-/** What is left of a line, or of an event of a stream, that was too long. */
+/** What is kept of a line, or of a server-sent event, that was dropped. */
 export interface DroppedLine {
-  /** What has arrived of it. */
+  /** Its bytes so far. */
   readonly bytes: number;
   readonly head: string;
-  /** The last characters of what has arrived. */
+  /** The last characters so far. */
   readonly tail: string;
-  /** False where the line is over four times the limit and still goes on; it is reported only once. */
+  /** False where the line is over `endlessMessage` times the limit and has not ended; it is reported only once. */
   readonly ended: boolean;
-  /** Where it was an event of a stream that was not too long, but had too many lines: how many are allowed. */
+  /** The limit of lines, where an event was dropped for its lines. */
   readonly maxLines?: number;
 }
 
-/** Receives what a LineSplitter finds, in the order of the stream. */
+/** A LineSplitter calls these in the order of the stream. */
 export interface LineHandlers {
   /** One line without its ending; never empty. */
   line(text: string): void;
-  /** A line passed the limit and is dropped to its end. `bytes` is what had arrived of it by then. */
+  /** A line exceeds the limit, and is dropped up to its end. `bytes` is its length so far. */
   oversize(bytes: number): void;
-  /** The dropped line has ended, or is not going to. */
+  /** The dropped line has ended, or is taken for endless. */
   dropped?(line: DroppedLine): void;
 }
 
@@ -41,8 +36,8 @@ interface Dropping {
 }
 
 /**
- * Splits at `\n` and `\r\n`, wherever the chunks are cut, and holds at most one line.
- * Text is decoded only in whole lines, so a character cut between chunks arrives whole; bytes that are not UTF-8 become U+FFFD.
+ * Splits at `\n` and `\r\n`, independent of the chunks, and holds at most one line. It decodes whole lines only, so a character that is split
+ * between chunks stays intact; bytes that are not UTF-8 become U+FFFD.
  */
 export class LineSplitter {
   readonly #handlers: LineHandlers;
@@ -50,12 +45,12 @@ export class LineSplitter {
   readonly #pending = new ByteAccumulator();
   #dropping: Dropping | undefined;
 
-  constructor(handlers: LineHandlers, maxBytes = DEFAULT_MAX_BYTES) {
+  constructor(handlers: LineHandlers, maxBytes: number) {
     this.#handlers = handlers;
     this.#maxBytes = maxBytes;
   }
 
-  /** Takes the next bytes and hands out every line that they complete. */
+  /** Takes the next bytes and emits every line that they complete. */
   push(chunk: Buffer): void {
     const first = chunk.indexOf(NEWLINE);
     if (first === -1) {
@@ -73,12 +68,12 @@ export class LineSplitter {
     if (last + 1 < chunk.length) this.#keep(chunk.subarray(last + 1));
   }
 
-  /** Ends the stream: a last line without an ending is handed out too. */
+  /** Ends the stream, and emits a last line without a line break. */
   end(): void {
     this.#finish();
   }
 
-  /** Complete lines that begin and end in one chunk; decoding them all at once is several times cheaper than one by one. */
+  /** Emits the lines that begin and end in one chunk; to decode them together is several times cheaper than one by one. */
   #whole(chunk: Buffer, from: number, to: number): void {
     if (to - from > this.#maxBytes) {
       this.#oneByOne(chunk.subarray(from, to));
@@ -111,7 +106,7 @@ export class LineSplitter {
       return;
     }
     const length = this.#pending.length + bytes.length;
-    // One byte more may be the \r of a line that just fits.
+    // one more byte may be the \r of a line that just fits
     if (length > this.#maxBytes + 1 || (length > this.#maxBytes && bytes[bytes.length - 1] !== RETURN))
       this.#drop(bytes);
     else this.#pending.push(bytes);
@@ -119,10 +114,10 @@ export class LineSplitter {
 
   #drop(bytes: Buffer): void {
     const kept = this.#pending.bytes();
-    const head = Buffer.concat([kept.subarray(0, KEPT_OF_DROPPED), bytes.subarray(0, KEPT_OF_DROPPED)]);
+    const head = Buffer.concat([kept.subarray(0, BOUNDS.droppedLine), bytes.subarray(0, BOUNDS.droppedLine)]);
     this.#dropping = {
       bytes: kept.length + bytes.length,
-      head: head.toString('utf8', 0, KEPT_OF_DROPPED),
+      head: head.toString('utf8', 0, BOUNDS.droppedLine),
       tail: lastOf(kept, bytes),
       reported: false,
     };
@@ -133,7 +128,7 @@ export class LineSplitter {
   #dropMore(line: Dropping, bytes: Buffer): void {
     line.bytes += bytes.length;
     line.tail = lastOf(line.tail, bytes);
-    if (!line.reported && line.bytes > ENDLESS * this.#maxBytes) this.#report(line, false);
+    if (!line.reported && line.bytes > BOUNDS.endlessMessage * this.#maxBytes) this.#report(line, false);
   }
 
   #report(line: Dropping, ended: boolean): void {
@@ -161,8 +156,8 @@ export class LineSplitter {
   }
 }
 
-/** The last bytes of two stretches, copied so that the stretches can be let go. */
+/** A copy of the last bytes of two buffers together, which retains neither. */
 function lastOf(before: Buffer, after: Buffer): Buffer {
-  const both = Buffer.concat([before.subarray(-KEPT_OF_DROPPED), after.subarray(-KEPT_OF_DROPPED)]);
-  return both.subarray(-KEPT_OF_DROPPED);
+  const both = Buffer.concat([before.subarray(-BOUNDS.droppedLine), after.subarray(-BOUNDS.droppedLine)]);
+  return both.subarray(-BOUNDS.droppedLine);
 }

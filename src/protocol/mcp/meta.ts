@@ -1,4 +1,5 @@
-// `_meta`: the protocol's keys, which are hop by hop, and everybody else's, which pass through.
+// `_meta`: the keys of the protocol, which are hop by hop, and all others, which the gateway passes on.
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { exactText, isObject, type JsonObject } from '../../core/json.ts';
 import { firstOf } from '../../core/text.ts';
@@ -29,25 +30,25 @@ export function passesLevel(level: unknown, threshold: LogLevel): boolean {
 
 export type ProgressToken = string | number;
 
-/** Longest progress token that is carried, in characters; a token is a handle, and outlives its request where that becomes a task. */
-const MAX_TOKEN = 1_024;
-
 /**
  * The progress token of a request's `_meta`, if it has a valid one (basic/patterns/progress). Throws `invalid_params` for one that is too
- * long to be kept.
+ * long.
  */
 export function progressTokenOf(meta: JsonObject | undefined): ProgressToken | undefined {
   const token = meta?.progressToken;
-  if (typeof token === 'string' && token.length > MAX_TOKEN)
-    throw new GatewayError('invalid_params', `\`_meta.progressToken\` must be of at most ${MAX_TOKEN} characters.`);
-  // a number that JavaScript cannot hold comes back as it was written
+  if (typeof token === 'string' && token.length > BOUNDS.progressToken)
+    throw new GatewayError(
+      'invalid_params',
+      `\`_meta.progressToken\` must be of at most ${BOUNDS.progressToken} characters.`,
+    );
+  // a number that JavaScript cannot hold is written back with its own text
   const isToken = typeof token === 'string' || Number.isSafeInteger(token) || exactText(token) !== undefined;
   return isToken ? (token as ProgressToken) : undefined;
 }
 
 const isProtocolKey = (key: string): boolean => key === 'progressToken' || key.startsWith('io.modelcontextprotocol/');
 
-/** The keys of a `_meta` that are not the protocol's: vendors' and trace context. Undefined where none is left. */
+/** The keys of a `_meta` that are not the protocol's: those of vendors and trace context. Undefined where there are none. */
 export function foreignMeta(meta: unknown): JsonObject | undefined {
   if (!isObject(meta)) return undefined;
   let kept: JsonObject | undefined;
@@ -57,7 +58,7 @@ export function foreignMeta(meta: unknown): JsonObject | undefined {
   return kept;
 }
 
-/** Params without the caller's protocol keys; `_meta` is left out where nothing is left of it. */
+/** Params without the protocol's keys in `_meta`, and without `_meta` where it has no others. */
 export function withoutProtocolMeta(params: JsonObject): JsonObject {
   if (params._meta === undefined) return params;
   const { _meta, ...rest } = params;
@@ -68,7 +69,7 @@ export function withoutProtocolMeta(params: JsonObject): JsonObject {
 /** What a modern request says about its sender. */
 export interface ModernMeta {
   readonly version: string;
-  /** As far as they are known here. */
+  /** The capabilities that the gateway knows. */
   readonly capabilities: JsonObject;
   readonly client?: { name: string; version: string };
   readonly logLevel?: LogLevel;
@@ -98,9 +99,9 @@ export function readModernMeta(params: JsonObject): ModernMeta {
 const missing = (key: string) =>
   new GatewayError('invalid_params', `\`params._meta["${key}"]\` is required on every request of 2026-07-28.`);
 
-/** Reads an `Implementation`; what somebody says of itself is bounded before it is kept. */
+/** Reads an `Implementation`, and cuts its name and version. */
 export function readPeer(value: unknown): { name: string; version: string } | undefined {
   if (!isObject(value) || typeof value.name !== 'string') return undefined;
   const version = typeof value.version === 'string' ? value.version : '';
-  return { name: firstOf(value.name, 128), version: firstOf(version, 64) };
+  return { name: firstOf(value.name, BOUNDS.peerName), version: firstOf(version, BOUNDS.peerVersion) };
 }

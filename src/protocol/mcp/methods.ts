@@ -1,14 +1,14 @@
-// The methods of a client, and what each says about itself: is it a Call, what does it name, which era has it.
+// The methods of a client that are calls: which eras have each, which capability it needs, what it names.
 import type { OfferKind } from '../../core/call.ts';
 import type { Era } from '../../core/call.ts';
 import { LEGACY_TASKS_SINCE } from './tasks.ts';
 
 export interface CallMethod {
-  /** Which eras have it. */
+  /** The eras that have it. */
   readonly eras: readonly Era[];
-  /** The capability that a server declares for it. */
+  /** The capability that a server must declare for it. */
   readonly capability: 'tools' | 'prompts' | 'resources' | 'completions' | 'tasks' | undefined;
-  /** The first legacy revision that has it, where it is not the oldest. */
+  /** The first legacy revision that has it; absent where all have it. */
   readonly since?: string;
   /** The kind of thing that it lists. */
   readonly lists?: OfferKind;
@@ -53,7 +53,7 @@ export const LIST_KEYS: Readonly<Record<OfferKind, string>> = {
   resourceTemplate: 'resourceTemplates',
 };
 
-/** The methods that need `Mcp-Name`, and the parameter it mirrors (streamable-http, Standard Request Headers; tasks extension, Routing Headers). */
+/** The methods that need `Mcp-Name`, and the parameter that it repeats (streamable-http, Standard Request Headers; tasks extension, Routing Headers). */
 export const NAMED_METHODS: Readonly<Record<string, 'name' | 'uri' | 'taskId'>> = {
   'tools/call': 'name',
   'prompts/get': 'name',

@@ -1,9 +1,10 @@
-// `x-mcp-header`: tool parameters that are mirrored into `Mcp-Param-*` headers (streamable-http, Custom Headers from Tool Parameters).
+// `x-mcp-header`: tool parameters that `Mcp-Param-*` headers mirror (streamable-http, Custom Headers from Tool Parameters).
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { exactText, isObject, type JsonObject, type JsonValue, numberOf } from '../../core/json.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { decodeHeaderValue, encodeHeaderValue } from './header-values.ts';
 
-/** One mirrored parameter: where it stands in the arguments, and the lower-case header that carries it. */
+/** One mirrored parameter: its path in the arguments, and its header in lower case. */
 export interface MirroredParam {
   readonly header: string;
   readonly path: readonly string[];
@@ -16,16 +17,15 @@ export type MirroredParams =
 export const PARAM_PREFIX = 'mcp-param-';
 const TCHAR = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const DECIMAL = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i;
-const MAX_SCHEMA_NODES = 10_000;
 
-/** Reads the annotations of a tool's input schema; one that breaks a rule makes the whole tool invalid. */
+/** Reads the annotations of a tool's input schema; one invalid annotation makes the whole tool invalid. */
 export function readMirroredParams(schema: unknown): MirroredParams {
   const params: MirroredParam[] = [];
   const seen = new Set<string>();
   let nodes = 0;
 
   const visit = (node: JsonValue | undefined, path: readonly string[], reachable: boolean): string | undefined => {
-    if (++nodes > MAX_SCHEMA_NODES) return `the schema has more than ${MAX_SCHEMA_NODES} nodes`;
+    if (++nodes > BOUNDS.inputSchemaNodes) return `the schema has more than ${BOUNDS.inputSchemaNodes} nodes`;
     if (Array.isArray(node)) return firstOf(node, (item) => visit(item, path, false));
     if (!isObject(node)) return undefined;
     if ('x-mcp-header' in node) {
@@ -74,7 +74,7 @@ function valueAt(args: JsonObject, path: readonly string[]): JsonValue | undefin
   return value;
 }
 
-/** The headers that mirror these arguments; null and absent values have none. */
+/** The headers that mirror these arguments; a null or absent value has none. */
 export function mirrorArguments(params: readonly MirroredParam[], args: JsonObject): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const { header, path } of params) {
@@ -87,10 +87,6 @@ export function mirrorArguments(params: readonly MirroredParam[], args: JsonObje
   return headers;
 }
 
-/** Bounds of what is forwarded of `Mcp-Param-*` that no schema names. */
-const MAX_FORWARDED = 32;
-const MAX_FORWARDED_VALUE = 4096;
-
 /** The `Mcp-Param-*` headers of a request. */
 export function paramHeadersIn(headers: Readonly<Record<string, string | string[] | undefined>>): ParamHeaders {
   let found: Record<string, string> | undefined;
@@ -102,7 +98,7 @@ export type ParamHeaders = Readonly<Record<string, string>>;
 const NO_HEADERS: ParamHeaders = Object.freeze({});
 
 /**
- * Checks the headers that the schema names, and returns those that it does not: an intermediary forwards what it does not recognize
+ * Checks the headers that the schema names, and returns the others: an intermediary forwards headers that it does not recognize
  * (streamable-http, Server Behavior for Custom Headers). Throws `header_mismatch`.
  */
 export function checkParamHeaders(
@@ -115,14 +111,14 @@ export function checkParamHeaders(
   if (headers === NO_HEADERS) return undefined;
   const forwarded = Object.entries(headers).filter(([header]) => !known.some((param) => param.header === header));
   const tooMuch =
-    forwarded.length > MAX_FORWARDED
-      ? forwarded[MAX_FORWARDED]
-      : forwarded.find(([, value]) => value.length > MAX_FORWARDED_VALUE);
+    forwarded.length > BOUNDS.forwardedHeaders
+      ? forwarded[BOUNDS.forwardedHeaders]
+      : forwarded.find(([, value]) => value.length > BOUNDS.forwardedHeaderValue);
   if (tooMuch) throw new GatewayError('header_mismatch', `Header mismatch: ${tooMuch[0]} is more than is forwarded.`);
   return forwarded.length === 0 ? undefined : Object.fromEntries(forwarded);
 }
 
-/** Compares the headers of a request with its arguments; returns what is wrong, or undefined. */
+/** Compares the headers of a request with its arguments; returns the mismatch, or undefined. */
 function mismatchOf(params: readonly MirroredParam[], args: JsonObject, headers: ParamHeaders): string | undefined {
   return firstOf(params, ({ header, path }) => {
     const value = valueAt(args, path);
@@ -136,7 +132,7 @@ function mismatchOf(params: readonly MirroredParam[], args: JsonObject, headers:
   });
 }
 
-/** Whether an argument is right for its schema is the server's business; here it only counts whether header and body say the same. */
+/** Whether header and body have the same value. The server checks that the value fits its schema. */
 function same(value: JsonValue, sent: string): boolean {
   if (exactText(value) === sent) return true;
   const number = numberOf(value);

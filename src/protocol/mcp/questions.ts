@@ -1,4 +1,5 @@
-// What servers may ask of a client, and what the client must have declared to be asked it.
+// The questions that servers may ask a client, and the capabilities that the client must have declared for each.
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { samplingMessagesFor } from './content.ts';
@@ -8,21 +9,21 @@ import { MODERN_VERSION } from './versions.ts';
 /** `URLElicitationRequiredError` (2025-11-25 client/elicitation). */
 export const URL_ELICITATION_REQUIRED = -32042;
 
-/** Where a legacy server names the key of its question, in `_meta`: for the gateway, and for no client. */
+/** The key in `_meta` with which a legacy server names its question, for the gateway only: no client gets it. */
 export const INPUT_KEY = 'mcp-gateway/inputKey';
 
-/** The side that is asked: what it declared, and the revision that it speaks. */
+/** The client of a question: its capabilities and its revision. */
 export interface Askable {
   readonly capabilities: JsonObject;
   readonly version: string;
 }
 
 interface QuestionRule {
-  /** The first revision that has it; later ones do too, revisions being dates. */
+  /** The first revision that has it; later ones have it too. Revisions are dates. */
   readonly since: string;
   readonly applies: (params: JsonObject) => boolean;
   readonly declared: (capabilities: JsonObject) => boolean;
-  /** The capability, as a client would write it. */
+  /** The capability, as a path. */
   readonly capability: string;
 }
 
@@ -34,7 +35,7 @@ const takesForms = ({ elicitation }: JsonObject): boolean =>
 
 const isUrl = ({ mode }: JsonObject): boolean => mode === 'url';
 
-/** Every question that there is; all rules that apply to one must hold. */
+/** The rules of every question; all that apply to one must hold. */
 const RULES: Readonly<Record<string, readonly QuestionRule[]>> = {
   'elicitation/create': [
     { since: '2025-06-18', applies: (params) => !isUrl(params), declared: takesForms, capability: 'elicitation.form' },
@@ -69,14 +70,14 @@ const RULES: Readonly<Record<string, readonly QuestionRule[]>> = {
   ],
 };
 
-/** Why this cannot be asked of a client, as the end of a sentence; undefined where it can. */
+/** Why the client cannot be asked this, as the end of a sentence; undefined where it can. */
 export function whyNotAsked(
   method: string,
   params: JsonObject,
   { capabilities, version }: Askable,
 ): string | undefined {
   const rules = Object.hasOwn(RULES, method) ? RULES[method] : undefined;
-  if (!rules) return `${JSON.stringify(method.slice(0, 64))} is no question of the protocol`;
+  if (!rules) return `${JSON.stringify(method.slice(0, BOUNDS.errorKey))} is no question of the protocol`;
   for (const { since, applies, declared, capability } of rules) {
     if (!applies(params)) continue;
     if (version < since) return `it speaks ${version}, and \`${capability}\` is of ${since}`;
@@ -85,7 +86,7 @@ export function whyNotAsked(
   return undefined;
 }
 
-/** Throws `question_undeclared` where this cannot be asked of a client. */
+/** Throws `question_undeclared` where the client cannot be asked this. */
 export function requireAskable(method: string, params: JsonObject, client: Askable): void {
   const refusal = whyNotAsked(method, params, client);
   if (refusal !== undefined)
@@ -93,8 +94,8 @@ export function requireAskable(method: string, params: JsonObject, client: Askab
 }
 
 /**
- * A question's params as its client knows them: those that never heard of modes get none, and pages alone have ids, for older clients
- * (wire.md, Questions 7). No client is asked for a task of its own: the gateway declares to no server that a client has such.
+ * The params of a question for its client: without `mode` for clients whose revision has none, with `elicitationId` only in URL mode for
+ * legacy clients (wire.md, Questions 7). They never ask the client for a task, which the gateway does not declare to servers.
  */
 export function paramsFor(method: string, params: JsonObject, { capabilities, version }: Askable): JsonObject {
   const { _meta, mode, elicitationId, ...rest } = withoutTask(params);
@@ -113,7 +114,7 @@ export function paramsFor(method: string, params: JsonObject, { capabilities, ve
   };
 }
 
-/** A message whose `inputRequests` go on as they are, but for tasks that they ask the client for. */
+/** The message with its `inputRequests` unchanged, except that they do not ask the client for tasks. */
 export function withoutClientTasks(message: JsonObject): JsonObject {
   const { inputRequests } = message;
   if (!isObject(inputRequests)) return message;
@@ -134,7 +135,7 @@ function withoutTask({ task: _task, ...params }: JsonObject): JsonObject {
   return params;
 }
 
-/** The capabilities that a client must declare to be asked this, as it would declare them. */
+/** The capabilities that a client must declare to be asked this, in the form of its declaration. */
 export function missingCapability(method: string, params: JsonObject): JsonObject {
   const rules = Object.hasOwn(RULES, method) ? (RULES[method] ?? []) : [];
   const needed = rules.filter(({ applies }) => applies(params)).map(({ capability }) => capability.split('.'));
@@ -146,7 +147,7 @@ export function missingCapability(method: string, params: JsonObject): JsonObjec
 const ACTIONS: ReadonlySet<unknown> = new Set(['accept', 'decline', 'cancel']);
 const ROLES: ReadonlySet<unknown> = new Set(['user', 'assistant']);
 
-/** Whether a response has the shape that answers a question. */
+/** Whether a response has the shape of an answer to the question. */
 export function isAnswer(method: string, response: JsonObject): boolean {
   const { action, content, roots, role } = response;
   if (method === 'elicitation/create') return ACTIONS.has(action) && (content === undefined || isObject(content));

@@ -1,7 +1,7 @@
-// Sealing what a client carries for us between two requests: unreadable, unforgeable, bound to what it was made for.
+// Seals state that a client carries between two requests: encrypted, authenticated, and bound to its purpose.
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 
-/** A key of 256 bits and the short name that travels with what it sealed. */
+/** A key of 256 bits, and its short name, which is a part of what it sealed. */
 export interface SealingKey {
   readonly id: string;
   readonly key: Buffer;
@@ -11,7 +11,7 @@ const CIPHER = 'aes-256-gcm';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** Encrypts text; it can only be opened again with the same `binding`. */
+/** Encrypts a text; only the same `binding` opens it again. */
 export function seal(text: string, binding: string, { id, key }: SealingKey): string {
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv(CIPHER, key, nonce);
@@ -20,14 +20,14 @@ export function seal(text: string, binding: string, { id, key }: SealingKey): st
   return `${id}.${body.toString('base64url')}`;
 }
 
-/** The text that was sealed; undefined for anything else: another's, changed, cut, or sealed with a key that is gone. */
+/** The sealed text; undefined for anything else: changed, cut, with another binding, or sealed with a key that no longer exists. */
 export function unseal(sealed: string, binding: string, keys: readonly SealingKey[]): string | undefined {
   const dot = sealed.indexOf('.');
   const found = keys.find(({ id }) => id === sealed.slice(0, dot));
   const encoded = sealed.slice(dot + 1);
   if (!found || !/^[A-Za-z0-9_-]+$/.test(encoded)) return undefined;
   const body = Buffer.from(encoded, 'base64url');
-  // one text has one form: base64url leaves bits of the last character unused
+  // refuses a second form of the same text: base64url leaves bits of the last character unused
   if (body.length < NONCE_BYTES + TAG_BYTES || body.toString('base64url') !== encoded) return undefined;
   const decipher = createDecipheriv(CIPHER, found.key, body.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES });
   decipher.setAAD(Buffer.from(`${found.id}\n${binding}`));
@@ -35,6 +35,6 @@ export function unseal(sealed: string, binding: string, keys: readonly SealingKe
   try {
     return decipher.update(body.subarray(NONCE_BYTES, -TAG_BYTES), undefined, 'utf8') + decipher.final('utf8');
   } catch {
-    return undefined; // the tag does not fit: not what we sealed, or not for this
+    return undefined; // the tag does not match: it was not sealed here, or with another binding
   }
 }

@@ -1,8 +1,8 @@
-// What a server declares that it can do, as far as the gateway carries it: whatever else it says is nobody's to keep.
+// Reduces a server's declared capabilities to those that the gateway carries.
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { declaresLegacyTasks, declaresTasks, TASKS_CAPABILITY } from './tasks.ts';
 
-/** Capabilities with lists or the like, and what may stand in them. */
+/** The capabilities that are objects of flags, and their flags. */
 const FLAGS: Readonly<Record<string, readonly string[]>> = {
   tools: ['listChanged'],
   prompts: ['listChanged'],
@@ -11,7 +11,7 @@ const FLAGS: Readonly<Record<string, readonly string[]>> = {
   logging: [],
 };
 
-/** The capabilities of the protocol that a server declares, of either era, without anything else that it says there. */
+/** The known capabilities of a server of either era. */
 export function knownServerCapabilities(declared: unknown): JsonObject {
   if (!isObject(declared)) return {};
   const known: JsonObject = {};

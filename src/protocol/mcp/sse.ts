@@ -1,5 +1,6 @@
-// Server-sent events: one writer, one reader.
+// Writes and reads server-sent events.
 import { createParser } from 'eventsource-parser';
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { ByteAccumulator } from '../../core/byte-accumulator.ts';
 import type { DroppedLine } from './line-splitter.ts';
 
@@ -8,30 +9,21 @@ export function sseMessage(json: string, id?: string): string {
   return id === undefined ? `event: message\ndata: ${json}\n\n` : `event: message\nid: ${id}\ndata: ${json}\n\n`;
 }
 
-/** An event without data, which tells a client where it is and when to come back (2025-11-25 transports, Sending Messages). */
+/** An event without data, which gives a client its position in the stream and the time of a reconnection (2025-11-25 transports, Sending Messages). */
 export function ssePriming(id: string, retryMs: number): string {
   return `id: ${id}\nretry: ${retryMs}\ndata: \n\n`;
 }
 
-/** The first event of HTTP+SSE: where messages go (2024-11-05 transports, HTTP with SSE). */
+/** The first event of HTTP+SSE: the URL for messages (2024-11-05 transports, HTTP with SSE). */
 export function sseEndpoint(url: string): string {
   return `event: endpoint\ndata: ${url}\n\n`;
 }
 
-/** A comment: keeps a quiet stream open, and means nothing. */
+/** A comment, which keeps a quiet stream open. */
 export const SSE_HEARTBEAT = ':\n\n';
 
 const LF = 0x0a;
 const CR = 0x0d;
-
-/** What the fields and comments of an event may add to its data, in bytes. */
-const FRAME_BYTES = 4096;
-/** Most lines of one event: a message is one line, and each line costs as much as hundreds of characters. */
-const MAX_LINES = 10_000;
-/** As much of a dropped event as is kept at either end. */
-const KEPT_OF_DROPPED = 512;
-/** An event that is this many times as long as the limit, and goes on, ends the stream. */
-const ENDLESS = 4;
 
 export interface SseEvent {
   readonly event?: string | undefined;
@@ -40,14 +32,14 @@ export interface SseEvent {
 }
 
 export interface SseReaderOptions {
-  /** Most bytes of one event's data; 4 KiB more with everything else that stands in it. */
+  /** The limit of one event's data in bytes; with its other fields and comments, `sseOverhead` more. */
   readonly maxBytes: number;
   onEvent(event: SseEvent): void;
-  /** An event is over the limit. The stream is read no further, unless `onDropped` takes what is left of it. */
+  /** An event exceeds the limit, and the reader stops. Where `onDropped` is there, only for an endless event. */
   onOversize(maxLines?: number): void;
-  /** What is left of an event over the limit, once it has ended. */
+  /** An event over the limit has ended, and was dropped. */
   onDropped?(event: DroppedLine): void;
-  /** The id of an event, before the event itself; also of one without data. Empty where the server takes back the last one. */
+  /** The id of an event, before the event itself; also of one without data. Empty where the server resets the last id. */
   onId?(id: string): void;
   onRetry?(ms: number): void;
 }
@@ -60,15 +52,15 @@ interface Dropping {
 }
 
 /**
- * Reads events from the bytes of a stream, wherever those are cut. One that is over the limit is dropped, or ends the stream.
- * Text is made of whole events only: what is made of pieces holds on to each chunk that it was cut from, which no limit counts.
+ * Reads events from the bytes of a stream, independent of the chunks. It drops an event over the limit, or stops at it. It decodes whole
+ * events only: text that is sliced from chunks would retain each chunk, which no limit counts.
  */
 export class SseReader {
   private readonly options: SseReaderOptions;
   private readonly parser;
-  /** Since the last empty line. */
+  /** The bytes since the last empty line. */
   private readonly unfinished = new ByteAccumulator();
-  /** Line ends in what is unfinished. */
+  /** The line ends in `unfinished`. */
   private lines = 0;
   private last = 0;
   private dropping: Dropping | undefined;
@@ -83,7 +75,7 @@ export class SseReader {
     });
   }
 
-  /** Takes the next bytes and hands out every event that they complete; nothing any more once the stream is read no further. */
+  /** Takes the next bytes and emits every event that they complete. Does nothing after the reader has stopped. */
   push(chunk: Buffer): void {
     if (this.over || chunk.length === 0) return;
     let rest = chunk;
@@ -100,7 +92,8 @@ export class SseReader {
   private keep(bytes: Buffer): void {
     this.unfinished.push(bytes);
     this.lines += linesIn(bytes);
-    if (this.unfinished.length > this.options.maxBytes + FRAME_BYTES || this.lines > MAX_LINES) this.drop();
+    if (this.unfinished.length > this.options.maxBytes + BOUNDS.sseOverhead || this.lines > BOUNDS.sseLines)
+      this.drop();
   }
 
   private read(bytes: Buffer): void {
@@ -114,46 +107,48 @@ export class SseReader {
   private take(event: SseEvent): void {
     const { data } = event;
     if (this.over) return;
-    // a character is three bytes at most, so that only long ones are counted
+    // a character takes at most three bytes, so only the bytes of long data are counted
     const bytes = data.length * 3 > this.options.maxBytes ? Buffer.byteLength(data) : 0;
     if (bytes <= this.options.maxBytes) this.options.onEvent(event);
     else if (this.options.onDropped) {
-      const [head, tail] = [data.slice(0, KEPT_OF_DROPPED), data.slice(-KEPT_OF_DROPPED)];
+      const [head, tail] = [data.slice(0, BOUNDS.droppedEvent), data.slice(-BOUNDS.droppedEvent)];
       this.options.onDropped({ bytes, head, tail, ended: true });
     } else this.end();
   }
 
   private drop(): void {
-    const maxLines = this.lines > MAX_LINES ? MAX_LINES : undefined;
+    const maxLines = this.lines > BOUNDS.sseLines ? BOUNDS.sseLines : undefined;
     if (!this.options.onDropped) {
       this.end(maxLines);
       return;
     }
     const bytes = this.unfinished.bytes();
-    const head = bytes.toString('utf8', 0, KEPT_OF_DROPPED);
-    this.dropping = { maxLines, bytes: bytes.length, head, tail: Buffer.from(bytes.subarray(-KEPT_OF_DROPPED)) };
+    const head = bytes.toString('utf8', 0, BOUNDS.droppedEvent);
+    this.dropping = { maxLines, bytes: bytes.length, head, tail: Buffer.from(bytes.subarray(-BOUNDS.droppedEvent)) };
     this.unfinished.clear();
     this.lines = 0;
   }
 
-  /** Passes over what belongs to the dropped event; returns what comes after it. */
+  /** Skips the bytes of the dropped event; returns the bytes after it. */
   private dropMore(dropping: Dropping, chunk: Buffer): Buffer {
     const end = startOfNext(chunk, this.last);
     const dropped = end === 0 ? chunk : chunk.subarray(0, end);
     dropping.bytes += dropped.length;
-    dropping.tail = Buffer.concat([dropping.tail, dropped.subarray(-KEPT_OF_DROPPED)]).subarray(-KEPT_OF_DROPPED);
+    dropping.tail = Buffer.concat([dropping.tail, dropped.subarray(-BOUNDS.droppedEvent)]).subarray(
+      -BOUNDS.droppedEvent,
+    );
     this.last = dropped[dropped.length - 1] ?? 0;
     if (end > 0) {
       const { bytes, maxLines, head, tail } = dropping;
       this.dropping = undefined;
       this.options.onDropped?.({
         bytes,
-        head: head.slice(head.search(/data:/) + 5), // what comes before the data are other fields of the event
+        head: head.slice(head.search(/data:/) + 5), // the fields before the data
         tail: tail.toString('utf8'),
         ended: true,
         ...(maxLines !== undefined && { maxLines }),
       });
-    } else if (dropping.bytes > ENDLESS * this.options.maxBytes) this.end();
+    } else if (dropping.bytes > BOUNDS.endlessMessage * this.options.maxBytes) this.end();
     return chunk.subarray(dropped.length);
   }
 
@@ -166,8 +161,8 @@ export class SseReader {
 }
 
 /**
- * How many of the bytes belong to events that are complete: up to the last empty line, which is any two line ends in a row. `before` is the
- * byte that came before them. A line ends with LF, CR or both (HTML standard, 9.2.5), so that only CR and LF together are one end.
+ * The number of bytes that belong to complete events: up to the last empty line, which is any two line ends in a row. `before` is the
+ * previous byte. A line ends with LF, CR or CR LF (HTML standard, 9.2.5), so only CR LF is one end of two bytes.
  */
 function endOfEvents(bytes: Buffer, before: number): number {
   let lf = bytes.lastIndexOf(LF);
@@ -182,7 +177,7 @@ function endOfEvents(bytes: Buffer, before: number): number {
   return 0;
 }
 
-/** Where the bytes begin that come after the next empty line; 0 where there is none. */
+/** The index after the next empty line; 0 where there is none. */
 function startOfNext(bytes: Buffer, before: number): number {
   let previous = before;
   for (let at = 0; at < bytes.length; at++) {

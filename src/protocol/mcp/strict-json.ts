@@ -1,5 +1,6 @@
-// The one parser of foreign JSON: bounded in depth and in items, no duplicate keys, all checked before anything is built.
+// The one parser for JSON of clients and servers: bounds depth and items, refuses duplicate keys, and scans before it parses.
 import { GatewayError, reasonOf } from '../../core/errors.ts';
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { exactText, type JsonValue } from '../../core/json.ts';
 import { inSlices } from '../../core/slices.ts';
 import { isRequestId, type RequestId } from './frames.ts';
@@ -7,19 +8,16 @@ import { JsonReader } from './json-reader.ts';
 import { JsonScan, type ScanLimits, scanShort, work } from './json-scan.ts';
 
 export interface StrictOptions extends ScanLimits {
-  /** Whether an object that names a key twice is refused (parsers disagree on which one counts). */
+  /** Whether an object with a duplicate key is refused, since parsers differ in which one counts. */
   readonly uniqueKeys: boolean;
 }
 
-/** A text of more characters is read in slices, between which everybody else has a turn. */
-export const SLICED_ABOVE = 128 * 1024;
-
-/** A message over a limit. What it is shows all the same, so that whoever waits for it can be told. */
+/** A message over a limit. It has the id of the message, so that the request which waits for it can fail. */
 export class OverLimit extends GatewayError {
   readonly limit: 'depth' | 'items';
   /** The id of the message; undefined where none is known. */
   readonly id: RequestId | undefined;
-  /** Whether it is no request and no notification. */
+  /** Whether it is a response. */
   readonly isAnswer: boolean;
 
   constructor(scan: JsonScan, limit: 'depth' | 'items', most: number) {
@@ -37,11 +35,11 @@ export class OverLimit extends GatewayError {
 /** Parses JSON text at once. Throws `parse_error` where it is not JSON, `invalid_request` where it repeats a key, `OverLimit`. */
 export function parseStrict(text: string, options: StrictOptions): JsonValue {
   const scan = isShort(text, options) ? scanShort(text) : scanWhole(text, options);
-  if (scan.deepest > options.depth) scanWhole(text, options); // throws, and tells whose message it is
+  if (scan.deepest > options.depth) scanWhole(text, options); // throws, with the id of the message
   const { exact, members } = scan;
   if (!exact) {
     const value = parse(text);
-    // every member is there, unless one has taken the place of another
+    // a duplicate key replaces a member, so that the value has fewer members than the text
     if (!options.uniqueKeys || membersOf(value) === members) return value;
   }
   const reader = new JsonReader(text);
@@ -49,10 +47,10 @@ export function parseStrict(text: string, options: StrictOptions): JsonValue {
   return finished(reader, options);
 }
 
-/** Up to this length a text is looked at in one go. */
+/** The longest text for `scanShort`, which is the fastest for it. */
 const SHORT_TEXT = 4 * 1024;
 
-/** Whether a text cannot hold more items than are taken: each takes two characters, but for the first of an array. */
+/** Whether a text is too short for more items than the limit: each item takes two characters, except the first of an array. */
 function isShort(text: string, { items = Infinity }: StrictOptions): boolean {
   return text.length <= SHORT_TEXT && text.length <= items;
 }
@@ -64,9 +62,9 @@ function scanWhole(text: string, options: StrictOptions): { deepest: number; exa
   return { deepest: 0, exact: scan.exact, members: scan.members };
 }
 
-/** The same, in several turns of the event loop where the text is long. Only then is it a promise. */
+/** Parses JSON text as `parseStrict` does; a long text in several turns of the event loop, and only then with a promise. */
 export function readStrict(text: string, options: StrictOptions): JsonValue | Promise<JsonValue> {
-  return text.length > SLICED_ABOVE ? readInSlices(text, options) : parseStrict(text, options);
+  return text.length > BOUNDS.slicedMessage ? readInSlices(text, options) : parseStrict(text, options);
 }
 
 async function readInSlices(text: string, options: StrictOptions): Promise<JsonValue> {
@@ -84,7 +82,7 @@ function requireWithin(scan: JsonScan, { depth, items = Infinity }: StrictOption
 
 function finished({ value, duplicate }: JsonReader, { uniqueKeys }: StrictOptions): JsonValue {
   if (!uniqueKeys || duplicate === undefined) return value;
-  const key = JSON.stringify(duplicate.slice(0, 64));
+  const key = JSON.stringify(duplicate.slice(0, BOUNDS.errorKey));
   throw new GatewayError(
     'invalid_request',
     `The JSON names the key ${key} twice in one object; each key may stand once.`,
@@ -95,11 +93,11 @@ function parse(text: string): JsonValue {
   try {
     return JSON.parse(text) as JsonValue;
   } catch (error) {
-    throw new GatewayError('parse_error', `The message is not JSON: ${reasonOf(error).slice(0, 200)}`);
+    throw new GatewayError('parse_error', `The message is not JSON: ${reasonOf(error).slice(0, BOUNDS.parserReason)}`);
   }
 }
 
-/** The members of all objects in a value; its depth is bounded by now. */
+/** The number of members of all objects in a value; the scan has bounded its depth. */
 function membersOf(value: JsonValue | undefined): number {
   if (typeof value !== 'object' || value === null) return 0;
   let members = 0;
@@ -110,7 +108,7 @@ function membersOf(value: JsonValue | undefined): number {
 }
 
 function idFrom(text: string | undefined): RequestId | undefined {
-  if (text === undefined || text.length > 8 * 1024) return undefined;
+  if (text === undefined || text.length > BOUNDS.refusedId) return undefined;
   try {
     const id = parseStrict(text, { depth: 1, uniqueKeys: false });
     return exactText(id) === undefined && isRequestId(id) ? id : undefined;

@@ -1,4 +1,5 @@
-// Tasks in both eras: the extension of 2026-07-28 and the utility of 2025-11-25, and how one is written as the other.
+// Tasks in both eras: the extension of 2026-07-28, the utility of 2025-11-25, and the translation between them.
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { isObject, type JsonObject, numberOf } from '../../core/json.ts';
 
 /** The extension, as capabilities name it. */
@@ -10,25 +11,16 @@ const RELATED_TASK = 'io.modelcontextprotocol/related-task';
 /** The first legacy revision that has tasks. */
 export const LEGACY_TASKS_SINCE = '2025-11-25';
 
-/** The result of 2026-07-28 that is a task and not yet an answer. */
+/** The `resultType` of a modern result that is a task and not yet an answer. */
 export const TASK_RESULT = 'task';
 
-/** What a client must declare to be given tasks, as `data.requiredCapabilities` says it. */
+/** The capability that a client must declare to get tasks, in the form of `data.requiredCapabilities`. */
 export const TASKS_CAPABILITY: JsonObject = Object.freeze({ extensions: { [TASKS_EXTENSION]: {} } });
 
-/** Longest id of a server's task that is carried, in characters. */
-const MAX_TASK_ID = 1_024;
-
-/** Longest time that is kept as a server said it, in characters. */
-export const MAX_TIME = 64;
-
-/** Longest message about a status that is kept, in characters. */
-const MAX_STATUS_MESSAGE = 4_096;
-
-/** Whether a tool runs as a task of 2025-11-25: where its caller wants it to, or in any case. */
+/** Whether a tool runs as a task of 2025-11-25: `optional`, where its caller wants that, or always. */
 export type TaskSupport = 'optional' | 'required';
 
-/** Whether capabilities of 2026-07-28, of either side, name the extension. */
+/** Whether capabilities of 2026-07-28, of a client or server, have the extension. */
 export function declaresTasks({ extensions }: JsonObject): boolean {
   return isObject(extensions) && isObject(extensions[TASKS_EXTENSION]);
 }
@@ -40,25 +32,25 @@ export function declaresLegacyTasks({ tasks }: JsonObject): boolean {
   return isObject(tools) && isObject(tools.call);
 }
 
-/** What a tool's definition of 2025-11-25 says about tasks; undefined where it never runs as one. */
+/** The task support in a tool's definition of 2025-11-25; undefined where the tool never runs as a task. */
 export function taskSupportOf({ execution }: JsonObject): TaskSupport | undefined {
   const support = isObject(execution) ? execution.taskSupport : undefined;
   return support === 'optional' || support === 'required' ? support : undefined;
 }
 
-/** The id of a task, if it is one that can be carried. */
+/** The id of a task; undefined where it is not a string within `taskId`. */
 export function taskIdOf(task: JsonObject): string | undefined {
   const { taskId } = task;
-  return typeof taskId === 'string' && taskId !== '' && taskId.length <= MAX_TASK_ID ? taskId : undefined;
+  return typeof taskId === 'string' && taskId !== '' && taskId.length <= BOUNDS.taskId ? taskId : undefined;
 }
 
-/** The task that a message of 2025-11-25 says it belongs to. */
+/** The id of the task that a message of 2025-11-25 belongs to. */
 export function relatedTaskOf({ _meta }: JsonObject): string | undefined {
   const related = isObject(_meta) ? _meta[RELATED_TASK] : undefined;
   return isObject(related) ? taskIdOf(related) : undefined;
 }
 
-/** Message params, or a result, that belong to this task and to no other. */
+/** Adds the id of the one task that params or a result belong to. */
 export function withRelatedTask(message: JsonObject, taskId: string): JsonObject {
   const { _meta } = message;
   return { ...message, _meta: { ...(isObject(_meta) ? _meta : {}), [RELATED_TASK]: { taskId } } };
@@ -66,12 +58,12 @@ export function withRelatedTask(message: JsonObject, taskId: string): JsonObject
 
 const TERMINAL: ReadonlySet<unknown> = new Set(['completed', 'failed', 'cancelled']);
 
-/** Whether a status is one that a task keeps. */
+/** Whether a status is final. */
 export function isTerminal(status: unknown): boolean {
   return TERMINAL.has(status);
 }
 
-/** What of a task of 2025-11-25 is kept: what the revision has, and no more of it than anybody would read. */
+/** The fields of a task of 2025-11-25 that the gateway keeps: those of the revision, cut to their bounds. */
 export function keptTask({
   taskId,
   status,
@@ -83,11 +75,11 @@ export function keptTask({
 }: JsonObject): JsonObject {
   const text = (value: unknown, most: number) => (typeof value === 'string' ? value.slice(0, most) : undefined);
   const kept = {
-    taskId: text(taskId, MAX_TASK_ID),
-    status: text(status, 32),
-    statusMessage: text(statusMessage, MAX_STATUS_MESSAGE),
-    createdAt: text(createdAt, MAX_TIME),
-    lastUpdatedAt: text(lastUpdatedAt, MAX_TIME),
+    taskId: text(taskId, BOUNDS.taskId),
+    status: text(status, BOUNDS.taskStatus),
+    statusMessage: text(statusMessage, BOUNDS.taskStatusMessage),
+    createdAt: text(createdAt, BOUNDS.taskTime),
+    lastUpdatedAt: text(lastUpdatedAt, BOUNDS.taskTime),
     ttl: numberOf(ttl) ?? null,
     pollInterval: numberOf(pollInterval),
   };
@@ -96,7 +88,7 @@ export function keptTask({
   );
 }
 
-/** A task of 2025-11-25, as it is kept, the way 2026-07-28 writes it: without its id, its time, and what depends on its status. */
+/** Translates a kept task of 2025-11-25 into one of 2026-07-28, without its id, its `ttl`, and the fields that depend on its status. */
 export function toModernTask({ statusMessage, createdAt, lastUpdatedAt, pollInterval }: JsonObject): JsonObject {
   const created = createdAt ?? new Date().toISOString();
   return {
@@ -107,7 +99,7 @@ export function toModernTask({ statusMessage, createdAt, lastUpdatedAt, pollInte
   };
 }
 
-/** Whole milliseconds, none below nothing, and not more than a day. */
+/** Whole milliseconds from 0 to `taskPollInterval`. */
 function wholeMs(value: number): number {
-  return Math.min(Math.max(0, Math.trunc(value)), 24 * 60 * 60_000);
+  return Math.min(Math.max(0, Math.trunc(value)), BOUNDS.taskPollInterval);
 }

@@ -1,4 +1,4 @@
-// Protocol revisions, and which era each belongs to.
+// The protocol revisions, and the era of each.
 export const MODERN_VERSION = '2026-07-28';
 
 /** Newest first. */
@@ -6,7 +6,7 @@ export const LEGACY_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-
 
 export const NEWEST_LEGACY = LEGACY_VERSIONS[0];
 
-/** What `server/discover` and -32022 name, newest first. */
+/** The revisions that `server/discover` and error -32022 name, newest first. */
 export const SUPPORTED_VERSIONS: readonly string[] = [MODERN_VERSION, ...LEGACY_VERSIONS];
 
 const legacy: ReadonlySet<string> = new Set(LEGACY_VERSIONS);
@@ -16,7 +16,7 @@ export function isLegacyVersion(version: string): boolean {
   return legacy.has(version);
 }
 
-/** The revision to answer an `initialize` with: the asked one, else our newest legacy one. */
+/** The revision for the answer to `initialize`: the requested one, else the newest legacy one. */
 export function negotiateLegacy(requested: unknown): string {
   return typeof requested === 'string' && legacy.has(requested) ? requested : NEWEST_LEGACY;
 }

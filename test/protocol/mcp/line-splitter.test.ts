@@ -4,14 +4,15 @@ import { expect, test } from 'vitest';
 import { LineSplitter } from '../../../src/protocol/mcp/line-splitter.ts';
 
 const MAX = 24;
+const LARGE = 16 * 1024 * 1024;
 
 /** What a splitter says about a stream that comes in these pieces, in order. */
-function split(pieces: readonly Buffer[], maxBytes?: number): string[] {
+function split(pieces: readonly Buffer[], maxBytes = LARGE): string[] {
   const seen: string[] = [];
   const splitter = new LineSplitter(
     {
       line: (text) => seen.push(`line ${text}`),
-      oversize: (bytes) => seen.push(bytes > (maxBytes ?? 0) ? 'oversize' : 'lie'),
+      oversize: (bytes) => seen.push(bytes > maxBytes ? 'oversize' : 'lie'),
     },
     maxBytes,
   );
@@ -110,12 +111,15 @@ test('16 MiB pass by default, and come byte for byte', () => {
   const seen = split(Array.from({ length: 257 }, (_, index) => bytes.subarray(index * 65_536, (index + 1) * 65_536)));
 
   expect(seen[0] === `line ${line}` && seen.length === 1).toBe(true);
-  expect(split([Buffer.alloc(16 * 1024 * 1024 + 1, 'x')])).toEqual(['oversize']);
+  expect(split([Buffer.alloc(LARGE + 1, 'x')])).toEqual(['oversize']);
 });
 
 test('a line that comes byte by byte takes memory for its bytes, not for its chunks', () => {
   const seen: number[] = [];
-  const splitter = new LineSplitter({ line: (text) => seen.push(text.length), oversize: () => expect.unreachable() });
+  const splitter = new LineSplitter(
+    { line: (text) => seen.push(text.length), oversize: () => expect.unreachable() },
+    LARGE,
+  );
   const byte = Buffer.from('x');
   const before = process.memoryUsage();
 

@@ -1,13 +1,14 @@
 // Reading and writing JSON step by step agrees with JSON.parse and JSON.stringify, wherever the steps are cut, and its work grows with the size alone.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { BOUNDS } from '../../../src/core/bounds/bounds.ts';
 import { exactText, isObject, type JsonValue, notedKeys, notedWeight, numberOf } from '../../../src/core/json.ts';
 import { estimateHeap } from '../../../src/core/heap-estimate.ts';
 import type { Steps } from '../../../src/core/slices.ts';
 import { JsonReader } from '../../../src/protocol/mcp/json-reader.ts';
 import { JsonScan, work } from '../../../src/protocol/mcp/json-scan.ts';
 import { JsonWriter, membersText, textOf, writeAhead } from '../../../src/protocol/mcp/json-writer.ts';
-import { OverLimit, parseStrict, readStrict, SLICED_ABOVE } from '../../../src/protocol/mcp/strict-json.ts';
+import { OverLimit, parseStrict, readStrict } from '../../../src/protocol/mcp/strict-json.ts';
 import { size } from '../../size.ts';
 
 const LIMITS = { depth: 64, items: 100_000, uniqueKeys: true };
@@ -191,7 +192,7 @@ describe('the work for a message', () => {
 
   test('leaves everybody else their turns where it is much', async () => {
     const text = JSON.stringify(Array.from({ length: 90_000 }, () => 'x'.repeat(100)));
-    expect(text.length).toBeGreaterThan(SLICED_ABOVE);
+    expect(text.length).toBeGreaterThan(BOUNDS.slicedMessage);
     let turns = 0;
     let reading = true;
     const count = () => {

@@ -1,5 +1,4 @@
 // Finds out what a server speaks: sends `server/discover` first, `initialize` if that fails (wire.md, Probing an upstream).
-import { MAX_INSTRUCTIONS } from '../../../catalog/instructions.ts';
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { Era, Peer } from '../../../core/call.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
@@ -190,6 +189,6 @@ function readIdentity(result: JsonObject, info: unknown): Omit<Handshake, 'era' 
   return {
     capabilities: knownServerCapabilities(capabilities),
     ...(serverInfo && { serverInfo }),
-    ...(typeof instructions === 'string' && { instructions: firstOf(instructions, MAX_INSTRUCTIONS) }),
+    ...(typeof instructions === 'string' && { instructions: firstOf(instructions, BOUNDS.instructions) }),
   };
 }

@@ -2,7 +2,7 @@
 import type { ServerConfig } from '../../../config/config.ts';
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError } from '../../../core/errors.ts';
-import { askWithin, type Exchange, QUESTION_MS, type QuestionAnswer } from '../../../core/exchange.ts';
+import { askWithin, type Exchange, type QuestionAnswer } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
 import type { ServerRequest } from '../wire/wire.ts';
@@ -56,7 +56,7 @@ export class ServerRequestRouting {
   /** If a caller who is asked for a task leaves, the next one is asked (2025-11-25 basic/utilities/tasks, Input Required Status). */
   private routeForTask(request: ServerRequest, task: string): Promise<QuestionAnswer> {
     const { id, server } = this.source;
-    return askWithin(QUESTION_MS, request, async ({ method, params, signal }) => {
+    return askWithin(BOUNDS.questionAge, request, async ({ method, params, signal }) => {
       for (let tries = 0; tries < BOUNDS.taskRequestCallers; tries++) {
         const exchange = await server.context.tasks.asker({ server: server.name, instance: id, task }, signal);
         if (!exchange) break;
