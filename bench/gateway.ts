@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { headOf } from '../src/audit/chain.ts';
 import { linesForward } from '../src/audit/lines.ts';
 import { segmentsIn } from '../src/audit/segments.ts';
 import { isObject } from '../src/core/json.ts';
 import { launch, type Running, runToEnd } from './process.ts';
+import { headOf } from '../src/audit/segment-file.ts';
 
 const READY_LIMIT_MS = 20_000;
 

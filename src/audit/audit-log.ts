@@ -2,9 +2,8 @@
 import { BOUNDS, type Bounds } from '../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../core/errors.ts';
 import { StateError } from '../storage/state-error.ts';
-import { encodeRecord, type PrincipalTexts } from './encode.ts';
 import { importDatabase } from './import-database.ts';
-import { eventOf, type AuditRecord } from './record.ts';
+import { type AuditRecord, encodeRecord, eventOf, type PrincipalTexts } from './record.ts';
 import { AuditWriter } from './writer.ts';
 
 /** Whether records can be written, as `/readyz` shows it. */

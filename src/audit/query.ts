@@ -1,11 +1,11 @@
 // Reads the log, newest first: one row for each call. Another process may write the log meanwhile.
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
-import { headOf, numberOf, type Head } from './chain.ts';
 import { linesBackward } from './lines.ts';
-import type { Status } from '../core/settlement.ts';
 import type { EventRecord, IntentRecord, OutcomeRecord } from './record.ts';
 import { carriedBy, parseRecord, readableSegments, type Segment } from './segments.ts';
+import { type Head, headOf, numberOf } from './segment-file.ts';
+import type { Status } from '../core/call-context.ts';
 
 /** Which rows to return: those that match every filter given. */
 export interface AuditFilters {

@@ -2,12 +2,11 @@
 import { mkdirSync, rmSync, truncateSync } from 'node:fs';
 import { requireOwn } from '../storage/state-directory.ts';
 import { StateError } from '../storage/state-error.ts';
-import { GENESIS, hashOf, headOf, type Link } from './chain.ts';
 import { extentOf, linesForward } from './lines.ts';
-import { OpenCalls } from './open-calls.ts';
 import { eventOf, type EventRecord } from './record.ts';
-import { SegmentFile } from './segment-file.ts';
-import { carriedBy, lastRecordOf, parseRecord, segmentsIn, type Carried, type Segment } from './segments.ts';
+import { GENESIS, hashOf, headOf, type Link, SegmentFile } from './segment-file.ts';
+import { type Carried, carriedBy, lastRecordOf, parseRecord, type Segment, segmentsIn } from './segments.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 
 /** The state of a log at a start, and where to continue. */
 export interface Recovered {
@@ -91,4 +90,60 @@ function startOf(segment: Segment | undefined): Carried | undefined {
   if (segment === undefined) return undefined;
   for (const line of linesForward(segment.path)) return carriedBy(line);
   return undefined;
+}
+
+/** The part of a record that matters here. */
+interface Followed {
+  readonly kind: string;
+  /** Absent in events. */
+  readonly call?: string;
+}
+
+/** Follows calls from intent to outcome. */
+export class OpenCalls {
+  readonly #open: Set<string>;
+  readonly #owed = new Set<string>();
+
+  constructor(calls: Iterable<string> = []) {
+    this.#open = new Set(calls);
+  }
+
+  /** Oldest first. */
+  get all(): readonly string[] {
+    return [...this.#open];
+  }
+
+  /** The calls for which the log must write an outcome, oldest first. */
+  get owed(): ReadonlySet<string> {
+    return this.#owed;
+  }
+
+  /** Follows a record that was committed. */
+  follow({ kind, call = '' }: Followed): void {
+    if (kind === 'intent') {
+      this.#open.add(call);
+      if (this.#open.size > BOUNDS.auditOpenCalls) this.#forgetOldest();
+    } else if (kind === 'outcome') {
+      this.#open.delete(call);
+      if (this.#owed.size > 0) this.#owed.delete(call);
+    }
+  }
+
+  /** Follows a record that could not be written: of a lost outcome the log must write one later, since its caller does not retry. */
+  lose({ kind, call = '' }: Followed): void {
+    if (kind === 'outcome' && this.#open.has(call)) this.#owed.add(call);
+  }
+
+  /** The process that would write the outcomes of all open calls has ended: the log must write them. */
+  loseAll(): void {
+    for (const call of this.#open) this.#owed.add(call);
+  }
+
+  #forgetOldest(): void {
+    for (const call of this.#open) {
+      this.#open.delete(call);
+      this.#owed.delete(call);
+      return;
+    }
+  }
 }

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { reasonOf } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { newerState, StateError } from '../storage/state-error.ts';
-import { numberOf, RECORD_VERSION } from './chain.ts';
 import { linesBackward } from './lines.ts';
-import { eventOf, SEGMENT_STARTED, type EventRecord } from './record.ts';
+import { eventOf, type EventRecord, SEGMENT_STARTED } from './record.ts';
+import { numberOf, RECORD_VERSION } from './segment-file.ts';
 
 /** A file of the log. */
 export interface Segment {

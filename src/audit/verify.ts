@@ -1,8 +1,8 @@
 // Verifies the chain: the link of every record, computed over the stored bytes, its number, and the names of the segments.
-import { GENESIS, hashOf, numberOf, prefixOf } from './chain.ts';
 import { linesBackward, linesForward } from './lines.ts';
 import { reasonOf } from '../core/errors.ts';
 import { parseRecord, readableSegments, type Segment } from './segments.ts';
+import { GENESIS, hashOf, numberOf, prefixOf } from './segment-file.ts';
 
 /** A record by its number, its time (UTC ms) and its hash. The hash of the last record, kept elsewhere, proves that no record was cut off. */
 export interface Endpoint {

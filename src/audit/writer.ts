@@ -1,12 +1,9 @@
 // Writes the log: numbers records, links them, and commits them batch by batch.
 import { mkdirSync } from 'node:fs';
 import type { Bounds } from '../core/bounds/bounds.ts';
-import { GENESIS, hashOf, prefixOf, type Link } from './chain.ts';
-import { encodeRecord } from './encode.ts';
-import type { OpenCalls } from './open-calls.ts';
-import { eventOf, type AuditRecord, type EventRecord, type OutcomeRecord } from './record.ts';
-import { recover } from './recovery.ts';
-import { SegmentFile } from './segment-file.ts';
+import { type AuditRecord, encodeRecord, eventOf, type EventRecord, type OutcomeRecord } from './record.ts';
+import { type OpenCalls, recover } from './recovery.ts';
+import { GENESIS, hashOf, type Link, prefixOf, SegmentFile } from './segment-file.ts';
 import { segmentAt, segmentStart } from './segments.ts';
 
 const NONE: readonly AuditRecord[] = [];

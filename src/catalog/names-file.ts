@@ -4,7 +4,7 @@ import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, w
 import { reasonOf } from '../core/errors.ts';
 import { isObject, type JsonValue } from '../core/json.ts';
 import { newerState } from '../storage/state-error.ts';
-import { type NameRow, readNameRow } from './name-row.ts';
+import { OFFER_KINDS, type OfferKind } from '../core/call.ts';
 
 const VERSION = 1;
 
@@ -46,4 +46,20 @@ export function writeNames(file: string, rows: Iterable<NameRow>): void {
 
 function sumOf(names: JsonValue): string {
   return hash('sha256', JSON.stringify(names), 'hex');
+}
+
+export interface NameRow {
+  readonly kind: OfferKind;
+  readonly server: string;
+  readonly original: string;
+  readonly exposed: string;
+}
+
+/** Checks a row that was read from disk. Throws Error where it is not a NameRow. */
+export function readNameRow(row: unknown): NameRow {
+  const { kind, server, original, exposed } = isObject(row) ? row : {};
+  const known = OFFER_KINDS.find((one) => one === kind);
+  if (known === undefined || typeof server !== 'string' || typeof original !== 'string' || typeof exposed !== 'string')
+    throw new Error('a name is not one that was ever given');
+  return { kind: known, server, original, exposed };
 }

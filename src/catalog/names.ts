@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { OfferKind } from '../core/call.ts';
-import { plainName } from '../core/name-characters.ts';
-import type { NameRow } from './name-row.ts';
+import { plainName } from '../core/json.ts';
+import type { NameRow } from './names-file.ts';
 
 const HASH_LENGTH = 6;
 const SEPARATOR = '__';

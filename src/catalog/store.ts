@@ -8,9 +8,8 @@ import type { Database } from '../storage/database.ts';
 import { parseStrict } from '../protocol/mcp/strict-json.ts';
 import type { ServerKey } from '../storage/server-key.ts';
 import { Damaged, type StateDatabase } from '../storage/state-database.ts';
-import { type NameRow, readNameRow } from './name-row.ts';
 import type { NameChange } from './names.ts';
-import { readNames, writeNames } from './names-file.ts';
+import { type NameRow, readNameRow, readNames, writeNames } from './names-file.ts';
 import type { ServerOffer } from './offer.ts';
 
 /** The last offer of a server, and when the gateway read it (UTC ms). */

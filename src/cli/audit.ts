@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { HOUR, MINUTE, SECOND } from '../core/bounds/bound.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { type AuditFilters, type AuditRow, queryAudit, type RowStatus } from '../audit/query.ts';
-import { STATUSES } from '../core/settlement.ts';
 import { verifyAudit } from '../audit/verify.ts';
 import { explainDecision } from '../core/decision.ts';
 import { EXIT, ExitError, UsageError } from './exit-codes.ts';
@@ -12,6 +11,7 @@ import { type Command, type Flags, integer, type Invocation, text } from './opti
 import { print, printJson, printJsonLine, say } from './output.ts';
 import { stateDirectoryOf } from './state-directory.ts';
 import { table, terminalWidth } from './table.ts';
+import { STATUSES } from '../core/call-context.ts';
 
 /** The width of a terminal that fits every column of the table. */
 const WIDE = 100;

@@ -1,7 +1,6 @@
 // Writes the lines about a running gateway for a terminal, and makes texts of clients and servers safe for it.
 import { sep } from 'node:path';
 import { BOUNDS } from '../core/bounds/bounds.ts';
-import type { Status } from '../core/settlement.ts';
 import { clientSetups } from '../downstream/client-setup.ts';
 import type { EndedCall } from '../gateway/watcher.ts';
 import type { ServerStatus } from '../upstream/mcp/status.ts';
@@ -9,6 +8,7 @@ import { hint } from './program.ts';
 import { oneLine } from './output.ts';
 import { cut } from './table.ts';
 import { VERSION } from './version.ts';
+import type { Status } from '../core/call-context.ts';
 
 const CLIENT_WIDTH = 20;
 const NAME_WIDTH = 48;

@@ -1,10 +1,9 @@
 // `mcp-gateway tools list|call`: lists and calls tools as a client does, through the same endpoint and pipeline.
 import { explainDecision } from '../core/decision.ts';
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
-import { encodeHeaderValue } from '../protocol/mcp/header-values.ts';
 import { META } from '../protocol/mcp/meta.ts';
 import { MODERN_VERSION } from '../protocol/mcp/versions.ts';
-import { mirrorArguments, readMirroredParams } from '../protocol/mcp/param-headers.ts';
+import { encodeHeaderValue, mirrorArguments, readMirroredParams } from '../protocol/mcp/param-headers.ts';
 import { parseStrict } from '../protocol/mcp/strict-json.ts';
 import { didYouMean } from '../config/problems.ts';
 import type { ToolExplanation } from '../gateway/operator-view.ts';

@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto';
 import { relative } from 'node:path';
 import { BOUNDS } from '../core/bounds/bounds.ts';
-import { plainName } from '../core/name-characters.ts';
 import type { Config, ServerConfig } from './config.ts';
 import { gatherFolder } from './servers-directory.ts';
 import { ConfigFolders } from './folders.ts';
@@ -13,6 +12,7 @@ import { stateBeside } from './locate.ts';
 import { type Document, fileProblem, parseDocument, problemAt } from './positions.ts';
 import { formatPath, type Problem } from './problems.ts';
 import { readSettings } from './settings.ts';
+import { plainName } from '../core/json.ts';
 
 /** A configuration with its warnings, or all of its problems. */
 export type LoadResult =

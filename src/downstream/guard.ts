@@ -1,6 +1,7 @@
-// Checks the head of a request before its body is read: target, Host, Origin, and headers that may stand only once.
+// Checks the head of a request before its body is read, and answers what browsers ask about other origins (CORS).
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { GatewayError } from '../core/errors.ts';
+import { SECOND } from '../core/bounds/bound.ts';
 
 export interface GuardOptions {
   /** Whether every bound address is a loopback one. */
@@ -112,4 +113,44 @@ function readSingles(rawHeaders: readonly string[]): { host: string | undefined;
     else if (name === 'origin') origin = rawHeaders[at + 1];
   }
   return { host, origin };
+}
+
+const EXPOSED = 'Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate';
+const ALLOWED = [
+  'Content-Type',
+  'Accept',
+  'Authorization',
+  'Last-Event-ID',
+  'MCP-Protocol-Version',
+  'Mcp-Session-Id',
+  'Mcp-Method',
+  'Mcp-Name',
+  'traceparent',
+  'tracestate',
+];
+const NONE: Readonly<Record<string, string>> = Object.freeze({});
+
+/** Headers for every response to a page of an origin that the guard allowed. */
+export function corsHeaders(origin: string | undefined): Readonly<Record<string, string>> {
+  if (origin === undefined) return NONE;
+  return { 'access-control-allow-origin': origin, 'access-control-expose-headers': EXPOSED, vary: 'Origin' };
+}
+
+/** Headers of the answer to a preflight. Tools name the `Mcp-Param-*` headers, so the answer grants those that the browser asks for. */
+export function preflightHeaders(
+  origin: string,
+  requested: string | undefined,
+  privateNetwork: boolean,
+): Record<string, string> {
+  const params = (requested ?? '')
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => /^mcp-param-[!#$%&'*+\-.^_`|~0-9a-z]{1,128}$/i.test(name));
+  return {
+    ...corsHeaders(origin),
+    'access-control-allow-methods': 'GET, POST, DELETE, OPTIONS',
+    'access-control-allow-headers': [...ALLOWED, ...params.slice(0, BOUNDS.preflightHeaders)].join(', '),
+    'access-control-max-age': String(BOUNDS.preflightAge / SECOND),
+    ...(privateNetwork && { 'access-control-allow-private-network': 'true' }),
+  };
 }

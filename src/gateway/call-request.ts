@@ -1,7 +1,6 @@
 // The request that an MCP endpoint hands to the gateway, and the Call that the gateway makes of it.
 import type { McpCall } from '../core/call.ts';
-import { messageHeap } from '../core/heap-estimate.ts';
-import { isObject } from '../core/json.ts';
+import { isObject, messageHeap } from '../core/json.ts';
 import { withoutProtocolMeta } from '../protocol/mcp/meta.ts';
 import { randomHex, traceFrom } from '../telemetry/trace.ts';
 

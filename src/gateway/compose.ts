@@ -2,14 +2,12 @@
 import { SeenUris } from '../catalog/seen-uris.ts';
 import { InFlight } from '../core/in-flight.ts';
 import { InFlightMemory } from '../quota/in-flight-memory.ts';
-import { RequestStates } from './bridge/request-state.ts';
-import { RetryRounds } from './bridge/retry-rounds.ts';
+import { RequestStates, RetryRounds } from './bridge/request-state.ts';
 import { ParkedCalls } from './bridge/parked-calls.ts';
 import { Changes } from './changes.ts';
 import { ConfinedServers } from './confined-servers.ts';
 import { dispatchMcp } from './dispatch.ts';
 import { EventLog } from './event-log.ts';
-import type { GatewayOptions } from './gateway-options.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { buildPipeline } from './pipeline.ts';
 import { resolveMcp } from './resolve.ts';
@@ -17,7 +15,14 @@ import { Shutdown } from './shutdown.ts';
 import { Snapshots } from './snapshots.ts';
 import type { Storage } from './storage.ts';
 import { Tasks } from './tasks/tasks.ts';
-import { openUpstreams } from './upstream-context.ts';
+import { Deadlines } from '../upstream/mcp/wire/deadlines.ts';
+import { EraStore } from '../upstream/mcp/connect/era-store.ts';
+import { TraitStore } from '../upstream/mcp/instances/trait-store.ts';
+import { Upstreams } from './upstreams.ts';
+import type { Config } from '../config/config.ts';
+import type { Peer } from '../core/call.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Watcher } from './watcher.ts';
 
 export type Parts = ReturnType<typeof composeParts>;
 
@@ -58,4 +63,49 @@ export function composeParts(options: GatewayOptions, storage: Storage) {
     handle,
     inFlight: new InFlight(),
   };
+}
+
+export interface UpstreamsParts {
+  readonly storage: Storage;
+  readonly confined: ConfinedServers;
+  readonly events: EventLog;
+  readonly tasks: Tasks;
+  /** The listener of changed offers; called only after `Snapshots` was made. */
+  readonly offers: () => Snapshots;
+}
+
+/** Makes an upstream for every server of the configuration. Starts none. */
+export function openUpstreams(options: GatewayOptions, parts: UpstreamsParts): Upstreams {
+  const { config, env, identity, watcher } = options;
+  const { storage, confined, events, tasks, offers } = parts;
+  const upstreams = new Upstreams({
+    client: identity,
+    deadlines: new Deadlines(),
+    eras: new EraStore(storage.state),
+    traits: new TraitStore(storage.state),
+    catalog: storage.catalog,
+    maxMessageBytes: config.limits.upstreamMessage,
+    maxItems: config.limits.items,
+    env,
+    containment: confined.containment,
+    events,
+    offers: {
+      offerChanged: (key, stored) => offers().offerChanged(key, stored),
+      ownerOfferChanged: (server, owner, kinds) => offers().ownerOfferChanged(server, owner, kinds),
+    },
+    tasks: tasks.registry,
+    states: watcher,
+  });
+  upstreams.apply(config);
+  return upstreams;
+}
+
+export interface GatewayOptions {
+  readonly config: Config;
+  readonly stateDirectory: string;
+  readonly logger: Logger;
+  readonly env: NodeJS.ProcessEnv;
+  /** The name and version that servers and clients see. */
+  readonly identity: Peer;
+  readonly watcher?: Watcher | undefined;
 }

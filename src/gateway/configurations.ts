@@ -6,8 +6,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { Changes } from './changes.ts';
 import type { ConfinedServers } from './confined-servers.ts';
 import type { EventLog } from './event-log.ts';
-import { compile } from './snapshot.ts';
-import type { Snapshots } from './snapshots.ts';
+import { compile, type Snapshots } from './snapshots.ts';
 import type { Upstreams } from './upstreams.ts';
 import type { Watcher } from './watcher.ts';
 

@@ -6,19 +6,18 @@ import type { JsonObject } from '../core/json.ts';
 import type { LogLevel } from '../protocol/mcp/meta.ts';
 import type { StateDirectory } from '../storage/state-directory.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { type CallerFacts, ownerKeys } from '../upstream/mcp/instances/affinity.ts';
+import { type InstanceCaller, ownerKeys } from '../upstream/mcp/instances/affinity.ts';
 import type { ServerStatus } from '../upstream/mcp/status.ts';
 import { buildCall, type CallRequest } from './call-request.ts';
 import type { ChangeListener } from './changes.ts';
-import { composeParts, type Parts } from './compose.ts';
+import { composeParts, type GatewayOptions, type Parts } from './compose.ts';
 import { Configurations } from './configurations.ts';
 import { deliver, type Sink } from './deliver.ts';
-import type { GatewayOptions } from './gateway-options.ts';
-import { declare, type Declaration } from './offer.ts';
+import { type Declaration, declare } from './offer.ts';
 import { OperatorView, type ToolExplanation } from './operator-view.ts';
-import { type Refused, Refusals } from './refusals.ts';
-import type { Snapshot } from './snapshot.ts';
+import { Refusals, type Refused } from './refusals.ts';
 import { closeStorage, openStorage } from './storage.ts';
+import type { Snapshot } from './snapshots.ts';
 
 /** What `/readyz` answers. */
 export interface Health {
@@ -100,12 +99,12 @@ export class Gateway {
   }
 
   /** Notifies a listener of changes to the lists of this caller. Returns how to unsubscribe. */
-  onListsChanged(listener: ChangeListener, caller: CallerFacts): () => void {
+  onListsChanged(listener: ChangeListener, caller: InstanceCaller): () => void {
     return this.parts.changes.subscribe(listener, ownerKeys(caller));
   }
 
   /** Asks the servers for log lines of this level, for one session. */
-  wantLogLevel(level: LogLevel, caller: CallerFacts): void {
+  wantLogLevel(level: LogLevel, caller: InstanceCaller): void {
     for (const upstream of this.parts.upstreams.all()) upstream.wantLogLevel(level, caller);
   }
 

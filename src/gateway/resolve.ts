@@ -7,11 +7,11 @@ import { GatewayError } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
 import { checkParamHeaders } from '../protocol/mcp/param-headers.ts';
-import type { RetryRounds } from './bridge/retry-rounds.ts';
 import { declare, isDeclared } from './offer.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { TaskIds } from './tasks/task-ids.ts';
 import type { Upstreams } from './upstreams.ts';
+import type { RetryRounds } from './bridge/request-state.ts';
 
 /** What dispatch reads of the look-up, besides the target. */
 export interface McpRoute {

@@ -1,5 +1,5 @@
-// Holds the snapshot in force, and replaces it after a reload or when the offer of a server changed.
-import type { Catalog } from '../catalog/catalog.ts';
+// The snapshot in force (configuration, policy, catalogs), which a reload and a changed offer replace.
+import { buildCatalog, type Catalog } from '../catalog/catalog.ts';
 import { NameBook } from '../catalog/names.ts';
 import type { ServerOffer } from '../catalog/offer.ts';
 import type { CatalogStore, StoredOffer } from '../catalog/store.ts';
@@ -10,10 +10,13 @@ import type { Config } from '../config/config.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { ServerKey } from '../storage/server-key.ts';
 import type { OfferListener } from '../upstream/mcp/context.ts';
-import { Catalogs } from './catalogs.ts';
 import type { Changes } from './changes.ts';
-import { compile, type Compiled, type Snapshot } from './snapshot.ts';
 import type { Upstreams } from './upstreams.ts';
+import { BoundedMap } from '../core/bounded-map.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
+import type { InstanceCaller } from '../upstream/mcp/instances/affinity.ts';
+import { type Authenticate, compileAuthentication } from '../identity/authenticate.ts';
+import { compilePolicy, isUnrestricted, type Policy } from '../policy/policy.ts';
 
 export interface SnapshotsParts {
   readonly upstreams: Upstreams;
@@ -77,4 +80,59 @@ export class Snapshots implements OfferListener {
 
 function sameEntries(before: readonly JsonObject[], after: ServerOffer, kind: OfferKind): boolean {
   return JSON.stringify(before) === JSON.stringify(after.entries[kind]);
+}
+
+export class Catalogs {
+  /** The catalog of all callers to whom no server offers something else. */
+  readonly all: Catalog;
+  /** Whether lists differ from caller to caller. */
+  readonly vary: boolean;
+  private readonly upstreams: Upstreams;
+  private readonly names: NameBook;
+  /** Built when a caller needs one. */
+  private readonly owned = new BoundedMap<string, Catalog>({ most: BOUNDS.ownerCatalogs });
+
+  /** `all`: the common catalog, where it is built already. */
+  constructor(upstreams: Upstreams, names: NameBook, all?: Catalog) {
+    this.upstreams = upstreams;
+    this.names = names;
+    this.all = all ?? buildCatalog(upstreams.sources(), names);
+    this.vary = upstreams.all().some((upstream) => upstream.hasOwnerOffers);
+  }
+
+  /** The catalog of one caller. */
+  of(caller: InstanceCaller): Catalog {
+    const own = this.vary ? this.upstreams.ownerSources(caller) : undefined;
+    if (!own) return this.all;
+    const catalog = this.owned.get(own.key) ?? buildCatalog(own.sources(), this.names);
+    this.owned.set(own.key, catalog); // the one that was not used for longest is evicted first
+    return catalog;
+  }
+}
+
+/** A configuration with what is compiled of it once. */
+export interface Compiled {
+  readonly config: Config;
+  readonly policy: Policy;
+  readonly authenticate: Authenticate;
+  /** Whether lists depend on the caller or on patterns of the operator, so that no cache may share them (wire.md, What the gateway offers). */
+  readonly privateLists: boolean;
+}
+
+/** Immutable: each reload and each changed offer makes another one. */
+export interface Snapshot extends Compiled {
+  readonly catalogs: Catalogs;
+}
+
+export function compile(config: Config): Compiled {
+  return {
+    config,
+    policy: compilePolicy(config.servers),
+    authenticate: compileAuthentication(config.auth.tokens),
+    privateLists: config.auth.tokens.length > 0 || !config.servers.every(offersEverything),
+  };
+}
+
+function offersEverything({ tools, prompts, resources }: Config['servers'][number]): boolean {
+  return [tools, prompts, resources].every(isUnrestricted);
 }

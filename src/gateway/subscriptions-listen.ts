@@ -5,7 +5,7 @@ import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { Reply } from '../core/reply.ts';
 import { within } from '../core/wait.ts';
-import { type CallerFacts, ownerKeys } from '../upstream/mcp/instances/affinity.ts';
+import { type InstanceCaller, ownerKeys } from '../upstream/mcp/instances/affinity.ts';
 import type { Follower } from '../upstream/mcp/offer/resource-subscriptions.ts';
 import type { DispatchParts } from './dispatch-parts.ts';
 import { type McpContext, uriOptions } from './resolve.ts';
@@ -71,7 +71,7 @@ export async function listen(call: McpCall, ctx: McpContext, parts: DispatchPart
 /** The listener as a subscriber of resources. It gets notifications of changes before the acknowledgement only after it, which must come first. */
 class ListeningSubscriber implements Follower {
   readonly key: string;
-  readonly caller: CallerFacts;
+  readonly caller: InstanceCaller;
   private readonly call: McpCall;
   private readonly snapshots: Snapshots;
   private early: Set<string> | undefined = new Set();

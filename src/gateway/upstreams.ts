@@ -7,13 +7,13 @@ import { BOUNDS } from '../core/bounds/bounds.ts';
 import { diffServers } from '../config/diff.ts';
 import type { OfferKind, Target } from '../core/call.ts';
 import { within } from '../core/wait.ts';
-import type { CallerFacts } from '../upstream/mcp/instances/affinity.ts';
+import type { InstanceCaller } from '../upstream/mcp/instances/affinity.ts';
 import type { InstanceIds, UpstreamContext } from '../upstream/mcp/context.ts';
 import type { OwnerOffer } from '../upstream/mcp/offer/owner-listings.ts';
 import { Upstream } from '../upstream/mcp/upstream.ts';
 import { isProcess } from './confined-servers.ts';
 
-export type { CallerFacts };
+export type { InstanceCaller };
 
 /** The servers that a new configuration added, removed or changed. */
 export interface Applied {
@@ -46,7 +46,7 @@ export class Upstreams {
   }
 
   /** The sources of one caller's catalog, if a server offers it something else than everybody. Callers with the same offers have the same `key`. */
-  ownerSources(caller: CallerFacts): { sources: () => CatalogSource[]; key: string } | undefined {
+  ownerSources(caller: InstanceCaller): { sources: () => CatalogSource[]; key: string } | undefined {
     const own = new Map<Upstream, OwnerOffer>();
     for (const upstream of this.current.values()) {
       const offer = upstream.hasOwnerOffers ? upstream.ownerOffer(caller) : undefined;

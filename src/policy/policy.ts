@@ -2,8 +2,9 @@
 import type { CallerFacts, OfferKind } from '../core/call.ts';
 import type { Decidable, Decision, PolicyQuestion, PolicyView } from '../core/decision.ts';
 import type { OfferedList } from '../core/offered-list.ts';
-import { keepDecisions } from './kept-decisions.ts';
 import { compilePatterns, findUnmatched } from './patterns.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
+import { BoundedMap } from '../core/bounded-map.ts';
 
 export interface NamePatterns {
   readonly allow: readonly string[];
@@ -175,4 +176,16 @@ function compileNames(
   const allowed = compile(allow);
   const decideAnew: Decide = (name) => denials[denied(name) ?? -1] ?? permissions[allowed(name) ?? -1] ?? unlisted;
   return { decide: keepDecisions(decideAnew), decideAnew };
+}
+
+/** Wraps `decide`: keeps its decisions by name, within `keptDecisions` and `keptDecisionName`. */
+export function keepDecisions(decide: (name: string) => Decision): (name: string) => Decision {
+  const kept = new BoundedMap<string, Decision>({ most: BOUNDS.keptDecisions });
+  return (name) => {
+    const known = kept.get(name);
+    if (known) return known;
+    const decision = decide(name);
+    if (name.length <= BOUNDS.keptDecisionName) kept.set(name, decision);
+    return decision;
+  };
 }

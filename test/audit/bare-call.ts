@@ -1,14 +1,13 @@
 // Calls, their contexts and their ends, as tests and the processes that they start make them.
 import { randomUUID } from 'node:crypto';
 import { ALL_SERVERS, type McpCall, type Target } from '../../src/core/call.ts';
-import { CallContext } from '../../src/core/call-context.ts';
+import { CallContext, type Settlement, statusOf, statusOfError } from '../../src/core/call-context.ts';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import type { Decision } from '../../src/core/decision.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 import { ownExchange } from '../../src/core/exchange.ts';
 import { LOCAL } from '../../src/core/principal.ts';
 import type { FinalReply } from '../../src/core/reply.ts';
-import { type Settlement, statusOf, statusOfError } from '../../src/core/settlement.ts';
 import { compilePolicy, type PolicyEntry } from '../../src/policy/policy.ts';
 
 export const ALLOWED: Decision = { allowed: true, rule: 'default', reason: 'nothing forbids it' };

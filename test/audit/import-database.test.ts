@@ -2,10 +2,8 @@ import { existsSync, mkdirSync, readFileSync, renameSync, statSync } from 'node:
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { AuditLog } from '../../src/audit/audit-log.ts';
-import { GENESIS, hashOf, prefixOf } from '../../src/audit/chain.ts';
-import { encodeRecord } from '../../src/audit/encode.ts';
 import { queryAudit } from '../../src/audit/query.ts';
-import { eventOf, intentOf, type AuditRecord } from '../../src/audit/record.ts';
+import { type AuditRecord, encodeRecord, eventOf, intentOf } from '../../src/audit/record.ts';
 import { verifyAudit } from '../../src/audit/verify.ts';
 import { boundsWith } from '../../src/core/bounds/bounds.ts';
 import { openDatabase } from '../../src/storage/database.ts';
@@ -13,6 +11,7 @@ import { StateError } from '../../src/storage/state-error.ts';
 import { temporaryFolder } from '../storage/temporary.ts';
 import { makeCall, makeContext, openLog } from './calls.ts';
 import { segmentPaths, storedLines } from './segment-text.ts';
+import { GENESIS, hashOf, prefixOf } from '../../src/audit/segment-file.ts';
 
 /** What the version before wrote. */
 const SCHEMA = `

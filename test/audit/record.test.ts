@@ -1,12 +1,11 @@
 import { OfferedList } from '../../src/core/offered-list.ts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { GENESIS, headOf, prefixOf } from '../../src/audit/chain.ts';
-import { encodeRecord } from '../../src/audit/encode.ts';
-import { eventOf, intentOf, outcomeOf, type AuditRecord } from '../../src/audit/record.ts';
-import { GatewayError, toGatewayError, type ErrorCode } from '../../src/core/errors.ts';
-import { statusOf, statusOfError } from '../../src/core/settlement.ts';
+import { type AuditRecord, encodeRecord, eventOf, intentOf, outcomeOf } from '../../src/audit/record.ts';
+import { type ErrorCode, GatewayError, toGatewayError } from '../../src/core/errors.ts';
 import { ALLOWED, makeCall, makeContext, makeReply, settlementOf } from './calls.ts';
+import { GENESIS, headOf, prefixOf } from '../../src/audit/segment-file.ts';
+import { statusOf, statusOfError } from '../../src/core/call-context.ts';
 
 const decode = (record: AuditRecord): unknown => JSON.parse(`{${encodeRecord(record)}`);
 

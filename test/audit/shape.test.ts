@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { shapeOf } from '../../src/audit/shape.ts';
 import type { JsonValue } from '../../src/core/json.ts';
+import { shapeOf } from '../../src/audit/record.ts';
 
 test('a shape names keys, types and sizes', () => {
   const value = {

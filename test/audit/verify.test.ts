@@ -2,7 +2,6 @@ import { cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { hashOf, prefixOf } from '../../src/audit/chain.ts';
 import { intentOf } from '../../src/audit/record.ts';
 import { verifyAudit } from '../../src/audit/verify.ts';
 import { boundsWith } from '../../src/core/bounds/bounds.ts';
@@ -10,6 +9,7 @@ import { temporaryFolder } from '../storage/temporary.ts';
 import { size } from '../size.ts';
 import { makeCall, makeContext, openLog } from './calls.ts';
 import { segmentPaths, storedLines } from './segment-text.ts';
+import { hashOf, prefixOf } from '../../src/audit/segment-file.ts';
 
 /** Few to a segment, so that attacks meet the ends of segments too. */
 const SEGMENT_BYTES = 4_000;

@@ -1,9 +1,9 @@
 // Names: what every client takes, unique, and never changed once given.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { NameBook, type Nameable, type NameStore } from '../../src/catalog/names.ts';
+import { type Nameable, NameBook, type NameStore } from '../../src/catalog/names.ts';
 import { BOUNDS } from '../../src/core/bounds/bounds.ts';
-import type { NameRow } from '../../src/catalog/name-row.ts';
+import type { NameRow } from '../../src/catalog/names-file.ts';
 
 /** The table `names`, as a list. */
 function memory(): NameStore & { rows: NameRow[] } {

@@ -2,9 +2,9 @@
 import { expect, test } from 'vitest';
 import { GatewayError } from '../../src/core/errors.ts';
 import type { Origin } from '../../src/core/reply.ts';
-import type { Settlement } from '../../src/core/settlement.ts';
 import { ECHO, emptyContext, makeContext } from '../audit/bare-call.ts';
 import { makeReply } from '../audit/calls.ts';
+import type { Settlement } from '../../src/core/call-context.ts';
 
 const ORIGIN: Origin = { server: 'everything', instance: 'everything#7', era: 'modern', transport: 'stdio', bytes: 9 };
 const FAILURE = new GatewayError('upstream_timed_out', 'too late');

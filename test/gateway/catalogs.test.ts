@@ -3,17 +3,17 @@ import { expect, test } from 'vitest';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import { NameBook } from '../../src/catalog/names.ts';
 import { BOUNDS } from '../../src/core/bounds/bounds.ts';
-import { Catalogs } from '../../src/gateway/catalogs.ts';
-import type { CallerFacts, Upstreams } from '../../src/gateway/upstreams.ts';
+import type { InstanceCaller, Upstreams } from '../../src/gateway/upstreams.ts';
+import { Catalogs } from '../../src/gateway/snapshots.ts';
 
 test('one more than may be kept takes the place of the one that was not used for longest', () => {
   const built: string[] = [];
-  const ownerSources = ({ principal: { id } }: CallerFacts) =>
+  const ownerSources = ({ principal: { id } }: InstanceCaller) =>
     id === 'common' ? undefined : { key: id, sources: () => (built.push(id), []) };
   const upstreams = { all: () => [{ hasOwnerOffers: true }], sources: () => [], ownerSources };
   const names = new NameBook({ names: () => [], saveNames: () => undefined });
   const catalogs = new Catalogs(upstreams as unknown as Upstreams, names);
-  const of = (id: string): Catalog => catalogs.of({ principal: { id } } as CallerFacts);
+  const of = (id: string): Catalog => catalogs.of({ principal: { id } } as InstanceCaller);
   const kept = BOUNDS.ownerCatalogs;
 
   const first = Array.from({ length: kept }, (_, index) => of(`${index}`));

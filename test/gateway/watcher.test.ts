@@ -1,9 +1,9 @@
 // What the watcher gets of calls: what the operator may see, not only what the caller may.
 import { expect, test } from 'vitest';
 import { GatewayError } from '../../src/core/errors.ts';
-import { statusOfError } from '../../src/core/settlement.ts';
 import { type EndedCall, watchStage } from '../../src/gateway/watcher.ts';
 import { ECHO, makeCall, makeContext } from '../audit/bare-call.ts';
+import { statusOfError } from '../../src/core/call-context.ts';
 
 test.for([
   [

@@ -1,7 +1,6 @@
 // How much the requests of calls in flight may hold, in all and of one principal.
 import { expect, test } from 'vitest';
-import type { JsonObject } from '../../src/core/json.ts';
-import { messageHeap } from '../../src/core/heap-estimate.ts';
+import { type JsonObject, messageHeap } from '../../src/core/json.ts';
 import { LOCAL } from '../../src/core/principal.ts';
 import { InFlightMemory } from '../../src/quota/in-flight-memory.ts';
 

@@ -4,10 +4,9 @@ import { GatewayError } from '../../core/errors.ts';
 import type { JsonValue } from '../../core/json.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import { type Frame, idOf, readClientFrame, type RequestId } from '../../protocol/mcp/frames.ts';
-import { type Answer, encodeError } from './encode.ts';
+import { type Answer, encodeError, refusedAnswer } from './encode.ts';
 import type { Caller } from './caller.ts';
 import { acceptMessage, answerLegacy, type LegacyContext } from './legacy.ts';
-import { refusedAnswer } from './refused.ts';
 import type { Session } from './session.ts';
 
 const BATCH_REVISION = '2025-03-26';

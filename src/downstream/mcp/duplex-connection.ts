@@ -6,12 +6,11 @@ import type { Gateway } from '../../gateway/gateway.ts';
 import { type Frame, readClientFrame, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import { answerBatch, readBatch } from './batch.ts';
 import type { Caller, MessageFacts } from './caller.ts';
-import type { Answer } from './encode.ts';
+import { type Answer, refusedAnswer } from './encode.ts';
 import type { Send } from './exchange.ts';
 import { acceptMessage, answerLegacy, handleInitialize } from './legacy.ts';
 import type { EndpointLimits } from './limits.ts';
 import { answerModern, isModern } from './modern.ts';
-import { refusedAnswer } from './refused.ts';
 import { OpenRequests } from './open-requests.ts';
 import { Session } from './session.ts';
 

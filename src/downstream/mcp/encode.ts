@@ -1,8 +1,8 @@
-// Writes replies and errors as JSON-RPC responses of either era.
+// Writes replies, errors and refusals as JSON-RPC responses of either era.
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { toLegacyTool } from '../../catalog/legacy-tools.ts';
 import type { Era, Peer } from '../../core/call.ts';
-import { ERRORS, GatewayError } from '../../core/errors.ts';
+import { ERRORS, GatewayError, toGatewayError } from '../../core/errors.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
 import type { FinalReply, ListReply, Offered, RpcError } from '../../core/reply.ts';
 import type { Sink } from '../../gateway/deliver.ts';
@@ -11,6 +11,8 @@ import { writeInSlices } from '../../protocol/mcp/json-writer.ts';
 import { META } from '../../protocol/mcp/meta.ts';
 import { LIST_KEYS } from '../../protocol/mcp/methods.ts';
 import { SUPPORTED_VERSIONS } from '../../protocol/mcp/versions.ts';
+import type { Gateway } from '../../gateway/gateway.ts';
+import type { Caller } from './caller.ts';
 
 /** A JSON-RPC response, and the HTTP status that goes with it. */
 export interface Answer {
@@ -147,4 +149,19 @@ export function discoverResult(
     cacheScope: scope,
     _meta: { [META.serverInfo]: { ...server } },
   };
+}
+
+export interface RefusedMessage {
+  /** Undefined if the message has none, or it could not be read. */
+  readonly id: RequestId | undefined;
+  readonly era: Era;
+  readonly caller: Caller;
+}
+
+/** Makes the answer from the thrown error, and records an event. */
+export function refusedAnswer(gateway: Gateway, { id, era, caller }: RefusedMessage, thrown: unknown): Answer {
+  const error = toGatewayError(thrown);
+  if (error.code === 'internal') gateway.logger.error({ err: error.cause }, 'a request failed');
+  gateway.refused(error, { address: caller.address, principal: caller.principal.id });
+  return encodeError(id, error, era);
 }

@@ -13,19 +13,19 @@ import { HttpResponse } from './http-response.ts';
 import type { EndpointLimits } from './limits.ts';
 import { acceptMessage, answerLegacy, handleInitialize } from './legacy.ts';
 import { answerModern, isModern } from './modern.ts';
-import { readModernHeaders } from './modern-headers.ts';
 import { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import {
   acceptsStreams,
+  type EndpointRequest,
   factsOf,
   failRequest,
   header,
   readMessage,
+  readModernHeaders,
   refusedId,
   requireLegacyVersion,
   VERSION_HEADER,
-  type EndpointRequest,
 } from './http-request.ts';
 
 const SESSION_HEADER = 'mcp-session-id';

@@ -2,8 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { SSE_HEARTBEAT, sseMessage } from '../../protocol/mcp/sse.ts';
 import type { EndpointLimits } from './limits.ts';
-import { endStalled } from './stalled.ts';
-import { WriteQueue } from './write-queue.ts';
+import { endStalled, WriteQueue } from './write-queue.ts';
 
 /** A stream of messages to a client. */
 export interface Outlet {

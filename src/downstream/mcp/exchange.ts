@@ -3,11 +3,10 @@ import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
 import { askWithin, cannotAsk, type Exchange, type Question, type QuestionAnswer } from '../../core/exchange.ts';
 import { GatewayError } from '../../core/errors.ts';
-import type { JsonObject } from '../../core/json.ts';
+import { type JsonObject, numberOf } from '../../core/json.ts';
 import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
 import { type LogLevel, META, passesLevel, type ProgressToken } from '../../protocol/mcp/meta.ts';
 import type { OpenQuestions } from './open-questions.ts';
-import { MonotonicProgress } from './monotonic-progress.ts';
 
 /** Sends one message to a client; returns whether it can still reach the client. */
 export type Send = (text: string) => boolean;
@@ -106,5 +105,35 @@ export class CallerExchange implements Exchange {
   /** Sends nothing for a cancelled call, whose server may still send notifications (wire.md, Cancellation). */
   private send(method: string, params: JsonObject): void {
     if (!this.ended && !this.signal.aborted) this.options.send(notificationText(method, params));
+  }
+}
+
+/** An increment that is too small to change how a client shows the server's own numbers. */
+const STEP = 1e-6;
+
+/** The progress that the caller gets; each value must be greater than the one before (basic/utilities/progress). */
+export class MonotonicProgress {
+  /** The last value that the caller got. */
+  private reached: number | undefined;
+  /** The last value of the server. */
+  private received = -Infinity;
+  /** What the caller had reached when the server began to count anew. */
+  private base = 0;
+
+  /** The `progress` and `total` for the caller. A call may take several rounds, each of which counts from its own beginning. */
+  next(params: JsonObject): JsonObject {
+    const [progress, total] = [numberOf(params.progress), numberOf(params.total)];
+    if (progress !== undefined && progress < this.received) this.base = this.reached ?? 0;
+    if (progress !== undefined) this.received = progress;
+    const counted = this.base + this.received;
+    const rises = Number.isFinite(counted) && (this.reached === undefined || counted > this.reached);
+    const next = rises ? (this.reached = counted) : this.more();
+    return { progress: next, ...(total !== undefined && { total: this.base + total }) };
+  }
+
+  /** A value just above the last one. */
+  more(): number {
+    const reached = this.reached ?? 0;
+    return (this.reached = reached + Math.max(STEP, Math.abs(reached) * 2 * Number.EPSILON));
   }
 }

@@ -1,16 +1,18 @@
-// One HTTP request at an MCP endpoint: reads its message, and answers it with an error.
-import type { IncomingMessage, ServerResponse } from 'node:http';
+// One HTTP request at an MCP endpoint: reads its headers and its message, and answers it with an error.
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Era } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
-import type { JsonValue } from '../../core/json.ts';
+import { isObject, type JsonValue } from '../../core/json.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
-import type { RequestId } from '../../protocol/mcp/frames.ts';
+import type { RequestFrame, RequestId } from '../../protocol/mcp/frames.ts';
 import { OverLimit, readStrict } from '../../protocol/mcp/strict-json.ts';
-import { isLegacyVersion } from '../../protocol/mcp/versions.ts';
+import { isLegacyVersion, MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import { readBody, refuseBody } from '../body.ts';
 import type { Caller, MessageFacts } from './caller.ts';
-import { unsupportedVersion } from './encode.ts';
-import { refusedAnswer } from './refused.ts';
+import { refusedAnswer, unsupportedVersion } from './encode.ts';
+import { META } from '../../protocol/mcp/meta.ts';
+import { NAMED_METHODS } from '../../protocol/mcp/methods.ts';
+import { decodeHeaderValue, type ParamHeaders, paramHeadersIn } from '../../protocol/mcp/param-headers.ts';
 
 export interface EndpointRequest {
   /** The request as Node gives it. */
@@ -98,4 +100,42 @@ export function requireLegacyVersion(request: IncomingMessage): void {
 export function factsOf(request: IncomingMessage, bytes: number): MessageFacts {
   const { traceparent, tracestate } = request.headers;
   return { bytes, ...(traceparent !== undefined && { traceparent }), ...(tracestate !== undefined && { tracestate }) };
+}
+
+const mismatch = (why: string) => new GatewayError('header_mismatch', `Header mismatch: ${why}`);
+
+/**
+ * Checks the headers against the body, and returns the `Mcp-Param-*` headers of a `tools/call`. An unsupported version on which header and
+ * body agree is refused first, because the other headers may mean something else there. Throws `unsupported_version` and `header_mismatch`.
+ */
+export function readModernHeaders(frame: RequestFrame, headers: IncomingHttpHeaders): ParamHeaders | undefined {
+  const sent = headers[VERSION_HEADER];
+  const meta = frame.params._meta;
+  const version = (isObject(meta) ? meta[META.version] : undefined) ?? sent;
+  if (typeof sent === 'string' && sent === version && !isLegacyVersion(sent) && sent !== MODERN_VERSION)
+    throw unsupportedVersion(sent);
+  checkHeaders(frame, headers);
+  return frame.method === 'tools/call' ? paramHeadersIn(headers) : undefined;
+}
+
+/** Throws `header_mismatch` if a required header is missing or malformed, or differs from the body. */
+export function checkHeaders(frame: RequestFrame, headers: IncomingHttpHeaders): void {
+  const { method, params } = frame;
+  const meta = params._meta;
+  const version = isObject(meta) ? meta[META.version] : undefined;
+  const sent = headers['mcp-protocol-version'];
+  if (sent === undefined) throw mismatch('MCP-Protocol-Version is missing.');
+  if (typeof version === 'string' && sent !== version)
+    throw mismatch(`MCP-Protocol-Version is "${String(sent)}", the body says "${version}".`);
+  const sentMethod = headers['mcp-method'];
+  if (sentMethod === undefined) throw mismatch('Mcp-Method is missing.');
+  if (sentMethod !== method) throw mismatch(`Mcp-Method is "${String(sentMethod)}", the body says "${method}".`);
+  const named = NAMED_METHODS[method];
+  const name = named && params[named];
+  if (named === undefined || typeof name !== 'string') return; // the pipeline refuses a body without a name
+  const sentName = headers['mcp-name'];
+  if (typeof sentName !== 'string') throw mismatch('Mcp-Name is missing.');
+  const decoded = decodeHeaderValue(sentName);
+  if (decoded === undefined) throw mismatch('Mcp-Name has characters that a header cannot carry.');
+  if (decoded !== name) throw mismatch(`Mcp-Name does not match \`params.${named}\` of the body.`);
 }

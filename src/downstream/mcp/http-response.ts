@@ -3,8 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { Answer } from './encode.ts';
 import { EventConnection, type Outlet } from './event-connection.ts';
 import type { EndpointLimits } from './limits.ts';
-import { endStalled } from './stalled.ts';
-import { WriteQueue } from './write-queue.ts';
+import { endStalled, WriteQueue } from './write-queue.ts';
 
 export interface HttpResponseOptions {
   readonly headers: Readonly<Record<string, string>>;

@@ -11,9 +11,8 @@ import { isLogLevel, LOG_LEVELS, progressTokenOf, readPeer } from '../../protoco
 import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
 import { negotiateLegacy } from '../../protocol/mcp/versions.ts';
 import type { Caller, MessageFacts } from './caller.ts';
-import { type Answer, answerSink } from './encode.ts';
+import { type Answer, answerSink, refusedAnswer } from './encode.ts';
 import { CallerExchange, type Send } from './exchange.ts';
-import { refusedAnswer } from './refused.ts';
 import type { Session, SessionOptions } from './session.ts';
 
 export interface LegacyContext {

@@ -1,7 +1,7 @@
 // What the client connections of one gateway share: the bounds, the budgets for all of them, and the clock of sessions.
 import { type Bounds, BOUNDS } from '../../core/bounds/bounds.ts';
-import { ReplayBudget } from './replay-budget.ts';
-import { WriteBudget } from './write-budget.ts';
+import { WriteBudget } from './write-queue.ts';
+import { ReplayBudget } from './replay.ts';
 
 export interface EndpointLimits {
   readonly bounds: Bounds;

@@ -12,9 +12,8 @@ import { META, type ModernMeta, progressTokenOf, readModernMeta } from '../../pr
 import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
 import { isLegacyVersion, MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import type { Caller, MessageFacts } from './caller.ts';
-import { type Answer, answerSink, discoverResult, unsupportedVersion } from './encode.ts';
+import { type Answer, answerSink, discoverResult, refusedAnswer, unsupportedVersion } from './encode.ts';
 import { CallerExchange, type Send } from './exchange.ts';
-import { refusedAnswer } from './refused.ts';
 
 export interface ModernContext {
   readonly caller: Caller;

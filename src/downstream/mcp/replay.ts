@@ -3,8 +3,8 @@ import { GatewayError } from '../../core/errors.ts';
 import { sseMessage, ssePriming } from '../../protocol/mcp/sse.ts';
 import { randomHex } from '../../telemetry/trace.ts';
 import type { EventConnection, Outlet } from './event-connection.ts';
-import type { Replayable } from './replay-budget.ts';
 import type { EndpointLimits } from './limits.ts';
+import { BoundedMap } from '../../core/bounded-map.ts';
 
 interface ReplayEvent extends Replayable {
   readonly stream: ReplayStream;
@@ -187,5 +187,33 @@ export class ReplayStream implements Outlet {
 
   private event(number: number, text: string): string {
     return sseMessage(text, `${this.name}-${number}`);
+  }
+}
+
+/** An event that a session keeps for clients that reconnect. */
+export interface Replayable {
+  readonly bytes: number;
+  /** Makes its session drop it; the budget has removed it already. */
+  release(): void;
+}
+
+export class ReplayBudget {
+  private readonly events: BoundedMap<Replayable, Replayable>;
+
+  /** `most` is in bytes. */
+  constructor(most: number) {
+    this.events = new BoundedMap({ most, weigh: ({ bytes }) => bytes, evicted: (event) => event.release() });
+  }
+
+  get bytes(): number {
+    return this.events.weight;
+  }
+
+  add(event: Replayable): void {
+    this.events.set(event, event);
+  }
+
+  remove(event: Replayable): void {
+    this.events.delete(event);
   }
 }

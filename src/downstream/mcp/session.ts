@@ -6,7 +6,7 @@ import type { ClientSession } from '../../core/exchange.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import type { ChangeListener } from '../../gateway/changes.ts';
-import type { CallerFacts } from '../../gateway/upstreams.ts';
+import type { InstanceCaller } from '../../gateway/upstreams.ts';
 import { listChangedMethods } from '../../gateway/subscriptions-listen.ts';
 import { notificationText, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import type { LogLevel } from '../../protocol/mcp/meta.ts';
@@ -98,7 +98,7 @@ export class Session implements TableSession {
   }
 
   /** The caller facts of the session, by which upstreams choose an instance. */
-  get facts(): CallerFacts {
+  get facts(): InstanceCaller {
     const { caller, link } = this;
     return { ...caller, session: link, exchange: link.standing };
   }

@@ -1,7 +1,7 @@
 // Writes messages to one client in pieces, each when the client has read those before, so that the gateway sees whether the client reads.
 import type { Writable } from 'node:stream';
 import type { EndpointLimits } from './limits.ts';
-import type { Reader } from './write-budget.ts';
+import type { ServerResponse } from 'node:http';
 
 export interface WriteQueueOptions extends Pick<EndpointLimits, 'bounds' | 'writeBudget'> {
   /** The bytes that may wait for a slow reader, if not `slowReaderBuffer`. */
@@ -149,4 +149,79 @@ function endOfPiece(text: string, end: number): number {
   if (end >= text.length) return text.length;
   const last = text.charCodeAt(end - 1);
   return last >= 0xd800 && last <= 0xdbff ? end - 1 : end;
+}
+
+/** Closes the connection when data waits for the client and it has read none for `ms`. */
+export function endStalled(response: ServerResponse, ms: number): void {
+  // the socket's own timer restarts whenever a part of a long write gets through
+  response.setTimeout(ms, () => {
+    if (response.writableLength > 0) response.destroy();
+  });
+}
+
+/** A client's connection, as far as it is behind. */
+export interface Reader {
+  /** The bytes that wait for the client. */
+  readonly waiting: number;
+  /** Writes everything that waits, at once. */
+  flush?(): void;
+  /** Closes the connection, and drops what waits. */
+  cut(): void;
+}
+
+export class WriteBudget {
+  private readonly most: number;
+  /** What waited for each reader at its last update; those that have been behind for longest come first. */
+  private readonly behind = new Map<Reader, number>();
+  private total = 0;
+
+  /** `most` is in bytes. */
+  constructor(most: number) {
+    this.most = most;
+  }
+
+  /** Counts what waits for a reader; the reader calls it after every change. */
+  record(reader: Reader): void {
+    this.update(reader);
+    if (this.total > this.most) this.relieve();
+  }
+
+  forget(reader: Reader): void {
+    this.total -= this.behind.get(reader) ?? 0;
+    this.behind.delete(reader);
+  }
+
+  /** Writes what waits for all readers at once, because the gateway stops. */
+  flush(): void {
+    for (const reader of [...this.behind.keys()]) reader.flush?.();
+  }
+
+  /** Counts an output that gets no further writes, until it is closed. */
+  follow(output: Writable): void {
+    const reader: Reader = {
+      get waiting() {
+        return output.writableLength;
+      },
+      cut: () => output.destroy(),
+    };
+    output.once('close', () => this.forget(reader));
+    this.record(reader);
+  }
+
+  private update(reader: Reader): void {
+    const { waiting } = reader;
+    this.total += waiting - (this.behind.get(reader) ?? 0);
+    if (waiting > 0) this.behind.set(reader, waiting);
+    else this.behind.delete(reader);
+  }
+
+  private relieve(): void {
+    // some readers have read since their last update
+    for (const reader of [...this.behind.keys()]) this.update(reader);
+    for (const reader of this.behind.keys()) {
+      if (this.total <= this.most) return;
+      this.forget(reader);
+      reader.cut();
+    }
+  }
 }

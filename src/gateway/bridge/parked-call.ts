@@ -4,10 +4,9 @@ import { Cancellation } from '../../core/cancellation.ts';
 import type { McpCall } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Exchange, Question, QuestionAnswer } from '../../core/exchange.ts';
-import { isObject, type JsonObject } from '../../core/json.ts';
+import { estimateHeap, isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
 import { RequestsInFlight } from '../../core/requests-in-flight.ts';
-import { estimateHeap } from '../../core/heap-estimate.ts';
 import {
   type Askable,
   INPUT_KEY,
@@ -17,7 +16,7 @@ import {
   whyNotAsked,
 } from '../../protocol/mcp/questions.ts';
 import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
-import { SerializedReply } from './serialized-reply.ts';
+import { SerializedReply } from './round-result-cache.ts';
 
 /** A caller that waits for the call. */
 interface Waiter {

@@ -6,6 +6,7 @@ import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject, type JsonValue } from '../../core/json.ts';
 import { seal, unseal } from '../../protocol/mcp/sealed-state.ts';
 import type { Keyring } from '../../storage/keyring.ts';
+import { BoundedMap } from '../../core/bounded-map.ts';
 
 /** The `resultType` of a result that asks the client questions (2026-07-28 patterns/mrtr). */
 export const INPUT_REQUIRED = 'input_required';
@@ -102,4 +103,32 @@ function isWithin(value: JsonValue | undefined, room: { left: number }): boolean
   if (!isObject(value)) return true;
   for (const key in value) if (!isWithin(value[key], room)) return false;
   return true;
+}
+
+export class RetryRounds {
+  private readonly states: RequestStates;
+  private readonly used = new BoundedMap<string, true>({ most: BOUNDS.usedRequestStates });
+
+  constructor(states: RequestStates) {
+    this.states = states;
+  }
+
+  /**
+   * Whether a request is a further round of a call. A request with the state of a parked call always is, because it starts nothing at the
+   * server. With the state of a modern server only the first is, because the server runs the call anew for each.
+   */
+  has(call: McpCall, target: Target): boolean {
+    const { params } = call;
+    if (params.requestState === undefined || call.era === 'legacy') return false;
+    const state = this.states.valid(call, target);
+    if (!state) return false;
+    return state.parked !== undefined || this.isFirstUse(JSON.stringify(params.requestState));
+  }
+
+  private isFirstUse(state: string): boolean {
+    const digest = createHash('sha256').update(state).digest('base64');
+    if (this.used.has(digest)) return false;
+    this.used.set(digest, true);
+    return true;
+  }
 }

@@ -15,7 +15,11 @@ import { INPUT_REQUIRED } from './request-state.ts';
 export function urlElicitations(call: McpCall, { code, message, data }: RpcError): JsonObject | undefined {
   if (code !== URL_ELICITATION_REQUIRED || !isObject(data) || !Array.isArray(data.elicitations)) return undefined;
   const { elicitations } = data;
-  if (elicitations.length === 0 || elicitations.length > BOUNDS.urlElicitationsOfError || !elicitations.every(isElicitation))
+  if (
+    elicitations.length === 0 ||
+    elicitations.length > BOUNDS.urlElicitationsOfError ||
+    !elicitations.every(isElicitation)
+  )
     return undefined;
   const method = 'elicitation/create';
   const { capabilities } = call.exchange;

@@ -9,7 +9,7 @@ import { ownExchange } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import { within } from '../../core/wait.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
-import type { CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
+import type { InstanceCaller } from '../../upstream/mcp/instances/affinity.ts';
 import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import type { DispatchParts } from '../dispatch-parts.ts';
 import { BridgedPresenter } from './bridged-presenter.ts';
@@ -131,7 +131,7 @@ export class TaskSubscriptions {
   /** The subscription of a principal at the instance of a task. Each request goes to the server that `upstreamOf` then finds under the name. */
   of(
     task: TaskRef,
-    { principal, exchange }: CallerFacts,
+    { principal, exchange }: InstanceCaller,
     upstreamOf: (name: string) => Upstream | undefined,
   ): TaskSubscription {
     const { server } = task.target;
@@ -157,7 +157,7 @@ export class TaskSubscriptions {
 interface SubscriptionOptions {
   /** One of the tasks; names the instance. */
   readonly task: TaskRef;
-  readonly caller: CallerFacts;
+  readonly caller: InstanceCaller;
   readonly upstream: () => Upstream | undefined;
   /** Called when the last listener has unsubscribed. */
   readonly onEmpty: () => void;

@@ -9,7 +9,7 @@ import { isObject, type JsonObject, numberOf } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
 import { isTerminal, TASK_RESULT, taskIdOf } from '../../protocol/mcp/tasks.ts';
 import type { ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
-import type { CallerFacts } from '../../upstream/mcp/instances/affinity.ts';
+import type { InstanceCaller } from '../../upstream/mcp/instances/affinity.ts';
 import type { PlaceKind } from '../../upstream/mcp/instances/stream-slots.ts';
 import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
 
@@ -180,7 +180,7 @@ export class UpstreamTask {
  */
 export function sendToTask(
   upstream: Upstream,
-  { task, request, caller }: { task: TaskRef; request: ConnectionRequest; caller: CallerFacts },
+  { task, request, caller }: { task: TaskRef; request: ConnectionRequest; caller: InstanceCaller },
 ): Promise<UpstreamReply> {
   const canMove =
     task.kind === 'modern' && upstream.config.transport !== 'stdio' && !upstream.tasks.isLive(task.instance);
@@ -188,7 +188,7 @@ export function sendToTask(
 }
 
 /** The task of a caller, with requests on the caller's behalf. */
-export function taskAt(upstream: Upstream, task: TaskRef, caller: CallerFacts): UpstreamTask {
+export function taskAt(upstream: Upstream, task: TaskRef, caller: InstanceCaller): UpstreamTask {
   return new UpstreamTask(task, {
     totalMs: upstream.config.timeouts.total,
     send: (request) => sendToTask(upstream, { task, request, caller }),

@@ -1,8 +1,15 @@
 // Parses JSON in steps: for long texts, for which JSON.parse would hold up other work, and for numbers that JSON.parse would change.
 import { GatewayError } from '../../core/errors.ts';
 import { BOUNDS } from '../../core/bounds/bounds.ts';
-import { exactNumber, type JsonObject, type JsonValue, noteMembers } from '../../core/json.ts';
-import { WEIGHT_OF_CONTAINER, weightOfKey, weightOfScalar } from '../../core/heap-estimate.ts';
+import {
+  exactNumber,
+  type JsonObject,
+  type JsonValue,
+  noteMembers,
+  WEIGHT_OF_CONTAINER,
+  weightOfKey,
+  weightOfScalar,
+} from '../../core/json.ts';
 import { LONGEST_NUMBER, work } from './json-scan.ts';
 
 const QUOTE = 34;

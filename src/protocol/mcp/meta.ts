@@ -1,8 +1,7 @@
 // `_meta`: the keys of the protocol, which are hop by hop, and all others, which the gateway passes on.
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { exactText, isObject, type JsonObject } from '../../core/json.ts';
-import { firstOf } from '../../core/text.ts';
+import { exactText, firstOf, isObject, type JsonObject } from '../../core/json.ts';
 import { knownCapabilities } from './client-capabilities.ts';
 
 export const META = {

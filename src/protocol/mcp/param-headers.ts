@@ -2,7 +2,7 @@
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { exactText, isObject, type JsonObject, type JsonValue, numberOf } from '../../core/json.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { decodeHeaderValue, encodeHeaderValue } from './header-values.ts';
+import { isUtf8 } from 'node:buffer';
 
 /** One mirrored parameter: its path in the arguments, and its header in lower case. */
 export interface MirroredParam {
@@ -138,4 +138,23 @@ function same(value: JsonValue, sent: string): boolean {
   const number = numberOf(value);
   if (number !== undefined) return DECIMAL.test(sent) && Number(sent) === number; // 42.0 equals 42
   return (typeof value === 'string' || typeof value === 'boolean') && String(value) === sent;
+}
+
+const SENTINEL = /^=\?base64\?(.*)\?=$/s;
+const UNSAFE = /[^ -~\t]|^[ \t]|[ \t]$|^$/;
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+/** Encodes a value for a header (streamable-http, Value Encoding). */
+export function encodeHeaderValue(value: string): string {
+  if (!UNSAFE.test(value) && !SENTINEL.test(value)) return value;
+  return `=?base64?${Buffer.from(value, 'utf8').toString('base64')}?=`;
+}
+
+/** Decodes the value of a header; undefined where it is not a valid one. */
+export function decodeHeaderValue(value: string): string | undefined {
+  const encoded = SENTINEL.exec(value)?.[1];
+  if (encoded === undefined) return value === '' || !UNSAFE.test(value) ? value : undefined;
+  if (!BASE64.test(encoded)) return undefined;
+  const bytes = Buffer.from(encoded, 'base64');
+  return isUtf8(bytes) ? bytes.toString('utf8') : undefined;
 }

@@ -3,9 +3,8 @@ import type { ServerConfig } from '../../config/config.ts';
 import { detailOf, reasonOf } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { UpstreamContext, UpstreamEvent } from './context.ts';
-import { ProtocolDiagnostics } from './instances/protocol-diagnostics.ts';
-import { RecentErrors } from './instances/recent-errors.ts';
 import { textCleaner } from './redaction.ts';
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 
 export class ConfiguredServer {
   /** The entry in force. An edit that needs no restart replaces it, so parts read it at each use. */
@@ -45,5 +44,67 @@ export class ConfiguredServer {
   recordError(error: unknown): void {
     const detail = detailOf(error);
     this.errors.record(this.clean(reasonOf(error)), detail && this.clean(detail));
+  }
+}
+
+export interface RecentError {
+  /** What callers may read. */
+  readonly message: string;
+  /** For the operator alone; from the last time. */
+  readonly detail?: string | undefined;
+  /** UTC ms, the last time. */
+  readonly at: number;
+  /** How often it came in a row. */
+  readonly times: number;
+}
+
+/** A bounded list, the oldest first; an error that repeats is one entry. */
+export class RecentErrors {
+  private errors: readonly RecentError[] = [];
+
+  get last(): RecentError | undefined {
+    return this.errors.at(-1);
+  }
+
+  get all(): readonly RecentError[] {
+    return this.errors;
+  }
+
+  record(text: string, detail?: string): void {
+    const message = text.slice(0, BOUNDS.recentErrorText);
+    const { last } = this;
+    const repeated = last?.message === message;
+    const before = repeated ? this.errors.slice(0, -1) : this.errors;
+    this.errors = [
+      ...before,
+      {
+        message,
+        detail: detail?.slice(0, BOUNDS.recentErrorText),
+        at: Date.now(),
+        times: repeated ? last.times + 1 : 1,
+      },
+    ].slice(-BOUNDS.recentErrors);
+  }
+}
+
+export class ProtocolDiagnostics {
+  private readonly clean: (text: string) => string;
+  private readonly kept: string[] = [];
+
+  /** `clean` removes secrets from a line. */
+  constructor(clean: (text: string) => string) {
+    this.clean = clean;
+  }
+
+  get lines(): readonly string[] {
+    return this.kept;
+  }
+
+  record(text: string): void {
+    // secrets are removed before the text is cut to its length, since half a secret would not be found
+    this.kept.push(
+      this.clean(text.slice(0, 2 * BOUNDS.protocolDiagnosticText)).slice(0, BOUNDS.protocolDiagnosticText),
+    );
+    if (this.kept.length > BOUNDS.protocolDiagnostics) this.kept.shift();
   }
 }

@@ -3,7 +3,7 @@ import type { LogLevel } from '../../protocol/mcp/meta.ts';
 import { serverKey } from '../../storage/server-key.ts';
 import type { ConfiguredServer } from './configured-server.ts';
 import type { ConnectionRequest, UpstreamReply } from './connect/connection.ts';
-import type { CallerFacts, Owner } from './instances/affinity.ts';
+import type { InstanceCaller, Owner } from './instances/affinity.ts';
 import { Circuit, countFailure, failureOf, targetOf } from './instances/circuit.ts';
 import { closedFor, type Instance, occupy } from './instances/instance.ts';
 import { Instances } from './instances/instances.ts';
@@ -39,7 +39,7 @@ export class EraUpstream {
   }
 
   /** Sends a request of a caller. Throws GatewayError; what the server did not process is sent again once (wire.md, Retrying). */
-  async request(request: ConnectionRequest, caller: CallerFacts): Promise<UpstreamReply> {
+  async request(request: ConnectionRequest, caller: InstanceCaller): Promise<UpstreamReply> {
     const { circuit, isolation, server } = this.parts;
     const pass = circuit.isClosed ? 'call' : circuit.admit(targetOf(request));
     if (pass === undefined) throw circuit.refusal(server.name);
@@ -54,7 +54,7 @@ export class EraUpstream {
   }
 
   /** A session wants log lines of this level. If its owner has no instance yet, the session's calls set the level. */
-  wantLogLevel(level: LogLevel, caller: CallerFacts): void {
+  wantLogLevel(level: LogLevel, caller: InstanceCaller): void {
     const { isolation, owned, shared } = this.parts;
     const owner = isolation.ownerOf(caller);
     if (owner) owned.raiseLevel(owner, level);

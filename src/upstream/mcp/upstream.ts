@@ -9,7 +9,7 @@ import { ConfiguredServer } from './configured-server.ts';
 import type { ConnectionRequest, UpstreamReply } from './connect/connection.ts';
 import type { UpstreamContext } from './context.ts';
 import { EraUpstream } from './era-upstream.ts';
-import type { CallerFacts } from './instances/affinity.ts';
+import type { InstanceCaller } from './instances/affinity.ts';
 import { TaskInstances } from './instances/task-instances.ts';
 import type { OwnerOffer } from './offer/owner-listings.ts';
 import type { SubscribedResources } from './offer/subscribed-resources.ts';
@@ -60,7 +60,7 @@ export class Upstream {
   }
 
   /** What the server offers this caller, if that differs from what it offers everybody. */
-  ownerOffer(caller: CallerFacts): OwnerOffer | undefined {
+  ownerOffer(caller: InstanceCaller): OwnerOffer | undefined {
     const { isolation, offer } = this.serving(caller).parts;
     return offer.ofOwner(isolation.ownerOf(caller));
   }
@@ -103,12 +103,12 @@ export class Upstream {
   }
 
   /** Sends a request of a caller. Throws GatewayError. */
-  request(request: ConnectionRequest, caller: CallerFacts): Promise<UpstreamReply> {
+  request(request: ConnectionRequest, caller: InstanceCaller): Promise<UpstreamReply> {
     return this.inFlight.track(this.serving(caller).request(request, caller));
   }
 
   /** A session wants log lines of this level from now on. */
-  wantLogLevel(level: LogLevel, caller: CallerFacts): void {
+  wantLogLevel(level: LogLevel, caller: InstanceCaller): void {
     this.serving(caller).wantLogLevel(level, caller);
   }
 
@@ -141,7 +141,7 @@ export class Upstream {
   }
 
   /** The era that serves a caller, or that a question about no single caller is about. The only place that chooses one. */
-  private serving(_caller?: CallerFacts): EraUpstream {
+  private serving(_caller?: InstanceCaller): EraUpstream {
     return this.only;
   }
 }

@@ -1,6 +1,6 @@
 // The write budget cuts off the readers that have been behind for longest, and none that has read meanwhile.
 import { expect, test } from 'vitest';
-import { WriteBudget, type Reader } from '../../../src/downstream/mcp/write-budget.ts';
+import { type Reader, WriteBudget } from '../../../src/downstream/mcp/write-queue.ts';
 
 class Behind implements Reader {
   waiting = 0;

@@ -1,8 +1,7 @@
 // Which requests are further rounds of a call, and which are new calls.
 import { expect, test } from 'vitest';
 import type { McpCall } from '../../../src/core/call.ts';
-import { RetryRounds } from '../../../src/gateway/bridge/retry-rounds.ts';
-import { type RequestState, RequestStates } from '../../../src/gateway/bridge/request-state.ts';
+import { type RequestState, RequestStates, RetryRounds } from '../../../src/gateway/bridge/request-state.ts';
 import { Keyring } from '../../../src/storage/keyring.ts';
 import { ECHO, makeCall } from '../../audit/bare-call.ts';
 import { temporaryFolder } from '../../storage/temporary.ts';

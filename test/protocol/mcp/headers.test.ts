@@ -3,9 +3,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { GatewayError } from '../../../src/core/errors.ts';
 import type { JsonObject, JsonValue } from '../../../src/core/json.ts';
-import { decodeHeaderValue, encodeHeaderValue } from '../../../src/protocol/mcp/header-values.ts';
 import {
   checkParamHeaders,
+  decodeHeaderValue,
+  encodeHeaderValue,
   mirrorArguments,
   type MirroredParam,
   type ParamHeaders,

@@ -2,8 +2,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BOUNDS } from '../../../src/core/bounds/bounds.ts';
-import { exactText, isObject, type JsonValue, notedKeys, notedWeight, numberOf } from '../../../src/core/json.ts';
-import { estimateHeap } from '../../../src/core/heap-estimate.ts';
+import {
+  estimateHeap,
+  exactText,
+  isObject,
+  type JsonValue,
+  notedKeys,
+  notedWeight,
+  numberOf,
+} from '../../../src/core/json.ts';
 import type { Steps } from '../../../src/core/slices.ts';
 import { JsonReader } from '../../../src/protocol/mcp/json-reader.ts';
 import { JsonScan, work } from '../../../src/protocol/mcp/json-scan.ts';

@@ -5,9 +5,8 @@ import { LineSplitter } from '../../../src/protocol/mcp/line-splitter.ts';
 import { redactionOf } from '../../../src/upstream/mcp/redaction.ts';
 import { Channel } from '../../../src/upstream/mcp/wire/channel.ts';
 import { Deadlines } from '../../../src/upstream/mcp/wire/deadlines.ts';
-import { HttpExchange } from '../../../src/upstream/mcp/wire/http-exchange.ts';
+import { HttpExchange, ReadFairness } from '../../../src/upstream/mcp/wire/http-exchange.ts';
 import { shakeHands } from '../../../src/upstream/mcp/connect/handshake.ts';
-import { ReadFairness } from '../../../src/upstream/mcp/wire/read-fairness.ts';
 import { HttpRejection, type Wire, type WireEvents, type WireReply } from '../../../src/upstream/mcp/wire/wire.ts';
 
 /** Calls in flight while a channel gets input. */

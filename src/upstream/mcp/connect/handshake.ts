@@ -2,8 +2,7 @@
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { Era, Peer } from '../../../core/call.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
-import { isObject, type JsonObject } from '../../../core/json.ts';
-import { firstOf } from '../../../core/text.ts';
+import { firstOf, isObject, type JsonObject } from '../../../core/json.ts';
 import { within } from '../../../core/wait.ts';
 import { META, readPeer } from '../../../protocol/mcp/meta.ts';
 import { knownServerCapabilities } from '../../../protocol/mcp/server-capabilities.ts';

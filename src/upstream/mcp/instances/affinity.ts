@@ -8,7 +8,7 @@ import { declarable, NO_CAPABILITIES } from '../../../protocol/mcp/client-capabi
 export type Sharing = 'shared' | 'session' | 'principal';
 
 /** The facts of a call that decide on which instance it runs. */
-export interface CallerFacts {
+export interface InstanceCaller {
   readonly principal: Principal;
   /** Absent for modern clients, which have none. */
   readonly session?: ClientSession;
@@ -29,7 +29,7 @@ export interface Owner {
 }
 
 /** The owner of the instance that a call runs on. */
-export function ownerOf(sharing: 'session' | 'principal', caller: CallerFacts): Owner {
+export function ownerOf(sharing: 'session' | 'principal', caller: InstanceCaller): Owner {
   const { principal, session, exchange } = caller;
   const capabilities = declarable(exchange.capabilities);
   if (session && sharing === 'session')
@@ -46,7 +46,7 @@ export function ownerOf(sharing: 'session' | 'principal', caller: CallerFacts): 
 }
 
 /** The keys of every owner that a caller can be. */
-export function ownerKeys(caller: CallerFacts): ReadonlySet<string> {
+export function ownerKeys(caller: InstanceCaller): ReadonlySet<string> {
   return new Set([ownerOf('session', caller).key, ownerOf('principal', caller).key]);
 }
 

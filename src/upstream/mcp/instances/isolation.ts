@@ -5,7 +5,7 @@ import type { ClientSession } from '../../../core/exchange.ts';
 import type { ServerKey } from '../../../storage/server-key.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
 import { type IsolationStatus, utc } from '../status.ts';
-import { type CallerFacts, type Owner, ownerOf, type Sharing } from './affinity.ts';
+import { type InstanceCaller, type Owner, ownerOf, type Sharing } from './affinity.ts';
 import type { LearnedTrait, Trait } from './trait-store.ts';
 
 /** What a handshake found. */
@@ -50,7 +50,7 @@ export class Isolation {
   }
 
   /** The owner of the instance that a call runs on; undefined where everybody shares one. */
-  ownerOf(caller: CallerFacts): Owner | undefined {
+  ownerOf(caller: InstanceCaller): Owner | undefined {
     const { sharing } = this;
     if (sharing === 'shared') return undefined;
     const { session } = caller;

@@ -14,8 +14,7 @@ import { type Instance, type InstancePool, type Loss, occupy } from './instance.
 import { type Claim, type ClaimSource, InstanceQueue, type Place } from './instance-queue.ts';
 import type { Instances } from './instances.ts';
 import type { Isolation } from './isolation.ts';
-import type { OwnerPool } from './owner-pool.ts';
-import { OwnerPools } from './owner-pools.ts';
+import { type OwnerPool, OwnerPools } from './owner-pool.ts';
 import { preemptable } from './preemption.ts';
 import { Prewarmer } from './prewarmer.ts';
 import type { SharedInstance } from './shared-instance.ts';

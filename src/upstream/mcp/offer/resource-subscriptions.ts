@@ -5,7 +5,7 @@ import { GatewayError } from '../../../core/errors.ts';
 import { isObject } from '../../../core/json.ts';
 import { resourcesAbove } from '../../../protocol/mcp/sub-resources.ts';
 import type { Connection } from '../connect/connection.ts';
-import type { CallerFacts } from '../instances/affinity.ts';
+import type { InstanceCaller } from '../instances/affinity.ts';
 import type { OfferWatch } from './offer-watch.ts';
 
 /** Failures with which a server refuses; after any other the subscription is made again on the next connection. */
@@ -15,7 +15,7 @@ const REFUSALS = new Set<string>(['upstream_protocol', 'method_not_found']);
 export interface Follower {
   /** Its name: it follows a resource once, however often it subscribes. */
   readonly key: string;
-  readonly caller: CallerFacts;
+  readonly caller: InstanceCaller;
   /** Whether the policy in force lets it know that a resource changed. */
   mayHear(server: string, uri: string): boolean;
   /** Notifies it of a change to a resource that it follows, or to one below that. */

@@ -1,5 +1,5 @@
 // One server process: starts it in a containment, passes lines in both directions, keeps the end of its stderr, ends its process tree.
-import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -13,7 +13,7 @@ import { type DroppedLine, LineSplitter } from '../../../protocol/mcp/line-split
 import { lastWords } from './last-words.ts';
 import { StderrTail } from './stderr-tail.ts';
 import { InOrder } from '../../../core/in-order.ts';
-import { ReadFairness } from '../wire/read-fairness.ts';
+import { ReadFairness } from '../wire/http-exchange.ts';
 
 /** What to run, and how. */
 export interface StdioProcessOptions {

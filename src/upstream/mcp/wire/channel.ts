@@ -11,9 +11,9 @@ import { readDroppedLine } from './dropped-answer.ts';
 import { BrokenAnswer, readInbound } from './inbound.ts';
 import { Liveness } from './liveness.ts';
 import { Pending, type Silence } from './pending.ts';
-import { RateLimit } from './rate-limit.ts';
 import { InboundRouter } from './inbound-router.ts';
 import { closed, tooLarge, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
+import { RateLimit } from './rate-limit.ts';
 
 export interface ChannelOptions {
   readonly server: string;

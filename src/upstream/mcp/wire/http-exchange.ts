@@ -9,7 +9,6 @@ import type { DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
 import { type SseEvent, SseReader } from '../../../protocol/mcp/sse.ts';
 import type { Redaction } from '../redaction.ts';
 import { BrokenAnswer, readInbound } from './inbound.ts';
-import type { Pausable, ReadFairness } from './read-fairness.ts';
 import { HttpRejection, tooLarge } from './wire.ts';
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
@@ -210,5 +209,25 @@ function readRefusal(text: string, options: ExchangeOptions): ResponseFrame | un
     return !(frame instanceof Promise) && frame.kind === 'response' && frame.error ? frame : undefined;
   } catch {
     return undefined; // not JSON-RPC: only the status counts
+  }
+}
+
+/** A source of bytes. */
+export interface Pausable {
+  pause(): unknown;
+  resume(): unknown;
+}
+
+/** Counts what is read of one server. Small messages cost one addition. */
+export class ReadFairness {
+  private bytes = 0;
+
+  /** Counts bytes that were read. When there were many, pauses the source until the next turn of the event loop. */
+  read(bytes: number, source: Pausable): void {
+    this.bytes += bytes;
+    if (this.bytes < BOUNDS.readTurn) return;
+    this.bytes = 0;
+    source.pause();
+    setImmediate(() => source.resume());
   }
 }

@@ -6,8 +6,8 @@ import { META, withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
 import { relatedTaskOf } from '../../../protocol/mcp/tasks.ts';
 import type { Pending } from './pending.ts';
 import { attributeTo, attributeToOnlyCall, type Attribution, ServerRequests } from './server-requests.ts';
-import { RateLimit } from './rate-limit.ts';
 import type { WireEvents } from './wire.ts';
+import { RateLimit } from './rate-limit.ts';
 
 export interface InboundRouterOptions {
   readonly events: WireEvents;

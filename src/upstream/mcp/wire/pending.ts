@@ -4,8 +4,8 @@ import { GatewayError } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import { withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
 import { type Deadline, type Deadlines, type Limit, timedOut } from './deadlines.ts';
-import { RateLimit } from './rate-limit.ts';
 import type { Timeouts, WireReply, WireRequest } from './wire.ts';
+import { RateLimit } from './rate-limit.ts';
 
 export interface PendingOptions {
   readonly server: string;

@@ -4,7 +4,7 @@ import type { ClientSession } from '../../../../src/core/exchange.ts';
 import { Cancellation } from '../../../../src/core/cancellation.ts';
 import type { ServerConfig } from '../../../../src/config/config.ts';
 import { declarable } from '../../../../src/protocol/mcp/client-capabilities.ts';
-import { type CallerFacts, ownerKeys, ownerOf } from '../../../../src/upstream/mcp/instances/affinity.ts';
+import { type InstanceCaller, ownerKeys, ownerOf } from '../../../../src/upstream/mcp/instances/affinity.ts';
 import { ConfiguredServer } from '../../../../src/upstream/mcp/configured-server.ts';
 import type { UpstreamContext } from '../../../../src/upstream/mcp/context.ts';
 import { Isolation } from '../../../../src/upstream/mcp/instances/isolation.ts';
@@ -53,8 +53,8 @@ test.each(['shared', 'session', 'principal'] as const)(
 );
 
 test('principals who differ in what they can answer have owners of their own; no principal can be another’s session', () => {
-  const caller = (id: string, capabilities: object): CallerFacts =>
-    ({ principal: { id }, exchange: { capabilities, signal: new Cancellation() } }) as unknown as CallerFacts;
+  const caller = (id: string, capabilities: object): InstanceCaller =>
+    ({ principal: { id }, exchange: { capabilities, signal: new Cancellation() } }) as unknown as InstanceCaller;
   const keys = [caller('a', {}), caller('a', { roots: {} }), caller('a {}', {}), caller('a', { experimental: {} })].map(
     (each) => ownerOf('session', each).key,
   );
@@ -78,12 +78,12 @@ test('only what a server may ask is declared to it, and nothing that the caller 
 test('calls of one session have one owner, and callers that declare nothing one declaration: neither is made for each call', () => {
   const capabilities = { elicitation: {} };
   const session = { key: 'session-1' } as unknown as ClientSession;
-  const call = (): CallerFacts =>
+  const call = (): InstanceCaller =>
     ({
       principal: { id: 'a' },
       session,
       exchange: { capabilities, signal: new Cancellation() },
-    }) as unknown as CallerFacts;
+    }) as unknown as InstanceCaller;
 
   const keys = (['session', 'principal'] as const).map((sharing) => {
     const { isolation } = isolationOf(sharing);

@@ -1,6 +1,6 @@
 // The last errors of a server.
 import { expect, test } from 'vitest';
-import { RecentErrors } from '../../../../src/upstream/mcp/instances/recent-errors.ts';
+import { RecentErrors } from '../../../../src/upstream/mcp/configured-server.ts';
 
 test('the last ten are kept, the oldest first, and none of them is long', () => {
   const errors = new RecentErrors();
