@@ -1,4 +1,4 @@
-// Reads the log, newest first: one row for each call. Another process may write the log meanwhile.
+// Reads the log, newest first and one row for each call, while another process may write it.
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { linesBackward } from './lines.ts';

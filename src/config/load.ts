@@ -1,4 +1,4 @@
-// Loads a configuration: the main file and the files of servers.d beside it. Reports all problems at once.
+// Loads a configuration, the main file and the files of servers.d beside it, and reports all problems at once.
 import { createHash } from 'node:crypto';
 import { relative } from 'node:path';
 import { BOUNDS } from '../core/bounds/bounds.ts';

@@ -1,4 +1,4 @@
-// Reads servers.d: the servers of each file, in the format of any client. A file that cannot be used takes out itself alone.
+// Reads servers.d: the servers of each file, in the format of any client; a file that cannot be used takes out itself alone.
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { DROP_FOLDER, type DropListing } from './folders.ts';
 import { gather, type Gathering, takeOut } from './gathering.ts';

@@ -1,4 +1,4 @@
-// The state database. Where it is damaged, at the start or later, the gateway moves it away and begins an empty one.
+// The state database; where it is damaged, at the start or later, the gateway moves it away and begins an empty one.
 import { readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { BOUNDS } from '../core/bounds/bounds.ts';
