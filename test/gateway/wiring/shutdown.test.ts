@@ -38,7 +38,9 @@ test('while it drains new calls are refused, those in flight are waited for, lis
   expect(answered.error).toBeUndefined();
   expect(gateway.records()).toMatchObject([
     { method: 'subscriptions/listen', status: 'ok' },
-    { method: 'tools/call', status: 'ok' },
+    { method: 'tools/call', exposed: 's__hold', status: 'ok' },
+    { method: 'tools/call', status: 'refused', error: 'shutting_down' },
+    { method: 'tools/list', status: 'refused', error: 'shutting_down' },
   ]);
 });
 
@@ -70,7 +72,9 @@ test('the log begins with the start and ends with the stop', async () => {
     { detail: { version: VERSION, config: gateway.record().config } },
   ]);
   expect(gateway.lines().at(-1)).toMatchObject({ kind: 'event', event: 'gateway_stopped' });
-  await expect(gateway.direct('tools/call', { name: 's__echo' })).rejects.toMatchObject({ code: 'shutting_down' });
+  // a refusal is recorded too, and there is no log any more
+  await expect(gateway.direct('tools/call', { name: 's__echo' })).rejects.toMatchObject({ code: 'audit_unavailable' });
+  expect(gateway.fake().calls).toHaveLength(1);
 });
 
 test('what a server offered is known after a restart, and under the same patterns, though it is away by then', async () => {
