@@ -26,6 +26,7 @@ export class Changes {
 
   /** `owners` are the keys of the owners that the listener can be. Returns the way to stop listening. */
   subscribe(listener: ChangeListener, owners: ReadonlySet<string>): () => void {
+    this.flush(); // what others still wait to hear is older than this listener
     this.listeners.set(listener, owners);
     return () => this.listeners.delete(listener);
   }
@@ -45,6 +46,7 @@ export class Changes {
   }
 
   private flush(): void {
+    clearTimeout(this.timer);
     this.timer = undefined;
     const told = [...this.waiting.values()];
     this.waiting.clear();
