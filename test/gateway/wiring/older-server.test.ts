@@ -1,8 +1,8 @@
 // A server of an older revision behind a composed gateway: what sessions want of it, and its questions to a modern client.
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/core/json.ts';
-import { openSession, send } from '../../integration/harness/raw.ts';
-import { answer, openEvents, refuse, said, tool, type Visit } from '../../integration/harness/scripted.ts';
+import { openSession, resultOf, send, stream } from '../../integration/harness/raw.ts';
+import { answer, legacy, openEvents, refuse, said, tool, type Visit } from '../../integration/harness/scripted.ts';
 import { Composition } from './composition.ts';
 
 const QUESTION = {
@@ -122,4 +122,49 @@ test('a further round of a call is refused once its tool is denied', async () =>
 
   expect(second.error).toMatchObject({ code: -32602, message: 'Unknown tool: s__ask' });
   expect(gateway.record()).toMatchObject({ status: 'refused', decision: { allowed: false } });
+});
+
+test('that offers one session something else is heard, seen and called so by that session alone', async () => {
+  const learned = new Set<unknown>();
+  const CHANGED = 'notifications/tools/list_changed';
+  const script = legacy(
+    () => [tool('learn')],
+    new Set(),
+    (visit) => {
+      const { rpc, id = null, params, headers, response } = visit;
+      const session = headers['mcp-session-id'];
+      if (rpc === 'tools/list' && learned.has(session)) return { tools: [tool('learn'), tool('extra')] };
+      if (rpc !== 'tools/call' || params.name === 'extra') return rpc === 'tools/call' ? said('extra') : undefined;
+      learned.add(session);
+      const say = openEvents(visit);
+      say({ method: CHANGED });
+      say({ id, result: said('learned') });
+      response.end();
+      return undefined;
+    },
+  );
+  const gateway = await Composition.start({ servers: { s: { script } }, entries: { s: { isolation: 'session' } } });
+  const [one, other] = [await openSession(gateway.origin), await openSession(gateway.origin)];
+  const streams = [await stream(gateway.origin, one.get()), await stream(gateway.origin, other.get())] as const;
+  for (const { firstId } of streams) await firstId;
+  const tools = async (session: typeof one) => {
+    const listed = resultOf(await send(gateway.origin, session.request('tools/list'))).tools as JsonObject[];
+    return listed.map(({ name }) => name);
+  };
+  const call = (session: typeof one, name: string) =>
+    send(gateway.origin, session.request('tools/call', { name, arguments: {} }));
+
+  const before = await gateway.ask('tools/list');
+  await call(one, 's__learn');
+  await streams[0].inbox.find({ method: CHANGED });
+
+  expect([await tools(one), await tools(other)]).toEqual([['s__learn', 's__extra'], ['s__learn']]);
+  expect(resultOf(await call(one, 's__extra'))).toMatchObject({ content: [{ text: 'extra' }] });
+  expect((await call(other, 's__extra')).text).toContain('-32602');
+  const after = await gateway.ask('tools/list');
+  expect([before, after]).toMatchObject([
+    { result: { tools: [{ name: 's__learn' }], cacheScope: 'public' } },
+    { result: { tools: [{ name: 's__learn' }], cacheScope: 'private' } },
+  ]);
+  expect(streams[1].inbox.all.filter(({ method }) => method === CHANGED)).toEqual([]);
 });

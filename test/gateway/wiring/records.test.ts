@@ -187,6 +187,34 @@ describe('of a task', () => {
     );
     expect(records.slice(7)).toMatchObject([{ method: 'tasks/get', status: 'refused' }]);
   });
+
+  test('is for a caller that says that it can take one, who gets a plain result as it is', async () => {
+    const gateway = await Composition.start({ servers: { s: { tools: ['echo', 'task'] } } });
+
+    const plain = await gateway.ask('tools/call', { name: 's__echo' }, { meta });
+    const undeclared = await gateway.ask('tools/call', { name: 's__task' });
+
+    expect(plain.result).toMatchObject({ resultType: 'complete', content: [{ text: 'echo' }] });
+    expect(undeclared.error).toMatchObject({ data: { reason: 'upstream_protocol' } });
+    expect(gateway.records()).toMatchObject([{ status: 'ok' }, { status: 'protocol_error' }]);
+  });
+});
+
+test('a message that never becomes a call is an event that says who sent it, whatever its era', async () => {
+  const gateway = await start();
+  const session = await openSession(gateway.origin);
+
+  await gateway.ask('tools/nothing');
+  await send(gateway.origin, session.request('logging/setLevel', { level: 'loud' }));
+  await gateway.ask('tools/list', {}, { headers: { 'Mcp-Method': undefined } });
+
+  const who = { address: '127.0.0.1', principal: 'local', attempts: 1 };
+  expect(gateway.events('request_refused').map(({ detail }) => detail)).toEqual([
+    { ...who, reason: 'method_not_found' },
+    { ...who, reason: 'invalid_params' },
+    { ...who, reason: 'header_mismatch' },
+  ]);
+  expect(gateway.records()).toEqual([]);
 });
 
 test('the record says who called, from where, in which trace, and how it ended', async () => {
