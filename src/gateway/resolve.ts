@@ -174,7 +174,7 @@ function pendingTarget(call: McpCall, ctx: McpContext, { upstreams }: ResolvePar
 /** Checks the `Mcp-Param-*` headers. A tool that may not be called has no schema to check against: its answer is that of an unknown one. */
 function headersFor({ args, paramHeaders }: McpCall, ctx: McpContext, { mirrored }: ToolTraits): McpRoute['headers'] {
   if (!paramHeaders) return undefined;
-  const known = ctx.target && mirrored.length > 0 && ctx.rules.policy.permits(ctx.target) ? mirrored : [];
+  const known = ctx.target && ctx.rules.policy.permits(ctx.target) ? mirrored : [];
   return checkParamHeaders(paramHeaders, known, isObject(args) ? args : {});
 }
 

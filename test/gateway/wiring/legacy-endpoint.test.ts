@@ -6,6 +6,7 @@ import {
   initialize,
   type LegacySession,
   messageOf,
+  MODERN,
   openSession,
   resultOf,
   type Sent,
@@ -58,6 +59,31 @@ test('initialize agrees on a revision and tells what is offered', async () => {
   });
   expect(newest.headers['mcp-session-id']).toMatch(/^[\w-]{32}$/);
   expect(resultOf(older)).toMatchObject({ protocolVersion: '2025-03-26' });
+});
+
+test('initialize passes on the instructions of the servers', async () => {
+  const instructed = await Composition.start({
+    servers: {
+      s: {
+        script: ({ rpc }) =>
+          rpc === 'server/discover'
+            ? {
+                resultType: 'complete',
+                supportedVersions: [MODERN],
+                capabilities: { tools: {} },
+                instructions: 'Use it well.',
+                ttlMs: 0,
+                cacheScope: 'public',
+              }
+            : undefined,
+      },
+    },
+  });
+  const agreed = { protocolVersion: '2025-11-25', capabilities: {} };
+
+  for (const path of ['/mcp', '/mcp/s/s'])
+    expect(resultOf(await send(instructed.origin, begin(agreed, path))).instructions).toContain('Use it well.');
+  expect(resultOf(await send(gateway.origin, begin(agreed)))).not.toHaveProperty('instructions');
 });
 
 test.for<[string, () => Sent, number, number]>([

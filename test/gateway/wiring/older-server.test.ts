@@ -1,7 +1,7 @@
 // A server of an older revision behind a composed gateway: what sessions want of it, and its questions to a modern client.
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/core/json.ts';
-import { openSession, resultOf, send, stream } from '../../integration/harness/raw.ts';
+import { errorOf, openSession, resultOf, send, stream } from '../../integration/harness/raw.ts';
 import { answer, legacy, openEvents, refuse, said, tool, type Visit } from '../../integration/harness/scripted.ts';
 import { Composition } from './composition.ts';
 
@@ -31,11 +31,14 @@ function olderServer(): (visit: Visit) => JsonObject | undefined {
       case 'tools/list':
         return { tools: [tool('ask'), tool('plain')] };
       case 'resources/list':
-        return { resources: [{ uri: 'mem://a', name: 'a' }] };
+        return { resources: ['mem://a', 'mem://refused'].map((uri) => ({ uri, name: uri })) };
       case 'logging/setLevel':
-      case 'resources/subscribe':
       case 'resources/unsubscribe':
         return {};
+      case 'resources/subscribe':
+        if (visit.params.uri !== 'mem://refused') return {};
+        refuse(visit, 200, { named: true });
+        return;
       case 'tools/call':
         if (visit.params.name === 'plain') return said('done');
         waiting = { visit, say: openEvents(visit) };
@@ -66,6 +69,21 @@ test('is told the log level that a session wants, and what it follows and lets g
   expect((await gateway.fake().visited('logging/setLevel')).params).toMatchObject({ level: 'error' });
   expect((await gateway.fake().visited('resources/subscribe')).params).toMatchObject({ uri: 'mem://a' });
   expect((await gateway.fake().visited('resources/unsubscribe')).params).toMatchObject({ uri: 'mem://a' });
+});
+
+test('may refuse that a session follows something, which is told to its client', async () => {
+  const gateway = await start();
+  const session = await openSession(gateway.origin);
+
+  const refused = await send(gateway.origin, session.request('resources/subscribe', { uri: 'mem://refused' }));
+  const followed = await send(gateway.origin, session.request('resources/subscribe', { uri: 'mem://a' }));
+
+  expect(errorOf(refused)).toMatchObject({
+    code: -33013,
+    message: expect.stringContaining('refused with 200') as string,
+  });
+  expect(resultOf(followed)).toEqual({});
+  expect(gateway.records()).toMatchObject([{ status: 'protocol_error' }, { status: 'ok' }]);
 });
 
 test('is told that the roots of a session changed, and of nothing else that its client notifies', async () => {

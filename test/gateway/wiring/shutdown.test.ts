@@ -62,11 +62,13 @@ test('what it does not wait for any longer is cancelled at its server, and ends 
   await gateway.fake().holdsNone();
 });
 
-test('the log begins with the start and ends with the stop', async () => {
+test('the log begins with the start and ends with the stop, and no server is left connected', async () => {
   const gateway = await Composition.start({ servers: { s: { tools: ['echo'] } } });
   await gateway.ask('tools/call', { name: 's__echo' });
+  await gateway.fake().listening();
 
   await gateway.running.stop();
+  await gateway.fake().left();
 
   expect(gateway.events('gateway_started')).toMatchObject([
     { detail: { version: VERSION, config: gateway.record().config } },
