@@ -3,12 +3,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { errorOf, type EventStream, openSession, send, stream } from '../../integration/harness/raw.ts';
 import { said } from '../../integration/harness/scripted.ts';
-import { Composition } from './composition.ts';
+import { type CallRecord, Composition } from './composition.ts';
 
 const QUESTION: JsonObject = {
   method: 'elicitation/create',
   params: { mode: 'form', message: 'who?', requestedSchema: { type: 'object', properties: {} } },
 };
+const SAMPLING: JsonObject = { method: 'sampling/createMessage', params: { messages: [], maxTokens: 5 } };
 const ACCEPTED: JsonObject = { action: 'accept', content: { name: 'me' } };
 const STATE = 'state of the server';
 const CAN_BE_ASKED = { 'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {} } } };
@@ -18,11 +19,12 @@ beforeAll(async () => {
   gateway = await Composition.startShared({
     servers: {
       s: {
-        tools: ['ask'],
-        script: ({ rpc, params: { requestState, inputResponses } }) => {
+        tools: ['ask', 'sample'],
+        script: ({ rpc, params: { name, requestState, inputResponses } }) => {
           if (rpc !== 'tools/call') return undefined;
           if (requestState === STATE) return said(JSON.stringify(inputResponses));
-          return { resultType: 'input_required', inputRequests: { q: QUESTION }, requestState: STATE };
+          const q = name === 'sample' ? SAMPLING : QUESTION;
+          return { resultType: 'input_required', inputRequests: { q }, requestState: STATE };
         },
       },
     },
@@ -64,6 +66,21 @@ test('a session is asked while its call runs, which goes on with the answer', as
   expect(params).toMatchObject({ message: 'who?' });
   expect(result).toMatchObject(answered);
   expect(gateway.record()).toMatchObject({ status: 'ok', downstream: { era: 'legacy' } });
+});
+
+test('a session that answers with an error ends its call with that, and the record says which server had asked', async () => {
+  const session = await openSession(gateway.origin, { capabilities: { sampling: {} } });
+
+  const opened = await stream(gateway.origin, session.request('tools/call', { ...call, name: 's__sample' }));
+  const { id = null } = await opened.inbox.find({ method: 'sampling/createMessage' });
+  const error = { code: -1, message: 'nobody is here' };
+  await send(gateway.origin, session.post(JSON.stringify({ jsonrpc: '2.0', id, error })));
+  const answer = await opened.inbox.find({ id: 1 });
+
+  expect(answer.error).toMatchObject(error);
+  const record = gateway.record() as CallRecord & { readonly responseBytes?: number };
+  expect(record).toMatchObject({ status: 'protocol_error', server: 's', instance: 's#1', upstream: { era: 'modern' } });
+  expect(record.responseBytes).toBeGreaterThan(JSON.stringify(SAMPLING).length);
 });
 
 test('a session that cannot be asked gets an error, and the question goes nowhere', async () => {
