@@ -66,6 +66,8 @@ interface DirectOptions {
   readonly exchange?: Exchange;
   readonly principal?: Principal;
   readonly bytes?: number;
+  /** Asked before an error is told, which waits for it. */
+  readonly beforeError?: () => Promise<void>;
 }
 
 export class Composition {
@@ -205,7 +207,8 @@ export class Composition {
     };
     return this.gateway.call<FinalReply>(request, {
       end: (reply) => reply,
-      fail: (error) => {
+      fail: async (error) => {
+        await options.beforeError?.();
         throw error;
       },
     });

@@ -1,4 +1,5 @@
 // The end of a composed gateway: it takes no new calls, waits for those in flight, and every call has an outcome in the log.
+import { setImmediate } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { VERSION } from '../../../src/cli/version.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
@@ -60,6 +61,29 @@ test('what it does not wait for any longer is cancelled at its server, and ends 
   });
   expect(await gateway.gateway.stateDirectory.lost).toBeInstanceOf(Error);
   await gateway.fake().holdsNone();
+});
+
+test('what is cut short is told to its caller before the gateway is done', async () => {
+  const order: string[] = [];
+  const asked = Promise.withResolvers<void>();
+  const told = Promise.withResolvers<void>();
+  const beforeError = () => {
+    asked.resolve();
+    return told.promise;
+  };
+  const gateway = await Composition.start({ servers: { s: { tools: ['hold'] } } });
+  const held = gateway.direct('tools/call', { name: 's__hold' }, { beforeError });
+  const failure = held.catch(() => order.push('told'));
+  await Promise.all([gateway.fake().holds(1), gateway.fake().listening()]);
+
+  gateway.loseState();
+  const drained = gateway.running.drain().then(() => order.push('drained'));
+  await Promise.all([asked.promise, gateway.fake().left(), gateway.fake().holdsNone()]);
+  await setImmediate();
+  told.resolve();
+  await Promise.all([failure, drained]);
+
+  expect(order).toEqual(['told', 'drained']);
 });
 
 test('the log begins with the start and ends with the stop, and no server is left connected', async () => {
