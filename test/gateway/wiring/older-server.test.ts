@@ -186,3 +186,35 @@ test('that offers one session something else is heard, seen and called so by tha
   ]);
   expect(streams[1].inbox.all.filter(({ method }) => method === CHANGED)).toEqual([]);
 });
+
+test('is asked to follow a resource where the session has its own instance', async () => {
+  const sessions = new Set<string>();
+  const script = legacy(
+    () => [tool('plain')],
+    sessions,
+    (visit) => {
+      const { rpc } = visit;
+      if (rpc === 'initialize') {
+        const id = `own-${sessions.size}`;
+        sessions.add(id);
+        const capabilities = { tools: {}, resources: { subscribe: true } };
+        const agreed = { protocolVersion: '2025-06-18', capabilities, serverInfo: { name: 'older', version: '1' } };
+        answer(visit, agreed, { 'mcp-session-id': id });
+      }
+      if (rpc === 'resources/list') return { resources: [{ uri: 'mem://a', name: 'a' }] };
+      if (rpc === 'resources/templates/list') return { resourceTemplates: [] };
+      if (rpc === 'resources/subscribe') return {};
+      return rpc === 'tools/call' ? said('done') : undefined;
+    },
+  );
+  const gateway = await Composition.start({ servers: { s: { script } }, entries: { s: { isolation: 'session' } } });
+  const session = await openSession(gateway.origin);
+
+  await send(gateway.origin, session.request('tools/call', { name: 's__plain', arguments: {} }));
+  const followed = await send(gateway.origin, session.request('resources/subscribe', { uri: 'mem://a' }));
+
+  expect(resultOf(followed)).toEqual({});
+  const [called] = gateway.fake().calls;
+  const asked = await gateway.fake().visited('resources/subscribe');
+  expect(asked.headers['mcp-session-id']).toBe(called?.headers['mcp-session-id']);
+});

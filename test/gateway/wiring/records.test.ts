@@ -139,14 +139,17 @@ describe('the record of a call has the decision that was enforced', () => {
     const allowed = await gateway.ask('tools/call', { name: 'dead__echo' });
     const denied = await gateway.ask('tools/call', { name: 'dead__secret' });
     const own = await gateway.ask('tools/call', { name: 'secret' }, { path: '/mcp/s/dead' });
+    const completed = await gateway.ask('completion/complete', completion('prompt', 'dead__greet'));
 
     expect(allowed.error).toMatchObject({ code: -33010 });
     expect(denied.error).toMatchObject({ code: -32602, message: 'Unknown tool: dead__secret' });
     expect(own.error).toMatchObject({ code: -32602, message: 'Unknown tool: secret' });
+    expect(completed.error).toMatchObject({ code: -33010 });
     expect(gateway.records()).toMatchObject([
       { exposed: 'dead__echo', server: 'dead', status: 'unreachable', decision: { allowed: true } },
       { exposed: 'dead__secret', server: 'dead', status: 'refused', decision: { rule: 'mcpServers.dead.tools.deny' } },
       { exposed: 'secret', server: 'dead', status: 'refused', decision: { rule: 'mcpServers.dead.tools.deny' } },
+      { exposed: 'dead__greet', server: 'dead', status: 'unreachable', decision: { allowed: true } },
     ]);
   });
 });
