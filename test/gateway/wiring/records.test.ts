@@ -85,6 +85,7 @@ describe('the record of a call has the decision that was enforced', () => {
         source: expect.stringMatching(/mcp-gateway\.json:\d+:\d+$/) as string,
       },
     });
+    expect(gateway.told.at(-1)?.reason).toMatch(`denied by mcpServers.s.${setting}.deny`);
     expect(gateway.fake().calls).toHaveLength(sent + 1);
     expect(gateway.records()).toHaveLength(recorded + 2);
   });
@@ -189,6 +190,19 @@ describe('of a task', () => {
       })),
     );
     expect(records.slice(7)).toMatchObject([{ method: 'tasks/get', status: 'refused' }]);
+  });
+
+  test('is found at the endpoint of its server, and at that of no other', async () => {
+    const gateway = await Composition.start({ servers: { s: { tools: ['task'] }, other: { tools: ['task'] } } });
+    const { result } = await gateway.ask('tools/call', { name: 's__task' }, { meta });
+    const { taskId = null } = result ?? {};
+    const at = (path: string) => gateway.ask('tasks/get', { taskId }, { meta, path });
+
+    const [own, other] = [await at('/mcp/s/s'), await at('/mcp/s/other')];
+
+    expect(own.result).toMatchObject({ taskId, status: 'working' });
+    expect(other.error).toMatchObject({ code: -32602 });
+    expect(gateway.fake('other').calls).toEqual([]);
   });
 });
 

@@ -103,6 +103,18 @@ test('the log begins with the start and ends with the stop, and no server is lef
   expect(gateway.fake().calls).toHaveLength(1);
 });
 
+test('an edit that is being put in force is in force before the gateway stops', async () => {
+  const gateway = await Composition.start({ servers: { s: { tools: ['echo'] } } });
+
+  const reloaded = gateway.reload(gateway.file({ entries: { s: { tools: { deny: ['echo'] } } } }));
+  await gateway.running.stop();
+  await reloaded;
+
+  const ends = gateway.lines().filter(({ event }) => event === 'config_reloaded' || event === 'gateway_stopped');
+  expect(ends).toMatchObject([{ event: 'config_reloaded' }, { event: 'gateway_stopped' }]);
+  expect(gateway.events('config_refused')).toEqual([]);
+});
+
 test('what a server offered is known after a restart, and under the same patterns, though it is away by then', async () => {
   const space = workspace({});
   onTestFinished(() => space.remove());
