@@ -120,6 +120,15 @@ test.for<[string, () => Sent, number, number]>([
   expect([answer.status, errorOf(answer).code]).toEqual([status, code]);
 });
 
+test('a server that there is not is named to its client', async () => {
+  const answer = await send(
+    gateway.origin,
+    begin({ protocolVersion: '2025-11-25', capabilities: {} }, '/mcp/s/nobody'),
+  );
+
+  expect(errorOf(answer).message).toBe('There is no server named "nobody" here.');
+});
+
 test('a session is asked and told without a call being recorded for what is none', async () => {
   const before = gateway.records().length;
 

@@ -1,6 +1,8 @@
 // Where names lead in a composed gateway with several servers: URIs that a server has shown, templates alike, servers that are away.
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/core/json.ts';
+import { MODERN } from '../../integration/harness/raw.ts';
+import { openEvents } from '../../integration/harness/scripted.ts';
 import { Composition } from './composition.ts';
 import { FakeServer } from './fake-server.ts';
 
@@ -39,13 +41,11 @@ test('a completion goes to the server whose template it names, though that of an
     servers: { wide: { templates: ['mem://{+path}'] }, s: { templates: ['mem://{+id}'] } },
   });
 
-  const answer = await gateway.ask('completion/complete', {
-    ref: { type: 'ref/resource', uri: 'mem://{+id}' },
-    argument: { name: 'id', value: '' },
-  });
+  const params = { ref: { type: 'ref/resource', uri: 'mem://{+id}' }, argument: { name: 'id', value: 'a' } };
+  const answer = await gateway.ask('completion/complete', params);
 
   expect(answer.error).toBeUndefined();
-  expect(gateway.fake('s').calls).toMatchObject([{ params: { ref: { uri: 'mem://{+id}' } } }]);
+  expect(gateway.fake('s').calls).toMatchObject([{ params }]);
   expect(gateway.record()).toMatchObject({ server: 's', exposed: 'mem://{+id}' });
 });
 
@@ -61,4 +61,37 @@ test('the endpoint of a server that was never met says that it is away, and that
   expect(own.error).toMatchObject({ code: -33010 });
   expect(all.result?.tools).toMatchObject([{ name: 's__echo' }]);
   expect(gateway.records()).toMatchObject([{ status: 'unreachable' }, { status: 'ok' }]);
+});
+
+test('a call and a list wait for a server that is just being met', async () => {
+  const met = Promise.withResolvers<() => void>();
+  const gateway = await Composition.start({
+    servers: {
+      s: { tools: ['echo'] },
+      late: {
+        tools: ['echo'],
+        script: (visit) => {
+          if (visit.rpc !== 'server/discover') return undefined;
+          const say = openEvents(visit);
+          const result = { resultType: 'complete', supportedVersions: [MODERN], capabilities: { tools: {} }, ttlMs: 0 };
+          met.resolve(() => {
+            say({ id: visit.id ?? null, result });
+            visit.response.end();
+          });
+          return undefined;
+        },
+      },
+    },
+    entries: { late: { disabled: true } },
+  });
+  await gateway.reload(gateway.file({ entries: { late: { disabled: false } } }));
+  const meet = await met.promise;
+
+  const called = gateway.direct('tools/call', { name: 'late__echo' });
+  const listed = gateway.direct('tools/list');
+  meet();
+
+  expect(await called).toMatchObject({ kind: 'result', result: { content: [{ text: 'echo' }] } });
+  expect(await listed).toMatchObject({ list: { entries: [{ exposed: 's__echo' }, { exposed: 'late__echo' }] } });
+  expect(gateway.record('tools/call')).toMatchObject({ server: 'late', status: 'ok', decision: { allowed: true } });
 });

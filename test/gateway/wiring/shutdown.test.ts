@@ -45,6 +45,20 @@ test('while it drains new calls are refused, those in flight are waited for, lis
   ]);
 });
 
+test('what stops it at once waits for calls in flight too', async () => {
+  const gateway = await Composition.start({ servers: { s: { tools: ['hold'] } } });
+  const held = gateway.direct('tools/call', { name: 's__hold' });
+  await gateway.fake().holds(1);
+
+  const stopped = gateway.gateway.stop();
+  gateway.fake().release('late');
+  const answered = await held;
+  await stopped;
+
+  expect(answered).toMatchObject({ result: { content: [{ text: 'late' }] } });
+  expect(gateway.records()).toMatchObject([{ status: 'ok' }]);
+});
+
 test('what it does not wait for any longer is cancelled at its server, and ends with what is not known', async () => {
   const gateway = await Composition.start({ servers: { s: { tools: ['hold'] } } });
   const held = gateway.direct('tools/call', { name: 's__hold' });
