@@ -76,6 +76,7 @@ export class Composition {
   readonly told: Told[] = [];
   readonly news = new EventEmitter();
   space!: Workspace;
+  folders!: ConfigFolders;
   running!: RunningGateway;
   /** `http://127.0.0.1:PORT` */
   origin!: string;
@@ -122,7 +123,7 @@ export class Composition {
       this.endings.push(() => this.space.remove());
     }
     this.space.write('mcp-gateway.json', this.file());
-    const folders = new ConfigFolders(this.space.config);
+    const folders = (this.folders = new ConfigFolders(this.space.config));
     const loaded = loadFrom(folders, { env, state: this.space.state });
     if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
     const { config } = loaded;

@@ -173,6 +173,7 @@ test('that offers one session something else is heard, seen and called so by tha
     send(gateway.origin, session.request('tools/call', { name, arguments: {} }));
 
   const before = await gateway.ask('tools/list');
+  const { all } = gateway.gateway.snapshot.catalogs;
   await call(one, 's__learn');
   await streams[0].inbox.find({ method: CHANGED });
 
@@ -184,6 +185,7 @@ test('that offers one session something else is heard, seen and called so by tha
     { result: { tools: [{ name: 's__learn' }], cacheScope: 'public' } },
     { result: { tools: [{ name: 's__learn' }], cacheScope: 'private' } },
   ]);
+  expect(gateway.gateway.snapshot.catalogs.all).toBe(all); // nothing is built again for everybody else
   expect(streams[1].inbox.all.filter(({ method }) => method === CHANGED)).toEqual([]);
 });
 

@@ -1,4 +1,5 @@
 // Edits of the configuration of a composed gateway: what is put in force, what is refused, what waits for the next start, who is told.
+import { once } from 'node:events';
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -239,6 +240,20 @@ test('an edit is seen without being asked for, and what it warns of is told', as
 
   expect(called.error).toMatchObject({ code: -32602 });
   expect(gateway.logged(/comand/)).toBe(true);
+});
+
+test('nothing is watched any more once it has stopped', async () => {
+  const watch = vi.spyOn(fs, 'watch');
+  syncBuiltinESMExports();
+  const gateway = await Composition.start();
+  const watchers = watch.mock.results.map(({ value }) => once(value as fs.FSWatcher, 'close'));
+  watch.mockRestore();
+  syncBuiltinESMExports();
+
+  await gateway.close();
+
+  expect(watchers).not.toEqual([]);
+  await Promise.all(watchers);
 });
 
 test('where the system lets nothing be watched, it is said why, and an edit is read when somebody asks for it', async () => {

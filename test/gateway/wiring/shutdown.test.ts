@@ -1,6 +1,6 @@
 // The end of a composed gateway: it takes no new calls, waits for those in flight, and every call has an outcome in the log.
 import { setImmediate } from 'node:timers/promises';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { VERSION } from '../../../src/cli/version.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { workspace } from '../../integration/harness/gateway.ts';
@@ -119,6 +119,12 @@ test('the log begins with the start and ends with the stop, and no server is lef
 
 test('an edit that is being put in force is in force before the gateway stops', async () => {
   const gateway = await Composition.start({ servers: { s: { tools: ['echo'] } } });
+  const close = gateway.folders.close.bind(gateway.folders);
+  let atTheEnd: number | undefined;
+  vi.spyOn(gateway.folders, 'close').mockImplementation(() => {
+    atTheEnd ??= gateway.events('config_reloaded').length;
+    close();
+  });
 
   const reloaded = gateway.reload(gateway.file({ entries: { s: { tools: { deny: ['echo'] } } } }));
   await gateway.running.stop();
@@ -126,6 +132,7 @@ test('an edit that is being put in force is in force before the gateway stops', 
 
   const ends = gateway.lines().filter(({ event }) => event === 'config_reloaded' || event === 'gateway_stopped');
   expect(ends).toMatchObject([{ event: 'config_reloaded' }, { event: 'gateway_stopped' }]);
+  expect(atTheEnd).toBe(1); // it was read while its folders were open
   expect(gateway.events('config_refused')).toEqual([]);
 });
 
