@@ -45,7 +45,7 @@ test('while it drains new calls are refused, those in flight are waited for, lis
   ]);
 });
 
-test('what stops it at once waits for calls in flight too', async () => {
+test('a stop without a drain before it waits for calls in flight too', async () => {
   const gateway = await Composition.start({ servers: { s: { tools: ['hold'] } } });
   const held = gateway.direct('tools/call', { name: 's__hold' });
   await gateway.fake().holds(1);

@@ -145,7 +145,7 @@ describe('at a server of 2026-07-28', () => {
     ['a session that wants none', 'task', WAITED],
     ['a session of a revision without tasks', 'task', WAITED],
     ['a session that wants a task', 'cannot', PLAIN],
-  ])('%s calls one that %s', async ([caller, name, expected]) => {
+  ])('%s calls the tool "%s"', async ([caller, name, expected]) => {
     expect(await CALLERS[caller](gateway, `s__${name}`)).toMatchObject(expected);
 
     const sent = gateway.fake().calls.findLast(({ rpc }) => rpc === 'tools/call');
