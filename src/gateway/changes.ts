@@ -22,6 +22,7 @@ export class Changes {
 
   /** `owners`: the keys under which the listener can own instances. Returns how to unsubscribe. */
   subscribe(listener: ChangeListener, owners: ReadonlySet<string>): () => void {
+    this.flush(); // what others still wait to hear is older than this listener
     this.listeners.set(listener, owners);
     return () => this.listeners.delete(listener);
   }
@@ -41,6 +42,7 @@ export class Changes {
   }
 
   private flush(): void {
+    clearTimeout(this.timer);
     this.timer = undefined;
     const changes = [...this.pending.values()];
     this.pending.clear();

@@ -179,7 +179,7 @@ function pendingTarget(call: McpCall, ctx: McpContext, { upstreams }: ResolvePar
  */
 function headersFor({ args, paramHeaders }: McpCall, ctx: McpContext, { mirrored }: ToolTraits): McpRoute['headers'] {
   if (!paramHeaders) return undefined;
-  const known = ctx.target && mirrored.length > 0 && ctx.rules.policy.permits(ctx.target) ? mirrored : [];
+  const known = ctx.target && ctx.rules.policy.permits(ctx.target) ? mirrored : [];
   return checkParamHeaders(paramHeaders, known, isObject(args) ? args : {});
 }
 

@@ -50,7 +50,8 @@ function mutationsAt(node: ts.Node): Mutation[] {
   if (ts.isBinaryExpression(node)) return ofOperator(node, whole);
   if (ts.isExpressionStatement(node)) return ofStatement(node, whole);
   if (ts.isThrowStatement(node)) return [whole('drop a throw', ';')];
-  if (ts.isReturnStatement(node) && node.expression) return [whole('return nothing', 'return undefined;')];
+  if (ts.isReturnStatement(node) && node.expression && node.expression.getText() !== 'undefined')
+    return [whole('return nothing', 'return undefined;')];
   if (ts.isArrayLiteralExpression(node)) return ofElements(node.elements, whole);
   if (ts.isObjectLiteralExpression(node))
     return node.properties.map((property) => dropped('drop a property', property, node.properties));

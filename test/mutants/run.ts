@@ -1,23 +1,26 @@
 // `npm run mutants`: draws mutants of the files that compose the gateway, by a seed, and tells which of them no test notices.
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Compiler } from './compiler.ts';
 import { mutate, type Mutation, mutationsOf } from './mutations.ts';
 
 /** Where the parts are joined: what is wrong here passes the tests of every part. */
-const COMPOSITION = [
-  ...['pipeline', 'snapshot', 'gateway', 'reload', 'dispatch', 'call-request', 'upstreams', 'catalogs', 'changes'].map(
-    (name) => `src/gateway/${name}.ts`,
-  ),
-  'src/policy/authorize.ts',
-  'src/audit/stage.ts',
-  'src/quota/count.ts',
-  'src/core/stage.ts',
-  ...['endpoint', 'modern', 'legacy'].map((name) => `src/downstream/mcp/${name}.ts`),
-];
+const COMPOSITION = inFolders({
+  'src/core': ['call-context', 'stage'],
+  'src/policy': ['authorize'],
+  'src/quota': ['stage'],
+  'src/audit': ['stage'],
+  'src/gateway': [
+    ...['pipeline', 'deliver', 'resolve', 'dispatch', 'call-request', 'subscribe', 'refusals', 'event-log'],
+    ...['compose', 'upstream-context', 'gateway', 'shutdown'],
+    ...['configurations', 'snapshots', 'snapshot', 'catalogs', 'reload'],
+  ],
+  'src/downstream/mcp': ['endpoint', 'modern', 'legacy', 'refused'],
+});
 
 const SEED = 20_261_201;
 const COUNT = 60;
@@ -85,7 +88,7 @@ function* drawn({ count, seed, files, skip }: { count: number; seed: number; fil
   const compiler = new Compiler(ROOT);
   const all = files.flatMap((file) => mutationsOf(file, read(file)).map((mutation): Mutant => ({ ...mutation, file })));
   let valid = 0;
-  for (const mutant of shuffled(all, seed)) {
+  for (const mutant of inDrawOrder(all, seed)) {
     if (valid === skip + count) return;
     if (compiler.faultIn(join(ROOT, mutant.file), mutate(read(mutant.file), mutant)) !== undefined) continue;
     if (++valid > skip) yield mutant;
@@ -138,39 +141,41 @@ function withoutColours(text: string): string {
   return text.replaceAll(/\u001b\[[0-9;]*m/g, '');
 }
 
+function inFolders(names: Readonly<Record<string, readonly string[]>>): string[] {
+  return Object.entries(names).flatMap(([folder, files]) => files.map((file) => `${folder}/${file}.ts`));
+}
+
 function read(file: string): string {
   return readFileSync(join(ROOT, file), 'utf8');
 }
 
 /** The lines that differ, under where they are and what was done. */
 function diffOf(mutant: Mutant): string {
+  const { line, before, after } = changeOf(mutant);
+  const signed = (text: string, sign: string) => text.replaceAll(/^/gm, `  ${sign} `);
+  return `${mutant.file}:${line} ${mutant.what}\n${signed(before, '-')}\n${signed(after, '+')}`;
+}
+
+/** The lines that differ, and the number of the one where the change begins. */
+function changeOf(mutant: Mutant): { line: number; before: string; after: string } {
   const source = read(mutant.file);
   const from = source.lastIndexOf('\n', mutant.start - 1) + 1;
   const to = (source.indexOf('\n', mutant.end) + source.length + 1) % (source.length + 1);
-  const lines = (text: string, sign: string) =>
-    text
-      .split('\n')
-      .map((line) => `  ${sign} ${line}`)
-      .join('\n');
-  const before = source.slice(from, to);
-  const after = mutate(source, mutant).slice(from, to + mutant.text.length - (mutant.end - mutant.start));
-  const line = source.slice(0, mutant.start).split('\n').length;
-  return `${dirname(mutant.file)}/${basename(mutant.file)}:${line} ${mutant.what}\n${lines(before, '-')}\n${lines(after, '+')}`;
+  return {
+    line: source.slice(0, mutant.start).split('\n').length,
+    before: source.slice(from, to),
+    after: mutate(source, mutant).slice(from, to + mutant.text.length - (mutant.end - mutant.start)),
+  };
 }
 
-/** Fisher and Yates, with numbers of mulberry32: the same order wherever it runs. */
-function shuffled<T>(all: readonly T[], seed: number): T[] {
-  const order = [...all];
-  let state = seed;
-  const random = () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-  for (let last = order.length - 1; last > 0; last--) {
-    const other = Math.floor(random() * (last + 1));
-    [order[last], order[other]] = [order[other] as T, order[last] as T];
-  }
-  return order;
+/** By a hash of what is done to which line: an edit of other lines, or a line that moves, leaves the draw as it is. */
+function inDrawOrder(all: readonly Mutant[], seed: number): Mutant[] {
+  const keyed = all.map((mutant) => {
+    const { before, after } = changeOf(mutant);
+    const key = createHash('sha256').update(JSON.stringify([seed, mutant.what, before.trim(), after.trim()]));
+    return { mutant, key: key.digest('hex') };
+  });
+  return keyed
+    .sort((one, other) => (one.key < other.key ? -1 : Number(one.key > other.key)))
+    .map(({ mutant }) => mutant);
 }

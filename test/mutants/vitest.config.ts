@@ -8,7 +8,7 @@ export default defineConfig({
     maxWorkers: 2,
     bail: 1,
     isolate: false, // each file would load the program again
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    testTimeout: 10_000,
+    hookTimeout: 10_000,
   },
 });

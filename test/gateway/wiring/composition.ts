@@ -67,6 +67,8 @@ interface DirectOptions {
   readonly exchange?: Exchange;
   readonly principal?: Principal;
   readonly bytes?: number;
+  /** Asked before an error is told, which waits for it. */
+  readonly beforeError?: () => Promise<void>;
 }
 
 export class Composition {
@@ -75,6 +77,7 @@ export class Composition {
   readonly told: Told[] = [];
   readonly news = new EventEmitter();
   space!: Workspace;
+  folders!: ConfigFolders;
   running!: RunningGateway;
   /** `http://127.0.0.1:PORT` */
   origin!: string;
@@ -121,7 +124,7 @@ export class Composition {
       this.endings.push(() => this.space.remove());
     }
     this.space.write('mcp-gateway.json', this.file());
-    const folders = new ConfigFolders(this.space.config);
+    const folders = (this.folders = new ConfigFolders(this.space.config));
     const loaded = loadFrom(folders, { env, state: this.space.state });
     if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
     const { config } = loaded;
@@ -210,7 +213,8 @@ export class Composition {
     };
     return this.gateway.call<FinalReply>(request, {
       end: (reply) => reply,
-      fail: (error) => {
+      fail: async (error) => {
+        await options.beforeError?.();
         throw error;
       },
     });

@@ -112,6 +112,11 @@ export class FakeServer {
     while (this.listeners.size === 0) await once(this.news, 'listening');
   }
 
+  /** Resolves when the gateway listens no longer. */
+  async left(): Promise<void> {
+    while (this.listeners.size > 0) await once(this.news, 'left');
+  }
+
   /** Tells the gateway something on the streams on which it listens. */
   notify(method: string, params: JsonObject = {}): void {
     for (const say of this.listeners) say({ method, params });
@@ -177,7 +182,10 @@ export class FakeServer {
     const say = openEvents(visit);
     const _meta = { 'io.modelcontextprotocol/subscriptionId': visit.id ?? null };
     const send: Say = ({ method, params }) => say({ method, params: { ...(params as JsonObject), _meta } });
-    visit.response.on('close', () => this.listeners.delete(send));
+    visit.response.on('close', () => {
+      this.listeners.delete(send);
+      this.news.emit('left');
+    });
     send({
       method: 'notifications/subscriptions/acknowledged',
       params: { notifications: visit.params.notifications ?? {} },
@@ -193,7 +201,8 @@ function notOffered({ id, response }: Visit): void {
   response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id, error }));
 }
 
-function standing(taskId: string): JsonObject {
+/** A task of a server of 2026-07-28 that works. */
+export function standing(taskId: string): JsonObject {
   const now = '2026-07-28T00:00:00Z';
   return { taskId, status: 'working', createdAt: now, lastUpdatedAt: now, ttlMs: 60_000 };
 }

@@ -6,6 +6,7 @@ import {
   initialize,
   type LegacySession,
   messageOf,
+  MODERN,
   openSession,
   resultOf,
   type Sent,
@@ -60,6 +61,31 @@ test('initialize agrees on a revision and tells what is offered', async () => {
   expect(resultOf(older)).toMatchObject({ protocolVersion: '2025-03-26' });
 });
 
+test('initialize passes on the instructions of the servers', async () => {
+  const instructed = await Composition.start({
+    servers: {
+      s: {
+        script: ({ rpc }) =>
+          rpc === 'server/discover'
+            ? {
+                resultType: 'complete',
+                supportedVersions: [MODERN],
+                capabilities: { tools: {} },
+                instructions: 'Use it well.',
+                ttlMs: 0,
+                cacheScope: 'public',
+              }
+            : undefined,
+      },
+    },
+  });
+  const agreed = { protocolVersion: '2025-11-25', capabilities: {} };
+
+  for (const path of ['/mcp', '/mcp/s/s'])
+    expect(resultOf(await send(instructed.origin, begin(agreed, path))).instructions).toContain('Use it well.');
+  expect(resultOf(await send(gateway.origin, begin(agreed)))).not.toHaveProperty('instructions');
+});
+
 test.for<[string, () => Sent, number, number]>([
   ['initialize without a version', () => begin({ capabilities: {} }), 200, -32602],
   ['initialize without capabilities', () => begin({ protocolVersion: '2025-11-25' }), 200, -32602],
@@ -92,6 +118,15 @@ test.for<[string, () => Sent, number, number]>([
   const answer = await send(gateway.origin, sent());
 
   expect([answer.status, errorOf(answer).code]).toEqual([status, code]);
+});
+
+test('a server that there is not is named to its client', async () => {
+  const answer = await send(
+    gateway.origin,
+    begin({ protocolVersion: '2025-11-25', capabilities: {} }, '/mcp/s/nobody'),
+  );
+
+  expect(errorOf(answer).message).toBe('There is no server named "nobody" here.');
 });
 
 test('a session is asked and told without a call being recorded for what is none', async () => {

@@ -93,6 +93,15 @@ describe('is refused', () => {
 const mirrored = (headers: Readonly<Record<string, string>>, name = 's__mirrored', path = '/mcp'): Sent =>
   modern('tools/call', { name, arguments: { region: 'eu' } }, { headers, path });
 
+test.for(['tools/list', 'server/discover'])(
+  'a server that there is not is named in the answer to %s',
+  async (method) => {
+    const { error } = await gateway.ask(method, {}, { path: '/mcp/s/nobody' });
+
+    expect(error?.message).toBe('There is no server named "nobody" here.');
+  },
+);
+
 test('an error names the request that it answers, where that can be read', async () => {
   const of = async (sent: Sent) => messageOf(await send(gateway.origin, sent)).id;
 

@@ -54,7 +54,11 @@ test('a log that cannot be written refuses every call, and nothing of them is se
 
   expect([called, denied, listed]).toMatchObject([AUDIT_UNAVAILABLE, AUDIT_UNAVAILABLE, AUDIT_UNAVAILABLE]);
   expect(legacy.text).toContain('-33008');
-  expect(broken).toMatchObject({ status: 503, ready: false, audit: { writable: false } });
+  expect(broken).toMatchObject({
+    status: 503,
+    ready: false,
+    audit: { writable: false, error: expect.any(String) as string },
+  });
   expect(sent).toBe(0);
   expect(again.error).toBeUndefined();
   expect(await gateway.ready()).toMatchObject({ status: 200, ready: true, audit: { writable: true } });

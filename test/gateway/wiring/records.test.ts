@@ -85,6 +85,7 @@ describe('the record of a call has the decision that was enforced', () => {
         source: expect.stringMatching(/mcp-gateway\.json:\d+:\d+$/) as string,
       },
     });
+    expect(gateway.told.at(-1)?.reason).toMatch(`denied by mcpServers.s.${setting}.deny`);
     expect(gateway.fake().calls).toHaveLength(sent + 1);
     expect(gateway.records()).toHaveLength(recorded + 2);
   });
@@ -139,14 +140,17 @@ describe('the record of a call has the decision that was enforced', () => {
     const allowed = await gateway.ask('tools/call', { name: 'dead__echo' });
     const denied = await gateway.ask('tools/call', { name: 'dead__secret' });
     const own = await gateway.ask('tools/call', { name: 'secret' }, { path: '/mcp/s/dead' });
+    const completed = await gateway.ask('completion/complete', completion('prompt', 'dead__greet'));
 
     expect(allowed.error).toMatchObject({ code: -33010 });
     expect(denied.error).toMatchObject({ code: -32602, message: 'Unknown tool: dead__secret' });
     expect(own.error).toMatchObject({ code: -32602, message: 'Unknown tool: secret' });
+    expect(completed.error).toMatchObject({ code: -33010 });
     expect(gateway.records()).toMatchObject([
       { exposed: 'dead__echo', server: 'dead', status: 'unreachable', decision: { allowed: true } },
       { exposed: 'dead__secret', server: 'dead', status: 'refused', decision: { rule: 'mcpServers.dead.tools.deny' } },
       { exposed: 'secret', server: 'dead', status: 'refused', decision: { rule: 'mcpServers.dead.tools.deny' } },
+      { exposed: 'dead__greet', server: 'dead', status: 'unreachable', decision: { allowed: true } },
     ]);
   });
 });
@@ -187,6 +191,35 @@ describe('of a task', () => {
     );
     expect(records.slice(7)).toMatchObject([{ method: 'tasks/get', status: 'refused' }]);
   });
+
+  test('is found at the endpoint of its server, and at that of no other', async () => {
+    const gateway = await Composition.start({ servers: { s: { tools: ['task'] }, other: { tools: ['task'] } } });
+    const { result } = await gateway.ask('tools/call', { name: 's__task' }, { meta });
+    const { taskId = null } = result ?? {};
+    const at = (path: string) => gateway.ask('tasks/get', { taskId }, { meta, path });
+
+    const [own, other] = [await at('/mcp/s/s'), await at('/mcp/s/other')];
+
+    expect(own.result).toMatchObject({ taskId, status: 'working' });
+    expect(other.error).toMatchObject({ code: -32602 });
+    expect(gateway.fake('other').calls).toEqual([]);
+  });
+});
+
+test('a message that never becomes a call is an event that says who sent it, whatever its era', async () => {
+  const gateway = await start();
+  const session = await openSession(gateway.origin);
+
+  await gateway.ask('tools/nothing');
+  await send(gateway.origin, session.request('logging/setLevel', { level: 'loud' }));
+  await gateway.ask('tools/list', {}, { headers: { 'Mcp-Method': undefined } });
+
+  const who = { address: '127.0.0.1', principal: 'local', attempts: 1 };
+  const events = ['method_not_found', 'invalid_params', 'header_mismatch'].map((reason) => ({ ...who, reason }));
+  expect(gateway.events('request_refused').map(({ detail }) => detail)).toEqual(events);
+  expect(gateway.told.filter(({ event }) => event === 'request_refused').map(({ detail }) => detail)).toEqual(events);
+  expect(gateway.log.filter(({ msg }) => msg === 'request_refused')).toMatchObject(events);
+  expect(gateway.records()).toEqual([]);
 });
 
 test('the record says who called, from where, in which trace, and how it ended', async () => {

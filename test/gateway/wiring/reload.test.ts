@@ -1,5 +1,8 @@
 // Edits of the configuration of a composed gateway: what is put in force, what is refused, what waits for the next start, who is told.
-import { describe, expect, test } from 'vitest';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { type EventStream, modern, openSession, stream } from '../../integration/harness/raw.ts';
 import { Composition } from './composition.ts';
@@ -237,4 +240,44 @@ test('an edit is seen without being asked for, and what it warns of is told', as
 
   expect(called.error).toMatchObject({ code: -32602 });
   expect(gateway.logged(/comand/)).toBe(true);
+});
+
+test('nothing is watched any more once it has stopped', async () => {
+  const watch = vi.spyOn(fs, 'watch');
+  syncBuiltinESMExports();
+  const gateway = await Composition.start();
+  const watchers = watch.mock.results.map(({ value }) => once(value as fs.FSWatcher, 'close'));
+  watch.mockRestore();
+  syncBuiltinESMExports();
+
+  await gateway.close();
+
+  expect(watchers).not.toEqual([]);
+  await Promise.all(watchers);
+});
+
+test('where the system lets nothing be watched, it is said why, and an edit is read when somebody asks for it', async () => {
+  const watch = vi.spyOn(fs, 'watch').mockImplementation(() => {
+    throw new Error('no space left for watches');
+  });
+  syncBuiltinESMExports();
+  onTestFinished(() => {
+    watch.mockRestore();
+    syncBuiltinESMExports();
+  });
+  const gateway = await Composition.start({ servers: { s: { tools: ['echo', 'secret'] } } });
+
+  await gateway.reload(gateway.file({ entries: { s: { tools: { deny: ['secret'] } } } }));
+  const called = await gateway.ask('tools/call', { name: 's__secret' });
+
+  expect(gateway.log).toContainEqual(
+    expect.objectContaining({
+      level: 'warn',
+      msg: 'the configuration is not watched; send SIGHUP after an edit',
+      err: expect.objectContaining({
+        message: expect.stringContaining('no space left for watches') as string,
+      }) as unknown,
+    }),
+  );
+  expect(called.error).toMatchObject({ code: -32602 });
 });

@@ -1,5 +1,6 @@
 // The end of a composed gateway: it takes no new calls, waits for those in flight, and every call has an outcome in the log.
-import { expect, onTestFinished, test } from 'vitest';
+import { setImmediate } from 'node:timers/promises';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { VERSION } from '../../../src/cli/version.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { workspace } from '../../integration/harness/gateway.ts';
@@ -38,8 +39,24 @@ test('while it drains new calls are refused, those in flight are waited for, lis
   expect(answered.error).toBeUndefined();
   expect(gateway.records()).toMatchObject([
     { method: 'subscriptions/listen', status: 'ok' },
-    { method: 'tools/call', status: 'ok' },
+    { method: 'tools/call', exposed: 's__hold', status: 'ok' },
+    { method: 'tools/call', status: 'refused', error: 'shutting_down' },
+    { method: 'tools/list', status: 'refused', error: 'shutting_down' },
   ]);
+});
+
+test('a stop without a drain before it waits for calls in flight too', async () => {
+  const gateway = await Composition.start({ servers: { s: { tools: ['hold'] } } });
+  const held = gateway.direct('tools/call', { name: 's__hold' });
+  await gateway.fake().holds(1);
+
+  const stopped = gateway.gateway.stop();
+  gateway.fake().release('late');
+  const answered = await held;
+  await stopped;
+
+  expect(answered).toMatchObject({ result: { content: [{ text: 'late' }] } });
+  expect(gateway.records()).toMatchObject([{ status: 'ok' }]);
 });
 
 test('what it does not wait for any longer is cancelled at its server, and ends with what is not known', async () => {
@@ -60,17 +77,63 @@ test('what it does not wait for any longer is cancelled at its server, and ends 
   await gateway.fake().holdsNone();
 });
 
-test('the log begins with the start and ends with the stop', async () => {
+test('what is cut short is told to its caller before the gateway is done', async () => {
+  const order: string[] = [];
+  const asked = Promise.withResolvers<void>();
+  const told = Promise.withResolvers<void>();
+  const beforeError = () => {
+    asked.resolve();
+    return told.promise;
+  };
+  const gateway = await Composition.start({ servers: { s: { tools: ['hold'] } } });
+  const held = gateway.direct('tools/call', { name: 's__hold' }, { beforeError });
+  const failure = held.catch(() => order.push('told'));
+  await Promise.all([gateway.fake().holds(1), gateway.fake().listening()]);
+
+  gateway.loseState();
+  const drained = gateway.running.drain().then(() => order.push('drained'));
+  await Promise.all([asked.promise, gateway.fake().left(), gateway.fake().holdsNone()]);
+  await setImmediate();
+  told.resolve();
+  await Promise.all([failure, drained]);
+
+  expect(order).toEqual(['told', 'drained']);
+});
+
+test('the log begins with the start and ends with the stop, and no server is left connected', async () => {
   const gateway = await Composition.start({ servers: { s: { tools: ['echo'] } } });
   await gateway.ask('tools/call', { name: 's__echo' });
+  await gateway.fake().listening();
 
   await gateway.running.stop();
+  await gateway.fake().left();
 
   expect(gateway.events('gateway_started')).toMatchObject([
     { detail: { version: VERSION, config: gateway.record().config } },
   ]);
   expect(gateway.lines().at(-1)).toMatchObject({ kind: 'event', event: 'gateway_stopped' });
-  await expect(gateway.direct('tools/call', { name: 's__echo' })).rejects.toMatchObject({ code: 'shutting_down' });
+  // a refusal is recorded too, and there is no log any more
+  await expect(gateway.direct('tools/call', { name: 's__echo' })).rejects.toMatchObject({ code: 'audit_unavailable' });
+  expect(gateway.fake().calls).toHaveLength(1);
+});
+
+test('an edit that is being put in force is in force before the gateway stops', async () => {
+  const gateway = await Composition.start({ servers: { s: { tools: ['echo'] } } });
+  const close = gateway.folders.close.bind(gateway.folders);
+  let atTheEnd: number | undefined;
+  vi.spyOn(gateway.folders, 'close').mockImplementation(() => {
+    atTheEnd ??= gateway.events('config_reloaded').length;
+    close();
+  });
+
+  const reloaded = gateway.reload(gateway.file({ entries: { s: { tools: { deny: ['echo'] } } } }));
+  await gateway.running.stop();
+  await reloaded;
+
+  const ends = gateway.lines().filter(({ event }) => event === 'config_reloaded' || event === 'gateway_stopped');
+  expect(ends).toMatchObject([{ event: 'config_reloaded' }, { event: 'gateway_stopped' }]);
+  expect(atTheEnd).toBe(1); // it was read while its folders were open
+  expect(gateway.events('config_refused')).toEqual([]);
 });
 
 test('what a server offered is known after a restart, and under the same patterns, though it is away by then', async () => {

@@ -1,0 +1,58 @@
+// News of the offer: bursts are told once, and nobody hears of what is older than the own listening.
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { OfferKind } from '../../src/core/call.ts';
+import { Changes } from '../../src/gateway/changes.ts';
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+function listener(changes: Changes, owner = '') {
+  const told: [string, ...OfferKind[]][] = [];
+  const stop = changes.subscribe({ listsChanged: (server, kinds) => told.push([server, ...kinds]) }, new Set([owner]));
+  return { told, stop };
+}
+
+test('changes of one moment are told once for each server, and no change is no news', () => {
+  const changes = new Changes();
+  const { told } = listener(changes);
+
+  changes.listsChanged('s', ['tool']);
+  changes.listsChanged('s', ['prompt', 'tool']);
+  changes.listsChanged('other', ['tool']);
+  changes.listsChanged('same', []);
+  const early = told.length;
+  vi.runAllTimers();
+
+  expect(early).toBe(0);
+  expect(told).toEqual([
+    ['s', 'tool', 'prompt'],
+    ['other', 'tool'],
+  ]);
+});
+
+test('a listener hears of later changes only, from its joining until it stops', () => {
+  const changes = new Changes();
+  const first = listener(changes);
+  changes.listsChanged('before', ['tool']);
+  const second = listener(changes);
+  changes.listsChanged('after', ['tool']);
+  vi.runAllTimers();
+  first.stop();
+  changes.listsChanged('later', ['tool']);
+  vi.runAllTimers();
+
+  expect(first.told.map(([server]) => server)).toEqual(['before', 'after']);
+  expect(second.told.map(([server]) => server)).toEqual(['after', 'later']);
+});
+
+test('what changed for one owner is told to that owner alone', () => {
+  const changes = new Changes();
+  const mine = listener(changes, 'me');
+  const others = listener(changes, 'you');
+
+  changes.listsChanged('s', ['tool'], 'me');
+  vi.runAllTimers();
+
+  expect(mine.told).toEqual([['s', 'tool']]);
+  expect(others.told).toEqual([]);
+});

@@ -1,0 +1,97 @@
+// Where names lead in a composed gateway with several servers: URIs that a server has shown, templates alike, servers that are away.
+import { expect, test } from 'vitest';
+import type { JsonObject } from '../../../src/core/json.ts';
+import { MODERN } from '../../integration/harness/raw.ts';
+import { openEvents } from '../../integration/harness/scripted.ts';
+import { Composition } from './composition.ts';
+import { FakeServer } from './fake-server.ts';
+
+const SHOWN = 'mem://shown';
+
+const link: JsonObject = { type: 'resource_link', uri: SHOWN, name: 'shown' };
+
+test('what a server showed its caller can be read there, though no list has it, and at no other server', async () => {
+  const gateway = await Composition.start({
+    servers: {
+      s: {
+        tools: ['show'],
+        resources: ['mem://a'],
+        script: ({ rpc }) => (rpc === 'tools/call' ? { resultType: 'complete', content: [link] } : undefined),
+      },
+      other: { resources: ['mem://b'] },
+    },
+  });
+  const read = (path?: string) =>
+    gateway.ask('resources/read', { uri: SHOWN }, { ...(path !== undefined && { path }) });
+
+  const before = await read();
+  await gateway.ask('tools/call', { name: 's__show' });
+  const after = [await read(), await read('/mcp/s/s')];
+  const elsewhere = await read('/mcp/s/other');
+
+  expect(before.error).toMatchObject({ code: -32602 });
+  expect(after).toMatchObject([{ result: { contents: [{ uri: SHOWN }] } }, { result: { contents: [{ uri: SHOWN }] } }]);
+  expect(elsewhere.error).toMatchObject({ code: -32602 });
+  expect(gateway.fake('other').calls).toEqual([]);
+  expect(gateway.records().slice(-3)).toMatchObject([{ server: 's' }, { server: 's' }, { status: 'refused' }]);
+});
+
+test('a completion goes to the server whose template it names, though that of another would match it too', async () => {
+  const gateway = await Composition.start({
+    servers: { wide: { templates: ['mem://{+path}'] }, s: { templates: ['mem://{+id}'] } },
+  });
+
+  const params = { ref: { type: 'ref/resource', uri: 'mem://{+id}' }, argument: { name: 'id', value: 'a' } };
+  const answer = await gateway.ask('completion/complete', params);
+
+  expect(answer.error).toBeUndefined();
+  expect(gateway.fake('s').calls).toMatchObject([{ params }]);
+  expect(gateway.record()).toMatchObject({ server: 's', exposed: 'mem://{+id}' });
+});
+
+test('the endpoint of a server that was never met says that it is away, and that of all shows what there is', async () => {
+  const fake = await FakeServer.start({});
+  const { url } = fake;
+  await fake.stop();
+  const gateway = await Composition.start({ servers: { s: { tools: ['echo'] } }, entries: { dead: { url } } });
+
+  const own = await gateway.ask('tools/list', {}, { path: '/mcp/s/dead' });
+  const all = await gateway.ask('tools/list');
+
+  expect(own.error).toMatchObject({ code: -33010 });
+  expect(all.result?.tools).toMatchObject([{ name: 's__echo' }]);
+  expect(gateway.records()).toMatchObject([{ status: 'unreachable' }, { status: 'ok' }]);
+});
+
+test('a call and a list wait for a server that is just being met', async () => {
+  const met = Promise.withResolvers<() => void>();
+  const gateway = await Composition.start({
+    servers: {
+      s: { tools: ['echo'] },
+      late: {
+        tools: ['echo'],
+        script: (visit) => {
+          if (visit.rpc !== 'server/discover') return undefined;
+          const say = openEvents(visit);
+          const result = { resultType: 'complete', supportedVersions: [MODERN], capabilities: { tools: {} }, ttlMs: 0 };
+          met.resolve(() => {
+            say({ id: visit.id ?? null, result });
+            visit.response.end();
+          });
+          return undefined;
+        },
+      },
+    },
+    entries: { late: { disabled: true } },
+  });
+  await gateway.reload(gateway.file({ entries: { late: { disabled: false } } }));
+  const meet = await met.promise;
+
+  const called = gateway.direct('tools/call', { name: 'late__echo' });
+  const listed = gateway.direct('tools/list');
+  meet();
+
+  expect(await called).toMatchObject({ kind: 'result', result: { content: [{ text: 'echo' }] } });
+  expect(await listed).toMatchObject({ list: { entries: [{ exposed: 's__echo' }, { exposed: 'late__echo' }] } });
+  expect(gateway.record('tools/call')).toMatchObject({ server: 'late', status: 'ok', decision: { allowed: true } });
+});
