@@ -15,11 +15,11 @@ const COMPOSITION = inFolders({
   'src/quota': ['stage'],
   'src/audit': ['stage'],
   'src/gateway': [
-    ...['pipeline', 'deliver', 'resolve', 'dispatch', 'call-request', 'subscribe', 'refusals', 'event-log'],
-    ...['compose', 'upstream-context', 'gateway', 'shutdown'],
-    ...['configurations', 'snapshots', 'snapshot', 'catalogs', 'reload'],
+    ...['pipeline', 'deliver', 'resolve', 'dispatch', 'forward', 'call-request', 'subscribe', 'refusals', 'event-log'],
+    ...['compose', 'gateway', 'shutdown'],
+    ...['configurations', 'snapshots', 'reload'],
   ],
-  'src/downstream/mcp': ['endpoint', 'modern', 'legacy', 'refused'],
+  'src/downstream/mcp': ['endpoint', 'modern', 'legacy'],
 });
 
 const SEED = 20_261_201;
