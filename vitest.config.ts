@@ -36,7 +36,7 @@ const SIZED = [
 export default defineConfig({
   test: {
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 4, // tests wait more than they compute: two cores are kept busy by four
     sequence: { sequencer: LongestFirst },
     projects: [
       project('unit', ['test/**/*.test.ts'], {

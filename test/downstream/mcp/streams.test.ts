@@ -204,9 +204,9 @@ describe('A client that comes back', () => {
     await seen(standing, /^id: /m);
     standing.close();
     await standing.ended;
-    front.changes.listsChanged('s', ['tool']);
     const notified = Promise.withResolvers<undefined>();
     front.changes.subscribe({ listsChanged: () => notified.resolve(undefined) }, new Set());
+    front.changes.listsChanged('s', ['tool']);
     await notified.promise;
     const back = await stream(front.origin, session.get({ 'Last-Event-ID': lastId(standing) }));
 
