@@ -20,6 +20,9 @@ const HANGING = 3;
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
 
+/** Without one the gateway looks for the process of each connection, which it cannot always find when it runs as another user. */
+const token = randomBytes(24).toString('hex');
+
 const marker = randomBytes(8).toString('hex');
 const started = new Set<ChildProcess>();
 afterAll(() => {
@@ -36,13 +39,14 @@ function family(): Entry {
 }
 
 function configOf(entry: Entry): object {
-  return { mcpServers: { echo: { ...entry, env: { MARKER: marker } } } };
+  const auth = { tokens: [{ id: 'load', token }] };
+  return { mcpServers: { echo: { ...entry, env: { MARKER: marker } } }, auth };
 }
 
 /** Where a user may not have namespaces, the relatives of a server can escape, as `mcp-gateway servers NAME` says. */
 async function containmentFor(place: Workspace, user: number | undefined): Promise<string> {
   const gateway = await start(place, user);
-  await callTool(gateway.url, 'echo__pid');
+  await callTool(gateway.url, 'echo__pid', { token });
   const { stdout } = await runCli(['servers', 'echo', '--json', '--config', place.config, '--state', place.state]);
   gateway.process.kill('SIGTERM');
   await once(gateway.process, 'exit');
@@ -92,7 +96,7 @@ async function load(url: string, { onAnswer }: { onAnswer: (count: number) => vo
   const lane = async () => {
     for (;;) {
       const trace = randomBytes(16).toString('hex');
-      const options = { agent, args: { text: trace }, traceparent: `00-${trace}-${trace.slice(0, 16)}-01` };
+      const options = { agent, token, args: { text: trace }, traceparent: `00-${trace}-${trace.slice(0, 16)}-01` };
       const answer = await callTool(url, 'echo__echo', options).catch(() => undefined);
       if (!answer) return;
       expect(answer.result?.content).toEqual([{ type: 'text', text: trace }]);
@@ -100,7 +104,7 @@ async function load(url: string, { onAnswer }: { onAnswer: (count: number) => vo
       onAnswer(answered.size);
     }
   };
-  const hang = () => callTool(url, 'echo__slow', { args: { ms: 600_000 } }).catch(() => undefined);
+  const hang = () => callTool(url, 'echo__slow', { token, args: { ms: 600_000 } }).catch(() => undefined);
   await Promise.all([...Array.from({ length: LANES }, lane), ...Array.from({ length: HANGING }, hang)]);
   agent.destroy();
   return answered;
@@ -155,7 +159,7 @@ test.each(users)('killed during load as %s, it loses no answered call and leaves
   }
 
   const last = await start(place, user);
-  const { result } = await callTool(last.url, 'echo__echo', { args: { text: 'still here' } });
+  const { result } = await callTool(last.url, 'echo__echo', { token, args: { text: 'still here' } });
   expect(result?.content).toEqual([{ type: 'text', text: 'still here' }]);
   const calls = callsIn(place);
   expect(calls.filter(({ status }) => status === 'in flight')).toEqual([]);

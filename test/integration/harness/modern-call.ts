@@ -6,6 +6,7 @@ export interface CallOptions {
   readonly id?: number;
   readonly agent?: Agent;
   readonly traceparent?: string;
+  readonly token?: string;
 }
 
 export interface CallAnswer {
@@ -16,7 +17,7 @@ export interface CallAnswer {
 
 /** Calls a tool and resolves with the answer; rejects when the connection ends before it. */
 export function callTool(url: string, name: string, options: CallOptions = {}): Promise<CallAnswer> {
-  const { args = {}, id = 1, agent, traceparent } = options;
+  const { args = {}, id = 1, agent, traceparent, token } = options;
   const meta = {
     'io.modelcontextprotocol/protocolVersion': '2026-07-28',
     'io.modelcontextprotocol/clientInfo': { name: 'plain', version: '1' },
@@ -35,6 +36,7 @@ export function callTool(url: string, name: string, options: CallOptions = {}): 
     'mcp-method': 'tools/call',
     'mcp-name': name,
     ...(traceparent !== undefined && { traceparent }),
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
   };
   return new Promise((resolve, reject) => {
     const request = httpRequest(url, { method: 'POST', headers, ...(agent && { agent }) }, (response) => {
