@@ -62,7 +62,7 @@ test('the last known offer is served, marked stale, while its server is away; a 
   expect(took).toBeLessThan(10_000); // which is what a server that was never seen is waited for
   expect(away).toMatchObject({ state: expect.stringMatching(/waiting|connecting/) as string, stale: true, tools: 1 });
   expect(text).toBe('back');
-});
+}, 90_000); // a server that was never seen is waited for twice
 
 test('a process that dies takes its calls with it, says why, and is started again', async () => {
   const gateway = await openTried({ config: { mcpServers: { s: fixture('echo-stdio.ts') } } });
