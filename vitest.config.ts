@@ -10,7 +10,7 @@ const project = (name: string, include: string[], extra: object = {}) => ({
   test: {
     name,
     include,
-    testTimeout: 30_000,
+    testTimeout: 60_000, // four at a time on two cores: a test that takes 15 s alone may take twice as long
     hookTimeout: 30_000,
     // Node runs TypeScript itself, and keeps what it has compiled for the next process
     experimental: { viteModuleRunner: false },
