@@ -55,6 +55,12 @@ test('no file is longer than it can be read in one go', () => {
   expect(all.filter((file) => length(file) > MAX_LINES)).toEqual([]);
 });
 
+test('no source file imports more than 20 others', () => {
+  const imports = (file: string) => read(file).match(/^(import .*|\}) from '/gm)?.length ?? 0;
+
+  expect(sources.filter((file) => imports(file) > 20)).toEqual([]);
+});
+
 test('files are named by what is in them, in words of the field', () => {
   const names = all.map((file) => basename(file, '.ts').replace(/\.test$/, ''));
 

@@ -8,21 +8,16 @@ import { Changes } from './changes.ts';
 import { ConfinedServers } from './confined-servers.ts';
 import { dispatchMcp } from './dispatch.ts';
 import { EventLog } from './event-log.ts';
+import type { GatewayOptions } from './gateway-options.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { buildPipeline } from './pipeline.ts';
 import { resolveMcp } from './resolve.ts';
 import { Shutdown } from './shutdown.ts';
 import { Snapshots } from './snapshots.ts';
 import type { Storage } from './storage.ts';
+import { TaskIds } from './tasks/task-ids.ts';
 import { Tasks } from './tasks/tasks.ts';
-import { Deadlines } from '../upstream/mcp/wire/deadlines.ts';
-import { EraStore } from '../upstream/mcp/connect/era-store.ts';
-import { TraitStore } from '../upstream/mcp/instances/trait-store.ts';
-import { Upstreams } from './upstreams.ts';
-import type { Config } from '../config/config.ts';
-import type { Peer } from '../core/call.ts';
-import type { Logger } from '../telemetry/logger.ts';
-import type { Watcher } from './watcher.ts';
+import { openUpstreams } from './upstream-context.ts';
 
 export type Parts = ReturnType<typeof composeParts>;
 
@@ -37,13 +32,14 @@ export function composeParts(options: GatewayOptions, storage: Storage) {
   const seen = new SeenUris();
   const states = new RequestStates(keyring);
   const confined = new ConfinedServers({ config, logger, stateDirectory: storage.directory.path });
-  const tasks = new Tasks({ keyring, stopping, ending, record: (event, detail) => events.record(event, detail) });
+  const ids = new TaskIds(keyring);
+  const tasks = new Tasks({ ids, stopping, ending, record: (event, detail) => events.record(event, detail) });
   const upstreams = openUpstreams(options, { storage, confined, events, tasks, offers: () => snapshots });
   const snapshots: Snapshots = new Snapshots(config, { upstreams, store, changes });
   const mayAsk = (server: string) => upstreams.get(server)?.mayAsk ?? false;
   const parked = new ParkedCalls({ states, mayAsk, stopping });
   const rounds = new RetryRounds(states);
-  const resolve = resolveMcp({ snapshots, upstreams, seen, taskIds: tasks.ids, rounds });
+  const resolve = resolveMcp({ snapshots, upstreams, seen, taskIds: ids, rounds });
   const dispatch = dispatchMcp({
     ...{ snapshots, upstreams, seen, states, parked, tasks, changes, stopping, ending },
     heartbeats: new Heartbeats(),
@@ -63,49 +59,4 @@ export function composeParts(options: GatewayOptions, storage: Storage) {
     handle,
     inFlight: new InFlight(),
   };
-}
-
-export interface UpstreamsParts {
-  readonly storage: Storage;
-  readonly confined: ConfinedServers;
-  readonly events: EventLog;
-  readonly tasks: Tasks;
-  /** The listener of changed offers; called only after `Snapshots` was made. */
-  readonly offers: () => Snapshots;
-}
-
-/** Makes an upstream for every server of the configuration. Starts none. */
-export function openUpstreams(options: GatewayOptions, parts: UpstreamsParts): Upstreams {
-  const { config, env, identity, watcher } = options;
-  const { storage, confined, events, tasks, offers } = parts;
-  const upstreams = new Upstreams({
-    client: identity,
-    deadlines: new Deadlines(),
-    eras: new EraStore(storage.state),
-    traits: new TraitStore(storage.state),
-    catalog: storage.catalog,
-    maxMessageBytes: config.limits.upstreamMessage,
-    maxItems: config.limits.items,
-    env,
-    containment: confined.containment,
-    events,
-    offers: {
-      offerChanged: (key, stored) => offers().offerChanged(key, stored),
-      ownerOfferChanged: (server, owner, kinds) => offers().ownerOfferChanged(server, owner, kinds),
-    },
-    tasks: tasks.registry,
-    states: watcher,
-  });
-  upstreams.apply(config);
-  return upstreams;
-}
-
-export interface GatewayOptions {
-  readonly config: Config;
-  readonly stateDirectory: string;
-  readonly logger: Logger;
-  readonly env: NodeJS.ProcessEnv;
-  /** The name and version that servers and clients see. */
-  readonly identity: Peer;
-  readonly watcher?: Watcher | undefined;
 }

@@ -10,7 +10,8 @@ import { type InstanceCaller, ownerKeys } from '../upstream/mcp/instances/affini
 import type { ServerStatus } from '../upstream/mcp/status.ts';
 import { buildCall, type CallRequest } from './call-request.ts';
 import type { ChangeListener } from './changes.ts';
-import { composeParts, type GatewayOptions, type Parts } from './compose.ts';
+import { composeParts, type Parts } from './compose.ts';
+import type { GatewayOptions } from './gateway-options.ts';
 import { Configurations } from './configurations.ts';
 import { deliver, type Sink } from './deliver.ts';
 import { type Declaration, declare } from './offer.ts';

@@ -16,7 +16,7 @@ const COMPOSITION = inFolders({
   'src/audit': ['stage'],
   'src/gateway': [
     ...['pipeline', 'deliver', 'resolve', 'dispatch', 'forward', 'call-request', 'subscribe', 'refusals', 'event-log'],
-    ...['compose', 'gateway', 'shutdown'],
+    ...['compose', 'upstream-context', 'gateway', 'shutdown'],
     ...['configurations', 'snapshots', 'reload'],
   ],
   'src/downstream/mcp': ['endpoint', 'modern', 'legacy'],

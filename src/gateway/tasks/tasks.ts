@@ -6,7 +6,6 @@ import { GatewayError, unknownTask } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
 import { declaresTasks, TASKS_CAPABILITY } from '../../protocol/mcp/tasks.ts';
-import type { Keyring } from '../../storage/keyring.ts';
 import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import { abortOnShutdown, type ShutdownOptions } from '../abort-on-shutdown.ts';
 import type { DispatchParts } from '../dispatch-parts.ts';
@@ -22,13 +21,13 @@ import {
   runModernTask,
   type TaskCall,
 } from './run-to-end.ts';
-import { TaskIds } from './task-ids.ts';
+import type { TaskIds } from './task-ids.ts';
 import { keptMs, TaskRegistry, type TaskReservation } from './task-registry.ts';
 import { SubscribedTasks, TaskSubscriptions } from './task-subscriptions.ts';
 import { createdIn, identityOf, isLegacyTask, isUnknown, taskAt } from './upstream-task.ts';
 
 export interface TasksOptions {
-  readonly keyring: Keyring;
+  readonly ids: TaskIds;
   /** Aborted when the gateway stops. */
   readonly stopping: CancelSignal;
   /** Aborted when the gateway stops and no longer waits for calls in flight. */
@@ -46,7 +45,7 @@ export class Tasks {
 
   constructor(options: TasksOptions) {
     this.options = options;
-    this.ids = new TaskIds(options.keyring);
+    this.ids = options.ids;
     this.registry = new TaskRegistry(options.stopping);
   }
 
