@@ -36,7 +36,7 @@ const listOf =
   (value) =>
     Array.isArray(value) ? firstFault(value.entries(), (index) => `[${index}]`, check) : ' is not a list';
 
-/** Checks each member of an object, whatever its name. */
+/** Checks each member of an object with the same check. */
 const named =
   (check: Check): Check =>
   (value) =>

@@ -3,7 +3,7 @@ import { accessSync, constants, lstatSync, readlinkSync, statfsSync, type Stats,
 import { dirname, join, parse } from 'node:path';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 
-/** Somebody else who can change a file or folder, and what to do about it. */
+/** Another user who can change a file or folder, and what the operator can do about it. */
 export interface Doubt {
   readonly path: string;
   readonly message: string;

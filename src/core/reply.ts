@@ -49,7 +49,7 @@ export interface ListReply {
   readonly of: OfferKind;
   readonly list: OfferedList;
   readonly nextCursor?: string;
-  /** Whether the list is for its caller alone, whatever else is configured. */
+  /** Whether only this caller may keep the list; shared caches must not. */
   readonly isPrivate: boolean;
   readonly origin?: undefined;
 }
@@ -63,7 +63,7 @@ export interface StreamReply {
   readonly origin?: Origin;
   /** Sends every frame but the last, and resolves with the last frame, which the caller gets once the call is settled. */
   pipe(send: (frame: JsonValue) => void | Promise<void>): Promise<FinalReply>;
-  /** Makes `pipe` resolve soon, with a last frame that ends the stream well-formed in its dialect. How the call ended is recorded by the caller of `end`. */
+  /** Makes `pipe` resolve soon, with a last frame that ends the stream well-formed in its dialect. The caller of `end` records the reason. */
   end(reason: EndReason): void;
 }
 

@@ -59,7 +59,7 @@ function destinationOf(call: McpCall, ctx: McpContext, { upstreams }: DispatchPa
   return { target, upstream, traits: ctx.route.traits, ctx };
 }
 
-/** The failure of every call that the gateway cuts short, whatever it failed with when its server was stopped. */
+/** Makes the error of a call that the gateway cuts short. It replaces the error that the stop of the server caused. */
 function cutShort(cause: unknown): GatewayError {
   const message =
     'The gateway stopped before the server answered. Whether the call took effect is not known; look before you call again.';

@@ -74,7 +74,11 @@ const WAYS: [string, string[], RegExp][] = [
   ['a process of it', [NODE, '-e', SEND], /comes from a process of a server/],
   ['a daemon that it leaves', [NODE, '-e', DAEMON, SEND], /comes from a process of a server/],
   ['a thread with descriptors of its own', [PYTHON, '-c', OWN_TABLE], /comes from a process of a server/],
-  ['one that hides its connection on its way', [PYTHON, '-c', ON_ITS_WAY], /server|could not find out whose/], // it may be found before it hides
+  [
+    'one that hides its connection on its way',
+    [PYTHON, '-c', ON_ITS_WAY],
+    /comes from a process of a server|could not find out whose/,
+  ], // it may be found before it hides
   // the kernel keeps the connection for the thread that reads, in no table of descriptors
   [
     'one that closes the descriptor while it reads from it',

@@ -1,4 +1,4 @@
-// Whatever is well-formed enough to be a call has a record; what never became one is an event, of which there are few.
+// Audit records every well-formed call, and one event for many requests that never became a call.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { fixture, type RunningGateway, startGateway } from './harness/gateway.ts';

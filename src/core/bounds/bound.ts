@@ -44,7 +44,7 @@ export interface Bound {
   readonly value: number;
   readonly unit: Unit;
   readonly scope: Scope;
-  /** What a caller is answered where the bound is met; absent where nobody is refused. */
+  /** The error that the gateway answers at the bound; absent where the gateway refuses no caller. */
   readonly error?: ErrorCode;
   /** One or two sentences for the reference page: what is bounded, and what happens at the bound. */
   readonly help: string;

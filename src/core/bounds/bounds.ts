@@ -29,7 +29,7 @@ export type Bounds = Readonly<Record<BoundName, number>>;
 /** The values of the table. */
 export const BOUNDS: Bounds = boundsWith({});
 
-/** The values of the table with some replaced: for tests, which give them to whatever they make. */
+/** Returns the values of the table with some replaced. Tests pass the result to the objects that they make. */
 export function boundsWith(replaced: Partial<Bounds>): Bounds {
   const values = Object.entries<Bound>(TABLE).map(([name, { value }]) => [name, value]);
   return Object.freeze({ ...(Object.fromEntries(values) as Bounds), ...replaced });

@@ -21,7 +21,7 @@ export function createAdmin(gateway: Gateway, { control, detailed }: AdminOption
   app.get('/readyz', (_request, response) => {
     const health = gateway.health();
     const status = health.ready ? 'ok' : 'unavailable';
-    // the reasons name files and servers, and nobody needs a token to ask for them
+    // the reasons name files and servers, and clients without a token can read this page
     response.status(health.ready ? 200 : 503).json(detailed ? { status, ...health } : { status, ready: health.ready });
   });
   app.get(['/', '/mcp', '/mcp/s/:name'], (request, response, next) => {

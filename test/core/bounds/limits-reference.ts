@@ -5,7 +5,7 @@ import { BOUND_PARTS } from '../../../src/core/bounds/bounds.ts';
 const HEAD = `# Limits
 
 What the gateway bounds by itself. Limits that you can set are in [configuration.md](configuration.md) (\`limits\`, \`timeouts\`). The code in
-the column *error* is what a caller is answered at the bound ([errors.md](errors.md)); where it is empty, nobody is refused.
+the column *error* is the gateway's answer to a caller at the bound ([errors.md](errors.md)); where it is empty, the gateway refuses no caller.
 `;
 
 export function limitsReference(): string {
