@@ -50,7 +50,7 @@ export interface Bound {
   readonly help: string;
 }
 
-/** Checks a part of the table, and keeps the names of its bounds. */
+/** Checks a part of the table, and keeps the names of its bounds. A row stands on one line: the parts tell the formatter to leave them alone. */
 export function bounds<const Part extends Readonly<Record<string, Bound>>>(part: Part): Part {
   return part;
 }
