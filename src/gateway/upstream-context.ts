@@ -1,5 +1,5 @@
 // Makes the upstreams, with the parts of the gateway that they use and report to.
-import { Deadlines } from '../upstream/mcp/wire/deadlines.ts';
+import { Deadlines } from '../upstream/mcp/wire/pending.ts';
 import { EraStore } from '../upstream/mcp/connect/era-store.ts';
 import { TraitStore } from '../upstream/mcp/instances/trait-store.ts';
 import type { ConfinedServers } from './confined-servers.ts';

@@ -10,7 +10,7 @@ import type { RpcError } from '../../core/reply.ts';
 import { untilCancelled, withDeadline } from '../../core/wait.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
 import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
-import { CallClock } from '../../upstream/mcp/wire/deadlines.ts';
+import { CallClock } from '../../upstream/mcp/wire/pending.ts';
 import type { LiveQuestions } from '../bridge/live-questions.ts';
 import { type Destination, send } from '../upstream-request.ts';
 import { isLegacyTask, isLoss, isTransient, isUnknown, taskCreatedBy, type UpstreamTask } from './upstream-task.ts';

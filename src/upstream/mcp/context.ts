@@ -8,7 +8,7 @@ import type { ServerKey } from '../../storage/server-key.ts';
 import type { EraStore } from './connect/era-store.ts';
 import type { TraitStore } from './instances/trait-store.ts';
 import type { Containment } from './process/containment/containment.ts';
-import type { Deadlines } from './wire/deadlines.ts';
+import type { Deadlines } from './wire/pending.ts';
 
 /** What upstreams write into the audit log beside calls. */
 export type UpstreamEvent =

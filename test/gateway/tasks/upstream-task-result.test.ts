@@ -4,7 +4,7 @@ import { Cancellation } from '../../../src/core/cancellation.ts';
 import { type ErrorCode, GatewayError } from '../../../src/core/errors.ts';
 import { ownExchange } from '../../../src/core/exchange.ts';
 import { type TaskRoute, UpstreamTask } from '../../../src/gateway/tasks/upstream-task.ts';
-import { CallClock } from '../../../src/upstream/mcp/wire/deadlines.ts';
+import { CallClock } from '../../../src/upstream/mcp/wire/pending.ts';
 import type { WireReply } from '../../../src/upstream/mcp/wire/wire.ts';
 import { answeredWith } from './answered.ts';
 

@@ -1,11 +1,12 @@
 // Random messages of a server: bytes, broken frames, answers to other calls, and everything in between.
 import fc from 'fast-check';
 import { GatewayError } from '../../../src/core/errors.ts';
+import { ReadFairness } from '../../../src/core/in-order.ts';
 import { LineSplitter } from '../../../src/protocol/mcp/line-splitter.ts';
 import { redactionOf } from '../../../src/upstream/mcp/redaction.ts';
 import { Channel } from '../../../src/upstream/mcp/wire/channel.ts';
-import { Deadlines } from '../../../src/upstream/mcp/wire/deadlines.ts';
-import { HttpExchange, ReadFairness } from '../../../src/upstream/mcp/wire/http-exchange.ts';
+import { Deadlines } from '../../../src/upstream/mcp/wire/pending.ts';
+import { HttpExchange } from '../../../src/upstream/mcp/wire/http-exchange.ts';
 import { shakeHands } from '../../../src/upstream/mcp/connect/handshake.ts';
 import { HttpRejection, type Wire, type WireEvents, type WireReply } from '../../../src/upstream/mcp/wire/wire.ts';
 

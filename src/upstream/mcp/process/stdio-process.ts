@@ -12,8 +12,7 @@ import type { Containment, Enclosure } from './containment/containment.ts';
 import { type DroppedLine, LineSplitter } from '../../../protocol/mcp/line-splitter.ts';
 import { lastWords } from './last-words.ts';
 import { StderrTail } from './stderr-tail.ts';
-import { InOrder } from '../../../core/in-order.ts';
-import { ReadFairness } from '../wire/http-exchange.ts';
+import { InOrder, ReadFairness } from '../../../core/in-order.ts';
 
 /** What to run, and how. */
 export interface StdioProcessOptions {
@@ -225,10 +224,9 @@ export class StdioProcess {
     const lines = new InOrder();
     const splitter = this.#splitter(lines);
     const [outFairness, errFairness] = [new ReadFairness(), new ReadFairness()];
-    const out = { pause: () => child.stdout.pause(), resume: () => lines.run(() => void child.stdout.resume()) };
     child.stdout.on('data', (chunk: Buffer) => {
       this.#handle(() => splitter.push(chunk));
-      outFairness.read(chunk.length, out);
+      outFairness.read(chunk.length, child.stdout, lines);
     });
     child.stderr.on('data', (chunk: Buffer) => {
       this.#stderr.push(chunk);

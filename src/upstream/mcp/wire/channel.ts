@@ -5,22 +5,17 @@ import type { JsonObject } from '../../../core/json.ts';
 import { Slots } from '../../../core/slots.ts';
 import { type Frame, notificationText, requestText, type ResponseFrame } from '../../../protocol/mcp/frames.ts';
 import type { DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
-import type { Redaction } from '../redaction.ts';
-import { type Deadlines, hungError } from './deadlines.ts';
 import { readDroppedLine } from './dropped-answer.ts';
 import { BrokenAnswer, readInbound } from './inbound.ts';
-import { Liveness } from './liveness.ts';
-import { Pending, type Silence } from './pending.ts';
 import { InboundRouter } from './inbound-router.ts';
-import { closed, tooLarge, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
-import { RateLimit } from './rate-limit.ts';
+import { hungError, Liveness } from './liveness.ts';
+import { Pending, RateLimit, type Silence } from './pending.ts';
+import { closed, tooLarge, type WireOptions, type WireReply, type WireRequest } from './wire.ts';
 
-export interface ChannelOptions {
-  readonly server: string;
-  readonly maxItems: number;
-  readonly deadlines: Deadlines;
-  readonly redaction: Redaction;
-  readonly events: WireEvents;
+export interface ChannelOptions extends Pick<
+  WireOptions,
+  'server' | 'maxItems' | 'deadlines' | 'redaction' | 'events'
+> {
   /** Where its messages come from, for diagnostics: `stdout`, `the stream`. */
   readonly source: string;
   /** How long a server may take to answer the ping after a request timed out, in ms. */

@@ -2,30 +2,12 @@
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { notificationText, requestText, type ResponseFrame } from '../../../protocol/mcp/frames.ts';
-import type { Redaction } from '../redaction.ts';
-import type { Deadline, Deadlines } from './deadlines.ts';
-import type { HttpEndpoint, HttpSession } from './http-endpoint.ts';
 import { isInconclusive, isSessionUnknown, transportError } from './http-errors.ts';
 import type { ExchangeHandlers, HttpExchange, ResponseHeaders } from './http-exchange.ts';
-import { Pending } from './pending.ts';
+import type { HttpWire } from './http-wire.ts';
+import { type Deadline, Pending } from './pending.ts';
 import { StreamCursor } from './stream-cursor.ts';
-import { HttpRejection, SessionLost, type Timeouts, type WireRequest } from './wire.ts';
-
-/** The parts of its wire that a call uses. */
-export interface CallWire {
-  readonly server: string;
-  readonly timeouts: Timeouts;
-  readonly deadlines: Deadlines;
-  readonly endpoint: HttpEndpoint;
-  readonly session: HttpSession;
-  readonly redaction: Redaction;
-  /** A message came on the stream of a call; on a `resumed` stream it may belong to another call. Throws, or rejects with, GatewayError if it is not MCP. */
-  receive(message: { text: string; bytes: number; resumed: boolean }, call: HttpCall): Promise<void> | void;
-  /** Sends a message without an answer ahead of every later request. */
-  postAhead(text: string): void;
-  /** The call is over. */
-  forget(id: number): void;
-}
+import { HttpRejection, SessionLost, type WireRequest } from './wire.ts';
 
 /** Requests whose refusals the handshake interprets. */
 const HANDSHAKE = ['server/discover', 'initialize'];
@@ -33,7 +15,7 @@ const HANDSHAKE = ['server/discover', 'initialize'];
 /** A request in flight. `Pending` has its time limits, so undici gets none. */
 export class HttpCall implements ExchangeHandlers {
   readonly pending: Pending;
-  private readonly wire: CallWire;
+  private readonly wire: HttpWire;
   private readonly hadSession: boolean;
   private id = 0;
   private exchange: HttpExchange | undefined;
@@ -44,12 +26,12 @@ export class HttpCall implements ExchangeHandlers {
   private timer: NodeJS.Timeout | undefined;
   private closing: Deadline | undefined;
 
-  constructor(request: WireRequest, wire: CallWire) {
+  constructor(request: WireRequest, wire: HttpWire) {
     this.wire = wire;
     this.hadSession = wire.session.assigned;
     this.pending = new Pending(request, {
-      server: wire.server,
-      deadlines: wire.deadlines,
+      server: wire.options.server,
+      deadlines: wire.options.deadlines,
       onAbandon: (reason) => this.abandon(reason),
     });
   }
@@ -81,13 +63,13 @@ export class HttpCall implements ExchangeHandlers {
   }
 
   started(): void {
-    this.pending.deadline?.limitSilence('firstByte', this.wire.timeouts.firstByte);
+    this.pending.deadline?.limitSilence('firstByte', this.wire.options.timeouts.firstByte);
   }
 
   headers(headers: ResponseHeaders, isStream: boolean): void {
     this.isStream = isStream;
     this.failures = 0;
-    this.pending.deadline?.limitSilence('idle', this.wire.timeouts.idle);
+    this.pending.deadline?.limitSilence('idle', this.wire.options.timeouts.idle);
     if (this.pending.request.method === 'initialize') this.wire.session.read(headers);
   }
 
@@ -105,7 +87,7 @@ export class HttpCall implements ExchangeHandlers {
 
   message(text: string, bytes: number): Promise<void> | void {
     this.cursor?.received();
-    return this.wire.receive({ text, bytes, resumed: this.resumed }, this);
+    return this.wire.read(text, { bytes, call: this, shared: this.resumed });
   }
 
   /** Settles the call with its answer; `own` if it came on the stream of this call. */
@@ -113,7 +95,7 @@ export class HttpCall implements ExchangeHandlers {
     this.wire.forget(this.id);
     this.pending.succeed({
       ...(frame.result && { result: frame.result }),
-      ...(frame.error && { error: this.wire.redaction.error(frame.error) }),
+      ...(frame.error && { error: this.wire.options.redaction.error(frame.error) }),
       bytes,
     });
     clearTimeout(this.timer);
@@ -130,7 +112,7 @@ export class HttpCall implements ExchangeHandlers {
   end(error?: Error): void {
     this.closing?.clear();
     if (this.pending.done) return;
-    const { server, timeouts } = this.wire;
+    const { server, timeouts } = this.wire.options;
     if (this.mayResume(error)) this.resume(error);
     else if (this.resumed) this.fail(this.notResumed(error));
     else if (error instanceof HttpRejection) this.onRejection(error);
@@ -140,7 +122,7 @@ export class HttpCall implements ExchangeHandlers {
 
   /** The server should end the stream after the answer (transports, Sending Messages). If it does not, the gateway closes it. */
   private closeStreamLater(): void {
-    const { deadlines } = this.wire;
+    const { deadlines } = this.wire.options;
     if (this.exchange?.ended === false)
       this.closing = deadlines.start(BOUNDS.answeredStream, 0, () => this.closeStream());
   }
@@ -155,7 +137,7 @@ export class HttpCall implements ExchangeHandlers {
     clearTimeout(this.timer);
     this.exchange?.abort(new GatewayError('cancelled', reason));
     if (this.wire.session.era !== 'legacy' || this.pending.request.method === 'initialize') return;
-    this.wire.postAhead(notificationText('notifications/cancelled', { requestId: this.id, reason }));
+    this.wire.post(notificationText('notifications/cancelled', { requestId: this.id, reason }), { ahead: true });
   }
 
   /** A stream with an event id can be resumed, unless the gateway ended it or the server refuses it for good. */
@@ -191,9 +173,9 @@ export class HttpCall implements ExchangeHandlers {
 
   /** The server refused by status: it has forgotten the session, or the body is the answer, or the refusal is an error of the server. */
   private onRejection(rejection: HttpRejection): void {
-    const { server, timeouts, session } = this.wire;
+    const { server, timeouts } = this.wire.options;
     const { status, answer } = rejection;
-    if (this.hadSession && session.era === 'legacy' && isSessionUnknown(rejection)) {
+    if (this.hadSession && this.wire.session.era === 'legacy' && isSessionUnknown(rejection)) {
       this.fail(new SessionLost(`The server "${server}" no longer knows the session.`));
       return;
     }
@@ -213,8 +195,8 @@ export class HttpCall implements ExchangeHandlers {
   }
 
   private notResumed(error: Error | undefined): GatewayError {
-    const why = error ? ` (${this.wire.redaction.text(reasonOf(error))})` : '';
-    const message = `The server "${this.wire.server}" closed the stream of ${this.pending.request.method} before the answer, and it could not be resumed${why}.`;
+    const why = error ? ` (${this.wire.options.redaction.text(reasonOf(error))})` : '';
+    const message = `The server "${this.wire.options.server}" closed the stream of ${this.pending.request.method} before the answer, and it could not be resumed${why}.`;
     return new GatewayError('upstream_closed', message, { cause: error });
   }
 }

@@ -1,8 +1,7 @@
 // Translates failures of HTTP into errors of calls.
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
-import { timedOut } from './deadlines.ts';
-import { HttpRejection, SessionLost, type Timeouts } from './wire.ts';
+import { HttpRejection, SessionLost, timedOut, type Timeouts } from './wire.ts';
 
 const TIMED_OUT: Readonly<Record<string, 'connect' | 'firstByte' | 'idle'>> = {
   UND_ERR_CONNECT_TIMEOUT: 'connect',

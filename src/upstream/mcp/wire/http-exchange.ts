@@ -1,15 +1,24 @@
-// One HTTP exchange with a server: reads the messages in the JSON body or the event stream of its response.
+// The HTTP exchanges with one server: sends requests to its URL, and reads the messages in the JSON body or event stream of each response.
 import type { Dispatcher } from 'undici';
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { ByteAccumulator } from '../../../core/byte-accumulator.ts';
-import { InOrder } from '../../../core/in-order.ts';
+import { InOrder, ReadFairness } from '../../../core/in-order.ts';
+import type { Secret } from '../../../core/secret.ts';
+import { Slots } from '../../../core/slots.ts';
+import { within } from '../../../core/wait.ts';
 import type { ResponseFrame } from '../../../protocol/mcp/frames.ts';
 import type { DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
 import { type SseEvent, SseReader } from '../../../protocol/mcp/sse.ts';
-import type { Redaction } from '../redaction.ts';
+import { transportError } from './http-errors.ts';
 import { BrokenAnswer, readInbound } from './inbound.ts';
-import { HttpRejection, tooLarge } from './wire.ts';
+import { HttpRejection, tooLarge, type WireOptions } from './wire.ts';
+
+export interface HttpWireOptions extends WireOptions {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, Secret>>;
+  readonly dispatcher: Dispatcher;
+}
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -35,11 +44,7 @@ export interface ExchangeHandlers {
   end(error?: Error): void;
 }
 
-export interface ExchangeOptions {
-  readonly server: string;
-  readonly maxMessageBytes: number;
-  readonly maxItems: number;
-  readonly redaction: Redaction;
+export interface ExchangeOptions extends Pick<WireOptions, 'server' | 'maxMessageBytes' | 'maxItems' | 'redaction'> {
   /** Shared by all exchanges with the server. */
   readonly fairness: ReadFairness;
   /** Called before the handler's own `end`. */
@@ -57,7 +62,6 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   private readonly body = new ByteAccumulator();
   /** Passes messages on, and ends the exchange after the last one. */
   private readonly messages = new InOrder();
-  private pausable: Pausable | undefined;
   private over = false;
   private aborted: Error | undefined;
 
@@ -96,7 +100,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.over) return;
-    this.options.fairness.read(chunk.length, (this.pausable ??= this.pausableOf(controller)));
+    this.options.fairness.read(chunk.length, controller, this.messages);
     this.on.received?.();
     if (this.sse) {
       this.sse.push(chunk);
@@ -121,14 +125,6 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.messages.run(() => this.finish(this.aborted ?? error));
-  }
-
-  /** Reading goes on when the messages that were read have been handled. */
-  private pausableOf(controller: Dispatcher.DispatchController): Pausable {
-    return {
-      pause: () => controller.pause(),
-      resume: () => this.messages.run(() => controller.resume()),
-    };
   }
 
   private reader(): SseReader {
@@ -212,22 +208,102 @@ function readRefusal(text: string, options: ExchangeOptions): ResponseFrame | un
   }
 }
 
-/** A source of bytes. */
-export interface Pausable {
-  pause(): unknown;
-  resume(): unknown;
-}
+/** One request; `path` if it does not go to the URL itself. */
+export type HttpRequest = Pick<
+  Dispatcher.DispatchOptions,
+  'method' | 'headers' | 'body' | 'bodyTimeout' | 'headersTimeout'
+> & { readonly path?: string };
 
-/** Counts what is read of one server. Small messages cost one addition. */
-export class ReadFairness {
-  private bytes = 0;
+/** The URL of a server, and every exchange with it. */
+export class HttpEndpoint {
+  /** Headers of every POST. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Headers of every GET that opens a stream. */
+  readonly streamHeaders: Readonly<Record<string, string>>;
+  readonly url: URL;
+  /** Resolves when the server has the messages that must reach it before the next request; undefined if it has all. */
+  ahead: Promise<void> | undefined;
+  private readonly options: HttpWireOptions;
+  private readonly path: string;
+  private readonly open = new Slots<HttpExchange>();
+  private readonly fairness = new ReadFairness();
+  /** Messages that the server has not accepted yet. */
+  private posting = 0;
+  private flushed: PromiseWithResolvers<void> | undefined;
 
-  /** Counts bytes that were read. When there were many, pauses the source until the next turn of the event loop. */
-  read(bytes: number, source: Pausable): void {
-    this.bytes += bytes;
-    if (this.bytes < BOUNDS.readTurn) return;
-    this.bytes = 0;
-    source.pause();
-    setImmediate(() => source.resume());
+  constructor(options: HttpWireOptions) {
+    this.options = options;
+    this.url = new URL(options.url);
+    this.path = this.url.pathname + this.url.search;
+    const given = Object.fromEntries(
+      Object.entries(options.headers).map(([name, secret]) => [name.toLowerCase(), secret.reveal()]),
+    );
+    this.headers = {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      ...given,
+    };
+    this.streamHeaders = { ...given, accept: 'text/event-stream' };
+  }
+
+  /** Begins an HTTP exchange, which is open until its handler's `end` is called. */
+  send(request: HttpRequest, on: ExchangeHandlers): HttpExchange {
+    const { server, maxMessageBytes, maxItems, redaction, dispatcher } = this.options;
+    const exchange: HttpExchange = new HttpExchange(
+      { server, maxMessageBytes, maxItems, redaction, fairness: this.fairness, ended: () => void this.open.take(slot) },
+      on,
+    );
+    const slot = this.open.add(exchange);
+    dispatcher.dispatch({ path: this.path, ...request, origin: this.url.origin }, exchange);
+    return exchange;
+  }
+
+  /** Sends a message that has no answer; resolves when the server has accepted it. Throws GatewayError: `overloaded` if too many exchanges are open. */
+  post(body: string, to: { headers: Readonly<Record<string, string>>; path?: string }): Promise<void> {
+    const { server, timeouts } = this.options;
+    if (this.open.size >= BOUNDS.upstreamExchanges) {
+      const message = `${BOUNDS.upstreamExchanges} messages for the server "${server}" are on their way; try again shortly.`;
+      return Promise.reject(new GatewayError('overloaded', message));
+    }
+    return new Promise((resolve, reject) => {
+      const end = (error?: Error) => {
+        if (--this.posting === 0) this.flushed?.resolve();
+        if (error) reject(transportError(server, error, timeouts));
+        else resolve();
+      };
+      this.posting++;
+      this.send({ method: 'POST', ...to, body }, { end });
+    });
+  }
+
+  /** Like `post`, for a message that must reach the server before every later request. */
+  postAhead(body: string, to: { headers: Readonly<Record<string, string>> }): Promise<void> {
+    const posted = this.post(body, to);
+    const ahead = Promise.all([this.ahead, within(posted, BOUNDS.messageAhead).catch(() => undefined)]).then(() => {
+      if (this.ahead === ahead) this.ahead = undefined;
+    });
+    this.ahead = ahead;
+    return posted;
+  }
+
+  /** Resolves when the server has accepted every message, or after `limitMs`. */
+  async flush(limitMs: number): Promise<void> {
+    if (this.posting === 0) return;
+    this.flushed ??= Promise.withResolvers();
+    await within(this.flushed.promise, limitMs);
+  }
+
+  /** Ends every exchange. */
+  abort(reason: Error): void {
+    for (const exchange of this.open.all()) exchange.abort(reason);
+  }
+
+  /** Begins no exchange any more; resolves when the open ones have ended by themselves. */
+  close(): Promise<void> {
+    return this.options.dispatcher.close();
+  }
+
+  destroy(): Promise<void> {
+    return this.options.dispatcher.destroy();
   }
 }

@@ -5,19 +5,16 @@ import type { JsonObject } from '../../../core/json.ts';
 import { Slots } from '../../../core/slots.ts';
 import { withDeadline } from '../../../core/wait.ts';
 import { type Frame, notificationText } from '../../../protocol/mcp/frames.ts';
-import type { Deadlines } from './deadlines.ts';
-import { type CallWire, HttpCall } from './http-call.ts';
-import { HttpEndpoint, type HttpEndpointOptions, HttpSession } from './http-endpoint.ts';
+import { NAMED_METHODS } from '../../../protocol/mcp/methods.ts';
+import { encodeHeaderValue } from '../../../protocol/mcp/param-headers.ts';
+import { MODERN_VERSION } from '../../../protocol/mcp/versions.ts';
+import { HttpCall } from './http-call.ts';
 import { messageError } from './http-errors.ts';
+import { HttpEndpoint, type HttpWireOptions, type ResponseHeaders } from './http-exchange.ts';
 import { BrokenAnswer, readInbound } from './inbound.ts';
 import { StandingStream } from './standing-stream.ts';
 import { InboundRouter } from './inbound-router.ts';
-import { closed, type Wire, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
-
-export interface HttpWireOptions extends HttpEndpointOptions {
-  readonly deadlines: Deadlines;
-  readonly events: WireEvents;
-}
+import { closed, type Wire, type WireReply, type WireRequest } from './wire.ts';
 
 /** The stream that a message came on, and its size. */
 interface Source {
@@ -31,11 +28,10 @@ interface Source {
 /** The HTTP side of one connection. */
 export class HttpWire implements Wire {
   readonly transport = 'streamable-http';
-  private readonly options: HttpWireOptions;
-  private readonly endpoint: HttpEndpoint;
-  private readonly session: HttpSession;
+  readonly options: HttpWireOptions;
+  readonly endpoint: HttpEndpoint;
+  readonly session: HttpSession;
   private readonly calls = new Slots<HttpCall>();
-  private readonly callWire: CallWire;
   private readonly inbound: InboundRouter;
   private stream: StandingStream | undefined;
   private closed = false;
@@ -52,18 +48,6 @@ export class HttpWire implements Wire {
       find: (id) => this.calls.get(id)?.pending,
       send: (text, failed) => this.post(text, { failed }),
     });
-    const { server, timeouts, deadlines, redaction } = options;
-    this.callWire = {
-      server,
-      timeouts,
-      deadlines,
-      redaction,
-      endpoint: this.endpoint,
-      session: this.session,
-      receive: ({ text, bytes, resumed }, call) => this.read(text, { bytes, call, shared: resumed }),
-      postAhead: (text) => this.post(text, { ahead: true }),
-      forget: (id) => void this.calls.take(id),
-    };
   }
 
   get stateful(): boolean {
@@ -73,7 +57,7 @@ export class HttpWire implements Wire {
   request(request: WireRequest): Promise<WireReply> {
     const refusal = this.refusal();
     if (refusal) return Promise.reject(refusal);
-    const call = new HttpCall(request, this.callWire);
+    const call = new HttpCall(request, this);
     // a call that was cancelled by now is not sent
     if (!call.pending.done) call.start(this.calls.add(call));
     return call.pending.promise;
@@ -122,6 +106,11 @@ export class HttpWire implements Wire {
     await this.endpoint.destroy();
   }
 
+  /** The call is over. */
+  forget(id: number): void {
+    this.calls.take(id);
+  }
+
   /** The error of a request that cannot be sent now. */
   private refusal(): GatewayError | undefined {
     const { server } = this.options;
@@ -132,7 +121,7 @@ export class HttpWire implements Wire {
   }
 
   /** Reads one message and dispatches it. Throws, or rejects, if it is not MCP, unless it shows that it answers another call. */
-  private read(text: string, from: Source): Promise<void> | void {
+  read(text: string, from: Source): Promise<void> | void {
     try {
       const frame = readInbound(text, this.options);
       if (!(frame instanceof Promise)) this.receive(frame, from);
@@ -169,7 +158,7 @@ export class HttpWire implements Wire {
    * Sends a message that has no answer; with `ahead`, it reaches the server before every later request. Calls `failed` if it cannot be
    * delivered.
    */
-  private post(
+  post(
     text: string,
     { ahead = false, failed }: { ahead?: boolean; failed?: ((error: unknown) => void) | undefined },
   ): void {
@@ -196,5 +185,73 @@ export class HttpWire implements Wire {
       { end: () => resolve() },
     );
     return withDeadline(ended, BOUNDS.upstreamSessionDelete, () => exchange.abort(new Error('DELETE took too long')));
+  }
+}
+
+type Headers = Record<string, string>;
+
+/** Era, version and session id are unknown at first. */
+export class HttpSession {
+  era: 'legacy' | 'modern' | undefined;
+  private version: string | undefined;
+  private id: string | undefined;
+  private readonly endpoint: HttpEndpoint;
+
+  constructor(endpoint: HttpEndpoint) {
+    this.endpoint = endpoint;
+  }
+
+  /** Whether the server assigned a session id. */
+  get assigned(): boolean {
+    return this.id !== undefined;
+  }
+
+  adopt({ era, version }: { era: 'legacy' | 'modern'; version: string }): void {
+    this.era = era;
+    this.version = version;
+  }
+
+  /** Reads the session id from the response to `initialize`. */
+  read(headers: ResponseHeaders): void {
+    const id = headers['mcp-session-id'];
+    if (typeof id === 'string' && id.length <= BOUNDS.upstreamSessionId && /^[\x21-\x7e]+$/.test(id)) this.id = id;
+  }
+
+  requestHeaders(request: WireRequest): Headers {
+    const headers: Headers = { ...this.endpoint.headers, ...request.headers };
+    if (this.era === 'legacy' || request.method === 'initialize') return this.withSession(headers);
+    headers['mcp-protocol-version'] = this.version ?? MODERN_VERSION;
+    headers['mcp-method'] = request.method;
+    const named = NAMED_METHODS[request.method];
+    const name = named && request.params[named];
+    if (typeof name === 'string') headers['mcp-name'] = encodeHeaderValue(name);
+    return headers;
+  }
+
+  /** Headers of a notification, or of an answer to the server. */
+  messageHeaders(method: string): Headers {
+    const headers: Headers = { ...this.endpoint.headers };
+    if (this.era !== 'modern') return this.withSession(headers);
+    headers['mcp-protocol-version'] = this.version ?? MODERN_VERSION;
+    headers['mcp-method'] = method;
+    return headers;
+  }
+
+  /** Headers of a GET; `lastEventId` if it resumes a stream (2025-11-25 transports, Resumability and Redelivery). */
+  streamHeaders(lastEventId?: string): Headers {
+    const headers = this.withSession({ ...this.endpoint.streamHeaders });
+    if (lastEventId !== undefined) headers['last-event-id'] = lastEventId;
+    return headers;
+  }
+
+  deletionHeaders(): Headers {
+    return this.withSession({ ...this.endpoint.headers });
+  }
+
+  private withSession(headers: Headers): Headers {
+    if (this.id !== undefined) headers['mcp-session-id'] = this.id;
+    // 2025-06-18 introduced this header
+    if (this.version !== undefined && this.version >= '2025-06-18') headers['mcp-protocol-version'] = this.version;
+    return headers;
   }
 }

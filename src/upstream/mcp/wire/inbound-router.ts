@@ -4,10 +4,9 @@ import { type JsonObject, type JsonValue, numberOf } from '../../../core/json.ts
 import { type NotificationFrame, type RequestFrame, resultText } from '../../../protocol/mcp/frames.ts';
 import { META, withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
 import { relatedTaskOf } from '../../../protocol/mcp/tasks.ts';
-import type { Pending } from './pending.ts';
+import { type Pending, RateLimit } from './pending.ts';
 import { attributeTo, attributeToOnlyCall, type Attribution, ServerRequests } from './server-requests.ts';
 import type { WireEvents } from './wire.ts';
-import { RateLimit } from './rate-limit.ts';
 
 export interface InboundRouterOptions {
   readonly events: WireEvents;

@@ -1,5 +1,6 @@
 // Finds out whether a process that works on calls hangs: pings it after some silence (basic/utilities/ping).
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
+import { GatewayError } from '../../../core/errors.ts';
 import type { Pending } from './pending.ts';
 import type { WireReply } from './wire.ts';
 
@@ -98,4 +99,16 @@ export class Liveness {
     if (reply?.error) this.close();
     return reply?.result !== undefined;
   }
+}
+
+/** The error of a server that does not answer a ping. */
+export function hungError(server: string, pingMs: number): GatewayError {
+  return new GatewayError(
+    'upstream_timed_out',
+    `The server "${server}" was taken for hung and is started anew: during a call it left a ping unanswered for ${pingMs / 1000} s (timeouts.ping), and said nothing else.`,
+    {
+      detail:
+        'If it is only busy, and cannot answer while it works, set timeouts.ping in its entry to as long as its longest call may take.',
+    },
+  );
 }

@@ -1,15 +1,168 @@
-// One request that waits for its answer: settled exactly once, by the answer, the caller, the clock or the channel.
+// The requests that wait for their answers, with the clocks that limit them: one coarse timer for all, so that a request needs none of its own.
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
+import { Slots } from '../../../core/slots.ts';
 import { withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
-import { type Deadline, type Deadlines, type Limit, timedOut } from './deadlines.ts';
-import type { Timeouts, WireReply, WireRequest } from './wire.ts';
-import { RateLimit } from './rate-limit.ts';
+import { timedOut, type Timeouts, type WireOptions, type WireReply, type WireRequest } from './wire.ts';
 
-export interface PendingOptions {
-  readonly server: string;
-  readonly deadlines: Deadlines;
+/** `total` limits the whole request; the others limit silence, and only one of these is in force at a time. */
+export type Limit = 'total' | 'firstByte' | 'idle';
+
+/** Receives the limit that was passed, and its length in ms. */
+export type OnExpire = (limit: Limit, ms: number) => void;
+
+/** How long a call may last: `totalMs` after its start or its last progress, at most `hardMs` in all. The clock stops while it is held. */
+export class CallClock {
+  readonly totalMs: number;
+  protected endsAt: number;
+  private hardEnd: number;
+  private holds = 0;
+  private heldAt = 0;
+
+  constructor(totalMs: number, hardMs: number) {
+    const now = performance.now();
+    this.totalMs = totalMs;
+    this.endsAt = now + totalMs;
+    this.hardEnd = now + Math.max(hardMs, totalMs);
+  }
+
+  /** Zero or less when the time is over. */
+  get leftMs(): number {
+    return this.endsAt - this.now();
+  }
+
+  /** Whether the clock is stopped. */
+  get isHeld(): boolean {
+    return this.holds > 0;
+  }
+
+  /** Restarts the total limit after progress; the hard limit stays. */
+  extend(): void {
+    this.endsAt = Math.min(this.now() + this.totalMs, this.hardEnd);
+  }
+
+  /** Stops the clock. It goes on after as many calls of `release` as there were of `hold`. */
+  hold(): void {
+    if (this.holds++ === 0) this.heldAt = performance.now();
+  }
+
+  /** Returns how long the clock was stopped, in ms; 0 if it still is. */
+  release(): number {
+    if (this.holds === 0 || --this.holds > 0) return 0;
+    const heldMs = performance.now() - this.heldAt;
+    this.endsAt += heldMs;
+    this.hardEnd += heldMs;
+    return heldMs;
+  }
+
+  /** The current time; while the clock is stopped, the time at which it stopped. */
+  protected now(): number {
+    return this.isHeld ? this.heldAt : performance.now();
+  }
+}
+
+/** The limits of one running request: of the whole, and of one silence at a time. */
+export class Deadline extends CallClock {
+  key = 0;
+  private readonly running: Slots<Deadline>;
+  private readonly onExpire: OnExpire;
+  private silence: 'firstByte' | 'idle' | undefined;
+  private silenceMs = 0;
+  private silentUntil = Infinity;
+
+  constructor(running: Slots<Deadline>, limits: { totalMs: number; hardMs: number }, onExpire: OnExpire) {
+    super(limits.totalMs, limits.hardMs);
+    this.running = running;
+    this.onExpire = onExpire;
+  }
+
+  /** From now on silence may last `ms`. Replaces the silence limit before. */
+  limitSilence(limit: 'firstByte' | 'idle', ms: number): void {
+    this.silence = limit;
+    this.silenceMs = ms;
+    this.restartSilence();
+  }
+
+  /** Removes the silence limit. */
+  allowSilence(): void {
+    this.silence = undefined;
+    this.silentUntil = Infinity;
+  }
+
+  /** Bytes came: the silence begins anew. */
+  restartSilence(): void {
+    if (this.silence !== undefined) this.silentUntil = this.now() + this.silenceMs;
+  }
+
+  override release(): number {
+    const heldMs = super.release();
+    this.silentUntil += heldMs;
+    return heldMs;
+  }
+
+  clear(): void {
+    this.running.take(this.key);
+  }
+
+  /** Ends the request if one of its limits has passed. */
+  check(now: number): void {
+    if (this.isHeld) return;
+    if (Math.min(this.endsAt, this.silentUntil) > now) return;
+    this.clear();
+    if (this.silence === undefined || this.endsAt < this.silentUntil) this.onExpire('total', this.totalMs);
+    else this.onExpire(this.silence, this.silenceMs);
+  }
+}
+
+/** Checks every deadline that it started; its timer runs only while there is one. */
+export class Deadlines {
+  private readonly running = new Slots<Deadline>();
+  private timer: NodeJS.Timeout | undefined;
+
+  /**
+   * Calls `onExpire` once: when `totalMs` have passed without `extend`, after `hardMs` at the latest, or after a silence that is longer than
+   * its limit.
+   */
+  start(totalMs: number, hardMs: number, onExpire: OnExpire): Deadline {
+    const deadline = new Deadline(this.running, { totalMs, hardMs }, onExpire);
+    deadline.key = this.running.add(deadline);
+    this.timer ??= setInterval(() => this.tick(), BOUNDS.deadlineCheck).unref();
+    return deadline;
+  }
+
+  private tick(): void {
+    const now = performance.now();
+    for (const deadline of this.running.all()) deadline.check(now);
+    if (this.running.size > 0) return;
+    clearInterval(this.timer);
+    this.timer = undefined;
+  }
+}
+
+const WINDOW_MS = 1_000;
+
+/** Admits up to `limit` messages in the second that begins with the first of them. */
+export class RateLimit {
+  private readonly limit: number;
+  private since = -Infinity;
+  private count = 0;
+
+  constructor(limit: number) {
+    this.limit = limit;
+  }
+
+  admits(): boolean {
+    const now = performance.now();
+    if (now - this.since >= WINDOW_MS) {
+      this.since = now;
+      this.count = 0;
+    }
+    return ++this.count <= this.limit;
+  }
+}
+
+export interface PendingOptions extends Pick<WireOptions, 'server' | 'deadlines'> {
   /** How long it may be silent, in ms; absent if the transport limits that itself. */
   readonly silence?: Silence | undefined;
   /** Cancels the request at the server, after the caller, the clock or the closing channel ended it. */

@@ -4,12 +4,10 @@ import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import type { SseEvent } from '../../../protocol/mcp/sse.ts';
 import { Channel } from './channel.ts';
-import { type Deadline, timedOut } from './deadlines.ts';
-import { HttpEndpoint } from './http-endpoint.ts';
 import { messageError, transportError } from './http-errors.ts';
-import type { HttpExchange, ResponseHeaders } from './http-exchange.ts';
-import type { HttpWireOptions } from './http-wire.ts';
-import { closed, type Wire, type WireReply, type WireRequest } from './wire.ts';
+import { HttpEndpoint, type HttpExchange, type HttpWireOptions, type ResponseHeaders } from './http-exchange.ts';
+import type { Deadline } from './pending.ts';
+import { closed, timedOut, type Wire, type WireReply, type WireRequest } from './wire.ts';
 
 /** The stream is the session of the server. */
 export class SseWire implements Wire {
@@ -31,11 +29,7 @@ export class SseWire implements Wire {
     this.endpoint = new HttpEndpoint(options);
     this.headers = this.endpoint.headers;
     this.channel = new Channel({
-      server: options.server,
-      maxItems: options.maxItems,
-      deadlines: options.deadlines,
-      redaction: options.redaction,
-      events: options.events,
+      ...options,
       source: 'the stream',
       aliveMs: options.timeouts.connect,
       send: (text) => this.send(text),

@@ -1,8 +1,8 @@
 // The stream of a legacy Streamable HTTP session for messages that belong to no request, such as list changes.
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
-import type { HttpEndpoint, HttpSession } from './http-endpoint.ts';
 import { isInconclusive, isSessionUnknown } from './http-errors.ts';
-import type { ExchangeHandlers, HttpExchange } from './http-exchange.ts';
+import type { ExchangeHandlers, HttpEndpoint, HttpExchange } from './http-exchange.ts';
+import type { HttpSession } from './http-wire.ts';
 import { StreamCursor } from './stream-cursor.ts';
 import { HttpRejection } from './wire.ts';
 

@@ -2,7 +2,7 @@
 import type { JsonObject } from '../../../core/json.ts';
 import { oneLine } from '../../../protocol/mcp/frames.ts';
 import { Channel } from './channel.ts';
-import type { Deadlines } from './deadlines.ts';
+import type { Deadlines } from './pending.ts';
 import { redactionOf } from '../redaction.ts';
 import { StdioProcess, type StdioProcessOptions } from '../process/stdio-process.ts';
 import { closed, type Timeouts, type Wire, type WireEvents, type WireReply, type WireRequest } from './wire.ts';

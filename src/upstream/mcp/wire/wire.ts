@@ -5,6 +5,8 @@ import type { Transport } from '../../../core/call.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import type { RpcError } from '../../../core/reply.ts';
 import type { ResponseFrame } from '../../../protocol/mcp/frames.ts';
+import type { Redaction } from '../redaction.ts';
+import type { Deadlines, Limit } from './pending.ts';
 
 /** Time limits of a server in milliseconds. */
 export interface Timeouts {
@@ -82,6 +84,18 @@ export interface WireEvents {
   diagnostic(text: string): void;
 }
 
+/** What every wire knows of its server, and whom it reports to. */
+export interface WireOptions {
+  readonly server: string;
+  readonly timeouts: Timeouts;
+  readonly maxMessageBytes: number;
+  /** Most array elements and object members of one message. */
+  readonly maxItems: number;
+  readonly deadlines: Deadlines;
+  readonly redaction: Redaction;
+  readonly events: WireEvents;
+}
+
 export interface Wire {
   readonly transport: Transport;
   /** Whether the server assigned a session id. */
@@ -144,4 +158,25 @@ export class HttpRejection extends Error {
     this.answer = answer;
     this.wantsSignIn = wantsSignIn;
   }
+}
+
+const PASSED = {
+  connect: 'did not accept a connection',
+  firstByte: 'did not begin to answer',
+  idle: 'fell silent in the middle of its answer',
+} as const;
+
+/** The error of a limit that was passed, with the setting to change. `method` is the request that was not answered in time. */
+export function timedOut(
+  server: string,
+  passed: { limit: Limit | 'connect' | 'start'; ms: number; method?: string },
+  cause?: unknown,
+): GatewayError {
+  const { limit, ms, method = 'a request' } = passed;
+  const what = limit === 'total' || limit === 'start' ? `did not answer ${method}` : PASSED[limit];
+  return new GatewayError(
+    'upstream_timed_out',
+    `The server "${server}" ${what} within ${ms / 1000} s (timeouts.${limit}).`,
+    cause === undefined ? {} : { cause },
+  );
 }

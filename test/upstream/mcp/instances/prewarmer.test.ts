@@ -6,7 +6,7 @@ import type { JsonObject } from '../../../../src/core/json.ts';
 import { ConfiguredServer } from '../../../../src/upstream/mcp/configured-server.ts';
 import type { UpstreamContext } from '../../../../src/upstream/mcp/context.ts';
 import { Prewarmer } from '../../../../src/upstream/mcp/instances/prewarmer.ts';
-import { Deadlines } from '../../../../src/upstream/mcp/wire/deadlines.ts';
+import { Deadlines } from '../../../../src/upstream/mcp/wire/pending.ts';
 import { TIMEOUTS } from '../peers.ts';
 import { containment } from '../processes.ts';
 

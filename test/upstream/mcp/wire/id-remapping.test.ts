@@ -7,7 +7,7 @@ import type { JsonObject } from '../../../../src/core/json.ts';
 import { OpenRequests } from '../../../../src/downstream/mcp/open-requests.ts';
 import { redactionOf } from '../../../../src/upstream/mcp/redaction.ts';
 import { Channel } from '../../../../src/upstream/mcp/wire/channel.ts';
-import { Deadlines } from '../../../../src/upstream/mcp/wire/deadlines.ts';
+import { Deadlines } from '../../../../src/upstream/mcp/wire/pending.ts';
 
 interface Sent {
   readonly id: number;

@@ -1,6 +1,6 @@
 // The time limits of a request: what extends them, what stops their clock, and which one is named when one is passed.
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { CallClock, Deadlines, type Limit } from '../../../../src/upstream/mcp/wire/deadlines.ts';
+import { CallClock, Deadlines, type Limit } from '../../../../src/upstream/mcp/wire/pending.ts';
 
 /** Starts the limits of a request; resolves with the limit that was passed. */
 function start(deadlines: Deadlines, totalMs: number, hardMs = totalMs) {
