@@ -1,10 +1,10 @@
 // A configured server as every part of its upstream sees it: its entry, its recent errors, and the way to record events.
 import type { ServerConfig } from '../../config/config.ts';
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { detailOf, reasonOf } from '../../core/errors.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { UpstreamContext, UpstreamEvent } from './context.ts';
-import { textCleaner } from './redaction.ts';
-import { BOUNDS } from '../../core/bounds/bounds.ts';
+import { Redaction } from './redaction.ts';
 
 export class ConfiguredServer {
   /** The entry in force. An edit that needs no restart replaces it, so parts read it at each use. */
@@ -12,18 +12,17 @@ export class ConfiguredServer {
   readonly name: string;
   readonly context: UpstreamContext;
   readonly errors = new RecentErrors();
-  readonly diagnostics: ProtocolDiagnostics;
+  /** The last messages that are not MCP, and what else the operator wants to know of its protocol. */
+  readonly diagnostics: string[] = [];
   /** Whether its processes may be pinged: some servers exit on a request that they do not know. */
   answersPings = true;
-  /** Removes secrets and terminal escapes from what the server says. */
-  readonly clean: (text: string) => string;
+  readonly redaction: Redaction;
 
   constructor(config: ServerConfig, context: UpstreamContext) {
     this.config = config;
     this.name = config.name;
     this.context = context;
-    this.clean = textCleaner(config.secrets);
-    this.diagnostics = new ProtocolDiagnostics(this.clean);
+    this.redaction = new Redaction(config.secrets);
   }
 
   /** Whether the entry is enabled and free of mistakes. */
@@ -38,6 +37,20 @@ export class ConfiguredServer {
   /** Writes an event about this server into the audit log. */
   record(event: UpstreamEvent, detail: JsonObject): void {
     this.context.events.record(event, { server: this.name, ...detail });
+  }
+
+  /** Adds a line to the diagnostics. */
+  diagnose(text: string): void {
+    // secrets are removed before the text is cut to its length, since half a secret would not be found
+    this.diagnostics.push(
+      this.clean(text.slice(0, 2 * BOUNDS.protocolDiagnosticText)).slice(0, BOUNDS.protocolDiagnosticText),
+    );
+    if (this.diagnostics.length > BOUNDS.protocolDiagnostics) this.diagnostics.shift();
+  }
+
+  /** Removes secrets and terminal escapes from what the server says. */
+  clean(text: string): string {
+    return this.redaction.text(text);
   }
 
   /** Adds a failure to the recent errors. */
@@ -60,22 +73,18 @@ export interface RecentError {
 
 /** A bounded list, the oldest first; an error that repeats is one entry. */
 export class RecentErrors {
-  private errors: readonly RecentError[] = [];
+  all: readonly RecentError[] = [];
 
   get last(): RecentError | undefined {
-    return this.errors.at(-1);
-  }
-
-  get all(): readonly RecentError[] {
-    return this.errors;
+    return this.all.at(-1);
   }
 
   record(text: string, detail?: string): void {
     const message = text.slice(0, BOUNDS.recentErrorText);
     const { last } = this;
     const repeated = last?.message === message;
-    const before = repeated ? this.errors.slice(0, -1) : this.errors;
-    this.errors = [
+    const before = repeated ? this.all.slice(0, -1) : this.all;
+    this.all = [
       ...before,
       {
         message,
@@ -84,27 +93,5 @@ export class RecentErrors {
         times: repeated ? last.times + 1 : 1,
       },
     ].slice(-BOUNDS.recentErrors);
-  }
-}
-
-export class ProtocolDiagnostics {
-  private readonly clean: (text: string) => string;
-  private readonly kept: string[] = [];
-
-  /** `clean` removes secrets from a line. */
-  constructor(clean: (text: string) => string) {
-    this.clean = clean;
-  }
-
-  get lines(): readonly string[] {
-    return this.kept;
-  }
-
-  record(text: string): void {
-    // secrets are removed before the text is cut to its length, since half a secret would not be found
-    this.kept.push(
-      this.clean(text.slice(0, 2 * BOUNDS.protocolDiagnosticText)).slice(0, BOUNDS.protocolDiagnosticText),
-    );
-    if (this.kept.length > BOUNDS.protocolDiagnostics) this.kept.shift();
   }
 }

@@ -5,27 +5,24 @@ import type { RpcError } from '../../core/reply.ts';
 /** Lines of a multi-line secret are redacted one by one from this length on; shorter ones (braces, headers) occur everywhere. */
 const SECRET_LINE_MIN = 8;
 
-/** Cleans texts of a server for the operator's screen and log: no escapes, no secrets. */
-export function textCleaner(secrets: readonly string[]): (text: string) => string {
-  const spellings = allSpellings(secrets);
-  return (text) => redact(clean(text), spellings);
-}
+/** Cleans what a server sends before anybody reads it: servers repeat in errors what they were sent. */
+export class Redaction {
+  private readonly spellings: readonly string[];
 
-/** Cleans what a server sends before anybody reads it. */
-export interface Redaction {
-  /** A text for a message or a log, without escapes and secrets. */
-  text(text: string): string;
-  /** An error for callers, without secrets; the same object if it has none. */
-  error(error: RpcError): RpcError;
-}
+  /** The secrets in the entry of the server. */
+  constructor(secrets: readonly string[]) {
+    this.spellings = allSpellings(secrets);
+  }
 
-/** The redaction of a server with these secrets in its entry: servers repeat in errors what they were sent. */
-export function redactionOf(secrets: readonly string[]): Redaction {
-  const spellings = allSpellings(secrets);
-  return {
-    text: textCleaner(secrets),
-    error: (error) => (spellings.length === 0 ? error : redactedError(error, spellings)),
-  };
+  /** A text for a message or the operator's screen or log, without escapes and secrets. */
+  text(text: string): string {
+    return redact(clean(text), this.spellings);
+  }
+
+  /** An error for callers, without secrets; the same object if the server has none. */
+  error(error: RpcError): RpcError {
+    return this.spellings.length === 0 ? error : redactedError(error, this.spellings);
+  }
 }
 
 function redactedError({ code, message, data }: RpcError, secrets: readonly string[]): RpcError {

@@ -163,7 +163,7 @@ export function describeServer({ config, errors, diagnostics }: ConfiguredServer
     })),
     ...(last && { lastError: forOperator(last.message, last.detail), lastErrorAt: utc(last.at) }),
     ...(nextAttemptAt !== undefined && { nextAttemptAt: utc(nextAttemptAt) }),
-    tail: [...(processOf(shared)?.stderrTail() ?? []), ...diagnostics.lines],
+    tail: [...(processOf(shared)?.stderrTail() ?? []), ...diagnostics],
   };
 }
 

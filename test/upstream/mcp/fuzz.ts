@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { GatewayError } from '../../../src/core/errors.ts';
 import { ReadFairness } from '../../../src/core/in-order.ts';
 import { LineSplitter } from '../../../src/protocol/mcp/line-splitter.ts';
-import { redactionOf } from '../../../src/upstream/mcp/redaction.ts';
+import { Redaction } from '../../../src/upstream/mcp/redaction.ts';
 import { Channel } from '../../../src/upstream/mcp/wire/channel.ts';
 import { Deadlines } from '../../../src/upstream/mcp/wire/pending.ts';
 import { HttpExchange } from '../../../src/upstream/mcp/wire/http-exchange.ts';
@@ -86,7 +86,7 @@ async function feedChannel(lines: readonly Line[], piece: number): Promise<numbe
     server: 's',
     maxItems: 100_000,
     deadlines: new Deadlines(),
-    redaction: redactionOf([]),
+    redaction: new Redaction([]),
     events: reported,
     source: 'stdout',
     aliveMs: 5_000,
@@ -158,7 +158,7 @@ export async function fuzzExchange(runs: number): Promise<void> {
           server: 's',
           maxMessageBytes: 500,
           maxItems: 1000,
-          redaction: redactionOf([]),
+          redaction: new Redaction([]),
           fairness: new ReadFairness(),
           ended: () => undefined,
         },

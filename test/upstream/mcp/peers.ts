@@ -5,6 +5,7 @@ import { type AddressInfo, createServer as createPort, type Socket } from 'node:
 import { createInterface } from 'node:readline';
 import { Pool } from 'undici';
 import { onTestFinished } from 'vitest';
+import type { Timeouts } from '../../../src/config/config.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { type Exchange, ownExchange, type QuestionAnswer } from '../../../src/core/exchange.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
@@ -13,8 +14,8 @@ import type { HttpWireOptions } from '../../../src/upstream/mcp/wire/http-exchan
 import { HttpWire } from '../../../src/upstream/mcp/wire/http-wire.ts';
 import { SseWire } from '../../../src/upstream/mcp/wire/sse-wire.ts';
 import { StdioWire } from '../../../src/upstream/mcp/wire/stdio-wire.ts';
-import { redactionOf } from '../../../src/upstream/mcp/redaction.ts';
-import type { ServerRequest, Timeouts, Wire, WireEvents } from '../../../src/upstream/mcp/wire/wire.ts';
+import { Redaction } from '../../../src/upstream/mcp/redaction.ts';
+import type { ServerRequest, Wire, WireEvents } from '../../../src/upstream/mcp/wire/wire.ts';
 import { containment, fixture } from './processes.ts';
 
 /** A list whose next values can be awaited. */
@@ -130,7 +131,9 @@ async function stdioPeer({ maxMessageBytes = 1 << 20, maxItems = 100_000, timeou
   await once(port, 'listening');
   const wire = new StdioWire({
     server: 's',
+    maxMessageBytes,
     maxItems,
+    redaction: new Redaction([]),
     pings: true,
     endedUnpinged: () => {
       report.unpinged++;
@@ -143,7 +146,6 @@ async function stdioPeer({ maxMessageBytes = 1 << 20, maxItems = 100_000, timeou
       args: [fixture('pipe.ts'), String((port.address() as AddressInfo).port)],
       env: { PATH: process.env.PATH! },
       cwd: '/',
-      maxMessageBytes,
       redact: [],
       containment,
     },
@@ -221,7 +223,7 @@ export function httpOptions(url: string, report: Report, options: PeerOptions = 
     maxItems: options.maxItems ?? 100_000,
     deadlines: new Deadlines(),
     events: report,
-    redaction: redactionOf([]),
+    redaction: new Redaction([]),
   };
 }
 

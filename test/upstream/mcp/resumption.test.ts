@@ -1,7 +1,7 @@
 // A stream that ends before its answer is resumed if the server gave an event id; else its call fails once.
 import { expect, onTestFinished, test } from 'vitest';
 import { HttpWire } from '../../../src/upstream/mcp/wire/http-wire.ts';
-import type { Timeouts } from '../../../src/upstream/mcp/wire/wire.ts';
+import type { Timeouts } from '../../../src/config/config.ts';
 import { call, caller, httpOptions, type Message, Report, Seen, stream, type Visit, web } from './peers.ts';
 
 type Serve = (visit: Visit) => void;

@@ -5,15 +5,9 @@ import type { JsonObject } from '../../../core/json.ts';
 import type { ServerKey } from '../../../storage/server-key.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
 import { Connection } from './connection.ts';
-import { openDispatcher } from '../wire/dispatcher.ts';
 import { shakeHands, SlowModern } from './handshake.ts';
-import type { HttpWireOptions } from '../wire/http-exchange.ts';
-import { HttpWire } from '../wire/http-wire.ts';
-import { redactionOf } from '../redaction.ts';
-import type { PrewarmedProcess } from './prewarmed-process.ts';
-import { SseWire } from '../wire/sse-wire.ts';
-import { stdioWire } from './stdio.ts';
 import { HttpRejection, type Wire, type WireEvents } from '../wire/wire.ts';
+import { type PrewarmedProcess, wireTo } from './wires.ts';
 
 /** Receives what a connection reports, from its start on. */
 export interface ConnectionListener extends WireEvents {
@@ -108,10 +102,12 @@ async function openAs(options: ConnectOptions, { era: remembered, sse }: Attempt
     if (opened) listener.closed(reason, detail);
   };
   const events = { ...listener, closed };
-  const wire = options.prewarmed?.take(events) ?? (await openWire(options, events, sse === true));
+  const { prewarmed } = options;
+  const wire = prewarmed?.take(events) ?? wireTo(server, events, sse === true);
   const close = () => void wire.close();
   signal.addEventListener('abort', close);
   try {
+    if (!prewarmed) await wire.start?.();
     if (signal.aborted)
       throw new GatewayError('upstream_closed', `The server "${server.name}" is not needed any more.`);
     listener.opened(wire);
@@ -125,54 +121,6 @@ async function openAs(options: ConnectOptions, { era: remembered, sse }: Attempt
     if (ended !== undefined) throw ended;
     opened = true;
     return new Connection(wire, handshake, { instance, client });
-  } catch (error) {
-    await wire.close();
-    throw error;
-  } finally {
-    signal.removeEventListener('abort', close);
-  }
-}
-
-async function openWire({ server, signal }: ConnectOptions, events: WireEvents, sse: boolean): Promise<Wire> {
-  const { config, context } = server;
-  const { timeouts, tls, headers } = config;
-  if (config.transport === 'stdio') {
-    const wire = stdioWire(server, events);
-    await wire.start();
-    return wire;
-  }
-  const { deadlines, maxMessageBytes, maxItems, env } = context;
-  const url = config.url ?? '';
-  const dispatcher = openDispatcher({
-    origin: new URL(url).origin,
-    ...(tls && { tls }),
-    connectMs: timeouts.connect,
-    firstByteMs: timeouts.firstByte,
-    idleMs: timeouts.idle,
-    env,
-  });
-  const http = {
-    server: server.name,
-    url,
-    headers,
-    dispatcher,
-    timeouts,
-    maxMessageBytes,
-    maxItems,
-    deadlines,
-    events,
-    redaction: redactionOf(config.secrets),
-  };
-  return config.transport === 'sse' || sse ? await openSse(http, signal) : new HttpWire(http);
-}
-
-async function openSse(options: HttpWireOptions, signal: AbortSignal): Promise<SseWire> {
-  const wire = new SseWire(options);
-  const close = () => void wire.close();
-  signal.addEventListener('abort', close);
-  try {
-    await wire.start();
-    return wire;
   } catch (error) {
     await wire.close();
     throw error;

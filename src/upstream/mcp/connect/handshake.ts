@@ -1,4 +1,5 @@
 // Finds out what a server speaks: sends `server/discover` first, `initialize` if that fails (wire.md, Probing an upstream).
+import type { Timeouts } from '../../../config/config.ts';
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { Era, Peer } from '../../../core/call.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
@@ -9,7 +10,7 @@ import { knownServerCapabilities } from '../../../protocol/mcp/server-capabiliti
 import { isLegacyVersion, LEGACY_VERSIONS, MODERN_VERSION, NEWEST_LEGACY } from '../../../protocol/mcp/versions.ts';
 import type { Handshake } from './connection.ts';
 import { isInconclusive, transportError } from '../wire/http-errors.ts';
-import { HttpRejection, type Timeouts, type Wire, type WireReply } from '../wire/wire.ts';
+import { HttpRejection, type Wire, type WireReply } from '../wire/wire.ts';
 
 export interface HandshakeOptions {
   readonly server: string;

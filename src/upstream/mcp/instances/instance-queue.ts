@@ -3,7 +3,7 @@ import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
-import type { PrewarmedProcess } from '../connect/prewarmed-process.ts';
+import type { PrewarmedProcess } from '../connect/wires.ts';
 import type { Instance, Loss } from './instance.ts';
 import type { OwnerPool } from './owner-pool.ts';
 

@@ -173,14 +173,16 @@ export class Instance implements OfferWatchListener {
   /** Makes a legacy server send log lines of this level. If several sessions share the instance, the level only becomes more verbose (wire.md, Logging). */
   raiseLevel(wanted: LogLevel): void {
     const { connection, level, owner } = this;
-    const { config, diagnostics } = this.parts.server;
+    const { server } = this.parts;
     if (connection.era !== 'legacy' || !isObject(connection.handshake.capabilities.logging)) return;
     if (!owner?.session && level !== undefined && LOG_LEVELS.indexOf(wanted) >= LOG_LEVELS.indexOf(level)) return;
     this.level = wanted;
-    connection.request({ method: 'logging/setLevel', params: { level: wanted }, totalMs: config.timeouts.total }).then(
-      ({ error }) => error && diagnostics.record(`it refused the log level ${wanted}: ${error.message}`),
-      (error: unknown) => diagnostics.record(`the log level could not be set: ${reasonOf(error)}`),
-    );
+    connection
+      .request({ method: 'logging/setLevel', params: { level: wanted }, totalMs: server.config.timeouts.total })
+      .then(
+        ({ error }) => error && server.diagnose(`it refused the log level ${wanted}: ${error.message}`),
+        (error: unknown) => server.diagnose(`the log level could not be set: ${reasonOf(error)}`),
+      );
   }
 
   /** Reads its offer again. */
@@ -231,7 +233,7 @@ export class Instance implements OfferWatchListener {
     const { wire } = this.connection;
     // a server that forgot a session may still answer the calls that it had begun
     await (loss.kind === 'replaced' ? wire.retire() : wire.close()).catch((error: unknown) =>
-      server.diagnostics.record(`its connection did not end well: ${reasonOf(error)}`),
+      server.diagnose(`its connection did not end well: ${reasonOf(error)}`),
     );
     const reason = forOperator(loss.reason, loss.detail);
     server.record('server_ended', { instance: this.id, ...detailOfOwner(this.owner), reason });
@@ -251,9 +253,7 @@ export class Instance implements OfferWatchListener {
     if (!isObject(this.owner?.capabilities.roots) || this.connection.era !== 'legacy') return;
     this.connection.wire
       .notify('notifications/roots/list_changed', {})
-      .catch((error: unknown) =>
-        this.parts.server.diagnostics.record(`it could not be told of new roots: ${reasonOf(error)}`),
-      );
+      .catch((error: unknown) => this.parts.server.diagnose(`it could not be told of new roots: ${reasonOf(error)}`));
   }
 }
 

@@ -1,6 +1,6 @@
 // Opens the instances of a server, records how that went, and knows every instance until its process or connection has ended.
 import { detailOf, forOperator, reasonOf } from '../../../core/errors.ts';
-import type { PrewarmedProcess } from '../connect/prewarmed-process.ts';
+import type { PrewarmedProcess } from '../connect/wires.ts';
 import type { Owner } from './affinity.ts';
 import type { Instance, InstanceParts, InstancePool } from './instance.ts';
 import { openInstance } from './open-instance.ts';

@@ -2,7 +2,7 @@
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, toGatewayError } from '../../../core/errors.ts';
 import { connect, type ConnectionListener } from '../connect/connect.ts';
-import type { PrewarmedProcess } from '../connect/prewarmed-process.ts';
+import type { PrewarmedProcess } from '../connect/wires.ts';
 import { SessionLost } from '../wire/wire.ts';
 import { SHARED_CAPABILITIES } from './affinity.ts';
 import { closedFor, detailOfOwner, Instance, type InstanceIdentity, type InstanceParts } from './instance.ts';
@@ -81,8 +81,8 @@ function listenerOf(parts: InstanceParts, options: OpenOptions, progress: Progre
     serverRequest: (request) => routing.route(request),
     log: (params) => {
       if (owner?.session) owner.session.standing.log(params);
-      else server.diagnostics.record(`log line: ${JSON.stringify(params.data ?? null).slice(0, BOUNDS.quotedOutput)}`);
+      else server.diagnose(`log line: ${JSON.stringify(params.data ?? null).slice(0, BOUNDS.quotedOutput)}`);
     },
-    diagnostic: (text) => server.diagnostics.record(text),
+    diagnostic: (text) => server.diagnose(text),
   };
 }

@@ -254,7 +254,7 @@ export class OwnedInstances implements InstancePool, ClaimSource {
     try {
       await after;
       if (pool.refusal) {
-        await prewarmed?.close();
+        await prewarmed?.wire.close();
         throw pool.refusal;
       }
       const opening = { pool: this, owner, prewarmed, signal: ending.signal };

@@ -2,7 +2,7 @@
 import { detailOf, forOperator, reasonOf } from '../../../core/errors.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
 import { backoffMs } from '../connect/backoff.ts';
-import { PrewarmedProcess } from '../connect/prewarmed-process.ts';
+import { PrewarmedProcess } from '../connect/wires.ts';
 import type { Isolation } from './isolation.ts';
 
 export class Prewarmer {
@@ -39,12 +39,13 @@ export class Prewarmer {
   async prepare(): Promise<boolean> {
     if (this.held || !this.isWanted || performance.now() < this.retryAt) return false;
     const { server } = this;
-    const held = new PrewarmedProcess(server.nextInstanceId(), server);
-    void held.ended.then(({ reason, detail }) => this.lose(held, forOperator(reason, detail)));
+    const held: PrewarmedProcess = new PrewarmedProcess(server, (reason, detail) =>
+      this.lose(held, forOperator(reason, detail)),
+    );
     this.held = held;
     server.record('spare_started', { instance: held.id, run: server.config.display });
     try {
-      await held.start();
+      await held.wire.start();
       this.isStarted ||= this.held === held;
       return this.held === held;
     } catch (error) {
@@ -68,7 +69,7 @@ export class Prewarmer {
     const held = this.release();
     if (held) {
       this.recordEnd(held, reason);
-      this.closing = Promise.all([this.closing, held.close()]);
+      this.closing = Promise.all([this.closing, held.wire.close()]);
     }
     await this.closing;
   }

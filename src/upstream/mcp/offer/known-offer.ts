@@ -50,13 +50,13 @@ export class KnownOffer {
 
   /** Reads the offer; a list that cannot be read keeps its last good entries, and the others are read all the same. Throws GatewayError. */
   async read(connection: Connection): Promise<void> {
-    const { config, clean, context } = this.server;
+    const { config, context } = this.server;
     this.staleAt = performance.now() + BOUNDS.offerFresh; // an offer that cannot be read is not read again with every list
     const { offer, problems, freshMs } = await readOffer(connection, config.timeouts.total, this.last?.offer);
     this.staleAt = performance.now() + Math.max(freshMs, BOUNDS.offerFresh);
     const isNews = !isDeepStrictEqual(offer, this.last?.offer);
     this.last = { fetchedAt: Date.now(), offer };
-    this.problems = problems.map(clean);
+    this.problems = problems.map((problem) => this.server.clean(problem));
     this.listings.rebase(offer);
     // an equal offer is not named and indexed again, which costs far more than to compare it: a server may send `list_changed` at any time
     if (isNews) context.offers.offerChanged(this.key, this.last);
@@ -75,8 +75,8 @@ export class KnownOffer {
       if (instance.owner) await this.readForOwner(instance, instance.owner.key);
       else await this.read(instance.connection);
     } catch (error) {
-      const { errors, clean } = this.server;
-      errors.record(`Its lists changed, but reading them failed: ${clean(reasonOf(error))}`);
+      const { server } = this;
+      server.errors.record(`Its lists changed, but reading them failed: ${server.clean(reasonOf(error))}`);
       instance.dropIfUnprocessed(error);
     }
   }

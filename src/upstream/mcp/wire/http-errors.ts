@@ -1,7 +1,8 @@
 // Translates failures of HTTP into errors of calls.
+import type { Timeouts } from '../../../config/config.ts';
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
-import { HttpRejection, SessionLost, timedOut, type Timeouts } from './wire.ts';
+import { HttpRejection, SessionLost, timedOut } from './wire.ts';
 
 const TIMED_OUT: Readonly<Record<string, 'connect' | 'firstByte' | 'idle'>> = {
   UND_ERR_CONNECT_TIMEOUT: 'connect',

@@ -11,9 +11,8 @@ import { MODERN_VERSION } from '../../../protocol/mcp/versions.ts';
 import { HttpCall } from './http-call.ts';
 import { messageError } from './http-errors.ts';
 import { HttpEndpoint, type HttpWireOptions, type ResponseHeaders } from './http-exchange.ts';
-import { BrokenAnswer, readInbound } from './inbound.ts';
+import { BrokenAnswer, InboundRouter, readInbound } from './inbound.ts';
 import { StandingStream } from './standing-stream.ts';
-import { InboundRouter } from './inbound-router.ts';
 import { closed, type Wire, type WireReply, type WireRequest } from './wire.ts';
 
 /** The stream that a message came on, and its size. */

@@ -1,15 +1,23 @@
-// Reads the messages of a server; of a broken one, finds the request that it answers.
+// Reads the messages of a server, and routes its requests and notifications to calls, the owner or the connection.
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
-import { isObject, type JsonValue } from '../../../core/json.ts';
-import { answeredId, type Frame, readFrame } from '../../../protocol/mcp/frames.ts';
+import { isObject, type JsonObject, type JsonValue, numberOf } from '../../../core/json.ts';
+import {
+  answeredId,
+  type Frame,
+  type NotificationFrame,
+  readFrame,
+  type RequestFrame,
+  resultText,
+} from '../../../protocol/mcp/frames.ts';
+import { META, withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
 import { OverLimit, readStrict } from '../../../protocol/mcp/strict-json.ts';
+import { relatedTaskOf } from '../../../protocol/mcp/tasks.ts';
+import { type Pending, RateLimit } from './pending.ts';
+import { attributeTo, attributeToOnlyCall, type Attribution, ServerRequests } from './server-requests.ts';
+import type { WireEvents, WireOptions } from './wire.ts';
 
-export interface InboundOptions {
-  readonly server: string;
-  /** Most array elements and object members of one message. */
-  readonly maxItems: number;
-}
+type InboundOptions = Pick<WireOptions, 'server' | 'maxItems'>;
 
 /** An answer that is not MCP or over a limit. Its caller gets this error. */
 export class BrokenAnswer extends GatewayError {
@@ -67,4 +75,143 @@ function refuse(error: unknown, { server, maxItems }: InboundOptions): never {
         ] as const);
   const text = `The server "${server}" sent ${what} ${message}.`;
   throw isAnswer && typeof id === 'number' ? new BrokenAnswer(id, code, text) : new GatewayError(code, text);
+}
+
+export interface InboundRouterOptions {
+  readonly events: WireEvents;
+  /** All requests in flight. */
+  pending(): readonly Pending[];
+  /** The request in flight with this id. */
+  find(id: number): Pending | undefined;
+  /** Sends a message to the server. Never throws; calls `failed` if the message cannot be delivered. */
+  send(text: string, failed?: (error: unknown) => void): void;
+}
+
+export class InboundRouter {
+  private readonly options: InboundRouterOptions;
+  private readonly serverRequests: ServerRequests;
+  private readonly rate = new RateLimit(BOUNDS.connectionMessages);
+  private modern = false;
+  private dropped = 0;
+
+  constructor(options: InboundRouterOptions) {
+    this.options = options;
+    this.serverRequests = new ServerRequests(options);
+  }
+
+  adopt(era: 'legacy' | 'modern'): void {
+    this.modern = era === 'modern';
+  }
+
+  /** `own` is the request whose stream the frame came on; absent on a channel that all requests share. */
+  accept(frame: RequestFrame | NotificationFrame, own?: Pending): void {
+    if (frame.kind === 'request') this.onRequest(frame, own);
+    else this.onNotification(frame, own);
+  }
+
+  /** Reports something that is not MCP, unless there are too many messages. */
+  diagnostic(text: string): void {
+    if (this.admits()) this.options.events.diagnostic(text);
+  }
+
+  /** The channel is closed. */
+  close(): void {
+    this.serverRequests.close();
+    if (this.dropped > 0)
+      this.options.events.diagnostic(`${this.dropped} messages beyond the limits were dropped in all`);
+    this.dropped = 0;
+  }
+
+  private onRequest(frame: RequestFrame, own: Pending | undefined): void {
+    if (!this.admits()) return;
+    if (frame.method === 'ping') this.options.send(resultText(frame.id, '{}'));
+    else if (this.modern)
+      this.serverRequests.refuse(frame.id, 'method_not_found', {
+        message: 'A client of 2026-07-28 takes no requests.',
+      });
+    else this.onServerRequest(frame, own);
+  }
+
+  /** A server may send a request for a task right after it made the task. The request waits for a moment, until somebody follows the task. */
+  private onServerRequest(frame: RequestFrame, own: Pending | undefined): void {
+    const task = relatedTaskOf(frame.params);
+    const attribute = () => this.attribute(frame, own);
+    if (task === undefined || this.findByTask(task)) this.serverRequests.accept(frame, attribute());
+    else this.serverRequests.acceptLater(frame, BOUNDS.serverRequestOfTask, attribute);
+  }
+
+  private onNotification({ method, params }: NotificationFrame, own: Pending | undefined): void {
+    if (method === 'notifications/progress') this.onProgress(params, own);
+    else if (method === 'notifications/message') this.onLog(params, own);
+    else if (method === 'notifications/cancelled') this.serverRequests.withdraw(params.requestId);
+    // the receiver collects changes of lists, so they need no limit
+    else if (method.endsWith('/list_changed') || this.admits()) this.onOtherNotification(method, params, own);
+  }
+
+  /** Progress of a request that has just ended is no error, and is dropped (basic/utilities/progress). */
+  private onProgress(params: JsonObject, own: Pending | undefined): void {
+    const task = relatedTaskOf(params);
+    // the token of a call that became a task stays in use: its progress goes to the request that waits for the task
+    const pending = task === undefined ? this.findById(params.progressToken) : this.findByTask(task);
+    if (numberOf(params.progress) === undefined) this.diagnostic('progress without a number');
+    else if (pending && (!own || own === pending) && !pending.progress(params)) this.drop();
+  }
+
+  /** A log line that belongs to no call goes to the connection. Keys of the protocol are removed (wire.md, Logging and Shapes across eras). */
+  private onLog(received: JsonObject, own: Pending | undefined): void {
+    const params = withoutProtocolMeta(received);
+    const call = own ? callOf(own) : attributeToOnlyCall(this.options.pending()).call;
+    if (call) {
+      if (!call.log(params)) this.drop();
+    } else if (this.admits()) this.options.events.log(params);
+  }
+
+  /** A listener gets its own notifications; all others go to the connection, whatever stream they came on. */
+  private onOtherNotification(method: string, params: JsonObject, own: Pending | undefined): void {
+    const meta = params._meta as JsonObject | undefined;
+    const listener = own ?? this.findById(meta?.[META.subscriptionId]);
+    if (listener?.request.onNotification) listener.notify(method, params);
+    else this.options.events.notification(method, params);
+  }
+
+  private attribute({ method, params }: RequestFrame, own: Pending | undefined): Attribution {
+    const { events, pending } = this.options;
+    const only = attributeToOnlyCall(pending());
+    const { inFlight } = only;
+    const task = relatedTaskOf(params);
+    // a request for a task may come on any stream, and belongs to the task alone
+    if (task !== undefined) {
+      const waiting = this.findByTask(task);
+      const owner = waiting?.request.principal ?? `\n${task}`; // no principal has such an id
+      return { call: waiting?.request.keptTask ? undefined : waiting, owner, inFlight };
+    }
+    if (own) return attributeTo(callOf(own), inFlight);
+    return events.isForOwner?.(method) === true ? attributeTo(undefined, inFlight) : only;
+  }
+
+  private findById(id: JsonValue | undefined): Pending | undefined {
+    const number = numberOf(id);
+    return number === undefined ? undefined : this.options.find(number);
+  }
+
+  private findByTask(task: string): Pending | undefined {
+    return this.options.pending().find(({ request }) => request.task === task);
+  }
+
+  private admits(): boolean {
+    if (this.rate.admits()) return true;
+    this.drop();
+    return false;
+  }
+
+  /** Counts dropped messages, and reports the first one. */
+  private drop(): void {
+    if (this.dropped++ > 0) return;
+    this.options.events.diagnostic('it sends more than is taken in a second; what is beyond it is dropped and counted');
+  }
+}
+
+/** The call of a pending request; undefined for the gateway's own requests. */
+function callOf(pending: Pending): Pending | undefined {
+  return pending.isCall || pending.request.task !== undefined ? pending : undefined;
 }

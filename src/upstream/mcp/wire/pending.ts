@@ -1,10 +1,11 @@
 // The requests that wait for their answers, with the clocks that limit them: one coarse timer for all, so that a request needs none of its own.
+import type { Timeouts } from '../../../config/config.ts';
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import { Slots } from '../../../core/slots.ts';
 import { withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
-import { timedOut, type Timeouts, type WireOptions, type WireReply, type WireRequest } from './wire.ts';
+import { timedOut, type WireOptions, type WireReply, type WireRequest } from './wire.ts';
 
 /** `total` limits the whole request; the others limit silence, and only one of these is in force at a time. */
 export type Limit = 'total' | 'firstByte' | 'idle';

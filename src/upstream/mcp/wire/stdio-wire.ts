@@ -2,23 +2,16 @@
 import type { JsonObject } from '../../../core/json.ts';
 import { oneLine } from '../../../protocol/mcp/frames.ts';
 import { Channel } from './channel.ts';
-import type { Deadlines } from './pending.ts';
-import { redactionOf } from '../redaction.ts';
 import { StdioProcess, type StdioProcessOptions } from '../process/stdio-process.ts';
-import { closed, type Timeouts, type Wire, type WireEvents, type WireReply, type WireRequest } from './wire.ts';
+import { closed, type Wire, type WireOptions, type WireReply, type WireRequest } from './wire.ts';
 
-export interface StdioWireOptions {
-  readonly server: string;
-  readonly maxItems: number;
-  readonly process: StdioProcessOptions;
-  /** `firstByte` and `idle` are `Infinity` if the entry does not set them. */
-  readonly timeouts: Pick<Timeouts, 'firstByte' | 'idle' | 'ping'>;
+/** `firstByte` and `idle` of the timeouts are `Infinity` if the entry does not set them. */
+export interface StdioWireOptions extends WireOptions {
+  readonly process: Omit<StdioProcessOptions, 'maxMessageBytes'>;
   /** Whether the gateway may ping the process. */
   readonly pings: boolean;
   /** The process ended before it answered its first ping. */
   endedUnpinged(): void;
-  readonly deadlines: Deadlines;
-  readonly events: WireEvents;
 }
 
 export class StdioWire implements Wire {
@@ -29,26 +22,22 @@ export class StdioWire implements Wire {
   private readonly channel: Channel;
 
   constructor(options: StdioWireOptions) {
-    const { server, maxItems, deadlines, events } = options;
+    const { server, maxMessageBytes } = options;
     this.server = server;
     this.channel = new Channel({
-      server,
-      maxItems,
-      deadlines,
-      redaction: redactionOf(options.process.redact),
-      events,
+      ...options,
       source: 'stdout',
       aliveMs: options.timeouts.ping,
       silence: options.timeouts,
       pingMs: options.pings ? options.timeouts.ping : undefined,
-      endedUnpinged: () => options.endedUnpinged(),
       send: (text) => this.send(text),
       giveUp: () => void this.process.stop(),
     });
-    this.process = new StdioProcess(options.process, {
+    const run = { ...options.process, maxMessageBytes };
+    this.process = new StdioProcess(run, {
       line: (text) => this.channel.receive(text),
       oversize: () => undefined, // `dropped` follows when the line ends
-      dropped: (line) => this.channel.dropped(line, options.process.maxMessageBytes),
+      dropped: (line) => this.channel.dropped(line, maxMessageBytes),
       exit: (info) => this.channel.lose(info.message, { detail: info.detail }),
     });
   }

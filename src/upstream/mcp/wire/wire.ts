@@ -1,4 +1,5 @@
 // The interface between a transport and the protocol above it: one JSON-RPC channel to one server.
+import type { Timeouts } from '../../../config/config.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { ClientSession, Exchange, Question, QuestionAnswer } from '../../../core/exchange.ts';
 import type { Transport } from '../../../core/call.ts';
@@ -7,19 +8,6 @@ import type { RpcError } from '../../../core/reply.ts';
 import type { ResponseFrame } from '../../../protocol/mcp/frames.ts';
 import type { Redaction } from '../redaction.ts';
 import type { Deadlines, Limit } from './pending.ts';
-
-/** Time limits of a server in milliseconds. */
-export interface Timeouts {
-  /** From starting a process until it has answered the handshake. */
-  readonly start: number;
-  readonly connect: number;
-  readonly firstByte: number;
-  readonly idle: number;
-  /** How long a legacy process may leave a ping unanswered. */
-  readonly ping: number;
-  /** Of one call; progress restarts it, up to `BOUNDS.callDuration`. */
-  readonly total: number;
-}
 
 export interface WireRequest {
   readonly method: string;
@@ -100,6 +88,8 @@ export interface Wire {
   readonly transport: Transport;
   /** Whether the server assigned a session id. */
   readonly stateful: boolean;
+  /** Opens the transport; absent if each request opens its own. Throws GatewayError. */
+  start?(): Promise<void>;
   /** Sends a request and waits for its answer. Throws GatewayError (`upstream_*`, `cancelled`) or SessionLost. */
   request(request: WireRequest): Promise<WireReply>;
   notify(method: string, params: JsonObject): Promise<void>;

@@ -74,7 +74,7 @@ test('there is one at a time; it can be taken once it runs, and not twice', asyn
   expect(taken?.id).toBe('s#1');
   expect([prewarmer.size, prewarmer.take()]).toEqual([0, undefined]);
   expect(records).toHaveLength(1);
-  await taken?.close();
+  await taken?.wire.close();
 });
 
 test('after the end of the server none is started', async () => {

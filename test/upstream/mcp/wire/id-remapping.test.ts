@@ -5,7 +5,7 @@ import { Cancellation } from '../../../../src/core/cancellation.ts';
 import type { Exchange } from '../../../../src/core/exchange.ts';
 import type { JsonObject } from '../../../../src/core/json.ts';
 import { OpenRequests } from '../../../../src/downstream/mcp/open-requests.ts';
-import { redactionOf } from '../../../../src/upstream/mcp/redaction.ts';
+import { Redaction } from '../../../../src/upstream/mcp/redaction.ts';
 import { Channel } from '../../../../src/upstream/mcp/wire/channel.ts';
 import { Deadlines } from '../../../../src/upstream/mcp/wire/pending.ts';
 
@@ -21,7 +21,7 @@ function openChannel() {
     server: 's',
     maxItems: 100_000,
     deadlines: new Deadlines(),
-    redaction: redactionOf([]),
+    redaction: new Redaction([]),
     events: {
       notification: () => undefined,
       closed: () => undefined,

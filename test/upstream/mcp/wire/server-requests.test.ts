@@ -2,8 +2,7 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { GatewayError } from '../../../../src/core/errors.ts';
 import type { JsonObject } from '../../../../src/core/json.ts';
-import { readInbound } from '../../../../src/upstream/mcp/wire/inbound.ts';
-import { InboundRouter } from '../../../../src/upstream/mcp/wire/inbound-router.ts';
+import { InboundRouter, readInbound } from '../../../../src/upstream/mcp/wire/inbound.ts';
 import { call, caller, type Message, peer, Report, TRANSPORTS } from '../peers.ts';
 
 const asking = (id: number | string) => ({ id, method: 'roots/list', params: { _meta: { progressToken: 7, own: 1 } } });

@@ -2,7 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { Secret } from '../../../../src/core/secret.ts';
 import { SseWire } from '../../../../src/upstream/mcp/wire/sse-wire.ts';
-import type { Timeouts } from '../../../../src/upstream/mcp/wire/wire.ts';
+import type { Timeouts } from '../../../../src/config/config.ts';
 import { call, caller, httpOptions, type Message, peer, Report, Seen, stream, type Visit, web } from '../peers.ts';
 
 /** A wire to a server that answers GET as the test says; it accepts POST unless the test says otherwise. */
