@@ -3,8 +3,9 @@ import { BOUNDS, type Bounds } from '../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../core/errors.ts';
 import { StateError } from '../storage/state-error.ts';
 import { importDatabase } from './import-database.ts';
-import { type AuditRecord, encodeRecord, eventOf, type PrincipalTexts } from './record.ts';
+import { type AuditRecord, encodeRecord, eventOf, intentOf, outcomeOf, type PrincipalTexts } from './record.ts';
 import { AuditWriter } from './writer.ts';
+import type { Stage } from '../core/stage.ts';
 
 /** Whether records can be written, as `/readyz` shows it. */
 export interface AuditHealth {
@@ -144,4 +145,30 @@ function emptyBatch(): Batch {
 
 function unavailable(reason: string): GatewayError {
   return new GatewayError('audit_unavailable', `The audit log cannot be written: ${reason}. The call was refused.`);
+}
+
+type Log = Pick<AuditLog, 'append'>;
+
+/**
+ * Appends the outcome of every call at its settlement, and before it the intent where the call never reached the commit stage. The
+ * settlement fails with `audit_unavailable` where the record cannot be written.
+ */
+export function auditStage(log: Log): Stage {
+  return (call, ctx, next) => {
+    ctx.onSettled((settlement) => {
+      const intent = ctx.isCommitted ? undefined : log.append(intentOf(call, ctx));
+      const outcome = log.append(outcomeOf(call, settlement));
+      return intent ? Promise.all([intent, outcome]).then(() => undefined) : outcome;
+    });
+    return next(call, ctx);
+  };
+}
+
+/** Commits the intent before the call is dispatched. Throws `audit_unavailable`. */
+export function commitStage(log: Log): Stage {
+  return async (call, ctx, next) => {
+    await log.append(intentOf(call, ctx));
+    ctx.isCommitted = true;
+    return next(call, ctx);
+  };
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { OfferKind } from '../core/call.ts';
 import { plainName } from '../core/json.ts';
-import type { NameRow } from './names-file.ts';
+import type { NameRow } from './store.ts';
 
 const HASH_LENGTH = 6;
 const SEPARATOR = '__';

@@ -6,10 +6,8 @@ import { RequestStates, RetryRounds } from './bridge/request-state.ts';
 import { ParkedCalls } from './bridge/parked-calls.ts';
 import { Changes } from './changes.ts';
 import { ConfinedServers } from './confined-servers.ts';
-import { dispatchMcp } from './dispatch.ts';
+import { dispatchMcp, Heartbeats } from './dispatch.ts';
 import { EventLog } from './event-log.ts';
-import type { GatewayOptions } from './gateway-options.ts';
-import { Heartbeats } from './heartbeats.ts';
 import { buildPipeline } from './pipeline.ts';
 import { resolveMcp } from './resolve.ts';
 import { Shutdown } from './shutdown.ts';
@@ -17,7 +15,11 @@ import { Snapshots } from './snapshots.ts';
 import type { Storage } from './storage.ts';
 import { TaskIds } from './tasks/task-ids.ts';
 import { Tasks } from './tasks/tasks.ts';
-import { openUpstreams } from './upstream-context.ts';
+import { openUpstreams } from './upstreams.ts';
+import type { Config } from '../config/config.ts';
+import type { Peer } from '../core/call.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Watcher } from './watcher.ts';
 
 export type Parts = ReturnType<typeof composeParts>;
 
@@ -59,4 +61,14 @@ export function composeParts(options: GatewayOptions, storage: Storage) {
     handle,
     inFlight: new InFlight(),
   };
+}
+
+export interface GatewayOptions {
+  readonly config: Config;
+  readonly stateDirectory: string;
+  readonly logger: Logger;
+  readonly env: NodeJS.ProcessEnv;
+  /** The name and version that servers and clients see. */
+  readonly identity: Peer;
+  readonly watcher?: Watcher | undefined;
 }

@@ -1,12 +1,18 @@
 // The containment in which processes of servers run: the gateway's files are hidden there, and the log says once how far that works.
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { lstatSync, mkdirSync } from 'node:fs';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import type { Config, ServerConfig } from '../config/config.ts';
 import { DROP_FOLDER } from '../config/folders.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { Confinement } from '../upstream/mcp/process/containment/confinement.ts';
-import { type Containment, isProtection } from '../upstream/mcp/process/containment/containment.ts';
-import { protectedPaths } from './protected-paths.ts';
+import {
+  type Containment,
+  isProtection,
+  type ProtectedPaths,
+} from '../upstream/mcp/process/containment/containment.ts';
+import { fileURLToPath } from 'node:url';
+import { listDirectory } from '../config/files.ts';
+import { controlSocketPath } from '../storage/control-socket.ts';
 
 export interface ConfinedServersOptions {
   readonly config: Config;
@@ -78,4 +84,53 @@ function ensureDropFolder(config: Config): void {
     const code = (error as NodeJS.ErrnoException).code ?? '';
     if (!['EEXIST', 'EACCES', 'EPERM', 'EROFS'].includes(code)) throw error;
   }
+}
+
+/** A configuration, and the state directory beside it. */
+export interface ProtectedParts {
+  readonly config: Config;
+  readonly stateDirectory: string;
+}
+
+/** The paths to protect under a configuration: the files that it was read from, and those that the next one would be read from. */
+export function protectedPaths({ config, stateDirectory }: ProtectedParts): ProtectedPaths {
+  const folder = join(config.directory, DROP_FOLDER);
+  const isLinked = [config.file, folder].some((path) => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink());
+  return {
+    state: resolve(stateDirectory),
+    hiddenFolders: process.platform === 'win32' ? [] : [dirname(controlSocketPath(stateDirectory))],
+    hiddenFiles: [...new Set([...config.files, ...filesIn(folder), ...config.secretFiles])],
+    // Nothing can be mounted on a symbolic link: a server that can write to its folder could replace it, so the folder is read-only too.
+    readOnly: [folder, ...(isLinked ? [config.directory] : []), ...PROGRAM],
+  };
+}
+
+function filesIn(folder: string): string[] {
+  try {
+    return listDirectory(folder).files.map((name) => join(folder, name));
+  } catch {
+    return []; // reading the configuration reports a folder that cannot be listed
+  }
+}
+
+/** This file lies in dist/gateway, or in src/gateway where the sources run. */
+const CODE = dirname(dirname(fileURLToPath(import.meta.url)));
+const PACKAGE = dirname(CODE);
+
+/** The code of the gateway, the packages that it imports, and Node. */
+const PROGRAM = [
+  CODE,
+  join(PACKAGE, 'package.json'),
+  join(PACKAGE, 'node_modules'),
+  ...modulesAround(PACKAGE),
+  process.execPath,
+];
+
+/** The `node_modules` folders above a path: an installed package finds its dependencies there. */
+function modulesAround(path: string): string[] {
+  const parts = path.split(sep);
+  return parts.flatMap((_, index) => {
+    const folder = parts.slice(0, index + 1).join(sep);
+    return basename(folder) === 'node_modules' ? [folder] : [];
+  });
 }

@@ -1,15 +1,24 @@
 // The end of the pipeline for MCP calls: the table of methods, and who answers each.
-import type { McpCall, OfferKind } from '../core/call.ts';
+import { type McpCall, type OfferKind, serverOf } from '../core/call.ts';
 import { excerpt, GatewayError } from '../core/errors.ts';
 import type { Reply } from '../core/reply.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
-import type { DispatchParts } from './dispatch-parts.ts';
 import { forward } from './forward.ts';
-import { pageOf } from './paging.ts';
 import type { McpContext } from './resolve.ts';
-import { subscribe, unsubscribe } from './subscribe.ts';
-import { listen } from './subscriptions-listen.ts';
+import { listen, subscribe, unsubscribe } from './subscribe.ts';
 import type { Destination } from './upstream-request.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
+import type { Exchange } from '../core/exchange.ts';
+import type { SeenUris } from '../catalog/seen-uris.ts';
+import type { CancelSignal } from '../core/cancellation.ts';
+import type { ParkedCalls } from './bridge/parked-calls.ts';
+import type { RequestStates } from './bridge/request-state.ts';
+import type { Changes } from './changes.ts';
+import type { Snapshots } from './snapshots.ts';
+import type { Tasks } from './tasks/tasks.ts';
+import type { Upstreams } from './upstreams.ts';
+import { createHash } from 'node:crypto';
+import type { OfferedList } from '../core/offered-list.ts';
 
 /** Returns the dispatch of MCP calls. While a call runs, its caller gets heartbeats if it wants progress. */
 export function dispatchMcp(parts: DispatchParts): (call: McpCall, ctx: McpContext) => Promise<Reply> {
@@ -64,4 +73,75 @@ function cutShort(cause: unknown): GatewayError {
   const message =
     'The gateway stopped before the server answered. Whether the call took effect is not known; look before you call again.';
   return new GatewayError('gateway_closed', message, { cause });
+}
+
+export class Heartbeats {
+  private readonly live = new Set<Exchange>();
+  private ticking: NodeJS.Timeout | undefined;
+
+  /** Sends the caller a heartbeat from time to time until `running` settles, if the caller wants progress. Settles as `running` does. */
+  during<T>(exchange: Exchange, running: Promise<T>): Promise<T> {
+    if (!exchange.wantsProgress || !exchange.heartbeat) return running;
+    this.live.add(exchange);
+    this.ticking ??= setInterval(() => this.tick(), BOUNDS.heartbeatCheck).unref();
+    return running.finally(() => {
+      this.live.delete(exchange);
+      if (this.live.size === 0) this.rest();
+    });
+  }
+
+  private tick(): void {
+    for (const exchange of this.live) exchange.heartbeat?.();
+  }
+
+  private rest(): void {
+    clearInterval(this.ticking);
+    this.ticking = undefined;
+  }
+}
+
+export interface DispatchParts {
+  readonly snapshots: Snapshots;
+  readonly upstreams: Upstreams;
+  readonly seen: SeenUris;
+  readonly states: RequestStates;
+  readonly parked: ParkedCalls;
+  readonly tasks: Tasks;
+  readonly changes: Changes;
+  readonly heartbeats: Heartbeats;
+  /** Aborted when the gateway stops: listeners then get their result. */
+  readonly stopping: CancelSignal;
+  /** Aborted when the gateway stops and no longer waits for calls in flight. */
+  readonly ending: CancelSignal;
+}
+
+/** The page that the cursor of a call names, and the cursor of the next page. Throws `invalid_params` for a cursor of another catalog or caller. */
+export function pageOf(call: McpCall, list: OfferedList, version: string): { list: OfferedList; nextCursor?: string } {
+  const { cursor } = call.params;
+  const index = cursor === undefined ? 0 : readCursor(call, cursor, version);
+  const pages = list.pages(BOUNDS.listPage);
+  const page = pages[index];
+  if (!page) throw stale();
+  return { list: page, ...(pages.length > index + 1 && { nextCursor: writeCursor(call, index + 1, version) }) };
+}
+
+/** A cursor belongs to one catalog, one list and one caller (wire.md, What the gateway offers). */
+function writeCursor(call: McpCall, index: number, version: string): string {
+  const owner = createHash('sha256')
+    .update(`${version}\n${call.method}\n${call.principal.id}\n${serverOf(call.endpoint) ?? ''}\n${index}`)
+    .digest('base64url');
+  return `${index}.${owner.slice(0, 16)}`;
+}
+
+function readCursor(call: McpCall, cursor: unknown, version: string): number {
+  const index = typeof cursor === 'string' ? Number.parseInt(cursor, 10) : NaN;
+  if (!Number.isSafeInteger(index) || index < 1 || writeCursor(call, index, version) !== cursor) throw stale();
+  return index;
+}
+
+function stale(): GatewayError {
+  return new GatewayError(
+    'invalid_params',
+    '`params.cursor` does not belong to the present list; read the list again from its beginning.',
+  );
 }

@@ -9,12 +9,10 @@ import { withoutClientTasks } from '../protocol/mcp/questions.ts';
 import { declaresLegacyTasks, declaresTasks, LEGACY_TASKS_SINCE } from '../protocol/mcp/tasks.ts';
 import type { UpstreamReply } from '../upstream/mcp/upstream.ts';
 import { abortOnShutdown } from './abort-on-shutdown.ts';
-import { checkDeclared } from './bridge/declared-questions.ts';
+import { bridgeError, bridgeResult, checkDeclared, urlElicitations } from './bridge/results.ts';
 import { LiveQuestions } from './bridge/live-questions.ts';
 import { INPUT_REQUIRED } from './bridge/request-state.ts';
-import { bridgeError, bridgeResult } from './bridge/results.ts';
-import { urlElicitations } from './bridge/url-elicitations.ts';
-import type { DispatchParts } from './dispatch-parts.ts';
+import type { DispatchParts } from './dispatch.ts';
 import { isModernTask } from './tasks/upstream-task.ts';
 import { type Destination, originOf, send } from './upstream-request.ts';
 

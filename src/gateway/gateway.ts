@@ -1,24 +1,23 @@
 // The gateway as downstream adapters and commands see it: start, calls, configurations, status, stop.
-import type { Call, Peer } from '../core/call.ts';
+import type { Call, McpCall, Peer } from '../core/call.ts';
 import { CallContext } from '../core/call-context.ts';
 import type { GatewayError } from '../core/errors.ts';
-import type { JsonObject } from '../core/json.ts';
-import type { LogLevel } from '../protocol/mcp/meta.ts';
+import { isObject, type JsonObject, messageHeap } from '../core/json.ts';
+import { type LogLevel, withoutProtocolMeta } from '../protocol/mcp/meta.ts';
 import type { StateDirectory } from '../storage/state-directory.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type InstanceCaller, ownerKeys } from '../upstream/mcp/instances/affinity.ts';
 import type { ServerStatus } from '../upstream/mcp/status.ts';
-import { buildCall, type CallRequest } from './call-request.ts';
 import type { ChangeListener } from './changes.ts';
-import { composeParts, type Parts } from './compose.ts';
-import type { GatewayOptions } from './gateway-options.ts';
+import { composeParts, type GatewayOptions, type Parts } from './compose.ts';
 import { Configurations } from './configurations.ts';
-import { deliver, type Sink } from './deliver.ts';
+import { deliver, type Sink } from './pipeline.ts';
 import { type Declaration, declare } from './offer.ts';
 import { OperatorView, type ToolExplanation } from './operator-view.ts';
-import { Refusals, type Refused } from './refusals.ts';
+import { Refusals, type Refused } from './event-log.ts';
 import { closeStorage, openStorage } from './storage.ts';
 import type { Snapshot } from './snapshots.ts';
+import { randomHex, traceFrom } from '../telemetry/trace.ts';
 
 /** What `/readyz` answers. */
 export interface Health {
@@ -173,4 +172,31 @@ export class Gateway {
     await confined.close();
     closeStorage(storage);
   }
+}
+
+/** What an endpoint knows of a call. `params` are as the client sent them, with the protocol keys in `_meta`. */
+export interface CallRequest extends Omit<
+  McpCall,
+  'id' | 'kind' | 'action' | 'args' | 'trace' | 'startedAt' | 'heldBytes' | 'signal' | 'parent'
+> {
+  readonly traceparent?: unknown;
+  readonly tracestate?: unknown;
+}
+
+/** Builds the frozen Call. */
+export function buildCall(request: CallRequest): McpCall {
+  const { traceparent, tracestate, params, ...rest } = request;
+  const meta = isObject(params._meta) ? params._meta : undefined;
+  return Object.freeze({
+    ...rest,
+    id: randomHex(12),
+    kind: 'mcp',
+    action: rest.method,
+    ...(params.arguments !== undefined && { args: params.arguments }),
+    params: withoutProtocolMeta(params),
+    trace: traceFrom(traceparent ?? meta?.traceparent, tracestate ?? meta?.tracestate),
+    startedAt: performance.now(),
+    heldBytes: messageHeap(rest.bytes, params),
+    signal: rest.exchange.signal,
+  });
 }

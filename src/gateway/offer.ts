@@ -1,10 +1,10 @@
 // The capabilities and instructions that an endpoint declares, from the known offers: no server is started for them.
-import { mergeInstructions } from '../catalog/instructions.ts';
 import type { CatalogSource } from '../catalog/catalog.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { declaresLegacyTasks, declaresTasks, LEGACY_TASKS_SINCE, TASKS_CAPABILITY } from '../protocol/mcp/tasks.ts';
 import { MODERN_VERSION } from '../protocol/mcp/versions.ts';
 import type { Upstreams } from './upstreams.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 
 export interface Declaration {
   readonly capabilities: JsonObject;
@@ -71,4 +71,19 @@ function taskCapabilities(revision: string, { cancel }: { readonly cancel: boole
   if (revision === MODERN_VERSION) return TASKS_CAPABILITY;
   if (revision < LEGACY_TASKS_SINCE) return {};
   return { tasks: { list: {}, ...(cancel && { cancel: {} }), requests: { tools: { call: {} } } } };
+}
+
+/** Joins the servers' instructions; undefined where none has any. */
+export function mergeInstructions(sources: readonly CatalogSource[]): string | undefined {
+  const parts = sources.flatMap(({ alias, offer }) => {
+    const text = offer.instructions?.trim();
+    if (text === undefined || text === '') return [];
+    return [`## ${alias}\n\n${cut(text, BOUNDS.instructionsPart)}`];
+  });
+  if (parts.length === 0) return undefined;
+  return cut(parts.join('\n\n'), BOUNDS.instructions);
+}
+
+function cut(text: string, most: number): string {
+  return text.length > most ? `${text.slice(0, most)}…` : text;
 }

@@ -1,9 +1,16 @@
 // Subscribes callers to resources, at the server that has the resource, also while a reload replaces that server.
-import type { McpCall, Target } from '../core/call.ts';
+import { type McpCall, type OfferKind, serverOf, type Target } from '../core/call.ts';
 import type { CancelSignal } from '../core/cancellation.ts';
 import type { Reply } from '../core/reply.ts';
 import type { Follower } from '../upstream/mcp/offer/resource-subscriptions.ts';
-import type { DispatchParts } from './dispatch-parts.ts';
+import type { DispatchParts } from './dispatch.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
+import { GatewayError } from '../core/errors.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
+import { within } from '../core/wait.ts';
+import { type InstanceCaller, ownerKeys } from '../upstream/mcp/instances/affinity.ts';
+import { type McpContext, uriOptions } from './resolve.ts';
+import type { Snapshots } from './snapshots.ts';
 
 /** Subscribes to a resource at its server. Throws GatewayError where the server refuses the subscription, or the caller cancels. */
 export async function subscribeTo(
@@ -49,4 +56,132 @@ function followerOf(call: McpCall, parts: DispatchParts): Follower {
     caller: { principal, ...(session && { session }), exchange: standing },
     updated: (uri) => standing.notify('notifications/resources/updated', { uri }),
   };
+}
+
+const LIST_FILTERS: readonly { filter: string; method: string; kinds: readonly OfferKind[] }[] = [
+  { filter: 'toolsListChanged', method: 'notifications/tools/list_changed', kinds: ['tool'] },
+  { filter: 'promptsListChanged', method: 'notifications/prompts/list_changed', kinds: ['prompt'] },
+  {
+    filter: 'resourcesListChanged',
+    method: 'notifications/resources/list_changed',
+    kinds: ['resource', 'resourceTemplate'],
+  },
+];
+
+/** The notifications that announce a change to lists of these kinds. */
+export function listChangedMethods(kinds: ReadonlySet<OfferKind>): string[] {
+  return LIST_FILTERS.filter((entry) => entry.kinds.some((kind) => kinds.has(kind))).map((entry) => entry.method);
+}
+
+/** Acknowledges the subscriptions that were granted, and sends their notifications until the caller cancels or the gateway stops. */
+export async function listen(call: McpCall, ctx: McpContext, parts: DispatchParts): Promise<Reply> {
+  const wanted = isObject(call.params.notifications) ? call.params.notifications : {};
+  const lists = LIST_FILTERS.filter((entry) => wanted[entry.filter] === true);
+  const targets = resourcesOf(wanted.resourceSubscriptions, call, { ctx, parts });
+  const tasks = parts.tasks.subscribe(wanted.taskIds, call, { ctx, parts });
+  const { exchange } = call;
+  const scope = serverOf(call.endpoint);
+  const subscriber = new ListeningSubscriber(call, parts.snapshots);
+  const end = Promise.withResolvers<'cancelled' | 'stopping'>();
+  const stopListening = [
+    exchange.signal.onAbort(() => end.resolve('cancelled')),
+    parts.stopping.onAbort(() => end.resolve('stopping')),
+  ];
+  const [granted, grantedTasks] = await Promise.all([subscribeAll(targets, subscriber, parts), tasks.subscribe()]);
+  exchange.notify('notifications/subscriptions/acknowledged', {
+    notifications: { ...acknowledged(lists, granted), ...(grantedTasks.length > 0 && { taskIds: grantedTasks }) },
+  });
+  subscriber.begin();
+  tasks.begin((task) => exchange.notify('notifications/tasks', task));
+  const unsubscribe = parts.changes.subscribe(
+    {
+      listsChanged: (server, kinds) => {
+        if (scope !== undefined && scope !== server) return;
+        for (const entry of lists) if (entry.kinds.some((kind) => kinds.has(kind))) exchange.notify(entry.method, {});
+      },
+    },
+    ownerKeys(call),
+  );
+  try {
+    if ((await end.promise) === 'cancelled') throw new GatewayError('cancelled', 'The caller stopped listening.');
+    return { kind: 'result', result: { resultType: 'complete' } };
+  } finally {
+    unsubscribe();
+    tasks.end();
+    for (const stop of stopListening) stop();
+    for (const { server, original } of targets)
+      parts.upstreams.get(server)?.followed.unfollow(original, subscriber.key);
+  }
+}
+
+/** The listener as a subscriber of resources. It gets notifications of changes before the acknowledgement only after it, which must come first. */
+class ListeningSubscriber implements Follower {
+  readonly key: string;
+  readonly caller: InstanceCaller;
+  private readonly call: McpCall;
+  private readonly snapshots: Snapshots;
+  private early: Set<string> | undefined = new Set();
+
+  constructor(call: McpCall, snapshots: Snapshots) {
+    this.key = call.id;
+    this.caller = { principal: call.principal, exchange: call.exchange };
+    this.call = call;
+    this.snapshots = snapshots;
+  }
+
+  mayHear(server: string, original: string): boolean {
+    return this.snapshots.permits(this.call, { kind: 'resource', server, original });
+  }
+
+  updated(uri: string): void {
+    if (!this.early) this.call.exchange.notify('notifications/resources/updated', { uri });
+    else if (this.early.size < BOUNDS.listenerResources) this.early.add(uri);
+  }
+
+  begin(): void {
+    const early = this.early ?? [];
+    this.early = undefined;
+    for (const uri of early) this.updated(uri);
+  }
+}
+
+interface Asked {
+  readonly ctx: McpContext;
+  readonly parts: DispatchParts;
+}
+
+/**
+ * Subscribes to resources, and returns those that no server refused. The subscription at a server that answers late stands, and is made again
+ * on each connection to that server.
+ */
+async function subscribeAll(targets: readonly Target[], subscriber: Follower, parts: DispatchParts): Promise<Target[]> {
+  if (targets.length === 0) return [];
+  const refused = new Set<Target>();
+  const subscribing = targets.map(async (target) => {
+    try {
+      await subscribeTo(target, subscriber, { parts, signal: subscriber.caller.exchange.signal });
+    } catch {
+      refused.add(target);
+    }
+  });
+  await within(Promise.all(subscribing), BOUNDS.listenAcknowledgement);
+  return targets.filter((target) => !refused.has(target));
+}
+
+/** The subscriptions as the acknowledgement names them. */
+function acknowledged(lists: readonly { filter: string }[], targets: readonly Target[]): JsonObject {
+  return {
+    ...Object.fromEntries(lists.map((entry) => [entry.filter, true])),
+    ...(targets.length > 0 && { resourceSubscriptions: targets.map((target) => target.exposed) }),
+  };
+}
+
+/** The resources that exist and that policy permits to the caller; the others are left out of the acknowledgement. */
+function resourcesOf(uris: unknown, call: McpCall, { ctx, parts }: Asked): Target[] {
+  if (!Array.isArray(uris)) return [];
+  const options = uriOptions(call, ctx, parts);
+  return [...new Set(uris)]
+    .slice(0, BOUNDS.listenerResources)
+    .map((uri) => (typeof uri === 'string' ? ctx.route.view.findUri(uri, options) : undefined))
+    .filter((target): target is Target => target !== undefined && options.permits(target));
 }

@@ -3,6 +3,8 @@ import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { Call } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { FairShare } from '../core/fair-share.ts';
+import type { CancelSignal } from '../core/cancellation.ts';
+import type { Stage } from '../core/stage.ts';
 
 type Holder = Pick<Call, 'principal' | 'heldBytes'>;
 
@@ -27,4 +29,26 @@ export class InFlightMemory {
       'The requests of the calls that this caller has in flight take too much memory; wait until some have ended.',
     );
   }
+}
+
+/**
+ * Counts the memory of a call until its settlement. Throws `shutting_down` once the gateway stops, except for a call on behalf of another
+ * one that still runs.
+ */
+export function admitStage(memory: Pick<InFlightMemory, 'enter' | 'leave'>, stopping: CancelSignal): Stage {
+  return (call, ctx, next) => {
+    if (stopping.aborted && call.parent === undefined)
+      return Promise.reject(new GatewayError('shutting_down', 'The gateway is stopping; try again when it is back.'));
+    memory.enter(call);
+    ctx.onSettled(() => memory.leave(call));
+    return next(call, ctx);
+  };
+}
+
+/** Throws `overloaded` where the calls of a principal hold more memory than is free for the others. */
+export function quotaStage(memory: Pick<InFlightMemory, 'require'>): Stage {
+  return (call, ctx, next) => {
+    memory.require(call.principal.id);
+    return next(call, ctx);
+  };
 }

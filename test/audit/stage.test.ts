@@ -2,8 +2,7 @@
 import { expect, test } from 'vitest';
 import { queryAudit, type AuditRow } from '../../src/audit/query.ts';
 import type { AuditRecord } from '../../src/audit/record.ts';
-import { auditStage, commitStage } from '../../src/audit/stage.ts';
-import type { AuditLog } from '../../src/audit/audit-log.ts';
+import { type AuditLog, auditStage, commitStage } from '../../src/audit/audit-log.ts';
 import type { Decision } from '../../src/core/decision.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 import { compose, type Handler } from '../../src/core/stage.ts';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Nameable, NameBook, type NameStore } from '../../src/catalog/names.ts';
 import { BOUNDS } from '../../src/core/bounds/bounds.ts';
-import type { NameRow } from '../../src/catalog/names-file.ts';
+import type { NameRow } from '../../src/catalog/store.ts';
 
 /** The table `names`, as a list. */
 function memory(): NameStore & { rows: NameRow[] } {

@@ -6,7 +6,7 @@ import { ownExchange } from '../../src/core/exchange.ts';
 import type { JsonValue } from '../../src/core/json.ts';
 import { OfferedList } from '../../src/core/offered-list.ts';
 import type { EndReason, FinalReply, Reply, StreamReply } from '../../src/core/reply.ts';
-import { deliver, type Sink } from '../../src/gateway/deliver.ts';
+import { deliver, type Sink } from '../../src/gateway/pipeline.ts';
 import { makeCall, makeContext } from '../audit/bare-call.ts';
 import { makeReply } from '../audit/calls.ts';
 import type { Settlement } from '../../src/core/call-context.ts';

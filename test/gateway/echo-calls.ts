@@ -9,9 +9,8 @@ import { isObject, type JsonValue, messageHeap } from '../../src/core/json.ts';
 import { LOCAL } from '../../src/core/principal.ts';
 import type { EndReason, FinalReply, StreamReply } from '../../src/core/reply.ts';
 import { readBody } from '../../src/downstream/body.ts';
-import type { Sink } from '../../src/gateway/deliver.ts';
+import type { CallKind, Sink } from '../../src/gateway/pipeline.ts';
 import type { Gateway } from '../../src/gateway/gateway.ts';
-import type { CallKind } from '../../src/gateway/pipeline.ts';
 import { readStrict } from '../../src/protocol/mcp/strict-json.ts';
 import { randomHex, traceFrom } from '../../src/telemetry/trace.ts';
 

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import { isObject, type JsonObject } from '../../src/core/json.ts';
 import { CallerExchange } from '../../src/downstream/mcp/exchange.ts';
-import { Heartbeats } from '../../src/gateway/heartbeats.ts';
+import { Heartbeats } from '../../src/gateway/dispatch.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { type ErrorCode, GatewayError } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/json.ts';
-import { Refusals } from '../../src/gateway/refusals.ts';
+import { Refusals } from '../../src/gateway/event-log.ts';
 
 const unauthenticated = new GatewayError('unauthenticated', 'no token');
 

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import { GatewayError } from '../../src/core/errors.ts';
-import type { DispatchParts } from '../../src/gateway/dispatch-parts.ts';
+import type { DispatchParts } from '../../src/gateway/dispatch.ts';
 import { subscribeTo } from '../../src/gateway/subscribe.ts';
 import type { Follower } from '../../src/upstream/mcp/offer/resource-subscriptions.ts';
 

@@ -5,7 +5,7 @@ import type { Era, Peer } from '../../core/call.ts';
 import { ERRORS, GatewayError, toGatewayError } from '../../core/errors.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
 import type { FinalReply, ListReply, Offered, RpcError } from '../../core/reply.ts';
-import type { Sink } from '../../gateway/deliver.ts';
+import type { Sink } from '../../gateway/pipeline.ts';
 import { errorJson, errorText, type RequestId, resultText } from '../../protocol/mcp/frames.ts';
 import { writeInSlices } from '../../protocol/mcp/json-writer.ts';
 import { META } from '../../protocol/mcp/meta.ts';

@@ -7,7 +7,7 @@ import type { JsonObject } from '../../core/json.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import type { ChangeListener } from '../../gateway/changes.ts';
 import type { InstanceCaller } from '../../gateway/upstreams.ts';
-import { listChangedMethods } from '../../gateway/subscriptions-listen.ts';
+import { listChangedMethods } from '../../gateway/subscribe.ts';
 import { notificationText, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import type { LogLevel } from '../../protocol/mcp/meta.ts';
 import { randomHex } from '../../telemetry/trace.ts';

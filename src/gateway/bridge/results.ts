@@ -1,14 +1,23 @@
 // Translates the results and errors of servers into the era and revision of the caller (wire.md, Shapes across eras).
-import type { McpCall, Era } from '../../core/call.ts';
+import type { Era, McpCall } from '../../core/call.ts';
 import type { ToolTraits } from '../../catalog/catalog.ts';
-import { excerpt } from '../../core/errors.ts';
+import { excerpt, GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject, numberOf } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
 import { contentFor } from '../../protocol/mcp/content.ts';
 import { textOf } from '../../protocol/mcp/json-writer.ts';
 import { foreignMeta } from '../../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
-import { withoutClientTasks } from '../../protocol/mcp/questions.ts';
+import {
+  missingCapability,
+  URL_ELICITATION_REQUIRED,
+  whyNotAsked,
+  withoutClientTasks,
+} from '../../protocol/mcp/questions.ts';
+import { BOUNDS } from '../../core/bounds/bounds.ts';
+import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
+import { INPUT_REQUIRED } from './request-state.ts';
+import { joined } from './parked-call.ts';
 
 const RESOURCE_NOT_FOUND_LEGACY = -32002;
 const INVALID_PARAMS = -32602;
@@ -82,4 +91,73 @@ export function bridgeError(call: Pick<McpCall, 'era' | 'method' | 'params'>, er
     return { ...error, code: RESOURCE_NOT_FOUND_LEGACY };
   }
   return error;
+}
+
+/**
+ * The `input_required` result in the place of such an error; undefined for any other error. It has no `requestState`: the retry is a new
+ * call. Throws `capability_required` where the client does not support URL elicitations.
+ */
+export function urlElicitations(call: McpCall, { code, message, data }: RpcError): JsonObject | undefined {
+  if (code !== URL_ELICITATION_REQUIRED || !isObject(data) || !Array.isArray(data.elicitations)) return undefined;
+  const { elicitations } = data;
+  if (
+    elicitations.length === 0 ||
+    elicitations.length > BOUNDS.urlElicitationsOfError ||
+    !elicitations.every(isElicitation)
+  )
+    return undefined;
+  const method = 'elicitation/create';
+  const { capabilities } = call.exchange;
+  const refusal = whyNotAsked(method, { mode: 'url' }, { capabilities, version: MODERN_VERSION });
+  if (refusal !== undefined)
+    throw new GatewayError(
+      'capability_required',
+      `The server sends its caller to a page first, but the client cannot be asked this: ${refusal}. It said: ${message.slice(0, BOUNDS.quotedServerText)}`,
+      { data: { requiredCapabilities: missingCapability(method, { mode: 'url' }) } },
+    );
+  const requests = elicitations.map(({ url, message: why }, index) => {
+    return [`u${index + 1}`, { method, params: { mode: 'url', message: why ?? message, url } }] as const;
+  });
+  return { resultType: INPUT_REQUIRED, inputRequests: Object.fromEntries(requests) };
+}
+
+function isElicitation(value: unknown): value is JsonObject {
+  return (
+    isObject(value) &&
+    typeof value.url === 'string' &&
+    (value.message === undefined || typeof value.message === 'string')
+  );
+}
+
+/**
+ * Checks the `inputRequests` of a result. Throws `capability_required` where they ask for something that the client did not declare,
+ * `upstream_protocol` where one is not a question.
+ */
+export function checkDeclared(call: McpCall, server: string, { inputRequests }: JsonObject): void {
+  if (inputRequests === undefined) return;
+  if (!isObject(inputRequests))
+    throw new GatewayError(
+      'upstream_protocol',
+      `The server "${server}" asks what is no question: \`inputRequests\` is no object.`,
+    );
+  const client = { capabilities: call.exchange.capabilities, version: MODERN_VERSION };
+  let why: string | undefined;
+  let lacking: JsonObject = {};
+  for (const request of Object.values(inputRequests)) {
+    const { method, params } = isObject(request) ? request : {};
+    const given = isObject(params) ? params : {};
+    const refusal = typeof method === 'string' ? whyNotAsked(method, given, client) : 'it is not a request';
+    if (refusal === undefined) continue;
+    const missing = typeof method === 'string' ? missingCapability(method, given) : {};
+    if (Object.keys(missing).length === 0)
+      throw new GatewayError('upstream_protocol', `The server "${server}" asks what is no question: ${refusal}.`);
+    why ??= refusal;
+    lacking = joined(lacking, missing);
+  }
+  if (why === undefined) return;
+  throw new GatewayError(
+    'capability_required',
+    `The server "${server}" asks its caller something, but the client cannot be asked this: ${why}.`,
+    { data: { requiredCapabilities: lacking } },
+  );
 }

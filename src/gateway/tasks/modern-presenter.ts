@@ -5,8 +5,7 @@ import type { JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
 import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { withoutClientTasks } from '../../protocol/mcp/questions.ts';
-import { checkDeclared } from '../bridge/declared-questions.ts';
-import { bridgeResult } from '../bridge/results.ts';
+import { bridgeResult, checkDeclared } from '../bridge/results.ts';
 import { type Destination, originOf, send } from '../upstream-request.ts';
 import { isSame, isUnknown } from './upstream-task.ts';
 

@@ -11,7 +11,7 @@ import { within } from '../../core/wait.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
 import type { InstanceCaller } from '../../upstream/mcp/instances/affinity.ts';
 import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
-import type { DispatchParts } from '../dispatch-parts.ts';
+import type { DispatchParts } from '../dispatch.ts';
 import { BridgedPresenter } from './bridged-presenter.ts';
 import { presentNotification } from './modern-presenter.ts';
 import type { TaskRegistry } from './task-registry.ts';

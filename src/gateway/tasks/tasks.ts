@@ -8,7 +8,7 @@ import type { Reply } from '../../core/reply.ts';
 import { declaresTasks, TASKS_CAPABILITY } from '../../protocol/mcp/tasks.ts';
 import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import { abortOnShutdown, type ShutdownOptions } from '../abort-on-shutdown.ts';
-import type { DispatchParts } from '../dispatch-parts.ts';
+import type { DispatchParts } from '../dispatch.ts';
 import type { McpContext } from '../resolve.ts';
 import type { Destination } from '../upstream-request.ts';
 import { type Created, keepTask } from './keep-task.ts';

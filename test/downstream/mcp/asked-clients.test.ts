@@ -22,7 +22,7 @@ import type { ClientSession } from '../../../src/core/exchange.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { endpointLimits } from '../../../src/downstream/mcp/limits.ts';
 import { StdioFront } from '../../../src/downstream/mcp/stdio.ts';
-import type { CallRequest } from '../../../src/gateway/call-request.ts';
+import type { CallRequest } from '../../../src/gateway/gateway.ts';
 import { Inbox, initialize, openSession, send, stream } from '../../integration/harness/raw.ts';
 import { argumentsOf, said, startFront, type StubFront, stubGateway } from '../front.ts';
 

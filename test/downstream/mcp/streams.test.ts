@@ -9,7 +9,7 @@ import { type Bounds, BOUNDS, boundsWith } from '../../../src/core/bounds/bounds
 import { GatewayError } from '../../../src/core/errors.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { endpointLimits } from '../../../src/downstream/mcp/limits.ts';
-import type { CallRequest } from '../../../src/gateway/call-request.ts';
+import type { CallRequest } from '../../../src/gateway/gateway.ts';
 import { type EventStream, modern, open, openSession, send, stream } from '../../integration/harness/raw.ts';
 import { said, startFront, type StubFront } from '../front.ts';
 

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { ownExchange } from '../../../src/core/exchange.ts';
 import type { JsonValue } from '../../../src/core/json.ts';
-import { urlElicitations } from '../../../src/gateway/bridge/url-elicitations.ts';
+import { urlElicitations } from '../../../src/gateway/bridge/results.ts';
 import { makeCall } from '../../audit/bare-call.ts';
 
 const call = makeCall({

@@ -17,7 +17,7 @@ import { LOCAL, type Principal } from '../../../src/core/principal.ts';
 import { createFront } from '../../../src/downstream/http.ts';
 import { endpointLimits } from '../../../src/downstream/mcp/limits.ts';
 import { listen } from '../../../src/downstream/listen.ts';
-import type { CallRequest } from '../../../src/gateway/call-request.ts';
+import type { CallRequest } from '../../../src/gateway/gateway.ts';
 import type { Watcher } from '../../../src/gateway/watcher.ts';
 import { type LogLine, openLogger } from '../../../src/telemetry/logger.ts';
 import { type Workspace, workspace } from '../../integration/harness/gateway.ts';
