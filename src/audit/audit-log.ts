@@ -1,29 +1,33 @@
 // The audit log as the rest of the gateway sees it: an append resolves once the record is committed.
 import { BOUNDS, type Bounds } from '../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../core/errors.ts';
+import type { Stage } from '../core/stage.ts';
+import type { StateDirectory } from '../storage/state-directory.ts';
 import { StateError } from '../storage/state-error.ts';
 import { importDatabase } from './import-database.ts';
-import { type AuditRecord, encodeRecord, eventOf, intentOf, outcomeOf, type PrincipalTexts } from './record.ts';
+import { type AuditRecord, encodeRecord, eventOf, intentOf, outcomeOf } from './record.ts';
+import { recover } from './recovery.ts';
 import { AuditWriter } from './writer.ts';
-import type { Stage } from '../core/stage.ts';
 
 /** Whether records can be written, as `/readyz` shows it. */
 export interface AuditHealth {
   readonly writable: boolean;
   /** Why not. */
   readonly error?: string;
-  /** Records that wait for their commit. */
-  readonly queued: number;
 }
 
-/** Where the log is, and who gets its health. */
-export interface AuditLogOptions {
+/** Where the log is. */
+export interface AuditPlace {
   /** Path of the folder with its segments, made if it is not there. */
   readonly folder: string;
-  /** `auditSegment`, `auditBatch`, `auditRetry` and those of the writer; by default the table. */
-  readonly bounds?: Bounds;
-  /** Whether the folder still belongs to this process; where it does not, the log writes nothing. Absent: it always does. */
-  readonly isOwned?: () => boolean;
+  readonly bounds: Bounds;
+  /** Knows whether the folder still belongs to this process; where it does not, the log writes nothing. */
+  readonly owner: Pick<StateDirectory, 'isHeld'>;
+}
+
+/** By default, the bounds are those of the table, and the folder always belongs to this process. */
+export interface AuditLogOptions extends Partial<AuditPlace> {
+  readonly folder: string;
   /** Called when the log becomes writable or stops being so. */
   readonly onHealth?: (health: AuditHealth) => void;
 }
@@ -44,7 +48,6 @@ export class AuditLog {
   readonly #writer: AuditWriter;
   readonly #onHealth: (health: AuditHealth) => void;
   readonly #bounds: Bounds;
-  readonly #principals: PrincipalTexts = new WeakMap();
   #gathering: Batch | undefined;
   #error: string | undefined;
   #isClosed = false;
@@ -58,10 +61,10 @@ export class AuditLog {
 
   /** Opens or creates the log, and writes outcomes for the calls that a killed process left open. Throws StateError. */
   static open(options: AuditLogOptions): AuditLog {
-    const { folder, bounds = BOUNDS, isOwned = () => true } = options;
+    const { folder, bounds = BOUNDS, owner = { isHeld: () => true } } = options;
     try {
       importDatabase(folder, bounds);
-      return new AuditLog(new AuditWriter({ folder, bounds, isOwned }), options);
+      return new AuditLog(new AuditWriter(recover(folder), { folder, bounds, owner }), options);
     } catch (thrown) {
       if (thrown instanceof StateError) throw thrown;
       throw new StateError(
@@ -74,7 +77,7 @@ export class AuditLog {
   /** Resolves when the record is committed. Rejects with `audit_unavailable` when it cannot be. */
   append(record: AuditRecord): Promise<void> {
     if (this.#isClosed) return Promise.reject(unavailable('it is closed'));
-    const encoded = encodeRecord(record, this.#principals);
+    const encoded = encodeRecord(record);
     const batch = (this.#gathering ??= this.#begin());
     batch.records.push(record);
     batch.encoded.push(encoded);
@@ -85,9 +88,8 @@ export class AuditLog {
 
   /** Whether records can be written now, judged by the last batch. */
   health(): AuditHealth {
-    const queued = this.#gathering?.records.length ?? 0;
     const error = this.#isClosed ? 'it is closed' : this.#error;
-    return error === undefined ? { writable: true, queued } : { writable: false, error, queued };
+    return error === undefined ? { writable: true } : { writable: false, error };
   }
 
   /** Commits the records that wait and closes the file. The log refuses every later append. */
@@ -101,7 +103,8 @@ export class AuditLog {
 
   #begin(): Batch {
     setImmediate(this.#commit);
-    return emptyBatch();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    return { records: [], encoded: [], length: 0, committed: promise, resolve, reject };
   }
 
   readonly #commit = (): void => {
@@ -136,11 +139,6 @@ export class AuditLog {
     // a batch that fails schedules the next attempt
     this.append(eventOf('audit_resumed', { error })).catch(() => undefined);
   };
-}
-
-function emptyBatch(): Batch {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  return { records: [], encoded: [], length: 0, committed: promise, resolve, reject };
 }
 
 function unavailable(reason: string): GatewayError {

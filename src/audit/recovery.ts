@@ -6,20 +6,7 @@ import { extentOf, linesForward } from './lines.ts';
 import { eventOf, type EventRecord } from './record.ts';
 import { GENESIS, hashOf, headOf, type Link, SegmentFile } from './segment-file.ts';
 import { type Carried, carriedBy, lastRecordOf, parseRecord, type Segment, segmentsIn } from './segments.ts';
-import { BOUNDS } from '../core/bounds/bounds.ts';
-
-/** The state of a log at a start, and where to continue. */
-export interface Recovered {
-  readonly last: Link;
-  /** The latest time of any record, UTC milliseconds. */
-  readonly latest: number;
-  /** The calls with an intent and no outcome. */
-  readonly calls: OpenCalls;
-  /** The segment to append to; absent where the next record begins one. */
-  readonly file?: SegmentFile;
-  /** The events that record what was cut off. */
-  readonly repairs: readonly EventRecord[];
-}
+import { OpenCalls, type Recovered } from './writer.ts';
 
 /** Opens or creates the folder of a log. Throws StateError, or what the file system says. */
 export function recover(folder: string): Recovered {
@@ -90,60 +77,4 @@ function startOf(segment: Segment | undefined): Carried | undefined {
   if (segment === undefined) return undefined;
   for (const line of linesForward(segment.path)) return carriedBy(line);
   return undefined;
-}
-
-/** The part of a record that matters here. */
-interface Followed {
-  readonly kind: string;
-  /** Absent in events. */
-  readonly call?: string;
-}
-
-/** Follows calls from intent to outcome. */
-export class OpenCalls {
-  readonly #open: Set<string>;
-  readonly #owed = new Set<string>();
-
-  constructor(calls: Iterable<string> = []) {
-    this.#open = new Set(calls);
-  }
-
-  /** Oldest first. */
-  get all(): readonly string[] {
-    return [...this.#open];
-  }
-
-  /** The calls for which the log must write an outcome, oldest first. */
-  get owed(): ReadonlySet<string> {
-    return this.#owed;
-  }
-
-  /** Follows a record that was committed. */
-  follow({ kind, call = '' }: Followed): void {
-    if (kind === 'intent') {
-      this.#open.add(call);
-      if (this.#open.size > BOUNDS.auditOpenCalls) this.#forgetOldest();
-    } else if (kind === 'outcome') {
-      this.#open.delete(call);
-      if (this.#owed.size > 0) this.#owed.delete(call);
-    }
-  }
-
-  /** Follows a record that could not be written: of a lost outcome the log must write one later, since its caller does not retry. */
-  lose({ kind, call = '' }: Followed): void {
-    if (kind === 'outcome' && this.#open.has(call)) this.#owed.add(call);
-  }
-
-  /** The process that would write the outcomes of all open calls has ended: the log must write them. */
-  loseAll(): void {
-    for (const call of this.#open) this.#owed.add(call);
-  }
-
-  #forgetOldest(): void {
-    for (const call of this.#open) {
-      this.#open.delete(call);
-      this.#owed.delete(call);
-      return;
-    }
-  }
 }

@@ -1,26 +1,31 @@
 // Writes the log: numbers records, links them, and commits them batch by batch.
 import { mkdirSync } from 'node:fs';
-import type { Bounds } from '../core/bounds/bounds.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
+import type { AuditPlace } from './audit-log.ts';
 import { type AuditRecord, encodeRecord, eventOf, type EventRecord, type OutcomeRecord } from './record.ts';
-import { type OpenCalls, recover } from './recovery.ts';
-import { GENESIS, hashOf, type Link, prefixOf, SegmentFile } from './segment-file.ts';
+import { hashOf, type Link, prefixOf, SegmentFile } from './segment-file.ts';
 import { segmentAt, segmentStart } from './segments.ts';
 
 const NONE: readonly AuditRecord[] = [];
 
-/** Where to write. */
-export interface AuditWriterOptions {
-  readonly folder: string;
-  readonly bounds: Bounds;
-  /** Whether the folder still belongs to this process; where it does not, the log writes nothing. */
-  readonly isOwned: () => boolean;
+/** The state of a log at a start, and where to continue. */
+export interface Recovered {
+  readonly last: Link;
+  /** The latest time of any record, UTC milliseconds. */
+  readonly latest: number;
+  /** The calls with an intent and no outcome. */
+  readonly calls: OpenCalls;
+  /** The segment to append to; absent where the next record begins one. */
+  readonly file?: SegmentFile;
+  /** The events that record what was cut off. */
+  readonly repairs: readonly EventRecord[];
 }
 
 /** Writes the chain. Its methods are synchronous and throw what the file system says. */
 export class AuditWriter {
-  readonly #options: AuditWriterOptions;
+  readonly #options: AuditPlace;
   readonly #calls: OpenCalls;
-  #last: Link = { seq: 0, hash: GENESIS };
+  #last: Link;
   /** The latest time of any record. */
   #latest: number;
   #file: SegmentFile | undefined;
@@ -28,10 +33,9 @@ export class AuditWriter {
   /** Events about the log itself, which the next batch begins with. */
   #events: EventRecord[];
 
-  /** Opens the log and writes outcomes for the calls that an earlier process left open. Throws StateError, or what the file system says. */
-  constructor(options: AuditWriterOptions) {
+  /** Writes outcomes for the calls that an earlier process left open. */
+  constructor({ last, latest, calls, file, repairs }: Recovered, options: AuditPlace) {
     this.#options = options;
-    const { last, latest, calls, file, repairs } = recover(options.folder);
     this.#last = last;
     this.#latest = latest;
     this.#calls = calls;
@@ -109,7 +113,7 @@ export class AuditWriter {
 
   /** Throws where another gateway may be writing here: two writers would break the chain. */
   #requireOwned(): void {
-    if (!this.#options.isOwned()) throw new Error('the state directory may belong to another gateway by now');
+    if (!this.#options.owner.isHeld()) throw new Error('the state directory may belong to another gateway by now');
   }
 
   /** The log's own records, which go before a batch: the start of a segment, events, and outcomes that were lost. */
@@ -142,4 +146,54 @@ export class AuditWriter {
 /** The outcome of a call whose own outcome was lost. */
 function unknownOutcome(call: string): OutcomeRecord {
   return { kind: 'outcome', time: Date.now(), call, status: 'unknown', error: 'interrupted' };
+}
+
+/** The part of a record that matters here: events have no call. */
+interface Followed {
+  readonly kind: string;
+  readonly call?: string;
+}
+
+/** Follows calls from intent to outcome. */
+export class OpenCalls {
+  readonly #open: Set<string>;
+  readonly #owed = new Set<string>();
+
+  constructor(calls: Iterable<string> = []) {
+    this.#open = new Set(calls);
+  }
+
+  /** Oldest first. */
+  get all(): readonly string[] {
+    return [...this.#open];
+  }
+
+  /** The calls for which the log must write an outcome, oldest first. */
+  get owed(): ReadonlySet<string> {
+    return this.#owed;
+  }
+
+  /** Follows a record that was committed. */
+  follow({ kind, call = '' }: Followed): void {
+    if (kind === 'intent') {
+      this.#open.add(call);
+      if (this.#open.size <= BOUNDS.auditOpenCalls) return;
+      const [oldest = ''] = this.#open;
+      this.#open.delete(oldest);
+      this.#owed.delete(oldest);
+    } else if (kind === 'outcome') {
+      this.#open.delete(call);
+      this.#owed.delete(call);
+    }
+  }
+
+  /** Follows a record that could not be written: of a lost outcome the log must write one later, since its caller does not retry. */
+  lose({ kind, call = '' }: Followed): void {
+    if (kind === 'outcome' && this.#open.has(call)) this.#owed.add(call);
+  }
+
+  /** The process that would write the outcomes of all open calls has ended: the log must write them. */
+  loseAll(): void {
+    for (const call of this.#open) this.#owed.add(call);
+  }
 }

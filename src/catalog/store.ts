@@ -23,24 +23,20 @@ export interface StoredOffer {
 /** No bounds for what the gateway itself wrote. The strict parser keeps numbers as the server wrote them. */
 const OWN = { depth: Infinity, uniqueKeys: false };
 
-export interface CatalogStoreOptions {
-  readonly db: StateDatabase;
-  /** The folder of the file `names.json`. */
-  readonly directory: string;
-  /** Called where that file cannot be read and is written again. */
-  readonly onNamesLost: (lost: { readonly file: string; readonly reason: string }) => void;
-}
+/** Called where the file `names.json` cannot be read and is written again. */
+type NamesLost = (lost: { readonly file: string; readonly reason: string }) => void;
 
 /** The tables `names` and `offers`, and the second copy of the names. */
 export class CatalogStore {
   private readonly db: StateDatabase;
-  private readonly options: CatalogStoreOptions;
   private readonly namesFile: string;
+  private readonly onNamesLost: NamesLost;
 
-  constructor(options: CatalogStoreOptions) {
-    this.db = options.db;
-    this.options = options;
-    this.namesFile = join(options.directory, 'names.json');
+  /** `directory` has the file `names.json`. */
+  constructor(db: StateDatabase, directory: string, onNamesLost: NamesLost) {
+    this.db = db;
+    this.namesFile = join(directory, 'names.json');
+    this.onNamesLost = onNamesLost;
   }
 
   /** Every name that was given: from the file, which has a checksum and is written first; from the database where there is no file. */
@@ -51,7 +47,7 @@ export class CatalogStore {
       if (!hasSame(kept, names)) this.db.use((db) => replaceRows(db, { given: names, anew: true }));
       return [...names];
     }
-    if (damage !== undefined) this.options.onNamesLost({ file: this.namesFile, reason: damage });
+    if (damage !== undefined) this.onNamesLost({ file: this.namesFile, reason: damage });
     if (damage !== undefined || kept.length > 0) writeNames(this.namesFile, kept);
     return kept;
   }

@@ -2,23 +2,13 @@
 import type { Config } from '../config/config.ts';
 import { isSameConfig, shownDifferently } from '../config/diff.ts';
 import { OFFER_KINDS } from '../core/call.ts';
-import type { Logger } from '../telemetry/logger.ts';
-import type { Changes } from './changes.ts';
-import type { ConfinedServers } from './confined-servers.ts';
-import type { EventLog } from './event-log.ts';
-import { compile, type Snapshots } from './snapshots.ts';
-import type { Upstreams } from './upstreams.ts';
-import type { Watcher } from './watcher.ts';
+import type { Parts } from './compose.ts';
+import { compile } from './snapshots.ts';
 
-export interface ConfigurationsParts {
-  readonly changes: Changes;
-  readonly confined: ConfinedServers;
-  readonly events: EventLog;
-  readonly logger: Logger;
-  readonly snapshots: Snapshots;
-  readonly upstreams: Upstreams;
-  readonly watcher: Watcher | undefined;
-}
+type ConfigurationsParts = Pick<
+  Parts,
+  'changes' | 'confined' | 'events' | 'logger' | 'snapshots' | 'upstreams' | 'watcher'
+>;
 
 export class Configurations {
   private readonly parts: ConfigurationsParts;
@@ -40,7 +30,7 @@ export class Configurations {
     }
     const compiled = compile(config);
     await events.commit('config_reloaded', { before: before.hash, config: config.hash });
-    const { touched } = upstreams.apply(config);
+    const touched = upstreams.apply(config);
     snapshots.apply(compiled);
     upstreams.start();
     const others = new Set([...touched, ...shownDifferently(before, config)]);

@@ -13,25 +13,20 @@ import {
 import { fileURLToPath } from 'node:url';
 import { listDirectory } from '../config/files.ts';
 import { controlSocketPath } from '../storage/control-socket.ts';
-
-export interface ConfinedServersOptions {
-  readonly config: Config;
-  readonly stateDirectory: string;
-  readonly logger: Logger;
-}
+import type { GatewayOptions } from './compose.ts';
 
 export class ConfinedServers {
-  private readonly options: ConfinedServersOptions;
+  private readonly atStart: Config;
+  private readonly logger: Logger;
   private readonly confinement: Confinement;
   private config: Config;
 
-  constructor(options: ConfinedServersOptions) {
-    const { config, stateDirectory, logger } = options;
+  constructor({ config, logger }: Pick<GatewayOptions, 'config' | 'logger'>, stateDirectory: string) {
     if (process.platform === 'linux') ensureDropFolder(config);
-    this.options = options;
-    this.config = config;
+    this.atStart = this.config = config;
+    this.logger = logger;
     this.confinement = new Confinement({
-      paths: () => protectedPaths({ config: this.config, stateDirectory }),
+      paths: () => protectedPaths(this.config, stateDirectory),
       warn: (message) => logger.warn(message),
     });
   }
@@ -47,8 +42,8 @@ export class ConfinedServers {
 
   /** Logs what servers can and cannot do here, and which of them run as root. */
   async logContainment(): Promise<void> {
-    const { config, logger } = this.options;
-    const processes = config.servers.filter(isProcess);
+    const { logger } = this;
+    const processes = this.atStart.servers.filter(isProcess);
     if (processes.length === 0) return;
     const containment = await this.containment();
     const { name, description } = containment;
@@ -86,14 +81,8 @@ function ensureDropFolder(config: Config): void {
   }
 }
 
-/** A configuration, and the state directory beside it. */
-export interface ProtectedParts {
-  readonly config: Config;
-  readonly stateDirectory: string;
-}
-
 /** The paths to protect under a configuration: the files that it was read from, and those that the next one would be read from. */
-export function protectedPaths({ config, stateDirectory }: ProtectedParts): ProtectedPaths {
+function protectedPaths(config: Config, stateDirectory: string): ProtectedPaths {
   const folder = join(config.directory, DROP_FOLDER);
   const isLinked = [config.file, folder].some((path) => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink());
   return {

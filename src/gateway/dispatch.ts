@@ -3,7 +3,7 @@ import { type McpCall, type OfferKind, serverOf } from '../core/call.ts';
 import { excerpt, GatewayError } from '../core/errors.ts';
 import type { Reply } from '../core/reply.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
-import { forward } from './forward.ts';
+import { Forwarding } from './forward.ts';
 import type { McpContext } from './resolve.ts';
 import { listen, subscribe, unsubscribe } from './subscribe.ts';
 import type { Destination } from './upstream-request.ts';
@@ -45,7 +45,7 @@ function dispatch(call: McpCall, ctx: McpContext, parts: DispatchParts): Reply |
       // the session remembers the server that it subscribed at; the URI may lead to another one now, or to none
       return unsubscribe(call);
     default:
-      return forward(call, destinationOf(call, ctx, parts), parts);
+      return new Forwarding(call, destinationOf(call, ctx, parts), parts).run();
   }
 }
 

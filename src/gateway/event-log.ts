@@ -3,43 +3,40 @@ import type { AuditLog } from '../audit/audit-log.ts';
 import { eventOf } from '../audit/record.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { GatewayOptions } from './compose.ts';
 import type { Watcher } from './watcher.ts';
 import { BoundedMap } from '../core/bounded-map.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { ErrorCode, GatewayError } from '../core/errors.ts';
 
-export interface EventLogParts {
-  readonly audit: Pick<AuditLog, 'append'>;
-  readonly logger: Logger;
-  readonly watcher: Watcher | undefined;
-}
-
 export class EventLog {
-  private readonly parts: EventLogParts;
+  private readonly audit: AuditLog;
+  private readonly logger: Logger;
+  private readonly watcher: Watcher | undefined;
 
-  constructor(parts: EventLogParts) {
-    this.parts = parts;
+  constructor(audit: AuditLog, { logger, watcher }: Pick<GatewayOptions, 'logger' | 'watcher'>) {
+    this.audit = audit;
+    this.logger = logger;
+    this.watcher = watcher;
   }
 
   /** Records an event. Where the audit log cannot be written, the program's log and `/readyz` say so. */
   record(event: string, detail: JsonObject): void {
-    const { logger, watcher } = this.parts;
-    logger.info(detail, event);
-    watcher?.event(event, detail);
+    this.logger.info(detail, event);
+    this.watcher?.event(event, detail);
     void this.attempt(event, detail);
   }
 
   /** Writes an event into the audit log. Resolves also where that fails; then the program's log says so. */
   attempt(event: string, detail: JsonObject = {}): Promise<void> {
-    const { logger } = this.parts;
     return this.commit(event, detail).catch((error: unknown) =>
-      logger.error({ err: error, event }, 'an event is missing from the audit log'),
+      this.logger.error({ err: error, event }, 'an event is missing from the audit log'),
     );
   }
 
   /** Writes an event into the audit log. Throws `audit_unavailable`. */
   commit(event: string, detail: JsonObject): Promise<void> {
-    return this.parts.audit.append(eventOf(event, detail));
+    return this.audit.append(eventOf(event, detail));
   }
 }
 

@@ -38,7 +38,7 @@ export class Gateway {
 
   /** Takes the state directory, opens the audit log and composes the parts. Starts nothing. Throws StateError. */
   static async open(options: GatewayOptions): Promise<Gateway> {
-    const storage = openStorage(options.stateDirectory, options.logger);
+    const storage = openStorage(options);
     try {
       const parts = composeParts(options, storage);
       const { version } = options.identity;
@@ -50,13 +50,13 @@ export class Gateway {
     }
   }
 
-  private constructor({ identity, logger, watcher }: GatewayOptions, parts: Parts) {
+  private constructor({ identity, logger }: GatewayOptions, parts: Parts) {
     this.identity = identity;
     this.logger = logger;
     this.parts = parts;
     this.operator = new OperatorView(parts);
     this.refusals = new Refusals((event, detail) => this.record(event, detail));
-    this.configurations = new Configurations({ ...parts, logger, watcher });
+    this.configurations = new Configurations(parts);
   }
 
   /** Begins to connect to the servers, and returns at once. */
@@ -156,8 +156,7 @@ export class Gateway {
 
   /** Takes no new calls. Resolves when the calls in flight have ended or were cut short. */
   drain(): Promise<void> {
-    const { storage, shutdown, ...rest } = this.parts;
-    return shutdown.drain({ ...rest, directory: storage.directory });
+    return this.parts.shutdown.drain(this.parts);
   }
 
   /** Stops the servers, closes the audit log and releases the state directory. */

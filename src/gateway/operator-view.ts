@@ -7,13 +7,7 @@ import { ACTIONS, type Decidable, type Decision, explainDecision, type PolicyVie
 import { LOCAL } from '../core/principal.ts';
 import { unmatchedPatterns } from '../policy/policy.ts';
 import type { OfferedStatus, ServerStatus } from '../upstream/mcp/status.ts';
-import type { Snapshots } from './snapshots.ts';
-import type { Upstreams } from './upstreams.ts';
-
-export interface OperatorParts {
-  readonly snapshots: Snapshots;
-  readonly upstreams: Upstreams;
-}
+import type { Parts } from './compose.ts';
 
 /** The caller whose view the operator sees: the local principal at the endpoint of all servers. */
 const LOCAL_CALLER: CallerFacts = { principal: LOCAL, endpoint: ALL_SERVERS };
@@ -41,10 +35,10 @@ export interface ToolExplanation {
 }
 
 export class OperatorView {
-  private readonly parts: OperatorParts;
+  private readonly parts: Pick<Parts, 'snapshots' | 'upstreams'>;
   private readonly known = new WeakMap<View, KnownStatus>();
 
-  constructor(parts: OperatorParts) {
+  constructor(parts: Pick<Parts, 'snapshots' | 'upstreams'>) {
     this.parts = parts;
   }
 

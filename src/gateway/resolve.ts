@@ -1,17 +1,13 @@
 // The resolve stage of MCP calls: looks up once, in the catalog of the caller, the tool, prompt, resource or task that a call names.
 import { type Catalog, NO_TRAITS, type ToolTraits, type UriOptions, type View } from '../catalog/catalog.ts';
-import type { SeenUris } from '../catalog/seen-uris.ts';
 import { type McpCall, serverOf, type Target } from '../core/call.ts';
 import type { CallContext } from '../core/call-context.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
 import { checkParamHeaders } from '../protocol/mcp/param-headers.ts';
+import type { DispatchParts } from './dispatch.ts';
 import { declare, isDeclared } from './offer.ts';
-import type { Snapshots } from './snapshots.ts';
-import type { TaskIds } from './tasks/task-ids.ts';
-import type { Upstreams } from './upstreams.ts';
-import type { RetryRounds } from './bridge/request-state.ts';
 
 /** What dispatch reads of the look-up, besides the target. */
 export interface McpRoute {
@@ -28,19 +24,11 @@ export interface McpRoute {
 
 export type McpContext = CallContext<McpRoute>;
 
-export interface ResolveParts {
-  readonly snapshots: Snapshots;
-  readonly upstreams: Upstreams;
-  readonly seen: SeenUris;
-  readonly taskIds: TaskIds;
-  readonly rounds: RetryRounds;
-}
-
 /** The catalog and view that a call's names are looked up in. */
 interface LookUp {
   readonly catalog: Catalog;
   readonly view: View;
-  readonly parts: ResolveParts;
+  readonly parts: DispatchParts;
 }
 
 /**
@@ -48,7 +36,7 @@ interface LookUp {
  * server that may offer it is being connected for the first time, it waits for that server and looks the name up again; then it returns a
  * promise. Throws GatewayError where the call is malformed, or its endpoint does not declare the method.
  */
-export function resolveMcp(parts: ResolveParts): (call: McpCall, ctx: McpContext) => Promise<void> | undefined {
+export function resolveMcp(parts: DispatchParts): (call: McpCall, ctx: McpContext) => Promise<void> | undefined {
   return (call, ctx) => {
     const lookUp = lookUpFor(call, parts);
     const server = serverOf(call.endpoint);
@@ -58,7 +46,7 @@ export function resolveMcp(parts: ResolveParts): (call: McpCall, ctx: McpContext
 }
 
 /** Throws `not_found` where the endpoint names a server that does not exist. */
-function lookUpFor(call: McpCall, parts: ResolveParts): LookUp {
+function lookUpFor(call: McpCall, parts: DispatchParts): LookUp {
   const catalog = parts.snapshots.current.catalogs.of(call);
   const server = serverOf(call.endpoint);
   const view = server === undefined ? catalog.all : catalog.server(server);
@@ -95,7 +83,7 @@ function route(call: McpCall, ctx: McpContext, found: { lookUp: LookUp; target: 
   const target = found.target ?? pendingTarget(call, ctx, parts);
   const traits = target ? catalog.traits(target) : NO_TRAITS;
   ctx.target = target;
-  ctx.continues = target !== undefined && parts.rounds.has(call, target);
+  ctx.continues = target !== undefined && parts.states.isFurtherRound(call, target);
   const { privateLists, catalogs } = parts.snapshots.current;
   const isPrivate = view.isPrivate || privateLists || catalogs.vary;
   ctx.route = { catalog, view, isPrivate, traits, headers: headersFor(call, ctx, traits) };
@@ -120,7 +108,7 @@ function find(call: McpCall, ctx: McpContext, lookUp: LookUp): Target | undefine
 export function uriOptions(
   { principal, endpoint }: McpCall,
   { rules }: McpContext,
-  { seen }: Pick<ResolveParts, 'seen'>,
+  { seen }: Pick<DispatchParts, 'seen'>,
 ): UriOptions {
   const server = serverOf(endpoint);
   return {
@@ -133,10 +121,10 @@ export function uriOptions(
 }
 
 /** The tool that runs as the task. Undefined for an unknown task id; dispatch refuses that with `unknown_task`. */
-function findTask(call: McpCall, ctx: McpContext, { taskIds }: ResolveParts): Target | undefined {
+function findTask(call: McpCall, ctx: McpContext, { tasks }: DispatchParts): Target | undefined {
   const { taskId } = call.params;
   if (typeof taskId !== 'string') throw new GatewayError('invalid_params', '`params.taskId` must be a string.');
-  const task = taskIds.open(call.principal, taskId);
+  const task = tasks.ids.open(call.principal, taskId);
   const server = serverOf(call.endpoint);
   if (!task || (server !== undefined && server !== task.target.server)) return undefined;
   ctx.task = task;
@@ -163,7 +151,7 @@ function findReference(call: McpCall, ctx: McpContext, { view, parts }: LookUp):
 }
 
 /** The target that an unknown name would have at a server that never answered; of several, one that policy permits. */
-function pendingTarget(call: McpCall, ctx: McpContext, { upstreams }: ResolveParts): Target | undefined {
+function pendingTarget(call: McpCall, ctx: McpContext, { upstreams }: DispatchParts): Target | undefined {
   if (ctx.requested === undefined) return undefined;
   const { names } = CALL_METHODS.get(call.method) ?? {};
   const kind =
@@ -187,7 +175,7 @@ function headersFor({ args, paramHeaders }: McpCall, ctx: McpContext, { mirrored
  * Throws `method_not_found` where the server of an endpoint does not declare the method. Returns a promise where the server never answered and is
  * being connected, so that its capabilities are not known yet (wire.md, What the gateway offers).
  */
-function requireDeclared(server: string, call: McpCall, { upstreams }: ResolveParts): Promise<void> | undefined {
+function requireDeclared(server: string, call: McpCall, { upstreams }: DispatchParts): Promise<void> | undefined {
   const { capability, names } = CALL_METHODS.get(call.method) ?? {};
   if (capability === undefined) return undefined;
   const check = () => {

@@ -9,7 +9,9 @@ import type { Exchange } from '../core/exchange.ts';
 import type { Origin } from '../core/reply.ts';
 import { writeAhead } from '../protocol/mcp/json-writer.ts';
 import { mirrorArguments } from '../protocol/mcp/param-headers.ts';
+import { TASK_RESULT } from '../protocol/mcp/tasks.ts';
 import { traceparentOf } from '../telemetry/trace.ts';
+import { INPUT_REQUIRED } from './bridge/request-state.ts';
 import type { McpContext } from './resolve.ts';
 import { sendToTask } from './tasks/upstream-task.ts';
 import type { Upstream, UpstreamReply } from '../upstream/mcp/upstream.ts';
@@ -60,10 +62,8 @@ function sendNow(
   { params, exchange = call.exchange, tasks = false, answers = false, attempt }: Sent & { attempt: Attempt },
 ): Promise<UpstreamReply> {
   const { args } = call;
-  const headers =
-    traits.mirrored.length > 0 && isObject(args)
-      ? { ...ctx.route.headers, ...mirrorArguments(traits.mirrored, args) }
-      : ctx.route.headers;
+  const mirrors = traits.mirrored.length > 0 && isObject(args);
+  const headers = mirrors ? { ...ctx.route.headers, ...mirrorArguments(traits.mirrored, args) } : ctx.route.headers;
   const request = {
     method: call.method,
     params,
@@ -92,4 +92,19 @@ export function originOf({ target }: Pick<Destination, 'target'>, { connection, 
     transport: connection.wire.transport,
     bytes: reply.bytes,
   };
+}
+
+/** Whether a modern server answered a call with questions. */
+export function isQuestion({ connection, reply }: UpstreamReply): boolean {
+  return connection.era === 'modern' && reply.result?.resultType === INPUT_REQUIRED;
+}
+
+/** Whether a modern server made a task of a call. */
+export function isModernTask({ connection, reply }: UpstreamReply): boolean {
+  return connection.era === 'modern' && reply.result?.resultType === TASK_RESULT;
+}
+
+/** Whether a legacy server made a task of a call. */
+export function isLegacyTask({ connection, reply }: UpstreamReply): boolean {
+  return connection.era === 'legacy' && isObject(reply.result?.task);
 }

@@ -15,17 +15,17 @@ import { type ConfinedServers, isProcess } from './confined-servers.ts';
 import { Deadlines } from '../upstream/mcp/wire/pending.ts';
 import { EraStore } from '../upstream/mcp/connect/era-store.ts';
 import { TraitStore } from '../upstream/mcp/instances/trait-store.ts';
-import type { EventLog } from './event-log.ts';
 import type { GatewayOptions } from './compose.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { Storage } from './storage.ts';
 import type { Tasks } from './tasks/tasks.ts';
 
-export type { InstanceCaller };
-
-/** The servers that a new configuration added, removed or changed. */
-export interface Applied {
-  readonly touched: readonly string[];
+export interface UpstreamsParts {
+  readonly storage: Storage;
+  readonly confined: ConfinedServers;
+  readonly tasks: Tasks;
+  /** The listener of changed offers; called only after `Snapshots` was made. */
+  readonly offers: () => Snapshots;
 }
 
 export class Upstreams {
@@ -36,8 +36,31 @@ export class Upstreams {
   /** Whether a configuration had a server over stdio, so that processes of servers may run. */
   startsProcesses = false;
 
-  constructor(context: Omit<UpstreamContext, 'instanceIds'>) {
-    this.context = { ...context, instanceIds: new StartCounts() };
+  /** Makes an upstream for every server of the configuration. Starts none. */
+  constructor(
+    { config, env, identity, watcher }: GatewayOptions,
+    { storage, confined, tasks, offers }: UpstreamsParts,
+  ) {
+    this.context = {
+      client: identity,
+      deadlines: new Deadlines(),
+      eras: new EraStore(storage.state),
+      traits: new TraitStore(storage.state),
+      catalog: storage.catalog,
+      maxMessageBytes: config.limits.upstreamMessage,
+      maxItems: config.limits.items,
+      env,
+      containment: confined.containment,
+      instanceIds: new StartCounts(),
+      events: storage.events,
+      offers: {
+        offerChanged: (key, stored) => offers().offerChanged(key, stored),
+        ownerOfferChanged: (server, owner, kinds) => offers().ownerOfferChanged(server, owner, kinds),
+      },
+      tasks: tasks.registry,
+      states: watcher,
+    };
+    this.apply(config);
   }
 
   get(name: string): Upstream | undefined {
@@ -86,8 +109,8 @@ export class Upstreams {
     });
   }
 
-  /** Replaces the upstreams of entries that changed, and drains the old ones. All others keep running. */
-  apply(config: Config): Applied {
+  /** Replaces the upstreams of entries that changed, and drains the old ones. All others keep running. Returns the servers that were added, removed or changed. */
+  apply(config: Config): string[] {
     const before = this.all().map((upstream) => upstream.config);
     const { added, removed, changed } = diffServers(before, config.servers);
     const kept = new Map(this.current);
@@ -103,7 +126,7 @@ export class Upstreams {
     for (const { name } of changed) next.get(name)?.followed.takeOver(this.current.get(name)?.followed.release() ?? []);
     this.current = next;
     this.startsProcesses ||= config.servers.some(isProcess);
-    return { touched: [...added, ...removed, ...changed].map((server) => server.name) };
+    return [...added, ...removed, ...changed].map((server) => server.name);
   }
 
   /** Starts every upstream that is not started yet. */
@@ -173,39 +196,4 @@ class StartCounts implements InstanceIds {
 
 function sourceOf({ config, offer }: Upstream, own?: ServerOffer): CatalogSource {
   return { server: config.name, alias: config.alias, offer: own ?? offer };
-}
-
-export interface UpstreamsParts {
-  readonly storage: Storage;
-  readonly confined: ConfinedServers;
-  readonly events: EventLog;
-  readonly tasks: Tasks;
-  /** The listener of changed offers; called only after `Snapshots` was made. */
-  readonly offers: () => Snapshots;
-}
-
-/** Makes an upstream for every server of the configuration. Starts none. */
-export function openUpstreams(options: GatewayOptions, parts: UpstreamsParts): Upstreams {
-  const { config, env, identity, watcher } = options;
-  const { storage, confined, events, tasks, offers } = parts;
-  const upstreams = new Upstreams({
-    client: identity,
-    deadlines: new Deadlines(),
-    eras: new EraStore(storage.state),
-    traits: new TraitStore(storage.state),
-    catalog: storage.catalog,
-    maxMessageBytes: config.limits.upstreamMessage,
-    maxItems: config.limits.items,
-    env,
-    containment: confined.containment,
-    events,
-    offers: {
-      offerChanged: (key, stored) => offers().offerChanged(key, stored),
-      ownerOfferChanged: (server, owner, kinds) => offers().ownerOfferChanged(server, owner, kinds),
-    },
-    tasks: tasks.registry,
-    states: watcher,
-  });
-  upstreams.apply(config);
-  return upstreams;
 }

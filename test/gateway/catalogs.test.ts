@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import { NameBook } from '../../src/catalog/names.ts';
 import { BOUNDS } from '../../src/core/bounds/bounds.ts';
-import type { InstanceCaller, Upstreams } from '../../src/gateway/upstreams.ts';
+import type { Upstreams } from '../../src/gateway/upstreams.ts';
+import type { InstanceCaller } from '../../src/upstream/mcp/instances/affinity.ts';
 import { Catalogs } from '../../src/gateway/snapshots.ts';
 
 test('one more than may be kept takes the place of the one that was not used for longest', () => {

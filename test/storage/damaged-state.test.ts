@@ -49,7 +49,7 @@ interface Learned {
 function useState(directory: string): Learned {
   const warnings: string[] = [];
   const logger = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
-  const storage = openStorage(directory, logger);
+  const storage = openStorage({ stateDirectory: directory, logger });
   try {
     const eras = new EraStore(storage.state);
     const traits = new TraitStore(storage.state);
@@ -138,7 +138,7 @@ test('what was set aside is kept as it was, said, and recorded', () => {
 
 test('damage that comes while the gateway runs is met in the same way, and the work goes on', () => {
   const { directory, first } = usedState();
-  const storage = openStorage(directory, pino({ level: 'silent' }));
+  const storage = openStorage({ stateDirectory: directory, logger: pino({ level: 'silent' }) });
   const other = copyOf(directory);
   const size = pageSizeOf(join(other, 'state.db'));
   const bytes = readFileSync(join(directory, 'state.db'));

@@ -6,7 +6,7 @@ import type { ClientSession } from '../../core/exchange.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import type { ChangeListener } from '../../gateway/changes.ts';
-import type { InstanceCaller } from '../../gateway/upstreams.ts';
+import type { InstanceCaller } from '../../upstream/mcp/instances/affinity.ts';
 import { listChangedMethods } from '../../gateway/subscribe.ts';
 import { notificationText, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import type { LogLevel } from '../../protocol/mcp/meta.ts';

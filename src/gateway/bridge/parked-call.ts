@@ -46,7 +46,7 @@ export interface ParkedCallOptions {
   /** Whether no two questions ever have the same key (tasks extension, Task Update Requests). */
   readonly uniqueKeys?: boolean;
   /** Whether to ask the server for progress even if this caller does not want it, because a retry may (wire.md, Questions 5). */
-  readonly wantsProgress?: boolean;
+  readonly wantsProgress?: boolean | undefined;
   /** Whether there is memory for the questions that are open now; asked after each new one. */
   readonly admits?: () => boolean;
 }

@@ -3,15 +3,16 @@ import { randomBytes } from 'node:crypto';
 import { type Bounds, BOUNDS } from '../../core/bounds/bounds.ts';
 import type { McpCall, Target } from '../../core/call.ts';
 import type { Attempt, CallContext } from '../../core/call-context.ts';
-import type { CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Exchange } from '../../core/exchange.ts';
 import { estimateHeap, isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
 import { type Eviction, evictionFor, FairShare } from '../../core/fair-share.ts';
+import type { DispatchParts } from '../dispatch.ts';
+import type { Upstreams } from '../upstreams.ts';
 import { RoundResultCache } from './round-result-cache.ts';
 import { type Outcome, ParkedCall } from './parked-call.ts';
-import { INPUT_REQUIRED, type RequestState, type RequestStates, staleState } from './request-state.ts';
+import { INPUT_REQUIRED, type RequestState, staleState } from './request-state.ts';
 
 /** The target of a call, and its context. */
 interface Place {
@@ -35,30 +36,20 @@ interface Parked {
   expiry: NodeJS.Timeout | undefined;
 }
 
-export interface ParkedCallsOptions {
-  readonly states: RequestStates;
-  /** Whether a server is known to ask questions. The gateway then asks it for progress from the first request on, because a retry may want it. */
-  readonly mayAsk: (server: string) => boolean;
-  /** Aborted when the gateway stops. */
-  readonly stopping: CancelSignal;
-  readonly bounds?: Bounds;
-}
+/** `states` seals the states of rounds, `upstreams` knows which servers ask questions, `stopping` is aborted when the gateway stops. */
+type ParkedCallsParts = Pick<DispatchParts, 'states' | 'stopping'> & { readonly upstreams: Pick<Upstreams, 'get'> };
 
 export class ParkedCalls {
-  private readonly states: RequestStates;
-  private readonly mayAsk: (server: string) => boolean;
-  private readonly stopping: CancelSignal;
+  private readonly parts: ParkedCallsParts;
   private readonly bounds: Bounds;
   private readonly parked = new Map<string, Parked>();
   private readonly places: FairShare;
 
-  constructor({ states, mayAsk, stopping, bounds = BOUNDS }: ParkedCallsOptions) {
-    this.states = states;
-    this.mayAsk = mayAsk;
-    this.stopping = stopping;
+  constructor(parts: ParkedCallsParts, bounds: Bounds = BOUNDS) {
+    this.parts = parts;
     this.bounds = bounds;
     this.places = new FairShare({ most: bounds.parkedCalls, mostOfOne: bounds.parkedCallsOfPrincipal });
-    stopping.onAbort(() => {
+    parts.stopping.onAbort(() => {
       // a call that a caller waits for runs to its end, as other calls do
       for (const each of [...this.parked.values()]) if (!each.call.attended) this.forget(each);
     });
@@ -66,7 +57,9 @@ export class ParkedCalls {
 
   /** Runs a call whose server may ask questions. Resolves with the server's reply, or with a round of questions. */
   async begin(call: McpCall, { target, ctx }: Place, run: (exchange: Exchange) => Promise<Reply>): Promise<Reply> {
-    const running = new ParkedCall(call, { wantsProgress: this.mayAsk(target.server) });
+    // a server that is known to ask questions sends progress from the first request on, because a retry may want it
+    const wantsProgress = this.parts.upstreams.get(target.server)?.mayAsk;
+    const running = new ParkedCall(call, { wantsProgress });
     running.attach(call.exchange);
     const parked: Parked = {
       key: randomBytes(16).toString('base64url'),
@@ -133,14 +126,14 @@ export class ParkedCalls {
     const inputRequests = parked.call.inputRequests();
     if (parked.round === 0) parked.request = estimateHeap(call.params);
     this.park(parked);
-    const requestState = this.states.seal(call, target, { parked: { key: parked.key, round: parked.round } });
+    const requestState = this.parts.states.seal(call, target, { parked: { key: parked.key, round: parked.round } });
     return { kind: 'result', result: { resultType: INPUT_REQUIRED, inputRequests, requestState } };
   }
 
   /** Parks the call until its caller retries. Cancels it and throws `overloaded` where too many are parked, or hold too much memory. */
   private park(parked: Parked): void {
     parked.call.detach();
-    if (this.stopping.aborted) {
+    if (this.parts.stopping.aborted) {
       this.forget(parked);
       throw new GatewayError('shutting_down', 'The gateway is stopping; nobody will be there to take the answers.');
     }

@@ -22,6 +22,8 @@ export class RequestStates {
   private readonly keyring: Keyring;
   /** Digests by the arguments object: one call needs its digest several times. */
   private readonly digests = new WeakMap<object, string>();
+  /** Digests of the states of modern servers that a retry carried. */
+  private readonly used = new BoundedMap<string, true>({ most: BOUNDS.usedRequestStates });
 
   constructor(keyring: Keyring) {
     this.keyring = keyring;
@@ -36,13 +38,28 @@ export class RequestStates {
   }
 
   /** The same, but undefined for a state of another call, or an expired one. */
-  valid(call: McpCall, target: Target): RequestState | undefined {
+  private valid(call: McpCall, target: Target): RequestState | undefined {
     const { requestState } = call.params;
     if (typeof requestState !== 'string') return undefined;
     const content = unseal(requestState, this.bindingOf(call, target), this.keyring.all);
     if (content === undefined) return undefined;
     const { until, ...state } = JSON.parse(content) as RequestState & { until: number };
     return until >= Date.now() ? state : undefined;
+  }
+
+  /**
+   * Whether a request is a further round of a call. A request with the state of a parked call always is, because it starts nothing at the
+   * server. With the state of a modern server only the first is, because the server runs the call anew for each.
+   */
+  isFurtherRound(call: McpCall, target: Target): boolean {
+    const { requestState } = call.params;
+    if (requestState === undefined || call.era === 'legacy') return false;
+    const state = this.valid(call, target);
+    if (!state || state.parked) return state !== undefined;
+    const digest = digestOf(requestState);
+    if (this.used.has(digest)) return false;
+    this.used.set(digest, true);
+    return true;
   }
 
   seal(call: McpCall, target: Target, state: RequestState): string {
@@ -103,32 +120,4 @@ function isWithin(value: JsonValue | undefined, room: { left: number }): boolean
   if (!isObject(value)) return true;
   for (const key in value) if (!isWithin(value[key], room)) return false;
   return true;
-}
-
-export class RetryRounds {
-  private readonly states: RequestStates;
-  private readonly used = new BoundedMap<string, true>({ most: BOUNDS.usedRequestStates });
-
-  constructor(states: RequestStates) {
-    this.states = states;
-  }
-
-  /**
-   * Whether a request is a further round of a call. A request with the state of a parked call always is, because it starts nothing at the
-   * server. With the state of a modern server only the first is, because the server runs the call anew for each.
-   */
-  has(call: McpCall, target: Target): boolean {
-    const { params } = call;
-    if (params.requestState === undefined || call.era === 'legacy') return false;
-    const state = this.states.valid(call, target);
-    if (!state) return false;
-    return state.parked !== undefined || this.isFirstUse(JSON.stringify(params.requestState));
-  }
-
-  private isFirstUse(state: string): boolean {
-    const digest = createHash('sha256').update(state).digest('base64');
-    if (this.used.has(digest)) return false;
-    this.used.set(digest, true);
-    return true;
-  }
 }

@@ -6,6 +6,8 @@ import type { Principal } from '../../core/principal.ts';
 import { seal, unseal } from '../../protocol/mcp/sealed-state.ts';
 import { randomHex } from '../../telemetry/trace.ts';
 import type { Keyring } from '../../storage/keyring.ts';
+import type { Created } from './legacy-tasks.ts';
+import { createdIn, identityOf } from './upstream-task.ts';
 
 /** No instance has this id. */
 const NO_INSTANCE = '';
@@ -49,6 +51,12 @@ export class TaskIds {
     const id = seal(JSON.stringify(content), bindingOf(principal), this.keyring.newest);
     if (id.length <= BOUNDS.taskIdLength) return { ...task, id };
     throw new GatewayError('upstream_protocol', `The server "${server}" made a task whose id is too long to be used.`);
+  }
+
+  /** The reference to a task that a server made of a call, with the id that its caller gets. Throws `upstream_protocol` where it has no usable id. */
+  nameNew(kind: TaskRef['kind'], { call, to: { target }, answered }: Created): TaskRef {
+    const identity = identityOf(target.server, createdIn(answered));
+    return this.name(call.principal, { ...identity, kind, instance: answered.connection.instance, target });
   }
 
   /** The task that an id names; undefined for an id of another principal, or one that the gateway did not make. */

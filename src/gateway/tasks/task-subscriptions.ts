@@ -14,22 +14,16 @@ import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import type { DispatchParts } from '../dispatch.ts';
 import { BridgedPresenter } from './bridged-presenter.ts';
 import { presentNotification } from './modern-presenter.ts';
-import type { TaskRegistry } from './task-registry.ts';
 import { isLoss, isSame, isTransient, isUnknown, sendToTask, taskAt } from './upstream-task.ts';
 
 /** Called with each notification about a task. */
 type TaskListener = (notification: JsonObject) => void;
 
-export interface SubscribedTasksOptions extends Pick<DispatchParts, 'upstreams' | 'snapshots'> {
-  readonly registry: TaskRegistry;
-  readonly subscriptions: TaskSubscriptions;
-}
-
 /** The tasks that one listener subscribes to, at all servers. */
 export class SubscribedTasks {
   private readonly call: McpCall;
   private readonly refs: readonly TaskRef[];
-  private readonly options: SubscribedTasksOptions;
+  private readonly parts: DispatchParts;
   /** How to unsubscribe from each task of the acknowledgement, by the ids of the listener. */
   private readonly subscribed = new Map<string, () => void>();
   private listener: TaskListener | undefined;
@@ -37,10 +31,10 @@ export class SubscribedTasks {
   private readonly early = new Set<TaskRef>();
 
   /** `refs` are tasks of the caller. */
-  constructor(call: McpCall, refs: readonly TaskRef[], options: SubscribedTasksOptions) {
+  constructor(call: McpCall, refs: readonly TaskRef[], parts: DispatchParts) {
     this.call = call;
     this.refs = refs;
-    this.options = options;
+    this.parts = parts;
   }
 
   /** Resolves with the ids of the tasks that the acknowledgement names. */
@@ -76,8 +70,8 @@ export class SubscribedTasks {
     };
     if (ref.kind === 'bridged') return this.kept(ref)?.subscribe(() => onChange());
     if (ref.kind !== 'modern' || !(await this.isThere(ref))) return undefined;
-    const { subscriptions, upstreams } = this.options;
-    const subscription = subscriptions.of(ref, this.call, (name) => upstreams.get(name));
+    const { tasks, upstreams } = this.parts;
+    const subscription = tasks.subscriptions.of(ref, this.call, (name) => upstreams.get(name));
     const listener = (notification: JsonObject) => {
       if (isSame(ref, notification)) onChange(notification);
     };
@@ -98,12 +92,12 @@ export class SubscribedTasks {
   }
 
   private async get(ref: TaskRef): Promise<UpstreamReply | undefined> {
-    const upstream = this.options.upstreams.get(ref.target.server);
+    const upstream = this.parts.upstreams.get(ref.target.server);
     return upstream && taskAt(upstream, ref, this.call).get();
   }
 
   private kept(ref: TaskRef): BridgedPresenter | undefined {
-    const found = this.options.registry.get(ref);
+    const found = this.parts.tasks.registry.get(ref);
     return found instanceof BridgedPresenter ? found : undefined;
   }
 
@@ -111,7 +105,7 @@ export class SubscribedTasks {
   private async notify(ref: TaskRef, notification?: JsonObject): Promise<void> {
     const presented = await this.present(ref, notification);
     if (!presented) return;
-    const isPermitted = this.options.snapshots.permits(this.call, ref.target);
+    const isPermitted = this.parts.snapshots.permits(this.call, ref.target);
     if (this.subscribed.has(ref.id) && isPermitted) this.listener?.(presented);
     if (isTerminal(presented.status)) this.subscribed.get(ref.id)?.();
   }

@@ -1,57 +1,66 @@
-// Tool calls that become tasks, as the rest of the gateway uses them: start, run to the end, answer `tasks/*`, subscribe (wire.md, Tasks).
+// Tool calls that become tasks, as the rest of the gateway uses them: make tasks, answer `tasks/*`, subscribe to tasks (wire.md, Tasks).
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { type McpCall, serverOf, type TaskRef } from '../../core/call.ts';
-import type { CancelSignal } from '../../core/cancellation.ts';
+import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError, unknownTask } from '../../core/errors.ts';
+import { type Exchange, relayed } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
 import { declaresTasks, TASKS_CAPABILITY } from '../../protocol/mcp/tasks.ts';
-import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
-import { abortOnShutdown, type ShutdownOptions } from '../abort-on-shutdown.ts';
+import type { Keyring } from '../../storage/keyring.ts';
 import type { DispatchParts } from '../dispatch.ts';
+import type { EventLog } from '../event-log.ts';
 import type { McpContext } from '../resolve.ts';
 import type { Destination } from '../upstream-request.ts';
-import { type Created, keepTask } from './keep-task.ts';
+import { type Created, LegacyTasks } from './legacy-tasks.ts';
 import { answerModern, presentHandle } from './modern-presenter.ts';
-import {
-  asTask,
-  createTask,
-  type RunModernOptions,
-  runLegacyTask,
-  runModernTask,
-  type TaskCall,
-} from './run-to-end.ts';
-import type { TaskIds } from './task-ids.ts';
-import { keptMs, TaskRegistry, type TaskReservation } from './task-registry.ts';
+import { TaskIds } from './task-ids.ts';
+import { keptMs, TaskRegistry } from './task-registry.ts';
 import { SubscribedTasks, TaskSubscriptions } from './task-subscriptions.ts';
-import { createdIn, identityOf, isLegacyTask, isUnknown, taskAt } from './upstream-task.ts';
+import { createdIn, isUnknown, taskAt } from './upstream-task.ts';
 
 export interface TasksOptions {
-  readonly ids: TaskIds;
+  readonly keyring: Keyring;
+  readonly events: EventLog;
   /** Aborted when the gateway stops. */
   readonly stopping: CancelSignal;
   /** Aborted when the gateway stops and no longer waits for calls in flight. */
   readonly ending: CancelSignal;
-  /** Records an event. */
-  readonly record: (event: string, detail: JsonObject) => void;
 }
 
 export class Tasks {
   readonly ids: TaskIds;
   /** The tasks that the gateway keeps; servers report changes of them to it. */
   readonly registry: TaskRegistry;
-  private readonly subscriptions = new TaskSubscriptions();
-  private readonly options: TasksOptions;
+  /** Makes tasks at legacy servers. */
+  readonly legacy: LegacyTasks;
+  readonly subscriptions = new TaskSubscriptions();
+  private readonly ending: CancelSignal;
 
-  constructor(options: TasksOptions) {
-    this.options = options;
-    this.ids = options.ids;
-    this.registry = new TaskRegistry(options.stopping);
+  constructor({ keyring, events, stopping, ending }: TasksOptions) {
+    this.ids = new TaskIds(keyring);
+    this.registry = new TaskRegistry(stopping);
+    this.legacy = new LegacyTasks(this, events);
+    this.ending = ending;
   }
 
-  /** The options of `abortOnShutdown`. */
-  get shutdown(): ShutdownOptions {
-    return { ending: this.options.ending, cancellations: this.registry.cancellations };
+  /**
+   * Calls `run` with an exchange whose signal is aborted when the caller cancels or the gateway stops; the gateway then waits for `run` before
+   * it stops the servers. For work that has no open request at a server. Throws what `run` throws.
+   */
+  async abortable<T>(exchange: Exchange, run: (exchange: Exchange) => Promise<T>): Promise<T> {
+    const cancellation = new Cancellation();
+    const running = run(relayed(exchange, { signal: cancellation }));
+    const end = () => {
+      cancellation.abort();
+      this.registry.cancellations.track(running).catch(() => undefined); // the caller gets the failure below
+    };
+    const stopListening = [exchange.signal.onAbort(() => cancellation.abort()), this.ending.onAbort(end)];
+    try {
+      return await running;
+    } finally {
+      for (const stop of stopListening) stop();
+    }
   }
 
   /** Answers a `tasks/*` call. Throws GatewayError: `unknown_task` where the id names no task of the caller. */
@@ -69,42 +78,11 @@ export class Tasks {
     return reply;
   }
 
-  /** Makes a task of a call at a legacy server, for a caller that polls it. There is no `handle` where the server answered at once. */
-  async start(call: McpCall, to: Destination, { params, exchange }: TaskCall) {
-    const reservation = this.registry.reserve(call.principal);
-    const { cancellations } = this.registry;
-    try {
-      const asked = call.era === 'modern' ? asTask(params) : params;
-      const answered = await abortOnShutdown(exchange, this.shutdown, (open) =>
-        createTask(call, to, { params: asked, exchange: open, cancellations }),
-      );
-      if (!isLegacyTask(answered)) return { answered };
-      return { answered, handle: this.keep({ call, to, answered }, reservation) };
-    } finally {
-      reservation.release();
-    }
-  }
-
-  /** Makes a task of a call at a legacy server, and resolves with its result, for a caller that does not poll. Throws GatewayError. */
-  run(call: McpCall, to: Destination, { params, exchange }: TaskCall): Promise<UpstreamReply> {
-    return abortOnShutdown(exchange, this.shutdown, async (open) => {
-      const { cancellations } = this.registry;
-      const answered = await createTask(call, to, { params: asTask(params), exchange: open, cancellations });
-      if (!isLegacyTask(answered)) return answered;
-      return runLegacyTask(to.upstream, answered, { exchange: open, principal: call.principal.id, cancellations });
-    });
-  }
-
-  /** Polls the task that a modern server made of a legacy client's call, and resolves with its result. Throws GatewayError. */
-  runModern({ call, to, answered }: Created, questions: RunModernOptions['questions']): Promise<UpstreamReply> {
-    return runModernTask(answered, { call, upstream: to.upstream, questions });
-  }
-
   /** The handle of a modern server's task for a modern client. Throws `upstream_protocol` where the task has no usable id. */
   pass(created: Created): JsonObject {
     const { to, answered } = created;
     const result = createdIn(answered);
-    const ref = this.nameOf('modern', created);
+    const ref = this.ids.nameNew('modern', created);
     // an idle server is not stopped while it works on a task
     to.upstream.tasks.needFor(ref.instance, keptMs(result.ttlMs));
     return presentHandle(ref, result);
@@ -120,8 +98,7 @@ export class Tasks {
       .map((id) => (typeof id === 'string' ? this.ids.open(principal, id) : undefined))
       .filter((ref) => ref !== undefined)
       .filter(({ target }) => (server === undefined || server === target.server) && ctx.rules.policy.permits(target));
-    const { registry, subscriptions } = this;
-    return new SubscribedTasks(call, refs, { registry, subscriptions, ...parts });
+    return new SubscribedTasks(call, refs, parts);
   }
 
   private async present(call: McpCall, to: Destination, task: TaskRef): Promise<Reply> {
@@ -140,27 +117,12 @@ export class Tasks {
   /** Answers `tasks/list` from the registry. A principal has so few tasks that there is one page. */
   private list({ params, principal, endpoint }: McpCall, { rules }: McpContext): JsonObject {
     if (params.cursor !== undefined) throw new GatewayError('invalid_params', '`params.cursor` is not one of ours.');
+    const server = serverOf(endpoint);
     const shown = this.registry
       .of(principal)
-      .filter(
-        ({ task: { ref } }) =>
-          [undefined, ref.target.server].includes(serverOf(endpoint)) && rules.policy.permits(ref.target),
-      );
+      .filter(({ task: { ref } }) => server === undefined || server === ref.target.server)
+      .filter(({ task: { ref } }) => rules.policy.permits(ref.target));
     return { tasks: shown.map(({ listed }) => listed).filter((listed) => listed !== undefined) };
-  }
-
-  /** Keeps the task that a legacy server made. Returns the handle for the caller. Throws GatewayError. */
-  private keep(created: Created, reservation: TaskReservation): JsonObject {
-    const ref = this.nameOf(created.call.era === 'modern' ? 'bridged' : 'legacy', created);
-    const { registry } = this;
-    return keepTask(created, ref, { registry, reservation, record: this.options.record });
-  }
-
-  /** The reference to a new task, with the id that its caller gets. */
-  private nameOf(kind: TaskRef['kind'], { call, to, answered }: Created): TaskRef {
-    const { target } = to;
-    const identity = identityOf(target.server, createdIn(answered));
-    return this.ids.name(call.principal, { ...identity, kind, instance: answered.connection.instance, target });
   }
 }
 

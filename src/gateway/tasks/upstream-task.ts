@@ -7,7 +7,7 @@ import { type ErrorCode, ERRORS, GatewayError, unknownTask } from '../../core/er
 import type { Exchange } from '../../core/exchange.ts';
 import { isObject, type JsonObject, numberOf } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
-import { isTerminal, TASK_RESULT, taskIdOf } from '../../protocol/mcp/tasks.ts';
+import { isTerminal, taskIdOf } from '../../protocol/mcp/tasks.ts';
 import type { ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
 import type { InstanceCaller } from '../../upstream/mcp/instances/affinity.ts';
 import type { PlaceKind } from '../../upstream/mcp/instances/stream-slots.ts';
@@ -209,16 +209,6 @@ export function taskCreatedBy(upstream: Upstream, answered: UpstreamReply): Upst
 export function createdIn({ connection, reply }: UpstreamReply): JsonObject {
   const created = connection.era === 'modern' ? reply.result : reply.result?.task;
   return isObject(created) ? created : {};
-}
-
-/** Whether a legacy server made a task of a call. */
-export function isLegacyTask({ connection, reply }: UpstreamReply): boolean {
-  return connection.era === 'legacy' && isObject(reply.result?.task);
-}
-
-/** Whether a modern server made a task of a call. */
-export function isModernTask({ connection, reply }: UpstreamReply): boolean {
-  return connection.era === 'modern' && reply.result?.resultType === TASK_RESULT;
 }
 
 /** Throws `upstream_protocol` where the id of a new task cannot be used. */

@@ -9,6 +9,7 @@ import { isObject, type JsonObject } from '../../../src/core/json.ts';
 import type { Reply } from '../../../src/core/reply.ts';
 import { ParkedCalls } from '../../../src/gateway/bridge/parked-calls.ts';
 import { RequestStates } from '../../../src/gateway/bridge/request-state.ts';
+import type { Upstream } from '../../../src/upstream/mcp/upstream.ts';
 import { Keyring } from '../../../src/storage/keyring.ts';
 import { makeCall, makeContext } from '../../audit/bare-call.ts';
 import { temporaryFolder } from '../../storage/temporary.ts';
@@ -42,8 +43,9 @@ export function caller(params: JsonObject = {}, principal = 'alice', capabilitie
 export function world(maxBytes = 256 * 1024) {
   const stopping = new Cancellation();
   const bounds = boundsWith({ parkedBytes: maxBytes });
+  const upstreams = { get: () => ({ mayAsk: true }) as Upstream };
   const states = new RequestStates(new Keyring(temporaryFolder()));
-  const parked = new ParkedCalls({ states, mayAsk: () => true, stopping: stopping.signal, bounds });
+  const parked = new ParkedCalls({ states, upstreams, stopping: stopping.signal }, bounds);
   const resume = ({ call }: Caller, to = at()) => {
     const state = states.open(call, TARGET)?.parked;
     if (!state) throw new Error('the state names no parked call');

@@ -1,92 +1,20 @@
-// Makes tasks at legacy servers, and waits for the end of tasks in the place of callers that do not poll: their calls get the result (wire.md, Tasks).
+// Polls the task that a modern server made of a legacy client's call, in the place of that client: its call gets the result (wire.md, Tasks).
 import { BOUNDS } from '../../core/bounds/bounds.ts';
-import type { McpCall } from '../../core/call.ts';
 import { Cancellation, pause } from '../../core/cancellation.ts';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
-import { type Exchange, type QuestionAnswer, relayed } from '../../core/exchange.ts';
-import type { InFlight } from '../../core/in-flight.ts';
+import type { Exchange, QuestionAnswer } from '../../core/exchange.ts';
 import { isObject, type JsonObject, numberOf } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
-import { untilCancelled, withDeadline } from '../../core/wait.ts';
 import { isTerminal } from '../../protocol/mcp/tasks.ts';
-import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
+import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import { CallClock } from '../../upstream/mcp/wire/pending.ts';
 import type { LiveQuestions } from '../bridge/live-questions.ts';
-import { type Destination, send } from '../upstream-request.ts';
-import { isLegacyTask, isLoss, isTransient, isUnknown, taskCreatedBy, type UpstreamTask } from './upstream-task.ts';
-
-/** The params and the exchange of a call at its server. */
-export interface TaskCall {
-  readonly params: JsonObject;
-  readonly exchange: Exchange;
-}
-
-/** The params of a call with which the gateway asks a legacy server for a task. */
-export function asTask(params: JsonObject): JsonObject {
-  return { ...params, task: { ttl: BOUNDS.requestedTaskAge } };
-}
-
-/**
- * Sends a call that a legacy server is to make a task of. Where the caller cancels meanwhile, the gateway cancels the task as soon as it has
- * the task's id. Throws GatewayError. `cancellations` tracks the requests that cancel tasks.
- */
-export async function createTask(
-  call: McpCall,
-  to: Destination,
-  { params, exchange, cancellations }: TaskCall & { readonly cancellations: InFlight },
-): Promise<UpstreamReply> {
-  const givenUp = new Cancellation();
-  const creating = send(call, to, { params, exchange: relayed(exchange, { signal: givenUp }) });
-  const stopListening = exchange.signal.onAbort(() => {
-    const cancelling = withDeadline(creating, BOUNDS.cancelledTaskNaming, () => givenUp.abort())
-      .then((answered) => (isLegacyTask(answered) ? taskCreatedBy(to.upstream, answered).cancel() : undefined))
-      .catch(() => undefined); // the server made no task, or did not name it in time
-    void cancellations.track(cancelling);
-  });
-  try {
-    return await untilCancelled(creating, exchange.signal);
-  } finally {
-    stopListening();
-  }
-}
-
-export interface RunLegacyOptions {
-  readonly exchange: Exchange;
-  readonly principal: string;
-  /** Tracks the requests that cancel tasks. */
-  readonly cancellations: InFlight;
-}
-
-/** Waits for the result of the task that a legacy server made of a call. Throws GatewayError, and then cancels the task. */
-export async function runLegacyTask(
-  upstream: Upstream,
-  answered: UpstreamReply,
-  { exchange, principal, cancellations }: RunLegacyOptions,
-): Promise<UpstreamReply> {
-  const task = taskCreatedBy(upstream, answered);
-  const clock = new CallClock(task.totalMs, BOUNDS.callDuration);
-  try {
-    return await task.result({ exchange: timed(exchange, clock), principal, leftMs: () => clock.leftMs });
-  } catch (failure) {
-    void cancellations.track(task.cancel());
-    throw failure;
-  }
-}
-
-/** An exchange that extends the clock with each progress, and holds it while a question is open: one clock for all requests about the task. */
-function timed(exchange: Exchange, clock: CallClock): Exchange {
-  return relayed(exchange, {
-    progress: (params) => {
-      clock.extend();
-      exchange.progress(params);
-    },
-    ask: (question) => askHeld(clock, () => exchange.ask(question)),
-  });
-}
+import type { Destination } from '../upstream-request.ts';
+import { isLoss, isTransient, isUnknown, taskCreatedBy, type UpstreamTask } from './upstream-task.ts';
 
 export interface RunModernOptions {
-  readonly call: McpCall;
-  readonly upstream: Upstream;
+  readonly exchange: Exchange;
+  readonly to: Destination;
   readonly questions: LiveQuestions;
 }
 
@@ -96,10 +24,11 @@ export interface RunModernOptions {
  * it then cancels the task unless that has ended.
  */
 export async function runModernTask(answered: UpstreamReply, options: RunModernOptions): Promise<UpstreamReply> {
-  const task = taskCreatedBy(options.upstream, answered);
+  const { upstream } = options.to;
+  const task = taskCreatedBy(upstream, answered);
   const last = await new ModernRun(task, options).run(answered);
   const { result, error, bytes } = last.reply;
-  return error ? last : { ...last, reply: { ...resultOf(result ?? {}, options.upstream.config.name), bytes } };
+  return error ? last : { ...last, reply: { ...resultOf(result ?? {}, upstream.config.name), bytes } };
 }
 
 /** What ends the call after a question: the error that the client answered with, or a failure. */
@@ -121,10 +50,10 @@ class ModernRun {
   private latest = '';
   private steps = 0;
 
-  constructor(task: UpstreamTask, { call, upstream, questions }: RunModernOptions) {
+  constructor(task: UpstreamTask, { exchange, to, questions }: RunModernOptions) {
     this.task = task;
-    this.server = upstream.config.name;
-    this.exchange = call.exchange;
+    this.server = to.target.server;
+    this.exchange = exchange;
     this.questions = questions;
     this.clock = new CallClock(task.totalMs, BOUNDS.callDuration);
   }
@@ -249,7 +178,7 @@ class ModernRun {
 }
 
 /** Asks the caller, and holds the clock meanwhile. */
-async function askHeld(clock: CallClock, ask: () => Promise<QuestionAnswer>): Promise<QuestionAnswer> {
+export async function askHeld(clock: CallClock, ask: () => Promise<QuestionAnswer>): Promise<QuestionAnswer> {
   clock.hold();
   try {
     return await ask();
