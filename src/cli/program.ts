@@ -73,6 +73,3 @@ export function hint(words: string, start: Start = thisStart()): string {
 export function absoluteProgram(): string {
   return `${word(process.execPath)} ${word(join(PACKAGE, 'dist/cli/bin.js'))}`;
 }
-
-/** This program in the examples of the reference pages. */
-export const REFERENCE_PROGRAM = { typed: NAME, absolute: '/path/to/node /path/to/mcp-gateway/dist/cli/bin.js' };

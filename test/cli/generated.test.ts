@@ -3,8 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { EXIT, EXIT_MEANINGS } from '../../src/cli/exit-codes.ts';
-import { commandReference } from '../../src/cli/help.ts';
 import { type ErrorRow, ERRORS } from '../../src/core/errors.ts';
+import { commandReference } from './command-reference.ts';
 import { errorReference } from './error-reference.ts';
 
 const reference = join(import.meta.dirname, '../../docs/reference');
