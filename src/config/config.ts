@@ -9,18 +9,10 @@ interface NamePatterns {
 }
 
 /** TLS settings of a server; `ca`, `cert` and `key` are absolute paths. */
-export interface TlsConfig {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  readonly rejectUnauthorized: boolean;
-  readonly servername?: string;
-}
+export type TlsConfig = Readonly<NonNullable<ServerEntry['tls']>>;
 
 /** Milliseconds by phase; `firstByte` and `idle` of a process are `Infinity` where its entry does not set them. */
-export type Timeouts = Readonly<
-  Pick<ServerEntry['timeouts'], 'start' | 'connect' | 'firstByte' | 'idle' | 'ping' | 'total'>
->;
+export type Timeouts = Readonly<ServerEntry['timeouts']>;
 
 /** One configured server. */
 export interface ServerConfig {
@@ -39,7 +31,7 @@ export interface ServerConfig {
   readonly tls?: TlsConfig;
   readonly isolation: ServerEntry['isolation'];
   /** `idle` in milliseconds. */
-  readonly instances: Readonly<Pick<ServerEntry['instances'], 'idle' | 'lazy'>> & { readonly max: number };
+  readonly instances: Readonly<ServerEntry['instances'] & { max: number }>;
   readonly tools: NamePatterns;
   readonly prompts: NamePatterns;
   readonly resources: NamePatterns;

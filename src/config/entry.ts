@@ -1,27 +1,18 @@
 // Reads one server's entry: resolves its references, checks it, and makes a ServerConfig of it, usable or not.
 import { resolve } from 'node:path';
-import { isObject, type JsonObject } from '../core/json.ts';
+import type { JsonObject } from '../core/json.ts';
 import type { ServerConfig } from './config.ts';
-import {
-  idleKeyWarnings,
-  literalWarnings,
-  loaderWarnings,
-  ownHeaderWarnings,
-  reachFindings,
-  unknownKeyWarnings,
-  valueFindings,
-  webSocketKey,
-} from './entry-checks.ts';
+import { loaderWarnings, REACH, valueFaults, webSocketKey, writtenFaults, writtenWarnings } from './entry-checks.ts';
 import type { Translated } from './formats.ts';
+import { gatewayFileFindings, type GatewayPlaces } from './gateway-files.ts';
 import { fromHome, homeOf } from './home.ts';
 import { findingsOf } from './issues.ts';
-import { gatewayFileFindings, type GatewayPlaces } from './gateway-files.ts';
 import { patternPlaces } from './pattern-places.ts';
 import { type Document, type Finding, positionAt, problemAt } from './positions.ts';
 import { isWithin, type Path, type Problem } from './problems.ts';
-import { type Expansion, expand, findReferences, pathKey } from './references.ts';
+import { type Expansion, expand, pathKey } from './references.ts';
 import { serverEntry, type ServerEntry, URL_KEYS } from './schema.ts';
-import { brokenServer, disabledServer, isDisabled, type EntryPlace, usableServer, workingDirectory } from './server.ts';
+import { type EntryPlace, isDisabled, serverOf, workingDirectory } from './server.ts';
 
 /** An entry to read: its place in a file, and what its references and paths are resolved against. */
 export interface EntryRequest {
@@ -46,186 +37,108 @@ export interface EntryOutcome {
   readonly files: readonly string[];
 }
 
-/** A server with `faults` cannot be used. */
-interface Findings {
-  faults: Finding[];
-  warnings: Finding[];
+/** What was found in an entry; the paths of the findings are those in the entry. With faults, the server cannot be used. */
+interface Reading {
+  readonly faults: Finding[];
+  readonly warnings: Finding[];
+  readonly entry?: ServerEntry | undefined;
+  readonly expansion?: Expansion;
 }
-
-const EMPTY_MEANS_NONE = new Set(['command', ...URL_KEYS]);
 
 /** Reads an entry. Never throws: the outcome has its problems. */
 export function readEntry(request: EntryRequest): EntryOutcome {
-  const { written, path } = request;
-  const findings: Findings = { faults: [], warnings: [] };
-  const raw = written === undefined ? {} : withoutSpace(withoutEmpty(written.entry), { path, findings });
+  const { document, name, path, written, directory, mainDirectory, env } = request;
+  const placeOf = (within: Path): Path => [...path, ...(written?.placeOf(within) ?? within)];
+  const { raw, spaced } = tidied(written?.entry ?? {});
   const place: EntryPlace = {
-    name: request.name,
-    mainDirectory: request.mainDirectory,
-    home: homeOf(request.env),
+    name,
+    mainDirectory,
+    home: homeOf(env),
     raw,
-    source: { file: request.document.file, ...positionAt(request.document, { path, atKey: true }) },
-    places: patternPlaces(raw, (within) => positionOf([...path, ...within], request)),
+    source: { file: document.file, ...positionAt(document, { path, atKey: true }) },
+    places: patternPlaces(raw, (within) => {
+      const { line, column } = positionAt(document, { path: placeOf(within) });
+      return `${document.file}:${line}:${column}`;
+    }),
   };
+  const reading = read(raw, request);
+  const located = (findings: readonly Finding[]) =>
+    findings.map((finding) => problemAt(document, { ...finding, path: placeOf(finding.path) }, name));
+  const faults = located(reading.faults);
+  const { entry, expansion } = reading;
+  const key = entry?.tls?.key;
+  return {
+    server: serverOf(place, { entry, resolved: expansion?.resolved ?? [], faults }),
+    problems: [...faults, ...located([...spaced, ...reading.warnings])],
+    files: [...(expansion?.files ?? []), ...(key === undefined ? [] : [resolve(directory, fromHome(key, place.home))])],
+  };
+}
+
+/**
+ * Removes what clients write for keys that an entry does not have, which is null and, for a command or URL, an empty text. Removes the white
+ * space around a command or URL too, with a warning: it comes from copying.
+ */
+function tidied(entry: JsonObject): { raw: JsonObject; spaced: Finding[] } {
+  const raw: JsonObject = {};
+  const spaced: Finding[] = [];
+  for (const [key, value] of Object.entries(entry)) {
+    const reach = typeof value === 'string' && REACH.includes(key);
+    if (value === null || (reach && value === '')) continue;
+    raw[key] = reach ? value.trim() : value;
+    if (raw[key] !== value)
+      spaced.push({ path: [key], severity: 'warning', message: 'the white space around it is left out' });
+  }
+  return { raw, spaced };
+}
+
+/** Resolves the references of an entry, and checks it. */
+function read(raw: JsonObject, request: EntryRequest): Reading {
+  const { written, document, path } = request;
   const fault =
     written === undefined ? 'a server must be an object such as { "command": "npx", "args": [...] }' : written.fault;
-  if (fault !== undefined) {
-    findings.faults.push({ path, message: fault });
-    return { ...outcome({ request, place, findings, entry: undefined, resolved: [] }), files: [] };
-  }
+  if (fault !== undefined) return { faults: [{ path: [], message: fault }], warnings: [] };
   const known = Object.fromEntries(Object.entries(raw).filter(([key]) => Object.hasOwn(serverEntry.shape, key)));
-  const expansion = resolveReferences(request, known);
-  const entry = check(expansion, { request, raw, findings });
-  return {
-    ...outcome({ request, place, findings, entry, resolved: expansion.resolved }),
-    files: [...expansion.files, ...keyFiles(entry, request)],
-  };
-}
-
-function keyFiles(entry: ServerEntry | undefined, { directory, env }: EntryRequest): string[] {
-  const key = entry?.tls?.key;
-  return key === undefined ? [] : [resolve(directory, fromHome(key, homeOf(env)))];
-}
-
-/** Removes keys that are null, and empty commands and URLs: clients write these for what an entry does not have. */
-function withoutEmpty(entry: JsonObject): JsonObject {
-  const empty = (key: string) => entry[key] === null || (entry[key] === '' && EMPTY_MEANS_NONE.has(key));
-  return Object.fromEntries(Object.entries(entry).filter(([key]) => !empty(key)));
-}
-
-/** Removes the white space around a program or a URL, with a warning: it comes from copying. */
-function withoutSpace(entry: JsonObject, { path, findings }: { path: Path; findings: Findings }): JsonObject {
-  const mended = Object.entries(entry).map(([key, value]): [string, typeof value] => {
-    if (typeof value !== 'string' || !EMPTY_MEANS_NONE.has(key) || value.trim() === value) return [key, value];
-    findings.warnings.push({
-      path: [...path, key],
-      severity: 'warning',
-      message: 'the white space around it is left out',
-    });
-    return [key, value.trim()];
-  });
-  return Object.fromEntries(mended);
-}
-
-function resolveReferences({ path, directory, env }: EntryRequest, raw: JsonObject): Expansion {
-  return isDisabled(raw) ? findReferences(raw, path) : expand(raw, path, { directory, env });
-}
-
-/** Checks the entry with its references resolved. */
-function check(
-  expansion: Expansion,
-  context: { request: EntryRequest; raw: JsonObject; findings: Findings },
-): ServerEntry | undefined {
-  const { request, raw, findings } = context;
-  const { path } = request;
+  const expansion = expand(known, isDisabled(raw) ? undefined : request);
   const parsed = serverEntry.safeParse(expansion.value);
-  findings.faults.push(...refusedKeys(request), ...reachFindings(raw, path), ...tlsFindings(raw, path));
-  findings.faults.push(...expansion.unset, ...expansion.malformed, ...shapeFindings(parsed, expansion, context));
-  const reported = new Set(findings.faults.map((finding) => pathKey(finding.path)));
-  const unknown = unknownKeyWarnings(raw, path).filter((finding) => !reported.has(pathKey(finding.path)));
-  findings.warnings.push(...unknown, ...idleKeyWarnings(raw, path), ...literalWarnings(raw, path));
-  if (isObject(raw.headers)) findings.warnings.push(...ownHeaderWarnings(Object.keys(raw.headers), path));
-  if (!parsed.success) return isDisabled(raw) ? serverEntry.parse({}) : undefined;
-  findings.warnings.push(...loaderWarnings(Object.keys(parsed.data.env), path));
-  if (!isDisabled(raw)) findings.faults.push(...argumentFindings(parsed.data, request));
-  return parsed.data;
+  const refused = document.refused
+    .filter((finding) => finding.path.length > path.length && isWithin(finding.path, path))
+    .map((finding) => ({ ...finding, path: finding.path.slice(path.length) }));
+  const faults = [...refused, ...writtenFaults(raw), ...expansion.faults];
+  faults.push(...shapeFaults(parsed, { raw, expansion, reported: keysOf(faults) }));
+  const reported = keysOf(faults);
+  const warnings = writtenWarnings(raw).filter((finding) => !reported.has(pathKey(finding.path)));
+  // a disabled entry keeps its references, which may not have the shape of their values
+  const entry = parsed.success ? parsed.data : isDisabled(raw) ? serverEntry.parse({}) : undefined;
+  if (entry !== undefined) warnings.push(...loaderWarnings(entry.env));
+  if (entry !== undefined && !isDisabled(raw)) faults.push(...argumentFaults(entry, request));
+  return { faults, warnings, expansion, entry };
 }
 
-/** Finds arguments that would give the server the gateway's own files. */
-function argumentFindings(entry: ServerEntry, { path, env, places, ...directories }: EntryRequest): Finding[] {
-  if (entry.command === undefined || entry.allowGatewayFiles) return [];
-  const cwd = workingDirectory(entry, { ...directories, home: homeOf(env) });
-  return gatewayFileFindings({ args: entry.args, cwd, home: entry.env.HOME ?? env.HOME, path }, places);
+function keysOf(findings: readonly Finding[]): Set<string> {
+  return new Set(findings.map(({ path }) => pathKey(path)));
 }
 
-/** The faults of shape and values, without those at a path that has a finding already, and without those of unresolved values. */
-function shapeFindings(
+/** The faults of shape and values, without those at a path that is reported already, and without those of unresolved values. */
+function shapeFaults(
   parsed: ReturnType<typeof serverEntry.safeParse>,
-  expansion: Expansion,
-  { request, raw, findings }: { request: EntryRequest; raw: JsonObject; findings: Findings },
+  { raw, expansion, reported }: { raw: JsonObject; expansion: Expansion; reported: Set<string> },
 ): Finding[] {
-  const { path } = request;
-  const resolved = !isDisabled(raw) && expansion.unset.length + expansion.malformed.length === 0;
-  const reported = new Set(findings.faults.map((finding) => pathKey(finding.path)));
-  if (webSocketKey(raw) !== undefined) URL_KEYS.forEach((key) => reported.add(pathKey([...path, key])));
+  const resolved = !isDisabled(raw) && expansion.faults.length === 0;
+  if (webSocketKey(raw) !== undefined) URL_KEYS.forEach((key) => reported.add(pathKey([key])));
   const found = parsed.success
-    ? [...valueFindings(parsed.data, path), ...homeFindings(parsed.data, path)]
-    : findingsOf(parsed.error.issues, { schema: serverEntry, value: raw, path });
+    ? valueFaults(parsed.data)
+    : findingsOf(parsed.error.issues, { schema: serverEntry, value: raw, path: [] });
   return found.flatMap((finding) => {
-    if (reported.has(pathKey(finding.path))) return [];
-    if (!expansion.referring.has(pathKey(finding.path))) return [finding];
+    const key = pathKey(finding.path);
+    if (reported.has(key)) return [];
+    if (!expansion.referring.has(key)) return [finding];
     return resolved ? [{ ...finding, message: `${finding.message} (the value comes from a reference)` }] : [];
   });
 }
 
-function outcome(parts: {
-  request: EntryRequest;
-  place: EntryPlace;
-  findings: Findings;
-  entry: ServerEntry | undefined;
-  resolved: readonly string[];
-}): Omit<EntryOutcome, 'files'> {
-  const { request, place, findings, entry, resolved } = parts;
-  const located = (list: readonly Finding[]) =>
-    list.map((finding) =>
-      problemAt(request.document, { ...finding, path: placeInFile(finding.path, request) }, request.name),
-    );
-  const faults = located(findings.faults);
-  return {
-    server: serverOf({ place, entry, resolved, wrong: faults }),
-    problems: [...faults, ...located(findings.warnings)],
-  };
-}
-
-function positionOf(path: Path, request: EntryRequest): string {
-  const { line, column } = positionAt(request.document, { path: placeInFile(path, request) });
-  return `${request.document.file}:${line}:${column}`;
-}
-
-/** The place in the file of a part of the entry, under the key of the file's format. */
-function placeInFile(path: Path, { path: base, written }: EntryRequest): Path {
-  if (written === undefined || !isWithin(path, base)) return path;
-  return [...base, ...written.placeOf(path.slice(base.length))];
-}
-
-function serverOf(parts: {
-  place: EntryPlace;
-  entry: ServerEntry | undefined;
-  resolved: readonly string[];
-  wrong: readonly Problem[];
-}): ServerConfig {
-  const { place, entry, resolved, wrong } = parts;
-  const first = wrong[0];
-  if (first === undefined && entry !== undefined)
-    return isDisabled(place.raw) ? disabledServer(entry, place) : usableServer(entry, place, resolved);
-  const more = wrong.length > 1 ? ` (and ${wrong.length - 1} more)` : '';
-  const problem =
-    first === undefined
-      ? 'the entry cannot be used'
-      : `${first.file}:${first.line}:${first.column} ${first.message}${more}`;
-  return brokenServer(place, problem, { entry, resolved });
-}
-
-function refusedKeys({ document, path }: EntryRequest): readonly Finding[] {
-  return document.refused.filter((finding) => finding.path.length > path.length && isWithin(finding.path, path));
-}
-
-function tlsFindings(raw: JsonObject, path: Path): Finding[] {
-  const tls = isObject(raw.tls) ? raw.tls : {};
-  if ((tls.cert === undefined) === (tls.key === undefined)) return [];
-  return [{ path: [...path, 'tls'], message: '"cert" and "key" go together; one of them is missing' }];
-}
-
-/** Finds paths such as `~other/x`: `~` alone is supported, as the home of the user who runs the gateway. */
-function homeFindings({ command, cwd, tls }: ServerEntry, path: Path): Finding[] {
-  const paths: [Path, string | undefined][] = [
-    [['command'], command],
-    [['cwd'], cwd],
-    [['tls', 'ca'], tls?.ca],
-    [['tls', 'cert'], tls?.cert],
-    [['tls', 'key'], tls?.key],
-  ];
-  return paths
-    .filter(([, text]) => text !== undefined && /^~[\w.-]+[/\\]/.test(text))
-    .map(([key]) => ({ path: [...path, ...key], message: '~ stands for your own home alone; write the whole path' }));
+/** Finds arguments that would give the server the gateway's own files. */
+function argumentFaults(entry: ServerEntry, { env, places, ...directories }: EntryRequest): Finding[] {
+  if (entry.command === undefined || entry.allowGatewayFiles) return [];
+  const cwd = workingDirectory(entry, { ...directories, home: homeOf(env) });
+  return gatewayFileFindings({ args: entry.args, cwd, home: entry.env.HOME ?? env.HOME }, places);
 }

@@ -84,7 +84,7 @@ export function isServer(value: JsonValue | undefined): boolean {
 }
 
 /** Lists of tools in the entries of clients, and which of our patterns each is. */
-const TOOL_LISTS: Readonly<Record<string, 'allow' | 'deny'>> = {
+export const TOOL_LISTS: Readonly<Record<string, 'allow' | 'deny'>> = {
   includeTools: 'allow',
   enabledTools: 'allow',
   enabled_tools: 'allow',

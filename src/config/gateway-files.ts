@@ -5,7 +5,6 @@ import { fileURLToPath } from 'node:url';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { ConfigPlaces } from './folders.ts';
 import type { Finding } from './positions.ts';
-import type { Path } from './problems.ts';
 import { realOf } from './real-path.ts';
 
 /** The files and folders that no argument of a server may give it; paths without symbolic links. */
@@ -29,7 +28,6 @@ export interface ArgumentsOf {
   readonly cwd: string;
   /** The directory that `~` means in programs that expand it. */
   readonly home: string | undefined;
-  readonly path: Path;
 }
 
 /** The places that an argument must not name, for a configuration and the state directory of its gateway. */
@@ -46,12 +44,12 @@ export function gatewayPlaces({ files, dropFolder }: ConfigPlaces, state: string
 }
 
 /** A finding for each argument that names a directory which holds one of the places. An argument may name any file. */
-export function gatewayFileFindings({ args, path, ...context }: ArgumentsOf, guarded: GatewayPlaces): Finding[] {
+export function gatewayFileFindings({ args, ...context }: ArgumentsOf, guarded: GatewayPlaces): Finding[] {
   return args.flatMap((arg, index) => {
     const [found] = pathsIn(arg, context).flatMap((named) => relationTo(guarded, named) ?? []);
     if (found === undefined) return [];
     const message = `the directory that this argument names ${found}, so the server could change what the gateway does; name a directory of its own, or set "allowGatewayFiles": true in this entry`;
-    return [{ path: [...path, 'args', index], message }];
+    return [{ path: ['args', index], message }];
   });
 }
 

@@ -46,7 +46,7 @@ export function takeOut(file: string, problems: readonly Problem[], gathering: G
   if (!visible || first === undefined) return;
   const source = { file, line: first.line, column: first.column };
   const place = { name, source, mainDirectory: gathering.folders.directory, home: '', raw: {} };
-  gathering.servers.set(name, brokenServer(place, `${file}:${first.line}:${first.column} ${first.message}`));
+  gathering.servers.set(name, brokenServer(place, { faults: problems }));
 }
 
 /** Whether a finding is inside an entry, whose own problems then include it. */

@@ -21,15 +21,19 @@ export function findingsOf(issues: readonly Issue[], subject: Subject): Finding[
   return issues.flatMap((issue) => findingsOfIssue(issue, subject));
 }
 
-/** The keys that a loose schema does not know, at any depth of the value. */
-export function unknownKeys({ schema, value, path }: Subject): { path: Path; key: string; known: string[] }[] {
+/** The keys that a schema does not know, at any depth of the value. */
+export function unknownKeys(
+  schema: Schema,
+  value: JsonValue | undefined,
+  path: Path = [],
+): { path: Path; key: string; known: string[] }[] {
   const shape = shapeOf(schema);
-  if (shape === undefined || typeof value !== 'object' || value === null || Array.isArray(value)) return [];
+  if (shape === undefined || !isObject(value)) return [];
   const known = Object.keys(shape);
   return Object.entries(value).flatMap(([key, item]) => {
-    const inner = shape[key];
-    if (!Object.hasOwn(shape, key) || inner === undefined) return [{ path: [...path, key], key, known }];
-    return unknownKeys({ schema: inner, value: item, path: [...path, key] });
+    const here = [...path, key];
+    const inner = Object.hasOwn(shape, key) ? shape[key] : undefined;
+    return inner === undefined ? [{ path: here, key, known }] : unknownKeys(inner, item, here);
   });
 }
 

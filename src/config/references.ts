@@ -7,25 +7,30 @@ import { fromHome, homeOf } from './home.ts';
 import type { Finding } from './positions.ts';
 import type { Path } from './problems.ts';
 
-/** The environment for references, and the directory of the file that has them, for relative files. */
+/** What references are resolved against. */
 export interface ReferenceSource {
-  readonly directory: string;
   readonly env: NodeJS.ProcessEnv;
+  /** The directory of the file with the references, which the files that they name are relative to. */
+  readonly directory: string;
+  /** Why the gateway reads no references at a path; undefined where it does. */
+  readonly refuse?: (path: Path) => string | undefined;
+}
+
+/** What was found in the strings of a value. */
+interface Found {
+  /** Every value that a reference resolved to; without defaults, since the file itself has these. */
+  readonly resolved: string[];
+  /** Every file that a reference names, absolute. */
+  readonly files: string[];
+  /** The strings that contain references, as keys made by `pathKey`. */
+  readonly referring: Set<string>;
+  /** References without a value, and those that are not written correctly. */
+  readonly faults: Finding[];
 }
 
 /** A value with its references resolved. */
-export interface Expansion {
+export interface Expansion extends Found {
   readonly value: JsonValue;
-  /** Every value that a reference resolved to; without defaults, since the file itself has these. */
-  readonly resolved: readonly string[];
-  /** Every file that a reference names, absolute. */
-  readonly files: readonly string[];
-  /** The strings that contain references, as keys made by `pathKey`. */
-  readonly referring: ReadonlySet<string>;
-  /** References without a value. */
-  readonly unset: readonly Finding[];
-  /** References that are not written correctly. */
-  readonly malformed: readonly Finding[];
 }
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -33,16 +38,8 @@ const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const EDITORS_OWN = new Set(['workspaceFolder', 'workspaceFolderBasename', 'userHome', 'pathSeparator']);
 const REFERENCE = /\$\$\{|\$\{([^}]*)\}|\$\{/g;
 
-interface Collected {
-  resolved: string[];
-  files: string[];
-  referring: Set<string>;
-  unset: Finding[];
-  malformed: Finding[];
-}
-
 /** `file`: the file that the reference names. */
-type Outcome = ({ value: string; secret: boolean } | { unset: string } | { malformed: string }) & { file?: string };
+type Outcome = ({ value: string; secret: boolean } | { fault: string }) & { file?: string };
 
 /** A path as a key of a set. */
 export function pathKey(path: Path): string {
@@ -54,21 +51,18 @@ export function hasReference(text: string): boolean {
   return [...text.matchAll(REFERENCE)].some(([match]) => match !== '$${');
 }
 
-/** Resolves the references of every string in a value; `base` is the path of the value in its file. Never throws. */
-export function expand(value: JsonValue, base: Path, source: ReferenceSource): Expansion {
-  const collected: Collected = { resolved: [], files: [], referring: new Set(), unset: [], malformed: [] };
-  const expanded = walk(value, base, (text, path) => expandString(text, path, { source, collected }));
-  return { value: expanded, ...collected };
-}
-
-/** Finds the strings with references without resolving these. */
-export function findReferences(value: JsonValue, base: Path): Expansion {
-  const referring = new Set<string>();
-  walk(value, base, (text, path) => {
-    if (hasReference(text)) referring.add(pathKey(path));
+/** Resolves the references of every string in a value; without a source it only finds them. Never throws. */
+export function expand(value: JsonValue, source?: ReferenceSource): Expansion {
+  const found: Found = { resolved: [], files: [], referring: new Set(), faults: [] };
+  const expanded = walk(value, [], (text, path) => {
+    if (hasReference(text)) found.referring.add(pathKey(path));
+    if (!source) return text;
+    const refusal = source.refuse?.(path);
+    if (refusal === undefined) return expandString(text, path, { source, found });
+    if (hasReference(text)) found.faults.push({ path, message: refusal });
     return text;
   });
-  return { value, resolved: [], files: [], referring, unset: [], malformed: [] };
+  return { value: expanded, ...found };
 }
 
 function walk(value: JsonValue, path: Path, each: (text: string, path: Path) => string): JsonValue {
@@ -82,35 +76,32 @@ function walk(value: JsonValue, path: Path, each: (text: string, path: Path) => 
   return result;
 }
 
-function expandString(text: string, path: Path, context: { source: ReferenceSource; collected: Collected }): string {
-  const { source, collected } = context;
+function expandString(text: string, path: Path, { source, found }: { source: ReferenceSource; found: Found }): string {
   return text.replaceAll(REFERENCE, (match: string, body: string | undefined) => {
     if (match === '$${') return '${';
-    collected.referring.add(pathKey(path));
     const outcome: Outcome =
       body === undefined
-        ? { malformed: 'the reference is not closed; a literal ${ is written $${' }
+        ? { fault: 'the reference is not closed; a literal ${ is written $${' }
         : resolveReference(body, path, source);
-    if (outcome.file !== undefined) collected.files.push(outcome.file);
-    if ('value' in outcome) {
-      if (outcome.secret) collected.resolved.push(outcome.value);
-      return outcome.value;
+    if (outcome.file !== undefined) found.files.push(outcome.file);
+    if ('fault' in outcome) {
+      found.faults.push({ path, message: outcome.fault, within: match });
+      return match;
     }
-    if ('unset' in outcome) collected.unset.push({ path, message: outcome.unset, within: match });
-    else collected.malformed.push({ path, message: outcome.malformed, within: match });
-    return match;
+    if (outcome.secret) found.resolved.push(outcome.value);
+    return outcome.value;
   });
 }
 
 function resolveReference(body: string, path: Path, source: ReferenceSource): Outcome {
   if (body.startsWith('file:')) return readReferenced(body.slice('file:'.length), source);
   const [, kind, name = '', , fallback] = /^(?:([A-Za-z]+):(?!-))?(.*?)(:-(.*))?$/s.exec(body) ?? [];
-  const malformed = misread(body, kind, name);
-  if (malformed !== undefined) return { malformed };
-  if (fallback?.includes('${') === true) return { malformed: 'a default cannot contain a reference' };
+  const fault = misread(body, kind, name);
+  if (fault !== undefined) return { fault };
+  if (fallback?.includes('${') === true) return { fault: 'a default cannot contain a reference' };
   const value = Object.hasOwn(source.env, name) ? source.env[name] : undefined;
   if (fallback !== undefined && (value === undefined || value === '')) return { value: fallback, secret: false };
-  return value === undefined ? { unset: unset(name, path) } : { value, secret: true };
+  return value === undefined ? { fault: unset(name, path) } : { value, secret: true };
 }
 
 /** Why a reference is malformed; undefined where it is not. */
@@ -136,10 +127,10 @@ function unset(name: string, path: Path): string {
 }
 
 function readReferenced(name: string, { directory, env }: ReferenceSource): Outcome {
-  if (name === '') return { malformed: 'the reference names no file' };
+  if (name === '') return { fault: 'the reference names no file' };
   const file = resolve(directory, fromHome(name, homeOf(env)));
   const read = readRegularFile(file, { follow: true });
   return 'fault' in read
-    ? { unset: `the file ${file} ${read.fault}`, file }
+    ? { fault: `the file ${file} ${read.fault}`, file }
     : { value: read.text.replace(/\r?\n$/, ''), secret: true, file };
 }

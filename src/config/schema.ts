@@ -66,7 +66,7 @@ function map(example: string) {
 const patternList = z.array(z.string().min(1, { error: 'must not be empty' }));
 
 function patterns(what: string, action: string) {
-  const full = z.looseObject({
+  const full = z.object({
     allow: patternList
       .default(['*'])
       .describe(`Names of ${what} that may be ${action}; \`*\` stands for any characters. An empty list allows none.`),
@@ -87,7 +87,7 @@ const url = z.string().refine(isHttpUrl, { error: 'must be a complete http:// or
 const filePath = z.string().min(1, { error: 'must not be empty' });
 
 const tls = z
-  .looseObject({
+  .object({
     ca: filePath
       .optional()
       .describe(
@@ -108,7 +108,7 @@ const tls = z
   .describe('TLS settings of a server with a URL.');
 
 const timeouts = z
-  .looseObject({
+  .object({
     start: milliseconds.prefault('60s').describe('For a process to start and answer the first request.'),
     connect: milliseconds.prefault('5s').describe('For a connection to be made.'),
     firstByte: milliseconds
@@ -130,7 +130,7 @@ const timeouts = z
   .describe('Time limits by phase.');
 
 const instances = z
-  .looseObject({
+  .object({
     max: z
       .int()
       .min(1)
@@ -150,9 +150,9 @@ const instances = z
 
 const transport = z.enum(Object.keys(TRANSPORTS) as (keyof typeof TRANSPORTS)[]);
 
-/** One server as clients write it. It keeps unknown keys, so that the loader can warn of them. */
+/** One server as clients write it. It lets unknown keys pass, of which the loader warns. */
 export const serverEntry = z
-  .looseObject({
+  .object({
     command: z
       .string({ error: 'must be a string: the program alone; its arguments go into "args"' })
       .min(1, { error: 'must not be empty' })

@@ -3,11 +3,12 @@ import { createHash } from 'node:crypto';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
-import type { ServerConfig, Timeouts, TlsConfig } from './config.ts';
-import { OWN_HEADERS } from './entry-checks.ts';
+import type { ServerConfig, TlsConfig } from './config.ts';
+import { OWN_HEADERS, transportOf as transportOfType } from './entry-checks.ts';
 import { safeArgs, safeUrl } from './excerpts.ts';
 import { fromHome } from './home.ts';
-import { ALIAS, serverEntry, type ServerEntry, TRANSPORTS, URL_KEYS } from './schema.ts';
+import type { Problem } from './problems.ts';
+import { ALIAS, serverEntry, type ServerEntry, URL_KEYS } from './schema.ts';
 
 /** The place of an entry in its file, and its name. */
 export interface EntryPlace {
@@ -21,33 +22,45 @@ export interface EntryPlace {
   readonly raw: JsonObject;
 }
 
-/** What the loader could read of an entry that cannot be used. */
-export interface BrokenEntry {
+/** What the loader could read of an entry, the values of its references, and why the server cannot be used. */
+export interface EntryParts {
   readonly entry?: ServerEntry | undefined;
   readonly resolved?: readonly string[];
+  readonly faults: readonly Problem[];
 }
+
+type Transport = ServerConfig['transport'];
 
 /** Shorter values are not redacted: they occur too often in ordinary text. */
 const SHORTEST_SECRET = 6;
 const DEFAULTS = serverEntry.parse({});
 
-/** A server that can be used. `resolved` are the values of its references. */
-export function usableServer(entry: ServerEntry, place: EntryPlace, resolved: readonly string[]): ServerConfig {
+/** The server of an entry: usable where it has no faults. A disabled one is shown, but not started. */
+export function serverOf(place: EntryPlace, parts: EntryParts): ServerConfig {
+  const { entry, resolved = [], faults } = parts;
+  if (faults.length > 0 || entry === undefined) return brokenServer(place, parts);
+  if (!isDisabled(place.raw)) return usableServer(entry, place, resolved);
+  return { ...skeleton(place), ...offerOf(entry), digest: digestOf({ disabled: true }) };
+}
+
+function usableServer(entry: ServerEntry, place: EntryPlace, resolved: readonly string[]): ServerConfig {
   const { raw, home } = place;
+  const { command, args, tls } = entry;
   const directory = dirname(place.source.file);
   const cwd = workingDirectory(entry, { directory, mainDirectory: place.mainDirectory, home });
-  const url = urlOf(entry);
+  const url = URL_KEYS.map((key) => entry[key]).find((value) => value !== undefined);
   const headers = Object.entries(entry.headers).filter(([name]) => !OWN_HEADERS.has(name.toLowerCase()));
+  const transport = transportOf(entry);
   const reach = {
-    transport: transportOf(entry),
-    ...(entry.command === undefined
+    transport,
+    ...(command === undefined
       ? {}
-      : { command: programPath(fromHome(entry.command, home), entry.cwd === undefined ? directory : cwd) }),
-    args: entry.args,
+      : { command: programPath(fromHome(command, home), entry.cwd === undefined ? directory : cwd) }),
+    args,
     cwd,
     ...(url === undefined ? {} : { url }),
-    timeouts: timeoutsOf(entry, raw),
-    ...(entry.tls === undefined ? {} : { tls: tlsOf(entry.tls, (path) => resolve(directory, fromHome(path, home))) }),
+    timeouts: timeoutsOf(entry, { raw, transport }),
+    ...(tls === undefined ? {} : { tls: tlsOf(tls, (path) => resolve(directory, fromHome(path, home))) }),
   };
   const texts = { env: entry.env, headers: Object.fromEntries(headers) };
   return {
@@ -56,28 +69,23 @@ export function usableServer(entry: ServerEntry, place: EntryPlace, resolved: re
     alias: entry.alias ?? place.name,
     env: wrap(texts.env),
     headers: wrap(texts.headers),
-    ...sharingOf(entry, reach.transport),
+    ...sharingOf(entry, transport),
     ...offerOf(entry),
     secrets: secretsOf({ ...texts, url, resolved }),
     digest: digestOf({ ...reach, ...texts }),
   };
 }
 
-/** A disabled server: shown, never started. Its references are not resolved. */
-export function disabledServer(entry: ServerEntry, place: EntryPlace): ServerConfig {
-  return {
-    ...skeleton(place),
-    transport: transportOf(entry),
-    alias: entry.alias ?? place.name,
-    disabled: true,
-    ...offerOf(entry),
-    digest: digestOf({ disabled: true }),
-  };
-}
-
 /** A server that cannot be used, and why. It keeps the patterns of its entry, since its last known offer may be shown. */
-export function brokenServer(place: EntryPlace, problem: string, known: BrokenEntry = {}): ServerConfig {
-  const { entry, resolved = [] } = known;
+export function brokenServer(
+  place: EntryPlace,
+  { entry, resolved = [], faults: [first, ...more] }: EntryParts,
+): ServerConfig {
+  const others = more.length > 0 ? ` (and ${more.length} more)` : '';
+  const problem =
+    first === undefined
+      ? 'the entry cannot be used'
+      : `${first.file}:${first.line}:${first.column} ${first.message}${others}`;
   return {
     ...skeleton(place),
     ...(entry === undefined ? {} : offerOf(entry)),
@@ -99,13 +107,6 @@ export function workingDirectory(
   return cwd === undefined ? mainDirectory : resolve(directory, fromHome(cwd, home));
 }
 
-/** The transport of an entry: that of its type, else the one that its keys imply. */
-export function transportOf(entry: Pick<ServerEntry, 'type' | 'transport' | 'command'>): ServerConfig['transport'] {
-  const type = entry.type ?? entry.transport;
-  if (type !== undefined) return TRANSPORTS[type];
-  return entry.command === undefined ? 'streamable-http' : 'stdio';
-}
-
 /** Tells whether an entry is disabled, in either spelling. */
 export function isDisabled(raw: JsonObject): boolean {
   return raw.disabled === true || raw.enabled === false;
@@ -117,12 +118,12 @@ function skeleton({ name, source, places = {}, mainDirectory, raw }: EntryPlace)
     name,
     alias,
     disabled: isDisabled(raw),
-    transport: guessTransport(raw),
+    transport: transportOf(raw),
     args: [],
     env: {},
     cwd: mainDirectory,
     headers: {},
-    timeouts: pickTimeouts(DEFAULTS.timeouts),
+    timeouts: DEFAULTS.timeouts,
     ...sharingOf(DEFAULTS, 'stdio'),
     ...offerOf(DEFAULTS),
     source,
@@ -133,10 +134,10 @@ function skeleton({ name, source, places = {}, mainDirectory, raw }: EntryPlace)
   };
 }
 
-function guessTransport(raw: JsonObject): ServerConfig['transport'] {
-  const type = raw.type ?? raw.transport;
-  if (typeof type === 'string' && Object.hasOwn(TRANSPORTS, type)) return TRANSPORTS[type as keyof typeof TRANSPORTS];
-  return URL_KEYS.some((key) => raw[key] !== undefined) ? 'streamable-http' : 'stdio';
+/** The transport of an entry, checked or not: that of its type, else the one that its keys imply. */
+function transportOf(entry: Readonly<Record<string, unknown>>): Transport {
+  const type = transportOfType(entry.type ?? entry.transport);
+  return type ?? (URL_KEYS.some((key) => entry[key] !== undefined) ? 'streamable-http' : 'stdio');
 }
 
 /** The command line or URL of a server as written, with unresolved references. */
@@ -156,10 +157,6 @@ function quoted(word: string): string {
   return word === '' || /[\s"']/.test(word) ? JSON.stringify(word) : word;
 }
 
-function urlOf(entry: ServerEntry): string | undefined {
-  return entry.url ?? entry.serverUrl ?? entry.httpUrl;
-}
-
 /** The program to start: a name without a slash stays, for the search in PATH; a path becomes absolute. */
 function programPath(command: string, directory: string): string {
   const isPath = command.includes('/') || (process.platform === 'win32' && command.includes('\\'));
@@ -167,27 +164,19 @@ function programPath(command: string, directory: string): string {
 }
 
 /** `timeout` sets the phases that `timeouts` does not name. By default `firstByte` and `idle` do not bound a process, which may be silent while it works. */
-function timeoutsOf(entry: ServerEntry, raw: JsonObject): Timeouts {
+function timeoutsOf(
+  { timeout, timeouts }: ServerEntry,
+  { raw, transport }: { raw: JsonObject; transport: Transport },
+): ServerConfig['timeouts'] {
   const named = isObject(raw.timeouts) ? raw.timeouts : {};
-  const given = (phase: 'firstByte' | 'idle' | 'total') =>
-    named[phase] === undefined ? entry.timeout : entry.timeouts[phase];
-  const { firstByte, idle, total } = entry.timeouts;
-  const silence = transportOf(entry) === 'stdio' ? { firstByte: Infinity, idle: Infinity } : { firstByte, idle };
-  return {
-    ...pickTimeouts(entry.timeouts),
-    firstByte: given('firstByte') ?? silence.firstByte,
-    idle: given('idle') ?? silence.idle,
-    total: given('total') ?? total,
-  };
-}
-
-function pickTimeouts({ start, connect, firstByte, idle, ping, total }: ServerEntry['timeouts']): Timeouts {
-  return { start, connect, firstByte, idle, ping, total };
+  const silence = transport === 'stdio' ? Infinity : undefined;
+  const unnamed = { firstByte: timeout ?? silence, idle: timeout ?? silence, total: timeout };
+  const set = Object.entries(unnamed).filter(([phase, ms]) => ms !== undefined && named[phase] === undefined);
+  return { ...timeouts, ...Object.fromEntries(set) };
 }
 
 function offerOf({ tools, prompts, resources }: ServerEntry): Pick<ServerConfig, 'tools' | 'prompts' | 'resources'> {
-  const plain = ({ allow, deny }: ServerEntry['tools']) => ({ allow, deny });
-  return { tools: plain(tools), prompts: plain(prompts), resources: plain(resources) };
+  return { tools, prompts, resources };
 }
 
 /** The defaults of `instances.max`: a process takes much memory, a connection hardly any. */
@@ -196,20 +185,20 @@ const DEFAULT_CONNECTIONS = 1_000;
 
 function sharingOf(
   { isolation, instances }: ServerEntry,
-  transport: ServerConfig['transport'],
+  transport: Transport,
 ): Pick<ServerConfig, 'isolation' | 'instances'> {
-  const { max = transport === 'stdio' ? DEFAULT_PROCESSES : DEFAULT_CONNECTIONS, idle, lazy } = instances;
-  return { isolation, instances: { max, idle, lazy } };
+  const max = instances.max ?? (transport === 'stdio' ? DEFAULT_PROCESSES : DEFAULT_CONNECTIONS);
+  return { isolation, instances: { ...instances, max } };
 }
 
-function tlsOf(tls: NonNullable<ServerEntry['tls']>, absolute: (path: string) => string): TlsConfig {
-  const { ca, cert, key, rejectUnauthorized, servername } = tls;
-  const paths = Object.entries({ ca, cert, key }).filter((pair): pair is [string, string] => pair[1] !== undefined);
-  return {
-    ...Object.fromEntries(paths.map(([name, path]) => [name, absolute(path)])),
-    rejectUnauthorized,
-    ...(servername === undefined ? {} : { servername }),
-  };
+function tlsOf(
+  { ca, cert, key, ...rest }: NonNullable<ServerEntry['tls']>,
+  absolute: (path: string) => string,
+): TlsConfig {
+  const paths = Object.entries({ ca, cert, key }).flatMap(([name, path]) =>
+    path === undefined ? [] : [[name, absolute(path)]],
+  );
+  return { ...rest, ...Object.fromEntries(paths) };
 }
 
 function wrap(values: Record<string, string>): Record<string, Secret> {

@@ -3,13 +3,12 @@ import { mkfifoSync } from './fifo.ts';
 import { symlinkSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { expand, findReferences, hasReference } from '../../src/config/references.ts';
+import { expand, hasReference } from '../../src/config/references.ts';
 import { workspace } from './workspace.ts';
 
 function resolved(text: string, env: NodeJS.ProcessEnv = {}, directory = '/'): unknown {
-  const expansion = expand(text, ['x'], { directory, env });
-  const wrong = [...expansion.unset, ...expansion.malformed];
-  return wrong.length === 0 ? expansion.value : wrong.map((finding) => finding.message).join('\n');
+  const { value, faults } = expand(text, { directory, env });
+  return faults.length === 0 ? value : faults.map((finding) => finding.message).join('\n');
 }
 
 test('both spellings of a variable are replaced, anywhere in a string and more than once', () => {
@@ -59,8 +58,8 @@ test('resolving never throws, and is the same whatever else is in the value', ()
       fc.array(piece).map((pieces) => pieces.join('')),
       (text) => {
         const source = { directory: '/nonexistent', env: { A: 'a' } };
-        const alone = expand(text, [], source).value;
-        expect(expand({ list: [text] }, [], source).value).toEqual({ list: [alone] });
+        const alone = expand(text, source).value;
+        expect(expand({ list: [text] }, source).value).toEqual({ list: [alone] });
       },
     ),
   );
@@ -71,10 +70,10 @@ test('names of the object prototype are no variables', () => {
 });
 
 test('an unset variable is named, with its place inside the string', () => {
-  const { unset } = expand({ headers: { Authorization: 'Bearer ${env:TOKEN}' } }, ['s'], { directory: '/', env: {} });
+  const { faults } = expand({ headers: { Authorization: 'Bearer ${env:TOKEN}' } }, { directory: '/', env: {} });
 
-  expect(unset).toEqual([expect.objectContaining({ path: ['s', 'headers', 'Authorization'], within: '${env:TOKEN}' })]);
-  expect(unset[0]?.message).toContain('TOKEN is not set');
+  expect(faults).toEqual([expect.objectContaining({ path: ['headers', 'Authorization'], within: '${env:TOKEN}' })]);
+  expect(faults[0]?.message).toContain('TOKEN is not set');
 });
 
 test('other kinds of references, missing names and open braces are told apart', () => {
@@ -119,14 +118,16 @@ test('what is not a small text file is refused, without blocking on a pipe', () 
 test('values of references are listed, defaults are not', () => {
   const { directory } = workspace({ f: 'from-file\n' });
 
-  const expansion = expand(['${A} ${B:-fallback}', '${file:f}'], [], { directory, env: { A: 'from-env' } });
+  const expansion = expand(['${A} ${B:-fallback}', '${file:f}'], { directory, env: { A: 'from-env' } });
 
   expect(expansion.resolved).toEqual(['from-env', 'from-file']);
 });
 
 test('references can be found without being read', () => {
-  const found = findReferences({ a: '${A}', b: ['plain', '${file:/nonexistent}'], c: '$${A}' }, ['s']);
+  const found = expand({ a: '${A}', b: ['plain', '${file:/nonexistent}'], c: '$${A}' });
 
-  expect([...found.referring]).toEqual(['["s","a"]', '["s","b",1]']);
+  expect([...found.referring]).toEqual(['["a"]', '["b",1]']);
+  expect(found.faults).toEqual([]);
+  expect(found.value).toEqual({ a: '${A}', b: ['plain', '${file:/nonexistent}'], c: '$${A}' });
   expect(hasReference('$${A}')).toBe(false);
 });

@@ -6,7 +6,7 @@ import { type Exchange, relayed } from '../../core/exchange.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { untilCancelled, withDeadline } from '../../core/wait.ts';
 import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
-import { CallClock } from '../../upstream/mcp/wire/deadlines.ts';
+import { CallClock } from '../../upstream/mcp/wire/pending.ts';
 import type { EventLog } from '../event-log.ts';
 import { type Destination, isLegacyTask, send, type Sent } from '../upstream-request.ts';
 import { BridgedPresenter } from './bridged-presenter.ts';
