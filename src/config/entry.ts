@@ -6,7 +6,7 @@ import { loaderWarnings, REACH, valueFaults, webSocketKey, writtenFaults, writte
 import type { Translated } from './formats.ts';
 import { gatewayFileFindings, type GatewayPlaces } from './gateway-files.ts';
 import { fromHome, homeOf } from './home.ts';
-import { findingsOf } from './issues.ts';
+import { check } from './issues.ts';
 import { patternPlaces } from './pattern-places.ts';
 import { type Document, type Finding, positionAt, problemAt } from './positions.ts';
 import { isWithin, type Path, type Problem } from './problems.ts';
@@ -99,16 +99,17 @@ function read(raw: JsonObject, request: EntryRequest): Reading {
   if (fault !== undefined) return { faults: [{ path: [], message: fault }], warnings: [] };
   const known = Object.fromEntries(Object.entries(raw).filter(([key]) => Object.hasOwn(serverEntry.shape, key)));
   const expansion = expand(known, isDisabled(raw) ? undefined : request);
-  const parsed = serverEntry.safeParse(expansion.value);
+  const { data, findings } = check(serverEntry, expansion.value);
   const refused = document.refused
     .filter((finding) => finding.path.length > path.length && isWithin(finding.path, path))
     .map((finding) => ({ ...finding, path: finding.path.slice(path.length) }));
   const faults = [...refused, ...writtenFaults(raw), ...expansion.faults];
-  faults.push(...shapeFaults(parsed, { raw, expansion, reported: keysOf(faults) }));
+  const shape = data === undefined ? findings : valueFaults(data);
+  faults.push(...unreported(shape, { raw, expansion, reported: keysOf(faults) }));
   const reported = keysOf(faults);
   const warnings = writtenWarnings(raw).filter((finding) => !reported.has(pathKey(finding.path)));
   // a disabled entry keeps its references, which may not have the shape of their values
-  const entry = parsed.success ? parsed.data : isDisabled(raw) ? serverEntry.parse({}) : undefined;
+  const entry = data ?? (isDisabled(raw) ? serverEntry.parse({}) : undefined);
   if (entry !== undefined) warnings.push(...loaderWarnings(entry.env));
   if (entry !== undefined && !isDisabled(raw)) faults.push(...argumentFaults(entry, request));
   return { faults, warnings, expansion, entry };
@@ -118,17 +119,14 @@ function keysOf(findings: readonly Finding[]): Set<string> {
   return new Set(findings.map(({ path }) => pathKey(path)));
 }
 
-/** The faults of shape and values, without those at a path that is reported already, and without those of unresolved values. */
-function shapeFaults(
-  parsed: ReturnType<typeof serverEntry.safeParse>,
+/** The faults without those at a path that is reported already, and without those of unresolved values. */
+function unreported(
+  faults: readonly Finding[],
   { raw, expansion, reported }: { raw: JsonObject; expansion: Expansion; reported: Set<string> },
 ): Finding[] {
   const resolved = !isDisabled(raw) && expansion.faults.length === 0;
   if (webSocketKey(raw) !== undefined) URL_KEYS.forEach((key) => reported.add(pathKey([key])));
-  const found = parsed.success
-    ? valueFaults(parsed.data)
-    : findingsOf(parsed.error.issues, { schema: serverEntry, value: raw, path: [] });
-  return found.flatMap((finding) => {
+  return faults.flatMap((finding) => {
     const key = pathKey(finding.path);
     if (reported.has(key)) return [];
     if (!expansion.referring.has(key)) return [finding];

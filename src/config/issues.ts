@@ -6,19 +6,18 @@ import type { Finding } from './positions.ts';
 import { didYouMean, type Path } from './problems.ts';
 import { URL_KEYS } from './schema.ts';
 
-type Issue = z.core.$ZodIssue;
 type Schema = z.core.$ZodType;
 
-/** What zod checked: the schema, the value as the file has it, and its path there. */
-export interface Subject {
-  readonly schema: Schema;
-  readonly value: JsonValue | undefined;
-  readonly path: Path;
+/** A value as a schema makes it, or what is wrong with it. */
+interface Checked<T> {
+  readonly data?: T;
+  readonly findings: readonly Finding[];
 }
 
-/** Translates issues. No message has a value of the file, except a word for which it suggests a correction. */
-export function findingsOf(issues: readonly Issue[], subject: Subject): Finding[] {
-  return issues.flatMap((issue) => findingsOfIssue(issue, subject));
+/** Checks a value. No message has a value of the file, except a word for which it suggests a correction. */
+export function check<T>(schema: z.ZodType<T>, value: unknown): Checked<T> {
+  const parsed = schema.safeParse(value, { error: messageOf, reportInput: true });
+  return parsed.success ? { data: parsed.data, findings: [] } : { findings: findingsOf(parsed.error.issues, schema) };
 }
 
 /** The keys that a schema does not know, at any depth of the value. */
@@ -53,49 +52,39 @@ export function namedKeys(keys: readonly string[]): string {
   return `${named.join(', ')}${more}`;
 }
 
-function findingsOfIssue(issue: Issue, subject: Subject): Finding[] {
-  const path = issue.path.filter((part) => typeof part !== 'symbol');
-  const here = [...subject.path, ...path];
-  const value = valueAt(subject.value, path);
-  switch (issue.code) {
-    case 'unrecognized_keys': {
-      const known = Object.keys(shapeOf(schemaAt(subject.schema, path)) ?? {});
+function findingsOf(issues: readonly z.core.$ZodIssue[], schema: Schema, base: Path = []): Finding[] {
+  return issues.flatMap((issue): Finding[] => {
+    const path = [...base, ...issue.path.filter((part) => typeof part !== 'symbol')];
+    if (issue.code === 'unrecognized_keys') {
+      const known = Object.keys(shapeOf(schemaAt(schema, path)) ?? {});
+      const input = isObject(issue.input) ? issue.input : {};
       return issue.keys.map((key) => ({
-        path: [...here, key],
-        message: unknownKey(key, known, valueAt(value, [key])),
+        path: [...path, key],
+        message: unknownKey(key, known, input[key]),
         atKey: true,
       }));
     }
-    case 'invalid_union':
-      return unionFindings(issue, { ...subject, schema: schemaAt(subject.schema, path), value, path: here });
-    case 'invalid_value': {
-      const words = issue.values.map(String);
-      const hint = typeof value === 'string' && !value.includes('${') ? didYouMean(value, words) : '';
-      return [{ path: here, message: `must be ${alternatives(words)}${hint}` }];
+    if (issue.code === 'invalid_union') {
+      // the only alternative whose outer type fits is the one that is meant
+      const [meant, ...others] = issue.errors.filter((errors) => errors.every((error) => error.path.length > 0));
+      if (meant !== undefined && others.length === 0) return findingsOf(meant, schema, path);
     }
-    case 'invalid_type':
-      if (value === undefined) return [{ path: here, message: `${JSON.stringify(path.at(-1))} is required` }];
-      return [
-        {
-          path: here,
-          message: ownMessage(issue.message) ?? `must be ${article(issue.expected)}, not ${kindOf(value)}`,
-        },
-      ];
-    case 'too_small':
-      return [{ path: here, message: ownMessage(issue.message) ?? `must be at least ${issue.minimum}` }];
-    case 'too_big':
-      return [{ path: here, message: ownMessage(issue.message) ?? `must be at most ${issue.maximum}` }];
-    default:
-      return [{ path: here, message: issue.message }];
-  }
+    return [{ path, message: issue.message }];
+  });
 }
 
-/** The findings of the only alternative whose outer type fits; else one finding for the union. */
-function unionFindings(issue: Issue & { code: 'invalid_union' }, subject: Subject): Finding[] {
-  const inside = issue.errors.filter((errors) => errors.every((error) => error.path.length > 0));
-  const branch = inside[0];
-  if (inside.length === 1 && branch !== undefined) return findingsOf(branch, subject);
-  return [{ path: subject.path, message: issue.message }];
+/** The text of an issue for which the schema has none. */
+function messageOf(issue: z.core.$ZodRawIssue): string | undefined {
+  const { input } = issue;
+  if (issue.code === 'invalid_value') {
+    const words = issue.values.map(String);
+    return `must be ${alternatives(words)}${typeof input === 'string' ? didYouMean(input, words) : ''}`;
+  }
+  if (issue.code === 'too_small') return `must be at least ${issue.minimum}`;
+  if (issue.code === 'too_big') return `must be at most ${issue.maximum}`;
+  if (issue.code !== 'invalid_type') return undefined;
+  if (input === undefined) return `${JSON.stringify(issue.path?.at(-1))} is required`;
+  return `must be ${article(issue.expected)}, not ${kindOf(input)}`;
 }
 
 function unknownKey(key: string, known: readonly string[], value: JsonValue | undefined): string {
@@ -105,11 +94,6 @@ function unknownKey(key: string, known: readonly string[], value: JsonValue | un
     known.includes('mcpServers') && isObject(value) && ['command', ...URL_KEYS].some((name) => name in value);
   if (isServer) return 'unknown key; servers stand under "mcpServers": move it there';
   return hint === '' ? `unknown key; known here: ${known.join(', ')}` : `unknown key${hint}`;
-}
-
-/** Our own text of an issue; undefined for one of zod, which begins with one of a few words. */
-function ownMessage(message: string): string | undefined {
-  return /^(Invalid|Too|Unrecognized)/.test(message) ? undefined : message;
 }
 
 function alternatives(words: readonly string[]): string {
@@ -127,16 +111,9 @@ function article(type: string): string {
   return names[type] ?? `a ${type}`;
 }
 
-function kindOf(value: JsonValue): string {
+function kindOf(value: unknown): string {
   if (value === null) return 'null';
   return Array.isArray(value) ? 'a list' : article(typeof value);
-}
-
-function valueAt(value: JsonValue | undefined, path: Path): JsonValue | undefined {
-  return path.reduce<JsonValue | undefined>((current, part) => {
-    if (typeof current !== 'object' || current === null) return undefined;
-    return Object.hasOwn(current, part) ? (current as Record<string | number, JsonValue>)[part] : undefined;
-  }, value);
 }
 
 function schemaAt(schema: Schema, path: Path): Schema {

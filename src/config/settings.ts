@@ -3,7 +3,7 @@ import { isObject } from '../core/json.ts';
 import { Secret } from '../core/secret.ts';
 import type { TokenConfig } from './config.ts';
 import { isShortToken, SHORTEST_TOKEN } from './exposure.ts';
-import { findingsOf } from './issues.ts';
+import { check } from './issues.ts';
 import { type Document, type Finding, positionAt, problemAt } from './positions.ts';
 import type { Path, Problem } from './problems.ts';
 import { expand, pathKey, type ReferenceSource } from './references.ts';
@@ -31,13 +31,12 @@ export function readSettings(document: Document, { directory, env, foreign }: Se
   const locate = (findings: readonly Finding[]) => findings.map((finding) => problemAt(document, finding));
   const raw = isObject(value) ? Object.fromEntries(Object.entries(value).filter(([key]) => !foreign.has(key))) : value;
   const expansion = expand(raw, { directory, env, refuse: strayReference });
-  const parsed = settingsSchema.safeParse(expansion.value);
-  const issues = parsed.success ? [] : findingsOf(parsed.error.issues, { schema: settingsSchema, value, path: [] });
+  const { data, findings } = check(settingsSchema, expansion.value);
   const broken = new Set(expansion.faults.map(({ path }) => pathKey(path)));
-  const tokens = parsed.success ? parsed.data.auth.tokens : [];
+  const tokens = data?.auth.tokens ?? [];
   const problems = locate([
     ...document.refused.filter(({ path }) => path.length === 1 || !foreign.has(String(path[0]))),
-    ...issues.filter(({ path, atKey }) => atKey === true || !broken.has(pathKey(path))),
+    ...findings.filter(({ path, atKey }) => atKey === true || !broken.has(pathKey(path))),
     ...expansion.faults,
     ...(broken.size === 0 ? repeatedTokens(tokens) : []),
   ]);
@@ -49,7 +48,7 @@ export function readSettings(document: Document, { directory, env, foreign }: Se
     source: { file: document.file, ...positionAt(document, { path: ['auth', 'tokens', index, 'token'] }) },
   }));
   return {
-    ...(parsed.success ? { values: parsed.data } : {}),
+    ...(data && { values: data }),
     tokens: wrapped,
     files: expansion.files,
     problems,
