@@ -2,7 +2,7 @@
 import { type Call, type Era, type Peer, serverOf, type Transport, type Via } from '../core/call.ts';
 import type { CallContext, Settlement, Status } from '../core/call-context.ts';
 import { type Decision, UNDECIDED } from '../core/decision.ts';
-import { isObject, type JsonObject, type JsonValue, notedKeys, numberOf } from '../core/json.ts';
+import { isObject, type JsonObject, type JsonValue, notesOn, numberOf } from '../core/json.ts';
 import type { Principal } from '../core/principal.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 
@@ -131,7 +131,7 @@ function describe(value: JsonValue, depth: number, left: { keys: number }): Json
 function describeObject(object: JsonObject, depth: number, left: { keys: number }): JsonValue {
   const shape: JsonObject = {};
   let seen = 0;
-  const noted = notedKeys(object);
+  const noted = notesOn(object)?.keys;
   for (const key of noted?.slice(0, BOUNDS.shapeKeys) ?? Object.keys(object)) {
     const value = object[key];
     if (value === undefined) continue;

@@ -1,6 +1,6 @@
-// Parsed JSON: its types, the numbers that JavaScript cannot hold, and how much memory it takes.
+// Parsed JSON: its types, the numbers that JavaScript cannot hold, notes on large values, and how much memory it takes.
 
-/** Any JSON value. A number may be an `exactNumber`, which is an object of JavaScript but not of JSON: use `isObject` and `numberOf`. */
+/** Any JSON value. A number may be an exact number, which is an object of JavaScript but not of JSON: use `isObject` and `numberOf`. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | JsonObject;
 
 /** A JSON object; keys are untrusted text. */
@@ -14,17 +14,12 @@ const EXACT = JSON as typeof JSON & {
   isRawJSON(value: unknown): value is { readonly rawJSON: string };
 };
 
-/** Tells whether a value is a JSON object: not null, not an array, not an `exactNumber`. */
+/** Tells whether a value is a JSON object: not null, not an array, not an exact number. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !EXACT.isRawJSON(value);
 }
 
-/** A number whose text would change as a JavaScript number, such as 9007199254740993, 1e400, 1.0 or -0. JSON.stringify writes its text. */
-export function exactNumber(text: string): JsonValue {
-  return EXACT.rawJSON(text);
-}
-
-/** The text of an `exactNumber`; undefined for every other value. */
+/** The text of a number that JavaScript would change, such as 9007199254740993, 1e400, 1.0 or -0; undefined for every other value. */
 export function exactText(value: unknown): string | undefined {
   return typeof value === 'object' && EXACT.isRawJSON(value) ? value.rawJSON : undefined;
 }
@@ -36,29 +31,89 @@ export function numberOf(value: unknown): number | undefined {
   return text === undefined ? undefined : Number(text);
 }
 
-/** What the parser notes of an object of more than `envelopeMembers`: V8 takes a third of a microsecond to list each, and a whole one to copy it. */
-interface Noted {
-  readonly keys: readonly string[];
-  /** Its bytes of memory. */
-  readonly weight: number;
+/** JavaScript holds integers of up to so many digits exactly; a longer number is compared. */
+const SAFE_LENGTH = 15;
+/** JavaScript never writes a number with more characters. */
+const LONGEST_NUMBER = 32;
+const MINUS = 45;
+const DOT = 46;
+
+/** The number of a text: an exact number where JavaScript would change it. JSON.stringify writes an exact number as its text. */
+export function readNumber(text: string): JsonValue {
+  return staysSame(text, 0, text.length) ? Number(text) : EXACT.rawJSON(text);
 }
 
-/** The notes by object. They are a part of the parsed object, and are collected with it. */
-const noted = new WeakMap<object, Noted>();
-
-/** Notes the keys of an object that does not change any more, and its memory. */
-export function noteMembers(object: JsonObject, members: Noted): void {
-  noted.set(object, members);
+/** Whether JavaScript writes the number in this range of the text with the same characters. */
+export function staysSame(text: string, from: number, to: number): boolean {
+  const length = to - from;
+  if (length > LONGEST_NUMBER) return false;
+  if (length <= SAFE_LENGTH && text.charCodeAt(from) !== MINUS) {
+    let at = from;
+    while (at < to && isDigit(text.charCodeAt(at))) at++;
+    if (at === to) return true;
+  }
+  const written = text.slice(from, to);
+  return String(Number(written)) === written;
 }
 
-/** The keys of an object with very many members that was parsed in slices; undefined for any other. */
-export function notedKeys(object: object): readonly string[] | undefined {
-  return noted.get(object)?.keys;
+/** The index after the number that begins at `from`; the text may hold anything. */
+export function endOfNumber(text: string, from: number): number {
+  let at = from + 1;
+  while (at < text.length && (isNumeric(text.charCodeAt(at)) || isExponent(text.charCodeAt(at)))) at++;
+  return at;
 }
 
-/** The bytes of memory of such an object; undefined for any other. */
-export function notedWeight(object: object): number | undefined {
-  return noted.get(object)?.weight;
+/** Whether a number can begin with the character: digits, minus sign and, where the text is not JSON, decimal point. */
+export function isNumeric(code: number): boolean {
+  return isDigit(code) || code === MINUS || code === DOT;
+}
+
+function isDigit(code: number): boolean {
+  return code >= 48 && code <= 57;
+}
+
+/** The other characters of a number: `e`, `E`, `+`. */
+function isExponent(code: number): boolean {
+  return code === 101 || code === 69 || code === 43;
+}
+
+/** What the gateway has found out about a parsed object or array that does not change any more, so that it need not visit all of it again. */
+interface Notes {
+  /** The keys of an object of more than `envelopeMembers`: V8 takes a third of a microsecond to list each, and a whole one to copy it. */
+  readonly keys?: readonly string[];
+  /** The bytes of memory of such an object. */
+  readonly weight?: number;
+  /** The JSON of a large value. */
+  readonly json?: string;
+}
+
+const NOTES = Symbol('notes');
+
+/** Adds notes to a value. They are a hidden property of it, which no list of keys, copy or JSON has. */
+export function note(value: object, notes: Notes): void {
+  if (Object.isExtensible(value))
+    Object.defineProperty(value, NOTES, { value: { ...notesOn(value), ...notes }, configurable: true });
+}
+
+/** The notes on a value; undefined where there are none. */
+export function notesOn(value: object): Notes | undefined {
+  return (value as { readonly [NOTES]?: Notes })[NOTES];
+}
+
+/** The JSON of a value, which is in its notes where it was written ahead. */
+export function jsonOf(value: JsonValue): string {
+  return (typeof value === 'object' && value !== null ? notesOn(value)?.json : undefined) ?? JSON.stringify(value);
+}
+
+/** The JSON of an object, in which some members may have been written ahead. */
+export function jsonOfMembers(object: JsonObject): string {
+  const values = Object.values(object);
+  if (!values.some((value) => typeof value === 'object' && value !== null && notesOn(value)?.json !== undefined))
+    return JSON.stringify(object);
+  const members = Object.entries(object).flatMap(([key, value]) =>
+    value === undefined ? [] : [`${JSON.stringify(key)}:${jsonOf(value)}`],
+  );
+  return `{${members.join(',')}}`;
 }
 
 /** The first `most` characters of a text. It copies a longer text, since a slice would retain the whole text in memory. */
@@ -66,32 +121,18 @@ export function firstOf(text: string, most: number): string {
   return text.length <= most ? text : Buffer.from(text.slice(0, most)).toString();
 }
 
-/** Bytes of heap, as measured with V8: of each value, and in addition of each array or object and of each key. */
-const VALUE = 16;
-const CONTAINER = 32;
-const KEY = 32;
-
-/** The bytes of a string, number, boolean or null. */
-export function weightOfScalar(value: JsonValue): number {
-  return typeof value === 'string' ? VALUE + value.length : VALUE;
-}
-
-/** The bytes of an array or object without its content. */
-export const WEIGHT_OF_CONTAINER = VALUE + CONTAINER;
-
-/** The bytes of a key without its value. */
-export function weightOfKey(key: string): number {
-  return KEY + key.length;
-}
+/** Bytes of heap, as measured with V8: of each value, and in addition of each array or object and of each key. A string takes its length too. */
+export const HEAP = { value: 16, container: 32, key: 32 } as const;
 
 /** The bytes of a value on the heap; visits all of it. The parser bounds its depth. */
 export function estimateHeap(value: JsonValue | undefined): number {
-  if (typeof value !== 'object' || value === null) return weightOfScalar(value ?? null);
-  const noted = notedWeight(value);
+  if (typeof value === 'string') return HEAP.value + value.length;
+  if (typeof value !== 'object' || value === null) return HEAP.value;
+  const noted = notesOn(value)?.weight;
   if (noted !== undefined) return noted;
-  let weight = WEIGHT_OF_CONTAINER;
+  let weight = HEAP.value + HEAP.container;
   if (Array.isArray(value)) for (const inner of value) weight += estimateHeap(inner);
-  else for (const key of Object.keys(value)) weight += weightOfKey(key) + estimateHeap(value[key]);
+  else for (const key of Object.keys(value)) weight += HEAP.key + key.length + estimateHeap(value[key]);
   return weight;
 }
 

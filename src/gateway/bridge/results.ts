@@ -2,10 +2,9 @@
 import type { Era, McpCall } from '../../core/call.ts';
 import type { ToolTraits } from '../../catalog/catalog.ts';
 import { excerpt, GatewayError } from '../../core/errors.ts';
-import { isObject, type JsonObject, numberOf } from '../../core/json.ts';
+import { isObject, jsonOf, type JsonObject, numberOf } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
 import { contentFor } from '../../protocol/mcp/content.ts';
-import { textOf } from '../../protocol/mcp/json-writer.ts';
 import { foreignMeta } from '../../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
 import {
@@ -68,7 +67,7 @@ function wrapStructured(result: JsonObject, wraps: boolean): JsonObject {
   if (isObject(structured)) return wraps ? { ...result, structuredContent: { result: structured } } : result;
   const content = Array.isArray(result.content) ? result.content : [];
   const hasText = content.some((block) => isObject(block) && block.type === 'text');
-  const text = { type: 'text', text: textOf(structured) };
+  const text = { type: 'text', text: jsonOf(structured) };
   return {
     ...result,
     structuredContent: { result: structured },

@@ -1,9 +1,16 @@
 // Reads JSON-RPC frames from parsed values, and writes them.
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { ERRORS, GatewayError, reasonOf } from '../../core/errors.ts';
-import { exactText, isObject, type JsonObject, type JsonValue, notedKeys, numberOf } from '../../core/json.ts';
+import {
+  exactText,
+  isObject,
+  jsonOfMembers,
+  type JsonObject,
+  type JsonValue,
+  notesOn,
+  numberOf,
+} from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
-import { membersText } from './json-writer.ts';
 
 export type RequestId = string | number;
 
@@ -90,7 +97,8 @@ export function readClientFrame(value: JsonValue): Frame {
 /** Refuses objects that the gateway copies, to change members, if they have so many members that the copy would hold up other work. */
 function requireFew(name: string, object: JsonObject): void {
   const { _meta } = object;
-  const which = notedKeys(object) ? name : isObject(_meta) && notedKeys(_meta) ? `${name}._meta` : undefined;
+  const isLarge = (each: JsonObject) => notesOn(each)?.keys !== undefined;
+  const which = isLarge(object) ? name : isObject(_meta) && isLarge(_meta) ? `${name}._meta` : undefined;
   if (which !== undefined) throw invalid(`\`${which}\` has more than ${BOUNDS.envelopeMembers} members of its own.`);
 }
 
@@ -126,7 +134,7 @@ export function oneLine(text: string): string {
 
 /** Writes a request. */
 export function requestText(id: RequestId, method: string, params: JsonObject): string {
-  return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"method":${JSON.stringify(method)},"params":${membersText(params)}}`;
+  return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"method":${JSON.stringify(method)},"params":${jsonOfMembers(params)}}`;
 }
 
 /** Writes a notification. */

@@ -1,248 +1,163 @@
 // Parses JSON in steps: for long texts, for which JSON.parse would hold up other work, and for numbers that JSON.parse would change.
-import { GatewayError } from '../../core/errors.ts';
 import { BOUNDS } from '../../core/bounds/bounds.ts';
-import {
-  exactNumber,
-  type JsonObject,
-  type JsonValue,
-  noteMembers,
-  WEIGHT_OF_CONTAINER,
-  weightOfKey,
-  weightOfScalar,
-} from '../../core/json.ts';
-import { LONGEST_NUMBER, work } from './json-scan.ts';
+import { GatewayError } from '../../core/errors.ts';
+import { endOfNumber, HEAP, type JsonObject, type JsonValue, note, readNumber } from '../../core/json.ts';
+import { STEP, type Steps } from '../../core/slices.ts';
+import type { RequestId } from './frames.ts';
+
+export interface JsonLimits {
+  /** The deepest nesting of arrays and objects that is accepted. */
+  readonly depth: number;
+  /** The most array elements and object members that are accepted; absent where nothing bounds them. */
+  readonly items?: number;
+}
+
+/** A message over a limit. */
+export class OverLimit extends GatewayError {
+  readonly limit: 'depth' | 'items';
+  /** The id of the message, so that the request which waits for it can fail; undefined where none is known. */
+  id: RequestId | undefined;
+  /** Whether it is a response. */
+  isAnswer = true;
+
+  constructor(limit: 'depth' | 'items', most: number) {
+    const message =
+      limit === 'depth'
+        ? `The JSON is nested deeper than ${most} levels (limits.depth).`
+        : `The JSON has more than ${most} items, array elements and object members together (limits.items).`;
+    super('invalid_request', message);
+    this.limit = limit;
+  }
+}
 
 const QUOTE = 34;
-const BACKSLASH = 92;
 const COMMA = 44;
 const COLON = 58;
+const BACKSLASH = 92;
+const END_OF_ARRAY = 93;
+const END_OF_OBJECT = 125;
 
 /** The work for a value beyond its characters, in characters. */
 const NODE_COST = 16;
 /** A string of more characters is a slice of the text, which it retains; a shorter one is a copy. */
 const LONG_STRING = 64 * 1024;
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/;
 
-/** The number at `lastIndex`. One expression for all readers, since V8 is slower with one for each. */
-const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
-
-/** The keys of an array. */
-const NO_KEYS: string[] = [];
-
-/** The tokens that may come next. */
-type Expected = 'value' | 'value or end' | 'key' | 'key or end' | 'colon' | 'comma or end' | 'nothing';
-
-interface Open {
-  readonly array: JsonValue[] | undefined;
-  readonly object: JsonObject | undefined;
-  /** The keys of the object. */
-  readonly keys: string[];
-  key: string;
-  /** Its bytes of memory so far. */
-  weight: number;
-}
-
-/** Parses one text. Accepts the same texts as JSON.parse, with the same values, except that it keeps numbers that JavaScript cannot hold. */
+/**
+ * Parses one text. Accepts the same texts as JSON.parse within the limits, with the same values, except that it keeps numbers that JavaScript
+ * cannot hold. It makes a generator only for what can take several steps: an array, an object, and a string that is longer than the step.
+ */
 export class JsonReader {
   /** The first key that occurs twice in one object. */
   duplicate: string | undefined;
   private readonly text: string;
+  private readonly limits: JsonLimits;
+  private readonly step: number;
   private at = 0;
-  private expected: Expected = 'value';
-  private readonly open: Open[] = [];
-  private root: JsonValue | undefined;
-  /** The open string: its value so far, where the rest begins, and whether the rest has escapes. */
-  private string: { known: string; from: number; escaped: boolean; readonly isKey: boolean } | undefined;
+  /** Where the step ends. */
+  private until: number;
+  private items = 0;
+  /** The bytes of memory of everything so far. */
+  private weight = 0;
+  /** The last value, or the last key. */
+  private found: JsonValue = null;
+  /** Of the open string: its value so far, where the rest begins, and whether the rest has escapes. */
+  private known = '';
+  private from = 0;
+  private escaped = false;
 
-  constructor(text: string) {
+  constructor(text: string, limits: JsonLimits, step = STEP) {
     this.text = text;
+    this.limits = limits;
+    this.step = this.until = step;
   }
 
-  /** The value of the text, once `run` has returned true. */
-  get value(): JsonValue {
-    return this.root ?? null;
+  /** Reads the value of the text. Throws `parse_error`, and `OverLimit` where the limit is passed: it reads nothing after that. */
+  *read(): Steps<JsonValue> {
+    const rest = this.value(0);
+    if (rest) yield* rest;
+    this.skipSpace();
+    if (this.at < this.text.length) this.fail();
+    return this.found;
   }
 
-  /** Reads about so many more characters; returns whether it has read everything. Throws `parse_error`. */
-  run(characters: number): boolean {
-    const { text } = this;
-    let end = this.at + characters;
-    while (this.at < text.length) {
-      if (this.at >= end) return false;
-      if (this.string) {
-        if (!this.readString(end)) return false;
-        continue;
-      }
-      const code = text.charCodeAt(this.at);
-      if (code === 32 || code === 10 || code === 13 || code === 9) this.at++;
-      else {
-        this.token(code);
-        end -= NODE_COST;
-      }
-    }
-    if (this.expected !== 'nothing' || this.string) this.fail();
-    return true;
-  }
-
-  private token(code: number): void {
-    const { expected } = this;
-    switch (code) {
+  /** Reads the value that is next into `found`; returns the work that is left where that can take several steps. */
+  private value(depth: number): Steps<void> | undefined {
+    this.skipSpace();
+    this.until -= NODE_COST;
+    switch (this.text.charCodeAt(this.at)) {
       case QUOTE:
-        this.begin(expected === 'key' || expected === 'key or end');
-        return;
-      case COMMA:
-        if (expected !== 'comma or end' || this.open.length === 0) this.fail();
-        this.at++;
-        this.expected = this.open.at(-1)?.array ? 'value' : 'key';
-        return;
-      case COLON:
-        if (expected !== 'colon') this.fail();
-        this.at++;
-        this.expected = 'value';
-        return;
+        return this.string();
       case 91:
+        return this.array(depth + 1);
       case 123:
-        this.enter(code === 91);
-        return;
-      case 93:
-      case 125:
-        this.leave(code === 93);
-        return;
+        return this.object(depth + 1);
+      case 116:
+        this.found = this.word('true', true);
+        return undefined;
+      case 102:
+        this.found = this.word('false', false);
+        return undefined;
+      case 110:
+        this.found = this.word('null', null);
+        return undefined;
       default:
-        this.simple(code);
+        this.found = this.number();
+        return undefined;
     }
   }
 
-  private begin(isKey: boolean): void {
-    if (!isKey) this.requireValue();
+  private *array(depth: number): Steps<void> {
+    const array: JsonValue[] = [];
+    this.enter(depth);
+    if (!this.skip(END_OF_ARRAY))
+      do {
+        this.countItem();
+        const rest = this.value(depth);
+        if (rest) yield* rest;
+        array.push(this.found);
+        if (this.at >= this.until) yield* this.pause();
+      } while (this.goesOn(END_OF_ARRAY));
+    this.found = array;
+  }
+
+  private *object(depth: number): Steps<void> {
+    const before = this.weight;
+    const object: JsonObject = {};
+    const keys: string[] = [];
+    this.enter(depth);
+    if (!this.skip(END_OF_OBJECT))
+      do {
+        this.countItem();
+        this.weight += HEAP.key;
+        this.skipSpace();
+        const restOfKey = this.string();
+        if (restOfKey) yield* restOfKey;
+        const key = this.found as string;
+        if (!this.skip(COLON)) this.fail();
+        const rest = this.value(depth);
+        if (rest) yield* rest;
+        this.put(object, keys, key);
+        if (this.at >= this.until) yield* this.pause();
+      } while (this.goesOn(END_OF_OBJECT));
+    if (keys.length > BOUNDS.envelopeMembers) note(object, { keys, weight: HEAP.value + this.weight - before });
+    this.found = object;
+  }
+
+  private enter(depth: number): void {
+    if (depth > this.limits.depth) throw new OverLimit('depth', this.limits.depth);
+    this.weight += HEAP.container;
     this.at++;
-    this.string = { known: '', from: this.at, escaped: false, isKey };
   }
 
-  private enter(isArray: boolean): void {
-    this.requireValue();
-    this.at++;
-    const value: JsonValue = isArray ? [] : {};
-    this.put(value, 0); // `leave` adds its weight
-    this.open.push({
-      array: isArray ? (value as JsonValue[]) : undefined,
-      object: isArray ? undefined : (value as JsonObject),
-      keys: isArray ? NO_KEYS : [],
-      key: '',
-      weight: WEIGHT_OF_CONTAINER,
-    });
-    this.expected = isArray ? 'value or end' : 'key or end';
+  private countItem(): void {
+    const { items: most = Infinity } = this.limits;
+    if (++this.items > most) throw new OverLimit('items', most);
+    this.weight += HEAP.value;
   }
 
-  private leave(isArray: boolean): void {
-    const inner = this.open.at(-1);
-    const first = isArray ? 'value or end' : 'key or end';
-    if (!inner || (inner.array !== undefined) !== isArray) this.fail();
-    if (this.expected !== 'comma or end' && this.expected !== first) this.fail();
-    this.at++;
-    this.open.pop();
-    const { object, keys, weight } = inner;
-    if (object && keys.length > BOUNDS.envelopeMembers) noteMembers(object, { keys, weight });
-    const outer = this.open.at(-1);
-    if (outer) outer.weight += weight;
-    this.expected = this.open.length === 0 ? 'nothing' : 'comma or end';
-  }
-
-  private simple(code: number): void {
-    this.requireValue();
-    const { text, at } = this;
-    if (code === 116 && text.startsWith('true', at)) this.word(true, 4);
-    else if (code === 102 && text.startsWith('false', at)) this.word(false, 5);
-    else if (code === 110 && text.startsWith('null', at)) this.word(null, 4);
-    else {
-      NUMBER.lastIndex = at;
-      if (!NUMBER.test(text)) this.fail();
-      const to = NUMBER.lastIndex;
-      this.word(numberFrom(text.slice(at, to)), to - at);
-    }
-  }
-
-  private word(value: JsonValue, length: number): void {
-    this.at += length;
-    this.put(value);
-  }
-
-  private requireValue(): void {
-    if (this.expected !== 'value' && this.expected !== 'value or end') this.fail();
-  }
-
-  /** Continues the open string; returns whether it ended before `end`. */
-  private readString(end: number): boolean {
-    const { text, string } = this;
-    if (!string) return true;
-    const until = Math.min(end, text.length);
-    let { at } = this;
-    for (; at < until; at++) {
-      const code = text.charCodeAt(at);
-      if (code === QUOTE) {
-        this.at = at + 1;
-        this.endString(at);
-        return true;
-      }
-      if (code === BACKSLASH) {
-        if (!string.escaped && at - string.from > LONG_STRING) this.keep(at);
-        string.escaped = true;
-        at += text.charCodeAt(at + 1) === 117 ? 5 : 1; // a step never ends inside an escape
-      } else if (code < 32) {
-        this.at = at;
-        this.fail();
-      }
-    }
-    this.at = at;
-    if (string.escaped) this.keep(Math.min(at, text.length));
-    return false;
-  }
-
-  /** Adds the text of the open string so far to its value. */
-  private keep(to: number): void {
-    const { text, string } = this;
-    if (!string) return;
-    const rest = text.slice(string.from, to);
-    string.known += string.escaped ? this.resolve(`"${rest}"`) : rest;
-    string.from = to;
-    string.escaped = false;
-  }
-
-  private endString(at: number): void {
-    const { text, string } = this;
-    if (!string) return;
-    this.string = undefined;
-    const { known, from, escaped, isKey } = string;
-    const length = at - from;
-    // V8 copies a short slice, but a longer one retains the whole message: a URI that the gateway remembers would keep all of it in memory
-    const plain = !escaped && (length < 13 || length > LONG_STRING);
-    const rest = plain ? text.slice(from, at) : this.resolve(`"${text.slice(from, at)}"`);
-    const value = known === '' ? rest : known + rest;
-    if (isKey) {
-      const inner = this.open.at(-1);
-      if (inner) inner.key = value;
-      this.expected = 'colon';
-    } else this.put(value);
-  }
-
-  private resolve(quoted: string): string {
-    try {
-      return JSON.parse(quoted) as string;
-    } catch {
-      return this.fail();
-    }
-  }
-
-  private put(value: JsonValue, weight = weightOfScalar(value)): void {
-    work.nodes++;
-    const inner = this.open.at(-1);
-    if (inner) inner.weight += inner.array ? weight : weight + weightOfKey(inner.key);
-    if (inner === undefined) this.root = value;
-    else if (inner.array) inner.array.push(value);
-    else if (inner.object) this.putMember(inner.object, inner, value);
-    this.expected = inner === undefined ? 'nothing' : 'comma or end';
-  }
-
-  private putMember(object: JsonObject, { key, keys }: Open, value: JsonValue): void {
+  private put(object: JsonObject, keys: string[], key: string): void {
+    const value = this.found;
     if (Object.hasOwn(object, key)) this.duplicate ??= key;
     else keys.push(key);
     // an assignment of this key would set the prototype and lose the key
@@ -251,15 +166,111 @@ export class JsonReader {
     else object[key] = value;
   }
 
+  private *pause(): Steps<void> {
+    yield;
+    this.until = this.at + this.step;
+  }
+
+  private skipSpace(): void {
+    const { text } = this;
+    for (; ; this.at++) {
+      const code = text.charCodeAt(this.at);
+      if (code !== 32 && code !== 10 && code !== 13 && code !== 9) return;
+    }
+  }
+
+  /** Skips the character if it is next; returns whether it is. */
+  private skip(code: number): boolean {
+    this.skipSpace();
+    const isNext = this.text.charCodeAt(this.at) === code;
+    if (isNext) this.at++;
+    return isNext;
+  }
+
+  /** Whether another item follows, and not the end. */
+  private goesOn(end: number): boolean {
+    if (this.skip(COMMA)) return true;
+    if (!this.skip(end)) this.fail();
+    return false;
+  }
+
+  private word<T extends boolean | null>(word: string, value: T): T {
+    if (!this.text.startsWith(word, this.at)) this.fail();
+    this.at += word.length;
+    return value;
+  }
+
+  private number(): JsonValue {
+    const { text, at } = this;
+    const [digits] = NUMBER.exec(text.slice(at, endOfNumber(text, at))) ?? this.fail();
+    this.at += digits.length;
+    return readNumber(digits);
+  }
+
+  /** Reads the string that is next into `found`; returns the work that is left where the string is longer than the step. */
+  private string(): Steps<void> | undefined {
+    if (this.text.charCodeAt(this.at) !== QUOTE) this.fail();
+    this.from = ++this.at;
+    this.known = '';
+    this.escaped = false;
+    return this.endsInStep() ? undefined : this.restOfString();
+  }
+
+  private *restOfString(): Steps<void> {
+    do yield* this.pause();
+    while (!this.endsInStep());
+  }
+
+  /** Continues the open string; returns whether it ended within the step. */
+  private endsInStep(): boolean {
+    const { text } = this;
+    const until = Math.min(this.until, text.length);
+    let { at } = this;
+    for (; at < until; at++) {
+      const code = text.charCodeAt(at);
+      if (code === QUOTE) {
+        this.keep(at);
+        this.weight += this.known.length;
+        this.found = this.known;
+        this.at = at + 1;
+        return true;
+      }
+      if (code === BACKSLASH) {
+        if (!this.escaped && at - this.from > LONG_STRING) this.keep(at);
+        this.escaped = true;
+        at += text.charCodeAt(at + 1) === 117 ? 5 : 1; // a step never ends inside an escape
+      } else if (code < 32) {
+        this.at = at;
+        this.fail();
+      }
+    }
+    this.at = at;
+    if (at >= text.length) this.fail();
+    if (this.escaped) this.keep(at);
+    return false;
+  }
+
+  /** Adds the text of the open string so far to its value. */
+  private keep(to: number): void {
+    const rest = this.text.slice(this.from, to);
+    // V8 copies a short slice, but a longer one retains the whole message: a URI that the gateway remembers would keep all of it in memory
+    const isPlain = !this.escaped && (rest.length < 13 || rest.length > LONG_STRING);
+    this.known += isPlain ? rest : this.resolved(`"${rest}"`);
+    this.from = to;
+    this.escaped = false;
+  }
+
+  private resolved(quoted: string): string {
+    try {
+      return JSON.parse(quoted) as string;
+    } catch {
+      return this.fail();
+    }
+  }
+
   private fail(): never {
     const { text, at } = this;
     const found = at < text.length ? `${JSON.stringify(text.charAt(at))} at position ${at}` : 'its end';
     throw new GatewayError('parse_error', `The message is not JSON: unexpected ${found}`);
   }
-}
-
-function numberFrom(text: string): JsonValue {
-  if (text.length > LONGEST_NUMBER) return exactNumber(text);
-  const value = Number(text);
-  return String(value) === text ? value : exactNumber(text);
 }

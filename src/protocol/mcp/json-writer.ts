@@ -1,112 +1,79 @@
 // Writes JSON as JSON.stringify does, in steps, since writing a large value at once would hold up other work.
-import { inSlices } from '../../core/slices.ts';
-import { exactText, type JsonObject, type JsonValue, notedKeys } from '../../core/json.ts';
-import { work } from './json-scan.ts';
+import { exactText, type JsonObject, type JsonValue, note, notesOn } from '../../core/json.ts';
+import { inSlices, STEP, type Steps } from '../../core/slices.ts';
 
 /** The work for a value beyond its characters, in characters. */
 const NODE_COST = 16;
 /** A string of more characters is written in pieces. */
 const PIECE = 16 * 1024;
 
-/** An open array or object. */
-interface Open {
-  readonly values: readonly (JsonValue | undefined)[] | JsonObject;
-  /** The keys of an object. */
-  readonly keys: readonly string[] | undefined;
-  next: number;
-  empty: boolean;
-}
-
-/** Writes one value. */
+/** Writes one value. It makes a generator only for what can take several steps: an array, an object, and a long string. */
 export class JsonWriter {
+  private readonly step: number;
   private readonly done: string[] = [];
   private piece = '';
-  private readonly open: Open[] = [];
-  /** The open long string, and where its rest begins. */
-  private string: { readonly text: string; at: number } | undefined;
   /** The characters left in this step. */
-  private left = 0;
+  private left: number;
 
-  constructor(value: JsonValue) {
-    this.value(value);
+  constructor(step = STEP) {
+    this.step = this.left = step;
   }
 
-  /** The whole text, once `run` has returned true. It joins the pieces only here. */
-  get text(): string {
+  /** The text of the value. It joins the pieces only at the end. */
+  *write(value: JsonValue): Steps<string> {
+    const rest = this.value(value);
+    if (rest) yield* rest;
+    this.flush();
     let text = '';
     for (const piece of this.done) text += piece;
     return text;
   }
 
-  /** Writes about so many more characters; returns whether it has written everything. */
-  run(characters: number): boolean {
-    this.left = characters;
-    while (this.left > 0) {
-      if (this.string) this.continueString(this.string);
-      else if (!this.next()) {
-        this.flush();
-        return true;
-      }
-    }
-    this.flush();
-    return false;
-  }
-
-  /** Writes the next element or member; returns false where everything is written. */
-  private next(): boolean {
-    const inner = this.open.at(-1);
-    if (!inner) return false;
-    const { values, keys } = inner;
-    const index = inner.next++;
-    if (keys === undefined) {
-      const list = values as readonly (JsonValue | undefined)[];
-      if (index >= list.length) return this.close(']');
-      if (index > 0) this.put(',');
-      this.value(list[index] ?? null);
-      return true;
-    }
-    const key = keys[index];
-    if (key === undefined) return this.close('}');
-    const value = (values as JsonObject)[key];
-    if (value === undefined) return true;
-    this.put(`${inner.empty ? '' : ','}${JSON.stringify(key)}:`);
-    inner.empty = false;
-    this.value(value);
-    return true;
-  }
-
-  private close(mark: string): true {
-    this.open.pop();
-    this.put(mark);
-    return true;
-  }
-
-  private value(value: JsonValue): void {
-    work.nodes++;
+  /** Writes a value; returns the work that is left where that can take several steps. */
+  private value(value: JsonValue): Steps<void> | undefined {
     this.left -= NODE_COST;
-    if (typeof value === 'string' && value.length > PIECE) {
-      this.put('"');
-      this.string = { text: value, at: 0 };
-    } else if (typeof value !== 'object' || value === null || exactText(value) !== undefined)
-      this.put(JSON.stringify(value));
-    else if (Array.isArray(value)) {
-      this.put('[');
-      this.open.push({ values: value, keys: undefined, next: 0, empty: true });
-    } else {
-      this.put('{');
-      this.open.push({ values: value, keys: notedKeys(value) ?? Object.keys(value), next: 0, empty: true });
-    }
+    if (typeof value === 'string' && value.length > PIECE) return this.longString(value);
+    if (typeof value === 'object' && value !== null && exactText(value) === undefined)
+      return Array.isArray(value) ? this.array(value) : this.object(value);
+    this.put(JSON.stringify(value));
+    return undefined;
   }
 
-  private continueString(string: { readonly text: string; at: number }): void {
-    const { text, at } = string;
-    let end = Math.min(text.length, at + PIECE);
-    if (end < text.length && isHighSurrogate(text.charCodeAt(end - 1))) end--; // the two halves are one character
-    this.put(JSON.stringify(text.slice(at, end)).slice(1, -1));
-    string.at = end;
-    if (end < text.length) return;
+  private *array(values: readonly (JsonValue | undefined)[]): Steps<void> {
+    this.put('[');
+    for (let index = 0; index < values.length; index++) {
+      if (index > 0) this.put(',');
+      const rest = this.value(values[index] ?? null);
+      if (rest) yield* rest;
+      if (this.left <= 0) yield* this.pause();
+    }
+    this.put(']');
+  }
+
+  private *object(object: JsonObject): Steps<void> {
+    let before = '{';
+    for (const key of notesOn(object)?.keys ?? Object.keys(object)) {
+      const value = object[key];
+      if (value === undefined) continue;
+      this.put(`${before}${JSON.stringify(key)}:`);
+      before = ',';
+      const rest = this.value(value);
+      if (rest) yield* rest;
+      if (this.left <= 0) yield* this.pause();
+    }
+    this.put(before === '{' ? '{}' : '}');
+  }
+
+  private *longString(text: string): Steps<void> {
     this.put('"');
-    this.string = undefined;
+    for (let at = 0; at < text.length;) {
+      let end = Math.min(text.length, at + PIECE);
+      if (end < text.length && isHighSurrogate(text.charCodeAt(end - 1))) end--; // the two halves are one character
+      this.put(JSON.stringify(text.slice(at, end)).slice(1, -1));
+      at = end;
+      if (this.left <= 0) yield* this.pause();
+    }
+    this.put('"');
   }
 
   private put(text: string): void {
@@ -114,9 +81,16 @@ export class JsonWriter {
     this.left -= text.length;
   }
 
+  private *pause(): Steps<void> {
+    this.flush();
+    yield;
+    this.left = this.step;
+  }
+
   private flush(): void {
-    // flattens the piece now, so that the end of the work does not flatten all pieces at once
-    if (this.piece !== '') this.done.push(flat(this.piece));
+    // V8 flattens a concatenated string when a character is read: now, so that the end of the work does not flatten all pieces at once
+    this.piece.charCodeAt(0);
+    this.done.push(this.piece);
     this.piece = '';
   }
 }
@@ -125,47 +99,14 @@ function isHighSurrogate(code: number): boolean {
   return code >= 0xd800 && code <= 0xdbff;
 }
 
-/** The same text in one block of memory: V8 flattens a concatenated string when a character is read. */
-function flat(text: string): string {
-  text.charCodeAt(0);
-  return text;
-}
-
 /** Writes a value in several turns of the event loop. */
-export async function writeInSlices(value: JsonValue): Promise<string> {
-  const writer = new JsonWriter(value);
-  await inSlices(writer);
-  return writer.text;
+export function writeInSlices(value: JsonValue): Promise<string> {
+  return inSlices(new JsonWriter().write(value));
 }
 
-/** The JSON of values that were written ahead, by value. It is collected with the value. */
-const ahead = new WeakMap<object, string>();
-
-/** Writes each member of an object ahead, in slices, for `textOf` and `membersText`. */
+/** Writes each member of an object ahead, in slices, for `jsonOf` and `jsonOfMembers`. */
 export async function writeAhead(object: JsonObject): Promise<void> {
-  for (const key of Object.keys(object)) {
-    const value = object[key];
-    if (typeof value === 'object' && value !== null && !ahead.has(value)) ahead.set(value, await writeInSlices(value));
-  }
-}
-
-/** The JSON of a value; uses what was written ahead. */
-export function textOf(value: JsonValue): string {
-  return (typeof value === 'object' && value !== null ? ahead.get(value) : undefined) ?? JSON.stringify(value);
-}
-
-/** The JSON of an object; uses the members that were written ahead. */
-export function membersText(object: JsonObject): string {
-  for (const key in object) {
-    const value = object[key];
-    if (typeof value === 'object' && value !== null && ahead.has(value)) return joined(object);
-  }
-  return JSON.stringify(object);
-}
-
-function joined(object: JsonObject): string {
-  const members = Object.entries(object).flatMap(([key, value]) =>
-    value === undefined ? [] : [`${JSON.stringify(key)}:${textOf(value)}`],
-  );
-  return `{${members.join(',')}}`;
+  for (const value of Object.values(object))
+    if (typeof value === 'object' && value !== null && notesOn(value)?.json === undefined)
+      note(value, { json: await writeInSlices(value) });
 }

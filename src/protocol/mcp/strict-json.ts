@@ -1,88 +1,42 @@
-// The one parser for JSON of clients and servers: bounds depth and items, refuses duplicate keys, and scans before it parses.
-import { GatewayError, reasonOf } from '../../core/errors.ts';
+// The one parser for JSON of clients and servers: bounds depth and items, refuses duplicate keys, and keeps numbers that JavaScript cannot hold.
 import { BOUNDS } from '../../core/bounds/bounds.ts';
-import { exactText, type JsonValue } from '../../core/json.ts';
-import { inSlices } from '../../core/slices.ts';
+import { GatewayError, reasonOf } from '../../core/errors.ts';
+import { endOfNumber, exactText, isNumeric, type JsonValue, staysSame } from '../../core/json.ts';
+import { atOnce, inSlices, STEP, type Steps } from '../../core/slices.ts';
 import { isRequestId, type RequestId } from './frames.ts';
-import { JsonReader } from './json-reader.ts';
-import { JsonScan, type ScanLimits, scanShort, work } from './json-scan.ts';
+import { type JsonLimits, JsonReader, OverLimit } from './json-reader.ts';
 
-export interface StrictOptions extends ScanLimits {
+export interface StrictOptions extends JsonLimits {
   /** Whether an object with a duplicate key is refused, since parsers differ in which one counts. */
   readonly uniqueKeys: boolean;
 }
 
-/** A message over a limit. It has the id of the message, so that the request which waits for it can fail. */
-export class OverLimit extends GatewayError {
-  readonly limit: 'depth' | 'items';
-  /** The id of the message; undefined where none is known. */
-  readonly id: RequestId | undefined;
-  /** Whether it is a response. */
-  readonly isAnswer: boolean;
-
-  constructor(scan: JsonScan, limit: 'depth' | 'items', most: number) {
-    const message =
-      limit === 'depth'
-        ? `The JSON is nested deeper than ${most} levels (limits.depth).`
-        : `The JSON has more than ${most} items, array elements and object members together (limits.items).`;
-    super('invalid_request', message);
-    this.limit = limit;
-    this.id = idFrom(scan.idText);
-    this.isAnswer = !scan.hasMethod;
-  }
-}
-
 /** Parses JSON text at once. Throws `parse_error` where it is not JSON, `invalid_request` where it repeats a key, `OverLimit`. */
 export function parseStrict(text: string, options: StrictOptions): JsonValue {
-  const scan = isShort(text, options) ? scanShort(text) : scanWhole(text, options);
-  if (scan.deepest > options.depth) scanWhole(text, options); // throws, with the id of the message
-  const { exact, members } = scan;
-  if (!exact) {
+  const { deepest, items, members, isExact } = scan(text);
+  if (!isExact && deepest <= options.depth && items <= (options.items ?? Infinity)) {
     const value = parse(text);
     // a duplicate key replaces a member, so that the value has fewer members than the text
     if (!options.uniqueKeys || membersOf(value) === members) return value;
   }
-  const reader = new JsonReader(text);
-  reader.run(Infinity);
-  return finished(reader, options);
-}
-
-/** The longest text for `scanShort`, which is the fastest for it. */
-const SHORT_TEXT = 4 * 1024;
-
-/** Whether a text is too short for more items than the limit: each item takes two characters, except the first of an array. */
-function isShort(text: string, { items = Infinity }: StrictOptions): boolean {
-  return text.length <= SHORT_TEXT && text.length <= items;
-}
-
-function scanWhole(text: string, options: StrictOptions): { deepest: number; exact: boolean; members: number } {
-  const scan = new JsonScan(text, options);
-  scan.run(text.length);
-  requireWithin(scan, options);
-  return { deepest: 0, exact: scan.exact, members: scan.members };
+  return atOnce(readSteps(text, options));
 }
 
 /** Parses JSON text as `parseStrict` does; a long text in several turns of the event loop, and only then with a promise. */
 export function readStrict(text: string, options: StrictOptions): JsonValue | Promise<JsonValue> {
-  return text.length > BOUNDS.slicedMessage ? readInSlices(text, options) : parseStrict(text, options);
+  return text.length > BOUNDS.slicedMessage ? inSlices(readSteps(text, options)) : parseStrict(text, options);
 }
 
-async function readInSlices(text: string, options: StrictOptions): Promise<JsonValue> {
-  const scan = new JsonScan(text, options);
-  await inSlices(scan);
-  requireWithin(scan, options);
-  const reader = new JsonReader(text);
-  await inSlices(reader);
-  return finished(reader, options);
-}
-
-function requireWithin(scan: JsonScan, { depth, items = Infinity }: StrictOptions): void {
-  if (scan.fault) throw new OverLimit(scan, scan.fault, scan.fault === 'depth' ? depth : items);
-}
-
-function finished({ value, duplicate }: JsonReader, { uniqueKeys }: StrictOptions): JsonValue {
-  if (!uniqueKeys || duplicate === undefined) return value;
-  const key = JSON.stringify(duplicate.slice(0, BOUNDS.errorKey));
+function* readSteps(text: string, options: StrictOptions): Steps<JsonValue> {
+  const reader = new JsonReader(text, options);
+  try {
+    const value = yield* reader.read();
+    if (!options.uniqueKeys || reader.duplicate === undefined) return value;
+  } catch (error) {
+    if (error instanceof OverLimit) yield* identify(error, text);
+    throw error;
+  }
+  const key = JSON.stringify(reader.duplicate.slice(0, BOUNDS.errorKey));
   throw new GatewayError(
     'invalid_request',
     `The JSON names the key ${key} twice in one object; each key may stand once.`,
@@ -101,14 +55,137 @@ function parse(text: string): JsonValue {
 function membersOf(value: JsonValue | undefined): number {
   if (typeof value !== 'object' || value === null) return 0;
   let members = 0;
-  work.nodes++;
   if (Array.isArray(value)) for (const inner of value) members += membersOf(inner);
   else for (const key in value) members += 1 + membersOf(value[key]);
   return members;
 }
 
-function idFrom(text: string | undefined): RequestId | undefined {
-  if (text === undefined || text.length > BOUNDS.refusedId) return undefined;
+const QUOTE = 34;
+const COMMA = 44;
+const COLON = 58;
+const BACKSLASH = 92;
+
+interface Scanned {
+  /** The deepest nesting. */
+  readonly deepest: number;
+  /** At least as many as there are array elements and object members; more only by the empty arrays and objects. */
+  readonly items: number;
+  /** Object members. */
+  readonly members: number;
+  /** Whether JSON.parse would change something: a number that JavaScript cannot hold, or a key with an escape. */
+  readonly isExact: boolean;
+}
+
+/** Looks at each character of a text once before it is parsed. It does not check that the text is JSON, which the parser does. */
+function scan(text: string): Scanned {
+  const { length } = text;
+  let backslash = text.indexOf('\\');
+  let depth = 0;
+  let deepest = 0;
+  let items = 0;
+  let members = 0;
+  let isExact = false;
+  let stringFrom = 0;
+  let stringTo = 0;
+  for (let at = 0; at < length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      stringFrom = at + 1;
+      at = stringTo = closingQuote(text, stringFrom);
+    } else if (isNumeric(code)) {
+      const end = endOfNumber(text, at);
+      isExact ||= !staysSame(text, at, end);
+      at = end - 1;
+    } else if (code === COMMA) {
+      items++;
+    } else if (code === COLON) {
+      members++;
+      if (backslash !== -1 && backslash < stringFrom) backslash = text.indexOf('\\', stringFrom);
+      // JSON.parse of Node 24 can mistake such a key for an earlier one at this place: after {"\\":1}, {"\u0041":1}
+      if (backslash !== -1 && backslash < stringTo) isExact = true;
+    } else if (code === 123 || code === 91) {
+      items++;
+      if (++depth > deepest) deepest = depth;
+    } else if (code === 125 || code === 93) depth--;
+  }
+  return { deepest, items, members, isExact };
+}
+
+/** The closing quote of the string that `from` is in; the end of the text where there is none. */
+function closingQuote(text: string, from: number): number {
+  for (let end = text.indexOf('"', from); end !== -1; end = text.indexOf('"', end + 1)) {
+    let before = end - 1;
+    while (before >= from && text.charCodeAt(before) === BACKSLASH) before--;
+    if ((end - before) % 2 === 1) return end;
+  }
+  return text.length;
+}
+
+/**
+ * Finds whose message is over a limit, wherever its id stands, and whether it is a response, which has no `method`. Ends as soon as both are
+ * known.
+ */
+function* identify(fault: OverLimit, text: string): Steps<void> {
+  const envelope = new Envelope(text);
+  let depth = 0;
+  let stringFrom = -1;
+  for (let at = 0, until = STEP; at < text.length && !envelope.isKnown; at++) {
+    if (at >= until) {
+      yield;
+      until = at + STEP;
+    }
+    const code = text.charCodeAt(at);
+    if (stringFrom !== -1) {
+      if (code === BACKSLASH) at++;
+      if (code !== QUOTE) continue;
+      if (depth === 1) envelope.string = text.slice(stringFrom, at);
+      stringFrom = -1;
+    } else if (code === QUOTE) stringFrom = at + 1;
+    else {
+      if (depth === 1) envelope.see(code, at);
+      if (code === 123 || code === 91) depth++;
+      else if (code === 125 || code === 93) depth--;
+    }
+  }
+  fault.id = envelope.id;
+  fault.isAnswer = !envelope.hasMethod;
+}
+
+/** What the outermost object of a text says about its message. */
+class Envelope {
+  id: RequestId | undefined;
+  hasMethod = false;
+  /** The last string. */
+  string = '';
+  private readonly text: string;
+  private idFrom = -1;
+  private hasId = false;
+  private hasOutcome = false;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  get isKnown(): boolean {
+    return this.hasId && (this.hasMethod || this.hasOutcome);
+  }
+
+  /** Takes a character that is outside of strings. */
+  see(code: number, at: number): void {
+    if (code === COLON) {
+      if (this.string === 'id') this.idFrom = at + 1;
+      else if (this.string === 'method') this.hasMethod = true;
+      else if (this.string === 'result' || this.string === 'error') this.hasOutcome = true;
+    } else if (this.idFrom !== -1 && (code === COMMA || code === 125)) {
+      this.id = idIn(this.text.slice(this.idFrom, at));
+      this.idFrom = -1;
+      this.hasId = true;
+    }
+  }
+}
+
+function idIn(text: string): RequestId | undefined {
+  if (text.length > BOUNDS.refusedId) return undefined;
   try {
     const id = parseStrict(text, { depth: 1, uniqueKeys: false });
     return exactText(id) === undefined && isRequestId(id) ? id : undefined;

@@ -6,26 +6,22 @@ import {
   estimateHeap,
   exactText,
   isObject,
+  jsonOf,
+  jsonOfMembers,
   type JsonValue,
-  notedKeys,
-  notedWeight,
+  notesOn,
   numberOf,
 } from '../../../src/core/json.ts';
-import type { Steps } from '../../../src/core/slices.ts';
-import { JsonReader } from '../../../src/protocol/mcp/json-reader.ts';
-import { JsonScan, work } from '../../../src/protocol/mcp/json-scan.ts';
-import { JsonWriter, membersText, textOf, writeAhead } from '../../../src/protocol/mcp/json-writer.ts';
-import { OverLimit, parseStrict, readStrict } from '../../../src/protocol/mcp/strict-json.ts';
+import { atOnce } from '../../../src/core/slices.ts';
+import { JsonReader, OverLimit } from '../../../src/protocol/mcp/json-reader.ts';
+import { JsonWriter, writeAhead } from '../../../src/protocol/mcp/json-writer.ts';
+import { parseStrict, readStrict } from '../../../src/protocol/mcp/strict-json.ts';
 import { size } from '../../size.ts';
 
 const LIMITS = { depth: 64, items: 100_000, uniqueKeys: true };
 
-function inSteps<T extends Steps>(steps: T, size: number): T {
-  while (!steps.run(size));
-  return steps;
-}
-
-const read = (text: string, size = Infinity): JsonValue => inSteps(new JsonReader(text), size).value;
+const read = (text: string, step = Infinity): JsonValue => atOnce(new JsonReader(text, { depth: 64 }, step).read());
+const write = (value: JsonValue, step: number): string => atOnce(new JsonWriter(step).write(value));
 const step = fc.integer({ min: 1, max: 40 });
 
 /** A value with what is hard about strings and numbers, and a text that says it. */
@@ -91,11 +87,11 @@ describe('reading', () => {
   });
 
   test('names the first key that stands twice, and knows the keys of an object of very many', () => {
-    const reader = inSteps(new JsonReader('{"a":1,"b":{"c":1,"\\u0063":2,"c":3},"b":0}'), 3);
+    const reader = new JsonReader('{"a":1,"b":{"c":1,"\\u0063":2,"c":3},"b":0}', { depth: 2 }, 3);
+    expect(atOnce(reader.read())).toEqual({ a: 1, b: 0 });
     expect(reader.duplicate).toBe('c');
-    expect(reader.value).toEqual({ a: 1, b: 0 });
     const keys = Array.from({ length: 2_000 }, (_, n) => `k${n}`);
-    expect(notedKeys(read(`{${keys.map((key) => `"${key}":0`).join(',')}}`) as object)).toEqual(keys);
+    expect(notesOn(read(`{${keys.map((key) => `"${key}":0`).join(',')}}`) as object)?.keys).toEqual(keys);
     expect(read('{"__proto__":{"x":1}}')).toEqual(JSON.parse('{"__proto__":{"x":1}}'));
   });
 });
@@ -108,14 +104,14 @@ test('what an object of very many members takes in memory is noted while it is r
   const found = read(JSON.stringify(value), 7);
 
   expect(estimateHeap(found)).toBe(estimateHeap(value));
-  expect(notedWeight((found as { outer: [object] }).outer[0])).toBe(estimateHeap(members));
+  expect(notesOn((found as { outer: [object] }).outer[0])?.weight).toBe(estimateHeap(members));
 });
 
 describe('writing', () => {
   test('gives the text of JSON.stringify, however small the steps are', () => {
     fc.assert(
       fc.property(written, step, ({ value, text }, size) => {
-        expect(inSteps(new JsonWriter(read(text)), size).text).toBe(JSON.stringify(value));
+        expect(write(read(text), size)).toBe(JSON.stringify(value));
       }),
       { numRuns: 500 },
     );
@@ -126,28 +122,34 @@ describe('writing', () => {
       a: undefined,
       b: [1, '😀'.repeat(50_000), { c: undefined, d: `x${'😀'.repeat(20_000)}` }],
     };
-    expect(inSteps(new JsonWriter(value), 1_000).text).toBe(JSON.stringify(value));
+    expect(write(value, 1_000)).toBe(JSON.stringify(value));
   });
 
   test('ahead gives the same text as at once', async () => {
     const object = { a: { b: read('[1.0,2]') }, c: 'x', d: undefined, e: [null] };
-    const before = membersText(object);
+    const before = jsonOfMembers(object);
     await writeAhead(object);
-    expect(membersText(object)).toBe(before);
+    expect(jsonOfMembers(object)).toBe(before);
     expect(before).toBe('{"a":{"b":[1.0,2]},"c":"x","e":[null]}');
-    expect(textOf(object.a)).toBe('{"b":[1.0,2]}');
+    expect(jsonOf(object.a)).toBe('{"b":[1.0,2]}');
   });
 });
 
-describe('the scan', () => {
-  test('counts every element and every member', () => {
+describe('a limit', () => {
+  test('counts every element and every member, however small the steps are', () => {
     const count = (value: unknown): number =>
       typeof value !== 'object' || value === null
         ? 0
         : Object.values(value).reduce<number>((sum, inner) => sum + 1 + count(inner), 0);
     fc.assert(
       fc.property(written, step, ({ value, text }, size) => {
-        expect(inSteps(new JsonScan(text, { depth: 100 }), size).items).toBe(count(value));
+        const items = count(value);
+        const readWithin = (items: number) => atOnce(new JsonReader(text, { depth: 64, items }, size).read());
+        const parseWithin = (items: number) => parseStrict(text, { depth: 64, items, uniqueKeys: true });
+        for (const within of [readWithin, parseWithin]) {
+          expect(JSON.stringify(within(items))).toBe(JSON.stringify(value));
+          if (items > 0) expect(() => within(items - 1)).toThrow(`more than ${items - 1} items`);
+        }
       }),
     );
   });
@@ -172,29 +174,32 @@ describe('the scan', () => {
 });
 
 describe('the work for a message', () => {
-  /** What reading it looks at: characters, and values. */
-  async function costOf(text: string): Promise<{ scanned: number; nodes: number; taken: boolean }> {
-    const before = { ...work };
-    const taken = await Promise.resolve(readStrict(text, LIMITS)).then(
-      () => true,
-      () => false,
-    );
-    return { scanned: work.scanned - before.scanned, nodes: work.nodes - before.nodes, taken };
+  /** The steps in which it is read; a step is the work for so many characters. */
+  function stepsOf(text: string, size: number): number {
+    const reading = new JsonReader(text, LIMITS, size).read();
+    let steps = 1;
+    while (!reading.next().done) steps++;
+    return steps;
   }
 
-  test('is one pass, and each value once', async () => {
+  test('is one pass, and each value once', () => {
     for (const count of [10_000, 20_000, 40_000]) {
       const text = `{"a":{${Array.from({ length: count }, (_, n) => `"key-${n}":"${'v'.repeat(10)}"`).join(',')}}}`;
-      expect(await costOf(text)).toEqual({ scanned: text.length, nodes: count + 2, taken: true });
+      const values = count + 2;
+      const steps = stepsOf(text, 1_000);
+      expect(steps).toBeGreaterThan(text.length / 1_000);
+      expect(steps).toBeLessThanOrEqual((text.length + 16 * values) / 1_000 + 1);
     }
   });
 
-  test('ends at the limit: what is over it is neither looked at nor built', async () => {
+  test('ends at the limit: what is over it is neither looked at nor built', () => {
     const text = `{"jsonrpc":"2.0","id":1,"method":"m","params":{"a":[${'[],'.repeat(1_000_000)}[]]}}`;
-    const { scanned, nodes, taken } = await costOf(text);
-    expect(taken).toBe(false);
-    expect(nodes).toBe(0);
-    expect(scanned).toBeLessThan(400_000);
+    const reading = new JsonReader(text, LIMITS, 1_000).read();
+    let steps = 0;
+    expect(() => {
+      while (!reading.next().done) steps++;
+    }).toThrow(OverLimit);
+    expect(steps).toBeLessThanOrEqual((3 + 16) * (LIMITS.items / 1_000));
   });
 
   test('leaves everybody else their turns where it is much', async () => {

@@ -11,7 +11,8 @@ import {
   resultText,
 } from '../../../protocol/mcp/frames.ts';
 import { META, withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
-import { OverLimit, readStrict } from '../../../protocol/mcp/strict-json.ts';
+import { OverLimit } from '../../../protocol/mcp/json-reader.ts';
+import { readStrict } from '../../../protocol/mcp/strict-json.ts';
 import { relatedTaskOf } from '../../../protocol/mcp/tasks.ts';
 import { type Pending, RateLimit } from './pending.ts';
 import { attributeTo, attributeToOnlyCall, type Attribution, ServerRequests } from './server-requests.ts';
