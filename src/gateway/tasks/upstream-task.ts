@@ -10,7 +10,7 @@ import type { RpcError } from '../../core/reply.ts';
 import { isTerminal, taskIdOf } from '../../protocol/mcp/tasks.ts';
 import type { ConnectionRequest } from '../../upstream/mcp/connect/connection.ts';
 import type { InstanceCaller } from '../../upstream/mcp/instances/affinity.ts';
-import type { PlaceKind } from '../../upstream/mcp/instances/stream-slots.ts';
+import type { PlaceKind } from '../../upstream/mcp/instances/task-instances.ts';
 import type { Upstream, UpstreamReply } from '../../upstream/mcp/upstream.ts';
 
 /** Failures of a request about a task after which the task may still run. */

@@ -106,6 +106,17 @@ export class Instance implements OfferWatchListener {
     return this.requestPreemptably(request, exchange);
   }
 
+  /** Counts one more call on it; `vacate` follows. */
+  occupy(): this {
+    this.calls++;
+    return this;
+  }
+
+  vacate(): void {
+    this.calls--;
+    this.lastUsed = performance.now();
+  }
+
   private async requestPreemptably(request: ConnectionRequest, exchange: Exchange): Promise<WireReply> {
     this.preemptable.push(exchange);
     try {
@@ -259,12 +270,6 @@ export class Instance implements OfferWatchListener {
 
 export function detailOfOwner(owner: Owner | undefined): { readonly owner?: string } {
   return owner ? { owner: owner.label } : {};
-}
-
-/** Counts one more call on an instance. */
-export function occupy(instance: Instance): Instance {
-  instance.calls++;
-  return instance;
 }
 
 /** What a caller gets if a second session was lost too. */

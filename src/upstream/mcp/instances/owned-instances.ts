@@ -4,13 +4,13 @@ import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { LogLevel } from '../../../protocol/mcp/meta.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
+import type { Circuit } from '../era-upstream.ts';
 import type { KnownOffer } from '../offer/known-offer.ts';
 import type { Following } from '../offer/resource-subscriptions.ts';
 import type { InstanceStatus } from '../status.ts';
 import { isUnreachable } from '../wire/http-errors.ts';
 import type { Owner } from './affinity.ts';
-import { type Circuit, countFailure } from './circuit.ts';
-import { type Instance, type InstancePool, type Loss, occupy } from './instance.ts';
+import type { Instance, InstancePool, Loss } from './instance.ts';
 import { type Claim, type ClaimSource, InstanceQueue, type Place } from './instance-queue.ts';
 import type { Instances } from './instances.ts';
 import type { Isolation } from './isolation.ts';
@@ -67,7 +67,7 @@ export class OwnedInstances implements InstancePool, ClaimSource {
     try {
       const claim = this.claim(pool) ?? (await this.queue.wait(pool, signal));
       if ('instance' in claim) return claim.instance;
-      if ('opening' in claim) return occupy(await claim.opening);
+      if ('opening' in claim) return (await claim.opening).occupy();
       return await this.open(pool, claim);
     } finally {
       pool.users--;
@@ -76,15 +76,13 @@ export class OwnedInstances implements InstancePool, ClaimSource {
   }
 
   release(instance: Instance): void {
-    instance.calls--;
-    instance.lastUsed = performance.now();
+    instance.vacate();
     if (instance.calls === 0) this.queue.serve();
   }
 
   /** Follows a resource on an instance of the owner. Throws GatewayError. */
   async follow(owner: Owner, following: Following, signal: CancelSignal): Promise<void> {
-    const subscribed = this.pools.get(owner)?.subscribed;
-    const instance = subscribed ? occupy(subscribed) : await this.acquire(owner, signal);
+    const instance = this.pools.get(owner)?.subscribed?.occupy() ?? (await this.acquire(owner, signal));
     try {
       this.requireOpen(owner, signal);
       await this.poolOf(owner).follow(following, instance);
@@ -159,7 +157,7 @@ export class OwnedInstances implements InstancePool, ClaimSource {
     const [usable] = [...pool.instances]
       .filter((instance) => !exclusive || instance.calls === 0)
       .sort((a, b) => b.lastUsed - a.lastUsed);
-    if (usable) return { instance: occupy(usable) };
+    if (usable) return { instance: usable.occupy() };
     const [opening] = pool.openings;
     if (opening && !exclusive) return { opening };
     pool.requireTryable();
@@ -264,7 +262,7 @@ export class OwnedInstances implements InstancePool, ClaimSource {
       });
       if (pool.isOver()) instance.drop({ reason: 'its session ended', kind: 'unused' });
       if (instance.isLost) throw new GatewayError('upstream_closed', `The server "${this.server.name}" went away.`);
-      this.live.add(occupy(instance));
+      this.live.add(instance.occupy());
       pool.instances.add(instance);
       pool.succeeded();
       this.queue.serve();
@@ -286,8 +284,7 @@ export class OwnedInstances implements InstancePool, ClaimSource {
     // the shared connection has lost the same server, and nothing else would notice that
     if (error instanceof GatewayError && isUnreachable(error.cause))
       shared.current?.drop({ reason: error.message, kind: 'replaced' });
-    const failure = { target: 'start', timedOut: false, answersBefore: circuit.answers };
-    countFailure(error, failure, { server: this.server, circuit });
+    circuit.count(error, { target: 'start', timedOut: false, answersBefore: circuit.answers }, this.server);
   }
 
   /** Opens an instance although no call needs one: resources are followed, so the owner must hear of changes. */

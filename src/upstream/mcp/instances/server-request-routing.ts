@@ -4,22 +4,13 @@ import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import { askWithin, type Exchange, type QuestionAnswer } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
-import type { ConfiguredServer } from '../configured-server.ts';
 import type { ServerRequest } from '../wire/wire.ts';
 import type { Owner } from './affinity.ts';
-import type { Isolation } from './isolation.ts';
-import type { UrlElicitations } from './url-elicitations.ts';
+import type { InstanceIdentity, InstanceParts } from './instance.ts';
 
 /** The instance that a request comes from, and the parts of its upstream that take part. */
-export interface RequestSource {
-  /** `NAME#N`: which start of the server this is. */
-  readonly id: string;
-  readonly server: ConfiguredServer;
-  /** Absent where everybody shares the instance. */
-  readonly owner: Owner | undefined;
-  readonly isolation: Isolation;
-  readonly urlElicitations: UrlElicitations;
-}
+type RequestSource = Pick<InstanceParts, 'server' | 'isolation' | 'urlElicitations'> &
+  Pick<InstanceIdentity, 'id' | 'owner'>;
 
 export class ServerRequestRouting {
   private readonly source: RequestSource;

@@ -7,13 +7,13 @@ import { detailOf, GatewayError, reasonOf } from '../../../core/errors.ts';
 import { within } from '../../../core/wait.ts';
 import type { LogLevel } from '../../../protocol/mcp/meta.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
+import type { Circuit } from '../era-upstream.ts';
 import { backoffMs, untilTriedAgain } from '../connect/backoff.ts';
 import type { Connection } from '../connect/connection.ts';
 import type { KnownOffer } from '../offer/known-offer.ts';
 import { type Follower, ResourceSubscriptions } from '../offer/resource-subscriptions.ts';
 import type { UpstreamState } from '../status.ts';
 import type { Wire } from '../wire/wire.ts';
-import type { Circuit } from './circuit.ts';
 import type { Instance, InstancePool, Loss } from './instance.ts';
 import type { Instances } from './instances.ts';
 
@@ -30,6 +30,7 @@ export class SharedInstance implements InstancePool {
   wire: Wire | undefined;
   /** What is followed on it; outlives each instance. */
   readonly subscriptions: ResourceSubscriptions;
+  state: UpstreamState;
   nextAttemptAt: number | undefined;
   /** Starts since the last connection that held for a while: a server that starts and soon fails counts as failing. */
   private failures = 0;
@@ -42,8 +43,6 @@ export class SharedInstance implements InstancePool {
   private readonly stopping = new AbortController();
   private readonly firstAttempt = Promise.withResolvers<void>();
   private wasAttempted = false;
-  private settled = Promise.withResolvers<void>();
-  private woken = Promise.withResolvers<void>();
   /** Resolves with the next change of the state. */
   private change = Promise.withResolvers<void>();
   private running: Promise<void> | undefined;
@@ -53,24 +52,18 @@ export class SharedInstance implements InstancePool {
   private wires = 0;
   /** Monotonic ms. */
   private readyAt = Infinity;
-  private usedLately = true;
   /** Whether nothing is opened any more unless a call waits for it. */
   private quiesced = false;
-  private entered: UpstreamState;
 
   constructor(server: ConfiguredServer, parts: SharedParts) {
     this.server = server;
     this.parts = parts;
     this.subscriptions = new ResourceSubscriptions(server.name, server.config.timeouts.total);
     const { problem } = server.config;
-    this.entered = firstState(server, parts.offer);
+    this.state = firstState(server, parts.offer);
     if (problem !== undefined) server.errors.record(problem);
     void this.attempted.then(() => (this.wasAttempted = true));
-    if (this.entered !== 'connecting') this.firstAttempt.resolve();
-  }
-
-  get state(): UpstreamState {
-    return this.entered;
+    if (this.state !== 'connecting') this.firstAttempt.resolve();
   }
 
   /** Resolves when the first attempt has succeeded or failed. */
@@ -90,7 +83,7 @@ export class SharedInstance implements InstancePool {
   }
 
   get isUsable(): boolean {
-    return this.entered !== 'disabled' && this.entered !== 'invalid';
+    return this.state !== 'disabled' && this.state !== 'invalid';
   }
 
   /** Whether anything but a call needs it. */
@@ -113,10 +106,11 @@ export class SharedInstance implements InstancePool {
    * for the next attempts, as long as a call may take. Throws GatewayError.
    */
   async acquire(signal: CancelSignal | undefined, { patient = false } = {}): Promise<Instance> {
-    if (patient && this.entered === 'waiting') await this.untilBack(signal);
+    if (patient && this.state === 'waiting')
+      await this.until(() => !this.isBeingTried(), this.server.config.timeouts.total, signal);
     for (;;) {
       this.wake();
-      const inTime = this.entered !== 'connecting' || (await this.untilSettled(signal));
+      const inTime = this.state !== 'connecting' || (await this.untilSettled(signal));
       if (signal?.aborted === true) throw new GatewayError('cancelled', 'The caller cancelled the call.');
       if (this.current) return this.current;
       // the instance may have become idle in this moment: then the next round wakes it
@@ -126,14 +120,8 @@ export class SharedInstance implements InstancePool {
 
   /** Starts it if it is idle. */
   wake(): void {
-    if (this.entered !== 'idle') return;
+    if (this.state !== 'idle') return;
     this.enter('connecting');
-    this.woken.resolve();
-  }
-
-  /** A call uses it: it stays open for another `instances.idle`. */
-  touch(): void {
-    this.usedLately = true;
   }
 
   opened(wire: Wire): void {
@@ -167,25 +155,23 @@ export class SharedInstance implements InstancePool {
   quiesce(): void {
     this.quiesced = true;
     this.nextAttemptAt = undefined;
-    this.change.resolve();
+    this.changed();
   }
 
-  /** Opens nothing any more and drops the instance; `ended` resolves when the last attempt is over. */
-  stop(): { ended: Promise<void> } {
+  /** Opens nothing any more and drops the instance; resolves when the last attempt is over. */
+  stop(): Promise<void> {
     this.stopping.abort();
-    if (this.isUsable) this.entered = 'stopped';
-    this.settled.resolve();
-    this.change.resolve();
+    if (this.isUsable) this.state = 'stopped';
+    this.changed();
     this.firstAttempt.resolve();
-    this.woken.resolve();
     this.current?.drop({ reason: 'it was stopped', kind: 'unused' });
-    return { ended: this.running ?? Promise.resolve() };
+    return this.running ?? Promise.resolve();
   }
 
   /** Why no call can be given to the server now. */
   unavailable(): GatewayError {
     const { name, errors } = this.server;
-    if (this.entered === 'stopped') return new GatewayError('shutting_down', `The server "${name}" is being stopped.`);
+    if (this.state === 'stopped') return new GatewayError('shutting_down', `The server "${name}" is being stopped.`);
     const { message: why = 'it has not been reached yet', detail } = errors.last ?? {};
     const wait = this.nextAttemptAt === undefined ? undefined : this.nextAttemptAt - Date.now();
     return new GatewayError(
@@ -196,7 +182,7 @@ export class SharedInstance implements InstancePool {
   }
 
   private async run(): Promise<void> {
-    if (this.entered === 'idle') await this.untilWoken();
+    if (this.state === 'idle') await this.untilWoken();
     for (let again = false; !this.isStopping();) {
       if (again) this.restarts++;
       this.wires = 0;
@@ -228,10 +214,7 @@ export class SharedInstance implements InstancePool {
   }
 
   private async untilWoken(): Promise<void> {
-    if (this.isStopping()) return;
-    this.woken = Promise.withResolvers();
-    await this.woken.promise;
-    if (!this.isStopping()) this.enter('connecting');
+    while (this.state === 'idle') await this.change.promise;
   }
 
   /** Runs one instance from start to loss. Resolves when the next may start: when the process has ended, or the session is replaced. */
@@ -266,50 +249,51 @@ export class SharedInstance implements InstancePool {
   private watchUse(instance: Instance): NodeJS.Timeout | undefined {
     const { transport, instances } = this.server.config;
     if (transport !== 'stdio') return undefined;
-    let idleSince = performance.now();
+    let neededAt = performance.now();
     const check = () => {
-      if (this.usedLately || this.isNeeded) idleSince = performance.now();
-      this.usedLately = false;
-      const { idle } = this.server.config.instances;
-      if (performance.now() - idleSince > idle) instance.drop({ reason: 'it was not used', kind: 'unused' });
+      const now = performance.now();
+      if (this.isNeeded) neededAt = now;
+      const idleMs = now - Math.max(neededAt, instance.lastUsed);
+      if (idleMs > this.server.config.instances.idle) instance.drop({ reason: 'it was not used', kind: 'unused' });
     };
     return setInterval(check, Math.min(BOUNDS.idleCheck, Math.max(BOUNDS.idleCheckLeast, instances.idle / 4))).unref();
   }
 
   private isOpening(): boolean {
-    return this.entered === 'idle' || this.entered === 'connecting';
+    return this.state === 'idle' || this.state === 'connecting';
   }
 
   /**
    * Waits for the attempt to settle; resolves with whether it did so in time. After a failure, callers wait only `timeouts.connect`; for a
    * first start, as long as a call may take.
    */
-  private async untilSettled(signal: CancelSignal | undefined): Promise<boolean> {
+  private untilSettled(signal: CancelSignal | undefined): Promise<boolean> {
     const { connect, total } = this.server.config.timeouts;
-    const settled = this.settled.promise.then(() => true);
-    return (await within(settled, this.failures > 0 ? connect : total, { signal })) === true;
+    return this.until(() => this.state !== 'connecting', this.failures > 0 ? connect : total, signal);
   }
 
-  /** Waits until a server that is down is back or given up, at most as long as a call may take. */
-  private async untilBack(signal: CancelSignal | undefined): Promise<void> {
-    const end = performance.now() + this.server.config.timeouts.total;
-    while (this.isBeingTried() && signal?.aborted !== true && performance.now() < end)
+  /** Waits for a state; resolves with whether it came in time. */
+  private async until(isThere: () => boolean, ms: number, signal: CancelSignal | undefined): Promise<boolean> {
+    const end = performance.now() + ms;
+    while (!isThere() && signal?.aborted !== true && performance.now() < end)
       await within(this.change.promise, end - performance.now(), { signal });
+    return isThere();
   }
 
   private isBeingTried(): boolean {
-    return !this.quiesced && (this.entered === 'connecting' || this.entered === 'waiting');
+    return !this.quiesced && (this.state === 'connecting' || this.state === 'waiting');
   }
 
   private enter(state: UpstreamState): void {
     if (this.isStopping()) return;
-    const before = this.entered;
-    this.entered = state;
+    this.state = state;
     this.server.context.states?.serverChanged(this.server.name);
+    this.changed();
+  }
+
+  private changed(): void {
     this.change.resolve();
     this.change = Promise.withResolvers();
-    if (state !== 'connecting') this.settled.resolve();
-    else if (before !== 'connecting') this.settled = Promise.withResolvers();
   }
 }
 

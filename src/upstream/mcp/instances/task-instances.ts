@@ -1,9 +1,10 @@
 // Reaches the tasks of a server on the instances that work on them, and on no other.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { unknownTask } from '../../../core/errors.ts';
+import { FairShare, type ShareLimits } from '../../../core/fair-share.ts';
 import type { InFlight } from '../../../core/in-flight.ts';
 import type { ConnectionRequest, UpstreamReply } from '../connect/connection.ts';
 import type { Instances } from './instances.ts';
-import { type PlaceKind, StreamSlots } from './stream-slots.ts';
 
 export class TaskInstances {
   private readonly instances: Pick<Instances, 'find'>;
@@ -44,5 +45,34 @@ export class TaskInstances {
   /** Keeps an instance running for a task that it works on, until the function that this returns is called. */
   hold(id: string): () => void {
     return this.instances.find(id)?.holdForTask() ?? (() => undefined);
+  }
+}
+
+/** `standing`: the request stays open without end; `brief`: the gateway gives it up after a moment. */
+export type PlaceKind = 'standing' | 'brief';
+
+/** The slots of one instance. */
+const LIMITS: Readonly<Record<PlaceKind, ShareLimits>> = {
+  standing: { most: BOUNDS.taskStreams, mostOfOne: BOUNDS.taskStreamsOfPrincipal },
+  brief: { most: BOUNDS.taskWaits, mostOfOne: BOUNDS.taskWaitsOfPrincipal },
+};
+
+/** Slots for requests that stay open, so that most connections to a server stay free for calls. */
+export class StreamSlots {
+  /** The principals' shares, by instance and kind. */
+  private readonly taken = new Map<string, FairShare>();
+
+  /** Returns the function that frees the slot; undefined where none is free. */
+  acquire(instance: string, principal: string, kind: PlaceKind): (() => void) | undefined {
+    const key = `${kind} ${instance}`;
+    const limits = LIMITS[kind];
+    const slots = this.taken.get(key) ?? new FairShare(limits);
+    if (slots.free < 1 || slots.isFullFor(principal)) return undefined;
+    slots.take(principal);
+    this.taken.set(key, slots);
+    return () => {
+      slots.giveBack(principal);
+      if (slots.free === limits.most) this.taken.delete(key);
+    };
   }
 }

@@ -1,6 +1,6 @@
 // Slots for requests that stay open: one principal gets a quarter of them, and all together never every connection.
 import { expect, test } from 'vitest';
-import { type PlaceKind, StreamSlots } from '../../../../src/upstream/mcp/instances/stream-slots.ts';
+import { type PlaceKind, StreamSlots } from '../../../../src/upstream/mcp/instances/task-instances.ts';
 
 /** Takes as many slots as are free. */
 function fill(places: StreamSlots, principal: string, kind: PlaceKind): (() => void)[] {

@@ -1,9 +1,9 @@
 // The circuit of a server: closed while it serves, open after failures in a row, half open for one probe at a time.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { GatewayError } from '../../../../src/core/errors.ts';
-import { Circuit, isServerFailure } from '../../../../src/upstream/mcp/instances/circuit.ts';
-import { SessionLost } from '../../../../src/upstream/mcp/wire/wire.ts';
+import { GatewayError } from '../../../src/core/errors.ts';
+import { Circuit, isServerFailure } from '../../../src/upstream/mcp/era-upstream.ts';
+import { SessionLost } from '../../../src/upstream/mcp/wire/wire.ts';
 
 const BROKEN = { target: 'tools/call do', timedOut: false, answersBefore: 0 };
 
