@@ -13,8 +13,7 @@ import type { OwnerOffer } from '../upstream/mcp/offer/owner-listings.ts';
 import { Upstream } from '../upstream/mcp/upstream.ts';
 import { type ConfinedServers, isProcess } from './confined-servers.ts';
 import { Deadlines } from '../upstream/mcp/wire/pending.ts';
-import { EraStore } from '../upstream/mcp/connect/era-store.ts';
-import { TraitStore } from '../upstream/mcp/instances/trait-store.ts';
+import { LearnedStore } from '../upstream/mcp/learned-store.ts';
 import type { GatewayOptions } from './compose.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { Storage } from './storage.ts';
@@ -44,8 +43,7 @@ export class Upstreams {
     this.context = {
       client: identity,
       deadlines: new Deadlines(),
-      eras: new EraStore(storage.state),
-      traits: new TraitStore(storage.state),
+      learned: new LearnedStore(storage.state),
       catalog: storage.catalog,
       maxMessageBytes: config.limits.upstreamMessage,
       maxItems: config.limits.items,

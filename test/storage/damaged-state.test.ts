@@ -17,8 +17,7 @@ import { NameBook, type Nameable } from '../../src/catalog/names.ts';
 import type { ServerOffer } from '../../src/catalog/offer.ts';
 import { closeStorage, openStorage } from '../../src/gateway/storage.ts';
 import { loadSqlite } from '../../src/storage/database.ts';
-import { EraStore } from '../../src/upstream/mcp/connect/era-store.ts';
-import { TraitStore } from '../../src/upstream/mcp/instances/trait-store.ts';
+import { LearnedStore } from '../../src/upstream/mcp/learned-store.ts';
 import { temporaryFolder } from './temporary.ts';
 
 const SERVERS = ['one', 'two', 'three'];
@@ -51,16 +50,15 @@ function useState(directory: string): Learned {
   const logger = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
   const storage = openStorage({ stateDirectory: directory, logger });
   try {
-    const eras = new EraStore(storage.state);
-    const traits = new TraitStore(storage.state);
+    const learned = new LearnedStore(storage.state);
     const names = new NameBook(storage.catalog).assign([...things].reverse()).reverse();
     const offers = SERVERS.filter((server) => storage.catalog.offer({ server, digest: 'd' }) !== undefined).length;
     for (const server of SERVERS) {
       const key = { server, digest: 'd' };
-      eras.recall(key);
-      traits.recall(key);
-      eras.remember(key, { era: 'legacy', version: '2025-11-25' });
-      traits.remember(key, { trait: 'asks', why: 'it asked', learnedAt: 1 });
+      learned.era(key);
+      learned.traits(key);
+      learned.rememberEra(key, { era: 'legacy', version: '2025-11-25' });
+      learned.rememberTrait(key, { trait: 'asks', why: 'it asked', learnedAt: 1 });
       storage.catalog.saveOffer(key, { fetchedAt: 1, offer });
     }
     return { names, offers };

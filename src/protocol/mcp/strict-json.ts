@@ -1,9 +1,9 @@
-// The one parser for JSON of clients and servers: bounds depth and items, refuses duplicate keys, and keeps numbers that JavaScript cannot hold.
+// The one parser for JSON of clients and servers: bounds depth and items, refuses duplicate keys, keeps numbers that JavaScript cannot hold, and finds the request that a broken answer is for.
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../core/errors.ts';
-import { endOfNumber, exactText, isNumeric, type JsonValue, staysSame } from '../../core/json.ts';
+import { endOfNumber, exactText, isNumeric, isObject, type JsonValue, staysSame } from '../../core/json.ts';
 import { atOnce, inSlices, STEP, type Steps } from '../../core/slices.ts';
-import { isRequestId, type RequestId } from './frames.ts';
+import { answeredId, type Frame, isRequestId, readFrame, type RequestId } from './frames.ts';
 import { type JsonLimits, JsonReader, OverLimit } from './json-reader.ts';
 
 export interface StrictOptions extends JsonLimits {
@@ -192,4 +192,68 @@ function idIn(text: string): RequestId | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The server that a message comes from, and its limit of array elements and object members in one message. */
+export interface ServerLimits {
+  readonly server: string;
+  readonly maxItems: number;
+}
+
+/** An answer that is not MCP or over a limit. Its caller gets this error. */
+export class BrokenAnswer extends GatewayError {
+  /** The request that it answers. */
+  readonly id: number;
+
+  constructor(id: number, code: 'upstream_protocol' | 'upstream_message_too_large', message: string) {
+    super(code, message);
+    this.id = id;
+  }
+}
+
+/**
+ * Reads one message of a server; only a long one takes several turns of the event loop. Throws, or rejects with, GatewayError: `BrokenAnswer`
+ * if the message shows which request it answers.
+ */
+export function readServerMessage(text: string, options: ServerLimits): Frame | Promise<Frame> {
+  try {
+    const value = readStrict(text, { depth: BOUNDS.upstreamDepth, items: options.maxItems, uniqueKeys: false });
+    if (!(value instanceof Promise)) return frameOfServer(value, options);
+    return value.then(
+      (read) => frameOfServer(read, options),
+      (error: unknown) => failMessage(error, options),
+    );
+  } catch (error) {
+    return failMessage(error, options);
+  }
+}
+
+function frameOfServer(value: JsonValue, { server }: ServerLimits): Frame {
+  try {
+    return readFrame(value);
+  } catch (fault) {
+    const id = isObject(value) && value.method === undefined ? answeredId(value.id) : undefined;
+    if (typeof id !== 'number') throw fault;
+    const message = `The server "${server}" answered with something that is not MCP: ${reasonOf(fault)}`;
+    throw new BrokenAnswer(id, 'upstream_protocol', message);
+  }
+}
+
+/** The error of a limit names the server. */
+function failMessage(error: unknown, { server, maxItems }: ServerLimits): never {
+  if (!(error instanceof OverLimit)) throw error;
+  const { id, isAnswer, limit } = error;
+  const what = isAnswer ? 'an answer' : 'a message';
+  const [code, message] =
+    limit === 'depth'
+      ? ([
+          'upstream_protocol',
+          `that is nested deeper than ${BOUNDS.upstreamDepth} levels, which is the limit`,
+        ] as const)
+      : ([
+          'upstream_message_too_large',
+          `of more than ${maxItems} items, array elements and object members together (limits.items)`,
+        ] as const);
+  const text = `The server "${server}" sent ${what} ${message}.`;
+  throw isAnswer && typeof id === 'number' ? new BrokenAnswer(id, code, text) : new GatewayError(code, text);
 }

@@ -5,8 +5,7 @@ import type { CancelSignal } from '../../core/cancellation.ts';
 import type { Exchange } from '../../core/exchange.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { ServerKey } from '../../storage/server-key.ts';
-import type { EraStore } from './connect/era-store.ts';
-import type { TraitStore } from './instances/trait-store.ts';
+import type { LearnedStore } from './learned-store.ts';
 import type { Containment } from './process/containment/containment.ts';
 import type { Deadlines } from './wire/pending.ts';
 
@@ -72,8 +71,7 @@ export interface UpstreamContext {
   readonly env: NodeJS.ProcessEnv;
   /** The containment to start processes in. */
   readonly containment: () => Promise<Containment>;
-  readonly eras: EraStore;
-  readonly traits: TraitStore;
+  readonly learned: LearnedStore;
   readonly catalog: CatalogStore;
   readonly instanceIds: InstanceIds;
   readonly events: EventRecorder;

@@ -116,7 +116,7 @@ export class EraUpstream {
   private dropIfOutdated({ error }: WireReply, instance: Instance): boolean {
     if (instance.connection.era !== 'modern' || error?.code !== UNSUPPORTED_VERSION) return false;
     const { server, key } = this.parts;
-    server.context.eras.forget(key);
+    server.context.learned.forgetEra(key);
     instance.drop({ reason: 'it no longer speaks the version that it spoke', kind: 'replaced' });
     return true;
   }

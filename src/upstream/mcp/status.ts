@@ -9,7 +9,7 @@ import type { Sharing } from './instances/affinity.ts';
 import type { Isolation } from './instances/isolation.ts';
 import type { OwnedInstances } from './instances/owned-instances.ts';
 import type { SharedInstance } from './instances/shared-instance.ts';
-import type { Trait } from './instances/trait-store.ts';
+import type { Trait } from './learned-store.ts';
 import type { KnownOffer } from './offer/known-offer.ts';
 import type { StdioProcess } from './process/stdio-process.ts';
 import { StdioWire } from './wire/stdio-wire.ts';

@@ -48,24 +48,24 @@ const NOT_STREAMABLE = [400, 404, 405];
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
   const { server, key, failures, prewarmed } = options;
-  const { eras } = server.context;
-  const remembered = eras.recall(key);
+  const { learned } = server.context;
+  const remembered = learned.era(key);
   // an attempt that skips the probe does not show whether the server is modern, so its result is not stored
   const skipsProbe = remembered === undefined && server.config.transport === 'stdio' && failures % 2 === 1;
   try {
     const opened = await openAs(options, { era: skipsProbe ? 'legacy' : remembered });
-    if (!skipsProbe && remembered !== opened.era) eras.remember(key, opened.handshake);
+    if (!skipsProbe && remembered !== opened.era) learned.rememberEra(key, opened.handshake);
     return opened;
   } catch (error) {
     // the prewarmed process may have ended while it was unused, which does not show that a new one would
     if (prewarmed && isClosed(error) && !options.signal.aborted) return connect({ ...options, prewarmed: undefined });
-    if (remembered !== undefined) eras.forget(key); // the stored era may be wrong: probe next time
+    if (remembered !== undefined) learned.forgetEra(key); // the stored era may be wrong: probe next time
     const next = attemptAfter(error, options, remembered);
     if (next === undefined) throw error;
     const opened = await openAs({ ...options, prewarmed: undefined }, next).catch((second: unknown) => {
       throw next.sse === true ? error : second; // HTTP+SSE was only a guess: the error of the configured transport counts
     });
-    eras.remember(key, opened.handshake);
+    learned.rememberEra(key, opened.handshake);
     return opened;
   }
 }

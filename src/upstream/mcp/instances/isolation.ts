@@ -6,7 +6,7 @@ import type { ServerKey } from '../../../storage/server-key.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
 import { type IsolationStatus, utc } from '../status.ts';
 import { type InstanceCaller, type Owner, ownerOf, type Sharing } from './affinity.ts';
-import type { LearnedTrait, Trait } from './trait-store.ts';
+import type { LearnedTrait, Trait } from '../learned-store.ts';
 
 /** What a handshake found. */
 interface Found {
@@ -33,7 +33,7 @@ export class Isolation {
     this.server = server;
     this.key = key;
     this.transport = server.config.transport;
-    for (const known of server.context.traits.recall(key)) this.learned.set(known.trait, known);
+    for (const known of server.context.learned.traits(key)) this.learned.set(known.trait, known);
   }
 
   connected({ transport, era, stateful = false }: Found): void {
@@ -84,7 +84,7 @@ export class Isolation {
     if (this.learned.has(trait)) return;
     const learned = { trait, why, learnedAt: Date.now() };
     this.learned.set(trait, learned);
-    this.server.context.traits.remember(this.key, learned);
+    this.server.context.learned.rememberTrait(this.key, learned);
     this.server.record('server_isolated', { trait, why });
   }
 

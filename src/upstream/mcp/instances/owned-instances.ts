@@ -14,8 +14,7 @@ import type { Instance, InstancePool, Loss } from './instance.ts';
 import { type Claim, type ClaimSource, InstanceQueue, type Place } from './instance-queue.ts';
 import type { Instances } from './instances.ts';
 import type { Isolation } from './isolation.ts';
-import { type OwnerPool, OwnerPools } from './owner-pool.ts';
-import { preemptable } from './preemption.ts';
+import { OwnerPool, OwnerPools, preemptable } from './owner-pool.ts';
 import { Prewarmer } from './prewarmer.ts';
 import type { SharedInstance } from './shared-instance.ts';
 
@@ -32,7 +31,7 @@ export class OwnedInstances implements InstancePool, ClaimSource {
   losses = 0;
   private readonly server: ConfiguredServer;
   private readonly parts: OwnedParts;
-  readonly pools: OwnerPools;
+  readonly pools = new OwnerPools();
   private readonly queue: InstanceQueue;
   private readonly prewarmer: Prewarmer;
   /** The instances of all owners. */
@@ -48,7 +47,6 @@ export class OwnedInstances implements InstancePool, ClaimSource {
   constructor(server: ConfiguredServer, parts: OwnedParts) {
     this.server = server;
     this.parts = parts;
-    this.pools = new OwnerPools(server);
     this.queue = new InstanceQueue(server, this);
     this.prewarmer = new Prewarmer(server, parts.isolation);
   }
@@ -82,7 +80,7 @@ export class OwnedInstances implements InstancePool, ClaimSource {
 
   /** Follows a resource on an instance of the owner. Throws GatewayError. */
   async follow(owner: Owner, following: Following, signal: CancelSignal): Promise<void> {
-    const instance = this.pools.get(owner)?.subscribed?.occupy() ?? (await this.acquire(owner, signal));
+    const instance = this.pools.of(owner)?.subscribed?.occupy() ?? (await this.acquire(owner, signal));
     try {
       this.requireOpen(owner, signal);
       await this.poolOf(owner).follow(following, instance);
@@ -99,7 +97,7 @@ export class OwnedInstances implements InstancePool, ClaimSource {
   }
 
   raiseLevel(owner: Owner, level: LogLevel): void {
-    for (const instance of this.pools.get(owner)?.instances ?? []) instance.raiseLevel(level);
+    for (const instance of this.pools.of(owner)?.instances ?? []) instance.raiseLevel(level);
   }
 
   /** Opens no instance any more that no call waits for. */
@@ -118,7 +116,8 @@ export class OwnedInstances implements InstancePool, ClaimSource {
   async stop(): Promise<void> {
     this.stopped = true;
     clearInterval(this.sweeper);
-    const pools = this.pools.clear();
+    const pools = [...this.pools.values()];
+    this.pools.clear();
     for (const pool of pools) this.close(pool, { reason: 'it was stopped', refusal: this.stopping() });
     await Promise.allSettled(pools.flatMap(({ openings }) => [...openings]));
     await this.prewarmer.close();
@@ -133,13 +132,13 @@ export class OwnedInstances implements InstancePool, ClaimSource {
     const { isolation, shared } = this.parts;
     if (!owner) return;
     const earlier = shared.followersOf(uri).filter(({ caller }) => isolation.ownerOf(caller)?.key === owner.key);
-    const followers = [...earlier, ...this.pools.followersOf(owner, uri)];
+    const followers = [...earlier, ...(this.pools.of(owner)?.subscriptions.followersOf(uri) ?? [])];
     for (const follower of new Map(followers.map((each) => [each.key, each])).values()) follower.updated(uri);
   }
 
   lost(instance: Instance, { kind }: Loss): void {
     if (kind !== 'unused') this.losses++;
-    const pool = this.pools.get(instance.owner);
+    const pool = this.pools.of(instance.owner);
     if (pool?.remove(instance) !== true) return;
     this.discount(instance);
     if (pool.instances.size === 0) this.parts.offer.forgetOwner(pool.owner.key);
@@ -211,9 +210,10 @@ export class OwnedInstances implements InstancePool, ClaimSource {
   }
 
   private poolOf(owner: Owner): OwnerPool {
-    const known = this.pools.get(owner);
+    const known = this.pools.of(owner);
     if (known) return known;
-    const pool = this.pools.add(owner);
+    const pool = new OwnerPool(owner, this.server.name, this.server.config.timeouts.total);
+    this.pools.set(owner.key, pool);
     owner.session?.standing.signal.onAbort(() => this.endSession(pool));
     const { idle } = this.server.config.instances;
     this.sweeper ??= setInterval(
@@ -224,8 +224,8 @@ export class OwnedInstances implements InstancePool, ClaimSource {
   }
 
   private endSession(pool: OwnerPool): void {
-    if (!this.pools.has(pool)) return;
-    this.pools.delete(pool);
+    if (this.pools.of(pool.owner) !== pool) return;
+    this.pools.delete(pool.owner.key);
     this.close(pool, { reason: 'its session ended', refusal: sessionEnded() });
     this.parts.offer.forgetOwner(pool.owner.key);
     this.queue.serve();
@@ -260,7 +260,7 @@ export class OwnedInstances implements InstancePool, ClaimSource {
         if (!ending.signal.aborted) this.startFailed(error);
         throw error;
       });
-      if (pool.isOver()) instance.drop({ reason: 'its session ended', kind: 'unused' });
+      if (ending.signal.aborted) instance.drop({ reason: 'its session ended', kind: 'unused' });
       if (instance.isLost) throw new GatewayError('upstream_closed', `The server "${this.server.name}" went away.`);
       this.live.add(instance.occupy());
       pool.instances.add(instance);
@@ -308,7 +308,7 @@ export class OwnedInstances implements InstancePool, ClaimSource {
         this.retire(instance, 'it was not used');
         this.queue.serve();
       }
-    for (const pool of this.pools.all()) this.pools.forgetEmpty(pool);
+    for (const pool of [...this.pools.values()]) this.pools.forgetEmpty(pool);
     if (this.wantedAt < oldest) void this.prewarmer.stop('it was not used');
     if (this.pools.size > 0 || this.prewarmer.size > 0) return;
     clearInterval(this.sweeper);
@@ -317,7 +317,7 @@ export class OwnedInstances implements InstancePool, ClaimSource {
 
   /** Stops an idle instance. Its place is not given to the queue: the caller decides about it. */
   private retire(instance: Instance, reason: string): void {
-    const pool = this.pools.get(instance.owner);
+    const pool = this.pools.of(instance.owner);
     this.discount(instance);
     pool?.remove(instance);
     instance.drop({ reason, kind: 'unused' });

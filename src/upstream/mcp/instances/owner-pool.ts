@@ -1,11 +1,10 @@
-// What sessions and principals have at a server: their instances and resource subscriptions, and how often starts failed.
+// What sessions and principals have at a server: their instances and resource subscriptions, how often starts failed, and what they lose to others.
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { backoffMs, untilTriedAgain } from '../connect/backoff.ts';
-import { type Follower, type Following, ResourceSubscriptions } from '../offer/resource-subscriptions.ts';
+import { type Following, ResourceSubscriptions } from '../offer/resource-subscriptions.ts';
 import type { Owner } from './affinity.ts';
 import type { Instance } from './instance.ts';
-import type { ConfiguredServer } from '../configured-server.ts';
 
 /** Subscriptions outlive the instance that they were made on. */
 export class OwnerPool {
@@ -40,11 +39,6 @@ export class OwnerPool {
     return !isUsed && (lastFailure === undefined || lastFailure.retryAt + BOUNDS.stableConnection < performance.now());
   }
 
-  /** Whether resources are followed on this instance. */
-  isFollowedOn(instance: Instance): boolean {
-    return this.subscribed === instance && this.subscriptions.size > 0;
-  }
-
   /** Removes an instance that is out of use. Returns whether it was one of the pool's. */
   remove(instance: Instance): boolean {
     if (this.subscribed === instance) this.subscribed = undefined;
@@ -76,10 +70,6 @@ export class OwnerPool {
     this.ending.abort();
   }
 
-  isOver(): boolean {
-    return this.refusal !== undefined;
-  }
-
   /** Calls `reopen` after a growing wait, until it succeeds, while resources are followed and there is no instance. */
   reopenLater(reopen: () => Promise<void>): void {
     if (this.refusal !== undefined || this.reopening !== undefined) return;
@@ -106,50 +96,15 @@ export class OwnerPool {
   }
 }
 
-export class OwnerPools {
-  private readonly server: ConfiguredServer;
-  private readonly pools = new Map<string, OwnerPool>();
-
-  constructor(server: ConfiguredServer) {
-    this.server = server;
-  }
-
-  get size(): number {
-    return this.pools.size;
-  }
-
-  all(): OwnerPool[] {
-    return [...this.pools.values()];
-  }
-
-  get(owner: Owner | undefined): OwnerPool | undefined {
-    return owner && this.pools.get(owner.key);
-  }
-
-  has(pool: OwnerPool): boolean {
-    return this.get(pool.owner) === pool;
-  }
-
-  add(owner: Owner): OwnerPool {
-    const pool = new OwnerPool(owner, this.server.name, this.server.config.timeouts.total);
-    this.pools.set(owner.key, pool);
-    return pool;
-  }
-
-  delete(pool: OwnerPool): void {
-    if (this.has(pool)) this.pools.delete(pool.owner.key);
+/** The pools of one server, by the keys of their owners. */
+export class OwnerPools extends Map<string, OwnerPool> {
+  of(owner: Owner | undefined): OwnerPool | undefined {
+    return owner && this.get(owner.key);
   }
 
   /** A session's pool is kept until the session ends, a principal's only while there is something in it. */
   forgetEmpty(pool: OwnerPool | undefined): void {
-    if (pool && !pool.owner.session && pool.isEmpty) this.delete(pool);
-  }
-
-  /** Forgets every pool and returns them. */
-  clear(): OwnerPool[] {
-    const all = this.all();
-    this.pools.clear();
-    return all;
+    if (pool && !pool.owner.session && pool.isEmpty && this.of(pool.owner) === pool) this.delete(pool.owner.key);
   }
 
   /** Whether an instance may be stopped: it has no calls, no tasks and no subscriptions. */
@@ -168,23 +123,52 @@ export class OwnerPools {
   }
 
   unfollow(uri: string, key: string): void {
-    for (const pool of this.all()) {
+    for (const pool of this.values()) {
       pool.subscriptions.remove(uri, key, pool.subscribed);
       this.forgetEmpty(pool);
     }
   }
 
-  /** The owner's followers of a resource, or of one above it, who may hear of it. */
-  followersOf(owner: Owner, uri: string): Iterable<Follower> {
-    return this.get(owner)?.subscriptions.followersOf(uri) ?? [];
+  /** Removes everything that owners follow and returns it. */
+  releaseFollowed(): Following[] {
+    return [...this.values()].flatMap(({ subscriptions }) => subscriptions.release());
   }
 
   private isFollowedOn(instance: Instance): boolean {
-    return this.get(instance.owner)?.isFollowedOn(instance) === true;
+    const pool = this.of(instance.owner);
+    return pool?.subscribed === instance && pool.subscriptions.size > 0;
   }
+}
 
-  /** Removes everything that owners follow and returns it. */
-  releaseFollowed(): Following[] {
-    return this.all().flatMap(({ subscriptions }) => subscriptions.release());
+/** The facts of an instance that decide whether its parked calls are preempted. */
+export interface Occupied {
+  readonly owner: Owner | undefined;
+  /** Calls that run on it. */
+  readonly calls: number;
+  /** Since when all of them are parked for callers who have not come back, in monotonic ms; undefined if one is not. */
+  readonly unattendedSince: number | undefined;
+}
+
+/**
+ * The instance whose parked calls are preempted for a queued caller, if none becomes free by itself. Of the principal that has most instances, the one whose callers have been away for longest. Undefined if a call runs somewhere, since its
+ * instance becomes free; if nobody has more than one instance; or if no caller left before `leftBefore`, in monotonic ms.
+ */
+export function preemptable<T extends Occupied>(live: Iterable<T>, wanting: Owner, leftBefore: number): T | undefined {
+  const shares = new Map<string, T[]>();
+  for (const instance of live) {
+    if (instance.calls > 0 && instance.unattendedSince === undefined) return undefined;
+    const principal = instance.owner?.principal ?? '';
+    const own = shares.get(principal);
+    if (own) own.push(instance);
+    else shares.set(principal, [instance]);
   }
+  // among equals the principal that wants another instance comes first
+  const [most] = [shares.get(wanting.principal) ?? [], ...shares.values()].sort((a, b) => b.length - a.length);
+  if (!most || most.length < 2) return undefined;
+  let oldest: T | undefined;
+  let since = leftBefore;
+  for (const instance of most)
+    if (instance.unattendedSince !== undefined && instance.unattendedSince < since)
+      [oldest, since] = [instance, instance.unattendedSince];
+  return oldest;
 }

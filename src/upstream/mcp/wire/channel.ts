@@ -5,8 +5,9 @@ import type { JsonObject } from '../../../core/json.ts';
 import { Slots } from '../../../core/slots.ts';
 import { type Frame, notificationText, requestText, type ResponseFrame } from '../../../protocol/mcp/frames.ts';
 import type { DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
+import { BrokenAnswer, readServerMessage } from '../../../protocol/mcp/strict-json.ts';
 import { readDroppedLine } from './dropped-answer.ts';
-import { BrokenAnswer, InboundRouter, readInbound } from './inbound.ts';
+import { InboundRouter } from './inbound-router.ts';
 import { hungError, Liveness } from './liveness.ts';
 import { Pending, RateLimit, type Silence } from './pending.ts';
 import { closed, tooLarge, type WireOptions, type WireReply, type WireRequest } from './wire.ts';
@@ -103,7 +104,7 @@ export class Channel {
     if (this.lostBecause !== undefined) return;
     this.received++;
     try {
-      const frame = readInbound(text, this.options);
+      const frame = readServerMessage(text, this.options);
       if (!(frame instanceof Promise)) this.accept(frame, text);
       else
         return frame.then(

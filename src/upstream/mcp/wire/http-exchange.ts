@@ -10,8 +10,8 @@ import { within } from '../../../core/wait.ts';
 import type { ResponseFrame } from '../../../protocol/mcp/frames.ts';
 import type { DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
 import { type SseEvent, SseReader } from '../../../protocol/mcp/sse.ts';
+import { BrokenAnswer, readServerMessage } from '../../../protocol/mcp/strict-json.ts';
 import { transportError } from './http-errors.ts';
-import { BrokenAnswer, readInbound } from './inbound.ts';
 import { HttpRejection, tooLarge, type WireOptions } from './wire.ts';
 
 export interface HttpWireOptions extends WireOptions {
@@ -201,7 +201,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 function readRefusal(text: string, options: ExchangeOptions): ResponseFrame | undefined {
   if (!text.startsWith('{')) return undefined;
   try {
-    const frame = readInbound(text, options);
+    const frame = readServerMessage(text, options);
     return !(frame instanceof Promise) && frame.kind === 'response' && frame.error ? frame : undefined;
   } catch {
     return undefined; // not JSON-RPC: only the status counts

@@ -7,11 +7,12 @@ import { withDeadline } from '../../../core/wait.ts';
 import { type Frame, notificationText } from '../../../protocol/mcp/frames.ts';
 import { NAMED_METHODS } from '../../../protocol/mcp/methods.ts';
 import { encodeHeaderValue } from '../../../protocol/mcp/param-headers.ts';
+import { BrokenAnswer, readServerMessage } from '../../../protocol/mcp/strict-json.ts';
 import { MODERN_VERSION } from '../../../protocol/mcp/versions.ts';
 import { HttpCall } from './http-call.ts';
 import { messageError } from './http-errors.ts';
 import { HttpEndpoint, type HttpWireOptions, type ResponseHeaders } from './http-exchange.ts';
-import { BrokenAnswer, InboundRouter, readInbound } from './inbound.ts';
+import { InboundRouter } from './inbound-router.ts';
 import { StandingStream } from './standing-stream.ts';
 import { closed, type Wire, type WireReply, type WireRequest } from './wire.ts';
 
@@ -122,7 +123,7 @@ export class HttpWire implements Wire {
   /** Reads one message and dispatches it. Throws, or rejects, if it is not MCP, unless it shows that it answers another call. */
   read(text: string, from: Source): Promise<void> | void {
     try {
-      const frame = readInbound(text, this.options);
+      const frame = readServerMessage(text, this.options);
       if (!(frame instanceof Promise)) this.receive(frame, from);
       else
         return frame.then(

@@ -30,14 +30,10 @@ export interface Attribution {
 interface OpenRequest {
   readonly owner: string | undefined;
   readonly cancellation: Cancellation;
+  /** Undefined too while it is delayed, because nobody follows its task yet. */
   readonly call: Pending | undefined;
+  /** Removes what waits for its end: the listener at the call, or the timer of the delay. */
   unlink: (() => void) | undefined;
-}
-
-/** A request of a task that nobody follows yet. */
-interface DelayedRequest {
-  readonly owner: string | undefined;
-  readonly timer: NodeJS.Timeout;
 }
 
 /** Attributes a message to the only call in flight. With several calls it belongs to none, since the channel does not show which (design, Instances). */
@@ -55,9 +51,8 @@ export function attributeTo(call: Pending | undefined, inFlight: number): Attrib
 export class ServerRequests {
   private readonly options: ServerRequestsOptions;
   private readonly open = new Map<RequestId, OpenRequest>();
-  /** Open and delayed requests by owner; `''` if the owner is not known. */
+  /** Open requests by owner; `''` if the owner is not known. */
   private readonly shares = new FairShare({ most: BOUNDS.serverRequests, mostOfOne: BOUNDS.serverRequestsOfOwner });
-  private readonly delayed = new Map<RequestId, DelayedRequest>();
 
   constructor(options: ServerRequestsOptions) {
     this.options = options;
@@ -75,12 +70,11 @@ export class ServerRequests {
     const { id } = frame;
     const attribution = attribute();
     if (!this.admits(id, attribution)) return;
-    const due = () => {
-      this.forgetDelayed(id);
-      this.accept(frame, attribute());
-    };
-    this.delayed.set(id, { owner: attribution.owner, timer: setTimeout(due, ms) });
-    this.shares.take(attribution.owner ?? '');
+    const request = this.begin(id, { ...attribution, call: undefined });
+    const timer = setTimeout(() => {
+      if (this.end(id, request)) this.accept(frame, attribute());
+    }, ms);
+    request.unlink = () => clearTimeout(timer);
   }
 
   /** Answers a request of the server with an error; `call` is the call that it belongs to. */
@@ -91,19 +85,17 @@ export class ServerRequests {
   /** The server withdraws a request, so it gets no answer (basic/utilities/cancellation). */
   withdraw(id: JsonValue | undefined): void {
     if (typeof id !== 'string' && typeof id !== 'number') return;
-    this.forgetDelayed(id);
     this.abort(id, this.open.get(id));
   }
 
   /** The channel is closed. */
   close(): void {
-    for (const id of this.delayed.keys()) this.forgetDelayed(id);
     for (const [id, request] of this.open) this.abort(id, request);
   }
 
   private admits(id: RequestId, { call, owner }: Attribution): boolean {
     // the server would take an error with this id for the answer to the open request, so it gets none
-    if (this.open.has(id) || this.delayed.has(id)) {
+    if (this.open.has(id)) {
       this.options.events.diagnostic('a question with the id of one that is still open; it was ignored');
       return false;
     }
@@ -116,12 +108,11 @@ export class ServerRequests {
     return false;
   }
 
-  private forgetDelayed(id: RequestId): void {
-    const request = this.delayed.get(id);
-    if (!request) return;
-    clearTimeout(request.timer);
-    this.delayed.delete(id);
-    this.shares.giveBack(request.owner ?? '');
+  private begin(id: RequestId, { call, owner }: Attribution): OpenRequest {
+    const request: OpenRequest = { owner, cancellation: new Cancellation(), call, unlink: undefined };
+    this.open.set(id, request);
+    this.shares.take(owner ?? '');
+    return request;
   }
 
   /** If the answer cannot be delivered, the server waits for it in vain, so the call fails. */
@@ -132,10 +123,9 @@ export class ServerRequests {
     });
   }
 
-  private async pass({ id, method, params }: RequestFrame, { call, owner, inFlight }: Attribution): Promise<void> {
-    const request: OpenRequest = { owner, cancellation: new Cancellation(), call, unlink: undefined };
-    this.open.set(id, request);
-    this.shares.take(owner ?? '');
+  private async pass({ id, method, params }: RequestFrame, attribution: Attribution): Promise<void> {
+    const { call, inFlight } = attribution;
+    const request = this.begin(id, attribution);
     call?.signOfLife();
     call?.deadline?.hold();
     request.unlink = call?.onEnd(() => this.abort(id, request));

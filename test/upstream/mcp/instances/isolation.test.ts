@@ -8,16 +8,16 @@ import { type InstanceCaller, ownerKeys, ownerOf } from '../../../../src/upstrea
 import { ConfiguredServer } from '../../../../src/upstream/mcp/configured-server.ts';
 import type { UpstreamContext } from '../../../../src/upstream/mcp/context.ts';
 import { Isolation } from '../../../../src/upstream/mcp/instances/isolation.ts';
-import type { LearnedTrait } from '../../../../src/upstream/mcp/instances/trait-store.ts';
+import type { LearnedTrait } from '../../../../src/upstream/mcp/learned-store.ts';
 
 function isolationOf(isolation: ServerConfig['isolation'], known: LearnedTrait[] = []) {
   const key = { server: 's', digest: 'd' };
   const events: [string, unknown][] = [];
-  const traits = {
-    recall: () => known,
-    remember: (_key: typeof key, trait: LearnedTrait) => known.push(trait),
+  const learned = {
+    traits: () => known,
+    rememberTrait: (_key: typeof key, trait: LearnedTrait) => known.push(trait),
   };
-  const context = { traits, events: { record: (event: string, detail: unknown) => events.push([event, detail]) } };
+  const context = { learned, events: { record: (event: string, detail: unknown) => events.push([event, detail]) } };
   const config = { name: 's', secrets: [] as string[], isolation, transport: 'stdio' } as unknown as ServerConfig;
   const server = new ConfiguredServer(config, context as unknown as UpstreamContext);
   return { known, events, isolation: new Isolation(server, key) };

@@ -1,7 +1,7 @@
 // Which parked call is preempted for a queued caller.
 import { expect, test } from 'vitest';
 import type { Owner } from '../../../../src/upstream/mcp/instances/affinity.ts';
-import { preemptable, type Occupied } from '../../../../src/upstream/mcp/instances/preemption.ts';
+import { preemptable, type Occupied } from '../../../../src/upstream/mcp/instances/owner-pool.ts';
 
 const owner = (principal: string): Owner => ({ key: principal, label: principal, principal, capabilities: {} });
 const left = (principal: string, unattendedSince: number): Occupied => ({

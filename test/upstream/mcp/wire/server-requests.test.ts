@@ -2,7 +2,8 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { GatewayError } from '../../../../src/core/errors.ts';
 import type { JsonObject } from '../../../../src/core/json.ts';
-import { InboundRouter, readInbound } from '../../../../src/upstream/mcp/wire/inbound.ts';
+import { readServerMessage } from '../../../../src/protocol/mcp/strict-json.ts';
+import { InboundRouter } from '../../../../src/upstream/mcp/wire/inbound-router.ts';
 import { call, caller, type Message, peer, Report, TRANSPORTS } from '../peers.ts';
 
 const asking = (id: number | string) => ({ id, method: 'roots/list', params: { _meta: { progressToken: 7, own: 1 } } });
@@ -242,7 +243,7 @@ describe('A question of a task that nobody follows yet', () => {
     });
     const say = (message: JsonObject) =>
       router.accept(
-        readInbound(JSON.stringify({ jsonrpc: '2.0', ...message }), { server: 's', maxItems: 100 }) as never,
+        readServerMessage(JSON.stringify({ jsonrpc: '2.0', ...message }), { server: 's', maxItems: 100 }) as never,
       );
     return { router, report, sent, say };
   }
