@@ -2,8 +2,7 @@
 import type { Config } from '../config/config.ts';
 import { exposure, isLoopbackHost } from '../config/exposure.ts';
 import { createFront } from '../downstream/http.ts';
-import { exemptAddresses, IdleConnections } from '../downstream/idle-connections.ts';
-import { listen } from '../downstream/listen.ts';
+import { exemptAddresses, IdleConnections, listen } from '../downstream/http-servers.ts';
 import { Peers, PeersUnknownError } from '../downstream/peers.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import type { StateError } from '../storage/state-error.ts';

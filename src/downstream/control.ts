@@ -7,7 +7,7 @@ import type { Gateway } from '../gateway/gateway.ts';
 import { ControlProofs } from '../identity/control-proof.ts';
 import { errorText } from '../protocol/mcp/frames.ts';
 import { makeControlKey } from '../storage/control-key.ts';
-import { prepareShutdown } from './graceful-shutdown.ts';
+import { prepareShutdown } from './http-servers.ts';
 import { createFront } from './http.ts';
 import { STDIO_UPGRADE, STOPPING_LINE } from './control-protocol.ts';
 import type { EndpointLimits } from './mcp/limits.ts';

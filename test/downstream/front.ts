@@ -1,5 +1,5 @@
 // Starts a real HTTP front on a real port, with a stub gateway that only handles calls.
-import { listen } from '../../src/downstream/listen.ts';
+import { listen } from '../../src/downstream/http-servers.ts';
 import { createFront } from '../../src/downstream/http.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { type EndpointLimits, endpointLimits } from '../../src/downstream/mcp/limits.ts';

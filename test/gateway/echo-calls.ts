@@ -8,7 +8,7 @@ import { ERRORS, excerpt, GatewayError, toGatewayError } from '../../src/core/er
 import { isObject, type JsonValue, messageHeap } from '../../src/core/json.ts';
 import { LOCAL } from '../../src/core/principal.ts';
 import type { EndReason, FinalReply, StreamReply } from '../../src/core/reply.ts';
-import { readBody } from '../../src/downstream/body.ts';
+import { readBody } from '../../src/downstream/mcp/http-request.ts';
 import type { CallKind, Sink } from '../../src/gateway/pipeline.ts';
 import type { Gateway } from '../../src/gateway/gateway.ts';
 import { readStrict } from '../../src/protocol/mcp/strict-json.ts';

@@ -10,7 +10,7 @@ import type { Call } from '../../src/core/call.ts';
 import { CallContext } from '../../src/core/call-context.ts';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import { InFlight } from '../../src/core/in-flight.ts';
-import { listen } from '../../src/downstream/listen.ts';
+import { listen } from '../../src/downstream/http-servers.ts';
 import { buildPipeline, deliver, type Sink } from '../../src/gateway/pipeline.ts';
 import { compilePolicy } from '../../src/policy/policy.ts';
 import { InFlightMemory } from '../../src/quota/in-flight-memory.ts';

@@ -12,7 +12,7 @@ import { META } from '../../protocol/mcp/meta.ts';
 import { LIST_KEYS } from '../../protocol/mcp/methods.ts';
 import { SUPPORTED_VERSIONS } from '../../protocol/mcp/versions.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
-import type { Caller } from './caller.ts';
+import type { Caller } from './exchange.ts';
 
 /** A JSON-RPC response, and the HTTP status that goes with it. */
 export interface Answer {

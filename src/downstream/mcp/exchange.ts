@@ -1,4 +1,4 @@
-// Messages to one caller while its request runs: progress, log messages, notifications and questions.
+// One caller: what a front knows about it, and the messages to it while its request runs: progress, log messages, notifications and questions.
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
 import { askWithin, cannotAsk, type Exchange, type Question, type QuestionAnswer } from '../../core/exchange.ts';
@@ -6,7 +6,8 @@ import { GatewayError } from '../../core/errors.ts';
 import { type JsonObject, numberOf } from '../../core/json.ts';
 import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
 import { type LogLevel, META, passesLevel, type ProgressToken } from '../../protocol/mcp/meta.ts';
-import type { OpenQuestions } from './open-questions.ts';
+import type { OpenQuestions } from './open-requests.ts';
+import type { CallerFacts, Transport } from '../../core/call.ts';
 
 /** Sends one message to a client; returns whether it can still reach the client. */
 export type Send = (text: string) => boolean;
@@ -136,4 +137,16 @@ export class MonotonicProgress {
     const reached = this.reached ?? 0;
     return (this.reached = reached + Math.max(STEP, Math.abs(reached) * 2 * Number.EPSILON));
   }
+}
+
+export interface Caller extends Omit<CallerFacts, 'client'> {
+  readonly transport: Transport;
+}
+
+/** Facts about one message that only the front knows. */
+export interface MessageFacts {
+  readonly bytes: number;
+  readonly traceparent?: unknown;
+  readonly tracestate?: unknown;
+  readonly paramHeaders?: Readonly<Record<string, string>>;
 }

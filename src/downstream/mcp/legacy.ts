@@ -10,9 +10,8 @@ import { knownCapabilities } from '../../protocol/mcp/client-capabilities.ts';
 import { isLogLevel, LOG_LEVELS, progressTokenOf, readPeer } from '../../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
 import { negotiateLegacy } from '../../protocol/mcp/versions.ts';
-import type { Caller, MessageFacts } from './caller.ts';
+import { type Caller, CallerExchange, type MessageFacts, type Send } from './exchange.ts';
 import { type Answer, answerSink, refusedAnswer } from './encode.ts';
-import { CallerExchange, type Send } from './exchange.ts';
 import type { Session, SessionOptions } from './session.ts';
 
 export interface LegacyContext {

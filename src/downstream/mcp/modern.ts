@@ -10,9 +10,8 @@ import { type RequestFrame, resultText } from '../../protocol/mcp/frames.ts';
 import { META, type ModernMeta, progressTokenOf, readModernMeta } from '../../protocol/mcp/meta.ts';
 import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
 import { isLegacyVersion, MODERN_VERSION } from '../../protocol/mcp/versions.ts';
-import type { Caller, MessageFacts } from './caller.ts';
+import { type Caller, CallerExchange, type MessageFacts, type Send } from './exchange.ts';
 import { type Answer, answerSink, discoverResult, refusedAnswer, unsupportedVersion } from './encode.ts';
-import { CallerExchange, type Send } from './exchange.ts';
 
 export interface ModernContext {
   readonly caller: Caller;

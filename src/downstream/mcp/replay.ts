@@ -2,7 +2,7 @@
 import { GatewayError } from '../../core/errors.ts';
 import { sseMessage, ssePriming } from '../../protocol/mcp/sse.ts';
 import { randomHex } from '../../telemetry/trace.ts';
-import type { EventConnection, Outlet } from './event-connection.ts';
+import type { EventConnection, Outlet } from './http-response.ts';
 import type { EndpointLimits } from './limits.ts';
 import { BoundedMap } from '../../core/bounded-map.ts';
 

@@ -11,12 +11,10 @@ import { listChangedMethods } from '../../gateway/subscribe.ts';
 import { notificationText, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import type { LogLevel } from '../../protocol/mcp/meta.ts';
 import { randomHex } from '../../telemetry/trace.ts';
-import type { Caller } from './caller.ts';
-import type { EventConnection, Outlet } from './event-connection.ts';
-import { CallerExchange } from './exchange.ts';
+import { type Caller, CallerExchange } from './exchange.ts';
+import type { EventConnection, Outlet } from './http-response.ts';
 import type { EndpointLimits } from './limits.ts';
-import { OpenQuestions } from './open-questions.ts';
-import { OpenRequests } from './open-requests.ts';
+import { OpenQuestions, OpenRequests } from './open-requests.ts';
 import type { TableSession } from './sessions.ts';
 import { Replay, type ReplayPosition, type ReplayStream } from './replay.ts';
 

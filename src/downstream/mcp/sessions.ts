@@ -4,7 +4,7 @@ import { isSameEndpoint } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { FairShare } from '../../core/fair-share.ts';
 import type { Principal } from '../../core/principal.ts';
-import type { Caller } from './caller.ts';
+import type { Caller } from './exchange.ts';
 import type { EndpointLimits } from './limits.ts';
 
 /** What the table sees of a session. */

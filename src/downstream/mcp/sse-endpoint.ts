@@ -5,12 +5,12 @@ import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import { idOf, type RequestId } from '../../protocol/mcp/frames.ts';
 import { sseEndpoint } from '../../protocol/mcp/sse.ts';
-import type { Caller } from './caller.ts';
+import type { Caller } from './exchange.ts';
 import { DuplexConnection } from './duplex-connection.ts';
-import { EventConnection } from './event-connection.ts';
+import { EventConnection } from './http-response.ts';
 import type { EndpointLimits } from './limits.ts';
 import type { Sessions, TableSession } from './sessions.ts';
-import { acceptsStreams, factsOf, failRequest, readMessage, refusedId, type EndpointRequest } from './http-request.ts';
+import { acceptsStreams, type EndpointRequest, factsOf, failRequest, readMessage, refusedId } from './http-request.ts';
 
 const SESSION_PARAMETER = 'sessionId';
 

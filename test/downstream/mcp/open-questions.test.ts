@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { BOUNDS, boundsWith } from '../../../src/core/bounds/bounds.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
-import { OpenQuestions } from '../../../src/downstream/mcp/open-questions.ts';
+import { OpenQuestions } from '../../../src/downstream/mcp/open-requests.ts';
 import { CallerExchange } from '../../../src/downstream/mcp/exchange.ts';
 
 function setup({ reachable = true, withinMs = 60_000 } = {}) {

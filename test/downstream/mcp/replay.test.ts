@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { type Bounds, boundsWith } from '../../../src/core/bounds/bounds.ts';
-import { EventConnection } from '../../../src/downstream/mcp/event-connection.ts';
+import { EventConnection } from '../../../src/downstream/mcp/http-response.ts';
 import { type EndpointLimits, endpointLimits } from '../../../src/downstream/mcp/limits.ts';
 import { Replay } from '../../../src/downstream/mcp/replay.ts';
 import { Wire } from '../wire.ts';

@@ -6,7 +6,7 @@ import { Cancellation } from '../../../src/core/cancellation.ts';
 import { LOCAL } from '../../../src/core/principal.ts';
 import { handleInitialize } from '../../../src/downstream/mcp/legacy.ts';
 import { CallerExchange } from '../../../src/downstream/mcp/exchange.ts';
-import { EventConnection } from '../../../src/downstream/mcp/event-connection.ts';
+import { EventConnection } from '../../../src/downstream/mcp/http-response.ts';
 import { endpointLimits } from '../../../src/downstream/mcp/limits.ts';
 import { Session } from '../../../src/downstream/mcp/session.ts';
 import { said, stubGateway } from '../front.ts';

@@ -16,7 +16,7 @@ import type { JsonObject } from '../../../src/core/json.ts';
 import { LOCAL, type Principal } from '../../../src/core/principal.ts';
 import { createFront } from '../../../src/downstream/http.ts';
 import { endpointLimits } from '../../../src/downstream/mcp/limits.ts';
-import { listen } from '../../../src/downstream/listen.ts';
+import { listen } from '../../../src/downstream/http-servers.ts';
 import type { CallRequest } from '../../../src/gateway/gateway.ts';
 import type { Watcher } from '../../../src/gateway/watcher.ts';
 import { type LogLine, openLogger } from '../../../src/telemetry/logger.ts';

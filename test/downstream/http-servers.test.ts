@@ -4,7 +4,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { boundsWith } from '../../src/core/bounds/bounds.ts';
-import { exemptAddresses, IdleConnections } from '../../src/downstream/idle-connections.ts';
+import { exemptAddresses, IdleConnections } from '../../src/downstream/http-servers.ts';
 
 const BOUNDS = boundsWith({ idleConnections: 6, idleConnectionsOfAddress: 3 });
 const REQUEST = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
