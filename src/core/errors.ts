@@ -18,188 +18,160 @@ export interface ErrorRow {
   readonly help: string;
 }
 
-const row = (jsonRpc: number, http: number, rest: Omit<ErrorRow, 'jsonRpc' | 'http'>): ErrorRow => ({
-  jsonRpc,
-  http,
-  ...rest,
-});
+type Codes = Omit<ErrorRow, 'help'>;
+type Flags = Partial<Pick<Codes, 'legacyHttp' | 'retryable'>>;
 
-/** The row of an error about a call and not about the HTTP exchange that carries it. */
-const callRow = (...columns: Parameters<typeof row>): ErrorRow => ({ ...row(...columns), legacyHttp: 200 });
+/** Makes the rows of one fault, without their help. */
+const rowsOf =
+  (fault: Fault, retryable: boolean) =>
+  (jsonRpc: number, http: number, flags: Flags = {}): Codes => ({ jsonRpc, http, fault, retryable, ...flags });
 
-const caller = (help: string) => ({ fault: 'caller', retryable: false, help }) as const;
-const upstream = (help: string, retryable = true) => ({ fault: 'upstream', retryable, help }) as const;
-const gateway = (help: string, retryable = true) => ({ fault: 'gateway', retryable, help }) as const;
+const caller = rowsOf('caller', false);
+const upstream = rowsOf('upstream', true);
+const gateway = rowsOf('gateway', true);
+
+/** An error about a call and not about the HTTP exchange that carries it. */
+const OF_CALL: Flags = { legacyHttp: 200 };
+const FINAL: Flags = { retryable: false };
 
 /** All error codes; docs/reference/errors.md is generated from this table. */
 export const ERRORS = {
-  parse_error: row(-32700, 400, caller('The body is not JSON. Send one JSON-RPC message.')),
-  invalid_request: row(
-    -32600,
-    400,
-    caller('The JSON is not a JSON-RPC message that this endpoint takes. The message says which rule it breaks.'),
-  ),
-  invalid_params: callRow(-32602, 400, caller('A parameter is missing or has the wrong type. The message names it.')),
-  method_not_found: callRow(
-    -32601,
-    404,
-    caller('The method does not exist here, or the server behind it does not declare it.'),
-  ),
-  unknown_target: row(
-    -32602,
-    200,
-    caller('No tool or prompt of this name is offered to you. List again; the operator can ask `mcp-gateway servers`.'),
-  ),
-  resource_not_found: row(-32602, 200, caller('No server offers this resource to you. List again.')),
-  unknown_task: row(
-    -32602,
-    200,
-    caller(
-      'There is no such task: its time is over, it belongs to somebody else, or it never was. Call the tool anew.',
-    ),
-  ),
-  header_mismatch: callRow(
-    -32020,
-    400,
-    caller('A required header is missing, malformed, repeated, or differs from the body.'),
-  ),
-  unsupported_version: callRow(
-    -32022,
-    400,
-    caller('The protocol version is not spoken here. `data.supported` lists those that are.'),
-  ),
-  session_required: row(
-    -32600,
-    400,
-    caller('The request belongs to a session, but names none. Send `initialize` first, then `Mcp-Session-Id`.'),
-  ),
-  session_unknown: row(-33001, 404, caller('The session has ended or never was. Start a new one with `initialize`.')),
-  body_too_large: row(-32600, 413, caller('The request body is over `limits.body`.')),
-  unsupported_media_type: row(-32600, 415, caller('The body must be `application/json`.')),
-  method_not_allowed: row(-32600, 405, caller('The endpoint does not take this HTTP method.')),
-  not_found: row(-32601, 404, caller('There is no endpoint at this path, or no server of this name.')),
-  forbidden_host: row(
-    -33002,
-    403,
-    caller('The Host header is not one that this gateway answers to. Add it to `listen.allowedHosts`.'),
-  ),
-  forbidden_origin: row(-33003, 403, caller('The Origin header is not allowed. Add it to `listen.allowedOrigins`.')),
-  unauthenticated: row(
-    -33004,
-    401,
-    caller('A valid bearer token is required. Tokens are configured under `auth.tokens`.'),
-  ),
-  control_key_required: row(
-    -33030,
-    401,
-    caller(
-      'The control socket answers only requests that prove the key in `control.key` of the state directory. Use the `mcp-gateway` command as the user who runs the gateway; if the file was changed or removed, restart the gateway.',
-    ),
-  ),
-  forbidden_process: row(
-    -33031,
-    403,
-    caller(
-      'Without tokens the gateway does not answer its own server processes, nor a connection of which it cannot find the process. Give the caller a token of its own under `auth.tokens`.',
-    ),
-  ),
-  cancelled: row(-33005, 200, caller('The caller cancelled the call.')),
-  too_many_sessions: callRow(
-    -33006,
-    503,
-    gateway(
-      'The caller has as many sessions in use as are free for others (`limits.sessions`). Close some with DELETE, or their streams.',
-    ),
-  ),
-  overloaded: callRow(-33007, 503, gateway('A bounded queue is full. Try again shortly.')),
-  audit_unavailable: callRow(
-    -33008,
-    503,
-    gateway('The record of the call could not be written, so the call was refused. See `/readyz`.'),
-  ),
-  shutting_down: callRow(-33009, 503, gateway('The gateway is stopping and takes no new calls.')),
-  gateway_closed: callRow(
-    -33019,
-    503,
-    gateway('The gateway that was serving the call ended. Whether the call took effect is not known.', false),
-  ),
-  upstream_unreachable: row(
-    -33010,
-    200,
-    upstream('The server cannot be reached or did not start. `mcp-gateway servers NAME` shows why.'),
-  ),
-  upstream_closed: row(
-    -33011,
-    200,
-    upstream('The server went away during the call. Whether the call took effect is not known.', false),
-  ),
-  upstream_timed_out: row(
-    -33012,
-    200,
-    upstream(
-      'The server did not answer within its time limits (`timeouts`). Whether the call took effect is not known.',
-      false,
-    ),
-  ),
-  upstream_protocol: row(-33013, 200, upstream('The server answered with something that is not MCP.', false)),
-  upstream_message_too_large: row(
-    -33014,
-    200,
-    upstream('The server sent a message over `limits.upstreamMessage` or `limits.items`.', false),
-  ),
-  upstream_rejected: row(
-    -33015,
-    200,
-    upstream('The server refused the HTTP request, for example its credentials.', false),
-  ),
-  upstream_failed: row(
-    -33016,
-    200,
-    upstream(
-      'The server answered with a failure of its own (HTTP 5xx). Whether the call took effect is not known.',
-      false,
-    ),
-  ),
-  question_undeclared: row(
-    -32601,
-    200,
-    caller('The server asked something that the caller did not declare that it can answer.'),
-  ),
-  capability_required: row(
-    -32021,
-    400,
-    caller(
-      'The server asks its callers something that this client does not declare support for. `data.requiredCapabilities` names it.',
-    ),
-  ),
-  question_unattributable: row(
-    -33017,
-    200,
-    gateway(
-      'The server asked while several calls were running, and did not say for which: it gets this error instead of an answer.',
-    ),
-  ),
-  question_unanswered: row(
-    -33020,
-    200,
-    caller(
-      'The server asked something of a client that did not answer within 10 minutes. Call again when it can answer.',
-    ),
-  ),
-  client_unreachable: row(
-    -33018,
-    200,
-    caller('The server asked something of a client that has no event stream open on which it could be asked.'),
-  ),
-  answer_too_large: row(
-    -33021,
-    200,
-    gateway(
-      'The answers to the other messages of a batch left no room for this one, though the call was made. Send fewer at a time.',
-      false,
-    ),
-  ),
-  internal: callRow(-32603, 500, gateway('A bug in the gateway. The log has the cause under the same call id.', false)),
+  parse_error: { ...caller(-32700, 400), help: 'The body is not JSON. Send one JSON-RPC message.' },
+  invalid_request: {
+    ...caller(-32600, 400),
+    help: 'The JSON is not a JSON-RPC message that this endpoint takes. The error message names the rule that it breaks.',
+  },
+  invalid_params: {
+    ...caller(-32602, 400, OF_CALL),
+    help: 'A parameter is missing or has the wrong type. The error message names it.',
+  },
+  method_not_found: {
+    ...caller(-32601, 404, OF_CALL),
+    help: 'This endpoint has no such method, or the server behind it does not declare the method.',
+  },
+  unknown_target: {
+    ...caller(-32602, 200),
+    help: 'No server offers you a tool or prompt of this name. List again; the operator can ask `mcp-gateway servers`.',
+  },
+  resource_not_found: { ...caller(-32602, 200), help: 'No server offers you this resource. List again.' },
+  unknown_task: {
+    ...caller(-32602, 200),
+    help: 'You have no such task: it has expired, belongs to somebody else, or never existed. Call the tool again.',
+  },
+  header_mismatch: {
+    ...caller(-32020, 400, OF_CALL),
+    help: 'A required header is missing, malformed or repeated, or it differs from the body. The error message names it.',
+  },
+  unsupported_version: {
+    ...caller(-32022, 400, OF_CALL),
+    help: 'The gateway does not speak this protocol version. `data.supported` lists the versions that it speaks.',
+  },
+  session_required: {
+    ...caller(-32600, 400),
+    help: 'The request needs a session, but names none. Send `initialize` first, then `Mcp-Session-Id` with every request.',
+  },
+  session_unknown: {
+    ...caller(-33001, 404),
+    help: 'The session has ended or never existed. Start a new one with `initialize`.',
+  },
+  body_too_large: { ...caller(-32600, 413), help: 'The request body is larger than `limits.body`.' },
+  unsupported_media_type: {
+    ...caller(-32600, 415),
+    help: 'The body must be `application/json`, without a Content-Encoding.',
+  },
+  method_not_allowed: { ...caller(-32600, 405), help: 'The endpoint does not take this HTTP method.' },
+  not_found: { ...caller(-32601, 404), help: 'There is no endpoint at this path, or no server of this name.' },
+  forbidden_host: {
+    ...caller(-33002, 403),
+    help: 'The gateway does not answer to the name in the Host header. Add the name to `listen.allowedHosts`.',
+  },
+  forbidden_origin: {
+    ...caller(-33003, 403),
+    help: 'The gateway does not answer pages of this Origin. Add the Origin to `listen.allowedOrigins`.',
+  },
+  unauthenticated: {
+    ...caller(-33004, 401),
+    help: 'The caller sent no valid bearer token. The operator configures tokens under `auth.tokens`.',
+  },
+  control_key_required: {
+    ...caller(-33030, 401),
+    help: 'The control socket answers only requests that prove the key in `control.key` of the state directory. Use the `mcp-gateway` command as the user who runs the gateway. If somebody changed or removed the file, restart the gateway.',
+  },
+  forbidden_process: {
+    ...caller(-33031, 403),
+    help: 'Without tokens the gateway answers neither its own server processes nor a connection whose process it cannot find. Give the caller a token of its own under `auth.tokens`.',
+  },
+  cancelled: { ...caller(-33005, 200), help: 'The caller cancelled the call.' },
+  too_many_sessions: {
+    ...gateway(-33006, 503, OF_CALL),
+    help: 'The caller uses all its sessions, and may have no more than are free for others (`limits.sessions`). End some with DELETE, or close their streams.',
+  },
+  overloaded: {
+    ...gateway(-33007, 503, OF_CALL),
+    help: 'A bounded queue is full. The error message names it. Try again shortly.',
+  },
+  audit_unavailable: {
+    ...gateway(-33008, 503, OF_CALL),
+    help: 'The gateway could not write the record of the call, so it refused the call, or withheld its answer. `/readyz` says why.',
+  },
+  shutting_down: { ...gateway(-33009, 503, OF_CALL), help: 'The gateway is stopping and takes no new calls.' },
+  gateway_closed: {
+    ...gateway(-33019, 503, { ...OF_CALL, ...FINAL }),
+    help: 'The gateway ended while it served the call. The call may have taken effect.',
+  },
+  upstream_unreachable: {
+    ...upstream(-33010, 200),
+    help: 'The gateway cannot reach or start the server. `mcp-gateway servers NAME` shows why.',
+  },
+  upstream_closed: {
+    ...upstream(-33011, 200, FINAL),
+    help: 'The server went away during the call. The call may have taken effect.',
+  },
+  upstream_timed_out: {
+    ...upstream(-33012, 200, FINAL),
+    help: 'The server did not answer within its time limits (`timeouts`). The call may have taken effect.',
+  },
+  upstream_protocol: { ...upstream(-33013, 200, FINAL), help: 'The server answered with something that is not MCP.' },
+  upstream_message_too_large: {
+    ...upstream(-33014, 200, FINAL),
+    help: 'The server sent a message over `limits.upstreamMessage` or `limits.items`.',
+  },
+  upstream_rejected: {
+    ...upstream(-33015, 200, FINAL),
+    help: 'The server refused the HTTP request, for example because of its credentials.',
+  },
+  upstream_failed: {
+    ...upstream(-33016, 200, FINAL),
+    help: 'The server answered with a failure of its own (HTTP 5xx). The call may have taken effect.',
+  },
+  question_undeclared: {
+    ...caller(-32601, 200),
+    help: 'The server asked a question of a kind that the caller did not declare in its capabilities.',
+  },
+  capability_required: {
+    ...caller(-32021, 400),
+    help: 'The server asks its callers a kind of question that this client does not declare. `data.requiredCapabilities` names the capability.',
+  },
+  question_unattributable: {
+    ...gateway(-33017, 200),
+    help: 'The server asked a question while several calls were running, and did not say which call it belongs to. The server gets this error instead of an answer.',
+  },
+  question_unanswered: {
+    ...caller(-33020, 200),
+    help: 'The client did not answer a question of the server within 10 minutes. Call again when it can answer.',
+  },
+  client_unreachable: {
+    ...caller(-33018, 200),
+    help: 'The server asked a question, but the client has no event stream open on which the gateway could send it.',
+  },
+  answer_too_large: {
+    ...gateway(-33021, 200, FINAL),
+    help: 'The gateway made the call, but the other answers of the batch left no room for its answer. Send fewer at a time.',
+  },
+  internal: {
+    ...gateway(-32603, 500, { ...OF_CALL, ...FINAL }),
+    help: 'A bug in the gateway. The log has the cause under the same call id.',
+  },
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -4,7 +4,7 @@ import { BOUNDS } from '../core/bounds/bounds.ts';
 import { ALL_SERVERS, type Endpoint } from '../core/call.ts';
 import { type ErrorCode, ERRORS, GatewayError, toGatewayError } from '../core/errors.ts';
 import { LOCAL, type Principal } from '../core/principal.ts';
-import { within } from '../core/wait.ts';
+import { InFlight } from '../core/in-flight.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import { errorText } from '../protocol/mcp/frames.ts';
 import { type EndpointRequest, refuseBody } from './mcp/http-request.ts';
@@ -81,13 +81,11 @@ export function createFront({ gateway, network, control, limits }: FrontOptions)
     app(http, response);
   };
 
-  let running = 0;
-  let idle = Promise.withResolvers<void>();
+  const running = new InFlight();
 
   /** Refusals carry CORS headers too, because a page that may not read a 401 cannot sign in. */
   const serve = async (http: IncomingMessage, response: ServerResponse): Promise<void> => {
     let headers = corsHeaders(undefined);
-    running++;
     try {
       const head = checkHead(http);
       const { tokens } = gateway.snapshot.config.auth;
@@ -99,16 +97,13 @@ export function createFront({ gateway, network, control, limits }: FrontOptions)
       const error = toGatewayError(thrown);
       gateway.refused(error, { address: network ? http.socket.remoteAddress : 'control socket' });
       refuse({ http, response, headers }, error, gateway);
-    } finally {
-      if (--running === 0) idle.resolve();
     }
   };
 
   return {
-    listener: (request, response) => void serve(request, response),
+    listener: (request, response) => void running.track(serve(request, response)),
     close: async () => {
-      idle = Promise.withResolvers();
-      if (running > 0) await within(idle.promise, limits.bounds.shutdownAnswerTime);
+      await running.settled(limits.bounds.shutdownAnswerTime);
       sessions.close();
       limits.writeBudget.flush();
     },

@@ -9,13 +9,15 @@ import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import { answerBatch, readBatch } from './batch.ts';
 import type { Caller } from './exchange.ts';
 import { EventConnection, HttpResponse } from './http-response.ts';
+import type { Answer } from './encode.ts';
 import type { EndpointLimits } from './limits.ts';
-import { acceptMessage, answerLegacy, handleInitialize } from './legacy.ts';
+import { acceptMessage, answerLegacy, handleInitialize, type LegacyContext } from './legacy.ts';
 import { answerModern, isModern } from './modern.ts';
 import { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import {
   acceptsStreams,
+  type EndpointOptions,
   type EndpointRequest,
   factsOf,
   failRequest,
@@ -30,17 +32,12 @@ import {
 const SESSION_HEADER = 'mcp-session-id';
 const EVENT_HEADER = 'last-event-id';
 
-export interface McpEndpointOptions {
-  readonly sessions: Sessions;
-  readonly limits: EndpointLimits;
-}
-
 export class McpEndpoint {
   private readonly gateway: Gateway;
   private readonly sessions: Sessions;
   private readonly limits: EndpointLimits;
 
-  constructor(gateway: Gateway, { sessions, limits }: McpEndpointOptions) {
+  constructor(gateway: Gateway, { sessions, limits }: EndpointOptions) {
     this.gateway = gateway;
     this.sessions = sessions;
     this.limits = limits;
@@ -116,8 +113,7 @@ export class McpEndpoint {
       signal: cancellation.signal,
       send: reply.message,
     });
-    if (answer) reply.end(answer);
-    else reply.close();
+    reply.end(answer);
   }
 
   private async legacy(request: EndpointRequest, frame: Frame, bytes: number): Promise<void> {
@@ -130,54 +126,40 @@ export class McpEndpoint {
       return;
     }
     const session = this.find(http, caller);
-    requireLegacyVersion(http);
     if (frame.kind !== 'request') {
       acceptMessage(frame, session);
       response.writeHead(202, headers).end();
       return;
     }
-    const reply = new HttpResponse(response, {
-      headers,
-      limits: this.limits,
-      streamDelay: acceptsStreams(http) ? this.limits.bounds.legacyStreamDelay : undefined,
-      resumable: session.openCallStream,
-    });
-    const answer = await answerLegacy(this.gateway, frame, {
-      session,
-      facts: factsOf(http, bytes),
-      send: reply.message,
-    });
-    if (answer) reply.end(answer);
-    else reply.close();
+    await this.respond(request, { session, bytes }, (context) => answerLegacy(this.gateway, frame, context));
   }
 
   /** Answers a batch, which only 2025-03-26 has. */
   private async batch(request: EndpointRequest, values: readonly JsonValue[], bytes: number): Promise<void> {
-    const { http, response, caller, headers } = request;
-    const session = this.find(http, caller);
-    requireLegacyVersion(http);
+    const session = this.find(request.http, request.caller);
     const items = readBatch(this.gateway, values, session);
     const isAnswered = items.some(({ kind }) => kind === 'request' || kind === 'fault');
+    await this.respond(request, { session, bytes, isAnswered }, (context) => answerBatch(this.gateway, items, context));
+  }
+
+  private async respond(
+    { http, response, headers }: EndpointRequest,
+    { session, bytes, isAnswered = true }: { session: Session; bytes: number; isAnswered?: boolean },
+    answering: (context: LegacyContext) => Promise<Answer | undefined>,
+  ): Promise<void> {
     const reply = new HttpResponse(response, {
       headers,
       limits: this.limits,
       streamDelay: isAnswered && acceptsStreams(http) ? this.limits.bounds.legacyStreamDelay : undefined,
       resumable: session.openCallStream,
     });
-    const answer = await answerBatch(this.gateway, items, {
-      session,
-      facts: factsOf(http, bytes),
-      send: reply.message,
-    });
-    if (answer) reply.end(answer);
-    else reply.close();
+    reply.end(await answering({ session, facts: factsOf(http, bytes), send: reply.message }));
   }
 
   /** Opens a standing stream of a session; a modern client has none (streamable-http, Earlier Streamable HTTP Revisions). */
   private openStream({ http, response, caller, headers }: EndpointRequest): void {
     if (header(http, VERSION_HEADER) === MODERN_VERSION) throw notAllowed();
     const session = this.find(http, caller);
-    requireLegacyVersion(http);
     if (!acceptsStreams(http))
       throw new GatewayError('method_not_allowed', 'GET opens an event stream; send `Accept: text/event-stream`.');
     const last = header(http, EVENT_HEADER);
@@ -190,15 +172,17 @@ export class McpEndpoint {
     session.openStream(new EventConnection(response, { headers, limits: this.limits }), position);
   }
 
+  /** Finds the session of a request. Throws `unsupported_version` if the request names another version than a legacy one. */
   private find(http: IncomingMessage, caller: Caller): Session {
-    return this.sessions.find(header(http, SESSION_HEADER), { caller, kind: Session });
+    const session = this.sessions.find(header(http, SESSION_HEADER), { caller, kind: Session });
+    requireLegacyVersion(http);
+    return session;
   }
 
   private endSession({ http, response, caller, headers }: EndpointRequest): void {
     if (header(http, VERSION_HEADER) === MODERN_VERSION) throw notAllowed();
     const id = header(http, SESSION_HEADER);
     this.find(http, caller);
-    requireLegacyVersion(http);
     this.sessions.end(id ?? '');
     response.writeHead(204, headers).end();
   }

@@ -10,6 +10,8 @@ import { readStrict } from '../../protocol/mcp/strict-json.ts';
 import { isLegacyVersion, MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import type { Caller, MessageFacts } from './exchange.ts';
 import { refusedAnswer, unsupportedVersion } from './encode.ts';
+import type { EndpointLimits } from './limits.ts';
+import type { Sessions } from './sessions.ts';
 import { META } from '../../protocol/mcp/meta.ts';
 import { NAMED_METHODS } from '../../protocol/mcp/methods.ts';
 import { decodeHeaderValue, type ParamHeaders, paramHeadersIn } from '../../protocol/mcp/param-headers.ts';
@@ -24,6 +26,12 @@ export interface EndpointRequest {
   readonly caller: Caller;
   /** The CORS headers of every response. */
   readonly headers: Readonly<Record<string, string>>;
+}
+
+/** What the fronts of both transports over HTTP have in common. */
+export interface EndpointOptions {
+  readonly sessions: Sessions;
+  readonly limits: EndpointLimits;
 }
 
 export const VERSION_HEADER = 'mcp-protocol-version';

@@ -32,12 +32,15 @@ export class HttpResponse {
     return this.outlet?.send(text) ?? false;
   };
 
-  /** Sends the answer and ends the response. */
-  end(answer: Answer): void {
+  /** Ends the response: with the answer, or without one because the call was cancelled (wire.md, Cancellation). */
+  end(answer?: Answer): void {
     clearTimeout(this.timer);
-    const { response, outlet } = this;
-    if (outlet) outlet.end(answer.text);
-    else if (!response.writableEnded && !response.destroyed) this.write(answer);
+    const { response, outlet, options } = this;
+    if (outlet) outlet.end(answer?.text);
+    else if (response.writableEnded || response.destroyed) return;
+    else if (answer) this.write(answer);
+    else if (options.streamDelay !== undefined) new EventConnection(response, options).end();
+    else response.writeHead(202, options.headers).end();
   }
 
   private write(answer: Answer): void {
@@ -60,16 +63,6 @@ export class HttpResponse {
       endStalled(response, stalledReaderTime);
       limits.writeBudget.follow(response);
     }
-  }
-
-  /** Ends the response without an answer, because its call was cancelled (wire.md, Cancellation). */
-  close(): void {
-    clearTimeout(this.timer);
-    const { response, outlet, options } = this;
-    if (outlet) outlet.end();
-    else if (response.writableEnded || response.destroyed) return;
-    else if (options.streamDelay !== undefined) new EventConnection(response, options).end();
-    else response.writeHead(202, options.headers).end();
   }
 
   /** Makes the response an event stream; undefined if it is one already, or cannot become one. */

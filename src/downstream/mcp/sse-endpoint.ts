@@ -9,21 +9,24 @@ import type { Caller } from './exchange.ts';
 import { DuplexConnection } from './duplex-connection.ts';
 import { EventConnection } from './http-response.ts';
 import type { EndpointLimits } from './limits.ts';
-import type { Sessions, TableSession } from './sessions.ts';
-import { acceptsStreams, type EndpointRequest, factsOf, failRequest, readMessage, refusedId } from './http-request.ts';
+import type { TableSession } from './sessions.ts';
+import {
+  acceptsStreams,
+  type EndpointOptions,
+  type EndpointRequest,
+  factsOf,
+  failRequest,
+  readMessage,
+  refusedId,
+} from './http-request.ts';
 
 const SESSION_PARAMETER = 'sessionId';
 
-export interface SseEndpointOptions {
-  readonly sessions: Sessions;
-  readonly limits: EndpointLimits;
-}
-
 export class SseEndpoint {
   private readonly gateway: Gateway;
-  private readonly options: SseEndpointOptions;
+  private readonly options: EndpointOptions;
 
-  constructor(gateway: Gateway, options: SseEndpointOptions) {
+  constructor(gateway: Gateway, options: EndpointOptions) {
     this.gateway = gateway;
     this.options = options;
   }
