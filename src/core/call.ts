@@ -13,9 +13,10 @@ export type Transport = 'streamable-http' | 'sse' | 'stdio';
 export const OFFER_KINDS = ['tool', 'prompt', 'resource', 'resourceTemplate'] as const;
 export type OfferKind = (typeof OFFER_KINDS)[number];
 
-/** The tool, prompt or resource that a call is for, as the caller's catalog resolves it. */
+/** What a call is for, for example a tool of a server, as the resolve stage finds it. */
 export interface Target {
-  readonly kind: OfferKind;
+  /** The kind of thing: an `OfferKind` in MCP calls. Policy has its rules by kind. */
+  readonly kind: string;
   readonly server: string;
   /** The name (or URI) as the caller knows it. */
   readonly exposed: string;

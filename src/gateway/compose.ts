@@ -11,7 +11,7 @@ import { Changes } from './changes.ts';
 import { ConfinedServers } from './confined-servers.ts';
 import { dispatchMcp, Heartbeats } from './dispatch.ts';
 import { buildPipeline } from './pipeline.ts';
-import { resolveMcp } from './resolve.ts';
+import { resolveMcp, unknownMcp } from './resolve.ts';
 import { Shutdown } from './shutdown.ts';
 import { Snapshots } from './snapshots.ts';
 import type { Storage } from './storage.ts';
@@ -48,7 +48,7 @@ export function composeParts(options: GatewayOptions, storage: Storage) {
     ...{ snapshots, upstreams, seen: new SeenUris(), states, parked, tasks, changes, stopping, ending },
     heartbeats: new Heartbeats(),
   };
-  const kinds = { mcp: { resolve: resolveMcp(mcp), dispatch: dispatchMcp(mcp) } };
+  const kinds = { mcp: { resolve: resolveMcp(mcp), dispatch: dispatchMcp(mcp), unknown: unknownMcp } };
   const handle = buildPipeline({ logger, audit, memory: new InFlightMemory(), watcher, stopping, kinds });
   const inFlight = new InFlight();
   return {

@@ -1,10 +1,10 @@
 // The end of the pipeline for MCP calls: the table of methods, and who answers each.
 import { type McpCall, type OfferKind, serverOf } from '../core/call.ts';
-import { excerpt, GatewayError } from '../core/errors.ts';
+import { GatewayError } from '../core/errors.ts';
 import type { Reply } from '../core/reply.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
 import { Forwarding } from './forward.ts';
-import type { McpContext } from './resolve.ts';
+import { type McpContext, unknownMcp } from './resolve.ts';
 import { listen, subscribe, unsubscribe } from './subscribe.ts';
 import type { Destination } from './upstream-request.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
@@ -60,11 +60,7 @@ function destinationOf(call: McpCall, ctx: McpContext, { upstreams }: DispatchPa
   const { target } = ctx;
   const upstream = target && upstreams.get(target.server);
   if (upstream && target.pendingDiscovery) throw upstream.unavailable();
-  if (!target || !upstream)
-    throw new GatewayError(
-      'unknown_target',
-      `Nothing of this name is offered: ${excerpt(ctx.requested ?? call.method)}`,
-    );
+  if (!target || !upstream) throw unknownMcp(call, ctx);
   return { target, upstream, traits: ctx.route.traits, ctx };
 }
 

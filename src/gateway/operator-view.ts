@@ -3,7 +3,7 @@ import type { Catalog, View } from '../catalog/catalog.ts';
 import type { ServerConfig } from '../config/config.ts';
 import { ALL_SERVERS, type CallerFacts, OFFER_KINDS, type OfferKind } from '../core/call.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
-import { ACTIONS, type Decidable, type Decision, explainDecision, type PolicyView } from '../core/decision.ts';
+import { ACTIONS, type Decision, explainDecision, type PolicyView } from '../core/decision.ts';
 import { LOCAL } from '../core/principal.ts';
 import { unmatchedPatterns } from '../policy/policy.ts';
 import type { OfferedStatus, ServerStatus } from '../upstream/mcp/status.ts';
@@ -64,7 +64,7 @@ export class OperatorView {
       pending[0];
     if (!target) return { verdict: 'unknown' };
     const { server, original } = target;
-    const decision = decisionOn(target, policy);
+    const decision = policy.decide({ action: ACTIONS.tool, target });
     return { verdict: decision.allowed ? 'allowed' : 'denied', server, original, decision };
   }
 
@@ -84,7 +84,11 @@ export class OperatorView {
 function statusOf({ lists }: View, { catalog, policy, server, seen }: OfferedParts): OfferedStatus {
   const count = (kind: OfferKind) => policy.visible(lists[kind]).entries.length;
   const denied = OFFER_KINDS.flatMap((kind) => lists[kind].entries)
-    .map((entry) => ({ kind: entry.kind, name: entry.original, decision: decisionOn(entry, policy) }))
+    .map((entry) => ({
+      kind: entry.kind,
+      name: entry.original,
+      decision: policy.decide({ action: ACTIONS[entry.kind], target: entry }),
+    }))
     .filter(({ decision }) => !decision.allowed)
     .slice(0, BOUNDS.statusEntries)
     .map(({ kind, name, decision }) => ({ kind, name, why: explainDecision(decision) }));
@@ -99,8 +103,4 @@ function statusOf({ lists }: View, { catalog, policy, server, seen }: OfferedPar
     warnings: [...(catalog.warnings.get(server.name) ?? []), ...unmatched.slice(0, BOUNDS.statusEntries)],
     denied,
   };
-}
-
-function decisionOn(target: Decidable, policy: PolicyView): Decision {
-  return policy.decide({ action: ACTIONS[target.kind], target });
 }

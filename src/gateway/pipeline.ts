@@ -20,6 +20,8 @@ export interface CallKind {
   resolve(call: Call, ctx: CallContext): Promise<void> | undefined;
   /** Answers the call. Throws GatewayError. */
   dispatch(call: Call, ctx: CallContext): Promise<Reply>;
+  /** The error for a name that is not offered. A call that policy denies gets the same one, but for `detail`, which only the operator sees. */
+  unknown(call: Call, ctx: CallContext, detail?: string): GatewayError;
 }
 
 export interface PipelineParts {
@@ -45,7 +47,7 @@ export function buildPipeline({ logger, audit, memory, watcher, stopping, kinds 
       /* audit     */ auditStage(audit),
       /* admit     */ admitStage(memory, stopping),
       /* resolve   */ resolveStage(kinds),
-      /* authorize */ authorizeStage,
+      /* authorize */ authorizeStage((call, ctx, detail) => kindOf(kinds, call).unknown(call, ctx, detail)),
       /* quota     */ quotaStage(memory),
       /* commit    */ commitStage(audit),
     ],

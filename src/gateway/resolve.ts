@@ -2,7 +2,7 @@
 import { type Catalog, NO_TRAITS, type ToolTraits, type UriOptions, type View } from '../catalog/catalog.ts';
 import { type McpCall, serverOf, type Target } from '../core/call.ts';
 import type { CallContext } from '../core/call-context.ts';
-import { GatewayError } from '../core/errors.ts';
+import { excerpt, GatewayError, unknownTask } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
 import { CALL_METHODS } from '../protocol/mcp/methods.ts';
 import { checkParamHeaders } from '../protocol/mcp/param-headers.ts';
@@ -193,4 +193,21 @@ function requireDeclared(server: string, call: McpCall, { upstreams }: DispatchP
   if (connecting) return connecting.then(check);
   check();
   return undefined;
+}
+
+const THINGS: Readonly<Record<string, string>> = { 'tools/call': 'Unknown tool', 'prompts/get': 'Unknown prompt' };
+
+/** The error for a tool, prompt, resource or task that is not offered, or that policy denies. */
+export function unknownMcp(
+  { method }: McpCall,
+  { requested = method, task }: McpContext,
+  detail?: string,
+): GatewayError {
+  const name = excerpt(requested);
+  if (method.startsWith('resources/'))
+    return new GatewayError('resource_not_found', `Resource not found: ${name}`, { data: { uri: name }, detail });
+  if (task) return unknownTask({ detail });
+  return new GatewayError('unknown_target', `${THINGS[method] ?? 'Nothing of this name is offered'}: ${name}`, {
+    detail,
+  });
 }

@@ -16,7 +16,7 @@ import { BoundedMap } from '../core/bounded-map.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { InstanceCaller } from '../upstream/mcp/instances/affinity.ts';
 import { type Authenticate, compileAuthentication } from '../identity/authenticate.ts';
-import { compilePolicy, isUnrestricted, type Policy } from '../policy/policy.ts';
+import { compilePolicy, isUnrestricted, type Policy, rulesOfServer } from '../policy/policy.ts';
 
 export interface SnapshotsParts {
   readonly upstreams: Upstreams;
@@ -127,7 +127,7 @@ export interface Snapshot extends Compiled {
 export function compile(config: Config): Compiled {
   return {
     config,
-    policy: compilePolicy(config.servers),
+    policy: compilePolicy(config.servers.flatMap(rulesOfServer)),
     authenticate: compileAuthentication(config.auth.tokens),
     privateLists: config.auth.tokens.length > 0 || !config.servers.every(offersEverything),
   };

@@ -1,5 +1,8 @@
-// The policy, compiled once for each configuration: one `decide` decides on calls and on entries of lists.
-import type { Call, CallerFacts, OfferKind } from '../core/call.ts';
+// The policy, compiled once for each configuration: one `decide` decides on calls and on entries of lists. With the stage that asks it.
+import { BoundedMap } from '../core/bounded-map.ts';
+import { BOUNDS } from '../core/bounds/bounds.ts';
+import type { Call, CallerFacts } from '../core/call.ts';
+import type { CallContext } from '../core/call-context.ts';
 import {
   type Decidable,
   type Decision,
@@ -7,20 +10,29 @@ import {
   type PolicyQuestion,
   type PolicyView,
 } from '../core/decision.ts';
+import type { GatewayError } from '../core/errors.ts';
 import type { OfferedList } from '../core/offered-list.ts';
-import { compilePatterns, findUnmatched } from './patterns.ts';
-import { BOUNDS } from '../core/bounds/bounds.ts';
-import { BoundedMap } from '../core/bounded-map.ts';
-import type { CallContext } from '../core/call-context.ts';
-import { excerpt, GatewayError, unknownTask } from '../core/errors.ts';
 import type { ListReply } from '../core/reply.ts';
 import type { Stage } from '../core/stage.ts';
+import { compilePatterns, findUnmatched } from './patterns.ts';
 
 export interface NamePatterns {
   readonly allow: readonly string[];
   readonly deny: readonly string[];
 }
 
+/** The patterns that decide on targets of some kinds at one server. */
+export interface PatternRules {
+  readonly server: string;
+  readonly kinds: readonly string[];
+  readonly patterns: NamePatterns;
+  /** The name of the patterns in decisions, for example `mcpServers.NAME.tools`. */
+  readonly name: string;
+  /** Where in the configuration a list or a pattern stands, as `file:line:column`. `path` is for example `allow` or `deny.0`. */
+  placeOf?(path: string): string | undefined;
+}
+
+/** The entry of an MCP server in the configuration. */
 export interface PolicyEntry {
   readonly name: string;
   readonly tools: NamePatterns;
@@ -35,14 +47,12 @@ export interface Policy {
   viewFor(facts: CallerFacts): PolicyView;
 }
 
-type Setting = 'tools' | 'prompts' | 'resources';
-
-const SETTING: Readonly<Record<OfferKind, Setting>> = {
-  tool: 'tools',
-  prompt: 'prompts',
-  resource: 'resources',
-  resourceTemplate: 'resources',
-};
+/** The kinds of targets that each setting of an MCP server decides on. */
+const SETTINGS = [
+  ['tools', ['tool']],
+  ['prompts', ['prompt']],
+  ['resources', ['resource', 'resourceTemplate']],
+] as const;
 
 const ALLOWED: Decision = Object.freeze({ allowed: true, rule: 'default', reason: 'no rule denies it' });
 
@@ -82,19 +92,37 @@ interface Rules {
   readonly decideAnew: Decide;
 }
 
-/** Compiles the `allow` and `deny` patterns of every server. A deny pattern wins; a name without an allow pattern is denied. */
-export function compilePolicy(servers: readonly PolicyEntry[], compile = compilePatterns): Policy {
+/** The rules for what an MCP server offers. */
+export function rulesOfServer({ name: server, places = {}, ...patterns }: PolicyEntry): PatternRules[] {
+  return SETTINGS.map(([setting, kinds]) => ({
+    server,
+    kinds,
+    patterns: patterns[setting],
+    name: `mcpServers.${server}.${setting}`,
+    placeOf: (path) => places[`${setting}.${path}`],
+  }));
+}
+
+/** Compiles `allow` and `deny` patterns. A deny pattern wins; a name without an allow pattern is denied, and so is a target without rules. */
+export function compilePolicy(all: readonly PatternRules[], compile = compilePatterns): Policy {
+  const byKind = new Map<string, Map<string, Rules>>();
+  for (const rules of all) {
+    const compiled = compileRules(rules, compile);
+    for (const kind of rules.kinds)
+      byKind.set(kind, (byKind.get(kind) ?? new Map<string, Rules>()).set(rules.server, compiled));
+  }
   // no pattern reads a fact of the caller, so all callers share one view
-  const view = new CompiledView(new Map(servers.map((server) => [server.name, compileServer(server, compile)])));
+  const view = new CompiledView(byKind);
   return { viewFor: (_facts) => view };
 }
 
 class CompiledView implements PolicyView {
-  private readonly rules: ReadonlyMap<string, Readonly<Record<Setting, Rules>>>;
+  /** By kind of target, then by server. */
+  private readonly rules: ReadonlyMap<string, ReadonlyMap<string, Rules>>;
   /** The filtered lists by list, for as long as the list exists. */
   private readonly lists = new WeakMap<OfferedList, OfferedList>();
 
-  constructor(rules: ReadonlyMap<string, Readonly<Record<Setting, Rules>>>) {
+  constructor(rules: CompiledView['rules']) {
     this.rules = rules;
   }
 
@@ -119,7 +147,7 @@ class CompiledView implements PolicyView {
    * since callers can invent such names without end.
    */
   private decideOn({ kind, server, original, pendingDiscovery }: Decidable): Decision {
-    const rules = this.rules.get(server)?.[SETTING[kind]];
+    const rules = this.rules.get(kind)?.get(server);
     if (!rules) return UNKNOWN;
     return pendingDiscovery ? rules.decideAnew(original) : rules.decide(original);
   }
@@ -131,7 +159,7 @@ class CompiledView implements PolicyView {
  */
 export function unmatchedPatterns(server: PolicyEntry, offered: ReadonlyMap<'tool' | 'prompt', Set<string>>): string[] {
   return [...offered].flatMap(([kind, names]) => {
-    const setting = SETTING[kind];
+    const setting = `${kind}s` as const;
     return (['allow', 'deny'] as const).flatMap((list) => {
       const patterns = server[setting][list];
       // `*` is the default, also for a server that offers nothing of this kind
@@ -145,45 +173,30 @@ export function unmatchedPatterns(server: PolicyEntry, offered: ReadonlyMap<'too
   });
 }
 
-type Compile = typeof compilePatterns;
-
-function compileServer(server: PolicyEntry, compile: Compile): Readonly<Record<Setting, Rules>> {
-  return {
-    tools: compileNames(server, 'tools', compile),
-    prompts: compileNames(server, 'prompts', compile),
-    resources: compileNames(server, 'resources', compile),
-  };
-}
-
 /** Makes one decision for each pattern in advance, so that a call only has to find the pattern. */
-function compileNames(
-  { name: server, places = {}, ...settings }: PolicyEntry,
-  setting: Setting,
-  compile: Compile,
-): Rules {
-  const { allow, deny } = settings[setting];
-  if (isUnrestricted(settings[setting])) return { decide: () => ALLOWED, decideAnew: () => ALLOWED };
-  const at = (place: string) => (places[place] === undefined ? {} : { source: places[place] });
-  const rule = (list: 'allow' | 'deny') => `mcpServers.${server}.${setting}.${list}`;
-  const decisions = (list: 'allow' | 'deny', reason: (pattern: string) => string): readonly Decision[] =>
-    settings[setting][list].map((pattern, index) =>
-      Object.freeze({
-        allowed: list === 'allow',
-        rule: rule(list),
-        reason: reason(pattern),
-        ...at(`${setting}.${list}.${index}`),
-      }),
-    );
-  const denials = decisions('deny', (pattern) => `the pattern "${pattern}" denies it`);
-  const permissions = decisions('allow', (pattern) => `the pattern "${pattern}" allows it`);
-  const unlisted: Decision = Object.freeze({
-    allowed: false,
-    rule: rule('allow'),
-    reason: 'no pattern of the list allows it',
-    ...at(`${setting}.allow`),
-  });
-  const denied = compile(deny);
-  const allowed = compile(allow);
+function compileRules({ patterns, name, placeOf }: PatternRules, compile: typeof compilePatterns): Rules {
+  if (isUnrestricted(patterns)) return { decide: () => ALLOWED, decideAnew: () => ALLOWED };
+  const decision = (
+    list: 'allow' | 'deny',
+    { path, ...rest }: Pick<Decision, 'allowed' | 'reason'> & { path: string },
+  ) => {
+    const source = placeOf?.(path);
+    return Object.freeze<Decision>({
+      allowed: rest.allowed,
+      rule: `${name}.${list}`,
+      reason: rest.reason,
+      ...(source !== undefined && { source }),
+    });
+  };
+  const denials = patterns.deny.map((pattern, index) =>
+    decision('deny', { allowed: false, reason: `the pattern "${pattern}" denies it`, path: `deny.${index}` }),
+  );
+  const permissions = patterns.allow.map((pattern, index) =>
+    decision('allow', { allowed: true, reason: `the pattern "${pattern}" allows it`, path: `allow.${index}` }),
+  );
+  const unlisted = decision('allow', { allowed: false, reason: 'no pattern of the list allows it', path: 'allow' });
+  const denied = compile(patterns.deny);
+  const allowed = compile(patterns.allow);
   const decideAnew: Decide = (name) => denials[denied(name) ?? -1] ?? permissions[allowed(name) ?? -1] ?? unlisted;
   return { decide: keepDecisions(decideAnew), decideAnew };
 }
@@ -201,32 +214,23 @@ export function keepDecisions(decide: (name: string) => Decision): (name: string
 }
 
 /**
- * Makes the one decision on a call, which its record has. It refuses with the answer to an unknown name (wire.md, Refusals), so that the
- * caller does not learn that the target exists. It filters lists by the same decisions.
+ * Returns the stage that makes the one decision on a call, which its record has. It refuses with the answer to an unknown name (wire.md,
+ * Refusals), so that the caller does not learn that the target exists; only the detail of the error, for the operator, has the decision.
+ * It filters lists by the same decisions.
  */
-export const authorizeStage: Stage = (call, ctx, next) => {
-  const { policy } = ctx.rules;
-  const decision = policy.decide({ action: call.action, target: ctx.target, requested: ctx.requested });
-  ctx.decision = decision;
-  if (!decision.allowed) return Promise.reject(refusal(call, ctx));
-  const answering = next(call, ctx);
-  // only a call without a target can be answered with a list
-  return ctx.target ? answering : answering.then((reply) => (reply.kind === 'list' ? visible(reply, ctx) : reply));
-};
+export function authorizeStage(unknown: (call: Call, ctx: CallContext, detail?: string) => GatewayError): Stage {
+  return (call, ctx, next) => {
+    const decision = ctx.rules.policy.decide({ action: call.action, target: ctx.target, requested: ctx.requested });
+    ctx.decision = decision;
+    if (!decision.allowed)
+      return Promise.reject(unknown(call, ctx, decision === UNKNOWN ? undefined : explainDecision(decision)));
+    const answering = next(call, ctx);
+    // only a call without a target can be answered with a list
+    return ctx.target ? answering : answering.then((reply) => (reply.kind === 'list' ? visible(reply, ctx) : reply));
+  };
+}
 
 function visible(reply: ListReply, { rules }: CallContext): ListReply {
   const list = rules.policy.visible(reply.list);
   return list === reply.list ? reply : { ...reply, list };
-}
-
-/** The error says that no such target exists; only its detail, for the operator, has the decision. */
-function refusal({ action }: Call, { requested = '', decision, task }: CallContext): GatewayError {
-  const name = excerpt(requested);
-  const detail = !decision || decision === UNKNOWN ? undefined : explainDecision(decision);
-  if (action.startsWith('resources/'))
-    return new GatewayError('resource_not_found', `Resource not found: ${name}`, { data: { uri: name }, detail });
-  if (task) return unknownTask({ detail });
-  if (action === 'prompts/get') return new GatewayError('unknown_target', `Unknown prompt: ${name}`, { detail });
-  if (action === 'tools/call') return new GatewayError('unknown_target', `Unknown tool: ${name}`, { detail });
-  return new GatewayError('unknown_target', `Nothing of this name is offered: ${name}`, { detail });
 }

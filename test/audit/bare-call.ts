@@ -8,7 +8,7 @@ import { GatewayError } from '../../src/core/errors.ts';
 import { ownExchange } from '../../src/core/exchange.ts';
 import { LOCAL } from '../../src/core/principal.ts';
 import type { FinalReply } from '../../src/core/reply.ts';
-import { compilePolicy, type PolicyEntry } from '../../src/policy/policy.ts';
+import { compilePolicy, type PolicyEntry, rulesOfServer } from '../../src/policy/policy.ts';
 
 export const ALLOWED: Decision = { allowed: true, rule: 'default', reason: 'nothing forbids it' };
 
@@ -51,7 +51,7 @@ export function policyEntry(name: string, changes: Partial<PolicyEntry> = {}): P
 
 /** A context in which nothing was found out yet, under a policy on these servers. */
 export function emptyContext(servers: readonly PolicyEntry[] = [policyEntry('everything')]): CallContext {
-  return new CallContext({ policy: compilePolicy(servers).viewFor(makeCall()), config: 'c' });
+  return new CallContext({ policy: compilePolicy(servers.flatMap(rulesOfServer)).viewFor(makeCall()), config: 'c' });
 }
 
 /** The context of such a call, resolved and authorized. */

@@ -14,8 +14,8 @@ import type { Gateway } from '../../src/gateway/gateway.ts';
 import { readStrict } from '../../src/protocol/mcp/strict-json.ts';
 import { randomHex, traceFrom } from '../../src/telemetry/trace.ts';
 
-/** What policy knows of the echo: a server of this name, which offers its voices. */
-export const ECHO_SERVER = 'parrot';
+/** What policy knows of the echo: the owner of its voices. */
+export const PARROT = 'parrot';
 export const VOICES: readonly string[] = ['plain', 'loud'];
 
 const MAX_BODY = 16 * 1024 * 1024;
@@ -39,10 +39,12 @@ export function echoKind(pace: Pace): CallKind {
       if (!isObject(args) || typeof args.text !== 'string')
         throw new GatewayError('invalid_params', '`text` must be a string.');
       ctx.requested = voice;
-      if (VOICES.includes(voice)) ctx.target = { kind: 'tool', server: ECHO_SERVER, exposed: voice, original: voice };
+      if (VOICES.includes(voice)) ctx.target = { kind: 'voice', server: PARROT, exposed: voice, original: voice };
       ctx.route = { words: args.text.split(/\s+/).filter((word) => word !== '') };
       return undefined;
     },
+    unknown: ({ voice }: EchoCall, _ctx, detail) =>
+      new GatewayError('unknown_target', `Nobody here has the voice ${excerpt(voice)}.`, { detail }),
     dispatch: (_call, { route }: CallContext<EchoRoute>) => Promise.resolve(new Words(route.words, pace)),
   };
 }

@@ -6,6 +6,7 @@ import type { McpCall } from '../../src/core/call.ts';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import { GatewayError } from '../../src/core/errors.ts';
 import { buildPipeline, type CallKind, deliver } from '../../src/gateway/pipeline.ts';
+import { unknownMcp } from '../../src/gateway/resolve.ts';
 import type { PolicyEntry } from '../../src/policy/policy.ts';
 import { InFlightMemory } from '../../src/quota/in-flight-memory.ts';
 import { ECHO, emptyContext, makeCall, policyEntry } from '../audit/bare-call.ts';
@@ -66,6 +67,7 @@ function world(kind: Partial<CallKind> = {}, servers?: readonly PolicyEntry[]) {
           ctx.requested = ECHO.exposed;
           return kind.resolve?.(call, ctx);
         },
+        unknown: unknownMcp,
         dispatch: (call, ctx) => {
           events.push(`dispatched ${ctx.decision?.rule}`);
           return kind.dispatch?.(call, ctx) ?? Promise.resolve(makeReply());

@@ -12,12 +12,13 @@ import { Cancellation } from '../../src/core/cancellation.ts';
 import { InFlight } from '../../src/core/in-flight.ts';
 import { listen } from '../../src/downstream/http-servers.ts';
 import { buildPipeline, deliver, type Sink } from '../../src/gateway/pipeline.ts';
-import { compilePolicy } from '../../src/policy/policy.ts';
+import { unknownMcp } from '../../src/gateway/resolve.ts';
+import { compilePolicy, rulesOfServer } from '../../src/policy/policy.ts';
 import { InFlightMemory } from '../../src/quota/in-flight-memory.ts';
 import { ECHO, makeCall, policyEntry } from '../audit/bare-call.ts';
 import { makeReply, openLog } from '../audit/calls.ts';
 import { open } from '../integration/harness/raw.ts';
-import { ECHO_SERVER, echoKind, echoRoute } from './echo-calls.ts';
+import { PARROT, echoKind, echoRoute } from './echo-calls.ts';
 
 const DENIED_AT = 'gateway.json:7:21';
 
@@ -34,13 +35,17 @@ async function world({ holdAt }: { holdAt?: string } = {}) {
   const mcp = {
     resolve: (_call: Call, ctx: CallContext) => void Object.assign(ctx, { target: ECHO, requested: ECHO.exposed }),
     dispatch: () => Promise.resolve(makeReply()),
+    unknown: unknownMcp,
   };
   const policy = compilePolicy([
-    policyEntry('everything'),
-    policyEntry(ECHO_SERVER, {
-      tools: { allow: ['*'], deny: ['loud'] },
-      places: { 'tools.deny.0': DENIED_AT },
-    }),
+    ...rulesOfServer(policyEntry('everything')),
+    {
+      server: PARROT,
+      kinds: ['voice'],
+      patterns: { allow: ['*'], deny: ['loud'] },
+      name: `parrots.${PARROT}.voices`,
+      placeOf: (path) => (path === 'deny.0' ? DENIED_AT : undefined),
+    },
   ]);
   const handle = buildPipeline({
     logger: pino({ level: 'silent' }),
@@ -140,7 +145,7 @@ test('an echo is a frame for each word, its intent committed before the first an
     {
       method: 'echo',
       exposed: 'plain',
-      server: ECHO_SERVER,
+      server: PARROT,
       principal: { id: 'local' },
       downstream: { dialect: 'echo', transport: 'http' },
       decision: { allowed: true },
@@ -175,7 +180,7 @@ test('a voice that policy denies is refused as one that nobody has, and the reco
   const denied = await ask({ text: 'one two' }, '/v1/echo?voice=loud');
   const unknown = await ask({ text: 'one two' }, '/v1/echo?voice=shrill');
   const told = (voice: string) => [
-    { error: { code: 'unknown_target', message: `Nothing of this name is offered: ${voice}` } },
+    { error: { code: 'unknown_target', message: `Nobody here has the voice ${voice}.` } },
   ];
 
   expect(await denied.rest()).toEqual(told('loud'));
@@ -186,8 +191,8 @@ test('a voice that policy denies is refused as one that nobody has, and the reco
     {
       method: 'echo',
       exposed: 'loud',
-      server: ECHO_SERVER,
-      decision: { allowed: false, rule: `mcpServers.${ECHO_SERVER}.tools.deny`, source: DENIED_AT },
+      server: PARROT,
+      decision: { allowed: false, rule: `parrots.${PARROT}.voices.deny`, source: DENIED_AT },
       status: 'refused',
       error: 'unknown_target',
     },

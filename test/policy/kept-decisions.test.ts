@@ -8,9 +8,10 @@ import type { Target } from '../../src/core/call.ts';
 import type { Decidable, PolicyView } from '../../src/core/decision.ts';
 import type { Offered } from '../../src/core/reply.ts';
 import { buildPipeline } from '../../src/gateway/pipeline.ts';
+import { unknownMcp } from '../../src/gateway/resolve.ts';
 import { BOUNDS } from '../../src/core/bounds/bounds.ts';
 import { compilePatterns } from '../../src/policy/patterns.ts';
-import { compilePolicy, type PolicyEntry } from '../../src/policy/policy.ts';
+import { compilePolicy, type PolicyEntry, rulesOfServer } from '../../src/policy/policy.ts';
 import { InFlightMemory } from '../../src/quota/in-flight-memory.ts';
 import { makeCall, makeReply } from '../audit/calls.ts';
 import { pino } from 'pino';
@@ -35,10 +36,11 @@ const thousand = (word: string) => Array.from({ length: 1_000 }, (_, index) => `
 const server = { name: 'everything', prompts: everything, resources: { allow: ['*'], deny: thousand('deny') } };
 const restricted = { ...server, tools: { allow: [...thousand('allow'), 'echo'], deny: thousand('deny') } };
 
-const tool = (original: string): Decidable => ({ kind: 'tool', server: 'everything', original });
+const tool = (original: string) => ({ kind: 'tool', server: 'everything', original }) as const;
 const resource = (original: string): Decidable => ({ kind: 'resource', server: 'everything', original });
 
-const viewOf = (...servers: PolicyEntry[]) => compilePolicy(servers, counted).viewFor(makeCall());
+const viewOf = (...servers: PolicyEntry[]) =>
+  compilePolicy(servers.flatMap(rulesOfServer), counted).viewFor(makeCall());
 const decide = (view: PolicyView, target: Decidable) => view.decide({ action: 'resources/read', target });
 
 interface Asked {
@@ -57,6 +59,7 @@ function pipelineOf(policy: PolicyView, entries: readonly Offered[]) {
     kinds: {
       mcp: {
         resolve: () => undefined,
+        unknown: unknownMcp,
         dispatch: ({ action }) => Promise.resolve(action === 'tools/list' ? list : makeReply()),
       },
     },

@@ -6,13 +6,13 @@ import { compilePatterns } from '../../src/policy/patterns.ts';
 import type { Decidable } from '../../src/core/decision.ts';
 import { LOCAL } from '../../src/core/principal.ts';
 import type { Offered } from '../../src/core/reply.ts';
-import { compilePolicy, type PolicyEntry, UNKNOWN, unmatchedPatterns } from '../../src/policy/policy.ts';
+import { compilePolicy, type PolicyEntry, rulesOfServer, UNKNOWN, unmatchedPatterns } from '../../src/policy/policy.ts';
 import { makeCall, policyEntry } from '../audit/bare-call.ts';
 
 const everything = { allow: ['*'], deny: [] };
 const server = (name: string, tools: { allow: string[]; deny: string[] }) => policyEntry(name, { tools });
 
-const viewOf = (...servers: PolicyEntry[]) => compilePolicy(servers).viewFor(makeCall());
+const viewOf = (...servers: PolicyEntry[]) => compilePolicy(servers.flatMap(rulesOfServer)).viewFor(makeCall());
 const decideIn = (entry: PolicyEntry, target: Decidable) => viewOf(entry).decide({ action: 'tools/call', target });
 
 const pattern = fc.string({ unit: fc.constantFrom('a', 'b', '*', '.'), maxLength: 6 });
@@ -117,7 +117,7 @@ test('a name that nobody offers is denied, a call that names nothing is not, and
 });
 
 test('callers whom no rule tells apart share one view, and what it may see of a list is the same list again', () => {
-  const policy = compilePolicy([server('s', { allow: ['a*'], deny: [] })]);
+  const policy = compilePolicy(rulesOfServer(server('s', { allow: ['a*'], deny: [] })));
   const view = policy.viewFor(makeCall());
   const offered = (original: string): Offered => ({
     kind: 'tool',
