@@ -24,13 +24,9 @@ export function segmentAt(folder: string, first: number): Segment {
 
 /** The segments of a log, oldest first. Throws StateError. */
 export function segmentsIn(folder: string): Segment[] {
-  const names = namesIn(folder).filter((name) => /^\d{20}\.jsonl$/.test(name));
-  return names.sort().map((name) => ({ name, path: join(folder, name), first: Number(name.slice(0, 20)) }));
-}
-
-function namesIn(folder: string): string[] {
   try {
-    return readdirSync(folder);
+    const names = readdirSync(folder).filter((name) => /^\d{20}\.jsonl$/.test(name));
+    return names.sort().map((name) => segmentAt(folder, Number(name.slice(0, 20))));
   } catch (thrown) {
     throw new StateError(`Cannot read ${folder}: ${reasonOf(thrown)}.`, { cause: thrown });
   }

@@ -7,8 +7,8 @@ import { OfferedList } from '../core/offered-list.ts';
 import type { Offered } from '../core/reply.ts';
 import { type MirroredParam, readMirroredParams } from '../protocol/mcp/param-headers.ts';
 import { declaresLegacyTasks, type TaskSupport, taskSupportOf } from '../protocol/mcp/tasks.ts';
-import { findFault, unsafeIcons, withSafeIcons } from './definitions.ts';
-import { legacyOutputOf } from './legacy-tools.ts';
+import { findFault, withSafeIcons } from './definitions.ts';
+import { legacyToolOf } from './legacy-tools.ts';
 import type { NameBook } from './names.ts';
 import type { ServerOffer } from './offer.ts';
 import { compileTemplate, type UriTemplate } from './uri-templates.ts';
@@ -69,44 +69,81 @@ export interface Catalog {
   readonly warnings: ReadonlyMap<string, readonly string[]>;
 }
 
-/** Merges offers. A pure function but for the names, which the name book assigns and keeps. */
-export function buildCatalog(sources: readonly CatalogSource[], names: NameBook): Catalog {
-  const warnings = new Map<string, string[]>();
-  const traits = new Map<string, ToolTraits>();
-  const parts = sources.map((source) => ({ source, offer: withoutInvalid(source, { warnings, traits }) }));
-  const own = new Map(parts.map(({ source, offer }) => [source.server, ownView(source, offer)]));
+/** A definition that is offered, and what was found out about it once, for every catalog that it is part of. */
+interface Entry {
+  readonly original: string;
+  readonly definition: JsonObject;
+  /** A tool as legacy clients get it; absent where that is the same. */
+  readonly legacy?: JsonObject;
+  /** Absent where they are `NO_TRAITS`. */
+  readonly traits?: ToolTraits;
+}
+
+/** The valid part of an offer, and warnings about the rest. */
+interface CheckedOffer {
+  readonly entries: Readonly<Record<OfferKind, readonly Entry[]>>;
+  readonly warnings: readonly string[];
+}
+
+/** The checks of offers that have been made: an offer is immutable, and is part of many catalogs. */
+export type OfferChecks = WeakMap<ServerOffer, CheckedOffer>;
+
+interface Part {
+  readonly source: CatalogSource;
+  readonly checked: CheckedOffer;
+}
+
+/** Merges offers. A pure function but for the names, which the name book assigns and keeps, and for the checks, which it adds to. */
+export function buildCatalog(
+  sources: readonly CatalogSource[],
+  names: NameBook,
+  checks: OfferChecks = new WeakMap(),
+): Catalog {
+  const parts = sources.map((source): Part => {
+    const { offer } = source;
+    const checked = checks.get(offer) ?? check(offer);
+    checks.set(offer, checked);
+    return { source, checked };
+  });
+  const traits = new Map(
+    parts.flatMap(({ source: { server }, checked }) =>
+      checked.entries.tool.flatMap((tool) => (tool.traits ? [[`${server}\n${tool.original}`, tool.traits]] : [])),
+    ),
+  );
+  const own = new Map(parts.map((part) => [part.source.server, viewOf(listsOf([part]), isPrivate(part.source))]));
+  const warned = parts.filter(({ checked }) => checked.warnings.length > 0);
   return Object.freeze({
     version: randomBytes(9).toString('base64url'),
-    all: viewOf(mergedLists(parts, names), sources.some(isPrivate)),
+    all: viewOf(listsOf(parts, names), sources.some(isPrivate)),
     server: (name: string) => own.get(name),
     traits: ({ server, original }: Pick<Target, 'server' | 'original'>) =>
       (traits.size > 0 ? traits.get(`${server}\n${original}`) : undefined) ?? NO_TRAITS,
-    warnings,
+    warnings: new Map(warned.map(({ source, checked }) => [source.server, checked.warnings])),
   });
 }
 
 /** Leaves out each invalid definition: one of them would make clients refuse the whole list, with the tools of all servers. */
-function withoutInvalid(
-  source: CatalogSource,
-  found: { warnings: Map<string, string[]>; traits: Map<string, ToolTraits> },
-): ServerOffer['entries'] {
-  const { server, offer } = source;
+function check(offer: ServerOffer): CheckedOffer {
   const warnings: string[] = [];
   const warn = (warning: string) => warnings.length < BOUNDS.catalogWarnings && warnings.push(warning);
+  const runsTasks = declaresLegacyTasks(offer.capabilities);
   const valid = (kind: OfferKind) => {
     const seen = new Set<string>();
-    return offer.entries[kind].flatMap((listed) => {
-      const key = keyOf(kind, listed);
-      const thing = () => `the ${THINGS[kind]} ${JSON.stringify(key.slice(0, BOUNDS.warningExcerpt))}`;
-      const fault = seen.has(key) ? 'it stands twice in the list' : findFault(kind, listed);
-      seen.add(key);
+    return offer.entries[kind].flatMap((listed): Entry[] => {
+      const original = keyOf(kind, listed);
+      const thing = `the ${THINGS[kind]} ${JSON.stringify(original.slice(0, BOUNDS.warningExcerpt))}`;
+      const fault = seen.has(original) ? 'it stands twice in the list' : findFault(kind, listed);
+      seen.add(original);
       if (fault !== undefined) {
-        warn(`${thing()} is not offered: ${fault}`);
+        warn(`${thing} is not offered: ${fault}`);
         return [];
       }
       const { definition, leftOut } = withSafeIcons(listed);
-      if (leftOut.length > 0) warn(`${thing()} is offered without ${unsafeIcons(leftOut)}`);
-      return [definition];
+      if (leftOut !== undefined) warn(`${thing} is offered without ${leftOut}`);
+      if (kind !== 'tool') return [{ original, definition }];
+      const { fault: lost, ...tool } = toolEntry(definition, runsTasks);
+      if (lost !== undefined) warn(`${thing} is offered to older clients without its outputSchema: ${lost}`);
+      return [{ original, ...tool }];
     });
   };
   const entries = {
@@ -115,22 +152,24 @@ function withoutInvalid(
     resource: valid('resource'),
     resourceTemplate: valid('resourceTemplate'),
   };
-  const runsTasks = declaresLegacyTasks(offer.capabilities);
-  for (const tool of entries.tool) {
-    const read = readMirroredParams(tool.inputSchema);
-    const mirrored = read.ok ? read.params : [];
-    const taskSupport = runsTasks ? taskSupportOf(tool) : undefined;
-    const { wrapped: wrapsOutput, fault } = legacyOutputOf(tool);
-    const name = keyOf('tool', tool);
-    if (mirrored.length > 0 || taskSupport !== undefined || wrapsOutput)
-      found.traits.set(`${server}\n${name}`, { mirrored, taskSupport, wrapsOutput });
-    if (fault !== undefined)
-      warn(
-        `the tool ${JSON.stringify(name.slice(0, BOUNDS.warningExcerpt))} is offered to older clients without its outputSchema: ${fault}`,
-      );
-  }
-  if (warnings.length > 0) found.warnings.set(server, warnings);
-  return entries;
+  return { entries, warnings };
+}
+
+function toolEntry(
+  definition: JsonObject,
+  runsTasks: boolean,
+): Omit<Entry, 'original'> & { fault?: string | undefined } {
+  const read = readMirroredParams(definition.inputSchema);
+  const mirrored = read.ok ? read.params : [];
+  const taskSupport = runsTasks ? taskSupportOf(definition) : undefined;
+  const { definition: legacy, wrapsOutput, fault } = legacyToolOf(definition);
+  const hasTraits = mirrored.length > 0 || taskSupport !== undefined || wrapsOutput;
+  return {
+    definition,
+    ...(legacy !== definition && { legacy }),
+    ...(hasTraits && { traits: { mirrored, taskSupport, wrapsOutput } }),
+    fault,
+  };
 }
 
 function keyOf(kind: OfferKind, definition: JsonObject): string {
@@ -138,45 +177,32 @@ function keyOf(kind: OfferKind, definition: JsonObject): string {
   return typeof key === 'string' ? key : '';
 }
 
-/** The view of `/mcp/s/NAME`, where everything has the name that the server gave it. */
-function ownView(source: CatalogSource, entries: ServerOffer['entries']): View {
-  const { server } = source;
-  const lists = byKind((kind) =>
-    entries[kind].map((definition) => {
-      const original = keyOf(kind, definition);
-      return Object.freeze<Offered>({ kind, server, exposed: original, original, definition });
-    }),
-  );
-  return viewOf(lists, isPrivate(source));
-}
-
-function mergedLists(
-  parts: readonly { source: CatalogSource; offer: ServerOffer['entries'] }[],
-  names: NameBook,
-): Lists {
+/** The lists of some servers, under the names that the name book gives, or under the servers' own. */
+function listsOf(parts: readonly Part[], names?: NameBook): Lists {
   return byKind((kind) => {
-    const things = parts.flatMap(({ source: { server, alias }, offer }) =>
-      offer[kind].map((definition) => ({ kind, server, alias, original: keyOf(kind, definition), definition })),
+    const things = parts.flatMap(({ source: { server, alias }, checked }) =>
+      checked.entries[kind].map((entry) => ({ ...entry, kind, server, alias })),
     );
-    const named = kind === 'tool' || kind === 'prompt' ? names.assign(things) : undefined;
+    const named = kind === 'tool' || kind === 'prompt' ? names?.assign(things) : undefined;
     const uris = new Set<string>();
-    return things.map(({ server, alias, original, definition }, index) => {
+    return things.map(({ server, alias, original, definition, legacy }, index) => {
       const exposed = named?.[index] ?? original;
-      const shown = named
-        ? { ...definition, name: exposed }
-        : uris.has(original)
-          ? withAlias(definition, alias)
-          : definition;
+      // a resource whose URI an earlier server offers too has the alias in its name
+      const isSecond = kind.startsWith('resource') && uris.has(original);
       uris.add(original);
-      return Object.freeze<Offered>({ kind, server, exposed, original, definition: shown });
+      const shown = (each: JsonObject) =>
+        named ? { ...each, name: exposed } : isSecond ? { ...each, name: `${nameIn(each)} (${alias})` } : each;
+      return Object.freeze<Offered>({
+        ...{ kind, server, exposed, original },
+        definition: shown(definition),
+        ...(legacy && { legacy: shown(legacy) }),
+      });
     });
   });
 }
 
-/** Adds the alias to the name of a resource whose URI an earlier server offers too. */
-function withAlias(definition: JsonObject, alias: string): JsonObject {
-  const name = typeof definition.name === 'string' ? definition.name : '';
-  return { ...definition, name: `${name} (${alias})` };
+function nameIn({ name }: JsonObject): string {
+  return typeof name === 'string' ? name : '';
 }
 
 function byKind(list: (kind: OfferKind) => readonly Offered[]): Lists {

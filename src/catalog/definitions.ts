@@ -123,26 +123,21 @@ export function findFault(kind: OfferKind, definition: JsonObject): string | und
 /** A URI that a client may load. The scheme must be at its very start, since some parsers skip leading spaces and find another scheme. */
 const SAFE = /^(?:https?:\/\/|data:image\/)/i;
 
-/** The definition with the icons that clients may load, and the start of the URIs of those that it leaves out. */
-export function withSafeIcons(definition: JsonObject): { definition: JsonObject; leftOut: readonly string[] } {
+/** The definition with the icons that clients may load; `leftOut` names the others, as the end of a sentence. */
+export function withSafeIcons(definition: JsonObject): { definition: JsonObject; leftOut?: string } {
   const { icons, ...rest } = definition;
-  if (!Array.isArray(icons)) return { definition, leftOut: [] };
-  const unsafe = icons.map(addressOf).filter((src) => !SAFE.test(src));
-  if (unsafe.length === 0) return { definition, leftOut: [] };
-  const safe = icons.filter((icon) => SAFE.test(addressOf(icon)));
+  if (!Array.isArray(icons)) return { definition };
+  const [first, ...others] = icons.map(addressOf).filter((src) => !SAFE.test(src));
+  if (first === undefined) return { definition };
+  const safe = icons.filter((each) => SAFE.test(addressOf(each)));
+  const address = JSON.stringify(first.slice(0, BOUNDS.warningExcerpt));
+  const more = others.length > 0 ? ` and ${others.length} more` : '';
   return {
     definition: safe.length === 0 ? rest : { ...definition, icons: safe },
-    leftOut: unsafe.map((src) => src.slice(0, BOUNDS.warningExcerpt)),
+    leftOut: `its icon at ${address}${more}: only https:, http: and data:image/ are passed on to clients`,
   };
 }
 
-/** The part of a warning about left-out icons. */
-export function unsafeIcons(addresses: readonly string[]): string {
-  const [first = '', ...others] = addresses;
-  const more = others.length > 0 ? ` and ${others.length} more` : '';
-  return `its icon at ${JSON.stringify(first)}${more}: only https:, http: and data:image/ are passed on to clients`;
-}
-
-function addressOf(icon: JsonValue): string {
-  return isObject(icon) && typeof icon.src === 'string' ? icon.src : '';
+function addressOf(value: JsonValue): string {
+  return isObject(value) && typeof value.src === 'string' ? value.src : '';
 }

@@ -2,46 +2,28 @@
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
 import { DATA, findSchemaFault, NAMED_SCHEMAS } from './json-schema.ts';
 
-/** The output schema of a tool as legacy clients get it. */
-export interface LegacyOutput {
-  /** Absent where they get none. */
-  readonly schema?: JsonObject;
-  /** Whether it is the schema of `{ "result": … }`, so that the gateway wraps results too. */
-  readonly wrapped: boolean;
-  /** Why they get none, as the end of a sentence. */
-  readonly fault?: string;
+/** A tool as legacy clients get it. */
+export interface LegacyTool {
+  /** The same object where nothing differs. */
+  readonly definition: JsonObject;
+  /** Whether its output schema is that of `{ "result": … }`, so that the gateway wraps results too. */
+  readonly wrapsOutput: boolean;
+  /** Why it has no output schema, as the end of a sentence. */
+  readonly fault?: string | undefined;
 }
 
-const NONE: LegacyOutput = Object.freeze({ wrapped: false });
-
-/** The outputs by schema. They depend on the schema alone, which is part of many catalogs, and are collected with it. */
-const known = new WeakMap<JsonObject, LegacyOutput>();
-
-/** The output schema of a tool as legacy clients get it. */
-export function legacyOutputOf({ outputSchema }: JsonObject): LegacyOutput {
-  if (!isObject(outputSchema)) return NONE;
-  let output = known.get(outputSchema);
-  if (!output) known.set(outputSchema, (output = readOutput(outputSchema)));
-  return output;
-}
-
-/** A tool as legacy clients get it; the same object where nothing differs. */
-export function toLegacyTool(tool: JsonObject): JsonObject {
-  const { schema } = legacyOutputOf(tool);
+export function legacyToolOf(tool: JsonObject): LegacyTool {
+  const { outputSchema, ...rest } = tool;
   const inputSchema = isObject(tool.inputSchema) ? withoutBooleans(tool.inputSchema) : {};
-  if (schema === tool.outputSchema && inputSchema === tool.inputSchema) return tool;
-  const { outputSchema: _output, ...rest } = tool;
-  return { ...rest, inputSchema, ...(schema !== undefined && { outputSchema: schema }) };
-}
-
-function readOutput(outputSchema: JsonObject): LegacyOutput {
-  const nameless = withoutId(outputSchema);
+  const nameless = isObject(outputSchema) ? withoutId(outputSchema) : undefined;
   // the check comes first, since wrapping a schema without a bound on its depth would exhaust the stack
-  const fault = findSchemaFault(nameless);
-  if (fault !== undefined) return { wrapped: false, fault };
-  const wrapped = nameless.type !== 'object';
-  const schema = wrapped ? wrap(nameless) : withoutBooleans(nameless);
-  return { schema, wrapped };
+  const fault = nameless && findSchemaFault(nameless);
+  const known = fault === undefined ? nameless : undefined;
+  const wrapsOutput = known !== undefined && known.type !== 'object';
+  const schema = known && (wrapsOutput ? wrap(known) : withoutBooleans(known));
+  const isSame = schema === outputSchema && inputSchema === tool.inputSchema;
+  const definition = isSame ? tool : { ...rest, inputSchema, ...(schema && { outputSchema: schema }) };
+  return { definition, wrapsOutput, fault };
 }
 
 /** Removes the `$id`: it counts for all schemas of a client, whose validator would take a second schema of that name for the first. */

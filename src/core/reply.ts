@@ -11,6 +11,8 @@ export interface Offered {
   readonly original: string;
   /** The definition with the exposed name put in; everything else as the server sent it. */
   readonly definition: JsonObject;
+  /** The definition of a tool as legacy clients get it; absent where that is the same. */
+  readonly legacy?: JsonObject;
 }
 
 /** The error object of JSON-RPC. */

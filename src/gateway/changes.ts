@@ -47,12 +47,7 @@ export class Changes {
     const changes = [...this.pending.values()];
     this.pending.clear();
     for (const { server, kinds, owner } of changes)
-      for (const listener of this.listenersOf(owner)) listener.listsChanged(server, kinds);
-  }
-
-  private listenersOf(owner: string | undefined): ChangeListener[] {
-    return [...this.listeners]
-      .filter(([, owners]) => owner === undefined || owners.has(owner))
-      .map(([listener]) => listener);
+      for (const [listener, owners] of [...this.listeners])
+        if (owner === undefined || owners.has(owner)) listener.listsChanged(server, kinds);
   }
 }

@@ -82,17 +82,14 @@ export class Heartbeats {
     this.ticking ??= setInterval(() => this.tick(), BOUNDS.heartbeatCheck).unref();
     return running.finally(() => {
       this.live.delete(exchange);
-      if (this.live.size === 0) this.rest();
+      if (this.live.size > 0) return;
+      clearInterval(this.ticking);
+      this.ticking = undefined;
     });
   }
 
   private tick(): void {
     for (const exchange of this.live) exchange.heartbeat?.();
-  }
-
-  private rest(): void {
-    clearInterval(this.ticking);
-    this.ticking = undefined;
   }
 }
 

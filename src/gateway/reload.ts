@@ -59,24 +59,16 @@ export class Reloader {
     try {
       // an edit that will be refused may hold secrets too
       await gateway.configurations.hideEdit();
-    } catch (error) {
-      this.refuse([reasonOf(error)]);
-      return;
-    }
-    const loaded = loadFrom(folders, { env, state: gateway.stateDirectory.path });
-    if (!loaded.ok) {
-      this.refuse(loaded.problems.map(formatProblem));
-      return;
-    }
-    const config = override(loaded.config);
-    const refusal = bound && exposure({ listen: bound, auth: config.auth });
-    if (refusal !== undefined) {
-      this.refuse([refusal]);
-      return;
-    }
-    for (const problem of loaded.warnings) logger.warn(formatProblem(problem));
-    this.warnOfDeferred(gateway.snapshot.config, config);
-    try {
+      const loaded = loadFrom(folders, { env, state: gateway.stateDirectory.path });
+      if (!loaded.ok) {
+        this.refuse(loaded.problems.map(formatProblem));
+        return;
+      }
+      const config = override(loaded.config);
+      const refusal = bound && exposure({ listen: bound, auth: config.auth });
+      if (refusal !== undefined) throw new Error(refusal);
+      for (const problem of loaded.warnings) logger.warn(formatProblem(problem));
+      this.warnOfDeferred(gateway.snapshot.config, config);
       await gateway.configurations.apply(config);
     } catch (error) {
       this.refuse([reasonOf(error)]);
@@ -97,17 +89,17 @@ export class Reloader {
 
   /** Warns about changes that take effect only at the next start. */
   private warnOfDeferred(before: Config, after: Config): void {
-    const moved = before.listen.host !== after.listen.host || before.listen.port !== after.listen.port;
-    if (moved) this.options.gateway.logger.warn('listen.host and listen.port take effect at the next start');
-    const proxies = String(before.listen.trustedProxies) !== String(after.listen.trustedProxies);
-    if (proxies) this.options.gateway.logger.warn('listen.trustedProxies takes effect at the next start');
-    const resized =
-      before.limits.sessions !== after.limits.sessions ||
-      before.limits.upstreamMessage !== after.limits.upstreamMessage ||
-      before.limits.items !== after.limits.items;
-    if (resized)
-      this.options.gateway.logger.warn(
-        'limits.sessions, limits.upstreamMessage and, for what servers send, limits.items take effect at the next start',
-      );
+    for (const [read, message] of DEFERRED)
+      if (String(read(before)) !== String(read(after))) this.options.gateway.logger.warn(message);
   }
 }
+
+/** Settings that take effect only at the next start, and the warning about a change. */
+const DEFERRED: readonly [read: (config: Config) => unknown, message: string][] = [
+  [({ listen }) => [listen.host, listen.port], 'listen.host and listen.port take effect at the next start'],
+  [({ listen }) => listen.trustedProxies, 'listen.trustedProxies takes effect at the next start'],
+  [
+    ({ limits }) => [limits.sessions, limits.upstreamMessage, limits.items],
+    'limits.sessions, limits.upstreamMessage and, for what servers send, limits.items take effect at the next start',
+  ],
+];

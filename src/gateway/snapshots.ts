@@ -1,5 +1,5 @@
 // The snapshot in force (configuration, policy, catalogs), which a reload and a changed offer replace.
-import { buildCatalog, type Catalog } from '../catalog/catalog.ts';
+import { buildCatalog, type Catalog, type CatalogSource, type OfferChecks } from '../catalog/catalog.ts';
 import { NameBook } from '../catalog/names.ts';
 import type { ServerOffer } from '../catalog/offer.ts';
 import type { CatalogStore, StoredOffer } from '../catalog/store.ts';
@@ -27,11 +27,13 @@ export interface SnapshotsParts {
 export class Snapshots implements OfferListener {
   current: Snapshot;
   private readonly parts: SnapshotsParts;
-  private readonly names: NameBook;
+  private readonly build: CatalogBuilder;
 
   constructor(config: Config, parts: SnapshotsParts) {
     this.parts = parts;
-    this.names = new NameBook(parts.store);
+    const names = new NameBook(parts.store);
+    const checks: OfferChecks = new WeakMap();
+    this.build = (sources) => buildCatalog(sources, names, checks);
     this.current = this.with(compile(config));
   }
 
@@ -74,7 +76,7 @@ export class Snapshots implements OfferListener {
   }
 
   private with(compiled: Compiled, all?: Catalog): Snapshot {
-    return Object.freeze({ ...compiled, catalogs: new Catalogs(this.parts.upstreams, this.names, all) });
+    return Object.freeze({ ...compiled, catalogs: new Catalogs(this.parts.upstreams, this.build, all) });
   }
 }
 
@@ -82,21 +84,23 @@ function sameEntries(before: readonly JsonObject[], after: ServerOffer, kind: Of
   return JSON.stringify(before) === JSON.stringify(after.entries[kind]);
 }
 
+type CatalogBuilder = (sources: readonly CatalogSource[]) => Catalog;
+
 export class Catalogs {
   /** The catalog of all callers to whom no server offers something else. */
   readonly all: Catalog;
   /** Whether lists differ from caller to caller. */
   readonly vary: boolean;
   private readonly upstreams: Upstreams;
-  private readonly names: NameBook;
+  private readonly build: CatalogBuilder;
   /** Built when a caller needs one. */
   private readonly owned = new BoundedMap<string, Catalog>({ most: BOUNDS.ownerCatalogs });
 
   /** `all`: the common catalog, where it is built already. */
-  constructor(upstreams: Upstreams, names: NameBook, all?: Catalog) {
+  constructor(upstreams: Upstreams, build: CatalogBuilder, all?: Catalog) {
     this.upstreams = upstreams;
-    this.names = names;
-    this.all = all ?? buildCatalog(upstreams.sources(), names);
+    this.build = build;
+    this.all = all ?? build(upstreams.sources());
     this.vary = upstreams.all().some((upstream) => upstream.hasOwnerOffers);
   }
 
@@ -104,7 +108,7 @@ export class Catalogs {
   of(caller: InstanceCaller): Catalog {
     const own = this.vary ? this.upstreams.ownerSources(caller) : undefined;
     if (!own) return this.all;
-    const catalog = this.owned.get(own.key) ?? buildCatalog(own.sources(), this.names);
+    const catalog = this.owned.get(own.key) ?? this.build(own.sources());
     this.owned.set(own.key, catalog); // the one that was not used for longest is evicted first
     return catalog;
   }

@@ -3,14 +3,14 @@ import { type McpCall, type OfferKind, serverOf, type Target } from '../core/cal
 import type { CancelSignal } from '../core/cancellation.ts';
 import type { Reply } from '../core/reply.ts';
 import type { Follower } from '../upstream/mcp/offer/resource-subscriptions.ts';
+import type { UriOptions } from '../catalog/catalog.ts';
 import type { DispatchParts } from './dispatch.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { within } from '../core/wait.ts';
-import { type InstanceCaller, ownerKeys } from '../upstream/mcp/instances/affinity.ts';
+import { ownerKeys } from '../upstream/mcp/instances/affinity.ts';
 import { type McpContext, uriOptions } from './resolve.ts';
-import type { Snapshots } from './snapshots.ts';
 
 /** Subscribes to a resource at its server. Throws GatewayError where the server refuses the subscription, or the caller cancels. */
 export async function subscribeTo(
@@ -77,11 +77,20 @@ export function listChangedMethods(kinds: ReadonlySet<OfferKind>): string[] {
 export async function listen(call: McpCall, ctx: McpContext, parts: DispatchParts): Promise<Reply> {
   const wanted = isObject(call.params.notifications) ? call.params.notifications : {};
   const lists = LIST_FILTERS.filter((entry) => wanted[entry.filter] === true);
-  const targets = resourcesOf(wanted.resourceSubscriptions, call, { ctx, parts });
+  const targets = resourcesOf(wanted.resourceSubscriptions, ctx, uriOptions(call, ctx, parts));
   const tasks = parts.tasks.subscribe(wanted.taskIds, call, { ctx, parts });
   const { exchange } = call;
   const scope = serverOf(call.endpoint);
-  const subscriber = new ListeningSubscriber(call, parts.snapshots);
+  const follower = followerOf(call, parts);
+  // the acknowledgement comes first: the caller hears of earlier changes after it
+  let early: Set<string> | undefined = new Set();
+  const subscriber: Follower = {
+    ...follower,
+    updated: (uri) => {
+      if (!early) follower.updated(uri);
+      else if (early.size < BOUNDS.listenerResources) early.add(uri);
+    },
+  };
   const end = Promise.withResolvers<'cancelled' | 'stopping'>();
   const stopListening = [
     exchange.signal.onAbort(() => end.resolve('cancelled')),
@@ -91,7 +100,9 @@ export async function listen(call: McpCall, ctx: McpContext, parts: DispatchPart
   exchange.notify('notifications/subscriptions/acknowledged', {
     notifications: { ...acknowledged(lists, granted), ...(grantedTasks.length > 0 && { taskIds: grantedTasks }) },
   });
-  subscriber.begin();
+  const changed = early;
+  early = undefined;
+  for (const uri of changed) follower.updated(uri);
   tasks.begin((task) => exchange.notify('notifications/tasks', task));
   const unsubscribe = parts.changes.subscribe(
     {
@@ -112,42 +123,6 @@ export async function listen(call: McpCall, ctx: McpContext, parts: DispatchPart
     for (const { server, original } of targets)
       parts.upstreams.get(server)?.followed.unfollow(original, subscriber.key);
   }
-}
-
-/** The listener as a subscriber of resources. It gets notifications of changes before the acknowledgement only after it, which must come first. */
-class ListeningSubscriber implements Follower {
-  readonly key: string;
-  readonly caller: InstanceCaller;
-  private readonly call: McpCall;
-  private readonly snapshots: Snapshots;
-  private early: Set<string> | undefined = new Set();
-
-  constructor(call: McpCall, snapshots: Snapshots) {
-    this.key = call.id;
-    this.caller = { principal: call.principal, exchange: call.exchange };
-    this.call = call;
-    this.snapshots = snapshots;
-  }
-
-  mayHear(server: string, original: string): boolean {
-    return this.snapshots.permits(this.call, { kind: 'resource', server, original });
-  }
-
-  updated(uri: string): void {
-    if (!this.early) this.call.exchange.notify('notifications/resources/updated', { uri });
-    else if (this.early.size < BOUNDS.listenerResources) this.early.add(uri);
-  }
-
-  begin(): void {
-    const early = this.early ?? [];
-    this.early = undefined;
-    for (const uri of early) this.updated(uri);
-  }
-}
-
-interface Asked {
-  readonly ctx: McpContext;
-  readonly parts: DispatchParts;
 }
 
 /**
@@ -177,11 +152,10 @@ function acknowledged(lists: readonly { filter: string }[], targets: readonly Ta
 }
 
 /** The resources that exist and that policy permits to the caller; the others are left out of the acknowledgement. */
-function resourcesOf(uris: unknown, call: McpCall, { ctx, parts }: Asked): Target[] {
-  if (!Array.isArray(uris)) return [];
-  const options = uriOptions(call, ctx, parts);
-  return [...new Set(uris)]
-    .slice(0, BOUNDS.listenerResources)
-    .map((uri) => (typeof uri === 'string' ? ctx.route.view.findUri(uri, options) : undefined))
-    .filter((target): target is Target => target !== undefined && options.permits(target));
+function resourcesOf(uris: unknown, { route }: McpContext, options: UriOptions): Target[] {
+  const wanted: unknown[] = Array.isArray(uris) ? [...new Set(uris)].slice(0, BOUNDS.listenerResources) : [];
+  return wanted
+    .map((uri) => (typeof uri === 'string' ? route.view.findUri(uri, options) : undefined))
+    .filter((target) => target !== undefined)
+    .filter(options.permits);
 }

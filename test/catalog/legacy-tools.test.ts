@@ -3,13 +3,14 @@ import { AjvJsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/ajv
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { buildCatalog } from '../../src/catalog/catalog.ts';
-import { legacyOutputOf, toLegacyTool } from '../../src/catalog/legacy-tools.ts';
+import { legacyToolOf } from '../../src/catalog/legacy-tools.ts';
 import { NameBook } from '../../src/catalog/names.ts';
 import { EMPTY_OFFER } from '../../src/catalog/offer.ts';
 import type { JsonObject, JsonValue } from '../../src/core/json.ts';
 
 const tool = (outputSchema: JsonObject): JsonObject => ({ name: 't', inputSchema: { type: 'object' }, outputSchema });
-const shown = (outputSchema: JsonObject): JsonObject => toLegacyTool(tool(outputSchema)).outputSchema as JsonObject;
+const shown = (outputSchema: JsonObject): JsonObject =>
+  legacyToolOf(tool(outputSchema)).definition.outputSchema as JsonObject;
 
 /** Whether the validator of SDK v1 takes a value for the schema that legacy clients are given. */
 const takes = (outputSchema: JsonObject, value: unknown): boolean =>
@@ -18,7 +19,7 @@ const takes = (outputSchema: JsonObject, value: unknown): boolean =>
 test('a tool whose schemas every client reads is the very same', () => {
   const plain = tool({ type: 'object', properties: { a: { type: 'string' } } });
 
-  expect(toLegacyTool(plain)).toBe(plain);
+  expect(legacyToolOf(plain).definition).toBe(plain);
 });
 
 test('an output schema that is no object is wrapped', () => {
@@ -29,8 +30,8 @@ test('an output schema that is no object is wrapped', () => {
     required: ['result'],
   });
   for (const schema of [{}, { anyOf: [{ type: 'object' }, { type: 'null' }] }, { type: 'array' }])
-    expect(legacyOutputOf(tool(schema)).wrapped).toBe(true);
-  expect(legacyOutputOf(tool({ type: 'object' })).wrapped).toBe(false);
+    expect(legacyToolOf(tool(schema)).wrapsOutput).toBe(true);
+  expect(legacyToolOf(tool({ type: 'object' })).wrapsOutput).toBe(false);
 });
 
 test('references lead to the same place in a wrapped schema, and what only looks like one stays', () => {
@@ -50,7 +51,7 @@ test('properties with booleans for schemas get schemas that say the same', () =>
   const same = { a: {}, b: { not: {} }, c: { type: 'string' } };
   const given = { name: 't', inputSchema: { type: 'object', properties } };
 
-  expect(toLegacyTool(given)).toEqual({ name: 't', inputSchema: { type: 'object', properties: same } });
+  expect(legacyToolOf(given).definition).toEqual({ name: 't', inputSchema: { type: 'object', properties: same } });
   expect(shown({ type: 'object', properties })).toEqual({ type: 'object', properties: same });
 });
 
@@ -85,7 +86,7 @@ test.each([
     expect.stringMatching(/^the tool "t" is offered to older clients without its outputSchema: /),
   ]);
   expect(catalog.server('s')?.lists.tool.entries[0]?.definition).toBe(definition);
-  expect(toLegacyTool(definition)).toEqual({ name: 't', inputSchema: { type: 'object' } });
+  expect(catalog.server('s')?.lists.tool.entries[0]?.legacy).toEqual({ name: 't', inputSchema: { type: 'object' } });
   expect(catalog.traits({ server: 's', original: 't' }).wrapsOutput).toBe(false);
 });
 
@@ -93,7 +94,7 @@ test('the validator of SDK v1 compiles every output schema that legacy clients a
   let given = 0;
   fc.assert(
     fc.property(schemas, (schema) => {
-      const { schema: output } = legacyOutputOf(tool(schema));
+      const output = legacyToolOf(tool(schema)).definition.outputSchema as JsonObject | undefined;
       if (output === undefined) return;
       given++;
       new AjvJsonSchemaValidator().getValidator(output);

@@ -1,6 +1,6 @@
 // Catalogs of single callers: built once for all callers with the same offers, and only so many are kept.
 import { expect, test } from 'vitest';
-import type { Catalog } from '../../src/catalog/catalog.ts';
+import { buildCatalog, type Catalog } from '../../src/catalog/catalog.ts';
 import { NameBook } from '../../src/catalog/names.ts';
 import { BOUNDS } from '../../src/core/bounds/bounds.ts';
 import type { Upstreams } from '../../src/gateway/upstreams.ts';
@@ -13,7 +13,7 @@ test('one more than may be kept takes the place of the one that was not used for
     id === 'common' ? undefined : { key: id, sources: () => (built.push(id), []) };
   const upstreams = { all: () => [{ hasOwnerOffers: true }], sources: () => [], ownerSources };
   const names = new NameBook({ names: () => [], saveNames: () => undefined });
-  const catalogs = new Catalogs(upstreams as unknown as Upstreams, names);
+  const catalogs = new Catalogs(upstreams as unknown as Upstreams, (sources) => buildCatalog(sources, names));
   const of = (id: string): Catalog => catalogs.of({ principal: { id } } as InstanceCaller);
   const kept = BOUNDS.ownerCatalogs;
 

@@ -1,6 +1,5 @@
 // Writes replies, errors and refusals as JSON-RPC responses of either era.
 import { BOUNDS } from '../../core/bounds/bounds.ts';
-import { toLegacyTool } from '../../catalog/legacy-tools.ts';
 import type { Era, Peer } from '../../core/call.ts';
 import { ERRORS, GatewayError, toGatewayError } from '../../core/errors.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
@@ -107,7 +106,7 @@ function definitions(entries: readonly Offered[]): string {
 }
 
 function legacyTools(entries: readonly Offered[]): string {
-  return JSON.stringify(entries.map(({ definition }) => toLegacyTool(definition)));
+  return JSON.stringify(entries.map(({ definition, legacy = definition }) => legacy));
 }
 
 /** Writes an error. Without an id it belongs to no call, so it keeps its HTTP status in both eras. */

@@ -47,18 +47,17 @@ export class LiveQuestions {
       await pause(doublingMs(this.rounds - 1, { firstMs: BOUNDS.emptyRoundPause }), this.call.exchange.signal);
     // where the client cannot be asked one question of the round, it is asked none
     for (const [, request] of asked) this.requireAskable(request);
+    const answers = await Promise.all(asked.map(async ([key, request]) => [key, await this.put(request)] as const));
     const responses: [string, JsonObject][] = [];
-    const answers = await Promise.all(asked.map(([, request]) => this.put(request)));
-    for (const [index, answer] of answers.entries()) {
+    for (const [key, answer] of answers) {
       if ('error' in answer) return answer;
-      responses.push([asked[index]?.[0] ?? '', answer.result]);
+      responses.push([key, answer.result]);
     }
-    const inputResponses = Object.fromEntries(responses);
     const { inputResponses: _before, requestState: _state, ...rest } = params;
     return {
       params: {
         ...rest,
-        ...(asked.length > 0 && { inputResponses }),
+        ...(asked.length > 0 && { inputResponses: Object.fromEntries(responses) }),
         ...(requestState !== undefined && { requestState }),
       },
     };

@@ -16,7 +16,7 @@ import {
   whyNotAsked,
 } from '../../protocol/mcp/questions.ts';
 import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
-import { SerializedReply } from './round-result-cache.ts';
+import { SerializedReply } from './serialized-reply.ts';
 
 /** A caller that waits for the call. */
 interface Waiter {
@@ -62,7 +62,7 @@ export class ParkedCall implements Exchange {
   hasEnded = false;
   /** The capabilities that the caller did not declare and that questions of the server needed. */
   lacking: JsonObject | undefined;
-  private readonly cancellation = new Cancellation();
+  readonly signal = new Cancellation();
   private readonly open = new RequestsInFlight<string, OpenQuestion, QuestionAnswer>({
     most: BOUNDS.callQuestions,
     full: () => new GatewayError('overloaded', `${BOUNDS.callQuestions} questions of this call are open.`),
@@ -88,10 +88,6 @@ export class ParkedCall implements Exchange {
     this.wantsProgress = exchange.wantsProgress || options.wantsProgress === true;
     this.logLevel = exchange.logLevel;
     this.early = new Map(Object.entries(isObject(params.inputResponses) ? params.inputResponses : {}));
-  }
-
-  get signal(): Cancellation {
-    return this.cancellation;
   }
 
   /** How the call ended; undefined while it runs, and after `releaseOutcome`. */
@@ -137,7 +133,7 @@ export class ParkedCall implements Exchange {
     this.waiters.push(waiter);
     waiter.stopListening = exchange.signal.onAbort(() => {
       this.waiters = this.waiters.filter((other) => other !== waiter);
-      if (!this.attended) this.cancellation.abort();
+      if (!this.attended) this.signal.abort();
     });
   }
 
@@ -161,7 +157,7 @@ export class ParkedCall implements Exchange {
   /** Cancels the call, so that a queued call can use its instance; a later retry fails with `why`. */
   preempt(why: string): void {
     this.preempted = new GatewayError('overloaded', why);
-    this.cancellation.abort();
+    this.signal.abort();
   }
 
   /** Resolves with what the caller gets next: the end of the call, or questions. */
@@ -184,10 +180,6 @@ export class ParkedCall implements Exchange {
       const response = Object.hasOwn(responses, key) ? responses[key] : undefined;
       if (isObject(response) && isAnswer(question.request.method, response)) question.answer({ result: response });
     }
-  }
-
-  cancel(): void {
-    this.cancellation.abort();
   }
 
   progress(params: JsonObject): void {
@@ -241,11 +233,8 @@ export class ParkedCall implements Exchange {
   private keyOf({ _meta }: JsonObject): string {
     const wanted = isObject(_meta) ? _meta[INPUT_KEY] : undefined;
     const isUsed = (key: string) => this.open.get(key) !== undefined || this.usedKeys?.has(key) === true;
-    let key =
-      typeof wanted === 'string' && wanted !== '' && wanted.length <= BOUNDS.inputKey && !isUsed(wanted)
-        ? wanted
-        : undefined;
-    while (key === undefined || isUsed(key)) key = `q${++this.lastKey}`;
+    let key = typeof wanted === 'string' && wanted.length <= BOUNDS.inputKey ? wanted : '';
+    while (key === '' || isUsed(key)) key = `q${++this.lastKey}`;
     this.usedKeys?.add(key);
     return key;
   }
@@ -265,7 +254,7 @@ export class ParkedCall implements Exchange {
     this.result = this.preempted ? { failure: this.preempted } : outcome;
     clearTimeout(this.gathering);
     this.detach();
-    this.cancellation.release(); // its listeners hold the request and the answer
+    this.signal.release(); // its listeners hold the request and the answer
     this.turn.resolve('ended');
   }
 }

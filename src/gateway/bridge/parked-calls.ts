@@ -10,14 +10,22 @@ import type { Reply } from '../../core/reply.ts';
 import { type Eviction, evictionFor, FairShare } from '../../core/fair-share.ts';
 import type { DispatchParts } from '../dispatch.ts';
 import type { Upstreams } from '../upstreams.ts';
-import { RoundResultCache } from './round-result-cache.ts';
 import { type Outcome, ParkedCall } from './parked-call.ts';
-import { INPUT_REQUIRED, type RequestState, staleState } from './request-state.ts';
+import { digestOf, INPUT_REQUIRED, type RequestState, staleState } from './request-state.ts';
+import { SerializedReply } from './serialized-reply.ts';
 
 /** The target of a call, and its context. */
 interface Place {
   readonly target: Target;
   readonly ctx: Pick<CallContext, 'attempts'>;
+}
+
+/** An answered round: a client that sends the same answers again gets the same reply (wire.md, Questions 2). */
+interface Round {
+  /** Of the answers. */
+  readonly digest: string;
+  /** Serialized once it is there; a failure is small and stays as it is. */
+  reply: Promise<Reply> | SerializedReply;
 }
 
 interface Parked {
@@ -27,7 +35,7 @@ interface Parked {
   /** Its attempts at the server; the contexts of all its rounds share them. */
   readonly attempts: Attempt[];
   /** The answered rounds, by number. */
-  readonly rounds: Map<number, RoundResultCache>;
+  readonly rounds: Map<number, Round>;
   /** The size of the request in memory, in bytes. */
   request: number;
   round: number;
@@ -88,25 +96,26 @@ export class ParkedCalls {
     if (!parked) throw staleState();
     ctx.attempts = parked.attempts;
     const responses = isObject(call.params.inputResponses) ? call.params.inputResponses : {};
+    const digest = digestOf(responses);
     const answered = parked.rounds.get(round);
     if (answered) {
-      // a retry that is sent again with the same answers gets the same reply, and the server gets nothing (wire.md, Questions 2)
-      const reply = answered.again(responses);
+      if (answered.digest !== digest)
+        throw new GatewayError('invalid_params', 'This `params.requestState` was already used with other answers.');
       if (parked.call.attended) parked.call.attach(call.exchange);
-      return reply;
+      return answered.reply instanceof SerializedReply ? Promise.resolve(answered.reply.open()) : answered.reply;
     }
     if (round !== parked.round) throw staleState();
     parked.call.resume(call.exchange, responses);
     const reply = this.turn(call, target, parked);
-    const cache = new RoundResultCache(responses, reply);
-    parked.rounds.set(round, cache);
+    const latest: Round = { digest, reply };
+    parked.rounds.set(round, latest);
     parked.rounds.delete(round - this.bounds.parkedRounds);
     void reply.then(
       (settled) => {
-        cache.settled(settled);
+        latest.reply = new SerializedReply(settled);
         this.trim(parked);
       },
-      () => undefined, // the callers of `reply` and of `again` get the failure
+      () => undefined, // the callers of this round get the failure
     );
     return reply;
   }
@@ -202,14 +211,14 @@ export class ParkedCalls {
   private forget(parked: Parked): void {
     clearTimeout(parked.expiry);
     if (this.parked.delete(parked.key)) this.places.giveBack(parked.principal);
-    parked.call.cancel();
+    parked.call.signal.abort();
   }
 }
 
 /** The size of all that is kept of a call in memory, in bytes. */
 function bytesOf({ call, request, rounds }: Parked): number {
   let bytes = request + call.bytes;
-  for (const round of rounds.values()) bytes += round.bytes;
+  for (const { reply } of rounds.values()) bytes += reply instanceof SerializedReply ? reply.bytes : 0;
   return bytes;
 }
 

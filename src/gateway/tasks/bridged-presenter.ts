@@ -42,7 +42,7 @@ export class BridgedPresenter implements TaskPresenter {
     // progress and log lines are not for tasks (tasks extension, Task Status Notifications)
     const exchange = { ...ownExchange(new Cancellation()), capabilities };
     this.parked = new ParkedCall({ exchange, params: {} }, { asked: () => task.publish(), uniqueKeys: true, admits });
-    task.closed.onAbort(() => this.parked.cancel());
+    task.closed.onAbort(() => this.parked.signal.abort());
     const outcome = this.waitForOutcome();
     this.parked.run(outcome);
     const finish = () => this.finish();
@@ -106,7 +106,7 @@ export class BridgedPresenter implements TaskPresenter {
     });
     if (reply.error || this.isOver()) return;
     this.task.end('cancelled');
-    this.parked.cancel();
+    this.parked.signal.abort();
   }
 
   /** Asks the server for the state of the task; returns the server's error where it answers with one (tasks extension, Task Polling). Throws GatewayError. */
@@ -153,7 +153,7 @@ export class BridgedPresenter implements TaskPresenter {
   private lose(): void {
     const { server } = this.task.ref.target;
     this.stopWaiting?.(new GatewayError('upstream_closed', `The server "${server}" lost the task before its end.`));
-    this.parked.cancel();
+    this.parked.signal.abort();
   }
 
   private finish(): void {
