@@ -1,8 +1,12 @@
 // The excerpt that a problem shows: one line of the file with a caret under it, secrets masked.
-import type { Node } from 'jsonc-parser';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { nearest } from './problems.ts';
-import { scan, type Span, TOKEN } from './tokens.ts';
+
+/** A part of a text. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
 
 const SECRET_OBJECTS = ['env', 'environment', 'headers', 'oauth'];
 const SECRET_KEYS =
@@ -29,11 +33,6 @@ export function excerptAt(text: string, offset: number, hidden: readonly Span[])
   const before = from > start ? '…' : '';
   const caret = `${before}${shown.slice(0, offset - from)}`.replace(/[^\t]/g, ' ');
   return `${before}${shown}${to < end ? '…' : ''}\n${caret}^`;
-}
-
-/** The spans to mask in a text that parses: values of secret keys, credentials in URLs, comments. */
-export function secretSpans(text: string, root: Node): Span[] {
-  return [...comments(text), ...valueSpans(text, root, false)].sort((a, b) => a.start - b.start);
 }
 
 /** Removes credentials and query values from a URL that may contain references. */
@@ -90,35 +89,6 @@ function maskText(text: string): string {
   return result + '*'.repeat(text.length - position);
 }
 
-function comments(text: string): Span[] {
-  return scan(text)
-    .filter(({ kind }) => kind === TOKEN.lineComment || kind === TOKEN.blockComment)
-    .map(({ start, end }) => ({ start, end }));
-}
-
-function valueSpans(text: string, node: Node, secret: boolean): Span[] {
-  if (node.type === 'array') return arraySpans(text, node, secret);
-  if (node.type === 'object') return (node.children ?? []).flatMap((property) => propertySpans(text, property, secret));
-  if (secret) return [spanOf(node)];
-  return typeof node.value === 'string' && node.value.includes('://')
-    ? urlSpans(text.slice(node.offset, node.offset + node.length), node.offset)
-    : [];
-}
-
-function propertySpans(text: string, property: Node, secret: boolean): Span[] {
-  const [key, value] = property.children ?? [];
-  if (key === undefined || value === undefined) return [];
-  const name = String(key.value);
-  return valueSpans(text, value, secret || isSecretName(name));
-}
-
-function arraySpans(text: string, node: Node, secret: boolean): Span[] {
-  const items = node.children ?? [];
-  const args = items.map((item) => (typeof item.value === 'string' ? item.value : ''));
-  const safe = safeArgs(args);
-  return items.flatMap((item, index) => valueSpans(text, item, secret || safe[index] !== args[index]));
-}
-
 /** The spans of credentials and query values in a URL that begins at an offset. */
 export function urlSpans(literal: string, offset: number): Span[] {
   const spans: Span[] = [];
@@ -128,8 +98,4 @@ export function urlSpans(literal: string, offset: number): Span[] {
     spans.push({ start: offset + match.index, end: offset + match.index + match[0].length });
   }
   return spans;
-}
-
-function spanOf(node: Node): Span {
-  return { start: node.offset, end: node.offset + node.length };
 }

@@ -1,11 +1,10 @@
 // Parses a file of JSON with comments, and finds the line and column of each part of its value.
-import { createScanner, findNodeAtLocation, type Node, type ParseError, parseTree } from 'jsonc-parser';
+import { findNodeAtLocation, type Node, type ParseError, parseTree } from 'jsonc-parser';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
-import { excerptAt, secretSpans } from './excerpts.ts';
+import { excerptAt, type Span } from './excerpts.ts';
+import { hiddenSpans, scan, TOKEN } from './hidden-spans.ts';
 import { formatPath, type Path, type Problem } from './problems.ts';
-import { type Span, TOKEN } from './tokens.ts';
-import { unparsedSpans } from './unparsed.ts';
 
 /** A finding about a value, without its line and column. */
 export interface Finding {
@@ -64,29 +63,21 @@ const SYNTAX: Readonly<Record<number, string>> = {
 /** Parses a file: allows comments, trailing commas and a byte order mark; refuses keys that occur twice. */
 export function parseDocument(file: string, raw: string): Document {
   const text = raw.startsWith('\ufeff') ? raw.slice(1) : raw;
-  const unusable = (problems: Problem[]): Document => ({ ...unparsed(file, text), problems });
-  const deep = tooDeep(text);
-  if (deep !== undefined)
-    return unusable([
-      syntaxProblem(file, text, { offset: deep, message: `the nesting is deeper than ${BOUNDS.configDepth}` }),
-    ]);
+  const lines = lineStarts(text);
   const errors: ParseError[] = [];
-  const root = parseTree(text, errors, { allowTrailingComma: true, allowEmptyContent: true });
-  if (errors.length > 0) {
-    const places = new Map(errors.toReversed().map((error) => [error.offset, error]));
-    const shown = [...places.values()].reverse().slice(0, BOUNDS.syntaxProblems);
-    return unusable(
-      shown.map((error) => syntaxProblem(file, text, { offset: error.offset, message: describe(text, error) })),
-    );
+  const deep = tooDeep(text);
+  const root = deep ? undefined : parseTree(text, errors, { allowTrailingComma: true, allowEmptyContent: true });
+  if (root === undefined || errors.length > 0) {
+    const nothing = { offset: 0, message: 'the file is empty; the least that it can hold is {}' };
+    const faults = deep ? [deep] : errors.length > 0 ? syntaxFaults(text, errors) : [nothing];
+    const hidden = hiddenSpans(text, { parses: false });
+    const broken = { file, text, root: undefined, value: undefined, problems: [], refused: [], hidden, lines };
+    return { ...broken, problems: faults.map((fault) => problemAt(broken, { ...fault, path: [] })) };
   }
-  if (root === undefined)
-    return unusable([
-      syntaxProblem(file, text, { offset: 0, message: 'the file is empty; the least that it can hold is {}' }),
-    ]);
   const refused: RefusedKey[] = [];
   const value = valueOf(root, [], refused);
-  const hidden = secretSpans(text, root);
-  const document: Document = { file, text, root, value, problems: [], refused: [], hidden, lines: lineStarts(text) };
+  const hidden = hiddenSpans(text, { parses: true });
+  const document: Document = { file, text, root, value, problems: [], refused: [], hidden, lines };
   return { ...document, refused: refused.map((key) => refusal(document, key)) };
 }
 
@@ -163,25 +154,19 @@ function lineStarts(text: string): number[] {
   return [0, ...[...text.matchAll(/\n/g)].map(({ index }) => index + 1)];
 }
 
-function syntaxProblem(file: string, text: string, fault: { offset: number; message: string }): Problem {
-  return problemAt(unparsed(file, text), {
-    path: [],
-    message: fault.message,
-    offset: Math.min(fault.offset, text.length),
-  });
+/** What is wrong with a text that does not parse. */
+interface SyntaxFault {
+  readonly offset: number;
+  readonly message: string;
 }
 
-function unparsed(file: string, text: string): Document {
-  return {
-    file,
-    text,
-    root: undefined,
-    value: undefined,
-    problems: [],
-    refused: [],
-    hidden: unparsedSpans(text),
-    lines: lineStarts(text),
-  };
+/** The first faults, one a place: of several at one place the first says the most. */
+function syntaxFaults(text: string, errors: readonly ParseError[]): SyntaxFault[] {
+  const places = new Map(errors.toReversed().map((error) => [error.offset, error]));
+  return [...places.values()]
+    .reverse()
+    .slice(0, BOUNDS.syntaxProblems)
+    .map((error) => ({ offset: Math.min(error.offset, text.length), message: describe(text, error) }));
 }
 
 function describe(text: string, { error, offset }: ParseError): string {
@@ -209,14 +194,14 @@ function valueOf(node: Node, path: Path, refused: RefusedKey[]): JsonValue {
   return result;
 }
 
-/** The offset at which the nesting goes beyond `configDepth`; undefined where it does not. The parser would exhaust the stack. */
-function tooDeep(text: string): number | undefined {
-  const scanner = createScanner(text, true);
+/** The place at which the nesting goes beyond `configDepth`; undefined where it does not. The parser would exhaust the stack. */
+function tooDeep(text: string): SyntaxFault | undefined {
   let depth = 0;
-  for (let kind: number = scanner.scan(); kind !== TOKEN.end; kind = scanner.scan()) {
+  for (const { kind, start } of scan(text)) {
     if (kind === TOKEN.openBrace || kind === TOKEN.openBracket) depth += 1;
     if (kind === TOKEN.closeBrace || kind === TOKEN.closeBracket) depth -= 1;
-    if (depth > BOUNDS.configDepth) return scanner.getTokenOffset();
+    if (depth > BOUNDS.configDepth)
+      return { offset: start, message: `the nesting is deeper than ${BOUNDS.configDepth}` };
   }
   return undefined;
 }

@@ -1,8 +1,44 @@
-// Finds what excerpts must mask in a text that does not parse: all but keys, punctuation, and values that cannot be secrets.
-import { isSecretArgument, isSecretName, urlSpans } from './excerpts.ts';
-import { scan, type Span, TOKEN, type Token } from './tokens.ts';
+// Finds what excerpts must mask. The tokens of a text show it, so that it is found in a text that does not parse too.
+import { createScanner } from 'jsonc-parser';
+import { isSecretArgument, isSecretName, type Span, urlSpans } from './excerpts.ts';
 
-/** Keys whose values excerpts show; any other value might be a secret. */
+/** One token; `torn`: the scanner found an error in it, such as a missing quote. A string's `value` is its content. */
+interface Token extends Span {
+  readonly kind: number;
+  readonly value: string;
+  readonly torn: boolean;
+}
+
+/** The token kinds of jsonc-parser; isolated modules cannot use its const enum. */
+export const TOKEN = {
+  openBrace: 1,
+  closeBrace: 2,
+  openBracket: 3,
+  closeBracket: 4,
+  comma: 5,
+  colon: 6,
+  string: 10,
+  number: 11,
+  lineComment: 12,
+  blockComment: 13,
+  lineBreak: 14,
+  trivia: 15,
+  unknown: 16,
+  end: 17,
+} as const;
+
+/** The tokens of JSON with comments, without white space in lines. */
+export function* scan(text: string): Iterable<Token> {
+  const scanner = createScanner(text, false);
+  for (let kind: number = scanner.scan(); kind !== TOKEN.end; kind = scanner.scan()) {
+    if (kind === TOKEN.trivia) continue;
+    const start = scanner.getTokenOffset();
+    const torn = (scanner.getTokenError() as number) !== 0;
+    yield { kind, value: scanner.getTokenValue(), start, end: start + scanner.getTokenLength(), torn };
+  }
+}
+
+/** In a text that does not parse, the keys whose values excerpts show; any other value might be a secret. */
 const SHOWN = new Set(
   'command args cwd type transport url serverUrl httpUrl alias name disabled enabled timeout host port isolation allow deny tools $schema'.split(
     ' ',
@@ -16,14 +52,19 @@ interface Level {
   readonly secret: boolean;
 }
 
-/** The spans to mask. */
-export function unparsedSpans(text: string): Span[] {
-  const tokens = scan(text);
+/**
+ * The spans to mask. In a text that parses, these are comments, the values of secret keys, secret arguments, and credentials in URLs. In
+ * another text, all but keys, punctuation, and values that cannot be secrets.
+ */
+export function hiddenSpans(text: string, { parses }: { readonly parses: boolean }): Span[] {
+  const all = [...scan(text)];
+  const isComment = ({ kind }: Token) => kind === TOKEN.lineComment || kind === TOKEN.blockComment;
+  const tokens = all.filter((token) => !isComment(token) && !(parses && token.kind === TOKEN.lineBreak));
   const lines = linesOf(tokens);
   const torn = new Set(lines.filter((_, index) => tokens[index]?.torn === true));
   const levels: Level[] = [];
   let key = '';
-  return tokens.flatMap((token, index): Span[] => {
+  const values = tokens.flatMap((token, index): Span[] => {
     if (token.kind === TOKEN.lineBreak) return [];
     if (token.kind <= TOKEN.colon) {
       key = afterPunctuation(token.kind, key, levels);
@@ -31,18 +72,18 @@ export function unparsedSpans(text: string): Span[] {
     }
     const isTorn = torn.has(lines[index] ?? 0);
     if (isKey(tokens, index, isTorn)) {
-      key = contentOf(text, token);
+      key = token.value;
       return [];
     }
     const level = levels.at(-1);
     const listed = level?.list === true;
     const valued = listed || tokens[index - 1]?.kind === TOKEN.colon;
-    const harmless = SHOWN.has(key) && level?.secret !== true;
+    const harmless = level?.secret !== true && (parses ? !isSecretName(key) : SHOWN.has(key));
     if (!valued || !harmless || isTorn || !isValue(token)) return [token];
-    const content = contentOf(text, token);
-    if (listed && isSecretArgument(content, argumentBefore(tokens, index, text))) return [token];
-    return urlSpans(text.slice(token.start, token.end), token.start);
+    if (listed && isSecretArgument(token.value, argumentBefore(tokens, index))) return [token];
+    return parses && !token.value.includes('://') ? [] : urlSpans(text.slice(token.start, token.end), token.start);
   });
+  return [...all.filter(isComment), ...values];
 }
 
 /** Opens and closes levels; returns the key of the next value. */
@@ -61,21 +102,16 @@ function isValue({ kind }: Token): boolean {
   return kind > TOKEN.colon && kind <= TOKEN.number;
 }
 
-function argumentBefore(tokens: readonly Token[], index: number, text: string): string {
+function argumentBefore(tokens: readonly Token[], index: number): string {
   let at = index - 1;
   while (tokens[at]?.kind === TOKEN.comma || tokens[at]?.kind === TOKEN.lineBreak) at -= 1;
-  const token = tokens[at];
-  return token === undefined ? '' : contentOf(text, token);
+  return tokens[at]?.value ?? '';
 }
 
 /** The line of each token. */
 function linesOf(tokens: readonly Token[]): number[] {
   let line = 0;
   return tokens.map(({ kind }) => (kind === TOKEN.lineBreak ? line++ : line));
-}
-
-function contentOf(text: string, { start, end }: Span): string {
-  return text.slice(start, end).replace(/^"|"$/g, '');
 }
 
 /** A key is before a colon, and after a brace, a comma or a line break; where a comma is missing, after a value. */
