@@ -10,21 +10,21 @@ import type { Status } from '../core/call-context.ts';
 /** Which rows to return: those that match every filter given. */
 export interface AuditFilters {
   /** UTC milliseconds, inclusive. */
-  readonly since?: number;
+  readonly since?: number | undefined;
   /** UTC milliseconds, exclusive. */
-  readonly until?: number;
+  readonly until?: number | undefined;
   /** Id of the principal. */
-  readonly principal?: string;
-  readonly server?: string;
+  readonly principal?: string | undefined;
+  readonly server?: string | undefined;
   /** The exposed or the original name. */
-  readonly tool?: string;
-  readonly method?: string;
-  readonly status?: RowStatus;
+  readonly tool?: string | undefined;
+  readonly method?: string | undefined;
+  readonly status?: RowStatus | undefined;
   /** Anywhere in the record, in any letter case. */
-  readonly text?: string;
+  readonly text?: string | undefined;
   /** By default calls. */
-  readonly kind?: 'call' | 'event' | 'all';
-  readonly limit?: number;
+  readonly kind?: 'call' | 'event' | 'all' | undefined;
+  readonly limit?: number | undefined;
 }
 
 /** A call without an outcome is `in flight`. */

@@ -3,15 +3,17 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { HOUR, MINUTE, SECOND } from '../core/bounds/bound.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
-import { type AuditFilters, type AuditRow, queryAudit, type RowStatus } from '../audit/query.ts';
+import { type AuditFilters, type AuditRow, queryAudit } from '../audit/query.ts';
 import { verifyAudit } from '../audit/verify.ts';
 import { explainDecision } from '../core/decision.ts';
 import { EXIT, ExitError, UsageError } from './exit-codes.ts';
-import { type Command, type Flags, integer, type Invocation, text } from './options.ts';
+import { choice, type Command, type Flags, integer, type Invocation, text } from './options.ts';
 import { print, printJson, printJsonLine, say } from './output.ts';
 import { stateDirectoryOf } from './state-directory.ts';
 import { table, terminalWidth } from './table.ts';
 import { STATUSES } from '../core/call-context.ts';
+
+const ROW_STATUSES = [...STATUSES, 'in flight'] as const;
 
 /** The width of a terminal that fits every column of the table. */
 const WIDE = 100;
@@ -31,7 +33,7 @@ export const auditQuery: Command = {
     ['--server NAME', 'the server that was called'],
     ['--tool NAME', 'the name called, as offered or as the server has it'],
     ['--method METHOD', 'tools/call, resources/read, …'],
-    ['--status STATUS', [...STATUSES, 'in flight'].join(', ')],
+    ['--status STATUS', ROW_STATUSES.join(', ')],
     ['--text TEXT', 'anywhere in the record'],
     ['--kind KIND', 'call (default) or event: starts, stops, reloads, failed authentication'],
     ['--limit N', `most rows, newest first (default ${BOUNDS.auditRows})`],
@@ -41,7 +43,6 @@ export const auditQuery: Command = {
     `${typed} audit query --since 1h --status tool_error`,
     `${typed} audit query --tool echo --json | jq .duration`,
   ],
-  positionals: 0,
   run: (invocation) => {
     const filters = filtersOf(invocation.flags);
     const rows = queryAudit(folderOf(invocation), filters);
@@ -53,11 +54,7 @@ export const auditQuery: Command = {
 };
 
 export const auditVerify: Command = {
-  usage: '',
-  options: {},
-  help: [],
   examples: ({ typed }) => [`${typed} audit verify`],
-  positionals: 0,
   run: (invocation) => {
     const result = verifyAudit(folderOf(invocation));
     if (invocation.flags.json) printJson(result);
@@ -85,26 +82,16 @@ function folderOf(invocation: Invocation): string {
 }
 
 function filtersOf(flags: Flags): AuditFilters {
-  const since = timeOf(flags, 'since');
-  const until = timeOf(flags, 'until');
-  const status = text(flags, 'status');
-  const kind = text(flags, 'kind');
-  if (status !== undefined && status !== 'in flight' && !(STATUSES as readonly string[]).includes(status)) {
-    throw new UsageError(`--status is one of ${[...STATUSES, 'in flight'].join(', ')}, not ${JSON.stringify(status)}.`);
-  }
-  if (kind !== undefined && kind !== 'call' && kind !== 'event')
-    throw new UsageError(`--kind is call or event, not ${JSON.stringify(kind)}.`);
-  const words = Object.fromEntries(
-    ['principal', 'server', 'tool', 'method', 'text'].flatMap((name) =>
-      text(flags, name) === undefined ? [] : [[name, text(flags, name)]],
-    ),
-  );
   return {
-    ...words,
-    ...(since !== undefined && { since }),
-    ...(until !== undefined && { until }),
-    ...(status !== undefined && { status: status as RowStatus }),
-    ...(kind !== undefined && { kind }),
+    since: timeOf(flags, 'since'),
+    until: timeOf(flags, 'until'),
+    principal: text(flags, 'principal'),
+    server: text(flags, 'server'),
+    tool: text(flags, 'tool'),
+    method: text(flags, 'method'),
+    text: text(flags, 'text'),
+    status: choice(flags, 'status', ROW_STATUSES),
+    kind: choice(flags, 'kind', ['call', 'event']),
     limit: integer(flags, 'limit', { min: 1, max: BOUNDS.auditRowLimit }) ?? BOUNDS.auditRows,
   };
 }

@@ -6,15 +6,12 @@ import { locateConfig } from '../config/locate.ts';
 import { formatProblem } from '../config/problems.ts';
 import { EXIT } from './exit-codes.ts';
 import type { Command } from './options.ts';
-import { print, printJson, say } from './output.ts';
+import { plural, print, printJson, say } from './output.ts';
 import { stateDirectoryOf } from './state-directory.ts';
 
 export const configValidate: Command = {
-  usage: '',
-  options: {},
   help: [['', 'exits 8 where the configuration cannot be used, 10 where only single servers cannot']],
   examples: ({ typed }) => [`${typed} config validate`, `${typed} config validate --config ./mcp-gateway.json --json`],
-  positionals: 0,
   run: (invocation) => {
     const { flags, env, cwd } = invocation;
     const file = locateConfig({ flag: flags.config, env, cwd });
@@ -38,11 +35,7 @@ export const configValidate: Command = {
 };
 
 export const configSchema: Command = {
-  usage: '',
-  options: {},
-  help: [],
   examples: ({ typed }) => [`${typed} config schema > mcp-gateway.schema.json`],
-  positionals: 0,
   run: () => {
     print(JSON.stringify(configJsonSchema(), null, 2));
     return Promise.resolve(EXIT.ok);
@@ -52,8 +45,4 @@ export const configSchema: Command = {
 function describe(servers: number, unusable: number): string {
   if (unusable === 0) return `valid, ${plural(servers, 'server')}`;
   return `usable, ${plural(servers, 'server')}, of which ${unusable} cannot be used for the reasons above`;
-}
-
-function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }

@@ -1,5 +1,7 @@
 // Reaches the gateway of a state directory: the owner that runs, or a gateway that the command runs inside itself.
+import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BOUNDS } from '../core/bounds/bounds.ts';
@@ -22,31 +24,30 @@ export interface ControlSocket {
   readonly directory: string;
 }
 
-export interface Attached {
+/** The owner that a command works with; `inside`: the gateway, if it runs inside this process. */
+interface Attached {
   readonly socket: ControlSocket;
-  /** The gateway, if it runs inside this process. */
-  readonly inside: RunningGateway | undefined;
-  detach(): Promise<void>;
+  readonly inside?: RunningGateway;
 }
 
 /**
  * Joins the owner of the state directory, or becomes it. If two processes start together, one gets the lock, and the other tries the socket
  * again and joins. Throws StateError if the directory cannot be used, AbortError when the signal aborts.
  */
-export async function attachToOwner(invocation: Invocation, signal?: AbortSignal): Promise<Attached> {
+async function attachToOwner(invocation: Invocation, signal: AbortSignal): Promise<Attached> {
   const stateDirectory = stateDirectoryOf(invocation);
   const socket = { path: controlSocketPath(stateDirectory), directory: stateDirectory };
   const until = performance.now() + BOUNDS.processEndTime;
   for (;;) {
-    signal?.throwIfAborted();
-    if (await hasOwner(socket)) return { socket, inside: undefined, detach: () => Promise.resolve() };
+    signal.throwIfAborted();
+    if (await hasOwner(socket)) return { socket };
     try {
-      const inside = await (await import('./become-owner.ts')).becomeOwner(invocation, stateDirectory); // only owners load it
-      return { socket, inside, detach: () => inside.stop() };
+      const { becomeOwner } = await import('./run-gateway.ts'); // only owners load it
+      return { socket, inside: await becomeOwner(invocation, stateDirectory) };
     } catch (error) {
       const inUse = error instanceof StateError && error.reason === 'in_use';
       if (!inUse || performance.now() > until) throw error;
-      await delay(BOUNDS.ownerRetryPause, undefined, { ...(signal && { signal }) });
+      await delay(BOUNDS.ownerRetryPause, undefined, { signal });
     }
   }
 }
@@ -67,7 +68,7 @@ export async function withGateway(
 ): Promise<number> {
   const leaving = new AbortController();
   const signalled = untilSignal();
-  const { socket, inside, detach } = await attachToOwner(invocation);
+  const { socket, inside } = await attachToOwner(invocation, leaving.signal);
   if (inside) say('no gateway runs on this state; the servers are started for this command alone');
   try {
     const attempted = () => inside?.gateway.attempted() ?? Promise.resolve();
@@ -76,7 +77,7 @@ export async function withGateway(
     return await Promise.race([signalled, done, ...(inside ? [failOnLoss(inside)] : [])]);
   } finally {
     leaving.abort();
-    await detach();
+    await inside?.stop();
   }
 }
 
@@ -101,7 +102,7 @@ export interface Request {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
-  readonly signal?: AbortSignal;
+  readonly signal: AbortSignal;
 }
 
 interface Answer {
@@ -132,26 +133,18 @@ function keyRefused(directory: string, key: Buffer | undefined): string {
   return `the gateway that runs on ${directory} refuses this command: ${what}. Restart that gateway: it makes a new key.`;
 }
 
-function exchange(socketPath: string, request: Request, key: Buffer | undefined): Promise<Answer> {
+async function exchange(socketPath: string, request: Request, key: Buffer | undefined): Promise<Answer> {
   const { path, method = 'GET', body, signal } = request;
   const headers = { ...request.headers, ...headersOf(key, { method, url: path }) };
-  return new Promise((resolve, reject) => {
-    const fail = (error: unknown) =>
-      reject(new ExitError(EXIT.unreachable, `the gateway did not answer: ${reasonOf(error)}. Try again.`));
-    const sent = httpRequest(
-      { socketPath, path, method, headers, ...(signal && { signal }) },
-      (response: IncomingMessage) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('end', () =>
-          resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }),
-        );
-        response.on('error', fail);
-      },
-    );
-    sent.on('error', fail);
+  const sent = httpRequest({ socketPath, path, method, headers, signal });
+  sent.on('error', () => undefined); // `once` and `text` reject with it
+  try {
     sent.end(body);
-  });
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    return { status: response.statusCode ?? 0, text: await text(response) };
+  } catch (error) {
+    throw new ExitError(EXIT.unreachable, `the gateway did not answer: ${reasonOf(error)}. Try again.`);
+  }
 }
 
 /** The headers of every request; without a key they have no proof, and the owner refuses the request. */

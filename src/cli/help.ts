@@ -1,7 +1,7 @@
 // Help about commands, for the terminal; the reference page is made of the same texts.
 import { COMMANDS, type Entry } from './commands.ts';
 import { EXIT_MEANINGS } from './exit-codes.ts';
-import { type Command, COMMON_HELP } from './options.ts';
+import { type Command, COMMON_HELP, type Help } from './options.ts';
 import { absoluteProgram, program } from './program.ts';
 import { VERSION } from './version.ts';
 
@@ -34,7 +34,7 @@ export function commandHelp({ name, summary }: Entry, command: Command): string 
     '',
     usageOf(program(), name, command),
     '',
-    ...(command.help.length > 0 ? ['Options:', ...pairs(command.help), ''] : []),
+    ...(command.help ? ['Options:', ...pairs(command.help), ''] : []),
     'On every command:',
     ...pairs(COMMON_HELP),
     '',
@@ -44,11 +44,11 @@ export function commandHelp({ name, summary }: Entry, command: Command): string 
 }
 
 /** How a command is called, on one line. */
-export function usageOf(called: string, name: string, { usage }: Command): string {
+export function usageOf(called: string, name: string, { usage = '' }: Command): string {
   return `Usage: ${called} ${name} ${usage}`.trimEnd();
 }
 
-function pairs(rows: Command['help']): string[] {
+function pairs(rows: Help): string[] {
   const width = Math.max(...rows.map(([key]) => key.length));
   return rows.map(([key, words]) => `  ${key.padEnd(width)}  ${words}`.trimEnd());
 }

@@ -15,14 +15,10 @@ const COMMON = {
   'log-level': { type: 'string' },
 } as const satisfies OptionsConfig;
 
-export interface CommonFlags {
-  readonly config?: string | undefined;
-  readonly state?: string | undefined;
-  readonly json?: boolean | undefined;
-  readonly help?: boolean | undefined;
-  readonly version?: boolean | undefined;
-  readonly 'log-level'?: string | undefined;
-}
+type CommonFlags = {
+  readonly [Name in keyof typeof COMMON]?:
+    ((typeof COMMON)[Name]['type'] extends 'string' ? string : boolean) | undefined;
+};
 
 /** Flags by name; a repeated flag keeps its last value. */
 export type Flags = CommonFlags & Readonly<Record<string, string | boolean | undefined>>;
@@ -44,20 +40,23 @@ export interface Invocation extends Arguments {
   readonly cwd: string;
 }
 
+/** Lines of help: a flag, and what it does. */
+export type Help = readonly (readonly [flag: string, text: string])[];
+
 export interface Command {
   /** The usage line after the name. */
-  readonly usage: string;
-  readonly options: OptionsConfig;
-  /** Lines of help about its flags. */
-  readonly help: readonly (readonly [flag: string, text: string])[];
+  readonly usage?: string;
+  /** Its own flags, and lines of help about them. */
+  readonly options?: OptionsConfig;
+  readonly help?: Help;
   /** Example command lines, for a person to type or for another program to run from any folder. */
   readonly examples: (program: Program) => readonly string[];
-  /** How many positionals the command accepts. */
-  readonly positionals: number;
+  /** How many positionals the command accepts; none where it does not say. */
+  readonly positionals?: number;
   run(invocation: Invocation): Promise<number>;
 }
 
-export const COMMON_HELP: Command['help'] = [
+export const COMMON_HELP: Help = [
   ['--config FILE', 'configuration (else MCP_GATEWAY_CONFIG, ./mcp-gateway.json, the user folder)'],
   ['--state DIR', 'state directory (else MCP_GATEWAY_STATE, .mcp-gateway/ beside the configuration)'],
   ['--json', 'data as JSON'],
@@ -96,7 +95,7 @@ export function readArguments(name: string, command: Command, args: readonly str
     tokens: true,
   });
   for (const token of tokens) if (token.kind === 'option') checkFlag(token, name, options);
-  const extra = positionals[command.positionals];
+  const extra = positionals[command.positionals ?? 0];
   if (extra !== undefined && values.help !== true)
     throw new UsageError(`\`${name}\` takes no argument ${JSON.stringify(extra)}. ${seeHelp(name)}`);
   return { flags: values, positionals };
@@ -149,4 +148,13 @@ export function integer(flags: Flags, name: string, bounds: { min: number; max: 
     );
   }
   return number;
+}
+
+/** The value of a flag that is one of some words. Throws UsageError. */
+export function choice<T extends string>(flags: Flags, name: string, words: readonly T[]): T | undefined {
+  const value = text(flags, name);
+  const word = words.find((one) => one === value);
+  if (value !== undefined && word === undefined)
+    throw new UsageError(`--${name} is one of ${words.join(', ')}, not ${JSON.stringify(value)}.`);
+  return word;
 }

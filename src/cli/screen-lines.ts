@@ -5,7 +5,7 @@ import { clientSetups } from '../downstream/client-setup.ts';
 import type { EndedCall } from '../gateway/watcher.ts';
 import type { ServerStatus } from '../upstream/mcp/status.ts';
 import { hint } from './program.ts';
-import { oneLine } from './output.ts';
+import { duration, oneLine, plural } from './output.ts';
 import { cut } from './table.ts';
 import { VERSION } from './version.ts';
 import type { Status } from '../core/call-context.ts';
@@ -103,15 +103,4 @@ export function callLine({ call, target, requested, status, reason }: EndedCall)
 export function countLine(ok: number, failed: number): string {
   const failures = failed > 0 ? `, ${failed} of them not ok` : '';
   return `… and ${plural(ok + failed, 'more call')} in this second${failures}`;
-}
-
-export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
-}
-
-/** A duration for a person. */
-export function duration(ms: number): string {
-  if (ms < 999.5) return `${Math.round(ms)} ms`;
-  if (ms < 120_000) return `${(ms / 1_000).toFixed(1)} s`;
-  return ms < 120 * 60_000 ? `${Math.round(ms / 60_000)} min` : `${Math.round(ms / 3_600_000)} h`;
 }

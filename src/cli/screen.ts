@@ -6,7 +6,7 @@ import type { Gateway } from '../gateway/gateway.ts';
 import type { EndedCall, Watcher } from '../gateway/watcher.ts';
 import type { LogLine } from '../telemetry/logger.ts';
 import type { ServerStatus } from '../upstream/mcp/status.ts';
-import { CLEAR_LINE, oneLine } from './output.ts';
+import { CLEAR_LINE, oneLine, plural } from './output.ts';
 import {
   callLine,
   countLine,
@@ -16,7 +16,6 @@ import {
   isComing,
   isUp,
   OF_CONFIGURATION,
-  plural,
   progressLine,
   withRelativePath,
 } from './screen-lines.ts';

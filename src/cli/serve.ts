@@ -2,9 +2,9 @@
 import { openLogger } from '../telemetry/logger.ts';
 import type { Command, Invocation } from './options.ts';
 import { print, printJson } from './output.ts';
+import { openLog } from './run-gateway.ts';
 import type { Screen } from './screen.ts';
 import { openServing, readServing } from './serving.ts';
-import { openLog } from './setup.ts';
 import { untilSignal } from './signals.ts';
 
 export const serve: Command = {
@@ -15,7 +15,6 @@ export const serve: Command = {
     ['--port PORT', 'port to bind, else listen.port; 0 takes a free one'],
   ],
   examples: ({ typed }) => [`${typed} serve`, `${typed} serve --port 0 --json`],
-  positionals: 0,
   run,
 };
 

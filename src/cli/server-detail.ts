@@ -1,7 +1,6 @@
 // Describes one server for `mcp-gateway servers NAME`.
 import type { ServerStatus } from '../upstream/mcp/status.ts';
-import { oneLine } from './output.ts';
-import { duration } from './screen-lines.ts';
+import { duration, oneLine } from './output.ts';
 import { table, terminalWidth } from './table.ts';
 
 type Line = readonly [key: string, value: string | undefined];

@@ -4,15 +4,13 @@ import type { ServerStatus } from '../upstream/mcp/status.ts';
 import { ask, withGateway } from './control-client.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
 import type { Command, Invocation } from './options.ts';
-import { oneLine, print, printJson, say } from './output.ts';
+import { oneLine, plural, print, printJson, say } from './output.ts';
 import { hint } from './program.ts';
 import { detailOf } from './server-detail.ts';
 import { table } from './table.ts';
 
 export const servers: Command = {
   usage: '[NAME]',
-  options: {},
-  help: [],
   examples: ({ typed }) => [`${typed} servers`, `${typed} servers github`, `${typed} servers --json`],
   positionals: 1,
   run,
@@ -70,8 +68,6 @@ function notesOf({ state, stale, offerReadAt, circuit, circuitTarget, lastError,
       ? errors
       : [`its circuit is ${circuit}${circuitTarget === undefined ? '' : ` for ${circuitTarget} alone`}`, ...errors]),
     ...(stale ? [`what it offers is as of ${offerReadAt ?? 'an earlier time'}`] : []),
-    ...(warnings.length > 0
-      ? [`${warnings.length === 1 ? '1 warning' : `${warnings.length} warnings`} (${hint('servers NAME')} shows them)`]
-      : []),
+    ...(warnings.length > 0 ? [`${plural(warnings.length, 'warning')} (${hint('servers NAME')} shows them)`] : []),
   ];
 }

@@ -5,26 +5,15 @@ import { createFront } from '../downstream/http.ts';
 import { exemptAddresses, IdleConnections, listen } from '../downstream/http-servers.ts';
 import { Peers, PeersUnknownError } from '../downstream/peers.ts';
 import type { Gateway } from '../gateway/gateway.ts';
-import type { StateError } from '../storage/state-error.ts';
 import { EXIT, ExitError } from './exit-codes.ts';
 import { integer, type Invocation, text } from './options.ts';
-import { runGateway, type RunOptions } from './run-gateway.ts';
-import { loadOrExit } from './setup.ts';
+import { loadOrExit, runGateway, type RunOptions } from './run-gateway.ts';
 import { stateDirectoryOf } from './state-directory.ts';
 
 /** The options of a serving gateway without its logger. */
 export type ServingOptions = Omit<RunOptions, 'logger' | 'watcher' | 'bound'>;
 
-export interface Serving {
-  readonly gateway: Gateway;
-  readonly url: string;
-  readonly urls: readonly string[];
-  /** Resolves when the gateway has lost its state directory, and has to stop. */
-  readonly lost: Promise<StateError>;
-  reload(): Promise<void>;
-  /** Accepts no connection any more; calls in flight have some time to finish. */
-  stop(): Promise<void>;
-}
+export type Serving = Awaited<ReturnType<typeof openServing>>;
 
 /** Reads the options from a command line and the configuration. Throws ExitError. */
 export function readServing(invocation: Invocation): ServingOptions {
@@ -38,7 +27,7 @@ export function readServing(invocation: Invocation): ServingOptions {
 }
 
 /** Opens the gateway and listens; the caller starts the servers. Throws StateError and ListenError. */
-export async function openServing(options: ServingOptions & Pick<RunOptions, 'logger' | 'watcher'>): Promise<Serving> {
+export async function openServing(options: ServingOptions & Pick<RunOptions, 'logger' | 'watcher'>) {
   const { listen: bound } = options.config;
   const running = await runGateway({ ...options, bound });
   const loopback = isLoopbackHost(bound.host);
@@ -59,8 +48,10 @@ export async function openServing(options: ServingOptions & Pick<RunOptions, 'lo
     gateway,
     url,
     urls: listening.urls.map((one) => `${one}/mcp`),
+    /** Resolves when the gateway has lost its state directory, and has to stop. */
     lost: running.lost,
-    reload: () => running.reload(),
+    reload: running.reload,
+    /** Accepts no connection any more; calls in flight have some time to finish. */
     stop: async () => {
       listening.stop();
       await running.drain();

@@ -10,11 +10,8 @@ import type { RunningGateway } from './run-gateway.ts';
 import { untilSignal } from './signals.ts';
 
 export const stdio: Command = {
-  usage: '',
-  options: {},
   help: [['', 'joins the gateway that runs on the state directory, or runs one itself; takes over when that one ends']],
   examples: ({ typed, absolute }) => [`${typed} stdio`, `claude mcp add gw -- ${absolute} stdio`],
-  positionals: 0,
   run,
 };
 

@@ -17,11 +17,7 @@ import { readToolArguments } from './tool-arguments.ts';
 import { VERSION } from './version.ts';
 
 export const toolsList: Command = {
-  usage: '',
-  options: {},
-  help: [],
   examples: ({ typed }) => [`${typed} tools list`, `${typed} tools list --json | jq -r .[].name`],
-  positionals: 0,
   run: (invocation) =>
     withGateway(invocation, async (gateway) => {
       const tools = await listTools(gateway);

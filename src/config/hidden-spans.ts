@@ -75,15 +75,29 @@ export function hiddenSpans(text: string, { parses }: { readonly parses: boolean
       key = token.value;
       return [];
     }
-    const level = levels.at(-1);
-    const listed = level?.list === true;
-    const valued = listed || tokens[index - 1]?.kind === TOKEN.colon;
-    const harmless = level?.secret !== true && (parses ? !isSecretName(key) : SHOWN.has(key));
-    if (!valued || !harmless || isTorn || !isValue(token)) return [token];
-    if (listed && isSecretArgument(token.value, argumentBefore(tokens, index))) return [token];
-    return parses && !token.value.includes('://') ? [] : urlSpans(text.slice(token.start, token.end), token.start);
+    const value = { key, level: levels.at(-1), tokens, index, parses };
+    if (isTorn || isSecretValue(token, value)) return [token];
+    const mayBeUrl = !parses || token.value.includes('://');
+    return mayBeUrl ? urlSpans(text.slice(token.start, token.end), token.start) : [];
   });
   return [...all.filter(isComment), ...values];
+}
+
+/** Where a token stands that is no key. */
+interface ValuePlace {
+  readonly key: string;
+  readonly level: Level | undefined;
+  readonly tokens: readonly Token[];
+  readonly index: number;
+  readonly parses: boolean;
+}
+
+function isSecretValue(token: Token, { key, level, tokens, index, parses }: ValuePlace): boolean {
+  const listed = level?.list === true;
+  const valued = listed || tokens[index - 1]?.kind === TOKEN.colon;
+  const harmless = level?.secret !== true && (parses ? !isSecretName(key) : SHOWN.has(key));
+  if (!valued || !harmless || !isValue(token)) return true;
+  return listed && isSecretArgument(token.value, argumentBefore(tokens, index));
 }
 
 /** Opens and closes levels; returns the key of the next value. */

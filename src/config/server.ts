@@ -191,14 +191,12 @@ function sharingOf(
   return { isolation, instances: { ...instances, max } };
 }
 
-function tlsOf(
-  { ca, cert, key, ...rest }: NonNullable<ServerEntry['tls']>,
-  absolute: (path: string) => string,
-): TlsConfig {
-  const paths = Object.entries({ ca, cert, key }).flatMap(([name, path]) =>
-    path === undefined ? [] : [[name, absolute(path)]],
-  );
-  return { ...rest, ...Object.fromEntries(paths) };
+function tlsOf(tls: TlsConfig, absolute: (path: string) => string): TlsConfig {
+  const paths = (['ca', 'cert', 'key'] as const).flatMap((name): [string, string][] => {
+    const path = tls[name];
+    return path === undefined ? [] : [[name, absolute(path)]];
+  });
+  return { ...tls, ...Object.fromEntries(paths) };
 }
 
 function wrap(values: Record<string, string>): Record<string, Secret> {

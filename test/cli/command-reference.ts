@@ -2,7 +2,7 @@
 import { COMMANDS, type Entry } from '../../src/cli/commands.ts';
 import { EXIT_MEANINGS } from '../../src/cli/exit-codes.ts';
 import { usageOf } from '../../src/cli/help.ts';
-import { type Command, COMMON_HELP, type Program } from '../../src/cli/options.ts';
+import { type Command, COMMON_HELP, type Help, type Program } from '../../src/cli/options.ts';
 
 /** This program in the examples of the page. */
 const REFERENCE_PROGRAM: Program = {
@@ -44,7 +44,7 @@ function commandSection({ name, summary }: Entry, command: Command): string[] {
     usageOf(REFERENCE_PROGRAM.typed, name, command),
     '```',
     '',
-    ...(command.help.length > 0 ? [...optionList(command.help), ''] : []),
+    ...(command.help ? [...optionList(command.help), ''] : []),
     'For example:',
     '',
     '```text',
@@ -54,6 +54,6 @@ function commandSection({ name, summary }: Entry, command: Command): string[] {
   ];
 }
 
-function optionList(help: Command['help']): string[] {
+function optionList(help: Help): string[] {
   return help.map(([flag, words]) => `- \`${flag}\` ${words}`);
 }

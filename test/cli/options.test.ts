@@ -4,9 +4,7 @@ import { UsageError } from '../../src/cli/exit-codes.ts';
 import { type Command, readArguments, splitLeadingFlags } from '../../src/cli/options.ts';
 
 const command: Command = {
-  usage: '',
   options: { port: { type: 'string' } },
-  help: [],
   examples: () => [],
   positionals: 1,
   run: () => Promise.resolve(0),

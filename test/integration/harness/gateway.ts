@@ -9,8 +9,8 @@ import { promisify } from 'node:util';
 import { ask } from '../../../src/cli/control-client.ts';
 import type * as Options from '../../../src/cli/options.ts';
 import type * as Serve from '../../../src/cli/serve.ts';
+import type * as Running from '../../../src/cli/run-gateway.ts';
 import type * as Serving from '../../../src/cli/serving.ts';
-import type * as Setup from '../../../src/cli/setup.ts';
 import { controlSocketPath } from '../../../src/storage/control-socket.ts';
 
 export const ROOT = join(import.meta.dirname, '../../..');
@@ -145,13 +145,13 @@ export async function openGateway(options: OpenOptions): Promise<RunningGateway>
 /** The parts of the built command line that compose a gateway: what runs in this process is what runs as a process. */
 async function builtServing() {
   const built = <T>(file: string) => import(join(ROOT, 'dist/cli', file)) as Promise<T>;
-  const [options, serve, serving, setup] = await Promise.all([
+  const [options, serve, serving, running] = await Promise.all([
     built<typeof Options>('options.js'),
     built<typeof Serve>('serve.js'),
     built<typeof Serving>('serving.js'),
-    built<typeof Setup>('setup.js'),
+    built<typeof Running>('run-gateway.js'),
   ]);
-  return { ...options, ...serve, ...serving, ...setup };
+  return { ...options, ...serve, ...serving, ...running };
 }
 
 /** Starts the built gateway as a process and waits for the line that says where it listens. */
@@ -197,7 +197,8 @@ export async function attempted({ state }: { readonly state: string }): Promise<
 
 /** What the owner of a state directory answers on its control socket. */
 export async function askControl(state: string, path: string): Promise<unknown> {
-  const { text } = await ask({ path: controlSocketPath(state), directory: state }, { path });
+  const signal = AbortSignal.timeout(60_000);
+  const { text } = await ask({ path: controlSocketPath(state), directory: state }, { path, signal });
   return JSON.parse(text);
 }
 
