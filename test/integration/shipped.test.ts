@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { BIN, fixture, ROOT, runCli, openGateway } from './harness/gateway.ts';
+import { attempted, BIN, fixture, ROOT, runCli, openGateway } from './harness/gateway.ts';
 import { until } from './harness/status.ts';
 
 const CONFIG = join(ROOT, 'mcp-gateway.json');
@@ -16,16 +16,26 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
-test('every shipped server works, and the memory one remembers', async () => {
+test('a client starts the gateway from another folder, as the README says: every shipped server works, and the memory one remembers', async () => {
   const place = ['--config', CONFIG, '--state', join(home, 'state')];
+  const cli = (...words: string[]) => runCli([...words, ...place], { env: { HOME: home } });
   const entities = { entities: [{ name: 'a', entityType: 'b', observations: [] }] };
-
-  const write = await runCli(
-    ['tools', 'call', 'memory__create_entities', '--args', JSON.stringify(entities), ...place],
-    { env: { HOME: home } },
+  const write = await cli('tools', 'call', 'memory__create_entities', '--args', JSON.stringify(entities));
+  const client = new Client({ name: 'elsewhere', version: '1' });
+  await client.connect(
+    new StdioClientTransport({
+      command: join(ROOT, 'node_modules/.bin/node'),
+      args: [BIN, 'stdio', ...place],
+      cwd: '/',
+      env: { HOME: home, PATH: process.env.PATH ?? '' },
+    }),
   );
-  const read = await runCli(['tools', 'call', 'memory__read_graph', ...place], { env: { HOME: home } });
-  const servers = await runCli(['servers', '--json', ...place], { env: { HOME: home } });
+  await attempted({ state: join(home, 'state') });
+
+  const names = (await client.listTools()).tools.map(({ name }) => name);
+  const read = await cli('tools', 'call', 'memory__read_graph');
+  const servers = await cli('servers', '--json');
+  await client.close();
 
   expect(write.stderr).toContain('no gateway runs on this state');
   expect(write.status).toBe(0);
@@ -35,22 +45,6 @@ test('every shipped server works, and the memory one remembers', async () => {
     state,
   ]);
   expect(states).toEqual(['everything', 'files', 'memory', 'thinking'].map((name) => [name, 'ready']));
-}, 60_000);
-
-test('a client starts the gateway from another folder, as the README says', async () => {
-  const client = new Client({ name: 'elsewhere', version: '1' });
-  await client.connect(
-    new StdioClientTransport({
-      command: join(ROOT, 'node_modules/.bin/node'),
-      args: [BIN, 'stdio', '--config', CONFIG, '--state', join(home, 'stdio')],
-      cwd: '/',
-      env: { HOME: home, PATH: process.env.PATH ?? '' },
-    }),
-  );
-
-  const names = (await client.listTools()).tools.map(({ name }) => name);
-  await client.close();
-
   expect(names).toContain('thinking__sequentialthinking');
 }, 60_000);
 
