@@ -67,11 +67,16 @@ function httpOptions({ headers = {}, fetch }: Extract<Place, { url: string }>) {
 }
 
 function commandOf(place: Exclude<Place, { url: string }>) {
-  const stderr = 'inherit' as const;
-  if ('command' in place) return { command: place.command, args: [...place.args], stderr };
+  const { NODE_COMPILE_CACHE } = process.env;
+  const passed = {
+    stderr: 'inherit' as const,
+    // the SDKs pass on little of their own environment
+    ...(NODE_COMPILE_CACHE !== undefined && { env: { NODE_COMPILE_CACHE } }),
+  };
+  if ('command' in place) return { command: place.command, args: [...place.args], ...passed };
   return {
     command: process.execPath,
     args: [BIN, 'stdio', '--config', place.config, '--state', place.state],
-    stderr,
+    ...passed,
   };
 }

@@ -9,11 +9,23 @@ export interface Notice {
 /** What a feature waits for at most; far above what anything takes, also on a machine that does ten other things. */
 export const PATIENCE_MS = 25_000;
 
+/** For a whole feature, which may wait for its turn behind those of other cells: so that a cell which hangs fails alone, not those behind it. */
+const WHOLE_MS = 5 * PATIENCE_MS;
+
 /** Resolves or rejects as the promise does, and rejects when that takes too long. */
-export async function bounded<T>(promise: Promise<T>, what: string): Promise<T> {
+export function bounded<T>(promise: Promise<T>, what: string): Promise<T> {
+  return within(PATIENCE_MS, promise, what);
+}
+
+/** As `bounded`, for a whole feature: each of its steps has a bound of its own. */
+export function unhurried<T>(promise: Promise<T>, what: string): Promise<T> {
+  return within(WHOLE_MS, promise, what);
+}
+
+async function within<T>(ms: number, promise: Promise<T>, what: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} did not come`)), PATIENCE_MS);
+    timer = setTimeout(() => reject(new Error(`${what} did not come`)), ms);
   });
   try {
     return await Promise.race([promise, late]);
@@ -46,6 +58,11 @@ export class Heard {
   /** Forgets those of a method. */
   forget(method: string): void {
     this.kept.splice(0, this.kept.length, ...this.kept.filter((notice) => notice.method !== method));
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.kept.length = 0;
   }
 
   private async find(method: string, passes: (params: JsonObject) => boolean): Promise<JsonObject> {
