@@ -80,7 +80,7 @@ describe('A quiet stream', () => {
 
 describe('A reader at full speed', () => {
   test('gets an answer of any size on the stream of its call, in both eras', async () => {
-    const held = await start({ slowReaderBuffer: 64 * 1024, slowReaderTime: 0 });
+    const held = await start({ slowReaderBuffer: 64 * 1024, slowReaderTime: 0, streamHeartbeat: 100 });
     const session = await openSession(front.origin);
     const large = 'x'.repeat(17 << 20);
     const streams = [
