@@ -50,7 +50,7 @@ export interface TraceContext {
   readonly traceId: string;
   readonly spanId: string;
   readonly flags: string;
-  readonly state?: string;
+  readonly state?: string | undefined;
 }
 
 export interface Peer {
@@ -80,8 +80,8 @@ export function isSameEndpoint(one: Endpoint, other: Endpoint): boolean {
 export interface CallerFacts {
   readonly principal: Principal;
   readonly endpoint: Endpoint;
-  readonly client?: Peer;
-  readonly address?: string;
+  readonly client?: Peer | undefined;
+  readonly address?: string | undefined;
 }
 
 /** The protocol of a call: an era of MCP, or another dialect, over a transport. The record has it unchanged. */
@@ -96,7 +96,7 @@ export interface Call extends CallerFacts {
   /** The action, as policy and the record name it, for example `tools/call`. */
   readonly action: string;
   /** The arguments; the record keeps their shape. */
-  readonly args?: JsonValue;
+  readonly args?: JsonValue | undefined;
   readonly trace: TraceContext;
   /** Milliseconds on the monotonic clock. */
   readonly startedAt: number;
@@ -108,7 +108,7 @@ export interface Call extends CallerFacts {
   readonly signal: CancelSignal;
   readonly via: Via;
   /** The id of the call on whose behalf this call is made, by the same principal. The gateway also finishes it while it stops. */
-  readonly parent?: string;
+  readonly parent?: string | undefined;
 }
 
 /** A request of an MCP client. */
@@ -121,8 +121,8 @@ export interface McpCall extends Call {
   /** The protocol revision that the caller speaks. */
   readonly revision: string;
   /** The legacy session that the call belongs to. */
-  readonly session?: ClientSession;
+  readonly session?: ClientSession | undefined;
   /** The `Mcp-Param-*` headers of the request (2026-07-28 streamable-http, Custom Headers); the resolve stage checks them. */
-  readonly paramHeaders?: Readonly<Record<string, string>>;
+  readonly paramHeaders?: Readonly<Record<string, string>> | undefined;
   readonly exchange: Exchange;
 }

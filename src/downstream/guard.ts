@@ -44,7 +44,6 @@ const ABSOLUTE_TARGET = /^https?:\/\/([^/?#]*)([^?#]*)/i;
 export function compileGuard(options: GuardOptions): (head: RawHead) => Head {
   const hosts = new Set(options.allowedHosts.map((host) => host.toLowerCase()));
   const origins = new Set(options.allowedOrigins.map((origin) => origin.toLowerCase()));
-  const checked = new Map<string, true>();
 
   const checkHost = (host: string) => {
     const lower = host.toLowerCase();
@@ -71,22 +70,24 @@ export function compileGuard(options: GuardOptions): (head: RawHead) => Head {
     );
   };
 
+  const allowedHosts = new Set<string>();
+  const allowedOrigins = new Set<string>();
+
   /** Checks a value unless the guard has allowed it before. */
-  const once = (key: string, value: string, check: (value: string) => void) => {
-    const known = key + value;
-    if (checked.has(known)) return;
+  const once = (allowed: Set<string>, value: string, check: (value: string) => void) => {
+    if (allowed.has(value)) return;
     check(value);
-    if (checked.size < BOUNDS.checkedHeads) checked.set(known, true);
+    if (allowed.size < BOUNDS.checkedHeads) allowed.add(value);
   };
 
   return ({ url = '/', rawHeaders }) => {
     const { host, origin } = readSingles(rawHeaders);
     if (host === undefined) throw new GatewayError('forbidden_host', 'The request has no Host header.');
-    once('h', host, checkHost);
+    once(allowedHosts, host, checkHost);
     const { authority, path } = readTarget(url);
     // the host of an absolute target overrides the header (RFC 9112 section 3.2.2)
-    if (authority !== undefined) once('h', authority, checkHost);
-    if (origin !== undefined) once('o', origin, checkOrigin);
+    if (authority !== undefined) once(allowedHosts, authority, checkHost);
+    if (origin !== undefined) once(allowedOrigins, origin, checkOrigin);
     return { origin, path };
   };
 }

@@ -63,12 +63,11 @@ export function createFront({ gateway, network, control, limits }: FrontOptions)
     if (route && (route.sse || !isBrowser(http))) {
       const { sse } = route;
       const principal = authenticate(http);
-      const address = http.socket.remoteAddress;
       const caller = {
         principal,
         transport: sse ? 'sse' : 'streamable-http',
         endpoint: route.endpoint,
-        ...(address !== undefined && { address }),
+        address: http.socket.remoteAddress,
       } as const;
       await (sse ? sseEndpoint : endpoint).handle({ http, response, caller, headers });
       return;

@@ -182,20 +182,31 @@ export interface CallRequest extends Omit<
   readonly tracestate?: unknown;
 }
 
-/** Builds the frozen Call. */
+/** Builds the frozen Call, member by member: to spread the request takes several times as long. */
 export function buildCall(request: CallRequest): McpCall {
-  const { traceparent, tracestate, params, ...rest } = request;
+  const { params, method, exchange } = request;
   const meta = isObject(params._meta) ? params._meta : undefined;
-  return Object.freeze({
-    ...rest,
+  return Object.freeze<McpCall>({
     id: randomHex(12),
     kind: 'mcp',
-    action: rest.method,
-    ...(params.arguments !== undefined && { args: params.arguments }),
+    action: method,
+    method,
+    args: params.arguments,
     params: withoutProtocolMeta(params),
-    trace: traceFrom(traceparent ?? meta?.traceparent, tracestate ?? meta?.tracestate),
+    principal: request.principal,
+    endpoint: request.endpoint,
+    client: request.client,
+    address: request.address,
+    era: request.era,
+    revision: request.revision,
+    via: request.via,
+    session: request.session,
+    paramHeaders: request.paramHeaders,
+    exchange,
+    signal: exchange.signal,
+    trace: traceFrom(request.traceparent ?? meta?.traceparent, request.tracestate ?? meta?.tracestate),
     startedAt: performance.now(),
-    heldBytes: messageHeap(rest.bytes, params),
-    signal: rest.exchange.signal,
+    bytes: request.bytes,
+    heldBytes: messageHeap(request.bytes, params),
   });
 }

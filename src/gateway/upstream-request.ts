@@ -14,6 +14,7 @@ import { traceparentOf } from '../telemetry/trace.ts';
 import { INPUT_REQUIRED } from './bridge/request-state.ts';
 import type { McpContext } from './resolve.ts';
 import { sendToTask } from './tasks/upstream-task.ts';
+import type { ConnectionRequest } from '../upstream/mcp/connect/connection.ts';
 import type { Upstream, UpstreamReply } from '../upstream/mcp/upstream.ts';
 
 export interface Destination {
@@ -34,50 +35,50 @@ export interface Sent {
   readonly answers?: boolean;
 }
 
-/** Sends a call. Serializes large params and large structured results in slices, so that they do not delay other calls. Throws GatewayError. */
+/**
+ * Sends a call, and keeps target, times and failure of the attempt in its context. Serializes large params and large structured results in
+ * slices, so that they do not delay other calls. Throws GatewayError.
+ */
 export async function send(call: McpCall, to: Destination, sent: Sent): Promise<UpstreamReply> {
   if (call.bytes > BOUNDS.slicedMessage) await writeAhead(sent.params);
-  const answered = await attempt(call, to, sent);
-  const structured = answered.reply.result?.structuredContent;
-  if (answered.reply.bytes > BOUNDS.slicedMessage && Array.isArray(structured)) await writeAhead({ structured });
-  return answered;
-}
-
-/** Sends the call once. The context of the call keeps the target, the times and the failure of the attempt. */
-async function attempt(call: McpCall, to: Destination, sent: Sent): Promise<UpstreamReply> {
   const attempt = to.ctx.attempt(to.target);
+  let answered: UpstreamReply;
   try {
-    return await sendNow(call, to, { ...sent, attempt });
+    answered = await sendNow(call, to, { sent, attempt });
   } catch (thrown) {
     attempt.error = toGatewayError(thrown).code;
     throw thrown;
   } finally {
     attempt.endedAt = performance.now();
   }
+  const structured = answered.reply.result?.structuredContent;
+  if (answered.reply.bytes > BOUNDS.slicedMessage && Array.isArray(structured)) await writeAhead({ structured });
+  return answered;
 }
 
+/** Writes every member of the request: to spread objects costs more than all else that is done here. */
 function sendNow(
   call: McpCall,
   { upstream, traits, ctx }: Destination,
-  { params, exchange = call.exchange, tasks = false, answers = false, attempt }: Sent & { attempt: Attempt },
+  { sent, attempt }: { sent: Sent; attempt: Attempt },
 ): Promise<UpstreamReply> {
-  const { args } = call;
+  const { args, trace, exchange } = call;
   const mirrors = traits.mirrored.length > 0 && isObject(args);
   const headers = mirrors ? { ...ctx.route.headers, ...mirrorArguments(traits.mirrored, args) } : ctx.route.headers;
-  const request = {
+  const request: ConnectionRequest = {
     method: call.method,
-    params,
+    params: sent.params,
     totalMs: upstream.config.timeouts.total,
-    exchange,
+    exchange: sent.exchange ?? exchange,
     session: call.session,
     principal: call.principal.id,
-    traceparent: traceparentOf(call.trace),
-    ...(call.trace.state !== undefined && { tracestate: call.trace.state }),
-    ...(call.exchange.logLevel !== undefined && { logLevel: call.exchange.logLevel }),
-    capabilities: call.exchange.capabilities,
-    tasks,
-    ...(answers && { patient: true }),
-    ...(headers && { headers }),
+    traceparent: traceparentOf(trace),
+    tracestate: trace.state,
+    logLevel: exchange.logLevel,
+    capabilities: exchange.capabilities,
+    tasks: sent.tasks === true,
+    patient: sent.answers === true,
+    headers,
     attempt,
   };
   return ctx.task ? sendToTask(upstream, { task: ctx.task, request, caller: call }) : upstream.request(request, call);

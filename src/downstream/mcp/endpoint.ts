@@ -109,7 +109,7 @@ export class McpEndpoint {
     });
     const answer = await answerModern(this.gateway, frame, {
       caller,
-      facts: { ...factsOf(http, bytes), ...(paramHeaders && { paramHeaders }) },
+      facts: factsOf(http, bytes, paramHeaders),
       signal: cancellation.signal,
       send: reply.message,
     });

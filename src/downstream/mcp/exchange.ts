@@ -148,5 +148,5 @@ export interface MessageFacts {
   readonly bytes: number;
   readonly traceparent?: unknown;
   readonly tracestate?: unknown;
-  readonly paramHeaders?: Readonly<Record<string, string>>;
+  readonly paramHeaders?: Readonly<Record<string, string>> | undefined;
 }

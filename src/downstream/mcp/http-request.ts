@@ -46,7 +46,7 @@ export interface Message {
 export async function readMessage(request: IncomingMessage, gateway: Gateway): Promise<Message> {
   const { limits } = gateway.snapshot.config;
   const type = request.headers['content-type'] ?? '';
-  if (!/^application\/json *(;|$)/i.test(type))
+  if (type !== 'application/json' && !/^application\/json *(;|$)/i.test(type))
     throw new GatewayError('unsupported_media_type', 'The Content-Type must be application/json.');
   const coding = request.headers['content-encoding'] ?? 'identity';
   if (coding.toLowerCase() !== 'identity')
@@ -108,9 +108,9 @@ export function requireLegacyVersion(request: IncomingMessage): void {
 }
 
 /** The facts about a message that the head of its request holds. */
-export function factsOf(request: IncomingMessage, bytes: number): MessageFacts {
+export function factsOf(request: IncomingMessage, bytes: number, paramHeaders?: ParamHeaders): MessageFacts {
   const { traceparent, tracestate } = request.headers;
-  return { bytes, ...(traceparent !== undefined && { traceparent }), ...(tracestate !== undefined && { tracestate }) };
+  return { bytes, traceparent, tracestate, paramHeaders };
 }
 
 const mismatch = (why: string) => new GatewayError('header_mismatch', `Header mismatch: ${why}`);

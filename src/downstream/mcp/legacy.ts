@@ -110,16 +110,21 @@ async function call(
     capabilities: session.capabilities,
     questions: session.questions,
   });
-  const { transport, ...caller } = session.caller;
+  const { caller } = session;
   const request = {
     method,
     params,
-    ...caller,
-    ...facts,
-    ...(session.client && { client: session.client }),
+    principal: caller.principal,
+    endpoint: caller.endpoint,
+    address: caller.address,
+    client: session.client,
+    bytes: facts.bytes,
+    traceparent: facts.traceparent,
+    tracestate: facts.tracestate,
+    paramHeaders: facts.paramHeaders,
     era: 'legacy',
     revision: session.version,
-    via: { era: 'legacy', transport },
+    via: { era: 'legacy', transport: caller.transport },
     session: session.link,
     exchange,
   } as const;

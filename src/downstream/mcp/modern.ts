@@ -61,16 +61,20 @@ function requestOf(
   meta: ModernMeta,
   { caller, facts, signal, send }: ModernContext,
 ): CallRequest {
-  const { transport, ...callerFacts } = caller;
   return {
     method,
     params,
-    ...callerFacts,
-    ...facts,
-    ...(meta.client && { client: meta.client }),
+    principal: caller.principal,
+    endpoint: caller.endpoint,
+    address: caller.address,
+    client: meta.client,
+    bytes: facts.bytes,
+    traceparent: facts.traceparent,
+    tracestate: facts.tracestate,
+    paramHeaders: facts.paramHeaders,
     era: 'modern',
     revision: MODERN_VERSION,
-    via: { era: 'modern', transport },
+    via: { era: 'modern', transport: caller.transport },
     exchange: new CallerExchange({
       subscriptionId: id,
       signal,

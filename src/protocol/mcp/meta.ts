@@ -70,8 +70,8 @@ export interface ModernMeta {
   readonly version: string;
   /** The capabilities that the gateway knows. */
   readonly capabilities: JsonObject;
-  readonly client?: { name: string; version: string };
-  readonly logLevel?: LogLevel;
+  readonly client: { name: string; version: string } | undefined;
+  readonly logLevel: LogLevel | undefined;
 }
 
 /** Reads the per-request fields of a modern request (basic/index, Per-request protocol fields). Throws `invalid_params`. */
@@ -90,8 +90,8 @@ export function readModernMeta(params: JsonObject): ModernMeta {
   return {
     version,
     capabilities: knownCapabilities(capabilities),
-    ...(client && { client }),
-    ...(level && { logLevel: level }),
+    client,
+    logLevel: level,
   };
 }
 

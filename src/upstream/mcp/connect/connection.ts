@@ -19,9 +19,9 @@ export interface Handshake {
 
 export interface ConnectionRequest extends Omit<WireRequest, 'params'> {
   readonly params: JsonObject;
-  readonly traceparent?: string;
-  readonly tracestate?: string;
-  readonly logLevel?: string;
+  readonly traceparent?: string | undefined;
+  readonly tracestate?: string | undefined;
+  readonly logLevel?: string | undefined;
   /** What the caller can do; a modern server reads it with every request. */
   readonly capabilities?: JsonObject;
   /** Whether the caller takes a task instead of an answer; a modern server reads it with every request. */
@@ -64,7 +64,7 @@ export class Connection {
 
   /** Sends a request with the `_meta` of this hop: vendors' keys and trace context are passed on, the protocol's keys are the gateway's. */
   request(request: ConnectionRequest): Promise<WireReply> {
-    const { params, traceparent, tracestate, logLevel, capabilities, tasks, headers, attempt, ...rest } = request;
+    const { params, traceparent, tracestate, logLevel, capabilities, tasks, attempt } = request;
     if (attempt) attempt.origin = this.originOf(attempt);
     const meta: JsonObject = { ...foreignMeta(params._meta) };
     if (traceparent !== undefined) meta.traceparent = traceparent;
@@ -78,12 +78,29 @@ export class Connection {
             ? { ...declarable(capabilities), ...TASKS_CAPABILITY }
             : declarable(capabilities);
     }
-    const trace =
-      traceparent === undefined ? undefined : { traceparent, ...(tracestate !== undefined && { tracestate }) };
-    return this.wire.request({ ...rest, params: { ...params, _meta: meta }, headers: { ...headers, ...trace } });
+    // member by member: to spread the rest of the request takes longer than all of the above
+    return this.wire.request({
+      method: request.method,
+      params: { ...params, _meta: meta },
+      headers: withTrace(request),
+      exchange: request.exchange,
+      session: request.session,
+      principal: request.principal,
+      task: request.task,
+      keptTask: request.keptTask,
+      totalMs: request.totalMs,
+      starts: request.starts,
+      onNotification: request.onNotification,
+    });
   }
 
   private originOf({ target: { server } }: Attempt): Origin {
     return { server, instance: this.instance, era: this.era, transport: this.wire.transport, bytes: 0 };
   }
+}
+
+/** The headers of a request, and those of its trace. */
+function withTrace({ headers, traceparent, tracestate }: ConnectionRequest): WireRequest['headers'] {
+  if (traceparent === undefined) return headers;
+  return tracestate === undefined ? { ...headers, traceparent } : { ...headers, traceparent, tracestate };
 }

@@ -11,7 +11,7 @@ export type Sharing = 'shared' | 'session' | 'principal';
 export interface InstanceCaller {
   readonly principal: Principal;
   /** Absent for modern clients, which have none. */
-  readonly session?: ClientSession;
+  readonly session?: ClientSession | undefined;
   /** What the caller declared that it can do, and when it is gone. */
   readonly exchange: Pick<Exchange, 'capabilities' | 'signal'>;
 }
@@ -23,7 +23,7 @@ export interface Owner {
   readonly label: string;
   /** The id of the principal, or of the session's principal. */
   readonly principal: string;
-  readonly session?: ClientSession;
+  readonly session?: ClientSession | undefined;
   /** What its instances declare to the server: exactly what the caller declared. */
   readonly capabilities: JsonObject;
 }

@@ -14,23 +14,23 @@ export interface WireRequest {
   /** The params with `_meta`, but without a progress token: the wire adds its own. */
   readonly params: JsonObject;
   /** HTTP headers beyond the transport's own; ignored by stdio. */
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** The caller; absent on the gateway's own requests. */
-  readonly exchange?: Exchange;
+  readonly exchange?: Exchange | undefined;
   /** The caller's session, which is notified of what outlives the call. */
   readonly session?: ClientSession | undefined;
   /** The principal of the caller; absent on the gateway's own requests. */
-  readonly principal?: string;
+  readonly principal?: string | undefined;
   /** The server's task whose end the request waits for: notifications about the task go to this request. */
-  readonly task?: string;
+  readonly task?: string | undefined;
   /** Whether the gateway keeps the task: then the server's requests about it go to the followers of the task, not to this request. */
-  readonly keptTask?: true;
+  readonly keptTask?: true | undefined;
   /** Total limit in ms; `Infinity` for a stream that stays open. */
   readonly totalMs: number;
   /** Whether `totalMs` is `timeouts.start`, and not the limit of a call. */
-  readonly starts?: true;
+  readonly starts?: true | undefined;
   /** Receives the notifications of this request other than progress and log lines. */
-  readonly onNotification?: (method: string, params: JsonObject) => void;
+  readonly onNotification?: ((method: string, params: JsonObject) => void) | undefined;
 }
 
 /** What the server answered. A JSON-RPC error is an answer, not a failure. */
