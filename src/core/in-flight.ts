@@ -6,18 +6,19 @@ export class InFlight {
   private count = 0;
   private readonly waiting = new Set<() => void>();
 
+  private readonly settle = (): void => {
+    if (--this.count === 0) for (const resolve of this.waiting) resolve();
+  };
+
   get size(): number {
     return this.count;
   }
 
-  /** Counts a promise until it settles. */
-  async track<T>(running: Promise<T>): Promise<T> {
+  /** Counts a promise until it settles, and returns it: whoever awaits it afterwards finds it counted no more. */
+  track<T>(running: Promise<T>): Promise<T> {
     this.count++;
-    try {
-      return await running;
-    } finally {
-      if (--this.count === 0) for (const resolve of this.waiting) resolve();
-    }
+    void running.then(this.settle, this.settle);
+    return running;
   }
 
   /** Resolves when nothing runs, or after `limitMs`. */

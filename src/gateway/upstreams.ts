@@ -139,8 +139,9 @@ export class Upstreams {
    */
   upToDate(scope?: string): Promise<void> | undefined {
     const reading: Promise<void>[] = [];
+    const now = performance.now(); // once for all, since a list asks every server
     for (const upstream of this.within(scope)) {
-      const read = upstream.freshen();
+      const read = upstream.freshen(now);
       if (read) reading.push(read);
     }
     const connecting = this.firstConnections(scope);

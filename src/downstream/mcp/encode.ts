@@ -79,26 +79,37 @@ class ListAnswer implements Answer {
   readonly status = 200;
   readonly parts: readonly Buffer[];
 
-  constructor(reply: ListReply, { id, era, server }: EncodeOptions) {
-    const { of, list, nextCursor, isPrivate } = reply;
-    const rest: JsonObject = nextCursor === undefined ? {} : { nextCursor };
-    if (era === 'modern') {
-      rest.resultType = 'complete';
-      rest.ttlMs = 0; // a change is in force at once, and listeners get a notification
-      rest.cacheScope = isPrivate ? 'private' : 'public';
-      rest._meta = { [META.serverInfo]: { ...server } };
-    }
-    const tail = JSON.stringify(rest);
-    this.parts = [
-      Buffer.from(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{"${LIST_KEYS[of]}":`),
-      era === 'legacy' && of === 'tool' ? list.bytes('legacy', legacyTools) : list.bytes('modern', definitions),
-      Buffer.from(tail === '{}' ? '}}' : `,${tail.slice(1)}}`),
-    ];
+  constructor({ of, list, nextCursor, isPrivate }: ListReply, { id, era, server }: EncodeOptions) {
+    const head = Buffer.from(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{"${LIST_KEYS[of]}":`);
+    const form = era === 'legacy' && of === 'tool' ? 'legacy' : 'modern';
+    const entries = form === 'legacy' ? legacyTools : definitions;
+    const end = () => listEnd(era === 'modern' ? { nextCursor, ...modernList(isPrivate, server) } : { nextCursor });
+    // only the cursor depends on the caller: without one, all that follows the head is kept with the list
+    const whole = `${form} in ${era}, ${isPrivate ? 'private' : 'public'}`;
+    this.parts =
+      nextCursor === undefined
+        ? [head, list.bytes(whole, (offered) => entries(offered) + end())]
+        : [head, list.bytes(form, entries), Buffer.from(end())];
   }
 
   get text(): string {
     return Buffer.concat(this.parts).toString();
   }
+}
+
+function modernList(isPrivate: boolean, server: Peer): JsonObject {
+  return {
+    resultType: 'complete',
+    ttlMs: 0, // a change is in force at once, and listeners get a notification
+    cacheScope: isPrivate ? 'private' : 'public',
+    _meta: { [META.serverInfo]: { ...server } },
+  };
+}
+
+/** What follows the entries of a list in its response. */
+function listEnd(rest: JsonObject): string {
+  const members = JSON.stringify(rest).slice(1);
+  return members === '}' ? '}}' : `,${members}}`;
 }
 
 function definitions(entries: readonly Offered[]): string {

@@ -85,10 +85,10 @@ export class Upstream {
     return this.serving().parts.shared.firstConnection();
   }
 
-  /** Reads the offer again if it may have changed without a notification; undefined if there is nothing to read. Never throws. */
-  freshen(): Promise<void> | undefined {
+  /** Reads the offer again if it may have changed without a notification; undefined if there is nothing to read. `now` is the monotonic time. Never throws. */
+  freshen(now: number): Promise<void> | undefined {
     const { offer, shared } = this.serving().parts;
-    return offer.freshen(shared.current);
+    return offer.freshen(shared.current, now);
   }
 
   /** Takes over an entry that needs no restart: who may see what, where it is configured, how instances are shared. */

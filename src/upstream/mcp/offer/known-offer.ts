@@ -63,8 +63,8 @@ export class KnownOffer {
   }
 
   /** Reads the offer again if it may have changed without a notification; undefined if there is nothing to read. Never throws. */
-  freshen(instance: Instance | undefined): Promise<void> | undefined {
-    if (this.freshening || !instance || performance.now() < this.staleAt) return this.freshening;
+  freshen(instance: Instance | undefined, now: number): Promise<void> | undefined {
+    if (this.freshening || !instance || now < this.staleAt) return this.freshening;
     this.freshening = this.refresh(instance).finally(() => (this.freshening = undefined));
     return this.freshening;
   }

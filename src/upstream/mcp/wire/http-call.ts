@@ -56,7 +56,7 @@ export class HttpCall implements ExchangeHandlers {
         headers: this.wire.session.requestHeaders(request),
         body: requestText(id, request.method, this.pending.paramsFor(id)),
         bodyTimeout: 0, // a listening stream may be silent for hours; every other request has its deadline
-        ...(deadline && { headersTimeout: 0 }),
+        headersTimeout: deadline ? 0 : null,
       },
       this,
     );
@@ -94,8 +94,8 @@ export class HttpCall implements ExchangeHandlers {
   answer(frame: Pick<ResponseFrame, 'result' | 'error'>, { bytes, own }: { bytes: number; own: boolean }): void {
     this.wire.forget(this.id);
     this.pending.succeed({
-      ...(frame.result && { result: frame.result }),
-      ...(frame.error && { error: this.wire.options.redaction.error(frame.error) }),
+      result: frame.result,
+      error: frame.error && this.wire.options.redaction.error(frame.error),
       bytes,
     });
     clearTimeout(this.timer);

@@ -48,11 +48,13 @@ export interface ExchangeOptions extends Pick<WireOptions, 'server' | 'maxMessag
   /** Shared by all exchanges with the server. */
   readonly fairness: ReadFairness;
   /** Called before the handler's own `end`. */
-  ended(): void;
+  ended(exchange: HttpExchange): void;
 }
 
 /** The undici handler of one POST, GET or DELETE. */
 export class HttpExchange implements Dispatcher.DispatchHandler {
+  /** Its key among the open exchanges. */
+  slot = 0;
   private readonly options: ExchangeOptions;
   private readonly on: ExchangeHandlers;
   private controller: Dispatcher.DispatchController | undefined;
@@ -188,7 +190,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     if (this.over) return;
     this.over = true;
     this.body.clear();
-    this.options.ended();
+    this.options.ended(this);
     this.on.end(error);
   }
 
@@ -224,6 +226,8 @@ export class HttpEndpoint {
   /** Resolves when the server has the messages that must reach it before the next request; undefined if it has all. */
   ahead: Promise<void> | undefined;
   private readonly options: HttpWireOptions;
+  private readonly exchanges: ExchangeOptions;
+  private readonly origin: string;
   private readonly path: string;
   private readonly open = new Slots<HttpExchange>();
   private readonly fairness = new ReadFairness();
@@ -234,7 +238,11 @@ export class HttpEndpoint {
   constructor(options: HttpWireOptions) {
     this.options = options;
     this.url = new URL(options.url);
+    this.origin = this.url.origin;
     this.path = this.url.pathname + this.url.search;
+    const { server, maxMessageBytes, maxItems, redaction } = options;
+    const ended = ({ slot }: HttpExchange) => void this.open.take(slot);
+    this.exchanges = { server, maxMessageBytes, maxItems, redaction, fairness: this.fairness, ended };
     const given = Object.fromEntries(
       Object.entries(options.headers).map(([name, secret]) => [name.toLowerCase(), secret.reveal()]),
     );
@@ -248,13 +256,18 @@ export class HttpEndpoint {
 
   /** Begins an HTTP exchange, which is open until its handler's `end` is called. */
   send(request: HttpRequest, on: ExchangeHandlers): HttpExchange {
-    const { server, maxMessageBytes, maxItems, redaction, dispatcher } = this.options;
-    const exchange: HttpExchange = new HttpExchange(
-      { server, maxMessageBytes, maxItems, redaction, fairness: this.fairness, ended: () => void this.open.take(slot) },
-      on,
-    );
-    const slot = this.open.add(exchange);
-    dispatcher.dispatch({ path: this.path, ...request, origin: this.url.origin }, exchange);
+    const exchange = new HttpExchange(this.exchanges, on);
+    exchange.slot = this.open.add(exchange);
+    const {
+      method,
+      headers = null,
+      body = null,
+      path = this.path,
+      bodyTimeout = null,
+      headersTimeout = null,
+    } = request;
+    const { origin, options } = this;
+    options.dispatcher.dispatch({ origin, path, method, headers, body, bodyTimeout, headersTimeout }, exchange);
     return exchange;
   }
 

@@ -35,8 +35,8 @@ export interface WireRequest {
 
 /** What the server answered. A JSON-RPC error is an answer, not a failure. */
 export interface WireReply {
-  readonly result?: JsonObject;
-  readonly error?: RpcError;
+  readonly result?: JsonObject | undefined;
+  readonly error?: RpcError | undefined;
   readonly bytes: number;
 }
 
