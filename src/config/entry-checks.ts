@@ -1,4 +1,4 @@
-// Checks of a server's entry that concern several of its keys, and the mistakes that people make there. Paths are those in the entry.
+// Checks what several keys of an entry say together, and finds the mistakes that people make there; a path begins in the entry.
 import { existsSync } from 'node:fs';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { TOOL_LISTS } from './formats.ts';

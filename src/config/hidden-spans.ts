@@ -1,4 +1,4 @@
-// Finds what excerpts must mask. The tokens of a text show it, so that it is found in a text that does not parse too.
+// Finds what excerpts must mask, by the tokens of a text, so that it is found in a text that does not parse too.
 import { createScanner } from 'jsonc-parser';
 import { isSecretArgument, isSecretName, type Span, urlSpans } from './excerpts.ts';
 

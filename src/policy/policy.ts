@@ -1,4 +1,4 @@
-// The policy, compiled once for each configuration: one `decide` decides on calls and on entries of lists. With the stage that asks it.
+// The policy, compiled once for each configuration: one `decide` decides on calls and on entries of lists, and one stage asks it.
 import { BoundedMap } from '../core/bounded-map.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { Call, CallerFacts } from '../core/call.ts';

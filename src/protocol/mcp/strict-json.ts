@@ -1,4 +1,4 @@
-// The one parser for JSON of clients and servers: bounds depth and items, refuses duplicate keys, keeps numbers that JavaScript cannot hold, and finds the request that a broken answer is for.
+// The one parser for JSON of clients and servers: it bounds depth and items, refuses duplicate keys, and finds the request that a broken answer is for.
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../core/errors.ts';
 import { endOfNumber, exactText, isNumeric, isObject, type JsonValue, staysSame } from '../../core/json.ts';
