@@ -17,8 +17,7 @@ export interface Handshake {
   readonly instructions?: string;
 }
 
-export interface ConnectionRequest extends Omit<WireRequest, 'params'> {
-  readonly params: JsonObject;
+export interface ConnectionRequest extends WireRequest {
   readonly traceparent?: string | undefined;
   readonly tracestate?: string | undefined;
   readonly logLevel?: string | undefined;

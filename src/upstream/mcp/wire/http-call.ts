@@ -6,7 +6,7 @@ import { isInconclusive, isSessionUnknown, transportError } from './http-errors.
 import type { ExchangeHandlers, HttpExchange, ResponseHeaders } from './http-exchange.ts';
 import type { HttpWire } from './http-wire.ts';
 import { type Deadline, Pending } from './pending.ts';
-import { StreamCursor } from './stream-cursor.ts';
+import { StreamCursor } from './standing-stream.ts';
 import { HttpRejection, SessionLost, type WireRequest } from './wire.ts';
 
 /** Requests whose refusals the handshake interprets. */

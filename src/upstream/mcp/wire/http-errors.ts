@@ -1,7 +1,7 @@
 // Translates failures of HTTP into errors of calls.
 import type { Timeouts } from '../../../config/config.ts';
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
-import { GatewayError, reasonOf } from '../../../core/errors.ts';
+import { type ErrorCode, GatewayError, reasonOf } from '../../../core/errors.ts';
 import { HttpRejection, SessionLost, timedOut } from './wire.ts';
 
 const TIMED_OUT: Readonly<Record<string, 'connect' | 'firstByte' | 'idle'>> = {
@@ -71,37 +71,32 @@ export function messageError(server: string, error: unknown): unknown {
 }
 
 function rejectionError(server: string, rejection: HttpRejection): GatewayError {
-  const { status } = rejection;
+  const { status, wantsSignIn } = rejection;
   const text = rejection.body.replace(/\s+/gu, ' ').trim().slice(0, BOUNDS.quotedOutput);
   const detail = text === '' ? undefined : `It said: ${text}`;
-  if (rejection.wantsSignIn) {
-    return new GatewayError(
+  const isRefused = wantsSignIn || status === 401 || status === 403 || status === 407;
+  const error = (code: ErrorCode, what: string) =>
+    new GatewayError(code, `The server "${server}" ${what}`, {
+      detail,
+      ...(isRefused && { data: { status } }),
+      cause: rejection,
+    });
+  if (wantsSignIn)
+    return error(
       'upstream_rejected',
-      `The server "${server}" wants a sign-in by OAuth (HTTP ${status}), which the gateway does not do yet. Put a token into its \`headers\`: "Authorization": "Bearer \${env:NAME}"; if one is there, it is wrong or has expired.`,
-      { detail, data: { status }, cause: rejection },
+      `wants a sign-in by OAuth (HTTP ${status}), which the gateway does not do yet. Put a token into its \`headers\`: "Authorization": "Bearer \${env:NAME}"; if one is there, it is wrong or has expired.`,
     );
-  }
-  if (status === 401 || status === 403 || status === 407) {
-    return new GatewayError(
+  if (isRefused)
+    return error('upstream_rejected', `refused the gateway's credentials (HTTP ${status}); check its \`headers\`.`);
+  if (status >= 300 && status < 400)
+    return error(
       'upstream_rejected',
-      `The server "${server}" refused the gateway's credentials (HTTP ${status}); check its \`headers\`.`,
-      { detail, data: { status }, cause: rejection },
+      `answered with a redirect (HTTP ${status}), which is not followed; put the final URL in its \`url\`.`,
     );
-  }
-  if (status >= 300 && status < 400) {
-    return new GatewayError(
-      'upstream_rejected',
-      `The server "${server}" answered with a redirect (HTTP ${status}), which is not followed; put the final URL in its \`url\`.`,
-      { detail, cause: rejection },
-    );
-  }
   // 408, 429 and 503 mean that the server did not process the request; any other 5xx leaves that open
   const unserved = status === 408 || status === 429 || status === 503;
   const code = unserved ? 'upstream_unreachable' : status >= 500 ? 'upstream_failed' : 'upstream_rejected';
-  return new GatewayError(code, `The server "${server}" answered HTTP ${status} without a JSON-RPC message.`, {
-    detail,
-    cause: rejection,
-  });
+  return error(code, `answered HTTP ${status} without a JSON-RPC message.`);
 }
 
 /** The reason that OpenSSL gives, without the positions in its source code around it. */

@@ -1,11 +1,18 @@
 // Hides the gateway's files in a base mount namespace, from which the namespaces of servers are copied.
 import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { BOUNDS } from '../../../../core/bounds/bounds.ts';
 import type { Enclosure, ProtectedPaths, Protection } from './containment.ts';
-import { type Holder, holdOpen } from './holder.ts';
 import { firstScript, renewingScript, unpinned } from './mounts.ts';
-import { dieWithOwner, enter, type NamespaceKind, openNamespace, type ServerNamespace } from './namespace.ts';
-import { withForeignMounts } from './strays.ts';
+import {
+  dieWithOwner,
+  enter,
+  type Holder,
+  holdOpen,
+  type NamespaceKind,
+  openNamespace,
+  type ServerNamespace,
+} from './namespace.ts';
 
 /**
  * Makes the mounts once, in a base namespace that has only a holder in it. A server's namespace is a copy of it, which costs no mount and
@@ -82,5 +89,56 @@ class ProtectedNamespaces implements Protection {
         else fail(new Error(stderr.trim().slice(0, BOUNDS.quotedOutput) || 'it took too long', { cause: error }));
       });
     });
+  }
+}
+
+/** The holders with a process in their process namespace, or in one below it, that is in another mount namespace. */
+function withForeignMounts<T extends { readonly pid: number }>(holders: readonly T[]): T[] {
+  if (holders.length === 0) return [];
+  const processes = allProcesses();
+  const children = Map.groupBy(processes, ({ parent }) => parent);
+  const withDescendants = (found: readonly Process[]): Process[] =>
+    found.flatMap((process) => [process, ...withDescendants(children.get(process.pid) ?? [])]);
+  return holders.filter(({ pid }) => {
+    const mounts = namespaceOf(pid, 'mnt');
+    const space = namespaceOf(pid, 'pid_for_children');
+    const members = processes.filter((process) => process.space === space);
+    // a process that has ended meanwhile has none
+    return withDescendants(members).some((process) => (namespaceOf(process.pid, 'mnt') ?? mounts) !== mounts);
+  });
+}
+
+interface Process {
+  readonly pid: number;
+  readonly parent: number;
+  readonly space: string;
+}
+
+function allProcesses(): Process[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      const space = namespaceOf(Number(name), 'pid');
+      const parent = parentOf(name);
+      // the namespaces of other users' processes cannot be read; none of these belongs to a server
+      return space === undefined || parent === undefined ? [] : [{ pid: Number(name), parent, space }];
+    });
+}
+
+function namespaceOf(pid: number, kind: 'mnt' | 'pid' | 'pid_for_children'): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/${kind}`);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The fields follow the name of the program, which stands in brackets and may contain any character. */
+function parentOf(pid: string): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  } catch {
+    return undefined;
   }
 }
