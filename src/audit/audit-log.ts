@@ -1,4 +1,4 @@
-// The audit log as the rest of the gateway sees it: an append resolves once the record is committed.
+// The audit log as the rest of the gateway sees it, with the stages that write the records of a call: an append resolves once the record is committed.
 import { BOUNDS, type Bounds } from '../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../core/errors.ts';
 import type { Stage } from '../core/stage.ts';

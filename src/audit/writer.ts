@@ -1,4 +1,4 @@
-// Writes the log: numbers records, links them, and commits them batch by batch.
+// Writes the log: numbers records, links them, commits them batch by batch, and follows which calls have no outcome yet.
 import { mkdirSync } from 'node:fs';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { AuditPlace } from './audit-log.ts';

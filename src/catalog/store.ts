@@ -1,4 +1,4 @@
-// Stores what the gateway knows of its servers between runs: their last offers, and the names of their tools and prompts.
+// Stores what the gateway knows of its servers between runs: their last offers, and twice the names of their tools and prompts.
 import { join } from 'node:path';
 import { OFFER_KINDS, type OfferKind } from '../core/call.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';

@@ -1,4 +1,4 @@
-// The end of the pipeline for MCP calls: the table of methods, and who answers each.
+// The end of the pipeline for MCP calls: the table of methods, who answers each, the pages of lists, and heartbeats meanwhile.
 import { type McpCall, type OfferKind, serverOf } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import type { Reply } from '../core/reply.ts';
@@ -71,6 +71,7 @@ function cutShort(cause: unknown): GatewayError {
   return new GatewayError('gateway_closed', message, { cause });
 }
 
+/** Sends heartbeats to callers that want progress, so that they do not give up a silent call; one timer serves all calls. */
 export class Heartbeats {
   private readonly live = new Set<Exchange>();
   private ticking: NodeJS.Timeout | undefined;
@@ -93,6 +94,7 @@ export class Heartbeats {
   }
 }
 
+/** The parts of the gateway that resolve and dispatch MCP calls. */
 export interface DispatchParts {
   readonly snapshots: Snapshots;
   readonly upstreams: Upstreams;
@@ -108,7 +110,7 @@ export interface DispatchParts {
   readonly ending: CancelSignal;
 }
 
-/** The page that the cursor of a call names, and the cursor of the next page. Throws `invalid_params` for a cursor of another catalog or caller. */
+/** The page of a list that the cursor of a call names, and the cursor of the next page. Throws `invalid_params` for a cursor of another catalog or caller. */
 export function pageOf(call: McpCall, list: OfferedList, version: string): { list: OfferedList; nextCursor?: string } {
   const { cursor } = call.params;
   const index = cursor === undefined ? 0 : readCursor(call, cursor, version);

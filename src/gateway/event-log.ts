@@ -1,4 +1,4 @@
-// Records events, which belong to no call: in the audit log, in the program's log, and on the screen of `serve`.
+// Records events, which belong to no call, in the audit log, in the program's log and on the screen of `serve`; refused requests are counted first.
 import type { AuditLog } from '../audit/audit-log.ts';
 import { eventOf } from '../audit/record.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -54,6 +54,7 @@ export interface Refused {
   readonly principal?: string | undefined;
 }
 
+/** Records the first refusal of each kind at once, then a count once a minute, so that strangers cannot fill the log. */
 export class Refusals {
   private readonly kinds = new BoundedMap<string, { recordedAt: number; unrecorded: number }>({
     most: BOUNDS.refusalKinds,

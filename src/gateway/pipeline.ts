@@ -1,4 +1,4 @@
-// The pipeline: the stages that every call passes, in their order.
+// Runs calls of any kind: the stages that every call passes, in their order, and the one end that gives its frames to the adapter of its caller.
 import { type AuditLog, auditStage, commitStage } from '../audit/audit-log.ts';
 import type { Call } from '../core/call.ts';
 import type { CallContext } from '../core/call-context.ts';

@@ -1,4 +1,4 @@
-// Subscribes callers to resources, at the server that has the resource, also while a reload replaces that server.
+// Subscribes sessions and listeners to resources, also while a reload replaces the server, and answers `subscriptions/listen` (patterns/subscriptions).
 import { type McpCall, type OfferKind, serverOf, type Target } from '../core/call.ts';
 import type { CancelSignal } from '../core/cancellation.ts';
 import type { Reply } from '../core/reply.ts';

@@ -1,4 +1,4 @@
-// Bounds the memory of the requests of calls in flight: no principal may hold more than is free for the others.
+// Bounds the memory of the requests of calls in flight, with the stages that refuse calls for lack of it, or because the gateway stops.
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { Call } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';

@@ -11,12 +11,12 @@ import { mutate, type Mutation, mutationsOf } from './mutations.ts';
 /** Where the parts are joined: what is wrong here passes the tests of every part. */
 const COMPOSITION = inFolders({
   'src/core': ['call-context', 'stage'],
-  'src/policy': ['authorize'],
-  'src/quota': ['stage'],
-  'src/audit': ['stage'],
+  'src/policy': ['policy'],
+  'src/quota': ['in-flight-memory'],
+  'src/audit': ['audit-log'],
   'src/gateway': [
-    ...['pipeline', 'deliver', 'resolve', 'dispatch', 'forward', 'call-request', 'subscribe', 'refusals', 'event-log'],
-    ...['compose', 'upstream-context', 'gateway', 'shutdown'],
+    ...['pipeline', 'resolve', 'dispatch', 'forward', 'subscribe', 'event-log'],
+    ...['compose', 'upstreams', 'gateway', 'shutdown'],
     ...['configurations', 'snapshots', 'reload'],
   ],
   'src/downstream/mcp': ['endpoint', 'modern', 'legacy'],

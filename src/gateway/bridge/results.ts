@@ -1,4 +1,4 @@
-// Translates the results and errors of servers into the era and revision of the caller (wire.md, Shapes across eras).
+// Translates the results, errors and questions of servers into the era and revision of the caller (wire.md, Shapes across eras).
 import type { Era, McpCall } from '../../core/call.ts';
 import type { ToolTraits } from '../../catalog/catalog.ts';
 import { excerpt, GatewayError } from '../../core/errors.ts';
