@@ -150,15 +150,14 @@ function findReference(call: McpCall, ctx: McpContext, { view, parts }: LookUp):
   );
 }
 
-/** The target that an unknown name would have at a server that never answered; of several, one that policy permits. */
+/** The target that an unknown name would have at a server that never answered. */
 function pendingTarget(call: McpCall, ctx: McpContext, { upstreams }: DispatchParts): Target | undefined {
   if (ctx.requested === undefined) return undefined;
   const { names } = CALL_METHODS.get(call.method) ?? {};
   const kind =
     names?.kind ?? (isObject(call.params.ref) && call.params.ref.type === 'ref/prompt' ? 'prompt' : 'resource');
   const { requested, rules } = ctx;
-  const found = upstreams.pendingDiscovery({ kind, requested }, serverOf(call.endpoint));
-  return found.find((target) => rules.policy.permits(target)) ?? found[0];
+  return upstreams.pendingDiscovery({ kind, requested }, rules.policy, serverOf(call.endpoint));
 }
 
 /**

@@ -1,11 +1,11 @@
 // Starts, replaces, drains and stops the upstreams of all configured servers.
 import type { CatalogSource } from '../catalog/catalog.ts';
 import { originalBehind } from '../catalog/names.ts';
-import type { ServerOffer } from '../catalog/offer.ts';
 import type { Config } from '../config/config.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { diffServers } from '../config/diff.ts';
 import type { OfferKind, Target } from '../core/call.ts';
+import type { PolicyView } from '../core/decision.ts';
 import { within } from '../core/wait.ts';
 import type { InstanceCaller } from '../upstream/mcp/instances/affinity.ts';
 import type { InstanceIds, UpstreamContext } from '../upstream/mcp/context.ts';
@@ -96,15 +96,23 @@ export class Upstreams {
       : undefined;
   }
 
-  /** The targets that an unknown name may have: at each server that never answered, if the endpoint or the prefix of the name names that server. */
-  pendingDiscovery({ kind, requested }: { kind: OfferKind; requested: string }, scope: string | undefined): Target[] {
-    return [...this.within(scope)].flatMap((upstream) => {
+  /**
+   * The target that an unknown name may have: at a server that never answered, if the endpoint or the prefix of the name names that server.
+   * Of several, one that policy permits.
+   */
+  pendingDiscovery(
+    { kind, requested }: { readonly kind: OfferKind; readonly requested: string },
+    policy: PolicyView,
+    scope?: string,
+  ): Target | undefined {
+    const isNamed = kind === 'tool' || kind === 'prompt';
+    const found = [...this.within(scope)].flatMap((upstream): Target[] => {
       if (!upstream.isPendingDiscovery) return [];
       const { name: server, alias } = upstream.config;
-      const isNamed = kind === 'tool' || kind === 'prompt';
       const original = scope !== undefined ? requested : isNamed ? originalBehind(alias, requested) : undefined;
       return original === undefined ? [] : [{ kind, server, exposed: requested, original, pendingDiscovery: true }];
     });
+    return found.find((target) => policy.permits(target)) ?? found[0];
   }
 
   /** Replaces the upstreams of entries that changed, and drains the old ones. All others keep running. Returns the servers that were added, removed or changed. */
@@ -193,6 +201,6 @@ class StartCounts implements InstanceIds {
   }
 }
 
-function sourceOf({ config, offer }: Upstream, own?: ServerOffer): CatalogSource {
+function sourceOf({ config, offer }: Upstream, own?: CatalogSource['offer']): CatalogSource {
   return { server: config.name, alias: config.alias, offer: own ?? offer };
 }
