@@ -6,10 +6,9 @@ export interface ServerDiff {
   readonly added: readonly ServerConfig[];
   readonly removed: readonly ServerConfig[];
   readonly changed: readonly ServerConfig[];
-  readonly unchanged: readonly ServerConfig[];
 }
 
-/** Compares name and digest: a server that differs only in what needs no restart, such as name patterns, is unchanged. */
+/** Compares name and digest: a server that differs only in what needs no restart, such as name patterns, is not changed. */
 export function diffServers(before: readonly ServerConfig[], after: readonly ServerConfig[]): ServerDiff {
   const digests = new Map(before.map((server) => [server.name, server.digest]));
   const names = new Set(after.map((server) => server.name));
@@ -17,7 +16,6 @@ export function diffServers(before: readonly ServerConfig[], after: readonly Ser
     added: after.filter((server) => !digests.has(server.name)),
     removed: before.filter((server) => !names.has(server.name)),
     changed: after.filter((server) => digests.has(server.name) && digests.get(server.name) !== server.digest),
-    unchanged: after.filter((server) => digests.get(server.name) === server.digest),
   };
 }
 

@@ -15,138 +15,128 @@ export interface WatchOptions {
   readonly bounds?: Bounds;
 }
 
-/** A running watch. `ready` rejects where the system refuses to watch; once it resolves, the watch misses no change. */
-export interface ConfigWatch {
-  readonly ready: Promise<void>;
-  close(): void;
-}
-
 interface Watched {
   readonly watcher: FSWatcher;
   readonly inode: number;
 }
 
-/** Starts to watch. */
-export function watchConfig({ file, ...options }: WatchOptions): ConfigWatch {
-  const watch = new ConfigWatcher(resolve(file), options);
-  try {
-    watch.arm();
-    return { ready: Promise.resolve(), close: () => watch.close() };
-  } catch (error) {
-    watch.close();
-    const ready = Promise.reject(
-      new Error(`${dirname(file)} cannot be watched, so changes are not seen; reload by hand, or allow more watches`, {
-        cause: error,
-      }),
-    );
-    return { ready, close: () => watch.close() };
-  }
-}
-
-class ConfigWatcher {
-  readonly #file: string;
-  readonly #onChange: () => void;
-  readonly #atOnce: (() => void) | undefined;
-  readonly #bounds: Bounds;
-  readonly #watched = new Map<string, Watched>();
+/** A running watch. */
+export class ConfigWatch {
+  /** Rejects where the system refuses to watch; once it resolves, the watch misses no change. */
+  readonly ready: Promise<void>;
+  private readonly file: string;
+  private readonly dropFolder: string;
+  private readonly options: WatchOptions;
+  private readonly bounds: Bounds;
+  private readonly watched = new Map<string, Watched>();
   /** The real paths of the main file and of the links in servers.d. */
-  #targets: ReadonlySet<string>;
-  #timer: NodeJS.Timeout | undefined;
+  private targets: ReadonlySet<string>;
+  private timer: NodeJS.Timeout | undefined;
   /** When the current burst began. */
-  #since = 0;
+  private since = 0;
 
-  constructor(file: string, { onChange, onEvent, bounds = BOUNDS }: Omit<WatchOptions, 'file'>) {
-    this.#file = file;
-    this.#onChange = onChange;
-    this.#atOnce = onEvent;
-    this.#bounds = bounds;
-    this.#targets = this.#follow();
-  }
-
-  /** Watches those of the directories that exist now, and closes the watchers of directories that were replaced. */
-  arm(): void {
-    const wanted = this.#directories();
-    for (const [directory, { watcher, inode }] of this.#watched) {
-      if (wanted.get(directory) === inode) continue;
-      watcher.close();
-      this.#watched.delete(directory);
-    }
-    for (const [directory, inode] of wanted) {
-      if (this.#watched.has(directory)) continue;
-      const watcher = watch(directory, { persistent: false }, (_event, name) => this.#onEvent(directory, name));
-      watcher.on('error', () => this.#onEvent(directory, null));
-      this.#watched.set(directory, { watcher, inode });
-    }
-  }
-
-  #release(directory: string): void {
-    this.#watched.get(directory)?.watcher.close();
-    this.#watched.delete(directory);
+  /** Starts to watch. */
+  constructor(options: WatchOptions) {
+    this.options = options;
+    this.bounds = options.bounds ?? BOUNDS;
+    this.file = resolve(options.file);
+    this.dropFolder = join(dirname(this.file), DROP_FOLDER);
+    this.targets = this.follow();
+    this.ready = this.begin();
   }
 
   close(): void {
-    clearTimeout(this.#timer);
-    for (const { watcher } of this.#watched.values()) watcher.close();
-    this.#watched.clear();
+    clearTimeout(this.timer);
+    for (const directory of this.watched.keys()) this.release(directory);
+  }
+
+  private begin(): Promise<void> {
+    try {
+      this.arm();
+      return Promise.resolve();
+    } catch (cause) {
+      this.close();
+      const folder = dirname(this.options.file);
+      const message = `${folder} cannot be watched, so changes are not seen; reload by hand, or allow more watches`;
+      return Promise.reject(new Error(message, { cause }));
+    }
+  }
+
+  /** Watches those of the directories that exist now, and closes the watchers of directories that were replaced. */
+  private arm(): void {
+    const wanted = this.directories();
+    for (const [directory, { inode }] of this.watched) if (wanted.get(directory) !== inode) this.release(directory);
+    for (const [directory, inode] of wanted) {
+      if (this.watched.has(directory)) continue;
+      const watcher = watch(directory, { persistent: false }, (_event, name) => this.onEvent(directory, name));
+      watcher.on('error', () => this.onEvent(directory, null));
+      this.watched.set(directory, { watcher, inode });
+    }
+  }
+
+  private release(directory: string): void {
+    this.watched.get(directory)?.watcher.close();
+    this.watched.delete(directory);
   }
 
   /** The directories to watch: that of the main file or its nearest ancestor that exists, those of link targets, servers.d. */
-  #directories(): Map<string, number> {
-    const home = nearestExisting(dirname(this.#file));
-    const candidates = [home, join(dirname(this.#file), DROP_FOLDER)];
-    for (const target of this.#targets) candidates.push(dirname(target));
+  private directories(): Map<string, number> {
+    const candidates = [
+      nearestExisting(dirname(this.file)),
+      this.dropFolder,
+      ...[...this.targets].map((one) => dirname(one)),
+    ];
     const found = candidates.map((directory) => [directory, inodeOf(directory)] as const);
     return new Map(found.filter((pair): pair is [string, number] => pair[1] !== undefined));
   }
 
-  #follow(): Set<string> {
-    const links = linksIn(join(dirname(this.#file), DROP_FOLDER)).filter((file) => file.endsWith('.json'));
-    const targets = [this.#file, ...links].map(targetOf);
+  private follow(): Set<string> {
+    const links = linksIn(this.dropFolder).filter((file) => file.endsWith('.json'));
+    const targets = [this.file, ...links].map(targetOf);
     return new Set(targets.filter((target) => target !== undefined));
   }
 
-  #onEvent(directory: string, name: string | null): void {
+  private onEvent(directory: string, name: string | null): void {
+    const inodes = () => [...this.watched].map(([path, { inode }]) => `${path}:${inode}`).join('\n');
     // the system reuses inode numbers: a folder that was removed and created again at once may have the same one
-    if (name === DROP_FOLDER && directory === dirname(this.#file)) this.#release(join(directory, name));
-    const before = [...this.#watched].map(([path, { inode }]) => `${path}:${inode}`).join('\n');
-    const targets = this.#follow();
-    const moved = [...targets].join('\n') !== [...this.#targets].join('\n');
-    this.#targets = targets;
-    this.#rearm();
-    const after = [...this.#watched].map(([path, { inode }]) => `${path}:${inode}`).join('\n');
-    if (moved || before !== after || this.#concerns(directory, name)) this.#schedule();
+    if (name === DROP_FOLDER && directory === dirname(this.file)) this.release(this.dropFolder);
+    const before = inodes();
+    const targets = this.follow();
+    const moved = [...targets].join('\n') !== [...this.targets].join('\n');
+    this.targets = targets;
+    this.rearm();
+    if (moved || before !== inodes() || this.concerns(directory, name)) this.schedule();
   }
 
   /** Watches again after an event. Where that fails, it reports the change nevertheless, and the next event tries again. */
-  #rearm(): void {
+  private rearm(): void {
     try {
       this.arm();
     } catch {
-      this.#schedule();
+      this.schedule();
     }
   }
 
-  #concerns(directory: string, name: string | null): boolean {
+  private concerns(directory: string, name: string | null): boolean {
     if (name === null) return true;
     const path = join(directory, name);
-    if (path === this.#file || this.#targets.has(path)) return true;
-    const dropped = directory === join(dirname(this.#file), DROP_FOLDER);
-    return dropped ? name.endsWith('.json') && !name.startsWith('.') : path === join(dirname(this.#file), DROP_FOLDER);
+    if (path === this.file || this.targets.has(path) || path === this.dropFolder) return true;
+    return directory === this.dropFolder && name.endsWith('.json') && !name.startsWith('.');
   }
 
-  #schedule(): void {
-    this.#atOnce?.();
+  private schedule(): void {
+    this.options.onEvent?.();
     const now = performance.now();
-    if (this.#timer === undefined) this.#since = now;
-    else if (now - this.#since > this.#bounds.reloadDelay) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#fire(), this.#bounds.reloadQuiet);
+    if (this.timer === undefined) this.since = now;
+    else if (now - this.since > this.bounds.reloadDelay) return;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.fire(), this.bounds.reloadQuiet);
   }
 
-  #fire(): void {
-    this.#timer = undefined;
-    this.#rearm();
-    this.#onChange();
+  private fire(): void {
+    this.timer = undefined;
+    this.rearm();
+    this.options.onChange();
   }
 }
 

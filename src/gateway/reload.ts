@@ -3,7 +3,7 @@ import { exposure } from '../config/exposure.ts';
 import type { ConfigFolders } from '../config/folders.ts';
 import { loadFrom } from '../config/load.ts';
 import { formatProblem } from '../config/problems.ts';
-import { type ConfigWatch, watchConfig } from '../config/watch.ts';
+import { ConfigWatch } from '../config/watch.ts';
 import type { Config } from '../config/config.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { reasonOf } from '../core/errors.ts';
@@ -29,7 +29,7 @@ export class Reloader {
   constructor(options: ReloadOptions) {
     this.options = options;
     const { gateway, folders } = options;
-    this.watch = watchConfig({
+    this.watch = new ConfigWatch({
       file: folders.file,
       onChange: () => void this.now(),
       // the reload that follows reports the same failure

@@ -19,19 +19,18 @@ function workspaceOf(mcpServers: object) {
 
 function changes(before: object, after: object, env: [NodeJS.ProcessEnv, NodeJS.ProcessEnv] = [{}, {}]) {
   place = undefined;
-  const { added, removed, changed, unchanged } = diffServers(serversOf(before, env[0]), serversOf(after, env[1]));
+  const { added, removed, changed } = diffServers(serversOf(before, env[0]), serversOf(after, env[1]));
   const names = (servers: readonly ServerConfig[]) => servers.map(({ name }) => name);
-  return { added: names(added), removed: names(removed), changed: names(changed), unchanged: names(unchanged) };
+  return { added: names(added), removed: names(removed), changed: names(changed) };
 }
 
 const base = { command: 'a', args: ['1'], env: { K: 'v' } };
 
-test('servers are sorted into added, removed, changed and unchanged', () => {
+test('servers are sorted into added, removed and changed; the others are in none', () => {
   expect(changes({ a: base, b: base, c: base }, { b: base, c: { ...base, args: ['2'] }, d: base })).toEqual({
     added: ['d'],
     removed: ['a'],
     changed: ['c'],
-    unchanged: ['b'],
   });
 });
 
@@ -51,14 +50,14 @@ test.each([
   ['keys of clients', { ...base, alwaysAllow: ['x'] }],
   ['the spelling of the type', { ...base, type: 'stdio' }],
 ])('%s ask for none', (_what, after) => {
-  expect(changes({ a: base }, { a: after }).unchanged).toEqual(['a']);
+  expect(changes({ a: base }, { a: after })).toEqual({ added: [], removed: [], changed: [] });
 });
 
 test('another value of a referenced variable asks for a restart', () => {
   const entry = { url: 'http://h/', headers: { Authorization: 'Bearer ${T}' } };
 
   expect(changes({ a: entry }, { a: entry }, [{ T: 'one' }, { T: 'two' }]).changed).toEqual(['a']);
-  expect(changes({ a: entry }, { a: entry }, [{ T: 'one' }, { T: 'one' }]).unchanged).toEqual(['a']);
+  expect(changes({ a: entry }, { a: entry }, [{ T: 'one' }, { T: 'one' }]).changed).toEqual([]);
 });
 
 test('a reference that is no longer set asks for a restart', () => {

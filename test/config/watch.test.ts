@@ -3,7 +3,7 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync }
 import { once } from 'node:events';
 import { EventEmitter } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
-import { watchConfig } from '../../src/config/watch.ts';
+import { ConfigWatch } from '../../src/config/watch.ts';
 import { boundsWith } from '../../src/core/bounds/bounds.ts';
 import { workspace } from './workspace.ts';
 
@@ -16,7 +16,7 @@ async function watching(file: string, reloadQuiet = 20) {
     count += 1;
     changes.emit('change');
   };
-  const watch = watchConfig({ file, onChange, bounds });
+  const watch = new ConfigWatch({ file, onChange, bounds });
   onTestFinished(() => watch.close());
   await watch.ready;
   const after = async (act: () => void) => {
@@ -46,7 +46,7 @@ test('the first sign of a change is told at once, long before the burst is over'
   const { path, write } = workspace({ 'mcp-gateway.json': '{}' });
   const sign = Promise.withResolvers<void>();
   let changes = 0;
-  const watch = watchConfig({
+  const watch = new ConfigWatch({
     file: path('mcp-gateway.json'),
     onChange: () => changes++,
     onEvent: () => sign.resolve(),
