@@ -1,13 +1,12 @@
 // Reads one server's entry: resolves its references, checks it, and makes a ServerConfig of it, usable or not.
 import { resolve } from 'node:path';
-import type { JsonObject } from '../core/json.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
 import type { ServerConfig } from './config.ts';
 import { loaderWarnings, REACH, valueFaults, webSocketKey, writtenFaults, writtenWarnings } from './entry-checks.ts';
 import type { Translated } from './formats.ts';
 import { gatewayFileFindings, type GatewayPlaces } from './gateway-files.ts';
 import { fromHome, homeOf } from './home.ts';
 import { check } from './issues.ts';
-import { patternPlaces } from './pattern-places.ts';
 import { type Document, type Finding, positionAt, problemAt } from './positions.ts';
 import { isWithin, type Path, type Problem } from './problems.ts';
 import { type Expansion, expand, pathKey } from './references.ts';
@@ -89,6 +88,24 @@ function tidied(entry: JsonObject): { raw: JsonObject; spaced: Finding[] } {
       spaced.push({ path: [key], severity: 'warning', message: 'the white space around it is left out' });
   }
   return { raw, spaced };
+}
+
+/** `file:line:column` of each list of patterns (`tools.deny`) and of each pattern (`tools.deny.0`), so that a decision can cite its pattern. */
+function patternPlaces(raw: JsonObject, place: (within: Path) => string): Readonly<Record<string, string>> {
+  const places: Record<string, string> = {};
+  for (const setting of ['tools', 'prompts', 'resources']) {
+    const written = raw[setting];
+    for (const list of ['allow', 'deny']) {
+      // a plain list is the `allow` list
+      const plain = Array.isArray(written) && list === 'allow';
+      const at = plain ? [setting] : [setting, list];
+      const patterns = plain ? written : isObject(written) ? written[list] : undefined;
+      if (!Array.isArray(patterns)) continue;
+      places[`${setting}.${list}`] = place(at);
+      patterns.forEach((_, index) => (places[`${setting}.${list}.${index}`] = place([...at, index])));
+    }
+  }
+  return places;
 }
 
 /** Resolves the references of an entry, and checks it. */

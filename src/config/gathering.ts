@@ -1,13 +1,14 @@
-// Gathers the servers of all files into one list: each name once; a fault in an entry takes out that entry alone.
+// Gathers the servers of the main file and of servers.d into one list: each name once. A fault takes out its entry alone, or its file of servers.d.
 import { basename, dirname } from 'node:path';
+import { BOUNDS } from '../core/bounds/bounds.ts';
 import { isObject } from '../core/json.ts';
 import type { ServerConfig } from './config.ts';
 import { readEntry } from './entry.ts';
-import type { ConfigFolders } from './folders.ts';
+import { type ConfigFolders, DROP_FOLDER, type DropListing } from './folders.ts';
 import { withToolLists } from './formats.ts';
 import type { GatewayPlaces } from './gateway-files.ts';
-import type { Holding, WrittenEntry } from './holdings.ts';
-import { type Document, type Finding, problemAt } from './positions.ts';
+import { type Holding, readServerEntries, type WrittenEntry } from './holdings.ts';
+import { type Document, fileProblem, type Finding, parseDocument, problemAt } from './positions.ts';
 import { isWithin, type Problem } from './problems.ts';
 import { nameFault } from './schema.ts';
 import { brokenServer } from './server.ts';
@@ -25,6 +26,46 @@ export interface Gathering {
   readonly problems: Problem[];
 }
 
+/** The texts of the folder's files. `fatal`: the folder itself cannot be read, so the gateway does not know what is configured. */
+interface DroppedFiles {
+  readonly texts: readonly { readonly file: string; readonly text: string }[];
+  readonly fatal: readonly Problem[];
+}
+
+/** Reads the listed files. Never throws. */
+export function gatherFolder(listing: DropListing, gathering: Gathering): DroppedFiles {
+  const fatal = listing.problems.filter(({ severity }) => severity === 'error');
+  if (fatal.length > 0) return { texts: [], fatal };
+  gathering.problems.push(...listing.problems);
+  const texts = listing.files.slice(0, BOUNDS.serverFiles).flatMap((file) => gatherFile(file, gathering));
+  const over = listing.files[BOUNDS.serverFiles];
+  if (over !== undefined)
+    gathering.problems.push(fileProblem(over, `not read: ${DROP_FOLDER} holds more than ${BOUNDS.serverFiles} files`));
+  for (const file of listing.others) gathering.problems.push(fileProblem(file, unread(file), 'warning'));
+  return { texts, fatal: [] };
+}
+
+function gatherFile(file: string, gathering: Gathering): { file: string; text: string }[] {
+  const read = gathering.folders.readDropped(file);
+  if (read.text === undefined) {
+    takeOut(file, read.problems, gathering);
+    return [];
+  }
+  gathering.problems.push(...read.problems);
+  const document = parseDocument(file, read.text);
+  if (document.root === undefined) takeOut(file, document.problems, gathering);
+  else gather(document, readServerEntries(document.value, file), gathering);
+  return [{ file, text: read.text }];
+}
+
+/** Why a file is not read. It names the clients whose files are TOML or YAML, since people copy those. */
+function unread(file: string): string {
+  const why = 'not read: only names that end in .json are';
+  if (/\.toml$/i.test(file)) return `${why}; write the servers of a Codex file ([mcp_servers.NAME]) as JSON`;
+  if (/\.ya?ml$/i.test(file)) return `${why}; write the servers of a Continue or Goose file as JSON`;
+  return why;
+}
+
 /** Adds the servers of a file, and the problems of the file. */
 export function gather(document: Document, { entries, findings }: Holding, gathering: Gathering): void {
   const found = findings.map((finding) => problemAt(document, finding));
@@ -38,7 +79,7 @@ export function gather(document: Document, { entries, findings }: Holding, gathe
 }
 
 /** Takes out a whole file. If the file's name is free, a broken server of that name shows the problem. */
-export function takeOut(file: string, problems: readonly Problem[], gathering: Gathering): void {
+function takeOut(file: string, problems: readonly Problem[], gathering: Gathering): void {
   const name = basename(file, '.json');
   const first = problems[0];
   const visible = nameFault(name) === undefined && !gathering.servers.has(name);

@@ -65,12 +65,16 @@ function map(example: string) {
 
 const patternList = z.array(z.string().min(1, { error: 'must not be empty' }));
 
-function patterns(what: string, action: string) {
+function patterns(what: string, names: string, action: string) {
   const full = z.object({
     allow: patternList
       .default(['*'])
-      .describe(`Names of ${what} that may be ${action}; \`*\` stands for any characters. An empty list allows none.`),
-    deny: patternList.default([]).describe(`Names of ${what} that may not be ${action}, even if \`allow\` names them.`),
+      .describe(
+        `${names} of the ${what} that clients may ${action}; \`*\` stands for any characters. An empty list allows none.`,
+      ),
+    deny: patternList
+      .default([])
+      .describe(`${names} of the ${what} that clients may not ${action}, even if \`allow\` names them.`),
   });
   return z
     .union([patternList.transform((allow) => ({ allow, deny: [] as string[] })), full], {
@@ -78,7 +82,7 @@ function patterns(what: string, action: string) {
     })
     .prefault({})
     .describe(
-      `Which ${what} of the server are offered. What is not offered cannot be used. A plain list means \`allow\`.`,
+      `Which ${what} of the server the gateway offers. Clients can use nothing else of them. A plain list means \`allow\`.`,
     );
 }
 
@@ -91,43 +95,49 @@ const tls = z
     ca: filePath
       .optional()
       .describe(
-        'File of PEM certificates that are trusted instead of the system’s. Relative to the file that names it.',
+        'File of PEM certificates that the gateway trusts instead of the system’s. A relative path is relative to the file that names it.',
       ),
     cert: filePath.optional().describe('File of the PEM client certificate; needs `key`.'),
     key: filePath.optional().describe('File of the PEM private key of `cert`.'),
     rejectUnauthorized: z
       .boolean()
       .default(true)
-      .describe('Whether a certificate that cannot be verified ends the connection. `false` is for tests only.'),
+      .describe(
+        'Whether the gateway ends the connection if it cannot verify the certificate. `false` is for tests only.',
+      ),
     servername: z
       .string()
       .min(1)
       .optional()
-      .describe('Name that the server’s certificate must be valid for, if it is not the host of the URL.'),
+      .describe('Name for which the server’s certificate must be valid. By default the host of the URL.'),
   })
   .describe('TLS settings of a server with a URL.');
 
 const timeouts = z
   .object({
-    start: milliseconds.prefault('60s').describe('For a process to start and answer the first request.'),
-    connect: milliseconds.prefault('5s').describe('For a connection to be made.'),
+    start: milliseconds.prefault('60s').describe('How long a process may take to start and answer the first request.'),
+    connect: milliseconds.prefault('5s').describe('How long it may take to make a connection.'),
     firstByte: milliseconds
       .prefault('30s')
       .describe(
-        'Until the server sends the first byte of an answer. Over stdio only where it is set: until the first progress, log line or question of a call, or its answer.',
+        'How long the server may take to send the first byte of an answer. Over stdio the gateway applies it only where you set it; there it lasts until the first progress, log line, question or answer of a call.',
       ),
     idle: milliseconds
       .prefault('60s')
-      .describe('Between two signs of life while an answer is coming. Over stdio only where it is set.'),
+      .describe(
+        'How long the server may send nothing while its answer is under way. Over stdio the gateway applies it only where you set it.',
+      ),
     ping: milliseconds
       .prefault('30s')
       .describe(
-        'How long a process may leave a `ping` unanswered before it is taken for hung, ended and started anew. It is asked when a call has been silent for a third of this, if it is legacy and has answered a ping before, and after a call has run out. For a server that cannot answer while it works: as long as its longest call may take.',
+        'How long a process may leave a `ping` unanswered. After that the gateway takes it for hung, ends it and starts it anew. The gateway sends a `ping` after a call has timed out. To a legacy process that has answered a `ping` before, it also sends one when a call has been silent for a third of this time. If a server cannot answer while it works, set this to the time that its longest call may take.',
       ),
-    total: milliseconds.prefault('300s').describe('For a whole call; progress extends it, to 15 minutes at most.'),
+    total: milliseconds
+      .prefault('300s')
+      .describe('How long a whole call may take. Progress extends it, to 15 minutes at most.'),
   })
   .prefault({})
-  .describe('Time limits by phase.');
+  .describe('Time limits, one for each phase.');
 
 const instances = z
   .object({
@@ -136,14 +146,18 @@ const instances = z
       .min(1)
       .max(10_000)
       .optional()
-      .describe('Most instances that belong to a session or principal. By default 32 processes, or 1000 connections.'),
+      .describe(
+        'How many instances may belong to sessions or principals at a time. By default 32 processes, or 1000 connections.',
+      ),
     idle: milliseconds
       .prefault('30m')
-      .describe('How long an unused process, or an unused instance of a session or principal, is kept.'),
+      .describe('How long the gateway keeps an unused process, or an unused instance of a session or principal.'),
     lazy: z
       .boolean()
       .default(false)
-      .describe('Whether a process whose offer is known from before is started only when it is used.'),
+      .describe(
+        'Whether the gateway starts a process only when a client uses it. It does so only if it knows the offer from before.',
+      ),
   })
   .prefault({})
   .describe('The processes or connections of a server.');
@@ -158,7 +172,7 @@ export const serverEntry = z
       .min(1, { error: 'must not be empty' })
       .optional()
       .describe(
-        'Program to start; it speaks MCP on stdin and stdout. No shell is involved. A relative path is relative to `cwd` if that is given, else to the file that names it.',
+        'Program that the gateway starts, without a shell; it speaks MCP on stdin and stdout. A relative path is relative to `cwd` if you set that, else to the file that names it.',
       ),
     args: z
       .array(scalar, { error: 'must be a list such as ["-y", "some-package"]' })
@@ -167,23 +181,23 @@ export const serverEntry = z
     env: map('"NAME": "value"')
       .prefault({})
       .describe(
-        'Environment variables of the program, beside PATH, HOME, LANG and the proxy settings. Nothing else is inherited.',
+        'Environment variables of the program. Of the gateway’s own it inherits PATH, HOME, LANG and the proxy settings, and nothing else.',
       ),
     cwd: filePath
       .optional()
       .describe(
-        'Working directory of the program. By default the directory of the main configuration file; a relative one is relative to the file that names it.',
+        'Working directory of the program. By default the directory of the main configuration file. A relative path is relative to the file that names it.',
       ),
-    url: url.optional().describe('URL of a server that is reached over HTTP.'),
+    url: url.optional().describe('URL at which the gateway reaches the server over HTTP.'),
     serverUrl: url.optional().describe('Another spelling of `url`.'),
     httpUrl: url.optional().describe('Another spelling of `url`.'),
     headers: map('"Authorization": "Bearer ${env:TOKEN}"')
       .prefault({})
-      .describe('HTTP headers sent with every request to the server.'),
+      .describe('HTTP headers that the gateway sends with every request to the server.'),
     type: transport
       .optional()
       .describe(
-        'Transport. By default `stdio` with a `command`, `streamable-http` with a `url`; `local` also means `stdio`; `http`, `streamableHttp`, `streamable_http` and `remote` also mean `streamable-http`.',
+        'Transport. By default `stdio` with a `command`, and `streamable-http` with a `url`. `local` means `stdio`. `http`, `streamableHttp`, `streamable_http` and `remote` mean `streamable-http`.',
       ),
     transport: transport.optional().describe('Another spelling of `type`.'),
     alias: z
@@ -196,17 +210,17 @@ export const serverEntry = z
     disabled: z
       .boolean()
       .default(false)
-      .describe('A disabled server is listed, but not started, and its references are not read.'),
+      .describe('The gateway lists a disabled server, but does not start it, and does not read its references.'),
     enabled: z.boolean().optional().describe('`false` is another spelling of `disabled: true`.'),
     timeout: clientTimeout
       .optional()
       .describe(
-        'Shorthand for `timeouts.firstByte`, `idle` and `total`. A number below 1000 is read as seconds, others as milliseconds.',
+        'Sets those of `timeouts.firstByte`, `idle` and `total` that `timeouts` does not name. A number below 1000 means seconds, any other milliseconds.',
       ),
     timeouts,
-    tools: patterns('tools', 'called'),
-    prompts: patterns('prompts', 'used'),
-    resources: patterns('resources (by URI)', 'read'),
+    tools: patterns('tools', 'Names', 'call'),
+    prompts: patterns('prompts', 'Names', 'use'),
+    resources: patterns('resources', 'URIs', 'read'),
     tls: tls.optional(),
     isolation: z
       .enum(['auto', 'shared', 'session', 'principal'])
@@ -219,7 +233,7 @@ export const serverEntry = z
       .boolean()
       .default(false)
       .describe(
-        'Lets `args` name a directory that holds the gateway’s state, its configuration or `servers.d`, which else takes out the server. That lifts this refusal alone: where a server has a namespace of its own, those files stay hidden from it.',
+        'Whether `args` may name a directory that holds the gateway’s state, its configuration or `servers.d`. Without it the gateway does not start such a server. Where a server has a namespace of its own, those files stay hidden from it even so.',
       ),
   })
   .meta({ id: 'Server', title: 'MCP server' });
@@ -230,12 +244,14 @@ const listen = z
       .string()
       .regex(/^[^\s/[\]]+$/, { error: 'must be an IP address or a host name, without port or brackets' })
       .default('127.0.0.1')
-      .describe('Address to listen on. One that is not loopback needs `auth.tokens`.'),
-    port: z.int().min(0).max(65_535).default(7420).describe('Port to listen on; 0 takes a free one.'),
+      .describe('Address on which the gateway listens. An address that is not loopback needs `auth.tokens`.'),
+    port: z.int().min(0).max(65_535).default(7420).describe('Port on which the gateway listens; 0 takes a free one.'),
     allowedHosts: z
       .array(z.string().regex(/^[^\s/]+$/, { error: 'must be a host, or host:port, as it stands in the Host header' }))
       .default([])
-      .describe('Host headers that are answered beside those of the bind address: `host` (any port) or `host:port`.'),
+      .describe(
+        'Host headers that the gateway accepts beside those of the address on which it listens: `host` (any port) or `host:port`.',
+      ),
     allowedOrigins: z
       .array(
         z.string().regex(/^[a-z][a-z0-9+.-]*:\/\/[^\s/?#*]+$/i, {
@@ -243,7 +259,9 @@ const listen = z
         }),
       )
       .default([])
-      .describe('Origins of web pages that may call, beside loopback origins on a loopback bind.'),
+      .describe(
+        'Origins of web pages that may call. A gateway that listens on loopback also accepts loopback origins.',
+      ),
     trustedProxies: z
       .array(
         z.string().refine(isAddressBlock, {
@@ -252,7 +270,7 @@ const listen = z
       )
       .default([])
       .describe(
-        'Addresses, or blocks of them, of proxies in front of the gateway: they have no limit of idle connections of their own, since many clients come from each.',
+        'Addresses, or blocks of addresses, of proxies in front of the gateway. The gateway does not limit the idle connections of one such address, because many clients come from it.',
       ),
   })
   .prefault({})
@@ -264,7 +282,7 @@ const token = z.strictObject({
     .regex(/^(?!local$)[A-Za-z0-9._@-]{1,64}$/, {
       error: 'must be 1 to 64 characters of A-Z a-z 0-9 . _ @ - and not "local"',
     })
-    .describe('Who the holder is: the principal in policy and audit.'),
+    .describe('Who holds the token: the principal in policy and audit.'),
   token: z
     .string()
     .refine((text) => /^[A-Za-z0-9._~+/-]+=*$/.test(text), {
@@ -276,7 +294,10 @@ const token = z.strictObject({
 
 const auth = z
   .strictObject({
-    tokens: z.array(token).default([]).describe('Static bearer tokens. With at least one, every request needs one.'),
+    tokens: z
+      .array(token)
+      .default([])
+      .describe('Static bearer tokens. If there is at least one, every request needs one.'),
   })
   .prefault({})
   .describe('Who may call.');
@@ -286,15 +307,15 @@ const audit = z
     on_failure: z
       .enum(['refuse'])
       .default('refuse')
-      .describe('What happens to a call whose record cannot be written: it is refused.'),
+      .describe('What the gateway does with a call whose record it cannot write: it refuses the call.'),
     durability: z
       .enum(['process'])
       .default('process')
-      .describe('What a record survives before the call goes on: the death of the process.'),
+      .describe('What a record must survive before the call goes on: the death of the gateway’s process.'),
     level: z
       .enum(['shape'])
       .default('shape')
-      .describe('What is kept of arguments and results: their shape, not their values.'),
+      .describe('What the log keeps of arguments and results: their shape, not their values.'),
   })
   .prefault({})
   .describe('The record of every call.');
@@ -311,7 +332,7 @@ const limits = z
       .max(10_000_000)
       .default(100_000)
       .describe(
-        'Most array elements and object members of one message, of a client or a server. Beyond the default, a message can hold up all others for longer than 30 ms.',
+        'How many array elements and object members one message of a client or server may have. With more than the default, one message can hold up all others for longer than 30 ms.',
       ),
     upstreamMessage: size(1024, 2 ** 30)
       .prefault('16MiB')
@@ -321,10 +342,12 @@ const limits = z
       .min(1)
       .max(1_000_000)
       .default(10_000)
-      .describe('Most client sessions at a time. No token has more of them than are free for others.'),
+      .describe(
+        'How many client sessions there may be at a time. The gateway gives no token more of them than stay free for the others.',
+      ),
   })
   .prefault({})
-  .describe('Bounds.');
+  .describe('Bounds of what clients and servers may send, and of sessions.');
 
 /** The main file, after its references were resolved. */
 export const configSchema = z
@@ -335,7 +358,7 @@ export const configSchema = z
       .record(z.string(), serverEntry)
       .prefault({})
       .describe(
-        'The servers behind the gateway, by name (1 to 128 characters, none of them a control character). The block of any client can be pasted here.',
+        'The servers behind the gateway, by name (1 to 128 characters, none of them a control character). You can paste the block of any client here.',
       ),
     auth,
     audit,
