@@ -1,7 +1,8 @@
 // The key of the control socket: each owner of a state directory makes a new one; the command line reads it.
 import { randomBytes } from 'node:crypto';
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { replacePrivateFile } from './private-file.ts';
 
 const KEY_BYTES = 32;
 
@@ -16,11 +17,7 @@ export function controlKeyFile(directory: string): string {
  */
 export function makeControlKey(directory: string): Buffer {
   const key = randomBytes(KEY_BYTES);
-  const file = controlKeyFile(directory);
-  const partial = `${file}.partial`;
-  rmSync(partial, { force: true }); // a file that a killed owner left may have another mode
-  writeFileSync(partial, `${key.toString('base64url')}\n`, { mode: 0o600, flag: 'wx' });
-  renameSync(partial, file);
+  replacePrivateFile(controlKeyFile(directory), key.toString('base64url'));
   return key;
 }
 

@@ -1,10 +1,11 @@
 // The keys with which the gateway seals what clients carry: made on first use, kept in a private file, replaced after a time.
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { reasonOf } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
+import { replacePrivateFile } from './private-file.ts';
 import { StateError } from './state-error.ts';
 
 /** A key of 256 bits. */
@@ -46,10 +47,8 @@ export class Keyring {
   private add(): Key {
     const made = { id: randomBytes(6).toString('base64url'), key: randomBytes(32), madeAt: Date.now() };
     const keys = [made, ...this.keys].slice(0, BOUNDS.sealingKeys);
-    const partial = `${this.file}.partial`;
     const text = JSON.stringify({ v: 1, keys: keys.map((key) => ({ ...key, key: key.key.toString('base64url') })) });
-    writeFileSync(partial, `${text}\n`, { mode: 0o600 });
-    renameSync(partial, this.file);
+    replacePrivateFile(this.file, text);
     this.keys = keys;
     return made;
   }

@@ -4,7 +4,6 @@ import {
   lstatSync,
   mkdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -16,6 +15,7 @@ import { BOUNDS } from '../core/bounds/bounds.ts';
 import { reasonOf } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
 import { loadSqlite, type Database } from './database.ts';
+import { replacePrivateFile } from './private-file.ts';
 import { StateError } from './state-error.ts';
 
 /** The owner of a state directory, as `run.json` says. */
@@ -62,11 +62,7 @@ export function openStateDirectory(path: string): StateDirectory {
     ...(repaired !== undefined && { repaired }),
     isHeld: () => held.check(),
     lost: held.lost,
-    writeRunInfo(info) {
-      const partial = `${runFile}.partial`;
-      writeFileSync(partial, `${JSON.stringify(info)}\n`, { mode: 0o600 });
-      renameSync(partial, runFile);
-    },
+    writeRunInfo: (info) => replacePrivateFile(runFile, JSON.stringify(info)),
     release() {
       if (!lock.open) return;
       // without the lock, the file may be that of another owner
