@@ -26,62 +26,58 @@ function eras(state: string): { server: string; era: string; learned_at: number 
 }
 
 // not beside the others: how long a server takes to start decides how it is met
-test(
-  'every kind of stdio server is met in its era, whatever it does with the probe, and is remembered',
-  async () => {
-    const space = workspace({
-      mcpServers: {
-        modern: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'modern'),
-        legacy: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'legacy'),
-        dual: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'both'),
-        v1: fixture('sdk-v1-server.ts', '--transport', 'stdio'),
-        exits: moody('exits', '--unknown', 'exit'),
-        silent: moody('silent', '--unknown', 'silent'),
-        slow: moody('slow', '--era', 'dual', '--late', '2500'),
-      },
-    });
-    const before = Date.now();
-    // one that ends on what it does not know ends on its first ping too, once in the life of a gateway
-    const settled = (gateway: RunningGateway, ofExits: number) =>
-      until(
-        () => statusesOf(gateway),
-        (all) => starts('exits') === ofExits && all.every(({ state }) => state === 'ready'),
-      );
-    const first = await startGateway({ space });
-    await first.attempted();
-    const found = await settled(first, 3);
-    const answers = await Promise.all(
-      found.map(({ name }) => callText(first.url, `${name}__echo`, { text: `hello ${name}` })),
+test('every kind of stdio server is met in its era, whatever it does with the probe, and is remembered', async () => {
+  const space = workspace({
+    mcpServers: {
+      modern: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'modern'),
+      legacy: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'legacy'),
+      dual: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'both'),
+      v1: fixture('sdk-v1-server.ts', '--transport', 'stdio'),
+      exits: moody('exits', '--unknown', 'exit'),
+      silent: moody('silent', '--unknown', 'silent'),
+      slow: moody('slow', '--era', 'dual', '--late', '2500'),
+    },
+  });
+  const before = Date.now();
+  // one that ends on what it does not know ends on its first ping too, once in the life of a gateway
+  const settled = (gateway: RunningGateway, ofExits: number) =>
+    until(
+      () => statusesOf(gateway),
+      (all) => starts('exits') === ofExits && all.every(({ state }) => state === 'ready'),
     );
-    await first.stop();
-    const again = await startGateway({ space });
-    await again.attempted();
-    const found2 = await settled(again, 5);
-    await again.stop();
-    const remembered = eras(space.state);
-    space.remove();
+  const first = await startGateway({ space });
+  await first.attempted();
+  const found = await settled(first, 3);
+  const answers = await Promise.all(
+    found.map(({ name }) => callText(first.url, `${name}__echo`, { text: `hello ${name}` })),
+  );
+  await first.stop();
+  const again = await startGateway({ space });
+  await again.attempted();
+  const found2 = await settled(again, 5);
+  await again.stop();
+  const remembered = eras(space.state);
+  space.remove();
 
-    const expected = {
-      modern: 'modern',
-      legacy: 'legacy',
-      dual: 'modern',
-      v1: 'legacy',
-      exits: 'legacy',
-      silent: 'legacy',
-      slow: 'modern',
-    };
-    for (const all of [found, found2])
-      expect(Object.fromEntries(all.map(({ name, state, era }) => [name, `${state} ${era ?? ''}`]))).toEqual(
-        Object.fromEntries(Object.entries(expected).map(([name, era]) => [name, `ready ${era}`])),
-      );
-    expect(answers).toEqual(found.map(({ name }) => `hello ${name}`));
-    expect(Object.fromEntries(remembered.map(({ server, era }) => [server, era]))).toEqual(expected);
-    for (const { learned_at } of remembered) expect(learned_at).toBeGreaterThanOrEqual(before);
-    // the probe cost a process, once: the second gateway knew
-    expect([starts('exits'), starts('silent'), starts('slow')]).toEqual([5, 2, 3]);
-  },
-  60_000,
-);
+  const expected = {
+    modern: 'modern',
+    legacy: 'legacy',
+    dual: 'modern',
+    v1: 'legacy',
+    exits: 'legacy',
+    silent: 'legacy',
+    slow: 'modern',
+  };
+  for (const all of [found, found2])
+    expect(Object.fromEntries(all.map(({ name, state, era }) => [name, `${state} ${era ?? ''}`]))).toEqual(
+      Object.fromEntries(Object.entries(expected).map(([name, era]) => [name, `ready ${era}`])),
+    );
+  expect(answers).toEqual(found.map(({ name }) => `hello ${name}`));
+  expect(Object.fromEntries(remembered.map(({ server, era }) => [server, era]))).toEqual(expected);
+  for (const { learned_at } of remembered) expect(learned_at).toBeGreaterThanOrEqual(before);
+  // the probe cost a process, once: the second gateway knew
+  expect([starts('exits'), starts('silent'), starts('slow')]).toEqual([5, 2, 3]);
+}, 60_000);
 
 test.concurrent.each([401, 403, 429, 503])('HTTP %i concludes nothing about the era', async (status) => {
   let refusals = 2;

@@ -55,7 +55,8 @@ class Caller {
 /** Kills the owner so many times; every request of the others gets one answer, and they work on after each kill. */
 export async function killOwners(rounds: number): Promise<void> {
   const marker = randomBytes(8).toString('hex');
-  const place = workspace({ mcpServers: { echo: { ...fixture('echo-stdio.ts'), env: { MARKER: marker } } } });
+  const echo = fixture('echo-stdio.ts');
+  const place = workspace({ mcpServers: { echo: { ...echo, env: { ...echo.env, MARKER: marker } } } });
   const all = await openSessions(place, CLIENTS);
   const callers = new Map(all.map((pipe) => [pipe, new Caller(pipe)]));
   for (let round = 0; round < rounds; round += 1) {
