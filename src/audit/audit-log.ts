@@ -167,6 +167,6 @@ export function commitStage(log: Log): Stage {
   return async (call, ctx, next) => {
     await log.append(intentOf(call, ctx));
     ctx.isCommitted = true;
-    return next(call, ctx);
+    return await next(call, ctx); // to return the promise itself would take two turns more of the microtask queue
   };
 }

@@ -37,17 +37,21 @@ export class SeenUris {
   }
 }
 
-function urisOf(result: JsonObject): string[] {
-  const uris: string[] = [];
+const BLOCKS = ['content', 'contents', 'messages'];
+const NO_URIS: readonly string[] = [];
+
+function urisOf(result: JsonObject): readonly string[] {
+  let uris: string[] | undefined;
   const collect = (item: JsonValue | undefined) => {
     if (!isObject(item)) return;
     const uri = item.uri ?? (isObject(item.resource) ? item.resource.uri : undefined);
-    if (typeof uri === 'string' && uri.length <= BOUNDS.seenUri) uris.push(uri);
+    if (typeof uri === 'string' && uri.length <= BOUNDS.seenUri) (uris ??= []).push(uri);
     if (isObject(item.content)) collect(item.content); // a message of a prompt
   };
-  for (const key of ['content', 'contents', 'messages']) {
+  for (const key of BLOCKS) {
     const list = result[key];
-    if (Array.isArray(list)) for (const item of list.slice(0, BOUNDS.seenBlocks)) collect(item);
+    if (!Array.isArray(list)) continue;
+    for (let at = 0; at < list.length && at < BOUNDS.seenBlocks; at++) collect(list[at]);
   }
-  return uris;
+  return uris ?? NO_URIS;
 }

@@ -63,7 +63,8 @@ export class CallContext<Route = unknown> {
   /** Begins an attempt. */
   attempt(target: Target): Attempt {
     const attempt: Attempt = { target, startedAt: performance.now() };
-    (this.attempts ??= []).push(attempt);
+    if (this.attempts) this.attempts.push(attempt);
+    else this.attempts = [attempt];
     return attempt;
   }
 

@@ -42,7 +42,8 @@ export class Cancellation implements CancelSignal {
       listener();
       return () => undefined;
     }
-    (this.listeners ??= []).push(listener);
+    if (this.listeners) this.listeners.push(listener);
+    else this.listeners = [listener];
     return () => {
       this.listeners = this.listeners?.filter((other) => other !== listener);
     };

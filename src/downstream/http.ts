@@ -54,7 +54,7 @@ export function createFront({ gateway, network, control, limits }: FrontOptions)
   const authenticate = (http: IncomingMessage): Principal =>
     network ? gateway.snapshot.authenticate(http.headers.authorization) : LOCAL; // `checkHead` has checked the proof
 
-  const handle = async ({ http, response, headers }: FrontRequest, { origin, path }: Head): Promise<void> => {
+  const handle = ({ http, response, headers }: FrontRequest, { origin, path }: Head): Promise<void> | void => {
     if (http.method === 'OPTIONS' && origin !== undefined) {
       answerPreflight(http, response, origin);
       return;
@@ -69,9 +69,12 @@ export function createFront({ gateway, network, control, limits }: FrontOptions)
         endpoint: route.endpoint,
         address: http.socket.remoteAddress,
       } as const;
-      await (sse ? sseEndpoint : endpoint).handle({ http, response, caller, headers });
-      return;
+      return (sse ? sseEndpoint : endpoint).handle({ http, response, caller, headers });
     }
+    return administer(http, response, headers);
+  };
+
+  const administer = async (http: IncomingMessage, response: ServerResponse, headers: FrontRequest['headers']) => {
     admin ??= import('./admin/app.ts').then(({ createAdmin }) =>
       createAdmin(gateway, { control: network === undefined, detailed: network?.loopback ?? true }),
     );

@@ -27,7 +27,7 @@ export class Forwarding {
   }
 
   /** Forwards the call. Resolves with the server's reply, or with a round of questions. */
-  async run(): Promise<Reply> {
+  run(): Promise<Reply> {
     const { call, to, parts } = this;
     const { target, upstream } = to;
     const params = paramsFor(call, target);
@@ -61,10 +61,10 @@ export class Forwarding {
   private fromLegacy(params: JsonObject): Promise<Reply> {
     const { exchange, revision } = this.call;
     const { traits, upstream } = this.to;
-    const { task, ...plain } = params;
+    const { task } = params;
     if (isObject(task) && revision >= LEGACY_TASKS_SINCE && declaresLegacyTasks(upstream.offer.capabilities))
       return this.startTask({ params, exchange });
-    const known = task === undefined ? params : plain;
+    const known = withoutTask(params);
     return traits.taskSupport === 'required' ? this.runAsTask({ params: known, exchange }) : this.sendAsking(known);
   }
 

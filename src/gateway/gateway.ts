@@ -17,7 +17,7 @@ import { OperatorView, type ToolExplanation } from './operator-view.ts';
 import { Refusals, type Refused } from './event-log.ts';
 import { closeStorage, openStorage } from './storage.ts';
 import type { Snapshot } from './snapshots.ts';
-import { randomHex, traceFrom } from '../telemetry/trace.ts';
+import { randomHex, RandomIds, traceFrom } from '../telemetry/trace.ts';
 
 /** What `/readyz` answers. */
 export interface Health {
@@ -35,6 +35,7 @@ export class Gateway {
   private readonly parts: Parts;
   private readonly refusals: Refusals;
   private readonly operator: OperatorView;
+  private readonly ids = new RandomIds();
 
   /** Takes the state directory, opens the audit log and composes the parts. Starts nothing. Throws StateError. */
   static async open(options: GatewayOptions): Promise<Gateway> {
@@ -83,7 +84,7 @@ export class Gateway {
 
   /** Runs an MCP request as `deliver` runs a call. */
   call<Last>(request: CallRequest, sink: Sink<Last>): Promise<Last> {
-    return this.deliver(buildCall(request), sink);
+    return this.deliver(buildCall(request, this.ids.hex), sink);
   }
 
   /** Runs a call of any kind through the pipeline. Resolves with what the sink returns for its last frame. */
@@ -183,11 +184,11 @@ export interface CallRequest extends Omit<
 }
 
 /** Builds the frozen Call, member by member: to spread the request takes several times as long. */
-export function buildCall(request: CallRequest): McpCall {
+export function buildCall(request: CallRequest, hex = randomHex): McpCall {
   const { params, method, exchange } = request;
   const meta = isObject(params._meta) ? params._meta : undefined;
   return Object.freeze<McpCall>({
-    id: randomHex(12),
+    id: hex(12),
     kind: 'mcp',
     action: method,
     method,
@@ -204,7 +205,7 @@ export function buildCall(request: CallRequest): McpCall {
     paramHeaders: request.paramHeaders,
     exchange,
     signal: exchange.signal,
-    trace: traceFrom(request.traceparent ?? meta?.traceparent, request.tracestate ?? meta?.tracestate),
+    trace: traceFrom(request.traceparent ?? meta?.traceparent, request.tracestate ?? meta?.tracestate, hex),
     startedAt: performance.now(),
     bytes: request.bytes,
     heldBytes: messageHeap(request.bytes, params),

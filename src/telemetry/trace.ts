@@ -1,5 +1,5 @@
 // W3C Trace Context in and out, ids, and the stage that gives each call its span.
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomFillSync } from 'node:crypto';
 import type { Call, TraceContext } from '../core/call.ts';
 import type { CallContext } from '../core/call-context.ts';
 import type { Stage } from '../core/stage.ts';
@@ -11,25 +11,38 @@ const TRACESTATE = /^[!-~](?:[ -~]{0,510}[!-~])?$/;
 const ZERO_TRACE = '0'.repeat(32);
 const ZERO_SPAN = '0'.repeat(16);
 
-/**
- * Lower-case hex of at most 16 random bytes, but for the six bits that say that it comes of a UUID: Node draws these from a pool of its own,
- * so that one system call serves many ids.
- */
+/** Lower-case hex of so many random bytes. */
 export function randomHex(bytes: number): string {
-  const uuid = randomUUID();
-  // the parts one by one: a search for the hyphens would take three times as long
-  const digits = uuid.slice(0, 8) + uuid.slice(9, 13) + uuid.slice(14, 18) + uuid.slice(19, 23) + uuid.slice(24);
-  return digits.slice(-2 * bytes);
+  return randomBytes(bytes).toString('hex');
+}
+
+const DRAWN_BYTES = 4096;
+
+/** The ids of calls and spans. One draw of random bytes serves many of them, since a draw for each takes longer than all else about a trace. */
+export class RandomIds {
+  readonly #bytes = Buffer.allocUnsafeSlow(DRAWN_BYTES);
+  #used = this.#bytes.length;
+
+  /** Lower-case hex of so many random bytes. */
+  readonly hex = (bytes: number): string => {
+    if (this.#used + bytes > this.#bytes.length) {
+      randomFillSync(this.#bytes);
+      this.#used = 0;
+    }
+    const from = this.#used;
+    this.#used += bytes;
+    return this.#bytes.toString('hex', from, this.#used);
+  };
 }
 
 /** Continues the caller's trace where its `traceparent` is valid (W3C Trace Context, section 3.2), else starts one. */
-export function traceFrom(traceparent: unknown, tracestate: unknown): TraceContext {
-  const spanId = randomHex(8);
+export function traceFrom(traceparent: unknown, tracestate: unknown, hex = randomHex): TraceContext {
+  const spanId = hex(8);
   const match = typeof traceparent === 'string' && traceparent.length <= 128 ? TRACEPARENT.exec(traceparent) : null;
   const [, version, traceId, parentId, flags, rest] = match ?? [];
   const valid = traceId !== undefined && version !== 'ff' && traceId !== ZERO_TRACE && parentId !== ZERO_SPAN;
   if (!valid || (version === '00' && rest !== undefined))
-    return { traceId: randomHex(16), spanId, flags: '01', state: undefined };
+    return { traceId: hex(16), spanId, flags: '01', state: undefined };
   const state = typeof tracestate === 'string' && TRACESTATE.test(tracestate) ? tracestate : undefined;
   return { traceId, spanId, flags: flags ?? '01', state };
 }

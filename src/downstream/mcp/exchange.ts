@@ -35,7 +35,7 @@ export class CallerExchange implements Exchange {
   private ended = false;
   /** When the caller last got a progress notification. */
   private progressAt: number;
-  private readonly monotonic = new MonotonicProgress();
+  private monotonic: MonotonicProgress | undefined;
 
   constructor(options: ExchangeOptions) {
     this.options = options;
@@ -63,7 +63,7 @@ export class CallerExchange implements Exchange {
     const { progressToken } = this.options;
     if (progressToken === undefined) return;
     this.progressAt = performance.now();
-    this.send('notifications/progress', { ...params, ...this.monotonic.next(params), progressToken });
+    this.send('notifications/progress', { ...params, ...this.shown.next(params), progressToken });
   }
 
   heartbeat(): void {
@@ -72,7 +72,7 @@ export class CallerExchange implements Exchange {
     if (progressToken === undefined || now - this.progressAt < BOUNDS.progressHeartbeat) return;
     this.progressAt = now;
     const message = `Still working after ${Math.round((now - this.startedAt) / 1_000)} s.`;
-    this.send('notifications/progress', { progress: this.monotonic.more(), message, progressToken });
+    this.send('notifications/progress', { progress: this.shown.more(), message, progressToken });
   }
 
   log(params: JsonObject): void {
@@ -101,6 +101,11 @@ export class CallerExchange implements Exchange {
     this.ended = true;
     const { questions } = this.options;
     if (questions !== undefined && questions.size > 0) questions.endOf(this.options);
+  }
+
+  /** The progress that the caller was shown; most calls have none. */
+  private get shown(): MonotonicProgress {
+    return (this.monotonic ??= new MonotonicProgress());
   }
 
   /** Sends nothing for a cancelled call, whose server may still send notifications (wire.md, Cancellation). */

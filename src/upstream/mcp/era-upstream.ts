@@ -83,7 +83,8 @@ export class EraUpstream {
     const { circuit, urlElicitations } = this.parts;
     const answersBefore = circuit.answers;
     for (let again = false; ; again = true) {
-      const instance = await this.acquire(request, owner);
+      const acquiring = this.acquire(request, owner);
+      const instance = acquiring instanceof Promise ? await acquiring : acquiring;
       try {
         const reply = await instance.request(request);
         if (reply.error) urlElicitations.required(reply.error, request.session, owner);
