@@ -1,7 +1,7 @@
 // The audit log as the rest of the gateway sees it, with the stages that write the records of a call: an append resolves once the record is committed.
 import { BOUNDS, type Bounds } from '../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../core/errors.ts';
-import type { Stage } from '../core/stage.ts';
+import type { Stage } from '../core/call-context.ts';
 import type { StateDirectory } from '../storage/state-directory.ts';
 import { StateError } from '../storage/state-error.ts';
 import { importDatabase } from './import-database.ts';

@@ -2,7 +2,7 @@
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
-import { RequestsInFlight } from '../core/requests-in-flight.ts';
+import { RequestsInFlight } from '../core/in-flight.ts';
 import { encodeError } from '../downstream/mcp/encode.ts';
 import {
   type Frame,
@@ -16,7 +16,7 @@ import {
   type ResponseFrame,
   resultText,
 } from '../protocol/mcp/frames.ts';
-import { CALL_METHODS } from '../protocol/mcp/methods.ts';
+import { CALL_METHODS } from '../protocol/mcp/vocabulary.ts';
 import { parseStrict } from '../protocol/mcp/strict-json.ts';
 import { randomHex } from '../telemetry/trace.ts';
 import { type ClientLine, idsOf } from './client-line.ts';

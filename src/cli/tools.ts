@@ -1,8 +1,7 @@
 // `mcp-gateway tools list|call`: lists and calls tools as a client does, through the same endpoint and pipeline.
 import { explainDecision } from '../core/decision.ts';
 import { isObject, type JsonObject, type JsonValue } from '../core/json.ts';
-import { META } from '../protocol/mcp/meta.ts';
-import { MODERN_VERSION } from '../protocol/mcp/versions.ts';
+import { META, MODERN_VERSION } from '../protocol/mcp/vocabulary.ts';
 import { encodeHeaderValue, mirrorArguments, readMirroredParams } from '../protocol/mcp/param-headers.ts';
 import { parseStrict } from '../protocol/mcp/strict-json.ts';
 import { didYouMean } from '../config/problems.ts';

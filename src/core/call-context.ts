@@ -1,8 +1,8 @@
-// The context of one call, in which the stages store what they find, and its one settlement.
-import type { Target, TaskRef } from './call.ts';
+// The context of one call, in which the stages store what they find, its one settlement, and the stages themselves.
+import type { Call, Target, TaskRef } from './call.ts';
 import type { Decision, PolicyView } from './decision.ts';
 import { type ErrorCode, ERRORS, type GatewayError, toGatewayError } from './errors.ts';
-import type { FinalReply, Origin } from './reply.ts';
+import type { FinalReply, Origin, Reply } from './reply.ts';
 
 /** One attempt to send the call to a server. It stays known where it fails. */
 export interface Attempt {
@@ -159,4 +159,15 @@ export function statusOfError(error: GatewayError): Status {
     default:
       return ERRORS[error.code].fault === 'upstream' ? 'unknown' : 'refused';
   }
+}
+
+/** Answers a call, or throws a GatewayError. */
+export type Handler = (call: Call, ctx: CallContext) => Promise<Reply>;
+
+/** One concern of a call. A stage may refuse the call (throw), pass it on, read the reply, and listen for the settlement. */
+export type Stage = (call: Call, ctx: CallContext, next: Handler) => Promise<Reply>;
+
+/** Composes stages, the outermost first, and the last handler into one handler. */
+export function compose(stages: readonly Stage[], last: Handler): Handler {
+  return stages.reduceRight<Handler>((next, stage) => (call, ctx) => stage(call, ctx, next), last);
 }

@@ -1,6 +1,6 @@
 // A Decision of policy on a call: whether it is allowed, by which rule, and its text for an operator.
 import type { OfferKind, Target } from './call.ts';
-import type { OfferedList } from './offered-list.ts';
+import type { OfferedList } from './reply.ts';
 
 /** Whether a call is allowed; `rule` names the rule that decided, `reason` explains it to an operator. */
 export interface Decision {

@@ -1,10 +1,9 @@
 // The exchange: how a running call reaches its caller with progress, log lines, notifications and questions.
 import { BOUNDS } from './bounds/bounds.ts';
-import { Cancellation, type CancelSignal } from './cancellation.ts';
+import { Cancellation, type CancelSignal, withDeadline } from './cancellation.ts';
 import { GatewayError } from './errors.ts';
 import type { JsonObject } from './json.ts';
 import type { RpcError } from './reply.ts';
-import { withDeadline } from './wait.ts';
 
 /** A request of a server to a caller: elicitation, sampling, roots. */
 export interface Question {

@@ -58,7 +58,7 @@ export class FairShare {
     if (!share) return;
     share.amount -= amount;
     this.held -= amount;
-    // an idle holder keeps its entry: adding and removing one with every call makes garbage (core/slots.ts)
+    // an idle holder keeps its entry: adding and removing one with every call makes garbage (see `Slots`)
     if (--share.count === 0 && this.shares.size > BOUNDS.idleShares) this.shares.delete(holder);
   }
 }

@@ -3,7 +3,7 @@ import { createServer, type RequestListener, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import { BOUNDS, type Bounds } from '../core/bounds/bounds.ts';
 import { reasonOf } from '../core/errors.ts';
-import { withDeadline } from '../core/wait.ts';
+import { withDeadline } from '../core/cancellation.ts';
 import { compileBlocks, plainAddress } from '../config/address-blocks.ts';
 
 /** Node's own defaults keep half-sent requests for minutes. */

@@ -1,8 +1,8 @@
 // The end of the pipeline for MCP calls: the table of methods, who answers each, the pages of lists, and heartbeats meanwhile.
 import { type McpCall, type OfferKind, serverOf } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
-import type { Reply } from '../core/reply.ts';
-import { CALL_METHODS } from '../protocol/mcp/methods.ts';
+import type { OfferedList, Reply } from '../core/reply.ts';
+import { CALL_METHODS } from '../protocol/mcp/vocabulary.ts';
 import { Forwarding } from './forward.ts';
 import { type McpContext, unknownMcp } from './resolve.ts';
 import { listen, subscribe, unsubscribe } from './subscribe.ts';
@@ -18,7 +18,6 @@ import type { Snapshots } from './snapshots.ts';
 import type { Tasks } from './tasks/tasks.ts';
 import type { Upstreams } from './upstreams.ts';
 import { createHash } from 'node:crypto';
-import type { OfferedList } from '../core/offered-list.ts';
 
 /** Returns the dispatch of MCP calls. While a call runs, its caller gets heartbeats if it wants progress. */
 export function dispatchMcp(parts: DispatchParts): (call: McpCall, ctx: McpContext) => Promise<Reply> {

@@ -3,7 +3,7 @@ import type { Call, McpCall, Peer } from '../core/call.ts';
 import { CallContext } from '../core/call-context.ts';
 import type { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject, messageHeap } from '../core/json.ts';
-import { type LogLevel, withoutProtocolMeta } from '../protocol/mcp/meta.ts';
+import { type LogLevel, withoutProtocolMeta } from '../protocol/mcp/vocabulary.ts';
 import type { StateDirectory } from '../storage/state-directory.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type InstanceCaller, ownerKeys } from '../upstream/mcp/instances/affinity.ts';

@@ -1,8 +1,9 @@
 // The capabilities and instructions that an endpoint declares, from the known offers: no server is started for them.
 import type { CatalogSource } from '../catalog/catalog.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
-import { declaresLegacyTasks, declaresTasks, LEGACY_TASKS_SINCE, TASKS_CAPABILITY } from '../protocol/mcp/tasks.ts';
-import { MODERN_VERSION } from '../protocol/mcp/versions.ts';
+import { LEGACY_TASKS_SINCE } from '../protocol/mcp/tasks.ts';
+import { declaresLegacyTasks, declaresTasks, TASKS_CAPABILITY } from '../protocol/mcp/capabilities.ts';
+import { MODERN_VERSION } from '../protocol/mcp/vocabulary.ts';
 import type { Upstreams } from './upstreams.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 

@@ -1,18 +1,16 @@
 // Runs calls of any kind: the stages that every call passes, in their order, and the one end that gives its frames to the adapter of its caller.
 import { type AuditLog, auditStage, commitStage } from '../audit/audit-log.ts';
 import type { Call } from '../core/call.ts';
-import type { CallContext } from '../core/call-context.ts';
-import type { CancelSignal } from '../core/cancellation.ts';
+import { type CallContext, compose, type Handler, type Stage } from '../core/call-context.ts';
+import { type CancelSignal, untilCancelled } from '../core/cancellation.ts';
 import { GatewayError, toGatewayError } from '../core/errors.ts';
 import type { FinalReply, Reply, StreamReply } from '../core/reply.ts';
-import { compose, type Handler, type Stage } from '../core/stage.ts';
 import { authorizeStage } from '../policy/policy.ts';
 import { admitStage, type InFlightMemory, quotaStage } from '../quota/in-flight-memory.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { traceStage } from '../telemetry/trace.ts';
 import { type Watcher, watchStage } from './watcher.ts';
 import type { JsonValue } from '../core/json.ts';
-import { untilCancelled } from '../core/wait.ts';
 
 /** A kind of call, for example MCP requests: how its names are looked up, and how it is answered. */
 export interface CallKind {

@@ -4,7 +4,7 @@ import { type McpCall, serverOf, type Target } from '../core/call.ts';
 import type { CallContext } from '../core/call-context.ts';
 import { excerpt, GatewayError, unknownTask } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
-import { CALL_METHODS } from '../protocol/mcp/methods.ts';
+import { CALL_METHODS } from '../protocol/mcp/vocabulary.ts';
 import { checkParamHeaders } from '../protocol/mcp/param-headers.ts';
 import type { DispatchParts } from './dispatch.ts';
 import { declare, isDeclared } from './offer.ts';

@@ -1,6 +1,6 @@
 // Subscribes sessions and listeners to resources, also while a reload replaces the server, and answers `subscriptions/listen` (patterns/subscriptions).
 import { type McpCall, type OfferKind, serverOf, type Target } from '../core/call.ts';
-import type { CancelSignal } from '../core/cancellation.ts';
+import { type CancelSignal, within } from '../core/cancellation.ts';
 import type { Reply } from '../core/reply.ts';
 import type { Follower } from '../upstream/mcp/offer/resource-subscriptions.ts';
 import type { UriOptions } from '../catalog/catalog.ts';
@@ -8,7 +8,6 @@ import type { DispatchParts } from './dispatch.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
-import { within } from '../core/wait.ts';
 import { ownerKeys } from '../upstream/mcp/instances/affinity.ts';
 import { type McpContext, uriOptions } from './resolve.ts';
 

@@ -6,7 +6,7 @@ import { BOUNDS } from '../core/bounds/bounds.ts';
 import { diffServers } from '../config/diff.ts';
 import type { OfferKind, Target } from '../core/call.ts';
 import type { PolicyView } from '../core/decision.ts';
-import { within } from '../core/wait.ts';
+import { within } from '../core/cancellation.ts';
 import type { InstanceCaller } from '../upstream/mcp/instances/affinity.ts';
 import type { InstanceIds, UpstreamContext } from '../upstream/mcp/context.ts';
 import type { OwnerOffer } from '../upstream/mcp/offer/owner-listings.ts';

@@ -1,10 +1,9 @@
 // The watcher: gets every call, change of a server and reload as it happens, for the screen of `serve`.
 import type { Call } from '../core/call.ts';
-import type { CallContext, Status } from '../core/call-context.ts';
+import type { CallContext, Stage, Status } from '../core/call-context.ts';
 import { forOperator, type GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { FinalReply } from '../core/reply.ts';
-import type { Stage } from '../core/stage.ts';
 
 /** A call that has ended. `reason`: why its status is not `ok`. */
 export interface EndedCall extends Pick<CallContext, 'target' | 'requested'> {

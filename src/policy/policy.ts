@@ -2,7 +2,8 @@
 import { BoundedMap } from '../core/bounded-map.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { Call, CallerFacts } from '../core/call.ts';
-import type { CallContext } from '../core/call-context.ts';
+import type { CallContext, Stage } from '../core/call-context.ts';
+import type { ListReply, OfferedList } from '../core/reply.ts';
 import {
   type Decidable,
   type Decision,
@@ -11,9 +12,6 @@ import {
   type PolicyView,
 } from '../core/decision.ts';
 import type { GatewayError } from '../core/errors.ts';
-import type { OfferedList } from '../core/offered-list.ts';
-import type { ListReply } from '../core/reply.ts';
-import type { Stage } from '../core/stage.ts';
 import { compilePatterns, findUnmatched } from './patterns.ts';
 
 export interface NamePatterns {

@@ -4,7 +4,7 @@ import type { Call } from '../core/call.ts';
 import { GatewayError } from '../core/errors.ts';
 import { FairShare } from '../core/fair-share.ts';
 import type { CancelSignal } from '../core/cancellation.ts';
-import type { Stage } from '../core/stage.ts';
+import type { Stage } from '../core/call-context.ts';
 
 type Holder = Pick<Call, 'principal' | 'heldBytes'>;
 

@@ -1,8 +1,7 @@
 // W3C Trace Context in and out, ids, and the stage that gives each call its span.
 import { randomBytes, randomFillSync } from 'node:crypto';
 import type { Call, TraceContext } from '../core/call.ts';
-import type { CallContext } from '../core/call-context.ts';
-import type { Stage } from '../core/stage.ts';
+import type { CallContext, Stage } from '../core/call-context.ts';
 import type { Logger } from './logger.ts';
 
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;

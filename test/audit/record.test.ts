@@ -1,4 +1,4 @@
-import { OfferedList } from '../../src/core/offered-list.ts';
+import { OfferedList } from '../../src/core/reply.ts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type AuditRecord, encodeRecord, eventOf, intentOf, outcomeOf } from '../../src/audit/record.ts';

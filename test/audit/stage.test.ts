@@ -5,7 +5,7 @@ import type { AuditRecord } from '../../src/audit/record.ts';
 import { type AuditLog, auditStage, commitStage } from '../../src/audit/audit-log.ts';
 import type { Decision } from '../../src/core/decision.ts';
 import { GatewayError } from '../../src/core/errors.ts';
-import { compose, type Handler } from '../../src/core/stage.ts';
+import { compose, type Handler } from '../../src/core/call-context.ts';
 import { ALLOWED, makeCall, makeContext, makeReply, openLog } from './calls.ts';
 
 type Log = Pick<AuditLog, 'append'>;

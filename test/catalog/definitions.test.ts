@@ -6,9 +6,9 @@ import { NameBook } from '../../src/catalog/names.ts';
 import { EMPTY_OFFER } from '../../src/catalog/offer.ts';
 import type { OfferKind } from '../../src/core/call.ts';
 import type { JsonObject, JsonValue } from '../../src/core/json.ts';
-import { OfferedList } from '../../src/core/offered-list.ts';
+import { OfferedList } from '../../src/core/reply.ts';
 import { type Answer, answerSink } from '../../src/downstream/mcp/encode.ts';
-import { LIST_KEYS } from '../../src/protocol/mcp/methods.ts';
+import { LIST_KEYS } from '../../src/protocol/mcp/vocabulary.ts';
 import { size } from '../size.ts';
 import { type AnsweredClient, connectAll } from './answering-server.ts';
 

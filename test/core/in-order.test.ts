@@ -1,6 +1,6 @@
 // Whatever takes its time, what came after it waits, and nothing is handled twice or left out.
 import { expect, test } from 'vitest';
-import { InOrder } from '../../src/core/in-order.ts';
+import { InOrder } from '../../src/core/in-flight.ts';
 
 test('what takes no time is done at once, and the rest in the order in which it came', async () => {
   const order = new InOrder();

@@ -1,6 +1,6 @@
 // Reading from a source that never ends is interrupted, so that the event loop serves everybody else.
 import { expect, test } from 'vitest';
-import { ReadFairness } from '../../src/core/in-order.ts';
+import { ReadFairness } from '../../src/core/in-flight.ts';
 
 class Source {
   readonly calls: string[] = [];

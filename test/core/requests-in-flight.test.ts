@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { RequestsInFlight } from '../../src/core/requests-in-flight.ts';
+import { RequestsInFlight } from '../../src/core/in-flight.ts';
 
 test('an answer settles the request under its key, once', async () => {
   const requests = new RequestsInFlight<string, string, number>();

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Slots } from '../../src/core/slots.ts';
+import { Slots } from '../../src/core/in-flight.ts';
 
 test('it holds what a map holds, under keys that are never given twice', () => {
   fc.assert(

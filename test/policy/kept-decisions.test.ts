@@ -1,12 +1,11 @@
 // A decision on a name is made once a configuration: how often patterns are run is counted, not timed.
-import { OfferedList } from '../../src/core/offered-list.ts';
+import { type Offered, OfferedList } from '../../src/core/reply.ts';
 import fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import { CallContext } from '../../src/core/call-context.ts';
 import type { Target } from '../../src/core/call.ts';
 import type { Decidable, PolicyView } from '../../src/core/decision.ts';
-import type { Offered } from '../../src/core/reply.ts';
 import { buildPipeline } from '../../src/gateway/pipeline.ts';
 import { unknownMcp } from '../../src/gateway/resolve.ts';
 import { BOUNDS } from '../../src/core/bounds/bounds.ts';

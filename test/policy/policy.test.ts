@@ -1,11 +1,10 @@
 // Allow and deny: one decision for lists and calls, deny first, unknown is forbidden.
-import { OfferedList } from '../../src/core/offered-list.ts';
+import { type Offered, OfferedList } from '../../src/core/reply.ts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { compilePatterns } from '../../src/policy/patterns.ts';
 import type { Decidable } from '../../src/core/decision.ts';
 import { LOCAL } from '../../src/core/principal.ts';
-import type { Offered } from '../../src/core/reply.ts';
 import { compilePolicy, type PolicyEntry, rulesOfServer, UNKNOWN, unmatchedPatterns } from '../../src/policy/policy.ts';
 import { makeCall, policyEntry } from '../audit/bare-call.ts';
 

@@ -7,9 +7,7 @@ import type { FinalReply, ListReply, Offered, RpcError } from '../../core/reply.
 import type { Sink } from '../../gateway/pipeline.ts';
 import { errorJson, errorText, type RequestId, resultText } from '../../protocol/mcp/frames.ts';
 import { writeInSlices } from '../../protocol/mcp/json-writer.ts';
-import { META } from '../../protocol/mcp/meta.ts';
-import { LIST_KEYS } from '../../protocol/mcp/methods.ts';
-import { SUPPORTED_VERSIONS } from '../../protocol/mcp/versions.ts';
+import { LIST_KEYS, META, SUPPORTED_VERSIONS } from '../../protocol/mcp/vocabulary.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import type { Caller } from './exchange.ts';
 

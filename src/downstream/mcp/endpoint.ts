@@ -5,7 +5,7 @@ import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import { isObject, type JsonValue } from '../../core/json.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import { type Frame, idOf, readClientFrame, type RequestId } from '../../protocol/mcp/frames.ts';
-import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
+import { MODERN_VERSION } from '../../protocol/mcp/vocabulary.ts';
 import { answerBatch, readBatch } from './batch.ts';
 import type { Caller } from './exchange.ts';
 import { EventConnection, HttpResponse } from './http-response.ts';

@@ -1,11 +1,11 @@
 // One caller: what a front knows about it, and the messages to it while its request runs: progress, log messages, notifications and questions.
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
+import { type LogLevel, META, passesLevel, type ProgressToken } from '../../protocol/mcp/vocabulary.ts';
 import { askWithin, cannotAsk, type Exchange, type Question, type QuestionAnswer } from '../../core/exchange.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { type JsonObject, numberOf } from '../../core/json.ts';
 import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
-import { type LogLevel, META, passesLevel, type ProgressToken } from '../../protocol/mcp/meta.ts';
 import type { OpenQuestions } from './open-requests.ts';
 import type { CallerFacts, Transport } from '../../core/call.ts';
 

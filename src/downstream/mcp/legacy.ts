@@ -2,14 +2,19 @@
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { serverOf } from '../../core/call.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
+import { knownCapabilities } from '../../protocol/mcp/capabilities.ts';
+import {
+  CALL_METHODS,
+  isLogLevel,
+  LOG_LEVELS,
+  negotiateLegacy,
+  progressTokenOf,
+  readPeer,
+} from '../../protocol/mcp/vocabulary.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import { type Frame, type RequestFrame, resultText } from '../../protocol/mcp/frames.ts';
-import { knownCapabilities } from '../../protocol/mcp/client-capabilities.ts';
-import { isLogLevel, LOG_LEVELS, progressTokenOf, readPeer } from '../../protocol/mcp/meta.ts';
-import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
-import { negotiateLegacy } from '../../protocol/mcp/versions.ts';
 import { type Caller, CallerExchange, type MessageFacts, type Send } from './exchange.ts';
 import { type Answer, answerSink, refusedAnswer } from './encode.ts';
 import type { Session, SessionOptions } from './session.ts';

@@ -1,15 +1,13 @@
 // Handles requests of the modern era, each of which carries its client's identity and capabilities.
 import type { CancelSignal } from '../../core/cancellation.ts';
+import { type ModernMeta, readModernMeta, type RequestFrame, resultText } from '../../protocol/mcp/frames.ts';
+import { CALL_METHODS, isLegacyVersion, META, MODERN_VERSION, progressTokenOf } from '../../protocol/mcp/vocabulary.ts';
 import { type Peer, serverOf } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { FinalReply } from '../../core/reply.ts';
 import type { CallRequest, Gateway } from '../../gateway/gateway.ts';
 import type { Sink } from '../../gateway/pipeline.ts';
-import { type RequestFrame, resultText } from '../../protocol/mcp/frames.ts';
-import { META, type ModernMeta, progressTokenOf, readModernMeta } from '../../protocol/mcp/meta.ts';
-import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
-import { isLegacyVersion, MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import { type Caller, CallerExchange, type MessageFacts, type Send } from './exchange.ts';
 import { type Answer, answerSink, discoverResult, refusedAnswer, unsupportedVersion } from './encode.ts';
 

@@ -1,13 +1,13 @@
 // What is unanswered between the gateway and one client: the requests of the client, and the questions of servers.
 import { BOUNDS, type Bounds } from '../../core/bounds/bounds.ts';
 import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
+import { RequestsInFlight } from '../../core/in-flight.ts';
+import { withoutProtocolMeta } from '../../protocol/mcp/vocabulary.ts';
+import { type Askable, paramsFor, requireAskable } from '../../protocol/mcp/capabilities.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { notificationText, type RequestId, requestText, type ResponseFrame } from '../../protocol/mcp/frames.ts';
 import type { Question, QuestionAnswer } from '../../core/exchange.ts';
-import { RequestsInFlight } from '../../core/requests-in-flight.ts';
-import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
 import { withRelatedTask } from '../../protocol/mcp/tasks.ts';
-import { type Askable, paramsFor, requireAskable } from '../../protocol/mcp/questions.ts';
 
 /** An array instead of a map: every call adds and removes an entry, and the array is short (see `Slots`). */
 export class OpenRequests {

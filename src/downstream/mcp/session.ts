@@ -9,7 +9,7 @@ import type { ChangeListener } from '../../gateway/changes.ts';
 import type { InstanceCaller } from '../../upstream/mcp/instances/affinity.ts';
 import { listChangedMethods } from '../../gateway/subscribe.ts';
 import { notificationText, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
-import type { LogLevel } from '../../protocol/mcp/meta.ts';
+import type { LogLevel } from '../../protocol/mcp/vocabulary.ts';
 import { randomHex } from '../../telemetry/trace.ts';
 import { type Caller, CallerExchange } from './exchange.ts';
 import type { EventConnection, Outlet } from './http-response.ts';

@@ -1,5 +1,5 @@
 // HTTP+SSE, the transport of 2024-11-05: a GET opens the stream of a session, and the client POSTs its messages to the path that the stream names.
-import { NEWEST_LEGACY } from '../../protocol/mcp/versions.ts';
+import { NEWEST_LEGACY } from '../../protocol/mcp/vocabulary.ts';
 import { serverOf } from '../../core/call.ts';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
 import type { Gateway } from '../../gateway/gateway.ts';

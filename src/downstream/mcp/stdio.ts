@@ -2,7 +2,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { ALL_SERVERS } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
-import { InOrder } from '../../core/in-order.ts';
+import { InOrder } from '../../core/in-flight.ts';
 import type { JsonValue } from '../../core/json.ts';
 import { LOCAL } from '../../core/principal.ts';
 import type { Gateway } from '../../gateway/gateway.ts';

@@ -8,7 +8,7 @@ import { type ErrorCode, GatewayError, toGatewayError } from '../../core/errors.
 import type { Question, QuestionAnswer } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
-import { requireAskable } from '../../protocol/mcp/questions.ts';
+import { requireAskable } from '../../protocol/mcp/capabilities.ts';
 
 /** Failures of a question that the client may have seen. */
 const MAY_BE_SEEN: ReadonlySet<ErrorCode> = new Set(['cancelled', 'question_unanswered']);

@@ -1,12 +1,7 @@
 // A modern client's call at a legacy server: gathers the questions that the server asks meanwhile into rounds (docs/bridge.md).
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { Cancellation } from '../../core/cancellation.ts';
-import type { McpCall } from '../../core/call.ts';
-import { GatewayError } from '../../core/errors.ts';
-import type { Exchange, Question, QuestionAnswer } from '../../core/exchange.ts';
-import { estimateHeap, isObject, type JsonObject } from '../../core/json.ts';
-import type { Reply } from '../../core/reply.ts';
-import { RequestsInFlight } from '../../core/requests-in-flight.ts';
+import { RequestsInFlight } from '../../core/in-flight.ts';
 import {
   type Askable,
   INPUT_KEY,
@@ -14,8 +9,13 @@ import {
   missingCapability,
   paramsFor,
   whyNotAsked,
-} from '../../protocol/mcp/questions.ts';
-import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
+} from '../../protocol/mcp/capabilities.ts';
+import { MODERN_VERSION } from '../../protocol/mcp/vocabulary.ts';
+import type { McpCall } from '../../core/call.ts';
+import { GatewayError } from '../../core/errors.ts';
+import type { Exchange, Question, QuestionAnswer } from '../../core/exchange.ts';
+import { estimateHeap, isObject, type JsonObject } from '../../core/json.ts';
+import type { Reply } from '../../core/reply.ts';
 import { SerializedReply } from './serialized-reply.ts';
 
 /** A caller that waits for the call. */

@@ -5,16 +5,14 @@ import { excerpt, GatewayError } from '../../core/errors.ts';
 import { isObject, jsonOf, type JsonObject, numberOf } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
 import { contentFor } from '../../protocol/mcp/content.ts';
-import { foreignMeta } from '../../protocol/mcp/meta.ts';
-import { CALL_METHODS } from '../../protocol/mcp/methods.ts';
+import { CALL_METHODS, foreignMeta, MODERN_VERSION } from '../../protocol/mcp/vocabulary.ts';
 import {
   missingCapability,
   URL_ELICITATION_REQUIRED,
   whyNotAsked,
   withoutClientTasks,
-} from '../../protocol/mcp/questions.ts';
+} from '../../protocol/mcp/capabilities.ts';
 import { BOUNDS } from '../../core/bounds/bounds.ts';
-import { MODERN_VERSION } from '../../protocol/mcp/versions.ts';
 import { INPUT_REQUIRED } from './request-state.ts';
 import { joined } from './parked-call.ts';
 

@@ -1,13 +1,12 @@
 // Presents a legacy server's task to a modern client: waits for its result, and keeps its questions until the client answers (wire.md, Tasks).
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { McpCall } from '../../core/call.ts';
-import { Cancellation } from '../../core/cancellation.ts';
+import { Cancellation, within } from '../../core/cancellation.ts';
 import { ERRORS, GatewayError, toGatewayError, unknownTask } from '../../core/errors.ts';
 import { type Exchange, ownExchange } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply, RpcError } from '../../core/reply.ts';
-import { within } from '../../core/wait.ts';
-import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
+import { withoutProtocolMeta } from '../../protocol/mcp/vocabulary.ts';
 import { isTerminal, TASK_RESULT, toModernTask } from '../../protocol/mcp/tasks.ts';
 import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import { type Outcome, ParkedCall } from '../bridge/parked-call.ts';

@@ -1,13 +1,12 @@
 // Presents a legacy server's task to a legacy client: passes it through under an id of the gateway; its result stays at the server (wire.md, Tasks).
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { McpCall } from '../../core/call.ts';
-import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
+import { Cancellation, type CancelSignal, untilCancelled, within } from '../../core/cancellation.ts';
 import { GatewayError, unknownTask } from '../../core/errors.ts';
 import { type ClientSession, type Exchange, ownExchange, relayed } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
-import { untilCancelled, within } from '../../core/wait.ts';
-import { withoutProtocolMeta } from '../../protocol/mcp/meta.ts';
+import { withoutProtocolMeta } from '../../protocol/mcp/vocabulary.ts';
 import { withRelatedTask } from '../../protocol/mcp/tasks.ts';
 import { bridgeResult } from '../bridge/results.ts';
 import { type Destination, originOf, send } from '../upstream-request.ts';

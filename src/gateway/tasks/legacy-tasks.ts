@@ -1,10 +1,9 @@
 // Makes tasks of calls at legacy servers: kept for callers that poll, run to the end in the place of callers that do not (wire.md, Tasks).
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { McpCall } from '../../core/call.ts';
-import { Cancellation } from '../../core/cancellation.ts';
+import { Cancellation, untilCancelled, withDeadline } from '../../core/cancellation.ts';
 import { type Exchange, relayed } from '../../core/exchange.ts';
 import type { JsonObject } from '../../core/json.ts';
-import { untilCancelled, withDeadline } from '../../core/wait.ts';
 import type { UpstreamReply } from '../../upstream/mcp/upstream.ts';
 import { CallClock } from '../../upstream/mcp/wire/pending.ts';
 import type { EventLog } from '../event-log.ts';

@@ -1,14 +1,13 @@
 // Keeps the tasks at legacy servers in memory: by principal, in bounded number and size, for a bounded time (wire.md, Tasks).
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { TaskRef } from '../../core/call.ts';
-import type { CancelSignal } from '../../core/cancellation.ts';
+import { type CancelSignal, within } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { Exchange } from '../../core/exchange.ts';
 import { evictionFor, FairShare } from '../../core/fair-share.ts';
 import { InFlight } from '../../core/in-flight.ts';
 import { type JsonObject, numberOf } from '../../core/json.ts';
 import type { Principal } from '../../core/principal.ts';
-import { within } from '../../core/wait.ts';
 import type { ForgetReason, TaskPresenter } from './task.ts';
 
 /** A place for a task that is being made. */

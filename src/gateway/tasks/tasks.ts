@@ -6,7 +6,7 @@ import { GatewayError, unknownTask } from '../../core/errors.ts';
 import { type Exchange, relayed } from '../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
-import { declaresTasks, TASKS_CAPABILITY } from '../../protocol/mcp/tasks.ts';
+import { declaresTasks, TASKS_CAPABILITY } from '../../protocol/mcp/capabilities.ts';
 import type { Keyring } from '../../storage/keyring.ts';
 import type { DispatchParts } from '../dispatch.ts';
 import type { EventLog } from '../event-log.ts';

@@ -11,6 +11,8 @@ import {
   numberOf,
 } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
+import { knownCapabilities } from './capabilities.ts';
+import { isLogLevel, LOG_LEVELS, type LogLevel, META, readPeer } from './vocabulary.ts';
 
 export type RequestId = string | number;
 
@@ -157,3 +159,36 @@ export function errorJson(id: RequestId | undefined, json: string): string {
   const head = id === undefined ? '{"jsonrpc":"2.0"' : `{"jsonrpc":"2.0","id":${JSON.stringify(id)}`;
   return `${head},"error":${json}}`;
 }
+
+/** What a modern request says about its sender. */
+export interface ModernMeta {
+  readonly version: string;
+  /** The capabilities that the gateway knows. */
+  readonly capabilities: JsonObject;
+  readonly client: { name: string; version: string } | undefined;
+  readonly logLevel: LogLevel | undefined;
+}
+
+/** Reads the per-request fields of a modern request (basic/index, Per-request protocol fields). Throws `invalid_params`. */
+export function readModernMeta(params: JsonObject): ModernMeta {
+  const meta = params._meta;
+  if (!isObject(meta)) throw missing(META.version);
+  const version = meta[META.version];
+  const capabilities = meta[META.clientCapabilities];
+  const level = meta[META.logLevel];
+  if (typeof version !== 'string') throw missing(META.version);
+  if (!isObject(capabilities)) throw missing(META.clientCapabilities);
+  if (level !== undefined && !isLogLevel(level)) {
+    throw new GatewayError('invalid_params', `\`_meta["${META.logLevel}"]\` must be one of ${LOG_LEVELS.join(', ')}.`);
+  }
+  const client = readPeer(meta[META.clientInfo]);
+  return {
+    version,
+    capabilities: knownCapabilities(capabilities),
+    client,
+    logLevel: level,
+  };
+}
+
+const missing = (key: string) =>
+  new GatewayError('invalid_params', `\`params._meta["${key}"]\` is required on every request of 2026-07-28.`);

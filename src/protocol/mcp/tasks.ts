@@ -2,9 +2,6 @@
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { isObject, type JsonObject, numberOf } from '../../core/json.ts';
 
-/** The extension, as capabilities name it. */
-export const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
-
 /** The `_meta` key that ties a message of 2025-11-25 to its task. */
 const RELATED_TASK = 'io.modelcontextprotocol/related-task';
 
@@ -14,23 +11,8 @@ export const LEGACY_TASKS_SINCE = '2025-11-25';
 /** The `resultType` of a modern result that is a task and not yet an answer. */
 export const TASK_RESULT = 'task';
 
-/** The capability that a client must declare to get tasks, in the form of `data.requiredCapabilities`. */
-export const TASKS_CAPABILITY: JsonObject = Object.freeze({ extensions: { [TASKS_EXTENSION]: {} } });
-
 /** Whether a tool runs as a task of 2025-11-25: `optional`, where its caller wants that, or always. */
 export type TaskSupport = 'optional' | 'required';
-
-/** Whether capabilities of 2026-07-28, of a client or server, have the extension. */
-export function declaresTasks({ extensions }: JsonObject): boolean {
-  return isObject(extensions) && isObject(extensions[TASKS_EXTENSION]);
-}
-
-/** Whether a server of 2025-11-25 runs tool calls as tasks. */
-export function declaresLegacyTasks({ tasks }: JsonObject): boolean {
-  const requests = isObject(tasks) ? tasks.requests : undefined;
-  const tools = isObject(requests) ? requests.tools : undefined;
-  return isObject(tools) && isObject(tools.call);
-}
 
 /** The task support in a tool's definition of 2025-11-25; undefined where the tool never runs as a task. */
 export function taskSupportOf({ execution }: JsonObject): TaskSupport | undefined {

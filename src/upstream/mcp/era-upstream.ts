@@ -2,7 +2,7 @@
 import { Backoff } from '../../core/backoff.ts';
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../core/errors.ts';
-import type { LogLevel } from '../../protocol/mcp/meta.ts';
+import type { LogLevel } from '../../protocol/mcp/vocabulary.ts';
 import { serverKey } from '../../storage/server-key.ts';
 import type { ConfiguredServer } from './configured-server.ts';
 import { untilTriedAgain } from './connect/backoff.ts';

@@ -4,7 +4,7 @@ import type { ServerConfig } from '../../config/config.ts';
 import type { Era } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { InFlight } from '../../core/in-flight.ts';
-import type { LogLevel } from '../../protocol/mcp/meta.ts';
+import type { LogLevel } from '../../protocol/mcp/vocabulary.ts';
 import { ConfiguredServer } from './configured-server.ts';
 import type { ConnectionRequest, UpstreamReply } from './connect/connection.ts';
 import type { UpstreamContext } from './context.ts';

@@ -2,10 +2,15 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/core/json.ts';
-import { declarable, knownCapabilities } from '../../../src/protocol/mcp/client-capabilities.ts';
-import { META, readModernMeta } from '../../../src/protocol/mcp/meta.ts';
-import { whyNotAsked } from '../../../src/protocol/mcp/questions.ts';
-import { declaresTasks, TASKS_EXTENSION } from '../../../src/protocol/mcp/tasks.ts';
+import { META } from '../../../src/protocol/mcp/vocabulary.ts';
+import { readModernMeta } from '../../../src/protocol/mcp/frames.ts';
+import {
+  declarable,
+  declaresTasks,
+  knownCapabilities,
+  TASKS_EXTENSION,
+  whyNotAsked,
+} from '../../../src/protocol/mcp/capabilities.ts';
 
 const flag = fc.constantFrom<unknown>(undefined, {}, { odd: [[]] }, true, null, []);
 const declared = fc.record({

@@ -1,7 +1,7 @@
 // Content blocks as clients of each revision know them.
 import { expect, test } from 'vitest';
 import { contentFor, samplingMessagesFor } from '../../../src/protocol/mcp/content.ts';
-import { LEGACY_VERSIONS } from '../../../src/protocol/mcp/versions.ts';
+import { LEGACY_VERSIONS } from '../../../src/protocol/mcp/vocabulary.ts';
 
 const DATA = Buffer.from('12345').toString('base64');
 const text = { type: 'text', text: 'hi' };

@@ -1,7 +1,7 @@
 // What a client can be asked: by its declaration, and by its revision.
 import { describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/core/json.ts';
-import { isAnswer, paramsFor, whyNotAsked, withoutClientTasks } from '../../../src/protocol/mcp/questions.ts';
+import { isAnswer, paramsFor, whyNotAsked, withoutClientTasks } from '../../../src/protocol/mcp/capabilities.ts';
 
 const NEW = '2025-11-25';
 const all = { elicitation: { form: {}, url: {} }, sampling: { tools: {} }, roots: {} };

@@ -1,7 +1,7 @@
 // Random messages of a server: bytes, broken frames, answers to other calls, and everything in between.
 import fc from 'fast-check';
 import { GatewayError } from '../../../src/core/errors.ts';
-import { ReadFairness } from '../../../src/core/in-order.ts';
+import { ReadFairness } from '../../../src/core/in-flight.ts';
 import { LineSplitter } from '../../../src/protocol/mcp/line-splitter.ts';
 import { Redaction } from '../../../src/upstream/mcp/redaction.ts';
 import { Channel } from '../../../src/upstream/mcp/wire/channel.ts';

@@ -3,9 +3,8 @@ import type { Era, Peer } from '../../../core/call.ts';
 import type { Attempt } from '../../../core/call-context.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import type { Origin } from '../../../core/reply.ts';
-import { declarable } from '../../../protocol/mcp/client-capabilities.ts';
-import { foreignMeta, META } from '../../../protocol/mcp/meta.ts';
-import { declaresTasks, TASKS_CAPABILITY } from '../../../protocol/mcp/tasks.ts';
+import { foreignMeta, META } from '../../../protocol/mcp/vocabulary.ts';
+import { declarable, declaresTasks, TASKS_CAPABILITY } from '../../../protocol/mcp/capabilities.ts';
 import type { Wire, WireReply, WireRequest } from '../wire/wire.ts';
 
 /** What a handshake found. */

@@ -4,10 +4,16 @@ import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { Era, Peer } from '../../../core/call.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import { firstOf, isObject, type JsonObject } from '../../../core/json.ts';
-import { within } from '../../../core/wait.ts';
-import { META, readPeer } from '../../../protocol/mcp/meta.ts';
-import { knownServerCapabilities } from '../../../protocol/mcp/server-capabilities.ts';
-import { isLegacyVersion, LEGACY_VERSIONS, MODERN_VERSION, NEWEST_LEGACY } from '../../../protocol/mcp/versions.ts';
+import { within } from '../../../core/cancellation.ts';
+import {
+  isLegacyVersion,
+  LEGACY_VERSIONS,
+  META,
+  MODERN_VERSION,
+  NEWEST_LEGACY,
+  readPeer,
+} from '../../../protocol/mcp/vocabulary.ts';
+import { knownServerCapabilities } from '../../../protocol/mcp/capabilities.ts';
 import type { Handshake } from './connection.ts';
 import { isInconclusive, transportError } from '../wire/http-errors.ts';
 import { HttpRejection, type Wire, type WireReply } from '../wire/wire.ts';

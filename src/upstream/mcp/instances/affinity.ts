@@ -2,7 +2,7 @@
 import type { ClientSession, Exchange } from '../../../core/exchange.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import type { Principal } from '../../../core/principal.ts';
-import { declarable, NO_CAPABILITIES } from '../../../protocol/mcp/client-capabilities.ts';
+import { declarable, NO_CAPABILITIES } from '../../../protocol/mcp/capabilities.ts';
 
 /** Who shares an instance of a server, with `auto` resolved. */
 export type Sharing = 'shared' | 'session' | 'principal';

@@ -2,7 +2,7 @@
 import { forOperator, GatewayError, reasonOf, unknownTask } from '../../../core/errors.ts';
 import type { Exchange } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
-import { LOG_LEVELS, type LogLevel } from '../../../protocol/mcp/meta.ts';
+import { LOG_LEVELS, type LogLevel } from '../../../protocol/mcp/vocabulary.ts';
 import type { ServerKey } from '../../../storage/server-key.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
 import type { Connection, ConnectionRequest } from '../connect/connection.ts';

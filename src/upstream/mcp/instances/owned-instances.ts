@@ -2,7 +2,7 @@
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
-import type { LogLevel } from '../../../protocol/mcp/meta.ts';
+import type { LogLevel } from '../../../protocol/mcp/vocabulary.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
 import type { Circuit } from '../era-upstream.ts';
 import type { KnownOffer } from '../offer/known-offer.ts';

@@ -2,10 +2,9 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
-import type { CancelSignal } from '../../../core/cancellation.ts';
+import { type CancelSignal, within } from '../../../core/cancellation.ts';
 import { detailOf, GatewayError, reasonOf } from '../../../core/errors.ts';
-import { within } from '../../../core/wait.ts';
-import type { LogLevel } from '../../../protocol/mcp/meta.ts';
+import type { LogLevel } from '../../../protocol/mcp/vocabulary.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
 import type { Circuit } from '../era-upstream.ts';
 import { backoffMs, untilTriedAgain } from '../connect/backoff.ts';

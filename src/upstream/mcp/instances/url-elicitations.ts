@@ -3,8 +3,8 @@ import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { ClientSession, Exchange } from '../../../core/exchange.ts';
 import { isObject, type JsonObject, type JsonValue } from '../../../core/json.ts';
 import type { RpcError } from '../../../core/reply.ts';
-import { withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
-import { URL_ELICITATION_REQUIRED } from '../../../protocol/mcp/questions.ts';
+import { withoutProtocolMeta } from '../../../protocol/mcp/vocabulary.ts';
+import { URL_ELICITATION_REQUIRED } from '../../../protocol/mcp/capabilities.ts';
 import type { ServerRequest } from '../wire/wire.ts';
 import type { Owner } from './affinity.ts';
 

@@ -4,7 +4,7 @@ import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { OfferKind } from '../../../core/call.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import { isObject, type JsonObject, numberOf } from '../../../core/json.ts';
-import { LIST_KEYS } from '../../../protocol/mcp/methods.ts';
+import { LIST_KEYS } from '../../../protocol/mcp/vocabulary.ts';
 import type { Connection } from '../connect/connection.ts';
 
 /** Failures that concern one list and not the others. */

@@ -12,7 +12,7 @@ import type { Containment, Enclosure } from './containment/containment.ts';
 import { type DroppedLine, LineSplitter } from '../../../protocol/mcp/line-splitter.ts';
 import { lastWords } from './last-words.ts';
 import { StderrTail } from './stderr-tail.ts';
-import { InOrder, ReadFairness } from '../../../core/in-order.ts';
+import { InOrder, ReadFairness } from '../../../core/in-flight.ts';
 
 /** What to run, and how. */
 export interface StdioProcessOptions {

@@ -2,7 +2,7 @@
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
-import { Slots } from '../../../core/slots.ts';
+import { Slots } from '../../../core/in-flight.ts';
 import { type Frame, notificationText, requestText, type ResponseFrame } from '../../../protocol/mcp/frames.ts';
 import type { DroppedLine } from '../../../protocol/mcp/line-splitter.ts';
 import { BrokenAnswer, readServerMessage } from '../../../protocol/mcp/strict-json.ts';

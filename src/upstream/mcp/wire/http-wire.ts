@@ -2,13 +2,12 @@
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
-import { Slots } from '../../../core/slots.ts';
-import { withDeadline } from '../../../core/wait.ts';
+import { Slots } from '../../../core/in-flight.ts';
+import { withDeadline } from '../../../core/cancellation.ts';
+import { MODERN_VERSION, NAMED_METHODS } from '../../../protocol/mcp/vocabulary.ts';
 import { type Frame, notificationText } from '../../../protocol/mcp/frames.ts';
-import { NAMED_METHODS } from '../../../protocol/mcp/methods.ts';
 import { encodeHeaderValue } from '../../../protocol/mcp/param-headers.ts';
 import { BrokenAnswer, readServerMessage } from '../../../protocol/mcp/strict-json.ts';
-import { MODERN_VERSION } from '../../../protocol/mcp/versions.ts';
 import { HttpCall } from './http-call.ts';
 import { messageError } from './http-errors.ts';
 import { HttpEndpoint, type HttpWireOptions, type ResponseHeaders } from './http-exchange.ts';

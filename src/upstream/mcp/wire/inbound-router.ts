@@ -2,7 +2,7 @@
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { type JsonObject, type JsonValue, numberOf } from '../../../core/json.ts';
 import { type NotificationFrame, type RequestFrame, resultText } from '../../../protocol/mcp/frames.ts';
-import { META, withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
+import { META, withoutProtocolMeta } from '../../../protocol/mcp/vocabulary.ts';
 import { relatedTaskOf } from '../../../protocol/mcp/tasks.ts';
 import { type Pending, RateLimit } from './pending.ts';
 import { attributeTo, attributeToOnlyCall, type Attribution, ServerRequests } from './server-requests.ts';

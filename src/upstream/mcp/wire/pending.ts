@@ -3,8 +3,8 @@ import type { Timeouts } from '../../../config/config.ts';
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
-import { Slots } from '../../../core/slots.ts';
-import { withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
+import { Slots } from '../../../core/in-flight.ts';
+import { withoutProtocolMeta } from '../../../protocol/mcp/vocabulary.ts';
 import { timedOut, type WireOptions, type WireReply, type WireRequest } from './wire.ts';
 
 /** `total` limits the whole request; the others limit silence, and only one of these is in force at a time. */

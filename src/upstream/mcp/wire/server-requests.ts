@@ -6,7 +6,7 @@ import { FairShare } from '../../../core/fair-share.ts';
 import type { JsonValue } from '../../../core/json.ts';
 import type { RpcError } from '../../../core/reply.ts';
 import { errorText, type RequestFrame, type RequestId, resultText } from '../../../protocol/mcp/frames.ts';
-import { withoutProtocolMeta } from '../../../protocol/mcp/meta.ts';
+import { withoutProtocolMeta } from '../../../protocol/mcp/vocabulary.ts';
 import { relatedTaskOf } from '../../../protocol/mcp/tasks.ts';
 import type { Pending } from './pending.ts';
 import type { ServerRequest, WireEvents } from './wire.ts';

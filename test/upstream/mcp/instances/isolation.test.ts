@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { ClientSession } from '../../../../src/core/exchange.ts';
 import { Cancellation } from '../../../../src/core/cancellation.ts';
 import type { ServerConfig } from '../../../../src/config/config.ts';
-import { declarable } from '../../../../src/protocol/mcp/client-capabilities.ts';
+import { declarable } from '../../../../src/protocol/mcp/capabilities.ts';
 import { type InstanceCaller, ownerKeys, ownerOf } from '../../../../src/upstream/mcp/instances/affinity.ts';
 import { ConfiguredServer } from '../../../../src/upstream/mcp/configured-server.ts';
 import type { UpstreamContext } from '../../../../src/upstream/mcp/context.ts';

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { BOUNDS } from '../../../../core/bounds/bounds.ts';
-import { withDeadline, within } from '../../../../core/wait.ts';
+import { withDeadline, within } from '../../../../core/cancellation.ts';
 import type { ContainmentName, Enclosure } from './containment.ts';
 import type { Tools } from './machine.ts';
 import { signalGroup } from './process-group.ts';

@@ -1,6 +1,6 @@
 // `_meta`: what of it is taken for the protocol's.
 import { expect, test } from 'vitest';
-import { progressTokenOf } from '../../../src/protocol/mcp/meta.ts';
+import { progressTokenOf } from '../../../src/protocol/mcp/vocabulary.ts';
 
 test.each([
   ['a', 'a'],

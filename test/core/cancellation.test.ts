@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Cancellation } from '../../src/core/cancellation.ts';
-import { untilCancelled, within, withDeadline } from '../../src/core/wait.ts';
+import { Cancellation, untilCancelled, withDeadline, within } from '../../src/core/cancellation.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
