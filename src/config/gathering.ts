@@ -1,4 +1,4 @@
-// Gathers the servers of the main file and of servers.d into one list: each name once. A fault takes out its entry alone, or its file of servers.d.
+// Gathers the servers of the main file and of servers.d into one list, in which a fault takes out its entry alone, or its file of servers.d.
 import { basename, dirname } from 'node:path';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { isObject } from '../core/json.ts';

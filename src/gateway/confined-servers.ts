@@ -1,4 +1,4 @@
-// The containment in which processes of servers run: what they cannot see or cannot change there. The log says once how far that works.
+// The containment in which processes of servers run: what they cannot see or cannot change there, and how far that works.
 import { lstatSync, mkdirSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import type { Config, ServerConfig } from '../config/config.ts';

@@ -1,4 +1,4 @@
-// The gateway as downstream adapters and commands see it: start, calls, configurations, status, stop. It makes the Call of a request.
+// The gateway as downstream adapters and commands see it: start, calls, configurations, status, stop.
 import type { Call, McpCall, Peer } from '../core/call.ts';
 import { CallContext } from '../core/call-context.ts';
 import type { GatewayError } from '../core/errors.ts';
