@@ -35,6 +35,20 @@ test('the top level is what ARCHITECTURE.md says', () => {
   for (const folder of ['test', 'fixtures', 'bench']) expect(read('ARCHITECTURE.md')).toContain(`| \`${folder}\``);
 });
 
+test('every file that a document names is there', () => {
+  const documents = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join('docs', name));
+  const missing = ['ARCHITECTURE.md', 'AGENTS.md', 'CONTRIBUTING.md', 'README.md', ...documents].flatMap((document) =>
+    [...read(document).matchAll(/`([\w./-]+\.ts)`/g)]
+      .map(([, name]) => name!)
+      .filter((name) => !all.some((file) => file === name || file.endsWith(`/${name}`)))
+      .map((name) => `${document}: ${name}`),
+  );
+
+  expect(missing).toEqual([]);
+});
+
 test('every file begins with one sentence that says what lives there', () => {
   const begins = (file: string) => {
     const [first = '', second = ''] = read(file)
