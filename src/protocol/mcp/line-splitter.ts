@@ -23,7 +23,7 @@ export interface LineHandlers {
   /** One line without its ending; never empty. */
   line(text: string): void;
   /** A line exceeds the limit, and is dropped up to its end. `bytes` is its length so far. */
-  oversize(bytes: number): void;
+  oversize?(bytes: number): void;
   /** The dropped line has ended, or is taken for endless. */
   dropped?(line: DroppedLine): void;
 }
@@ -122,7 +122,7 @@ export class LineSplitter {
       reported: false,
     };
     this.#pending.clear();
-    this.#handlers.oversize(this.#dropping.bytes);
+    this.#handlers.oversize?.(this.#dropping.bytes);
   }
 
   #dropMore(line: Dropping, bytes: Buffer): void {

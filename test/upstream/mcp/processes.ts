@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { detectContainment } from '../../../src/upstream/mcp/process/containment/detect.ts';
+import type { DroppedLine } from '../../../src/protocol/mcp/line-splitter.ts';
 import {
   type ProcessExit,
   StdioProcess,
@@ -20,10 +21,9 @@ export const containment = () => Promise.resolve(found);
 export interface Observed {
   readonly server: StdioProcess;
   readonly lines: string[];
-  readonly oversizes: number[];
+  readonly dropped: DroppedLine[];
   readonly exits: ProcessExit[];
   readonly exited: Promise<ProcessExit>;
-  drains: number;
   /** Resolves when a line that passes has come. */
   readonly line: (passes: (text: string) => boolean) => Promise<string>;
 }
@@ -47,21 +47,19 @@ export function observe(options: Partial<StdioProcessOptions> & { command: strin
         observed.lines.push(text);
         for (const { passes, resolve } of waiting) if (passes(text)) resolve(text);
       },
-      oversize: (bytes) => observed.oversizes.push(bytes),
+      dropped: (line) => observed.dropped.push(line),
       exit: (info) => {
         observed.exits.push(info);
         exit.resolve(info);
       },
-      drain: () => observed.drains++,
     },
   );
   const observed: Observed = {
     server,
     lines: [],
-    oversizes: [],
+    dropped: [],
     exits: [],
     exited: exit.promise,
-    drains: 0,
     line: (passes) => {
       const early = observed.lines.find(passes);
       return early !== undefined ? Promise.resolve(early) : new Promise((resolve) => waiting.push({ passes, resolve }));

@@ -32,10 +32,6 @@ export interface StdioProcessOptions {
 
 /** How a process ended. */
 export interface ProcessExit {
-  readonly code: number | null;
-  readonly signal: string | null;
-  /** Whether `stop` was called before. */
-  readonly expected: boolean;
   /** A sentence for callers. */
   readonly message: string;
   /** A sentence for the operator alone, with the cause on stderr. */
@@ -46,14 +42,10 @@ export interface ProcessExit {
 export interface StdioProcessHandlers {
   /** One line. The next one is passed on when the promise has resolved. */
   line(text: string): Promise<void> | void;
-  /** A line is too long. */
-  oversize(bytes: number): void;
   /** A line that was too long has ended, or does not end. */
-  dropped?(line: DroppedLine): void;
+  dropped(line: DroppedLine): void;
   /** Called once, after the last line. Not called for a process that did not start. */
   exit(exit: ProcessExit): void;
-  /** The queue is empty again after `send` returned false. */
-  drain?(): void;
 }
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
@@ -112,11 +104,8 @@ export class StdioProcess {
     return this.#starting;
   }
 
-  /**
-   * Queues one line. Returns false if the pipe is full, and `drain` follows; or if the process is about to end and does not get the line,
-   * and `exit` follows. Throws `overloaded` if the queue is full, `upstream_closed` if the process does not run.
-   */
-  send(line: string): boolean {
+  /** Queues one line; a process that is about to end does not get it. Throws `overloaded` if the queue is full, `upstream_closed` if the process does not run. */
+  send(line: string): void {
     const { command } = this.#options;
     const child = this.#child;
     if (child === undefined || hasEnded(child)) {
@@ -134,7 +123,7 @@ export class StdioProcess {
     }
     const { stdin } = child;
     const { serverInput } = this.#bounds;
-    if (!stdin.writable) return false;
+    if (!stdin.writable) return;
     // the queue counts a string in characters, so a line that waits is queued as bytes; one that does not wait is cheaper as a string
     const text = `${line}\n`;
     const chunk = stdin.writableLength === 0 ? text : Buffer.from(text);
@@ -144,7 +133,7 @@ export class StdioProcess {
         `The server "${command}" does not read its input: ${serverInput / MIB} MiB wait for it. Try again later, or restart the server.`,
       );
     }
-    return stdin.write(chunk);
+    stdin.write(chunk);
   }
 
   /** Closes the input, gives the process time to end, then kills its tree. Resolves when the process has ended. Further calls change nothing. */
@@ -221,8 +210,13 @@ export class StdioProcess {
 
   /** Connects the pipes. Resolves when the process tree has ended and its output has been read. */
   async #connect(child: Child, enclosure: Enclosure): Promise<void> {
+    const handlers = this.#handlers;
+    // passes lines on in their order, however long the handler takes for one
     const lines = new InOrder();
-    const splitter = this.#splitter(lines);
+    const splitter = new LineSplitter(
+      { line: (text) => lines.run(() => handlers.line(text)), dropped: (line) => handlers.dropped(line) },
+      this.#options.maxMessageBytes,
+    );
     const [outFairness, errFairness] = [new ReadFairness(), new ReadFairness()];
     child.stdout.on('data', (chunk: Buffer) => {
       this.#handle(() => splitter.push(chunk));
@@ -232,7 +226,6 @@ export class StdioProcess {
       this.#stderr.push(chunk);
       errFairness.read(chunk.length, child.stderr);
     });
-    child.stdin.on('drain', () => this.#handlers.drain?.());
     // a server without one of its pipes is useless: it gets the same time to end as after `stop`
     child.stdin.on('error', () => this.#killSoon('it closed its input'));
     child.stdout.on('end', () => this.#killSoon('it closed its output'));
@@ -250,20 +243,7 @@ export class StdioProcess {
     await treeKilled;
     this.#handle(() => splitter.end());
     await new Promise<void>((done) => lines.run(done));
-    this.#handlers.exit(this.#exitOf(code, signal));
-  }
-
-  /** Passes lines on in their order, however long the handler takes for one. */
-  #splitter(lines: InOrder): LineSplitter {
-    const handlers = this.#handlers;
-    return new LineSplitter(
-      {
-        line: (text) => lines.run(() => handlers.line(text)),
-        oversize: (bytes) => handlers.oversize(bytes),
-        dropped: (line) => handlers.dropped?.(line),
-      },
-      this.#options.maxMessageBytes,
-    );
+    handlers.exit(this.#exitOf(code, signal));
   }
 
   /** Kills the process if its output cannot be handled, so that the failure harms no other server. */
@@ -300,19 +280,12 @@ export class StdioProcess {
 
   #exitOf(code: number | null, signal: string | null): ProcessExit {
     const how = signal === null ? `ended with exit code ${code ?? 'unknown'}` : `was ended by ${signal}`;
-    const words = lastWords(this.stderrTail());
-    return {
-      code,
-      signal,
-      expected: this.#stopping !== undefined,
-      message: this.#exitMessage(how),
-      ...(words !== undefined && { detail: `Its last words on stderr: ${words}` }),
-    };
-  }
-
-  #exitMessage(how: string): string {
     const unexpected = this.#stopping === undefined ? ' without being asked to' : '';
     const what = this.#killed === undefined ? `${how}${unexpected}` : `was killed, because ${this.#killed}`;
-    return `The process of "${this.#options.command}" ${what}.`;
+    const words = lastWords(this.stderrTail());
+    return {
+      message: `The process of "${this.#options.command}" ${what}.`,
+      ...(words !== undefined && { detail: `Its last words on stderr: ${words}` }),
+    };
   }
 }

@@ -36,7 +36,6 @@ export class StdioWire implements Wire {
     const run = { ...options.process, maxMessageBytes };
     this.process = new StdioProcess(run, {
       line: (text) => this.channel.receive(text),
-      oversize: () => undefined, // `dropped` follows when the line ends
       dropped: (line) => this.channel.dropped(line, maxMessageBytes),
       exit: (info) => this.channel.lose(info.message, { detail: info.detail }),
     });

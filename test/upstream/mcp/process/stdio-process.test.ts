@@ -26,9 +26,8 @@ test('a line that is sent reaches the server, and its answer comes back as a lin
   const { server, line } = observe({ command: 'cat' });
   await server.start();
 
-  const accepted = server.send('{"text":"grüße 🎈"}');
+  server.send('{"text":"grüße 🎈"}');
 
-  expect(accepted).toBe(true);
   expect(await line(() => true)).toBe('{"text":"grüße 🎈"}');
 });
 
@@ -63,7 +62,7 @@ test('a line with a line break is refused, so one message cannot become two', as
 });
 
 test('a line over the limit is reported once, and the next one is fine', async () => {
-  const { server, lines, oversizes, exited } = observe({
+  const { server, lines, dropped, exited } = observe({
     ...script(`process.stdout.write('a'.repeat(5_000_000) + '\\n{"ok":true}\\n')`),
     maxMessageBytes: 1000,
   });
@@ -72,8 +71,8 @@ test('a line over the limit is reported once, and the next one is fine', async (
   await exited;
 
   expect(lines).toEqual(['{"ok":true}']);
-  expect(oversizes).toHaveLength(1);
-  expect(oversizes[0]).toBeGreaterThan(1000);
+  expect(dropped).toHaveLength(1);
+  expect(dropped[0]?.bytes).toBeGreaterThan(1000);
 });
 
 test.for([
@@ -90,7 +89,7 @@ test.for([
 
   expect(lines).toHaveLength(50_000);
   await server.stop();
-  expect(exits).toEqual([expect.objectContaining({ code: 0, signal: null, expected: false })]);
+  expect(exits).toEqual([{ message: `The process of "${node}" ended with exit code 0 without being asked to.` }]);
 });
 
 test.for([
@@ -125,7 +124,7 @@ test('a server killed from outside is reported with its signal', async () => {
   process.kill(Math.max(...marked(marker)), 'SIGKILL');
 
   const message = 'The process of "cat" was ended by SIGKILL without being asked to.';
-  expect(await exited).toEqual({ code: null, signal: 'SIGKILL', expected: false, message });
+  expect(await exited).toEqual({ message });
 });
 
 test.for([
@@ -186,7 +185,7 @@ test('a server that ends when its input closes is stopped without being killed',
   await Promise.all([first, second]);
 
   expect(first).toBe(second);
-  expect(exits).toEqual([expect.objectContaining({ code: 0, signal: null, expected: true })]);
+  expect(exits).toEqual([{ message: 'The process of "cat" ended with exit code 0.' }]);
   expect(() => server.send('{}')).toThrow(
     expect.objectContaining({
       code: 'upstream_closed',
@@ -214,15 +213,19 @@ test('a server that ignores the end of its input is killed after the grace, with
 });
 
 test('while a server is stopping, a line goes nowhere, which is not an error', async () => {
-  const { server, exits } = observe({ ...shell('while :; do sleep 40; done'), bounds: boundsWith({ serverStop: 50 }) });
+  const { server, lines, exits } = observe({
+    ...shell('exec 2>/dev/null; while read -r line; do echo "$line"; done; sleep 40'),
+    bounds: boundsWith({ serverStop: 50 }),
+  });
   await server.start();
 
   const stopped = server.stop();
   await new Promise(setImmediate);
 
-  expect(server.send('{}')).toBe(false);
+  server.send('{}');
   expect(exits).toEqual([]);
   await stopped;
+  expect(lines).toEqual([]);
 });
 
 test('a process starts only once', async () => {
@@ -249,7 +252,7 @@ test.for([
   ['output', 'exec >&-; trap "" TERM; sleep 30', 'it closed its output'],
   ['input', 'exec <&-; echo ready; while :; do sleep 30; done', 'it closed its input'],
 ] as const)('a server that closes its %s but stays is killed', async ([, source, reason]) => {
-  const { server, lines, exited, line } = observe({
+  const { server, exited, line } = observe({
     ...shell(source),
     bounds: boundsWith({ serverStop: 50 }),
     containment: plain,
@@ -258,7 +261,7 @@ test.for([
 
   if (reason.includes('input')) {
     await line(() => true);
-    while (lines.length < 2 && server.send('{}')) await new Promise(setImmediate);
+    server.send('{}');
   }
 
   expect((await exited).message).toContain(reason);
@@ -289,7 +292,6 @@ test('input beyond what a server reads is queued up to a bound, and flows again 
   expect(sent).toBeLessThan(66 * 1024 * 1024);
   for (const pid of marked(marker)) if (pid !== server.pid) process.kill(pid, 'SIGUSR2');
   await observed.line((text) => text === String(sent));
-  expect(observed.drains).toBe(1);
 });
 
 test('a server that floods stderr without a newline answers on, and its flood is not kept', async () => {
@@ -373,7 +375,7 @@ test('a handler that throws costs the server its process, and the gateway nothin
       line: () => {
         throw new Error('no room');
       },
-      oversize: () => undefined,
+      dropped: () => undefined,
       exit: ({ message }) => exit.resolve(message),
     },
   );
