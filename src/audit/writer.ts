@@ -154,13 +154,14 @@ interface Followed {
   readonly call?: string;
 }
 
-/** Follows calls from intent to outcome. */
+/** Follows calls from intent to outcome. The open ones are an array, to which every call adds an entry that is most often found near the end (see `Slots`). */
 export class OpenCalls {
-  readonly #open: Set<string>;
+  /** Oldest first. */
+  readonly #open: string[];
   readonly #owed = new Set<string>();
 
   constructor(calls: Iterable<string> = []) {
-    this.#open = new Set(calls);
+    this.#open = [...calls];
   }
 
   /** Oldest first. */
@@ -176,20 +177,18 @@ export class OpenCalls {
   /** Follows a record that was committed. */
   follow({ kind, call = '' }: Followed): void {
     if (kind === 'intent') {
-      this.#open.add(call);
-      if (this.#open.size <= BOUNDS.auditOpenCalls) return;
-      const [oldest = ''] = this.#open;
-      this.#open.delete(oldest);
-      this.#owed.delete(oldest);
+      this.#open.push(call);
+      if (this.#open.length > BOUNDS.auditOpenCalls) this.#owed.delete(this.#open.shift() ?? '');
     } else if (kind === 'outcome') {
-      this.#open.delete(call);
+      const index = this.#open.lastIndexOf(call);
+      if (index !== -1) this.#open.splice(index, 1);
       this.#owed.delete(call);
     }
   }
 
   /** Follows a record that could not be written: of a lost outcome the log must write one later, since its caller does not retry. */
   lose({ kind, call = '' }: Followed): void {
-    if (kind === 'outcome' && this.#open.has(call)) this.#owed.add(call);
+    if (kind === 'outcome' && this.#open.includes(call)) this.#owed.add(call);
   }
 
   /** The process that would write the outcomes of all open calls has ended: the log must write them. */
