@@ -16,6 +16,7 @@ import { BoundedMap } from '../core/bounded-map.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { InstanceCaller } from '../upstream/mcp/instances/affinity.ts';
 import { type Authenticate, compileAuthentication } from '../identity/authenticate.ts';
+import { RELEASING_METHODS } from '../protocol/mcp/vocabulary.ts';
 import { compilePolicy, isUnrestricted, type Policy, rulesOfServer } from '../policy/policy.ts';
 
 export interface SnapshotsParts {
@@ -131,7 +132,7 @@ export interface Snapshot extends Compiled {
 export function compile(config: Config): Compiled {
   return {
     config,
-    policy: compilePolicy(config.servers.flatMap(rulesOfServer)),
+    policy: compilePolicy(config.servers.flatMap(rulesOfServer), { releases: RELEASING_METHODS }),
     authenticate: compileAuthentication(config.auth.tokens),
     privateLists: config.auth.tokens.length > 0 || !config.servers.every(offersEverything),
   };

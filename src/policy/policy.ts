@@ -61,8 +61,8 @@ const UNTARGETED: Decision = Object.freeze({
   reason: 'the list shows what may be used',
 });
 
-/** The decision on a call that only ends a subscription of its caller; its answer does not reveal whether the target exists. */
-const UNSUBSCRIBED: Decision = Object.freeze({
+/** The decision on an action that only ends what its caller has; its answer does not reveal whether the target exists. */
+const RELEASED: Decision = Object.freeze({
   allowed: true,
   rule: 'default',
   reason: 'what is followed may always be let go',
@@ -101,8 +101,17 @@ export function rulesOfServer({ name: server, places = {}, ...patterns }: Policy
   }));
 }
 
+export interface CompileOptions {
+  /** The actions that only end what their caller has: every caller may do them to every target. */
+  readonly releases?: ReadonlySet<string>;
+  readonly compile?: typeof compilePatterns;
+}
+
 /** Compiles `allow` and `deny` patterns. A deny pattern wins; a name without an allow pattern is denied, and so is a target without rules. */
-export function compilePolicy(all: readonly PatternRules[], compile = compilePatterns): Policy {
+export function compilePolicy(
+  all: readonly PatternRules[],
+  { releases = new Set(), compile = compilePatterns }: CompileOptions = {},
+): Policy {
   const byKind = new Map<string, Map<string, Rules>>();
   for (const rules of all) {
     const compiled = compileRules(rules, compile);
@@ -110,22 +119,24 @@ export function compilePolicy(all: readonly PatternRules[], compile = compilePat
       byKind.set(kind, (byKind.get(kind) ?? new Map<string, Rules>()).set(rules.server, compiled));
   }
   // no pattern reads a fact of the caller, so all callers share one view
-  const view = new CompiledView(byKind);
+  const view = new CompiledView(byKind, releases);
   return { viewFor: (_facts) => view };
 }
 
 class CompiledView implements PolicyView {
   /** By kind of target, then by server. */
   private readonly rules: ReadonlyMap<string, ReadonlyMap<string, Rules>>;
+  private readonly releases: ReadonlySet<string>;
   /** The filtered lists by list, for as long as the list exists. */
   private readonly lists = new WeakMap<OfferedList, OfferedList>();
 
-  constructor(rules: CompiledView['rules']) {
+  constructor(rules: CompiledView['rules'], releases: ReadonlySet<string>) {
     this.rules = rules;
+    this.releases = releases;
   }
 
   decide({ action, target, requested }: PolicyQuestion): Decision {
-    if (action === 'resources/unsubscribe') return UNSUBSCRIBED;
+    if (this.releases.has(action)) return RELEASED;
     if (target) return this.decideOn(target);
     return requested === undefined ? UNTARGETED : UNKNOWN;
   }

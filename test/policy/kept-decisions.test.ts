@@ -39,7 +39,7 @@ const tool = (original: string) => ({ kind: 'tool', server: 'everything', origin
 const resource = (original: string): Decidable => ({ kind: 'resource', server: 'everything', original });
 
 const viewOf = (...servers: PolicyEntry[]) =>
-  compilePolicy(servers.flatMap(rulesOfServer), counted).viewFor(makeCall());
+  compilePolicy(servers.flatMap(rulesOfServer), { compile: counted }).viewFor(makeCall());
 const decide = (view: PolicyView, target: Decidable) => view.decide({ action: 'resources/read', target });
 
 interface Asked {

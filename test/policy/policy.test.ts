@@ -11,7 +11,8 @@ import { makeCall, policyEntry } from '../audit/bare-call.ts';
 const everything = { allow: ['*'], deny: [] };
 const server = (name: string, tools: { allow: string[]; deny: string[] }) => policyEntry(name, { tools });
 
-const viewOf = (...servers: PolicyEntry[]) => compilePolicy(servers.flatMap(rulesOfServer)).viewFor(makeCall());
+const viewOf = (...servers: PolicyEntry[]) =>
+  compilePolicy(servers.flatMap(rulesOfServer), { releases: new Set(['let go']) }).viewFor(makeCall());
 const decideIn = (entry: PolicyEntry, target: Decidable) => viewOf(entry).decide({ action: 'tools/call', target });
 
 const pattern = fc.string({ unit: fc.constantFrom('a', 'b', '*', '.'), maxLength: 6 });
@@ -109,7 +110,7 @@ test('a name that nobody offers is denied, a call that names nothing is not, and
 
   expect(view.decide({ action: 'tools/call', requested: 'x' })).toBe(UNKNOWN);
   expect(view.decide({ action: 'tools/list' })).toMatchObject({ allowed: true, rule: 'default' });
-  expect(view.decide({ action: 'resources/unsubscribe', target, requested: 'x:///a' })).toMatchObject({
+  expect(view.decide({ action: 'let go', target, requested: 'x:///a' })).toMatchObject({
     allowed: true,
     rule: 'default',
   });

@@ -47,6 +47,9 @@ export const CALL_METHODS: ReadonlyMap<string, CallMethod> = new Map<string, Cal
   ['subscriptions/listen', { eras: ['modern'], capability: undefined }],
 ]);
 
+/** The methods that only end what their caller has at a server. */
+export const RELEASING_METHODS: ReadonlySet<string> = new Set(['resources/unsubscribe']);
+
 /** The key under which a list result has its entries. */
 export const LIST_KEYS: Readonly<Record<OfferKind, string>> = {
   tool: 'tools',
