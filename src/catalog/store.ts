@@ -6,12 +6,13 @@ import { reasonOf } from '../core/errors.ts';
 import { isObject, type JsonValue } from '../core/json.ts';
 import type { Database } from '../storage/database.ts';
 import { parseStrict } from '../protocol/mcp/strict-json.ts';
+import { replacePrivateText } from '../storage/private-file.ts';
 import type { ServerKey } from '../storage/server-key.ts';
 import { Damaged, type StateDatabase } from '../storage/state-database.ts';
 import type { NameChange } from './names.ts';
 import type { ServerOffer } from './offer.ts';
 import { hash } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { newerState } from '../storage/state-error.ts';
 
 /** The last offer of a server, and when the gateway read it (UTC ms). */
@@ -156,16 +157,7 @@ export function readNames(file: string): NamesRead {
 /** Writes all names: replaces the file atomically. */
 export function writeNames(file: string, rows: Iterable<NameRow>): void {
   const names = Array.from(rows, ({ kind, server, original, exposed }) => ({ kind, server, original, exposed }));
-  const partial = `${file}.partial`;
-  const opened = openSync(partial, 'w', 0o600);
-  try {
-    const bytes = Buffer.from(`${JSON.stringify({ v: VERSION, sum: sumOf(names), names })}\n`);
-    for (let done = 0; done < bytes.length;) done += writeSync(opened, bytes, done);
-    fsyncSync(opened);
-  } finally {
-    closeSync(opened);
-  }
-  renameSync(partial, file);
+  replacePrivateText(file, JSON.stringify({ v: VERSION, sum: sumOf(names), names }), { flush: true });
 }
 
 function sumOf(names: JsonValue): string {

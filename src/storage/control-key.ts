@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { replacePrivateFile } from './private-file.ts';
+import { replacePrivateText } from './private-file.ts';
 
 const KEY_BYTES = 32;
 
@@ -17,7 +17,7 @@ export function controlKeyFile(directory: string): string {
  */
 export function makeControlKey(directory: string): Buffer {
   const key = randomBytes(KEY_BYTES);
-  replacePrivateFile(controlKeyFile(directory), key.toString('base64url'));
+  replacePrivateText(controlKeyFile(directory), key.toString('base64url'));
   return key;
 }
 

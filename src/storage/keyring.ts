@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { reasonOf } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
-import { replacePrivateFile } from './private-file.ts';
+import { replacePrivateText } from './private-file.ts';
 import { StateError } from './state-error.ts';
 
 /** A key of 256 bits. */
@@ -48,7 +48,7 @@ export class Keyring {
     const made = { id: randomBytes(6).toString('base64url'), key: randomBytes(32), madeAt: Date.now() };
     const keys = [made, ...this.keys].slice(0, BOUNDS.sealingKeys);
     const text = JSON.stringify({ v: 1, keys: keys.map((key) => ({ ...key, key: key.key.toString('base64url') })) });
-    replacePrivateFile(this.file, text);
+    replacePrivateText(this.file, text);
     this.keys = keys;
     return made;
   }

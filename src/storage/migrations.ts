@@ -1,6 +1,6 @@
 // The schemas of the databases as append-only migrations, and how a file is migrated from its version to the newest.
-import { closeSync, openSync, renameSync, rmSync } from 'node:fs';
 import type { Database } from './database.ts';
+import { replacePrivateFile } from './private-file.ts';
 import { newerState, StateError } from './state-error.ts';
 
 /** SQL that takes a database one version further. A published step is never changed, only followed by another. */
@@ -34,7 +34,7 @@ export function migrate(db: Database, file: string, steps: readonly Migration[])
   const found = versionOf(db);
   refuseNewer(found, file, steps);
   if (found === steps.length) return;
-  if (found > 0) backUp(db, `${file}.v${found}.bak`);
+  if (found > 0) replacePrivateFile(`${file}.v${found}.bak`, (partial) => db.prepare('VACUUM INTO ?').run(partial));
   steps.slice(found).forEach((sql, index) => {
     db.transaction(() => {
       db.exec(sql);
@@ -59,13 +59,4 @@ function versionOf(db: Database): number {
 
 function refuseNewer(found: number, file: string, steps: readonly Migration[]): void {
   if (found > steps.length) throw newerState(file, found, steps.length);
-}
-
-/** Writes the backup under another name and renames it, so that it is complete or absent. */
-function backUp(db: Database, backup: string): void {
-  const partial = `${backup}.partial`;
-  rmSync(partial, { force: true });
-  closeSync(openSync(partial, 'wx', 0o600));
-  db.prepare('VACUUM INTO ?').run(partial);
-  renameSync(partial, backup);
 }

@@ -15,7 +15,7 @@ import { BOUNDS } from '../core/bounds/bounds.ts';
 import { reasonOf } from '../core/errors.ts';
 import { isObject } from '../core/json.ts';
 import { loadSqlite, type Database } from './database.ts';
-import { replacePrivateFile } from './private-file.ts';
+import { replacePrivateText } from './private-file.ts';
 import { StateError } from './state-error.ts';
 
 /** The owner of a state directory, as `run.json` says. */
@@ -62,7 +62,7 @@ export function openStateDirectory(path: string): StateDirectory {
     ...(repaired !== undefined && { repaired }),
     isHeld: () => held.check(),
     lost: held.lost,
-    writeRunInfo: (info) => replacePrivateFile(runFile, JSON.stringify(info)),
+    writeRunInfo: (info) => replacePrivateText(runFile, JSON.stringify(info)),
     release() {
       if (!lock.open) return;
       // without the lock, the file may be that of another owner
