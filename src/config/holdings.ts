@@ -40,12 +40,12 @@ const ENTRY_KEYS = Object.keys(serverEntry.shape);
 export function readMain(value: JsonValue | undefined): Holding {
   if (!isObject(value)) return { entries: [], findings: [], foreign: new Set() };
   const held = heldBy(value);
-  const others = Object.keys(value).filter((key) => !held.keys.has(key) && !SETTINGS.includes(key));
+  const others = Object.keys(value).filter((key) => !held.foreign.has(key) && !SETTINGS.includes(key));
   const foreign = others.filter(clientKeysOf(value, held));
   return {
     entries: held.entries,
     findings: [...held.findings, ...ignored(foreign, 'no settings of the gateway, but of a client', value)],
-    foreign: new Set([...held.keys, ...foreign]),
+    foreign: new Set([...held.foreign, ...foreign]),
   };
 }
 
@@ -53,8 +53,8 @@ export function readMain(value: JsonValue | undefined): Holding {
 export function readServerEntries(value: JsonValue | undefined, file: string): Holding {
   if (!isObject(value)) return refused([], 'must be an object: one server, or servers by name');
   const held = heldBy(value);
-  if (held.keys.size > 0) {
-    const others = Object.keys(value).filter((key) => key !== '$schema' && !held.keys.has(key));
+  if (held.foreign.size > 0) {
+    const others = Object.keys(value).filter((key) => key !== '$schema' && !held.foreign.has(key));
     const findings = ignored(
       others,
       'only servers are read here; settings of the gateway belong into the main file',
@@ -74,30 +74,23 @@ export function readServerEntries(value: JsonValue | undefined, file: string): H
   return { entries: mapEntries(rest, { path: [], translate: asWritten }), findings: [], foreign };
 }
 
-interface Held {
-  readonly entries: readonly WrittenEntry[] | undefined;
-  readonly findings: readonly Finding[];
-  /** The top-level keys that hold servers. */
-  readonly keys: ReadonlySet<string>;
-}
-
-/** The servers at every place where a client keeps them. */
-function heldBy(value: JsonObject): Held {
-  const keys = new Set<string>();
+/** The servers at every place where a client keeps them; `foreign` has the top-level keys of these places. */
+function heldBy(value: JsonObject): Holding {
+  const foreign = new Set<string>();
   const entries: WrittenEntry[] = [];
   const findings: Finding[] = [];
   for (const format of FORMATS) {
     const [top] = format.at;
     const there = format.at.reduce<JsonValue | undefined>(below, value);
-    if (keys.has(top) || !fits(format, there)) continue;
-    keys.add(top);
+    if (foreign.has(top) || !fits(format, there)) continue;
+    foreign.add(top);
     const translate = format.translate ?? asWritten;
     if (Array.isArray(there)) entries.push(...listEntries(there, { path: format.at, translate }));
     else if (isObject(there)) entries.push(...mapEntries(there, { path: format.at, translate }));
-    else return { entries: undefined, findings: [notServers(format.at)], keys };
+    else return { entries: undefined, findings: [notServers(format.at)], foreign };
     if (format.at.length > 1) findings.push(...besides(value[top], format.at));
   }
-  return { entries, findings, keys };
+  return { entries, findings, foreign };
 }
 
 function below(value: JsonValue | undefined, key: string): JsonValue | undefined {
@@ -137,10 +130,10 @@ function isBareMap(value: JsonValue | undefined): value is JsonObject {
  * Makes a test that tells the keys of a client from misspelt keys of ours. In a client's file without settings of ours, all keys are the
  * client's, except one that is nearly one of ours and one that holds a server outside of the servers.
  */
-function clientKeysOf(value: JsonObject, held: Held): (key: string) => boolean {
+function clientKeysOf(value: JsonObject, held: Holding): (key: string) => boolean {
   const keys = Object.keys(value);
   const ours = keys.some((key) => SETTINGS.includes(key) && key !== OWN_KEY && key !== '$schema');
-  const clients = [...held.keys].some((key) => key !== OWN_KEY) || keys.some((key) => CLIENT_FILE_KEYS.has(key));
+  const clients = [...held.foreign].some((key) => key !== OWN_KEY) || keys.some((key) => CLIENT_FILE_KEYS.has(key));
   return (key) => {
     if (CLIENT_FILE_KEYS.has(key)) return true;
     return clients && !ours && nearest(key, SETTINGS) === undefined && !isServer(value[key]);

@@ -7,7 +7,7 @@ import { LOCAL, type Principal } from '../core/principal.ts';
 import { InFlight } from '../core/in-flight.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import { errorText } from '../protocol/mcp/frames.ts';
-import { type EndpointRequest, refuseBody } from './mcp/http-request.ts';
+import { type FrontRequest, refuseRequest } from './mcp/http-request.ts';
 import { compileGuard, corsHeaders, type Head, preflightHeaders, type RawHead, readTarget } from './guard.ts';
 import type { Peers } from './peers.ts';
 import { McpEndpoint } from './mcp/endpoint.ts';
@@ -37,9 +37,6 @@ export interface Front {
   /** Ends all sessions. Resolves when running requests have written their answers, or after `shutdownAnswerTime`. */
   close(): Promise<void>;
 }
-
-/** A request whose caller is not authenticated yet. */
-type FrontRequest = Omit<EndpointRequest, 'caller'>;
 
 const SERVER_PATH = /^\/mcp\/s\/([^/]+)(\/sse)?$/;
 
@@ -178,17 +175,10 @@ const CHALLENGES: Partial<Record<ErrorCode, string>> = {
 };
 
 /** Refuses a request before it reaches its endpoint, with a JSON-RPC error without id, which plain HTTP clients can read too. */
-function refuse({ http, response, headers }: FrontRequest, error: GatewayError, gateway: Gateway): void {
+function refuse(request: FrontRequest, error: GatewayError, gateway: Gateway): void {
   if (error.code === 'internal') gateway.logger.error({ err: error.cause }, 'a request failed');
-  if (response.headersSent) {
-    response.destroy();
-    return;
-  }
   const { http: status, jsonRpc } = ERRORS[error.code];
   const challenge = CHALLENGES[error.code];
-  refuseBody(http, response, {
-    status,
-    headers: { ...headers, 'content-type': 'application/json', ...(challenge && { 'www-authenticate': challenge }) },
-    text: errorText(undefined, { code: jsonRpc, message: error.message, data: { reason: error.code } }),
-  });
+  const text = errorText(undefined, { code: jsonRpc, message: error.message, data: { reason: error.code } });
+  refuseRequest(request, { status, text }, challenge === undefined ? undefined : { 'www-authenticate': challenge });
 }

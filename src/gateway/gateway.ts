@@ -1,5 +1,13 @@
 // The gateway as downstream adapters and commands see it: start, calls, configurations, status, stop.
-import type { Call, McpCall, Peer } from '../core/call.ts';
+import {
+  type Call,
+  type CallerFacts,
+  type Endpoint,
+  type McpCall,
+  type Peer,
+  serverOf,
+  type Transport,
+} from '../core/call.ts';
 import { CallContext } from '../core/call-context.ts';
 import type { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject, messageHeap } from '../core/json.ts';
@@ -12,7 +20,7 @@ import type { ChangeListener } from './changes.ts';
 import { composeParts, type GatewayOptions, type Parts } from './compose.ts';
 import { Configurations } from './configurations.ts';
 import { deliver, type Sink } from './pipeline.ts';
-import { type Declaration, declare } from './offer.ts';
+import { type Declaration, declare, unknownServer } from './offer.ts';
 import { OperatorView, type ToolExplanation } from './operator-view.ts';
 import { Refusals, type Refused } from './event-log.ts';
 import { closeStorage, openStorage } from './storage.ts';
@@ -94,9 +102,12 @@ export class Gateway {
     return inFlight.track(deliver(call, { ctx, handle, ending: shutdown.ending, sink }));
   }
 
-  /** What an endpoint declares to a client of a revision; undefined where there is no such server. */
-  declare(server: string | undefined, revision: string): Declaration | undefined {
-    return declare(this.parts.upstreams, server, revision);
+  /** What an endpoint declares to a client of a revision. Throws `not_found` where there is no such server. */
+  declare(endpoint: Endpoint, revision: string): Declaration {
+    const server = serverOf(endpoint);
+    const declared = declare(this.parts.upstreams, server, revision);
+    if (!declared) throw unknownServer(server);
+    return declared;
   }
 
   /** Notifies a listener of changes to the lists of this caller. Returns how to unsubscribe. */
@@ -174,18 +185,31 @@ export class Gateway {
   }
 }
 
-/** What an endpoint knows of a call. `params` are as the client sent them, with the protocol keys in `_meta`. */
-export interface CallRequest extends Omit<
-  McpCall,
-  'id' | 'kind' | 'action' | 'args' | 'trace' | 'startedAt' | 'heldBytes' | 'signal' | 'parent'
-> {
+/** What a front knows of a caller before it reads a message. */
+export interface Caller extends Omit<CallerFacts, 'client'> {
+  readonly transport: Transport;
+}
+
+/** Facts about one message that only the front knows. */
+export interface MessageFacts {
+  readonly bytes: number;
   readonly traceparent?: unknown;
   readonly tracestate?: unknown;
+  readonly paramHeaders?: Readonly<Record<string, string>> | undefined;
+}
+
+/** What an endpoint knows of a call. `params` are as the client sent them, with the protocol keys in `_meta`. */
+export interface CallRequest extends Pick<
+  McpCall,
+  'method' | 'params' | 'era' | 'revision' | 'client' | 'session' | 'exchange'
+> {
+  readonly caller: Caller;
+  readonly facts: MessageFacts;
 }
 
 /** Builds the frozen Call, member by member: to spread the request takes several times as long. */
 export function buildCall(request: CallRequest, hex = randomHex): McpCall {
-  const { params, method, exchange } = request;
+  const { params, method, exchange, caller, facts, era } = request;
   const meta = isObject(params._meta) ? params._meta : undefined;
   return Object.freeze<McpCall>({
     id: hex(12),
@@ -194,20 +218,20 @@ export function buildCall(request: CallRequest, hex = randomHex): McpCall {
     method,
     args: params.arguments,
     params: withoutProtocolMeta(params),
-    principal: request.principal,
-    endpoint: request.endpoint,
+    principal: caller.principal,
+    endpoint: caller.endpoint,
     client: request.client,
-    address: request.address,
-    era: request.era,
+    address: caller.address,
+    era,
     revision: request.revision,
-    via: request.via,
+    via: { era, transport: caller.transport },
     session: request.session,
-    paramHeaders: request.paramHeaders,
+    paramHeaders: facts.paramHeaders,
     exchange,
     signal: exchange.signal,
-    trace: traceFrom(request.traceparent ?? meta?.traceparent, request.tracestate ?? meta?.tracestate, hex),
+    trace: traceFrom(facts.traceparent ?? meta?.traceparent, facts.tracestate ?? meta?.tracestate, hex),
     startedAt: performance.now(),
-    bytes: request.bytes,
-    heldBytes: messageHeap(request.bytes, params),
+    bytes: facts.bytes,
+    heldBytes: messageHeap(facts.bytes, params),
   });
 }

@@ -1,5 +1,6 @@
 // The capabilities and instructions that an endpoint declares, from the known offers: no server is started for them.
 import type { CatalogSource } from '../catalog/catalog.ts';
+import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
 import { LEGACY_TASKS_SINCE } from '../protocol/mcp/tasks.ts';
 import { declaresLegacyTasks, declaresTasks, TASKS_CAPABILITY } from '../protocol/mcp/capabilities.ts';
@@ -21,6 +22,11 @@ export function declare(upstreams: Upstreams, server: string | undefined, revisi
   const source = upstreams.usableSource(server);
   if (!source) return undefined;
   return upstreams.get(server)?.seen === false ? declareAll([source], revision) : declareOne(source, revision);
+}
+
+/** The error for an endpoint of a server that does not exist. */
+export function unknownServer(server = ''): GatewayError {
+  return new GatewayError('not_found', `There is no server named "${server}" here.`);
 }
 
 /** The endpoint of all servers always declares everything: a list may be empty (wire.md, What the gateway offers). `logging` is for legacy clients. */

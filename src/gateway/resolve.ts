@@ -7,7 +7,7 @@ import { isObject } from '../core/json.ts';
 import { CALL_METHODS } from '../protocol/mcp/vocabulary.ts';
 import { checkParamHeaders } from '../protocol/mcp/param-headers.ts';
 import type { DispatchParts } from './dispatch.ts';
-import { declare, isDeclared } from './offer.ts';
+import { declare, isDeclared, unknownServer } from './offer.ts';
 
 /** What dispatch reads of the look-up, besides the target. */
 export interface McpRoute {
@@ -50,7 +50,7 @@ function lookUpFor(call: McpCall, parts: DispatchParts): LookUp {
   const catalog = parts.snapshots.current.catalogs.of(call);
   const server = serverOf(call.endpoint);
   const view = server === undefined ? catalog.all : catalog.server(server);
-  if (!view) throw new GatewayError('not_found', `There is no server named "${server ?? ''}" here.`);
+  if (!view) throw unknownServer(server);
   return { catalog, view, parts };
 }
 

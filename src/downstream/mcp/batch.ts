@@ -2,10 +2,9 @@
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { JsonValue } from '../../core/json.ts';
-import type { Gateway } from '../../gateway/gateway.ts';
+import type { Caller, Gateway } from '../../gateway/gateway.ts';
 import { type Frame, idOf, readClientFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import { type Answer, encodeError, refusedAnswer } from './encode.ts';
-import type { Caller } from './exchange.ts';
 import { acceptMessage, answerLegacy, type LegacyContext } from './legacy.ts';
 import type { Session } from './session.ts';
 

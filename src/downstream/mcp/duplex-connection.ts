@@ -2,10 +2,10 @@
 import { GatewayError } from '../../core/errors.ts';
 import { InFlight } from '../../core/in-flight.ts';
 import type { JsonValue } from '../../core/json.ts';
-import type { Gateway } from '../../gateway/gateway.ts';
+import type { Caller, Gateway, MessageFacts } from '../../gateway/gateway.ts';
 import { type Frame, readClientFrame, type RequestFrame, type RequestId } from '../../protocol/mcp/frames.ts';
 import { answerBatch, readBatch } from './batch.ts';
-import type { Caller, MessageFacts, Send } from './exchange.ts';
+import type { Send } from './exchange.ts';
 import { type Answer, refusedAnswer } from './encode.ts';
 import { acceptMessage, answerLegacy, handleInitialize } from './legacy.ts';
 import type { EndpointLimits } from './limits.ts';

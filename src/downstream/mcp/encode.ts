@@ -8,8 +8,7 @@ import type { Sink } from '../../gateway/pipeline.ts';
 import { errorJson, errorText, type RequestId, resultText } from '../../protocol/mcp/frames.ts';
 import { writeInSlices } from '../../protocol/mcp/json-writer.ts';
 import { LIST_KEYS, META, SUPPORTED_VERSIONS } from '../../protocol/mcp/vocabulary.ts';
-import type { Gateway } from '../../gateway/gateway.ts';
-import type { Caller } from './exchange.ts';
+import type { Caller, Gateway } from '../../gateway/gateway.ts';
 
 /** A JSON-RPC response, and the HTTP status that goes with it. */
 export interface Answer {

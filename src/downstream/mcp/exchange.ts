@@ -7,7 +7,6 @@ import { GatewayError } from '../../core/errors.ts';
 import { type JsonObject, numberOf } from '../../core/json.ts';
 import { notificationText, type RequestId } from '../../protocol/mcp/frames.ts';
 import type { OpenQuestions } from './open-requests.ts';
-import type { CallerFacts, Transport } from '../../core/call.ts';
 
 /** Sends one message to a client; returns whether it can still reach the client. */
 export type Send = (text: string) => boolean;
@@ -142,16 +141,4 @@ export class MonotonicProgress {
     const reached = this.reached ?? 0;
     return (this.reached = reached + Math.max(STEP, Math.abs(reached) * 2 * Number.EPSILON));
   }
-}
-
-export interface Caller extends Omit<CallerFacts, 'client'> {
-  readonly transport: Transport;
-}
-
-/** Facts about one message that only the front knows. */
-export interface MessageFacts {
-  readonly bytes: number;
-  readonly traceparent?: unknown;
-  readonly tracestate?: unknown;
-  readonly paramHeaders?: Readonly<Record<string, string>> | undefined;
 }

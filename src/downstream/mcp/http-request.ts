@@ -3,13 +3,12 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { Era } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonValue } from '../../core/json.ts';
-import type { Gateway } from '../../gateway/gateway.ts';
+import type { Caller, Gateway, MessageFacts } from '../../gateway/gateway.ts';
 import type { RequestFrame, RequestId } from '../../protocol/mcp/frames.ts';
 import { isLegacyVersion, META, MODERN_VERSION, NAMED_METHODS } from '../../protocol/mcp/vocabulary.ts';
 import { OverLimit } from '../../protocol/mcp/json-reader.ts';
 import { readStrict } from '../../protocol/mcp/strict-json.ts';
-import type { Caller, MessageFacts } from './exchange.ts';
-import { refusedAnswer, unsupportedVersion } from './encode.ts';
+import { type Answer, refusedAnswer, unsupportedVersion } from './encode.ts';
 import type { EndpointLimits } from './limits.ts';
 import type { Sessions } from './sessions.ts';
 import { decodeHeaderValue, type ParamHeaders, paramHeadersIn } from '../../protocol/mcp/param-headers.ts';
@@ -17,13 +16,17 @@ import { isUtf8 } from 'node:buffer';
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { ByteAccumulator } from '../../core/byte-accumulator.ts';
 
-export interface EndpointRequest {
+/** A request whose caller may not be authenticated yet. */
+export interface FrontRequest {
   /** The request as Node gives it. */
   readonly http: IncomingMessage;
   readonly response: ServerResponse;
-  readonly caller: Caller;
   /** The CORS headers of every response. */
   readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface EndpointRequest extends FrontRequest {
+  readonly caller: Caller;
 }
 
 /** What the fronts of both transports over HTTP have in common. */
@@ -74,18 +77,8 @@ export function failRequest(
   error: GatewayError,
   { gateway, id, era, allow }: FailureOptions,
 ): void {
-  const { http, response, headers, caller } = request;
-  const { text, status } = refusedAnswer(gateway, { id, era, caller }, error);
-  if (response.headersSent || response.destroyed) {
-    response.destroy();
-    return;
-  }
-  const extra = error.code === 'method_not_allowed' ? { allow } : {};
-  refuseBody(http, response, {
-    status,
-    headers: { ...headers, 'content-type': 'application/json', ...extra },
-    text,
-  });
+  const answer = refusedAnswer(gateway, { id, era, caller: request.caller }, error);
+  refuseRequest(request, answer, error.code === 'method_not_allowed' ? { allow } : undefined);
 }
 
 /** The value of a header that may stand only once. */
@@ -181,30 +174,31 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Body>
   });
 }
 
-/** An answer that does not depend on the body. */
-export interface Refusal {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly text: string;
-}
-
 /**
- * Answers at once, then discards the rest of the body before it ends the response; the listener bounds the time. If the gateway closed the
+ * Answers with an error; ends a response that has begun. It answers at once, then discards the rest of the body before it ends the response; the listener bounds the time. If the gateway closed the
  * connection while the client still sends, TCP would reset it, and the client would lose the answer.
  */
-export function refuseBody(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
-  const { status, headers, text } = refusal;
-  response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(text) });
-  if (request.complete) {
+export function refuseRequest(
+  { http, response, headers }: FrontRequest,
+  { status, text }: Pick<Answer, 'status' | 'text'>,
+  extra?: Readonly<Record<string, string>>,
+): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  const length = Buffer.byteLength(text);
+  response.writeHead(status, { ...headers, 'content-type': 'application/json', ...extra, 'content-length': length });
+  if (http.complete) {
     response.end(text);
     return;
   }
   response.write(text);
   let left = BOUNDS.discardedBody;
-  request.on('data', (chunk: Buffer) => {
+  http.on('data', (chunk: Buffer) => {
     left -= chunk.length;
     if (left < 0) response.destroy();
   });
-  request.on('end', () => response.end());
-  request.on('error', () => response.destroy());
+  http.on('end', () => response.end());
+  http.on('error', () => response.destroy());
 }

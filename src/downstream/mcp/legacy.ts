@@ -1,6 +1,5 @@
 // Handles messages of the legacy era, on every transport.
 import { BOUNDS } from '../../core/bounds/bounds.ts';
-import { serverOf } from '../../core/call.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
 import { knownCapabilities } from '../../protocol/mcp/capabilities.ts';
 import {
@@ -13,9 +12,9 @@ import {
 } from '../../protocol/mcp/vocabulary.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
-import type { Gateway } from '../../gateway/gateway.ts';
+import type { Caller, Gateway, MessageFacts } from '../../gateway/gateway.ts';
 import { type Frame, type RequestFrame, resultText } from '../../protocol/mcp/frames.ts';
-import { type Caller, CallerExchange, type MessageFacts, type Send } from './exchange.ts';
+import { CallerExchange, type Send } from './exchange.ts';
 import { type Answer, answerSink, refusedAnswer } from './encode.ts';
 import type { Session, SessionOptions } from './session.ts';
 
@@ -40,8 +39,7 @@ export function handleInitialize(
     throw new GatewayError('invalid_params', '`params.protocolVersion` must be a string.');
   if (!isObject(capabilities)) throw new GatewayError('invalid_params', '`params.capabilities` must be an object.');
   const version = negotiateLegacy(protocolVersion);
-  const declared = gateway.declare(serverOf(caller.endpoint), version);
-  if (!declared) throw new GatewayError('not_found', `There is no server named "${caller.endpoint.name ?? ''}" here.`);
+  const declared = gateway.declare(caller.endpoint, version);
   const result: JsonObject = {
     protocolVersion: version,
     capabilities: declared.capabilities,
@@ -115,21 +113,14 @@ async function call(
     capabilities: session.capabilities,
     questions: session.questions,
   });
-  const { caller } = session;
   const request = {
     method,
     params,
-    principal: caller.principal,
-    endpoint: caller.endpoint,
-    address: caller.address,
+    caller: session.caller,
+    facts,
     client: session.client,
-    bytes: facts.bytes,
-    traceparent: facts.traceparent,
-    tracestate: facts.tracestate,
-    paramHeaders: facts.paramHeaders,
     era: 'legacy',
     revision: session.version,
-    via: { era: 'legacy', transport: caller.transport },
     session: session.link,
     exchange,
   } as const;
@@ -144,7 +135,7 @@ async function call(
 }
 
 function declaresLogging(gateway: Gateway, { caller, version }: Session): boolean {
-  return gateway.declare(serverOf(caller.endpoint), version)?.capabilities.logging !== undefined;
+  return gateway.declare(caller.endpoint, version).capabilities.logging !== undefined;
 }
 
 /** Accepts a response or notification of a session's client; ignores notifications that the gateway does not know. */

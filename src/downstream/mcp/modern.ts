@@ -2,13 +2,13 @@
 import type { CancelSignal } from '../../core/cancellation.ts';
 import { type ModernMeta, readModernMeta, type RequestFrame, resultText } from '../../protocol/mcp/frames.ts';
 import { CALL_METHODS, isLegacyVersion, META, MODERN_VERSION, progressTokenOf } from '../../protocol/mcp/vocabulary.ts';
-import { type Peer, serverOf } from '../../core/call.ts';
+import type { Peer } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { FinalReply } from '../../core/reply.ts';
-import type { CallRequest, Gateway } from '../../gateway/gateway.ts';
+import type { Caller, CallRequest, Gateway, MessageFacts } from '../../gateway/gateway.ts';
 import type { Sink } from '../../gateway/pipeline.ts';
-import { type Caller, CallerExchange, type MessageFacts, type Send } from './exchange.ts';
+import { CallerExchange, type Send } from './exchange.ts';
 import { type Answer, answerSink, discoverResult, refusedAnswer, unsupportedVersion } from './encode.ts';
 
 export interface ModernContext {
@@ -62,17 +62,11 @@ function requestOf(
   return {
     method,
     params,
-    principal: caller.principal,
-    endpoint: caller.endpoint,
-    address: caller.address,
+    caller,
+    facts,
     client: meta.client,
-    bytes: facts.bytes,
-    traceparent: facts.traceparent,
-    tracestate: facts.tracestate,
-    paramHeaders: facts.paramHeaders,
     era: 'modern',
     revision: MODERN_VERSION,
-    via: { era: 'modern', transport: caller.transport },
     exchange: new CallerExchange({
       subscriptionId: id,
       signal,
@@ -85,8 +79,7 @@ function requestOf(
 }
 
 function discover(gateway: Gateway, { id }: RequestFrame, { endpoint }: Caller): Answer {
-  const declared = gateway.declare(serverOf(endpoint), MODERN_VERSION);
-  if (!declared) throw new GatewayError('not_found', `There is no server named "${endpoint.name ?? ''}" here.`);
+  const declared = gateway.declare(endpoint, MODERN_VERSION);
   const scope = gateway.snapshot.privateLists ? 'private' : 'public';
   return { text: resultText(id, JSON.stringify(discoverResult(declared, gateway.identity, scope))), status: 200 };
 }

@@ -1,10 +1,10 @@
 // The table of legacy sessions over HTTP, each of which belongs to one principal and one endpoint and expires when it is idle.
+import type { Caller } from '../../gateway/gateway.ts';
 import { randomBytes } from 'node:crypto';
 import { isSameEndpoint } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { FairShare } from '../../core/fair-share.ts';
 import type { Principal } from '../../core/principal.ts';
-import type { Caller } from './exchange.ts';
 import type { EndpointLimits } from './limits.ts';
 
 /** What the table sees of a session. */

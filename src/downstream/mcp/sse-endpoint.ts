@@ -2,10 +2,9 @@
 import { NEWEST_LEGACY } from '../../protocol/mcp/vocabulary.ts';
 import { serverOf } from '../../core/call.ts';
 import { GatewayError, toGatewayError } from '../../core/errors.ts';
-import type { Gateway } from '../../gateway/gateway.ts';
+import type { Caller, Gateway } from '../../gateway/gateway.ts';
 import { idOf, type RequestId } from '../../protocol/mcp/frames.ts';
 import { sseEndpoint } from '../../protocol/mcp/sse.ts';
-import type { Caller } from './exchange.ts';
 import { DuplexConnection } from './duplex-connection.ts';
 import { EventConnection } from './http-response.ts';
 import type { EndpointLimits } from './limits.ts';
@@ -51,8 +50,7 @@ export class SseEndpoint {
     const server = serverOf(caller.endpoint);
     if (!acceptsStreams(http))
       throw new GatewayError('method_not_allowed', 'GET opens an event stream; send `Accept: text/event-stream`.');
-    if (!this.gateway.declare(server, NEWEST_LEGACY))
-      throw new GatewayError('not_found', `There is no server named "${server ?? ''}" here.`);
+    this.gateway.declare(caller.endpoint, NEWEST_LEGACY); // throws for an unknown server
     const { id } = sessions.open(caller.principal, () => {
       const stream = new EventConnection(response, { headers, limits });
       stream.onClose(() => sessions.end(id));

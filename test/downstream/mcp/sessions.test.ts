@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { ALL_SERVERS } from '../../../src/core/call.ts';
 import { GatewayError } from '../../../src/core/errors.ts';
 import { LOCAL } from '../../../src/core/principal.ts';
-import type { Caller } from '../../../src/downstream/mcp/exchange.ts';
+import type { Caller } from '../../../src/gateway/gateway.ts';
 import { endpointLimits } from '../../../src/downstream/mcp/limits.ts';
 import { Sessions, type TableSession } from '../../../src/downstream/mcp/sessions.ts';
 import { size } from '../../size.ts';

@@ -203,12 +203,10 @@ export class Composition {
     const request: CallRequest = {
       method,
       params,
-      principal,
-      endpoint: ALL_SERVERS,
-      via: { era: 'modern', transport: 'streamable-http' },
+      caller: { principal, endpoint: ALL_SERVERS, transport: 'streamable-http' },
+      facts: { bytes },
       era: 'modern',
       revision: '2026-07-28',
-      bytes,
       exchange,
     };
     return this.gateway.call<FinalReply>(request, {
