@@ -56,10 +56,11 @@ export function staysSame(text: string, from: number, to: number): boolean {
   return String(Number(written)) === written;
 }
 
-/** The index after the number that begins at `from`; the text may hold anything. */
-export function endOfNumber(text: string, from: number): number {
+/** The index after the number that begins at `from`, which looks no further than `to`; the text may hold anything. */
+export function endOfNumber(text: string, from: number, to = text.length): number {
+  const end = Math.min(to, text.length);
   let at = from + 1;
-  while (at < text.length && (isNumeric(text.charCodeAt(at)) || isExponent(text.charCodeAt(at)))) at++;
+  while (at < end && (isNumeric(text.charCodeAt(at)) || isExponent(text.charCodeAt(at)))) at++;
   return at;
 }
 

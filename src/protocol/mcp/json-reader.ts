@@ -45,7 +45,8 @@ const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/;
 
 /**
  * Parses one text. Accepts the same texts as JSON.parse within the limits, with the same values, except that it keeps numbers that JavaScript
- * cannot hold. It makes a generator only for what can take several steps: an array, an object, and a string that is longer than the step.
+ * cannot hold. It makes a generator only for what can take several steps: an array, an object, and a string or number that is longer than the
+ * step.
  */
 export class JsonReader {
   /** The first key that occurs twice in one object. */
@@ -61,9 +62,10 @@ export class JsonReader {
   private weight = 0;
   /** The last value, or the last key. */
   private found: JsonValue = null;
-  /** Of the open string: its value so far, where the rest begins, and whether the rest has escapes. */
-  private known = '';
+  /** Where the open number begins, or what is left of the open string. */
   private from = 0;
+  /** Of the open string: its value so far, and whether the rest has escapes. */
+  private known = '';
   private escaped = false;
 
   constructor(text: string, limits: JsonLimits, step = STEP) {
@@ -74,16 +76,16 @@ export class JsonReader {
 
   /** Reads the value of the text. Throws `parse_error`, and `OverLimit` where the limit is passed: it reads nothing after that. */
   *read(): Steps<JsonValue> {
+    while (this.stepEnds()) yield* this.pause();
     const rest = this.value(0);
     if (rest) yield* rest;
-    this.skipSpace();
+    while (this.stepEnds()) yield* this.pause();
     if (this.at < this.text.length) this.fail();
     return this.found;
   }
 
   /** Reads the value that is next into `found`; returns the work that is left where that can take several steps. */
   private value(depth: number): Steps<void> | undefined {
-    this.skipSpace();
     this.until -= NODE_COST;
     switch (this.text.charCodeAt(this.at)) {
       case QUOTE:
@@ -102,21 +104,22 @@ export class JsonReader {
         this.found = this.word('null', null);
         return undefined;
       default:
-        this.found = this.number();
-        return undefined;
+        return this.number();
     }
   }
 
   private *array(depth: number): Steps<void> {
     const array: JsonValue[] = [];
     this.enter(depth);
+    while (this.stepEnds()) yield* this.pause();
     if (!this.skip(END_OF_ARRAY))
       do {
         this.countItem();
+        while (this.stepEnds()) yield* this.pause();
         const rest = this.value(depth);
         if (rest) yield* rest;
         array.push(this.found);
-        if (this.at >= this.until) yield* this.pause();
+        while (this.stepEnds()) yield* this.pause();
       } while (this.goesOn(END_OF_ARRAY));
     this.found = array;
   }
@@ -126,19 +129,22 @@ export class JsonReader {
     const object: JsonObject = {};
     const keys: string[] = [];
     this.enter(depth);
+    while (this.stepEnds()) yield* this.pause();
     if (!this.skip(END_OF_OBJECT))
       do {
         this.countItem();
         this.weight += HEAP.key;
-        this.skipSpace();
+        while (this.stepEnds()) yield* this.pause();
         const restOfKey = this.string();
         if (restOfKey) yield* restOfKey;
         const key = this.found as string;
+        while (this.stepEnds()) yield* this.pause();
         if (!this.skip(COLON)) this.fail();
+        while (this.stepEnds()) yield* this.pause();
         const rest = this.value(depth);
         if (rest) yield* rest;
         this.put(object, keys, key);
-        if (this.at >= this.until) yield* this.pause();
+        while (this.stepEnds()) yield* this.pause();
       } while (this.goesOn(END_OF_OBJECT));
     if (keys.length > BOUNDS.envelopeMembers) note(object, { keys, weight: HEAP.value + this.weight - before });
     this.found = object;
@@ -171,17 +177,23 @@ export class JsonReader {
     this.until = this.at + this.step;
   }
 
-  private skipSpace(): void {
-    const { text } = this;
-    for (; ; this.at++) {
-      const code = text.charCodeAt(this.at);
-      if (code !== 32 && code !== 10 && code !== 13 && code !== 9) return;
-    }
+  /** The steps in which an open string or number goes on until it ends. */
+  private *rest(endsInStep: () => boolean): Steps<void> {
+    do yield* this.pause();
+    while (!endsInStep());
+  }
+
+  /** Skips white space; returns whether the step ends before something else is next. */
+  private stepEnds(): boolean {
+    const { text, until } = this;
+    let { at } = this;
+    while (at < until && isSpace(text.charCodeAt(at))) at++;
+    this.at = at;
+    return at >= until;
   }
 
   /** Skips the character if it is next; returns whether it is. */
   private skip(code: number): boolean {
-    this.skipSpace();
     const isNext = this.text.charCodeAt(this.at) === code;
     if (isNext) this.at++;
     return isNext;
@@ -200,11 +212,23 @@ export class JsonReader {
     return value;
   }
 
-  private number(): JsonValue {
-    const { text, at } = this;
-    const [digits] = NUMBER.exec(text.slice(at, endOfNumber(text, at))) ?? this.fail();
+  /** Reads the number that is next into `found`; returns the work that is left where the number is longer than the step. */
+  private number(): Steps<void> | undefined {
+    this.from = this.at;
+    return this.numberEndsInStep() ? undefined : this.rest(() => this.numberEndsInStep());
+  }
+
+  /** Continues the open number; returns whether it ended within the step. */
+  private numberEndsInStep(): boolean {
+    const { text, from, until } = this;
+    const end = endOfNumber(text, Math.max(from, this.at - 1), until);
+    this.at = end;
+    if (end >= until && end < text.length) return false;
+    this.at = from;
+    const [digits] = NUMBER.exec(text.slice(from, end)) ?? this.fail();
     this.at += digits.length;
-    return readNumber(digits);
+    this.found = readNumber(digits);
+    return true;
   }
 
   /** Reads the string that is next into `found`; returns the work that is left where the string is longer than the step. */
@@ -213,16 +237,11 @@ export class JsonReader {
     this.from = ++this.at;
     this.known = '';
     this.escaped = false;
-    return this.endsInStep() ? undefined : this.restOfString();
-  }
-
-  private *restOfString(): Steps<void> {
-    do yield* this.pause();
-    while (!this.endsInStep());
+    return this.stringEndsInStep() ? undefined : this.rest(() => this.stringEndsInStep());
   }
 
   /** Continues the open string; returns whether it ended within the step. */
-  private endsInStep(): boolean {
+  private stringEndsInStep(): boolean {
     const { text } = this;
     const until = Math.min(this.until, text.length);
     let { at } = this;
@@ -273,4 +292,8 @@ export class JsonReader {
     const found = at < text.length ? `${JSON.stringify(text.charAt(at))} at position ${at}` : 'its end';
     throw new GatewayError('parse_error', `The message is not JSON: unexpected ${found}`);
   }
+}
+
+function isSpace(code: number): boolean {
+  return code === 32 || code === 10 || code === 13 || code === 9;
 }

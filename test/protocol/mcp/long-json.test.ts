@@ -192,6 +192,31 @@ describe('the work for a message', () => {
     }
   });
 
+  test.each<[string, (filler: string) => string]>([
+    ['before the value', (space) => `${space}{"a":[1]}`],
+    ['after the value', (space) => `{"a":[1]}${space}`],
+    ['in an empty array', (space) => `[${space}]`],
+    ['in an empty object', (space) => `{${space}}`],
+    ['before an element', (space) => `[1,${space}2]`],
+    ['after an element', (space) => `[1${space},2]`],
+    ['before a key', (space) => `{"a":1,${space}"b":2}`],
+    ['after a key', (space) => `{"a"${space}:1}`],
+    ['after a colon', (space) => `{"a":${space}1}`],
+    ['after a member', (space) => `{"a":1${space}}`],
+  ])('takes as many steps as it has white space: %s', (_where, textWith) => {
+    const text = textWith(' \t\r\n'.repeat(10_000));
+
+    expect(stepsOf(text, 1_000)).toBeGreaterThanOrEqual(40);
+    expect(read(text, 1_000)).toEqual(JSON.parse(text));
+  });
+
+  test('takes as many steps as a number has digits', () => {
+    const text = `[${'1'.repeat(40_000)}.5]`;
+
+    expect(stepsOf(text, 1_000)).toBeGreaterThanOrEqual(40);
+    expect(JSON.stringify(read(text, 1_000))).toBe(text);
+  });
+
   test('ends at the limit: what is over it is neither looked at nor built', () => {
     const text = `{"jsonrpc":"2.0","id":1,"method":"m","params":{"a":[${'[],'.repeat(1_000_000)}[]]}}`;
     const reading = new JsonReader(text, LIMITS, 1_000).read();
