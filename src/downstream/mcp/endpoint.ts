@@ -102,7 +102,8 @@ export class McpEndpoint {
     const { limits } = this;
     const streamDelay = acceptsStreams(http) ? limits.bounds.modernStreamDelay : undefined;
     const reply = new HttpResponse(response, { headers, limits, streamDelay });
-    // a modern client cancels by closing the stream (patterns/cancellation)
+    // a modern client cancels by closing the stream (patterns/cancellation); it may have done so while a long message was parsed
+    if (response.destroyed) cancellation.abort();
     response.on('close', () => {
       if (!response.writableFinished) cancellation.abort();
     });
