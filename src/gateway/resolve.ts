@@ -41,8 +41,16 @@ export function resolveMcp(parts: DispatchParts): (call: McpCall, ctx: McpContex
     const lookUp = lookUpFor(call, parts);
     const server = serverOf(call.endpoint);
     const declared = server === undefined ? undefined : requireDeclared(server, call, parts);
-    return declared ? declared.then(() => resolve(call, ctx, lookUpFor(call, parts))) : resolve(call, ctx, lookUp);
+    return declared
+      ? declared.then(() => resolve(call, ctx, lookUpAgain(call, ctx, parts)))
+      : resolve(call, ctx, lookUp);
   };
+}
+
+/** The look-up after a wait, in which a reload may have put other catalogs in force, and with them another policy. */
+function lookUpAgain(call: McpCall, ctx: McpContext, parts: DispatchParts): LookUp {
+  ctx.rules = parts.snapshots.rulesFor(call);
+  return lookUpFor(call, parts);
 }
 
 /** Throws `not_found` where the endpoint names a server that does not exist. */
@@ -59,18 +67,22 @@ function resolve(call: McpCall, ctx: McpContext, lookUp: LookUp): Promise<void> 
     throw new GatewayError('invalid_params', '`params.arguments` must be an object.');
   const target = find(call, ctx, lookUp);
   const { parts } = lookUp;
-  // a server whose offer is being read may offer the name, or add entries to the list
-  const needsOffers = target ? false : ctx.requested !== undefined || isList(call);
+  // a server whose offer is being read may offer the name, or add entries to the list; a denied name waits as long as an unknown one
+  const needsOffers = permitted(target, ctx) ? false : ctx.requested !== undefined || isList(call);
   const reading = needsOffers ? parts.upstreams.upToDate(serverOf(call.endpoint)) : undefined;
   if (!reading) {
     route(call, ctx, { lookUp, target });
     return undefined;
   }
   return reading.then(() => {
-    const latest = lookUpFor(call, parts);
-    ctx.rules = parts.snapshots.rulesFor(call);
+    const latest = lookUpAgain(call, ctx, parts);
     route(call, ctx, { lookUp: latest, target: find(call, ctx, latest) });
   });
+}
+
+/** The target, if there is one and policy permits it. */
+function permitted(target: Target | undefined, { rules }: McpContext): Target | undefined {
+  return target && rules.policy.permits(target) ? target : undefined;
 }
 
 function isList({ method }: McpCall): boolean {
@@ -83,7 +95,9 @@ function route(call: McpCall, ctx: McpContext, found: { lookUp: LookUp; target: 
   const target = found.target ?? pendingTarget(call, ctx, parts);
   const traits = target ? catalog.traits(target) : NO_TRAITS;
   ctx.target = target;
-  ctx.continues = target !== undefined && parts.states.isFurtherRound(call, target);
+  // to open the state takes time, which a caller could measure: for a denied name there is none, as for an unknown one
+  const usable = permitted(target, ctx);
+  ctx.continues = usable !== undefined && parts.states.isFurtherRound(call, usable);
   const { privateLists, catalogs } = parts.snapshots.current;
   const isPrivate = view.isPrivate || privateLists || catalogs.vary;
   ctx.route = { catalog, view, isPrivate, traits, headers: headersFor(call, ctx, traits) };
@@ -166,7 +180,7 @@ function pendingTarget(call: McpCall, ctx: McpContext, { upstreams }: DispatchPa
  */
 function headersFor({ args, paramHeaders }: McpCall, ctx: McpContext, { mirrored }: ToolTraits): McpRoute['headers'] {
   if (!paramHeaders) return undefined;
-  const known = ctx.target && ctx.rules.policy.permits(ctx.target) ? mirrored : [];
+  const known = permitted(ctx.target, ctx) ? mirrored : [];
   return checkParamHeaders(paramHeaders, known, isObject(args) ? args : {});
 }
 

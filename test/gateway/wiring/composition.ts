@@ -1,5 +1,5 @@
 // The gateway as `serve` composes it, in this process: real files, state, stages, reloading and HTTP front, with fakes at both ends only.
-import { ALL_SERVERS } from '../../../src/core/call.ts';
+import { ALL_SERVERS, type Endpoint } from '../../../src/core/call.ts';
 import type { FinalReply } from '../../../src/core/reply.ts';
 import { EventEmitter, once } from 'node:events';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -66,6 +66,7 @@ export interface CompositionOptions {
 interface DirectOptions {
   readonly exchange?: Exchange;
   readonly principal?: Principal;
+  readonly endpoint?: Endpoint;
   readonly bytes?: number;
   /** Asked before an error is told, which waits for it. */
   readonly beforeError?: () => Promise<void>;
@@ -200,10 +201,11 @@ export class Composition {
   /** One modern call that comes from no front: the only place that knows how a call is handed to the gateway. */
   direct(method: string, params: JsonObject = {}, options: DirectOptions = {}): Promise<FinalReply> {
     const { exchange = ownExchange(new Cancellation().signal), principal = LOCAL, bytes = 1 } = options;
+    const { endpoint = ALL_SERVERS } = options;
     const request: CallRequest = {
       method,
       params,
-      caller: { principal, endpoint: ALL_SERVERS, transport: 'streamable-http' },
+      caller: { principal, endpoint, transport: 'streamable-http' },
       facts: { bytes },
       era: 'modern',
       revision: '2026-07-28',

@@ -63,11 +63,12 @@ test('the endpoint of a server that was never met says that it is away, and that
   expect(gateway.records()).toMatchObject([{ status: 'unreachable' }, { status: 'ok' }]);
 });
 
-test('a call and a list wait for a server that is just being met', async () => {
+/** A gateway with the server `s`, and with the server `late`, which is being met until `meet` is called. */
+async function withLate(): Promise<{ gateway: Composition; meet: () => void }> {
   const met = Promise.withResolvers<() => void>();
   const gateway = await Composition.start({
     servers: {
-      s: { tools: ['echo'] },
+      s: { tools: ['echo', 'secret'] },
       late: {
         tools: ['echo'],
         script: (visit) => {
@@ -82,10 +83,14 @@ test('a call and a list wait for a server that is just being met', async () => {
         },
       },
     },
-    entries: { late: { disabled: true } },
+    entries: { s: { tools: { deny: ['secret'] } }, late: { disabled: true } },
   });
   await gateway.reload(gateway.file({ entries: { late: { disabled: false } } }));
-  const meet = await met.promise;
+  return { gateway, meet: await met.promise };
+}
+
+test('a call and a list wait for a server that is just being met', async () => {
+  const { gateway, meet } = await withLate();
 
   const called = gateway.direct('tools/call', { name: 'late__echo' });
   const listed = gateway.direct('tools/list');
@@ -94,4 +99,34 @@ test('a call and a list wait for a server that is just being met', async () => {
   expect(await called).toMatchObject({ kind: 'result', result: { content: [{ text: 'echo' }] } });
   expect(await listed).toMatchObject({ list: { entries: [{ exposed: 's__echo' }, { exposed: 'late__echo' }] } });
   expect(gateway.record('tools/call')).toMatchObject({ server: 'late', status: 'ok', decision: { allowed: true } });
+});
+
+test('the answer to a denied name comes no sooner than that to a name that there is not', async () => {
+  const { gateway, meet } = await withLate();
+  const answered: string[] = [];
+
+  const asked = ['s__secret', 's__nothing'].map(async (name) => {
+    const failure = await gateway.direct('tools/call', { name }).catch((error: unknown) => error);
+    answered.push(name);
+    return failure;
+  });
+  await gateway.ask('tools/call', { name: 's__echo' });
+  const early = [...answered];
+  meet();
+
+  expect(await Promise.all(asked)).toMatchObject([{ code: 'unknown_target' }, { code: 'unknown_target' }]);
+  expect(early).toEqual([]);
+});
+
+test('a call that waited for its server is decided by the policy in force when its name is looked up', async () => {
+  const { gateway, meet } = await withLate();
+  const endpoint = { kind: 'server', name: 'late' } as const;
+
+  const called = gateway.direct('tools/call', { name: 'echo' }, { endpoint });
+  await gateway.reload(gateway.file({ entries: { late: { disabled: false, tools: { deny: ['echo'] } } } }));
+  meet();
+
+  await expect(called).rejects.toMatchObject({ code: 'unknown_target' });
+  expect(gateway.fake('late').calls).toEqual([]);
+  expect(gateway.record()).toMatchObject({ config: gateway.gateway.snapshot.config.hash, status: 'refused' });
 });
