@@ -90,6 +90,8 @@ export function createFront({ gateway, network, control, limits }: FrontOptions)
       const { tokens } = gateway.snapshot.config.auth;
       const admission = tokens.length === 0 ? network?.peers?.admit(http.socket) : undefined;
       if (admission) await admission;
+      // nothing would tell a stream of the end of a connection that has ended already
+      if (response.destroyed) throw new GatewayError('cancelled', 'The caller went away before it was admitted.');
       headers = corsHeaders(head.origin);
       await handle({ http, response, headers }, head);
     } catch (thrown) {
