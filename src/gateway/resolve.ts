@@ -192,7 +192,7 @@ function requireDeclared(server: string, call: McpCall, { upstreams }: DispatchP
   const { capability, names } = CALL_METHODS.get(call.method) ?? {};
   if (capability === undefined) return undefined;
   const check = () => {
-    const upstream = upstreams.get(server);
+    const upstream = upstreams.get(server); // a reload may have replaced it meanwhile
     if (upstream?.seen === false) {
       // policy decides first whether the caller may use the name; dispatch then fails the call
       if (upstream.isPendingDiscovery && names) return;
@@ -202,7 +202,8 @@ function requireDeclared(server: string, call: McpCall, { upstreams }: DispatchP
     if (!isDeclared(declare(upstreams, server, call.revision), capability))
       throw new GatewayError('method_not_found', `The server "${server}" does not declare ${capability}.`);
   };
-  const connecting = upstreams.get(server)?.seen === false ? upstreams.firstConnections(server) : undefined;
+  const upstream = upstreams.get(server);
+  const connecting = upstream?.seen === false ? upstream.firstConnection() : undefined;
   if (connecting) return connecting.then(check);
   check();
   return undefined;

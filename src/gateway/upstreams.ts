@@ -147,24 +147,16 @@ export class Upstreams {
    */
   upToDate(scope?: string): Promise<void> | undefined {
     const reading: Promise<void>[] = [];
+    const waits: Promise<unknown>[] = [];
     const now = performance.now(); // once for all, since a list asks every server
     for (const upstream of this.within(scope)) {
       const read = upstream.freshen(now);
       if (read) reading.push(read);
-    }
-    const connecting = this.firstConnections(scope);
-    if (reading.length === 0) return connecting;
-    return Promise.all([within(Promise.all(reading), BOUNDS.listFreshening), connecting]).then(() => undefined);
-  }
-
-  /** A promise if a server that never answered is being connected for the first time (wire.md, What the gateway offers). Else undefined. */
-  firstConnections(scope?: string): Promise<void> | undefined {
-    const connecting: Promise<void>[] = [];
-    for (const upstream of this.within(scope)) {
       const first = upstream.seen ? undefined : upstream.firstConnection();
-      if (first) connecting.push(first);
+      if (first) waits.push(first);
     }
-    return connecting.length === 0 ? undefined : Promise.all(connecting).then(() => undefined);
+    if (reading.length > 0) waits.push(within(Promise.all(reading), BOUNDS.listFreshening));
+    return waits.length === 0 ? undefined : Promise.all(waits).then(() => undefined);
   }
 
   /** All upstreams, or the one of an endpoint of a single server. */
