@@ -31,7 +31,7 @@ class Held {
 
 async function start(replaced: Partial<Bounds> = {}, now = () => performance.now()): Promise<Held> {
   const held = new Held();
-  const bounds = boundsWith({ legacyStreamDelay: 5, ...replaced });
+  const bounds = boundsWith({ legacyStreamDelay: 5, modernStreamDelay: 5, ...replaced });
   front = await startFront(held.call, { limits: { ...endpointLimits(bounds), now } });
   return held;
 }
