@@ -6,11 +6,14 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { onTestFinished, tellTestsApart } from '../apart.ts';
 import { connectClient } from './harness/clients.ts';
 import { place } from './harness/command-line.ts';
 import { BIN, fixture, type GatewayProcess, ROOT, runCli, startGateway } from './harness/gateway.ts';
 import { statusUntil } from './harness/status.ts';
+
+tellTestsApart();
 
 const hostile = { command: process.execPath, args: [join(ROOT, 'test/integration/harness/hostile-server.ts')] };
 const STEERING = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
@@ -126,19 +129,22 @@ describe('without a running gateway', () => {
     expect(existsSync(join(state, 'run.json'))).toBe(false);
   });
 
-  test('a server that only makes noise is not waited for without end, and what is known is shown', async () => {
-    const noisy = { command: process.execPath, args: ['-e', "setInterval(() => console.log('noise'), 500)"] };
-    const { cli } = place({ mcpServers: { noisy, echo: fixture('echo-stdio.ts') } });
+  test.concurrent(
+    'a server that only makes noise is not waited for without end, and what is known is shown',
+    async () => {
+      const noisy = { command: process.execPath, args: ['-e', "setInterval(() => console.log('noise'), 500)"] };
+      const { cli } = place({ mcpServers: { noisy, echo: fixture('echo-stdio.ts') } });
 
-    const { status, stdout, stderr } = await cli('servers');
+      const { status, stdout, stderr } = await cli('servers');
 
-    expect(status).toBe(0);
-    expect(stdout).toMatch(/^noisy +connecting/m);
-    expect(stdout).toMatch(/^echo +ready/m);
-    expect(stderr).toContain('noisy has not answered yet');
-  });
+      expect(status).toBe(0);
+      expect(stdout).toMatch(/^noisy +connecting/m);
+      expect(stdout).toMatch(/^echo +ready/m);
+      expect(stderr).toContain('noisy has not answered yet');
+    },
+  );
 
-  test('a tool of a server that starts slower than others are made to wait can be called', async () => {
+  test.concurrent('a tool of a server that starts slower than others are made to wait can be called', async () => {
     const { cli, write, directory } = place();
     write('late', '11000');
     write('mcp-gateway.json', { mcpServers: { late: fixture('late-stdio.ts', join(directory, 'late')) } });

@@ -1,10 +1,13 @@
 // The first list that a client asks for, while servers are still being started: clients that list once have all tools.
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { onTestFinished, tellTestsApart } from '../apart.ts';
 import { type ClientKind, connectClient, type Place } from './harness/clients.ts';
 import { place } from './harness/command-line.ts';
 import { fixture, type OpenOptions, openGateway, type Workspace } from './harness/gateway.ts';
 import { statusOf, statusUntil } from './harness/status.ts';
+
+tellTestsApart();
 
 /** Longer than an answer was once waited for, and shorter than it is now. */
 const LATE_MS = '3000';
@@ -33,7 +36,7 @@ async function firstList(kind: ClientKind, to: Place): Promise<string[]> {
   return (await client.listTools()).tools.map(({ name }) => name);
 }
 
-describe('a server that was never seen is waited for', () => {
+describe.concurrent('a server that was never seen is waited for', () => {
   test.each(['SDK v1', 'SDK v2 legacy', 'SDK v2 modern'] as const)('by %s over HTTP', async (kind) => {
     const { url } = await served({ space: withLate(LATE_MS) });
 
@@ -62,7 +65,7 @@ describe('a server that was never seen is waited for', () => {
   });
 });
 
-test('a first list ends as soon as every server has been tried, however that went', async () => {
+test.concurrent('a first list ends as soon as every server has been tried, however that went', async () => {
   const { url } = await served({
     config: { mcpServers: { dead: { command: 'false' }, none: { command: '/no/such' } } },
   });
@@ -74,7 +77,7 @@ test('a first list ends as soon as every server has been tried, however that wen
   expect(performance.now() - began).toBeLessThan(9_000);
 });
 
-test('a server that is known delays nobody, however slow it starts', async () => {
+test.concurrent('a server that is known delays nobody, however slow it starts', async () => {
   const space = withLate('0');
   const before = await openGateway({ space });
   await statusUntil(before, 'late', ({ state }) => state === 'ready');

@@ -4,54 +4,60 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { onTestFinished, tellTestsApart } from '../apart.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { fixture, openGateway, workspace } from './harness/gateway.ts';
 import { kept, openTried } from './harness/kept.ts';
 import { answer, callText, modern, refuse, said, startScripted, tool, type Visit } from './harness/scripted.ts';
 import { statusOf, statusUntil, until } from './harness/status.ts';
 
-test('after five failures calls fail at once and reach nobody; then one is let through, and its answer lets all through', async () => {
-  const probe = Promise.withResolvers<Visit>();
-  let well = false;
-  const server = await kept(
-    startScripted(
-      modern(
-        () => [tool('do')],
-        (visit) => {
-          if (visit.rpc !== 'tools/call') return undefined;
-          if (well) return said('well');
-          if (server.count('tools/call') < 5) refuse(visit, 500);
-          else probe.resolve(visit);
-          return undefined;
-        },
+tellTestsApart();
+
+test.concurrent(
+  'after five failures calls fail at once and reach nobody; then one is let through, and its answer lets all through',
+  async () => {
+    const probe = Promise.withResolvers<Visit>();
+    let well = false;
+    const server = await kept(
+      startScripted(
+        modern(
+          () => [tool('do')],
+          (visit) => {
+            if (visit.rpc !== 'tools/call') return undefined;
+            if (well) return said('well');
+            if (server.count('tools/call') < 5) refuse(visit, 500);
+            else probe.resolve(visit);
+            return undefined;
+          },
+        ),
       ),
-    ),
-  );
-  const gateway = await openTried({ config: { mcpServers: { s: { url: server.url } } } });
-  const call = () => callText(gateway.url, 's__do');
+    );
+    const gateway = await openTried({ config: { mcpServers: { s: { url: server.url } } } });
+    const call = () => callText(gateway.url, 's__do');
 
-  for (let failure = 0; failure < 5; failure++) expect(await call()).toMatch(/^-33016/);
-  for (let refused = 0; refused < 20; refused++)
-    expect(await call()).toMatch(/^-33010 .* is not given calls for now: .* tried again in \d+ s\.$/);
-  expect(server.count('tools/call')).toBe(5);
-  expect(await statusOf(gateway, 's')).toMatchObject({ state: 'ready', circuit: 'open', inFlight: 0 });
+    for (let failure = 0; failure < 5; failure++) expect(await call()).toMatch(/^-33016/);
+    for (let refused = 0; refused < 20; refused++)
+      expect(await call()).toMatch(/^-33010 .* is not given calls for now: .* tried again in \d+ s\.$/);
+    expect(server.count('tools/call')).toBe(5);
+    expect(await statusOf(gateway, 's')).toMatchObject({ state: 'ready', circuit: 'open', inFlight: 0 });
 
-  await statusUntil(gateway, 's', ({ circuit }) => circuit === 'half-open');
-  const probing = call();
-  const asked = await probe.promise;
-  expect(await Promise.all([call(), call()])).toEqual([
-    expect.stringMatching(/^-33010/),
-    expect.stringMatching(/^-33010/),
-  ]);
-  well = true;
-  answer(asked, said('well'));
+    await statusUntil(gateway, 's', ({ circuit }) => circuit === 'half-open');
+    const probing = call();
+    const asked = await probe.promise;
+    expect(await Promise.all([call(), call()])).toEqual([
+      expect.stringMatching(/^-33010/),
+      expect.stringMatching(/^-33010/),
+    ]);
+    well = true;
+    answer(asked, said('well'));
 
-  expect(await probing).toBe('well');
-  expect(await Promise.all([call(), call(), call()])).toEqual(['well', 'well', 'well']);
-  expect(server.count('tools/call')).toBe(9);
-  expect(await statusOf(gateway, 's')).toMatchObject({ circuit: 'closed' });
-});
+    expect(await probing).toBe('well');
+    expect(await Promise.all([call(), call(), call()])).toEqual(['well', 'well', 'well']);
+    expect(server.count('tools/call')).toBe(9);
+    expect(await statusOf(gateway, 's')).toMatchObject({ circuit: 'closed' });
+  },
+);
 
 test.each([
   ['a failure of its own', (visit: Visit) => refuse(visit, 500), /^-33016/],
@@ -84,30 +90,33 @@ test.each([
   expect(server.count('tools/call')).toBe(3);
 });
 
-test('a server that dies soon after each start is started ever more rarely, however well it starts', async () => {
-  const space = workspace({});
-  const file = (name: string) => join(space.directory, name);
-  for (const marker of ['flaps', 'exits']) writeFileSync(file(`${marker}.turned`), '');
-  const entry = (name: string) =>
-    fixture('evil-stdio.ts', '--mode', `start-${name}`, '--marker', file(`${name}.turned`), '--starts', file(name));
-  space.write('mcp-gateway.json', { mcpServers: { flaps: entry('flaps'), exits: entry('exits') } });
-  const gateway = await kept(openGateway({ space }));
-  onTestFinished(() => space.remove());
-  const starts = (name: string): number[] =>
-    existsSync(file(name)) ? readFileSync(file(name), 'latin1').trim().split('\n').map(Number) : [];
+test.concurrent(
+  'a server that dies soon after each start is started ever more rarely, however well it starts',
+  async () => {
+    const space = workspace({});
+    const file = (name: string) => join(space.directory, name);
+    for (const marker of ['flaps', 'exits']) writeFileSync(file(`${marker}.turned`), '');
+    const entry = (name: string) =>
+      fixture('evil-stdio.ts', '--mode', `start-${name}`, '--marker', file(`${name}.turned`), '--starts', file(name));
+    space.write('mcp-gateway.json', { mcpServers: { flaps: entry('flaps'), exits: entry('exits') } });
+    const gateway = await kept(openGateway({ space }));
+    onTestFinished(() => space.remove());
+    const starts = (name: string): number[] =>
+      existsSync(file(name)) ? readFileSync(file(name), 'latin1').trim().split('\n').map(Number) : [];
 
-  await until(
-    () => statusOf(gateway, 'flaps'),
-    () => starts('flaps').length >= 5 && starts('exits').length >= 5,
-  );
+    await until(
+      () => statusOf(gateway, 'flaps'),
+      () => starts('flaps').length >= 5 && starts('exits').length >= 5,
+    );
 
-  // half of each wait is random, and each is twice the one before: from 250 ms on the fourth is at least a second
-  for (const name of ['flaps', 'exits']) {
-    const times = starts(name);
-    const gaps = times.slice(1).map((time, index) => time - (times[index] ?? 0));
-    expect(gaps[3], gaps.join()).toBeGreaterThan(1_000);
-  }
-});
+    // half of each wait is random, and each is twice the one before: from 250 ms on the fourth is at least a second
+    for (const name of ['flaps', 'exits']) {
+      const times = starts(name);
+      const gaps = times.slice(1).map((time, index) => time - (times[index] ?? 0));
+      expect(gaps[3], gaps.join()).toBeGreaterThan(1_000);
+    }
+  },
+);
 
 /** A way to a port that can fall silent: what is open stays open, and nothing comes through any more; what is opened later works. */
 async function startWay(port: number): Promise<{ port: number; silence(): void; stop(): Promise<void> }> {
@@ -138,7 +147,7 @@ async function startWay(port: number): Promise<{ port: number; silence(): void; 
   };
 }
 
-test('a stream whose other end is gone without a word is found out, and opened anew', async () => {
+test.concurrent('a stream whose other end is gone without a word is found out, and opened anew', async () => {
   let stream: ServerResponse | undefined;
   const results: Readonly<Record<string, JsonObject>> = {
     initialize: { protocolVersion: '2024-11-05', capabilities: { tools: {} }, serverInfo: { name: 's', version: '1' } },

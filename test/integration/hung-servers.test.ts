@@ -1,13 +1,16 @@
 // Processes that hang, stop themselves, or are merely busy: what is ended and started anew, what is left alone, and what callers are told.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { onTestFinished, tellTestsApart } from '../apart.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { alive, descendants } from '../upstream/mcp/processes.ts';
 import { fixture, type GatewayProcess, type RunningGateway, startGateway, workspace } from './harness/gateway.ts';
 import { kept, openTried } from './harness/kept.ts';
 import { callText, modern, said, startScripted, tool } from './harness/scripted.ts';
 import { statusOf, statusUntil, until } from './harness/status.ts';
+
+tellTestsApart();
 
 /** A gateway with the server that gets stuck, when it has answered its first ping. */
 async function startWedged(timeouts: JsonObject, ...options: string[]): Promise<GatewayProcess> {
@@ -30,7 +33,7 @@ async function startWedged(timeouts: JsonObject, ...options: string[]): Promise<
 const HUNG =
   /^-33012 The server "s" was taken for hung and is started anew: during a call it left a ping unanswered for 0\.6 s \(timeouts\.ping\), and said nothing else\.$/;
 
-describe('A process that leaves a ping unanswered during a call', () => {
+describe.concurrent('A process that leaves a ping unanswered during a call', () => {
   test.each(['stop', 'spin'])('is ended and started anew, and the next call works (%s)', async (tool) => {
     const gateway = await startWedged({ ping: '600ms' });
 
@@ -57,7 +60,7 @@ describe('A process that leaves a ping unanswered during a call', () => {
   });
 });
 
-test('a gateway that is told to end takes a process with it that has stopped itself, at once', async () => {
+test.concurrent('a gateway that is told to end takes a process with it that has stopped itself, at once', async () => {
   const gateway = await startWedged({ total: '500ms', ping: '10m' });
   expect(await callText(gateway.url, 's__stop')).toMatch(/^-33012 .*timeouts\.total/);
   const family = descendants(gateway.process.pid ?? 0);

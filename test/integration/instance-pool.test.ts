@@ -1,13 +1,16 @@
 // How many instances of a server there are, when they are started and stopped, and what a call meets when there is none for it.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { onTestFinished, tellTestsApart } from '../apart.ts';
 import { fixture, openGateway, startGateway, workspace } from './harness/gateway.ts';
 import { openTried } from './harness/kept.ts';
 import { descendants } from '../upstream/mcp/processes.ts';
 import { openPipe } from './harness/raw.ts';
 import { SessionClient } from './harness/session-client.ts';
 import { statusOf, statusUntil, until } from './harness/status.ts';
+
+tellTestsApart();
 
 const ASKABLE = { elicitation: {} };
 const PRIVATE = fixture('private-stdio.ts');
@@ -28,56 +31,62 @@ function counted(...args: string[]) {
 const owned = ({ instances }: { instances: readonly { owner?: string }[] }) =>
   instances.filter(({ owner }) => owner !== undefined);
 
-test('a server that asks runs one call at a time in each process: more calls get more, up to the limit, then they wait', async () => {
-  const config = { mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { max: 2 } } } };
-  const gateway = await openTried({ config });
-  const client = await SessionClient.open(gateway.origin, { capabilities: ASKABLE });
-  const parked = await client.start('s__ask', { label: 'one' });
-  const first = await parked.inbox.find({ method: 'elicitation/create' });
-  const second = await client.start('s__ask', { label: 'two' });
-  const other = await second.inbox.find({ method: 'elicitation/create' });
-  const third = client.facts('s');
-  const busy = await statusUntil(gateway, 's', ({ pool }) => pool.waiting === 1);
+test.concurrent(
+  'a server that asks runs one call at a time in each process: more calls get more, up to the limit, then they wait',
+  async () => {
+    const config = { mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { max: 2 } } } };
+    const gateway = await openTried({ config });
+    const client = await SessionClient.open(gateway.origin, { capabilities: ASKABLE });
+    const parked = await client.start('s__ask', { label: 'one' });
+    const first = await parked.inbox.find({ method: 'elicitation/create' });
+    const second = await client.start('s__ask', { label: 'two' });
+    const other = await second.inbox.find({ method: 'elicitation/create' });
+    const third = client.facts('s');
+    const busy = await statusUntil(gateway, 's', ({ pool }) => pool.waiting === 1);
 
-  await client.answer(other, { action: 'accept', content: {} });
-  const two = JSON.parse(await second.text) as { self: string };
-  const { self } = await third;
-  await client.answer(first, { action: 'decline' });
-  const one = JSON.parse(await parked.text) as { self: string };
+    await client.answer(other, { action: 'accept', content: {} });
+    const two = JSON.parse(await second.text) as { self: string };
+    const { self } = await third;
+    await client.answer(first, { action: 'decline' });
+    const one = JSON.parse(await parked.text) as { self: string };
 
-  expect(owned(busy)).toMatchObject([{ inFlight: 1 }, { inFlight: 1 }]);
-  expect(one.self).not.toBe(two.self);
-  expect(self).toBe(two.self);
-  await statusUntil(
-    gateway,
-    's',
-    ({ inFlight, instances, pool }) =>
-      inFlight === 0 && pool.waiting === 0 && instances.every((each) => each.inFlight === 0),
-  );
-});
+    expect(owned(busy)).toMatchObject([{ inFlight: 1 }, { inFlight: 1 }]);
+    expect(one.self).not.toBe(two.self);
+    expect(self).toBe(two.self);
+    await statusUntil(
+      gateway,
+      's',
+      ({ inFlight, instances, pool }) =>
+        inFlight === 0 && pool.waiting === 0 && instances.every((each) => each.inFlight === 0),
+    );
+  },
+);
 
-test('whoever waits too long for an instance is told that all are in use, and can call again when one is free', async () => {
-  const config = {
-    mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { max: 1 }, timeouts: { total: '1s' } } },
-  };
-  const gateway = await openTried({ config });
-  const [busy, late] = await Promise.all([
-    SessionClient.open(gateway.origin, { capabilities: ASKABLE }),
-    SessionClient.open(gateway.origin),
-  ]);
-  const parked = await busy.start('s__ask', { label: 'first' });
-  const question = await parked.inbox.find({ method: 'elicitation/create' });
+test.concurrent(
+  'whoever waits too long for an instance is told that all are in use, and can call again when one is free',
+  async () => {
+    const config = {
+      mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { max: 1 }, timeouts: { total: '1s' } } },
+    };
+    const gateway = await openTried({ config });
+    const [busy, late] = await Promise.all([
+      SessionClient.open(gateway.origin, { capabilities: ASKABLE }),
+      SessionClient.open(gateway.origin),
+    ]);
+    const parked = await busy.start('s__ask', { label: 'first' });
+    const question = await parked.inbox.find({ method: 'elicitation/create' });
 
-  expect(JSON.parse(await late.call('s__facts'))).toMatchObject({
-    message: expect.stringContaining('All 1 instances of the server "s" are in use (instances.max)') as string,
-    data: { reason: 'overloaded' },
-  });
-  await busy.answer(question, { action: 'decline' });
-  await parked.text;
-  expect((await late.facts('s')).self).not.toBe((JSON.parse(await parked.text) as { self: string }).self);
-});
+    expect(JSON.parse(await late.call('s__facts'))).toMatchObject({
+      message: expect.stringContaining('All 1 instances of the server "s" are in use (instances.max)') as string,
+      data: { reason: 'overloaded' },
+    });
+    await busy.answer(question, { action: 'decline' });
+    await parked.text;
+    expect((await late.facts('s')).self).not.toBe((JSON.parse(await parked.text) as { self: string }).self);
+  },
+);
 
-test('an unused instance makes room for that of another session', async () => {
+test.concurrent('an unused instance makes room for that of another session', async () => {
   const gateway = await openTried({
     config: { mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { max: 1 } } } },
   });
@@ -90,7 +99,7 @@ test('an unused instance makes room for that of another session', async () => {
   expect((await statusOf(gateway, 's')).restarts).toBe(0);
 });
 
-test('what is not used is stopped, and started again by a call but not by a list', async () => {
+test.concurrent('what is not used is stopped, and started again by a call but not by a list', async () => {
   const { space, server, starts, write } = counted();
   write({ ...server, instances: { idle: '100ms' } });
   const gateway = await openTried({ space });
@@ -112,7 +121,7 @@ test('what is not used is stopped, and started again by a call but not by a list
   }
 });
 
-test('the instance of a session that is not used is stopped too, and the session gets another', async () => {
+test.concurrent('the instance of a session that is not used is stopped too, and the session gets another', async () => {
   const gateway = await openTried({
     config: { mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { idle: '100ms' } } } },
   });
@@ -133,20 +142,23 @@ async function knownLazy(instances: object) {
   return { space, starts, before };
 }
 
-test('a lazy server whose offer is known is listed without a process, and starts with the first call', async () => {
-  const { space, starts, before } = await knownLazy({});
+test.concurrent(
+  'a lazy server whose offer is known is listed without a process, and starts with the first call',
+  async () => {
+    const { space, starts, before } = await knownLazy({});
 
-  const gateway = await openTried({ space });
-  const client = await SessionClient.open(gateway.origin);
-  expect(await client.tools()).toContain('s__facts');
-  expect(await statusOf(gateway, 's')).toMatchObject({ state: 'idle', pool: { lazy: true } });
-  expect(starts()).toBe(before);
-  await client.facts('s');
-  expect(starts()).toBe(before + 1);
-  expect((await statusOf(gateway, 's')).state).toBe('ready');
-});
+    const gateway = await openTried({ space });
+    const client = await SessionClient.open(gateway.origin);
+    expect(await client.tools()).toContain('s__facts');
+    expect(await statusOf(gateway, 's')).toMatchObject({ state: 'idle', pool: { lazy: true } });
+    expect(starts()).toBe(before);
+    await client.facts('s');
+    expect(starts()).toBe(before + 1);
+    expect((await statusOf(gateway, 's')).state).toBe('ready');
+  },
+);
 
-test('a lazy server is started by whoever follows one of its resources, without a call', async () => {
+test.concurrent('a lazy server is started by whoever follows one of its resources, without a call', async () => {
   const { space, starts, before } = await knownLazy({ idle: '100ms' });
   const gateway = await openTried({ space });
   const client = await SessionClient.open(gateway.origin);
@@ -162,7 +174,7 @@ test('a lazy server is started by whoever follows one of its resources, without 
   expect(starts()).toBe(before + 1);
 });
 
-test('the end of a session stops its instances, over HTTP and over a pipe, and nobody else’s', async () => {
+test.concurrent('the end of a session stops its instances, over HTTP and over a pipe, and nobody else’s', async () => {
   const gateway = await openTried({ config: { mcpServers: { s: { ...PRIVATE, isolation: 'session' } } } });
   const [one, two] = await Promise.all([SessionClient.open(gateway.origin), SessionClient.open(gateway.origin)]);
   const pipe = openPipe(gateway);
@@ -202,7 +214,7 @@ async function hanging() {
   return { gateway, client, before: before.processes, processes };
 }
 
-test('a session that ends while its process starts leaves none behind', async () => {
+test.concurrent('a session that ends while its process starts leaves none behind', async () => {
   const { gateway, client, before, processes } = await hanging();
   onTestFinished(async () => {
     await gateway.stop();
@@ -217,12 +229,12 @@ test('a session that ends while its process starts leaves none behind', async ()
   expect(await statusOf(gateway, 's')).toMatchObject({ errors: [], circuit: 'closed', state: 'ready' });
 });
 
-test('the gateway stops though the process of a session has not answered yet', async () => {
+test.concurrent('the gateway stops though the process of a session has not answered yet', async () => {
   const { gateway } = await hanging();
   expect(await gateway.stop()).toBe(143); // after the 10 s that calls in flight have, and long before timeouts.start
 });
 
-test('a server whose processes for sessions never start is not started with every call', async () => {
+test.concurrent('a server whose processes for sessions never start is not started with every call', async () => {
   const { space, server, starts, write } = counted('--others', 'exit');
   write({ ...server, isolation: 'session' });
   const gateway = await openTried({ space });

@@ -3,17 +3,15 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { onTestFinished, tellTestsApart } from '../apart.ts';
 import { alive, marked } from '../upstream/mcp/processes.ts';
 import { fixture, type RunningGateway, openGateway, workspace } from './harness/gateway.ts';
 import { untilLogged } from './harness/log.ts';
 import { SessionClient } from './harness/session-client.ts';
 import { statusOf, statusUntil } from './harness/status.ts';
 
-const ends: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
+tellTestsApart();
 
 interface Place {
   readonly gateway: RunningGateway;
@@ -35,7 +33,7 @@ async function start(entry: object, ...args: string[]): Promise<Place> {
   const edit = (changed: object) => space.write('mcp-gateway.json', { mcpServers: { s: { ...server, ...changed } } });
   edit(entry);
   const gateway = await openGateway({ space });
-  ends.push(async () => {
+  onTestFinished(async () => {
     await gateway.stop();
     space.remove();
   });
@@ -73,25 +71,28 @@ function unused({ gateway }: Place): string[] {
 const hasSpare = ({ pool }: { pool: { spares: number } }) => pool.spares === 1;
 const hasNone = ({ pool }: { pool: { spares: number } }) => pool.spares === 0;
 
-test('the next owner gets the process that was started ahead, declares what is its own there, and another is started', async () => {
-  const place = await start({ isolation: 'session' });
-  expect((await statusOf(place.gateway, 's')).pool.spares).toBe(0);
-  const first = await place.owner();
-  await statusUntil(place.gateway, 's', hasSpare);
-  const [spare] = ahead(place);
-  const declared = { sampling: {}, roots: { listChanged: true } };
-  const second = await place.owner(declared);
-  await statusUntil(place.gateway, 's', hasSpare);
+test.concurrent(
+  'the next owner gets the process that was started ahead, declares what is its own there, and another is started',
+  async () => {
+    const place = await start({ isolation: 'session' });
+    expect((await statusOf(place.gateway, 's')).pool.spares).toBe(0);
+    const first = await place.owner();
+    await statusUntil(place.gateway, 's', hasSpare);
+    const [spare] = ahead(place);
+    const declared = { sampling: {}, roots: { listChanged: true } };
+    const second = await place.owner(declared);
+    await statusUntil(place.gateway, 's', hasSpare);
 
-  expect(second.instance).toBe(spare);
-  expect(second.self).not.toBe(first.self);
-  expect((await second.client.facts('s')).capabilities).toEqual(declared);
-  expect((await first.client.facts('s')).capabilities).toEqual({});
-  expect(ahead(place)).toHaveLength(2);
-  expect((await place.gateway.cli('servers', 's')).stdout).toContain('32 instances of owners (1 spare)');
-});
+    expect(second.instance).toBe(spare);
+    expect(second.self).not.toBe(first.self);
+    expect((await second.client.facts('s')).capabilities).toEqual(declared);
+    expect((await first.client.facts('s')).capabilities).toEqual({});
+    expect(ahead(place)).toHaveLength(2);
+    expect((await place.gateway.cli('servers', 's')).stdout).toContain('32 instances of owners (1 spare)');
+  },
+);
 
-test('it is counted within instances.max, and makes way for nobody but those who take it', async () => {
+test.concurrent('it is counted within instances.max, and makes way for nobody but those who take it', async () => {
   const place = await start({ isolation: 'session', instances: { max: 2 } });
   await place.owner();
   await statusUntil(place.gateway, 's', hasSpare);
@@ -103,7 +104,7 @@ test('it is counted within instances.max, and makes way for nobody but those who
   expect((await statusOf(place.gateway, 's')).instances.filter(({ owner }) => owner !== undefined)).toHaveLength(2);
 });
 
-test('it is stopped with the last use, and started again with the next', async () => {
+test.concurrent('it is stopped with the last use, and started again with the next', async () => {
   const place = await start({ isolation: 'session', instances: { idle: '300ms' } });
   for (let round = 1; round <= 2; round++) {
     await place.owner();
@@ -115,7 +116,7 @@ test('it is stopped with the last use, and started again with the next', async (
   expect(unused(place)).toEqual(ahead(place));
 });
 
-test.each([
+test.concurrent.each([
   ['that owners no longer need', { isolation: 'shared' }],
   ['that is disabled', { disabled: true }],
 ])('a server %s keeps none', async (_, edit) => {
@@ -128,22 +129,25 @@ test.each([
   await untilLogged(place.gateway, '"msg":"spare_ended"');
 });
 
-test('one that is of no use any more when it is taken costs its owner a start, and nothing else', async () => {
-  const replaced = join(tmpdir(), randomUUID());
-  const place = await start({ isolation: 'session' }, '--replaced', replaced);
-  const first = await place.owner();
-  await statusUntil(place.gateway, 's', (status) => hasSpare(status) && place.starts() === 4); // everybody's, two owners', and it
-  writeFileSync(replaced, '');
-  ends.push(async () => rmSync(replaced));
-  const { self, instance } = await place.owner();
+test.concurrent(
+  'one that is of no use any more when it is taken costs its owner a start, and nothing else',
+  async () => {
+    const replaced = join(tmpdir(), randomUUID());
+    const place = await start({ isolation: 'session' }, '--replaced', replaced);
+    const first = await place.owner();
+    await statusUntil(place.gateway, 's', (status) => hasSpare(status) && place.starts() === 4); // everybody's, two owners', and it
+    writeFileSync(replaced, '');
+    onTestFinished(() => rmSync(replaced));
+    const { self, instance } = await place.owner();
 
-  expect(self).not.toBe(first.self);
-  expect(instance).toBe(ahead(place)[0]);
-  expect(place.starts()).toBeGreaterThanOrEqual(5);
-  expect(await statusOf(place.gateway, 's')).toMatchObject({ errors: [], circuit: 'closed' });
-});
+    expect(self).not.toBe(first.self);
+    expect(instance).toBe(ahead(place)[0]);
+    expect(place.starts()).toBeGreaterThanOrEqual(5);
+    expect(await statusOf(place.gateway, 's')).toMatchObject({ errors: [], circuit: 'closed' });
+  },
+);
 
-test('it is gone with the gateway, and is not started for a server that never asked', async () => {
+test.concurrent('it is gone with the gateway, and is not started for a server that never asked', async () => {
   const space = workspace({ mcpServers: { s: { ...fixture('private-stdio.ts'), isolation: 'session' } } });
   const quiet = await openGateway({ space });
   await quiet.attempted();

@@ -1,5 +1,5 @@
 // The command line on a configuration of its own, without a running gateway.
-import { onTestFinished } from 'vitest';
+import { onTestFinished } from '../../apart.ts';
 import { type CliResult, fixture, runCli, type Workspace, workspace } from './gateway.ts';
 
 export interface CommandLine extends Workspace {

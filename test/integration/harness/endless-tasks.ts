@@ -1,5 +1,5 @@
 // A legacy server over HTTP whose tasks end only when a test says so.
-import { onTestFinished } from 'vitest';
+import { onTestFinished } from '../../apart.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { answer, legacy, type ScriptedServer, startScripted, tool, type Visit } from './scripted.ts';
 

@@ -1,5 +1,5 @@
 // What a test starts ends with it, whatever comes of it; what was started last ends first.
-import { onTestFinished } from 'vitest';
+import { onTestFinished } from '../../apart.ts';
 import { openGateway, type RunningGateway, type OpenOptions } from './gateway.ts';
 
 /** Stops with the test that it is called in. */

@@ -4,7 +4,7 @@ import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'nod
 import { type AddressInfo, createServer as createPort, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { Pool } from 'undici';
-import { onTestFinished } from 'vitest';
+import { onTestFinished } from '../../apart.ts';
 import type { Timeouts } from '../../../src/config/config.ts';
 import { Cancellation } from '../../../src/core/cancellation.ts';
 import { type Exchange, ownExchange, type QuestionAnswer } from '../../../src/core/exchange.ts';

@@ -1,7 +1,7 @@
 // Starts servers that end with their test, and finds processes by a marker in their environment.
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { onTestFinished } from 'vitest';
+import { onTestFinished } from '../../apart.ts';
 import { detectContainment } from '../../../src/upstream/mcp/process/containment/detect.ts';
 import type { DroppedLine } from '../../../src/protocol/mcp/line-splitter.ts';
 import {

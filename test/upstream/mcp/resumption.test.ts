@@ -1,8 +1,11 @@
 // A stream that ends before its answer is resumed if the server gave an event id; else its call fails once.
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { onTestFinished, tellTestsApart } from '../../apart.ts';
 import { HttpWire } from '../../../src/upstream/mcp/wire/http-wire.ts';
 import type { Timeouts } from '../../../src/config/config.ts';
 import { call, caller, httpOptions, type Message, Report, Seen, stream, type Visit, web } from './peers.ts';
+
+tellTestsApart();
 
 type Serve = (visit: Visit) => void;
 
@@ -35,51 +38,60 @@ async function connect(script: { call: Serve; get?: Serve; timeouts?: Partial<Ti
 
 const resumes = (visits: Seen<Visit>) => visits.all.filter(({ headers }) => headers['last-event-id'] !== undefined);
 
-test('a stream that its server closes to be polled is asked for again, after its `retry` and from its last event', async () => {
-  let asked: Visit | undefined;
-  const times: number[] = [];
-  const there = await connect({
-    call: (visit) => {
-      asked = visit;
-      stream(visit.response).end('id: e1\nretry: 300\ndata: \n\n', () => times.push(performance.now()));
-    },
-    get: ({ response }) => {
-      times.push(performance.now());
-      if (times.length === 2) stream(response).end('id: e2\ndata: \n\n');
-      else if (asked) stream(response).end(answerOf(asked));
-    },
-  });
+test.concurrent(
+  'a stream that its server closes to be polled is asked for again, after its `retry` and from its last event',
+  async () => {
+    let asked: Visit | undefined;
+    const times: number[] = [];
+    const there = await connect({
+      call: (visit) => {
+        asked = visit;
+        stream(visit.response).end('id: e1\nretry: 300\ndata: \n\n', () => times.push(performance.now()));
+      },
+      get: ({ response }) => {
+        times.push(performance.now());
+        if (times.length === 2) stream(response).end('id: e2\ndata: \n\n');
+        else if (asked) stream(response).end(answerOf(asked));
+      },
+    });
 
-  const { reply } = await call(there, caller());
+    const { reply } = await call(there, caller());
 
-  expect((await reply).result).toMatchObject({ content: [{ text: 'done' }] });
-  expect(resumes(there.visits).map(({ headers }) => headers['last-event-id'])).toEqual(['e1', 'e2']);
-  expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(299);
-  expect(there.sent.all.filter(({ method }) => method === 'tools/call')).toHaveLength(1);
-});
+    expect((await reply).result).toMatchObject({ content: [{ text: 'done' }] });
+    expect(resumes(there.visits).map(({ headers }) => headers['last-event-id'])).toEqual(['e1', 'e2']);
+    expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(299);
+    expect(there.sent.all.filter(({ method }) => method === 'tools/call')).toHaveLength(1);
+  },
+);
 
-test('a stream that breaks after an event with an id is resumed, with what its caller is told meanwhile', async () => {
-  let asked: Visit | undefined;
-  const alice = caller();
-  const there = await connect({
-    call: (visit) => {
-      asked = visit;
-      stream(visit.response).write('id: e1\ndata: \n\n', () => visit.response.destroy());
-    },
-    get: ({ response }) => {
-      const progress = { method: 'notifications/progress', params: { progressToken: asked?.message.id, progress: 1 } };
-      stream(response).write(`id: e2\ndata: ${envelope(progress)}\n\n`);
-      if (asked) response.end(answerOf(asked));
-    },
-  });
+test.concurrent(
+  'a stream that breaks after an event with an id is resumed, with what its caller is told meanwhile',
+  async () => {
+    let asked: Visit | undefined;
+    const alice = caller();
+    const there = await connect({
+      call: (visit) => {
+        asked = visit;
+        stream(visit.response).write('id: e1\ndata: \n\n', () => visit.response.destroy());
+      },
+      get: ({ response }) => {
+        const progress = {
+          method: 'notifications/progress',
+          params: { progressToken: asked?.message.id, progress: 1 },
+        };
+        stream(response).write(`id: e2\ndata: ${envelope(progress)}\n\n`);
+        if (asked) response.end(answerOf(asked));
+      },
+    });
 
-  const { reply } = await call(there, alice);
+    const { reply } = await call(there, alice);
 
-  expect((await reply).result).toBeDefined();
-  expect(alice.notifications.all).toEqual([{ progress: 1 }]);
-});
+    expect((await reply).result).toBeDefined();
+    expect(alice.notifications.all).toEqual([{ progress: 1 }]);
+  },
+);
 
-test.each([
+test.concurrent.each([
   ['ends', (visit: Visit) => void stream(visit.response).end('data: \n\n')],
   ['takes its id back', (visit: Visit) => void stream(visit.response).end('id: e1\ndata: \n\nid\ndata: \n\n')],
   ['ends without a word', (visit: Visit) => void stream(visit.response).end()],
@@ -94,7 +106,7 @@ test.each([
   expect(there.sent.all.filter(({ method }) => method === 'tools/call')).toHaveLength(1);
 });
 
-test.each([400, 404, 405])(
+test.concurrent.each([400, 404, 405])(
   'a server that answers HTTP %i to the resumption fails the call, not the session',
   async (status) => {
     const there = await connect({
@@ -110,7 +122,7 @@ test.each([400, 404, 405])(
   },
 );
 
-test('a server that fails every resumption gets five attempts more, and not at once', async () => {
+test.concurrent('a server that fails every resumption gets five attempts more, and not at once', async () => {
   const there = await connect({
     call: (visit) => void stream(visit.response).end('id: e1\nretry: 0\ndata: \n\n'),
     get: ({ response }) => void response.writeHead(500).end(),
@@ -124,55 +136,61 @@ test('a server that fails every resumption gets five attempts more, and not at o
   expect(performance.now() - before).toBeGreaterThan(6_000);
 });
 
-test('a server that closes the stream for ever is polled only within the total limit of the call, and told of its end', async () => {
-  const there = await connect({
-    call: (visit) => void stream(visit.response).end('id: e1\nretry: 0\ndata: \n\n'),
-    get: ({ response }) => void stream(response).end(),
-  });
+test.concurrent(
+  'a server that closes the stream for ever is polled only within the total limit of the call, and told of its end',
+  async () => {
+    const there = await connect({
+      call: (visit) => void stream(visit.response).end('id: e1\nretry: 0\ndata: \n\n'),
+      get: ({ response }) => void stream(response).end(),
+    });
 
-  const { id, reply } = await call(there, caller(), { totalMs: 700 });
+    const { id, reply } = await call(there, caller(), { totalMs: 700 });
 
-  await expect(reply).rejects.toMatchObject({ code: 'upstream_timed_out' });
-  const cancelled = await there.sent.first(({ method }) => method === 'notifications/cancelled');
-  const count = resumes(there.visits).length;
-  expect(cancelled.params).toMatchObject({ requestId: id });
-  expect(count).toBeGreaterThan(1);
-  expect(count).toBeLessThan(10);
-});
+    await expect(reply).rejects.toMatchObject({ code: 'upstream_timed_out' });
+    const cancelled = await there.sent.first(({ method }) => method === 'notifications/cancelled');
+    const count = resumes(there.visits).length;
+    expect(cancelled.params).toMatchObject({ requestId: id });
+    expect(count).toBeGreaterThan(1);
+    expect(count).toBeLessThan(10);
+  },
+);
 
-test('streams that end at once with nothing on them are asked for ever more rarely, whatever `retry` says', async () => {
-  const report = new Report();
-  let id = 0;
-  const gets = { standing: 0, resumed: 0 };
-  const server = await web(({ http, message, headers, response }) => {
-    if (http === 'GET') gets[String(headers['last-event-id']).startsWith('call') ? 'resumed' : 'standing']++;
-    if (message.method === 'tools/call') stream(response).end(`id: call${id++}\nretry: 0\ndata: \n\n`);
-    else if (http !== 'GET') response.writeHead(202).end();
-    else {
-      const of = String(headers['last-event-id']).startsWith('call') ? 'call' : 'standing';
-      stream(response).end(`id: ${of}${id++}\nretry: 0\ndata: \n\n`);
-    }
-  });
-  const wire = new HttpWire(httpOptions(server.url, report));
-  onTestFinished(() => wire.close());
-  wire.adopt({ era: 'legacy', version: '2025-11-25' });
-  const sent = new Seen<Message>();
-  void server.visits.first(({ message }) => {
-    if (message.method !== undefined) sent.add(message);
-    return false;
-  });
+test.concurrent(
+  'streams that end at once with nothing on them are asked for ever more rarely, whatever `retry` says',
+  async () => {
+    const report = new Report();
+    let id = 0;
+    const gets = { standing: 0, resumed: 0 };
+    const server = await web(({ http, message, headers, response }) => {
+      if (http === 'GET') gets[String(headers['last-event-id']).startsWith('call') ? 'resumed' : 'standing']++;
+      if (message.method === 'tools/call') stream(response).end(`id: call${id++}\nretry: 0\ndata: \n\n`);
+      else if (http !== 'GET') response.writeHead(202).end();
+      else {
+        const of = String(headers['last-event-id']).startsWith('call') ? 'call' : 'standing';
+        stream(response).end(`id: ${of}${id++}\nretry: 0\ndata: \n\n`);
+      }
+    });
+    const wire = new HttpWire(httpOptions(server.url, report));
+    onTestFinished(() => wire.close());
+    wire.adopt({ era: 'legacy', version: '2025-11-25' });
+    const sent = new Seen<Message>();
+    void server.visits.first(({ message }) => {
+      if (message.method !== undefined) sent.add(message);
+      return false;
+    });
 
-  const { reply } = await call({ wire, sent }, caller(), { totalMs: 3_000 });
-  await expect(reply).rejects.toMatchObject({ code: 'upstream_timed_out' });
+    const { reply } = await call({ wire, sent }, caller(), { totalMs: 3_000 });
+    await expect(reply).rejects.toMatchObject({ code: 'upstream_timed_out' });
 
-  // 0.1, 0.2, 0.4, 0.8, 1.6 s: after three seconds five times
-  expect(gets.resumed).toBeGreaterThan(2);
-  expect(gets.resumed).toBeLessThan(7);
-  expect(gets.standing).toBeGreaterThan(2);
-  expect(gets.standing).toBeLessThan(8);
-});
+    // 0.1, 0.2, 0.4, 0.8, 1.6 s: after three seconds five times
+    expect(gets.resumed).toBeGreaterThan(2);
+    expect(gets.resumed).toBeLessThan(7);
+    expect(gets.standing).toBeGreaterThan(2);
+    expect(gets.standing).toBeLessThan(8);
+  },
+);
 
-test('a stream that brings messages is asked for again as soon as its `retry` says', async () => {
+test.concurrent('a stream that brings messages is asked for again as soon as its `retry` says', async () => {
   let asked: Visit | undefined;
   let polls = 0;
   const there = await connect({
@@ -195,21 +213,24 @@ test('a stream that brings messages is asked for again as soon as its `retry` sa
   expect((await reply).result).toBeDefined();
 });
 
-test('a caller who leaves while the stream is away is heard, and nothing is asked for any more', async () => {
-  const alice = caller();
-  const there = await connect({
-    call: (visit) => void stream(visit.response).end('id: e1\nretry: 60000\ndata: \n\n', () => alice.cancel()),
-  });
+test.concurrent(
+  'a caller who leaves while the stream is away is heard, and nothing is asked for any more',
+  async () => {
+    const alice = caller();
+    const there = await connect({
+      call: (visit) => void stream(visit.response).end('id: e1\nretry: 60000\ndata: \n\n', () => alice.cancel()),
+    });
 
-  const { id, reply } = await call(there, alice);
+    const { id, reply } = await call(there, alice);
 
-  await expect(reply).rejects.toMatchObject({ code: 'cancelled' });
-  const cancelled = await there.sent.first(({ method }) => method === 'notifications/cancelled');
-  expect(cancelled.params).toMatchObject({ requestId: id });
-  expect(resumes(there.visits)).toEqual([]);
-});
+    await expect(reply).rejects.toMatchObject({ code: 'cancelled' });
+    const cancelled = await there.sent.first(({ method }) => method === 'notifications/cancelled');
+    expect(cancelled.params).toMatchObject({ requestId: id });
+    expect(resumes(there.visits)).toEqual([]);
+  },
+);
 
-test('silence of a resumed stream is the server’s, not the call’s for ever', async () => {
+test.concurrent('silence of a resumed stream is the server’s, not the call’s for ever', async () => {
   const there = await connect({
     call: (visit) => void stream(visit.response).end('id: e1\nretry: 1\ndata: \n\n'),
     get: ({ response }) => void stream(response),
@@ -221,51 +242,57 @@ test('silence of a resumed stream is the server’s, not the call’s for ever',
   await expect(reply).rejects.toThrow(/timeouts\.idle/);
 });
 
-test('an answer on the standing stream or a resumed one settles the request that it names; on another POST’s it does not', async () => {
-  const posts: Visit[] = [];
-  const there = await connect({ call: (visit) => void posts.push(visit) });
-  const standing = there.visits.all.find(({ http }) => http === 'GET');
-  const first = await call(there, caller(), { name: 'first' });
-  const second = await call(there, caller(), { name: 'second' });
+test.concurrent(
+  'an answer on the standing stream or a resumed one settles the request that it names; on another POST’s it does not',
+  async () => {
+    const posts: Visit[] = [];
+    const there = await connect({ call: (visit) => void posts.push(visit) });
+    const standing = there.visits.all.find(({ http }) => http === 'GET');
+    const first = await call(there, caller(), { name: 'first' });
+    const second = await call(there, caller(), { name: 'second' });
 
-  if (posts[0] && posts[1]) stream(posts[1].response).write(answerOf(posts[0], 'wrong stream'));
-  await there.report.diagnostics.first((diagnostic) => diagnostic.includes('another request'));
-  if (posts[0]) standing?.response.write(answerOf(posts[0], 'standing'));
-  if (posts[1]) posts[1].response.end(answerOf(posts[1], 'own'));
+    if (posts[0] && posts[1]) stream(posts[1].response).write(answerOf(posts[0], 'wrong stream'));
+    await there.report.diagnostics.first((diagnostic) => diagnostic.includes('another request'));
+    if (posts[0]) standing?.response.write(answerOf(posts[0], 'standing'));
+    if (posts[1]) posts[1].response.end(answerOf(posts[1], 'own'));
 
-  expect((await first.reply).result).toMatchObject({ content: [{ text: 'standing' }] });
-  expect((await second.reply).result).toMatchObject({ content: [{ text: 'own' }] });
-});
+    expect((await first.reply).result).toMatchObject({ content: [{ text: 'standing' }] });
+    expect((await second.reply).result).toMatchObject({ content: [{ text: 'own' }] });
+  },
+);
 
-test('the standing stream is resumed; what came meanwhile need not be read again unless the stream broke', async () => {
-  const report = new Report();
-  const gets = new Seen<Visit>();
-  const server = await web((visit) => {
-    if (visit.http !== 'GET') return void visit.response.writeHead(202).end();
-    stream(visit.response);
-    gets.add(visit);
-  });
-  const wire = new HttpWire(httpOptions(server.url, report));
-  onTestFinished(() => wire.close());
-  wire.adopt({ era: 'legacy', version: '2025-11-25' });
-  const nth = (count: number) => gets.first(() => gets.all.length >= count).then(() => gets.all[count - 1]);
+test.concurrent(
+  'the standing stream is resumed; what came meanwhile need not be read again unless the stream broke',
+  async () => {
+    const report = new Report();
+    const gets = new Seen<Visit>();
+    const server = await web((visit) => {
+      if (visit.http !== 'GET') return void visit.response.writeHead(202).end();
+      stream(visit.response);
+      gets.add(visit);
+    });
+    const wire = new HttpWire(httpOptions(server.url, report));
+    onTestFinished(() => wire.close());
+    wire.adopt({ era: 'legacy', version: '2025-11-25' });
+    const nth = (count: number) => gets.first(() => gets.all.length >= count).then(() => gets.all[count - 1]);
 
-  (await nth(1))?.response.end('id: s1\nretry: 1\ndata: \n\n');
-  const second = await nth(2);
-  second?.response.write(`id: s2\ndata: ${envelope({ method: 'notifications/tools/list_changed' })}\n\n`);
-  await report.notifications.first(({ method }) => method.endsWith('list_changed'));
-  const missedThen = report.misses;
-  second?.response.destroy();
-  const third = await nth(3);
-  third?.response.write(`data: ${envelope({ method: 'notifications/prompts/list_changed' })}\n\n`);
-  await report.notifications.first(({ method }) => method.includes('prompts'));
+    (await nth(1))?.response.end('id: s1\nretry: 1\ndata: \n\n');
+    const second = await nth(2);
+    second?.response.write(`id: s2\ndata: ${envelope({ method: 'notifications/tools/list_changed' })}\n\n`);
+    await report.notifications.first(({ method }) => method.endsWith('list_changed'));
+    const missedThen = report.misses;
+    second?.response.destroy();
+    const third = await nth(3);
+    third?.response.write(`data: ${envelope({ method: 'notifications/prompts/list_changed' })}\n\n`);
+    await report.notifications.first(({ method }) => method.includes('prompts'));
 
-  expect(gets.all.map(({ headers }) => headers['last-event-id'])).toEqual([undefined, 's1', 's2']);
-  expect(missedThen).toBe(0);
-  expect(report.misses).toBe(1);
-});
+    expect(gets.all.map(({ headers }) => headers['last-event-id'])).toEqual([undefined, 's1', 's2']);
+    expect(missedThen).toBe(0);
+    expect(report.misses).toBe(1);
+  },
+);
 
-test('a stream that its server leaves open after the answer is left', async () => {
+test.concurrent('a stream that its server leaves open after the answer is left', async () => {
   let closed: Promise<unknown> | undefined;
   const there = await connect({
     call: (visit) => {

@@ -1,6 +1,9 @@
 // When the gateway takes a process for hung: unanswered pings, stopped clocks, and how long a call may be silent.
 import { describe, expect, test } from 'vitest';
+import { tellTestsApart } from '../../../apart.ts';
 import { call, caller, type Peer, peer } from '../peers.ts';
+
+tellTestsApart();
 
 const pings = ({ sent }: Peer) => sent.all.filter(({ method }) => method === 'ping');
 const FOREVER = { firstByte: Infinity, idle: Infinity };
@@ -21,15 +24,15 @@ async function passed(there: Peer, ms: number): Promise<void> {
   await expect(reply).rejects.toMatchObject({ code: 'upstream_timed_out' });
 }
 
-describe('A process that has answered a ping', () => {
+describe.concurrent('A process that has answered a ping', () => {
   test('is asked only when a call has been silent, and is taken for hung where it does not answer', async () => {
-    const there = await greeted({ result: {} });
+    const there = await greeted({ result: {} }, 900);
     const { reply } = await call(there, caller());
 
     await expect(reply).rejects.toMatchObject({
       code: 'upstream_timed_out',
       message: expect.stringMatching(
-        /taken for hung .* left a ping unanswered for 0\.3 s \(timeouts\.ping\)/,
+        /taken for hung .* left a ping unanswered for 0\.9 s \(timeouts\.ping\)/,
       ) as string,
     });
     expect(pings(there)).toHaveLength(2);
@@ -37,13 +40,13 @@ describe('A process that has answered a ping', () => {
   });
 
   test('may be silent for as long as it answers: its calls have their total', async () => {
-    const there = await greeted({ result: {} }, 150);
+    const there = await greeted({ result: {} });
     void there.sent.first((message) => {
       if (message.method === 'ping' && message.id !== undefined) there.say({ id: message.id, result: {} });
       return false;
     });
 
-    await passed(there, 900);
+    await passed(there, 1_800);
 
     expect(pings(there).length).toBeGreaterThan(2);
     expect(there.report.ends.all).toEqual([]);
@@ -89,33 +92,39 @@ describe('A process that has answered a ping', () => {
   });
 });
 
-test('a process whose first call keeps it from answering its first ping in time is watched once it has answered', async () => {
-  const there = await greeted(undefined, 100);
-  await expect(
-    there.wire.request({ method: 'tools/list', params: {}, totalMs: 700 }), // the ping waits for longer than its limit
-  ).rejects.toMatchObject({ code: 'upstream_timed_out' });
-  const first = pings(there)[0];
-  there.say({ id: first?.id, result: {} });
+test.concurrent(
+  'a process whose first call keeps it from answering its first ping in time is watched once it has answered',
+  async () => {
+    const there = await greeted(undefined, 100);
+    await expect(
+      there.wire.request({ method: 'tools/list', params: {}, totalMs: 700 }), // the ping waits for longer than its limit
+    ).rejects.toMatchObject({ code: 'upstream_timed_out' });
+    const first = pings(there)[0];
+    there.say({ id: first?.id, result: {} });
 
-  const { reply } = await call(there, caller());
+    const { reply } = await call(there, caller());
 
-  await expect(reply).rejects.toMatchObject({ message: expect.stringContaining('taken for hung') as string });
-});
+    await expect(reply).rejects.toMatchObject({ message: expect.stringContaining('taken for hung') as string });
+  },
+);
 
-test('a process that ends during a call, before it has answered its first ping, has not ended on the ping', async () => {
-  const calling = await greeted(undefined);
-  const { reply } = await call(calling, caller());
-  calling.hangUp();
-  await expect(reply).rejects.toMatchObject({ code: 'upstream_closed' });
-  const idle = await greeted(undefined);
-  idle.hangUp();
-  await idle.report.ends.first(() => true);
+test.concurrent(
+  'a process that ends during a call, before it has answered its first ping, has not ended on the ping',
+  async () => {
+    const calling = await greeted(undefined);
+    const { reply } = await call(calling, caller());
+    calling.hangUp();
+    await expect(reply).rejects.toMatchObject({ code: 'upstream_closed' });
+    const idle = await greeted(undefined);
+    idle.hangUp();
+    await idle.report.ends.first(() => true);
 
-  expect(calling.report.unpinged).toBe(0);
-  expect(idle.report.unpinged).toBe(1);
-});
+    expect(calling.report.unpinged).toBe(0);
+    expect(idle.report.unpinged).toBe(1);
+  },
+);
 
-test.each([
+test.concurrent.each([
   ['refuses pings', { error: { code: -32601, message: 'no ping here' } }],
   ['has never answered one', undefined],
 ])('a process that %s is judged by the total of its calls alone', async (_, answer) => {
@@ -126,7 +135,7 @@ test.each([
   expect(pings(there)).toHaveLength(1);
 });
 
-test('a process of 2026-07-28 is not asked, since its revision has no ping', async () => {
+test.concurrent('a process of 2026-07-28 is not asked, since its revision has no ping', async () => {
   const there = await peer('stdio', { timeouts: { ...FOREVER, ping: 60 } });
   there.wire.adopt({ era: 'modern', version: '2026-07-28' });
 
@@ -135,7 +144,7 @@ test('a process of 2026-07-28 is not asked, since its revision has no ping', asy
   expect(pings(there)).toEqual([]);
 });
 
-describe('How long a call over a pipe may be silent', () => {
+describe.concurrent('How long a call over a pipe may be silent', () => {
   const silence = (limits: { firstByte?: number; idle?: number }) =>
     peer('stdio', { timeouts: { ...FOREVER, ...limits } });
   const message = (text: string) => ({ message: expect.stringContaining(text) as string });
