@@ -115,7 +115,7 @@ export class Peers {
 
   /** Looks for the process of each connection, first among the clients of earlier connections, then among the newest processes. */
   private async searchAll(keys: ReadonlySet<string>, slices: Slices): Promise<Searched> {
-    const sockets = await connectedSockets();
+    const sockets = await connectedSockets(keys);
     const wanted = new Set([...keys].flatMap((key) => sockets.get(key)?.inode ?? []));
     const { found, unread } = await holdersOf(wanted, { first: this.clients.keys(), slices });
     const verdicts = new Map<string, Verdict>();
@@ -229,8 +229,9 @@ async function trial(): Promise<void> {
     const accepted = once(server, 'connection');
     const client = connect(port, '127.0.0.1');
     const [socket] = (await accepted) as [Socket];
-    const address = { address: '127.0.0.1', port: socket.remotePort ?? 0, localAddress: '127.0.0.1', localPort: port };
-    const inode = (await connectedSockets()).get(peerKey(address))?.inode;
+    const [address, localAddress] = ['127.0.0.1', '127.0.0.1'];
+    const key = peerKey({ address, port: socket.remotePort ?? 0, localAddress, localPort: port });
+    const inode = (await connectedSockets(new Set([key]))).get(key)?.inode;
     const own: Holdings = { sockets: new Set(), hidden: false };
     await lookThrough('/proc/self', own, new Slices());
     client.destroy();

@@ -31,20 +31,25 @@ export interface ConnectedSocket {
   readonly uid: number;
 }
 
-/** The sockets of all TCP connections by the addresses of both ends, without those that no process holds any more (they have no inode). */
-export async function connectedSockets(): Promise<ReadonlyMap<string, ConnectedSocket>> {
-  const texts = await Promise.all(['/proc/net/tcp', '/proc/net/tcp6'].map((file) => readTable(file)));
+/** The sockets of these TCP connections, by their keys, without those that no process holds any more (they have no inode). */
+export async function connectedSockets(keys: ReadonlySet<string>): Promise<ReadonlyMap<string, ConnectedSocket>> {
   const slices = new Slices();
   const found = new Map<string, ConnectedSocket>();
-  for (const line of texts.join('\n').split('\n')) {
-    const [, local = '', remote = '', state, , , , uid, , inode = '0'] = line.trim().split(/\s+/);
-    if (state !== undefined && state !== LISTENING && inode !== '0')
-      found.set(`${short(local)} ${short(remote)}`, { inode, uid: Number(uid) });
-    await slices.pause();
+  for (const file of ['/proc/net/tcp', '/proc/net/tcp6']) {
+    if (found.size === keys.size) break; // for each table the kernel goes through all connections of the machine
+    for (const line of (await readTable(file)).split('\n')) {
+      await slices.pause();
+      if (line.includes(WAITING)) continue;
+      const [, local = '', remote = '', state, , , , uid, , inode = '0'] = line.trim().split(/\s+/);
+      const key = `${short(local)} ${short(remote)}`;
+      if (keys.has(key) && state !== LISTENING && inode !== '0') found.set(key, { inode, uid: Number(uid) });
+    }
   }
   return found;
 }
 
+/** TIME_WAIT: connections that no process holds, often thousands. No other column is two digits with a zero before the other. */
+const WAITING = ' 06 ';
 const LISTENING = '0A';
 
 /** Reads a table of /proc; that of IPv6 is empty on a machine without IPv6. */

@@ -1,4 +1,5 @@
 // Legacy sessions over HTTP: their faults, their streams, their end, batches, log levels, and what two of them never share.
+import { Agent } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../src/core/json.ts';
 import { fixture, type RunningGateway, openGateway } from './harness/gateway.ts';
@@ -206,10 +207,11 @@ describe('The end of a session', () => {
 describe('A session is bounded', () => {
   test('in the resources that it follows', () =>
     withSession(async (session) => {
-      const follow = async (id: number) =>
-        verdict(
-          await send(gateway.origin, session.request('resources/subscribe', { uri: `fixture://item/${id}` }, { id })),
-        );
+      const connections = new Agent({ keepAlive: true });
+      const follow = async (id: number) => {
+        const request = session.request('resources/subscribe', { uri: `fixture://item/${id}` }, { id });
+        return verdict(await send(gateway.origin, { ...request, connections }));
+      };
       for (let first = 0; first < 1_000; first += 50) {
         const some = await Promise.all(Array.from({ length: 50 }, (_, index) => follow(first + index)));
         expect(some).toEqual(some.map(() => [200, undefined]));
@@ -219,6 +221,7 @@ describe('A session is bounded', () => {
       expect(await follow(0)).toEqual([200, undefined]);
       await send(gateway.origin, session.request('resources/unsubscribe', { uri: 'fixture://item/0' }));
       expect(await follow(1_000)).toEqual([200, undefined]);
+      connections.destroy();
     }));
 });
 

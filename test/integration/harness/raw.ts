@@ -24,6 +24,8 @@ export interface Sent {
   readonly body?: string | Buffer;
   /** The loopback address that it comes from. */
   readonly from?: string;
+  /** What keeps its connection for the next request; without one, each request has a connection of its own. */
+  readonly connections?: Agent;
 }
 
 export interface Answer {
@@ -33,12 +35,12 @@ export interface Answer {
 }
 
 /** Keeps no connection: each request stands for itself. */
-const agent = new Agent({ keepAlive: false });
+const apart = new Agent({ keepAlive: false });
 
 /** Sends one request without waiting for what comes of it. A header with a list of values is sent once for each. */
 export function open(
   origin: string,
-  { method = 'POST', path = '/mcp', headers = {}, body, from }: Sent,
+  { method = 'POST', path = '/mcp', headers = {}, body, from, connections = apart }: Sent,
 ): ClientRequest {
   const { hostname, port, host } = new URL(origin);
   const lines = Object.entries({ Host: host, ...headers }).flatMap(([name, value]) =>
@@ -51,7 +53,7 @@ export function open(
     port,
     method,
     path,
-    agent,
+    agent: connections,
     ...(from !== undefined && { localAddress: from }),
     setHost: false,
     headers: lines.flat() as unknown as Record<string, string>, // Node takes a flat list too, which alone can repeat a name
