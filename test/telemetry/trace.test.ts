@@ -1,7 +1,7 @@
 // W3C Trace Context: continued where it is valid, never passed on where it could not be a header.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { randomHex, traceFrom, traceparentOf } from '../../src/telemetry/trace.ts';
+import { RandomIds, randomHex, traceFrom, traceparentOf } from '../../src/telemetry/trace.ts';
 
 const PARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
@@ -50,4 +50,17 @@ test('ids are hex of the length asked for, and not repeated', () => {
 
   expect(new Set(ids).size).toBe(5_000);
   for (const id of ids) expect(id).toMatch(/^[0-9a-f]{16}$/);
+});
+
+test('ids have the wanted length, and none comes twice, however many are drawn and however long each is', () => {
+  const ids = new RandomIds();
+  const lengths = Array.from({ length: 3_000 }, (_, index) => 8 + (index % 9));
+
+  const drawn = lengths.map((bytes) => ids.hex(bytes));
+
+  expect(drawn.map(({ length }) => length)).toEqual(lengths.map((bytes) => 2 * bytes));
+  for (const id of drawn) expect(id).toMatch(/^[0-9a-f]+$/);
+  // no two ids share bytes of a draw either: the first 16 digits are all different
+  expect(new Set(drawn.map((id) => id.slice(0, 16))).size).toBe(drawn.length);
+  expect(new RandomIds().hex(16)).not.toBe(new RandomIds().hex(16));
 });
