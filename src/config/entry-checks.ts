@@ -180,35 +180,6 @@ function headerFindings(headers: ServerEntry['headers']): Finding[] {
   });
 }
 
-/**
- * Variables that make a program load or run something that its command does not name, and what that is. Variables that only say where a
- * program's own modules are (PYTHONPATH, NODE_PATH) are not among them.
- */
-const LOADERS: ReadonlyMap<string, string> = new Map(
-  [
-    { loads: 'the libraries that it names', names: ['LD_PRELOAD', 'LD_AUDIT', 'DYLD_INSERT_LIBRARIES', 'RUBYOPT'] },
-    {
-      loads: 'libraries of the folders that it names instead of the system’s',
-      names: ['LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'DYLD_FRAMEWORK_PATH'],
-    },
-    { loads: 'whatever its --require and --import name', names: ['NODE_OPTIONS'] },
-    { loads: 'the script that it names', names: ['PYTHONSTARTUP', 'BASH_ENV'] },
-    { loads: 'another standard library', names: ['PYTHONHOME'] },
-    { loads: 'the modules that it names', names: ['PERL5OPT'] },
-    { loads: 'the agents that it names', names: ['JAVA_TOOL_OPTIONS', 'JDK_JAVA_OPTIONS', '_JAVA_OPTIONS'] },
-  ].flatMap(({ loads, names }) => names.map((name): [string, string] => [name, loads])),
-);
-
-/** Warns of variables with which a pasted entry can start something that its command does not name. */
-export function loaderWarnings(env: ServerEntry['env']): Finding[] {
-  return Object.keys(env).flatMap((name) => {
-    const loads = LOADERS.get(name.toUpperCase());
-    if (loads === undefined) return [];
-    const message = `with this variable the program, and each that it starts, loads ${loads}; keep it only if you know why it is there`;
-    return [warning(['env', name], message)];
-  });
-}
-
 function typeFindings(entry: JsonObject): Finding[] {
   const [key, other] = (['type', 'transport'] as const).filter((name) => entry[name] !== undefined);
   const transport = key && transportOf(entry[key]);

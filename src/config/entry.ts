@@ -2,7 +2,8 @@
 import { resolve } from 'node:path';
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { ServerConfig } from './config.ts';
-import { loaderWarnings, REACH, valueFaults, webSocketKey, writtenFaults, writtenWarnings } from './entry-checks.ts';
+import { REACH, valueFaults, webSocketKey, writtenFaults, writtenWarnings } from './entry-checks.ts';
+import { loaderWarnings } from './loader-warnings.ts';
 import type { Translated } from './formats.ts';
 import { gatewayFileFindings, type GatewayPlaces } from './gateway-files.ts';
 import { fromHome, homeOf } from './home.ts';

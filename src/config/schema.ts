@@ -1,7 +1,7 @@
 // The one schema of the configuration, from which its types, its defaults, the JSON Schema and the reference page are made.
 import { z } from 'zod';
 import { isAddressBlock } from './address-blocks.ts';
-import { DURATION_PATTERN, SIZE_PATTERN, toBytes, toMilliseconds } from './units.ts';
+import { clientTimeout, milliseconds, size } from './units.ts';
 
 /** The spellings of a transport in clients, and the transport that each means. */
 export const TRANSPORTS = {
@@ -29,31 +29,6 @@ export function nameFault(name: string): string | undefined {
   if (SERVER_NAME.test(name) && name.isWellFormed()) return undefined;
   return 'the name of a server is 1 to 128 characters, without line breaks and other control characters, and not "." or ".."';
 }
-
-const DAY = 86_400_000;
-const SIZE = 'must be a number of bytes or a size such as "512KiB" or "4MiB"';
-const DURATION = 'must be a number of milliseconds or a duration such as "500ms", "60s" or "5m"';
-
-function size(least: number, most: number) {
-  const range = `must be from ${least} bytes to ${most / 2 ** 20} MiB`;
-  return z
-    .union([z.int(), z.string().regex(SIZE_PATTERN, { error: SIZE })], { error: SIZE })
-    .transform(toBytes)
-    .refine((bytes) => bytes >= least && bytes <= most, { error: range });
-}
-
-function duration(read: (value: string | number) => number) {
-  return z
-    .union([z.int(), z.string().regex(DURATION_PATTERN, { error: DURATION })], { error: DURATION })
-    .transform(read)
-    .refine((ms) => ms >= 1 && ms <= DAY, { error: 'must be from 1 ms to 24 h' });
-}
-
-const milliseconds = duration(toMilliseconds);
-/** Clients differ in whether `timeout` is in seconds or milliseconds, so a number below 1000 counts as seconds. */
-const clientTimeout = duration((value) =>
-  typeof value === 'number' && value < 1000 ? value * 1000 : toMilliseconds(value),
-);
 
 const scalar = z
   .union([z.string(), z.number(), z.boolean()], { error: 'must be a string, a number or a boolean' })
@@ -86,7 +61,9 @@ function patterns(what: string, names: string, action: string) {
     );
 }
 
-const url = z.string().refine(isHttpUrl, { error: 'must be a complete http:// or https:// URL' });
+const url = z.string().refine((text) => /^https?:\/\//i.test(text) && URL.canParse(text), {
+  error: 'must be a complete http:// or https:// URL',
+});
 
 const filePath = z.string().min(1, { error: 'must not be empty' });
 
@@ -371,8 +348,3 @@ export const settingsSchema = configSchema.omit({ mcpServers: true }).extend({ m
 
 export type ServerEntry = z.output<typeof serverEntry>;
 export type Settings = z.output<typeof settingsSchema>;
-
-function isHttpUrl(text: string): boolean {
-  const parsed = URL.parse(text);
-  return parsed !== null && /^https?:$/.test(parsed.protocol) && /^https?:\/\//i.test(text);
-}
