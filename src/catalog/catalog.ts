@@ -236,7 +236,8 @@ function viewOf(lists: Lists, isPrivate: boolean): View {
     find,
     findUri: (uri: string, { seen, permits }: UriOptions) => {
       const first = find('resource', uri);
-      if (!first) return routeUri(uri, seen(uri) ?? matching(templates, uri));
+      const server = first ? undefined : (seen(uri) ?? matching(templates, uri));
+      if (!first) return server === undefined ? undefined : { kind: 'resource', server, exposed: uri, original: uri };
       return permits(first) ? first : (others.get(uri)?.find(permits) ?? first);
     },
   });
@@ -244,8 +245,4 @@ function viewOf(lists: Lists, isPrivate: boolean): View {
 
 function matching(templates: readonly { server: string; template: UriTemplate }[], uri: string): string | undefined {
   return templates.find(({ template }) => template.matches(uri))?.server;
-}
-
-function routeUri(uri: string, server: string | undefined): Target | undefined {
-  return server === undefined ? undefined : { kind: 'resource', server, exposed: uri, original: uri };
 }

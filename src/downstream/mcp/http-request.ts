@@ -6,7 +6,7 @@ import { isObject, type JsonValue } from '../../core/json.ts';
 import type { Caller, Gateway, MessageFacts } from '../../gateway/gateway.ts';
 import type { RequestFrame, RequestId } from '../../protocol/mcp/frames.ts';
 import { isLegacyVersion, META, MODERN_VERSION, NAMED_METHODS } from '../../protocol/mcp/vocabulary.ts';
-import { OverLimit } from '../../protocol/mcp/json-reader.ts';
+import { OverLimit } from '../../protocol/mcp/over-limit.ts';
 import { readStrict } from '../../protocol/mcp/strict-json.ts';
 import { type Answer, refusedAnswer, unsupportedVersion } from './encode.ts';
 import type { EndpointLimits } from './limits.ts';

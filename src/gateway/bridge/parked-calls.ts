@@ -87,10 +87,7 @@ export class ParkedCalls {
     return this.turn(call, target, parked);
   }
 
-  /**
-   * Continues a parked call with a retry. Throws `invalid_params` where the call is no longer parked, or this round was answered with other
-   * answers.
-   */
+  /** Continues a parked call with a retry. Throws `invalid_params` where the call is not parked any more, or the round has other answers already. */
   resume(call: McpCall, { target, ctx }: Place, { key, round }: NonNullable<RequestState['parked']>): Promise<Reply> {
     const parked = this.parked.get(key);
     if (!parked) throw staleState();

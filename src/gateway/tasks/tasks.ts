@@ -16,7 +16,8 @@ import { type Created, LegacyTasks } from './legacy-tasks.ts';
 import { answerModern, presentHandle } from './modern-presenter.ts';
 import { TaskIds } from './task-ids.ts';
 import { keptMs, TaskRegistry } from './task-registry.ts';
-import { SubscribedTasks, TaskSubscriptions } from './task-subscriptions.ts';
+import { SubscribedTasks } from './subscribed-tasks.ts';
+import { TaskSubscriptions } from './task-subscriptions.ts';
 import { createdIn, isUnknown, taskAt } from './upstream-task.ts';
 
 export interface TasksOptions {

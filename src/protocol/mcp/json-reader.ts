@@ -3,32 +3,7 @@ import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { endOfNumber, HEAP, type JsonObject, type JsonValue, note, readNumber } from '../../core/json.ts';
 import { STEP, type Steps } from '../../core/slices.ts';
-import type { RequestId } from './frames.ts';
-
-export interface JsonLimits {
-  /** The deepest nesting of arrays and objects that is accepted. */
-  readonly depth: number;
-  /** The most array elements and object members that are accepted; absent where nothing bounds them. */
-  readonly items?: number;
-}
-
-/** A message over a limit. */
-export class OverLimit extends GatewayError {
-  readonly limit: 'depth' | 'items';
-  /** The id of the message, so that the request which waits for it can fail; undefined where none is known. */
-  id: RequestId | undefined;
-  /** Whether it is a response. */
-  isAnswer = true;
-
-  constructor(limit: 'depth' | 'items', most: number) {
-    const message =
-      limit === 'depth'
-        ? `The JSON is nested deeper than ${most} levels (limits.depth).`
-        : `The JSON has more than ${most} items, array elements and object members together (limits.items).`;
-    super('invalid_request', message);
-    this.limit = limit;
-  }
-}
+import { type JsonLimits, OverLimit } from './over-limit.ts';
 
 const QUOTE = 34;
 const COMMA = 44;
@@ -96,16 +71,17 @@ export class JsonReader {
         return this.object(depth + 1);
       case 116:
         this.found = this.word('true', true);
-        return undefined;
+        break;
       case 102:
         this.found = this.word('false', false);
-        return undefined;
+        break;
       case 110:
         this.found = this.word('null', null);
-        return undefined;
+        break;
       default:
         return this.number();
     }
+    return undefined;
   }
 
   private *array(depth: number): Steps<void> {

@@ -1,10 +1,11 @@
-// The one parser for JSON of clients and servers: it bounds depth and items, refuses duplicate keys, and finds the request that a broken answer is for.
+// The one parser for JSON of clients and servers: it bounds depth and items, refuses duplicate keys, and names the request that a broken answer is for.
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../core/errors.ts';
-import { endOfNumber, exactText, isNumeric, isObject, type JsonValue, staysSame } from '../../core/json.ts';
-import { atOnce, inSlices, STEP, type Steps } from '../../core/slices.ts';
-import { answeredId, type Frame, isRequestId, readFrame, type RequestId } from './frames.ts';
-import { type JsonLimits, JsonReader, OverLimit } from './json-reader.ts';
+import { endOfNumber, isNumeric, isObject, type JsonValue, staysSame } from '../../core/json.ts';
+import { atOnce, inSlices, type Steps } from '../../core/slices.ts';
+import { answeredId, type Frame, readFrame } from './frames.ts';
+import { JsonReader } from './json-reader.ts';
+import { identify, type JsonLimits, OverLimit } from './over-limit.ts';
 
 export interface StrictOptions extends JsonLimits {
   /** Whether an object with a duplicate key is refused, since parsers differ in which one counts. */
@@ -119,79 +120,6 @@ function closingQuote(text: string, from: number): number {
     if ((end - before) % 2 === 1) return end;
   }
   return text.length;
-}
-
-/**
- * Finds whose message is over a limit, wherever its id stands, and whether it is a response, which has no `method`. Ends as soon as both are
- * known.
- */
-function* identify(fault: OverLimit, text: string): Steps<void> {
-  const envelope = new Envelope(text);
-  let depth = 0;
-  let stringFrom = -1;
-  for (let at = 0, until = STEP; at < text.length && !envelope.isKnown; at++) {
-    if (at >= until) {
-      yield;
-      until = at + STEP;
-    }
-    const code = text.charCodeAt(at);
-    if (stringFrom !== -1) {
-      if (code === BACKSLASH) at++;
-      if (code !== QUOTE) continue;
-      if (depth === 1) envelope.string = text.slice(stringFrom, at);
-      stringFrom = -1;
-    } else if (code === QUOTE) stringFrom = at + 1;
-    else {
-      if (depth === 1) envelope.see(code, at);
-      if (code === 123 || code === 91) depth++;
-      else if (code === 125 || code === 93) depth--;
-    }
-  }
-  fault.id = envelope.id;
-  fault.isAnswer = !envelope.hasMethod;
-}
-
-/** What the outermost object of a text says about its message. */
-class Envelope {
-  id: RequestId | undefined;
-  hasMethod = false;
-  /** The last string. */
-  string = '';
-  private readonly text: string;
-  private idFrom = -1;
-  private hasId = false;
-  private hasOutcome = false;
-
-  constructor(text: string) {
-    this.text = text;
-  }
-
-  get isKnown(): boolean {
-    return this.hasId && (this.hasMethod || this.hasOutcome);
-  }
-
-  /** Takes a character that is outside of strings. */
-  see(code: number, at: number): void {
-    if (code === COLON) {
-      if (this.string === 'id') this.idFrom = at + 1;
-      else if (this.string === 'method') this.hasMethod = true;
-      else if (this.string === 'result' || this.string === 'error') this.hasOutcome = true;
-    } else if (this.idFrom !== -1 && (code === COMMA || code === 125)) {
-      this.id = idIn(this.text.slice(this.idFrom, at));
-      this.idFrom = -1;
-      this.hasId = true;
-    }
-  }
-}
-
-function idIn(text: string): RequestId | undefined {
-  if (text.length > BOUNDS.refusedId) return undefined;
-  try {
-    const id = parseStrict(text, { depth: 1, uniqueKeys: false });
-    return exactText(id) === undefined && isRequestId(id) ? id : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** The server that a message comes from, and its limit of array elements and object members in one message. */

@@ -15,7 +15,7 @@ import { OwnedInstances } from './instances/owned-instances.ts';
 import { SharedInstance } from './instances/shared-instance.ts';
 import { UrlElicitations } from './instances/url-elicitations.ts';
 import { KnownOffer } from './offer/known-offer.ts';
-import { SubscribedResources } from './offer/resource-subscriptions.ts';
+import { SubscribedResources } from './offer/subscribed-resources.ts';
 import { SessionLost, type WireReply } from './wire/wire.ts';
 
 const UNSUPPORTED_VERSION = -32022;

@@ -12,7 +12,7 @@ import { EraUpstream } from './era-upstream.ts';
 import type { InstanceCaller } from './instances/affinity.ts';
 import { TaskInstances } from './instances/task-instances.ts';
 import type { OwnerOffer } from './offer/owner-listings.ts';
-import type { SubscribedResources } from './offer/resource-subscriptions.ts';
+import type { SubscribedResources } from './offer/subscribed-resources.ts';
 import { describeServer, type OfferedStatus, type ServerStatus } from './status.ts';
 
 export type { UpstreamReply };

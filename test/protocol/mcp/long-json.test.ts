@@ -13,7 +13,8 @@ import {
   numberOf,
 } from '../../../src/core/json.ts';
 import { atOnce } from '../../../src/core/slices.ts';
-import { JsonReader, OverLimit } from '../../../src/protocol/mcp/json-reader.ts';
+import { JsonReader } from '../../../src/protocol/mcp/json-reader.ts';
+import { OverLimit } from '../../../src/protocol/mcp/over-limit.ts';
 import { JsonWriter, writeAhead } from '../../../src/protocol/mcp/json-writer.ts';
 import { parseStrict, readStrict } from '../../../src/protocol/mcp/strict-json.ts';
 import { size } from '../../size.ts';

@@ -1,6 +1,6 @@
 // What is kept of a server's capabilities: what the protocol has, and nothing else, however much there is of it.
 import { expect, test } from 'vitest';
-import { knownServerCapabilities } from '../../../src/protocol/mcp/capabilities.ts';
+import { knownServerCapabilities } from '../../../src/upstream/mcp/connect/handshake.ts';
 
 const TASKS = 'io.modelcontextprotocol/tasks';
 

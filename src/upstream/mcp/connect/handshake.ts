@@ -13,7 +13,7 @@ import {
   NEWEST_LEGACY,
   readPeer,
 } from '../../../protocol/mcp/vocabulary.ts';
-import { knownServerCapabilities } from '../../../protocol/mcp/capabilities.ts';
+import { declaresLegacyTasks, declaresTasks, TASKS_CAPABILITY } from '../../../protocol/mcp/capabilities.ts';
 import type { Handshake } from './connection.ts';
 import { isInconclusive, transportError } from '../wire/http-errors.ts';
 import { HttpRejection, type Wire, type WireReply } from '../wire/wire.ts';
@@ -197,4 +197,33 @@ function readIdentity(result: JsonObject, info: unknown): Omit<Handshake, 'era' 
     ...(serverInfo && { serverInfo }),
     ...(typeof instructions === 'string' && { instructions: firstOf(instructions, BOUNDS.instructions) }),
   };
+}
+
+/** The capabilities that are objects of flags, and their flags. */
+const FLAGS: Readonly<Record<string, readonly string[]>> = {
+  tools: ['listChanged'],
+  prompts: ['listChanged'],
+  resources: ['listChanged', 'subscribe'],
+  completions: [],
+  logging: [],
+};
+
+/** The known capabilities of a server of either era. */
+export function knownServerCapabilities(declared: unknown): JsonObject {
+  if (!isObject(declared)) return {};
+  const known: JsonObject = {};
+  for (const [name, flags] of Object.entries(FLAGS)) {
+    const given = declared[name];
+    if (isObject(given))
+      known[name] = Object.fromEntries(flags.filter((flag) => given[flag] === true).map((flag) => [flag, true]));
+  }
+  const { tasks } = declared;
+  if (isObject(tasks)) {
+    known.tasks = {
+      ...(isObject(tasks.list) && { list: {} }),
+      ...(isObject(tasks.cancel) && { cancel: {} }),
+      ...(declaresLegacyTasks(declared) && { requests: { tools: { call: {} } } }),
+    };
+  }
+  return declaresTasks(declared) ? { ...known, ...TASKS_CAPABILITY } : known;
 }

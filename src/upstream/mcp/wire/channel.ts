@@ -10,7 +10,7 @@ import { readDroppedLine } from './dropped-answer.ts';
 import { InboundRouter } from './inbound-router.ts';
 import { hungError, Liveness } from './liveness.ts';
 import { Pending, RateLimit, type Silence } from './pending.ts';
-import { closed, tooLarge, type WireOptions, type WireReply, type WireRequest } from './wire.ts';
+import { closed, tooLarge, tooManyRequests, type WireOptions, type WireReply, type WireRequest } from './wire.ts';
 
 export interface ChannelOptions extends Pick<
   WireOptions,
@@ -75,13 +75,7 @@ export class Channel {
     });
     if (pending.done) return pending.promise; // cancelled before it was sent
     id = this.pending.add(pending);
-    try {
-      this.options
-        .send(requestText(id, request.method, pending.paramsFor(id)))
-        ?.catch((error: unknown) => this.fail(id, error));
-    } catch (error) {
-      this.fail(id, error);
-    }
+    this.send(requestText(id, request.method, pending.paramsFor(id)), (error) => this.fail(id, error));
     return pending.promise;
   }
 
@@ -95,8 +89,18 @@ export class Channel {
   adopt(era: 'legacy' | 'modern'): void {
     this.adopted = true;
     this.inbound.adopt(era);
-    // 2026-07-28 has no ping
-    if (era === 'legacy' && this.options.pingMs !== undefined) this.liveness = this.watch(this.options.pingMs);
+    const { pingMs } = this.options;
+    if (era !== 'legacy' || pingMs === undefined) return; // 2026-07-28 has no ping
+    this.liveness = new Liveness({
+      pingMs,
+      received: () => this.received,
+      pending: () => this.pending.all(),
+      ping: (totalMs) => this.request({ method: 'ping', params: {}, totalMs }),
+      hung: () => {
+        const error = hungError(this.options.server, pingMs);
+        this.giveUp(error.message, { error, detail: error.detail });
+      },
+    });
   }
 
   /** Reads one message of the server; returns a promise if that takes several turns of the event loop. Never throws, never rejects. */
@@ -156,9 +160,7 @@ export class Channel {
     if (this.lostBecause !== undefined)
       return new GatewayError('upstream_closed', `The server "${server}" is gone: ${this.lostBecause}`);
     if (this.closing) return closed(server);
-    if (this.pending.size < BOUNDS.upstreamRequests) return undefined;
-    const message = `The server "${server}" has ${BOUNDS.upstreamRequests} requests in flight; try again shortly.`;
-    return new GatewayError('overloaded', message);
+    return this.pending.size < BOUNDS.upstreamRequests ? undefined : tooManyRequests(server);
   }
 
   /** Cancels a request by notification (2026-07-28 stdio, Cancellation; legacy the same). `initialize` must not be cancelled. */
@@ -188,14 +190,17 @@ export class Channel {
   /** Sends a message that has no answer; calls `failed` if it cannot be delivered. */
   private post(text: string, what: string, failed?: (error: unknown) => void): void {
     if (this.lostBecause !== undefined) return;
-    const onFailure = (error: unknown) => {
+    this.send(text, (error) => {
       this.inbound.diagnostic(`${what} could not be delivered: ${reasonOf(error)}`);
       failed?.(error);
-    };
+    });
+  }
+
+  private send(text: string, failed: (error: unknown) => void): void {
     try {
-      this.options.send(text)?.catch(onFailure);
+      this.options.send(text)?.catch(failed);
     } catch (error) {
-      onFailure(error);
+      failed(error);
     }
   }
 
@@ -208,15 +213,13 @@ export class Channel {
 
   private onResponse(frame: ResponseFrame, bytes: number): void {
     const pending = typeof frame.id === 'number' ? this.pending.take(frame.id) : undefined;
-    if (!pending) {
-      this.inbound.diagnostic('an answer to a request that was not asked, or was given up');
-      return;
-    }
-    pending.succeed({
-      ...(frame.result && { result: frame.result }),
-      ...(frame.error && { error: this.options.redaction.error(frame.error) }),
+    const { result, error } = frame;
+    pending?.succeed({
+      ...(result && { result }),
+      ...(error && { error: this.options.redaction.error(error) }),
       bytes,
     });
+    if (!pending) this.inbound.diagnostic('an answer to a request that was not asked, or was given up');
   }
 
   private onUnreadable(text: string, error: unknown): void {
@@ -229,19 +232,6 @@ export class Channel {
       this.giveUp(`it wrote ${BOUNDS.unreadableInRow} lines in a row that are not MCP`);
     else if (!this.unreadableRate.admits())
       this.giveUp(`it wrote more than ${BOUNDS.unreadableInSecond} lines in a second that are not MCP`);
-  }
-
-  private watch(pingMs: number): Liveness {
-    return new Liveness({
-      pingMs,
-      received: () => this.received,
-      pending: () => this.pending.all(),
-      ping: (totalMs) => this.request({ method: 'ping', params: {}, totalMs }),
-      hung: () => {
-        const error = hungError(this.options.server, pingMs);
-        this.giveUp(error.message, { error, detail: error.detail });
-      },
-    });
   }
 
   private giveUp(reason: string, more: Parameters<Channel['lose']>[1] = {}): void {

@@ -13,7 +13,7 @@ import { messageError } from './http-errors.ts';
 import { HttpEndpoint, type HttpWireOptions, type ResponseHeaders } from './http-exchange.ts';
 import { InboundRouter } from './inbound-router.ts';
 import { StandingStream } from './standing-stream.ts';
-import { closed, type Wire, type WireReply, type WireRequest } from './wire.ts';
+import { closed, tooManyRequests, type Wire, type WireReply, type WireRequest } from './wire.ts';
 
 /** The stream that a message came on, and its size. */
 interface Source {
@@ -45,7 +45,7 @@ export class HttpWire implements Wire {
       events: options.events,
       pending: () => this.calls.all().map((call) => call.pending),
       find: (id) => this.calls.get(id)?.pending,
-      send: (text, failed) => this.post(text, { failed }),
+      send: (text, failed) => this.post(text, failed ? { failed } : {}),
     });
   }
 
@@ -114,9 +114,7 @@ export class HttpWire implements Wire {
   private refusal(): GatewayError | undefined {
     const { server } = this.options;
     if (this.closed) return closed(server);
-    if (this.calls.size < BOUNDS.upstreamRequests) return undefined;
-    const message = `The server "${server}" has ${BOUNDS.upstreamRequests} requests in flight; try again shortly.`;
-    return new GatewayError('overloaded', message);
+    return this.calls.size < BOUNDS.upstreamRequests ? undefined : tooManyRequests(server);
   }
 
   /** Reads one message and dispatches it. Throws, or rejects, if it is not MCP, unless it shows that it answers another call. */
@@ -153,14 +151,8 @@ export class HttpWire implements Wire {
     else this.inbound.diagnostic('an answer to another request on this stream, or a second one');
   }
 
-  /**
-   * Sends a message that has no answer; with `ahead`, it reaches the server before every later request. Calls `failed` if it cannot be
-   * delivered.
-   */
-  post(
-    text: string,
-    { ahead = false, failed }: { ahead?: boolean; failed?: ((error: unknown) => void) | undefined },
-  ): void {
+  /** Sends a message that has no answer; with `ahead`, it reaches the server before every later request. Calls `failed` if it cannot be delivered. */
+  post(text: string, { ahead = false, failed }: { ahead?: boolean; failed?: (error: unknown) => void }): void {
     if (this.ended) return;
     if (this.session.era === 'modern') {
       this.inbound.diagnostic('a request, which no server of 2026-07-28 sends; it was not answered');
@@ -179,10 +171,8 @@ export class HttpWire implements Wire {
   private endSession(): Promise<void> {
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     // the server may refuse DELETE (405) or not answer: for the gateway the session is over either way
-    const exchange = this.endpoint.send(
-      { method: 'DELETE', headers: this.session.deletionHeaders() },
-      { end: () => resolve() },
-    );
+    const headers = this.session.deletionHeaders();
+    const exchange = this.endpoint.send({ method: 'DELETE', headers }, { end: () => resolve() });
     return withDeadline(ended, BOUNDS.upstreamSessionDelete, () => exchange.abort(new Error('DELETE took too long')));
   }
 }

@@ -1,4 +1,5 @@
 // The interface between a transport and the protocol above it: one JSON-RPC channel to one server.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { Timeouts } from '../../../config/config.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { ClientSession, Exchange, Question, QuestionAnswer } from '../../../core/exchange.ts';
@@ -119,6 +120,12 @@ export function tooLarge(
 /** The error of a request on a channel that the gateway closes. */
 export function closed(server: string): GatewayError {
   return new GatewayError('upstream_closed', `The connection to "${server}" was closed.`);
+}
+
+/** The error of a request beyond the most that one server may have in flight. */
+export function tooManyRequests(server: string): GatewayError {
+  const message = `The server "${server}" has ${BOUNDS.upstreamRequests} requests in flight; try again shortly.`;
+  return new GatewayError('overloaded', message);
 }
 
 /** The server no longer knows our session: the request was not processed and may be sent again (wire.md, Retrying). */
