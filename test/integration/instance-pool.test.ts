@@ -62,6 +62,25 @@ test.concurrent(
   },
 );
 
+test.concurrent('a call whose process still starts takes one that becomes free first', async () => {
+  const { space, server, write } = counted('--others', 'hang', '--answering', '2');
+  write({ ...server, isolation: 'session' });
+  const gateway = await openTried({ space });
+  const client = await SessionClient.open(gateway.origin, { capabilities: ASKABLE });
+  const { self } = await client.facts('s');
+  const parked = await client.start('s__ask', { label: 'one' });
+  const question = await parked.inbox.find({ method: 'elicitation/create' });
+  const second = client.facts('s');
+  const third = client.facts('s');
+  await statusUntil(gateway, 's', ({ inFlight }) => inFlight === 3);
+
+  await client.answer(question, { action: 'decline' });
+
+  expect(JSON.parse(await parked.text)).toMatchObject({ self });
+  expect((await second).self).toBe(self);
+  expect((await third).self).toBe(self);
+});
+
 test.concurrent(
   'whoever waits too long for an instance is told that all are in use, and can call again when one is free',
   async () => {

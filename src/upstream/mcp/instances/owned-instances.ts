@@ -66,7 +66,7 @@ export class OwnedInstances implements InstancePool, ClaimSource {
       const claim = this.claim(pool) ?? (await this.queue.wait(pool, signal));
       if ('instance' in claim) return claim.instance;
       if ('opening' in claim) return (await claim.opening).occupy();
-      return await this.open(pool, claim);
+      return await pool.firstOf(this.open(pool, claim), (instance) => this.release(instance));
     } finally {
       pool.users--;
       this.pools.forgetEmpty(pool);
@@ -75,7 +75,8 @@ export class OwnedInstances implements InstancePool, ClaimSource {
 
   release(instance: Instance): void {
     instance.vacate();
-    if (instance.calls === 0) this.queue.serve();
+    if (instance.calls > 0 || this.pools.of(instance.owner)?.give(instance) === true) return;
+    this.queue.serve();
   }
 
   /** Follows a resource on an instance of the owner. Throws GatewayError. */
