@@ -69,8 +69,8 @@ export function readFrame(value: JsonValue): Frame {
 
 /** Why a value is not an id. An answer to a number that JavaScript changes would match no request. */
 function idFault(id: JsonValue | undefined): string {
-  const text = exactText(id);
-  if (text === undefined) return '`id` must be a string or an integer, not null.';
+  const text = typeof id === 'number' ? String(id) : exactText(id);
+  if (text === undefined) return `\`id\` must be a string or an integer${id === null ? ', not null' : ''}.`;
   return `\`id\` must be a string or an integer from -(2^53-1) to 2^53-1, written without fraction and exponent; ${text.slice(0, BOUNDS.errorKey)} is none.`;
 }
 

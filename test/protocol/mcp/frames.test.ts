@@ -86,3 +86,12 @@ test.each([
 ])('the id of %j, for the error that refuses it, is %j', (value, id) => {
   expect(idOf(value as JsonValue)).toBe(id);
 });
+
+test.each([
+  [null, 'a string or an integer, not null'],
+  [true, 'a string or an integer.'],
+  [1.5, '1.5 is none'],
+  [2 ** 53, '9007199254740992 is none'],
+])('the refusal of the id %j says what is wrong with it', (id, words) => {
+  expect(() => readFrame({ jsonrpc: '2.0', id, method: 'ping' })).toThrow(words);
+});
