@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { Client } from '@modelcontextprotocol/client';
 import { transportV2 } from '../integration/harness/clients.ts';
-import { startGateway } from '../integration/harness/gateway.ts';
+import { type GatewayProcess, startGateway } from '../integration/harness/gateway.ts';
 import { CLIENT_SCENARIOS } from './client-scenarios.ts';
 
 const NAME = 'suite';
@@ -20,13 +20,15 @@ if (url === undefined || !perform) throw new Error(`The conformance suite starts
 
 // The suite ends only the shell around this process, which the gateway must not outlive.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+let started: GatewayProcess | undefined;
 setTimeout(() => {
-  process.stderr.write(`${String(scenario)} did not come to its end within ${LIMIT_MS / 1_000} s\n`);
+  const log = started?.log().slice(-MAX_LOG) ?? 'the gateway has not started';
+  process.stderr.write(`${String(scenario)} did not come to its end within ${LIMIT_MS / 1_000} s\n${log}\n`);
   process.exit(1);
 }, LIMIT_MS).unref();
 
 const mode = options.client === 'modern' ? 'auto' : 'legacy';
-const gateway = await startGateway({ config: { mcpServers: { [NAME]: { url } } } });
+const gateway = (started = await startGateway({ config: { mcpServers: { [NAME]: { url } } } }));
 try {
   await gateway.attempted();
   const info = { name: `${options.client}-driver`, version: '1.0.0' };
