@@ -120,7 +120,7 @@ test.concurrent('an unused instance makes room for that of another session', asy
 
 test.concurrent('what is not used is stopped, and started again by a call but not by a list', async () => {
   const { space, server, starts, write } = counted();
-  write({ ...server, instances: { idle: '100ms' } });
+  write({ ...server, instances: { idle: '500ms' } });
   const gateway = await openTried({ space });
   const client = await SessionClient.open(gateway.origin);
   await statusUntil(gateway, 's', ({ state }) => state === 'idle');

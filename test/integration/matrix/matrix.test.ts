@@ -37,5 +37,10 @@ test('matrix.md is what was found', () => {
   const page = matrixPage(cells);
   if (process.env.UPDATE_GENERATED === '1') writeFileSync(file, page);
 
-  expect(readFileSync(file, 'utf8')).toBe(page);
+  const reasons = cells.flatMap(({ client, server, failures }) =>
+    Object.entries(failures).flatMap(([feature, reason]) =>
+      reason === undefined ? [] : [`${client.kind} over ${client.transport}, ${server.name}, ${feature}: ${reason}`],
+    ),
+  );
+  expect(readFileSync(file, 'utf8'), reasons.join('\n')).toBe(page);
 });
