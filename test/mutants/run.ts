@@ -10,7 +10,7 @@ import { mutate, type Mutation, mutationsOf } from './mutations.ts';
 
 /** Where the parts are joined: what is wrong here passes the tests of every part. */
 const COMPOSITION = inFolders({
-  'src/core': ['call-context', 'stage'],
+  'src/core': ['call-context'],
   'src/policy': ['policy'],
   'src/quota': ['in-flight-memory'],
   'src/audit': ['audit-log'],
