@@ -56,7 +56,7 @@ export const ERRORS = {
   resource_not_found: { ...caller(-32602, 200), help: 'No server offers you this resource. List again.' },
   unknown_task: {
     ...caller(-32602, 200),
-    help: 'You have no such task: it has expired, belongs to somebody else, or never existed. Call the tool again.',
+    help: 'You have no task of this id: the gateway or the server has dropped it, another caller made it, or nobody did. Call the tool again.',
   },
   header_mismatch: {
     ...caller(-32020, 400, OF_CALL),
@@ -95,7 +95,7 @@ export const ERRORS = {
   },
   control_key_required: {
     ...caller(-33030, 401),
-    help: 'The control socket answers only requests that prove the key in `control.key` of the state directory. Use the `mcp-gateway` command as the user who runs the gateway. If somebody changed or removed the file, restart the gateway.',
+    help: 'The gateway answers requests on its control socket only if the client proves that it has the key in `control.key` of the state directory. Use the `mcp-gateway` command as the user who runs the gateway. If somebody changed or removed the file, restart the gateway.',
   },
   forbidden_process: {
     ...caller(-33031, 403),

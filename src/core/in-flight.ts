@@ -15,7 +15,7 @@ export class InFlight {
     return this.count;
   }
 
-  /** Counts a promise until it settles, and returns it: whoever awaits it afterwards finds it counted no more. */
+  /** Counts a promise until it settles, and returns it. A caller that awaits the returned promise continues after this object has stopped counting it. */
   track<T>(running: Promise<T>): Promise<T> {
     this.count++;
     void running.then(this.settle, this.settle);

@@ -229,8 +229,8 @@ async function trial(): Promise<void> {
     const accepted = once(server, 'connection');
     const client = connect(port, '127.0.0.1');
     const [socket] = (await accepted) as [Socket];
-    const [address, localAddress] = ['127.0.0.1', '127.0.0.1'];
-    const key = peerKey({ address, port: socket.remotePort ?? 0, localAddress, localPort: port });
+    const address = '127.0.0.1';
+    const key = peerKey({ address, port: socket.remotePort ?? 0, localAddress: address, localPort: port });
     const inode = (await connectedSockets(new Set([key]))).get(key)?.inode;
     const own: Holdings = { sockets: new Set(), hidden: false };
     await lookThrough('/proc/self', own, new Slices());

@@ -15,7 +15,7 @@ export const GATEWAY = bounds({
   reloadError: { value: 2_000, unit: 'characters', scope: 'configuration', help: 'Text with which `/readyz` and the log say why an edit is not in force. The rest is cut off.' },
   replacedServerDrain: { value: 10 * SECOND, unit: 'ms', scope: 'server', help: 'How long a server that a reload replaced or removed may finish its calls. Then the gateway stops it.' },
   stopDrain: { value: 10 * SECOND, unit: 'ms', scope: 'gateway', error: 'gateway_closed', help: 'How long calls in flight may take to end when the gateway stops. Then it cancels them at their servers.' },
-  stopTaskCancellation: { value: 2 * SECOND, unit: 'ms', scope: 'gateway', help: 'How long the gateway, when it stops, waits for servers to cancel tasks that nobody will ask about.' },
+  stopTaskCancellation: { value: 2 * SECOND, unit: 'ms', scope: 'gateway', help: 'How long the gateway, when it stops, waits for servers to cancel the tasks of callers that it no longer answers.' },
   stopLastAnswers: { value: SECOND, unit: 'ms', scope: 'gateway', help: 'How long the gateway, when it stops, waits until the calls that it cut short have sent their errors.' },
   listenAcknowledgement: { value: 2 * SECOND, unit: 'ms', scope: 'listener', help: 'How long the acknowledgement of `subscriptions/listen` waits for servers to grant subscriptions. A subscription to a resource stands also when it is granted later; a task that is granted later is left out.' },
   listenerResources: { value: 1_000, unit: 'entries', scope: 'listener', help: 'Resources that one `subscriptions/listen` subscribes to. The others are left out of the acknowledgement.' },

@@ -6,7 +6,7 @@ export const TASKS = bounds({
   keptTasks: { value: 1_000, unit: 'tasks', scope: 'gateway', error: 'overloaded', help: 'Tasks at legacy servers that the gateway keeps. The oldest that has ended makes room for one more.' },
   keptTasksOfPrincipal: { value: 100, unit: 'tasks', scope: 'principal', error: 'overloaded', help: 'The same, of one principal.' },
   keptTaskBytes: { value: 256 * MIB, unit: 'bytes', scope: 'gateway', help: 'Memory for the questions and results of kept tasks. The tasks of a principal hold at most as much as is free for others: the gateway forgets its oldest that have ended, and then refuses questions.' },
-  keptTaskAge: { value: 24 * HOUR, unit: 'ms', scope: 'task', error: 'unknown_task', help: 'The longest time for which the gateway keeps a task, whatever `ttl` its server names. Then it cancels the task if that has not ended.' },
+  keptTaskAge: { value: 24 * HOUR, unit: 'ms', scope: 'task', error: 'unknown_task', help: 'The longest time for which the gateway keeps a task, whatever `ttl` its server names. Then the gateway cancels the task at its server, unless the server has ended it.' },
   keptTaskAgeDefault: { value: HOUR, unit: 'ms', scope: 'task', error: 'unknown_task', help: 'How long the gateway keeps a task whose server names no `ttl`.' },
   requestedTaskAge: { value: HOUR, unit: 'ms', scope: 'task', help: 'The `ttl` that the gateway asks a legacy server for when it makes a task of a call.' },
   taskIdLength: { value: 12_288, unit: 'characters', scope: 'task', error: 'upstream_protocol', help: 'Longest task id of the gateway: it has to fit into a header of each request about the task.' },

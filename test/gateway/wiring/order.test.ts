@@ -38,6 +38,21 @@ test('nothing is sent to the server before the intent is in the log, nor is anyt
   expect(await held).toMatchObject(AUDIT_UNAVAILABLE);
 });
 
+test('every call has one intent and one outcome, whether it reaches a server or not', async () => {
+  const gateway = await start();
+
+  await gateway.ask('tools/list');
+  await gateway.ask('tools/call', { name: 's__echo' });
+  await gateway.ask('tools/call', { name: 's__secret' });
+
+  const kinds = Map.groupBy(
+    gateway.lines().filter(({ kind }) => kind !== 'event'),
+    ({ call }) => call,
+  );
+  const ofCall = ['intent', 'outcome'];
+  expect([...kinds.values()].map((lines) => lines.map(({ kind }) => kind))).toEqual([ofCall, ofCall, ofCall]);
+});
+
 test('a log that cannot be written refuses every call, and nothing of them is sent or told', async () => {
   const gateway = await start();
   gateway.breakAudit();

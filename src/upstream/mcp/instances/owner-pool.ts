@@ -173,8 +173,9 @@ export interface Occupied {
 }
 
 /**
- * The instance whose parked calls are preempted for a queued caller, if none becomes free by itself. Of the principal that has most instances, the one whose callers have been away for longest. Undefined if a call runs somewhere, since its
- * instance becomes free; if nobody has more than one instance; or if no caller left before `leftBefore`, in monotonic ms.
+ * The instance whose parked calls the gateway preempts for a queued caller: of the principal that has most instances, the one whose callers
+ * have been away for longest. Undefined in three cases: a call runs somewhere, and its instance becomes free when it ends; every principal
+ * has one instance at most; or no caller left before `leftBefore`, in monotonic ms.
  */
 export function preemptable<T extends Occupied>(live: Iterable<T>, wanting: Owner, leftBefore: number): T | undefined {
   const shares = new Map<string, T[]>();

@@ -30,7 +30,7 @@ export interface Attribution {
 interface OpenRequest {
   readonly owner: string | undefined;
   readonly cancellation: Cancellation;
-  /** Undefined too while it is delayed, because nobody follows its task yet. */
+  /** The call that the request belongs to. Undefined also while the gateway delays the request, until a call follows its task. */
   readonly call: Pending | undefined;
   /** Removes what waits for its end: the listener at the call, or the timer of the delay. */
   unlink: (() => void) | undefined;
