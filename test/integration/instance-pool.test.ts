@@ -1,7 +1,9 @@
 // How many instances of a server there are, when they are started and stopped, and what a call meets when there is none for it.
+import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { setMark } from '../../fixtures/servers/marks.ts';
 import { onTestFinished, tellTestsApart } from '../apart.ts';
 import { fixture, openGateway, startGateway, workspace } from './harness/gateway.ts';
 import { openTried } from './harness/kept.ts';
@@ -80,6 +82,29 @@ test.concurrent('a call whose process still starts takes one that becomes free f
   expect((await second).self).toBe(self);
   expect((await third).self).toBe(self);
 });
+
+test.concurrent(
+  'the next call runs where the last one ran, although a process that no call needed started since',
+  async () => {
+    const mark = randomUUID();
+    const { space, server, write } = counted('--held', mark, '--answering', '2');
+    write({ ...server, isolation: 'session' });
+    const gateway = await openTried({ space });
+    const client = await SessionClient.open(gateway.origin, { capabilities: ASKABLE });
+    const { self } = await client.facts('s');
+    const parked = await client.start('s__ask', { label: 'one' });
+    const question = await parked.inbox.find({ method: 'elicitation/create' });
+    const second = client.facts('s');
+    await statusUntil(gateway, 's', ({ inFlight }) => inFlight === 2);
+    await client.answer(question, { action: 'decline' });
+    expect((await second).self).toBe(self);
+
+    setMark(mark);
+    await statusUntil(gateway, 's', (status) => owned(status).length === 2);
+
+    expect((await client.facts('s')).self).toBe(self);
+  },
+);
 
 test.concurrent(
   'whoever waits too long for an instance is told that all are in use, and can call again when one is free',

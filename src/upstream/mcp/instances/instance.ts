@@ -69,6 +69,8 @@ export class Instance implements OfferWatchListener {
   calls = 0;
   /** Monotonic ms. */
   lastUsed = performance.now();
+  /** Whether a call ever ran on it: one that was opened for a call may be needed no more when it is ready. */
+  hasServed = false;
   private readonly parts: InstanceParts;
   private readonly pool: InstancePool;
   /** The calls on it that can be preempted. */
@@ -99,6 +101,7 @@ export class Instance implements OfferWatchListener {
 
   /** Sends a request. Throws GatewayError or SessionLost. */
   request(request: ConnectionRequest): Promise<WireReply> {
+    this.hasServed = true;
     const wanted = request.exchange?.logLevel;
     if (wanted !== undefined && wanted !== this.level) this.raiseLevel(wanted as LogLevel);
     const { exchange } = request;

@@ -156,7 +156,7 @@ export class OwnedInstances implements InstancePool, ClaimSource {
     // the next call most likely refers to what the call before it left in its instance
     const [usable] = [...pool.instances]
       .filter((instance) => !exclusive || instance.calls === 0)
-      .sort((a, b) => b.lastUsed - a.lastUsed);
+      .sort((a, b) => Number(b.hasServed) - Number(a.hasServed) || b.lastUsed - a.lastUsed);
     if (usable) return { instance: usable.occupy() };
     const [opening] = pool.openings;
     if (opening && !exclusive) return { opening };
