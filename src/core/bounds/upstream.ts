@@ -28,6 +28,7 @@ export const UPSTREAM = bounds({
   upstreamFlush: { value: SECOND, unit: 'ms', scope: 'connection', help: 'How long the last messages to a server may take when the gateway closes a connection. Then it aborts them.' },
   upstreamSessionDelete: { value: 2 * SECOND, unit: 'ms', scope: 'connection', help: 'How long DELETE of a legacy session may take. Then the gateway closes the connection without an answer.' },
   messageAhead: { value: SECOND, unit: 'ms', scope: 'connection', help: 'How long later requests wait for a cancellation that has to reach the server first. Then they are sent all the same.' },
+  standingStreamAnswer: { value: 200, unit: 'ms', scope: 'connection', help: 'How long the first requests of a legacy session wait for the answer to the GET of its stream. Then they are sent all the same.' },
   upstreamDepth: { value: 512, unit: 'levels', scope: 'message', error: 'upstream_protocol', help: 'How deep a message of a server may be nested. A deeper one fails the call that it answers.' },
   unreadableInRow: { value: 100, unit: 'messages', scope: 'connection', error: 'upstream_closed', help: 'Messages in a row that are not MCP. Then the gateway ends the connection.' },
   unreadableInSecond: { value: 1_000, unit: 'messages', scope: 'connection', error: 'upstream_closed', help: 'Messages in one second that are not MCP. Then the gateway ends the connection.' },

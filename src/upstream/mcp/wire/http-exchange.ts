@@ -291,11 +291,16 @@ export class HttpEndpoint {
   /** Like `post`, for a message that must reach the server before every later request. */
   postAhead(body: string, to: { headers: Readonly<Record<string, string>> }): Promise<void> {
     const posted = this.post(body, to);
-    const ahead = Promise.all([this.ahead, within(posted, BOUNDS.messageAhead).catch(() => undefined)]).then(() => {
+    this.holdRequests(posted);
+    return posted;
+  }
+
+  /** Later requests wait until a promise settles, for a limited time. */
+  holdRequests(until: Promise<unknown>): void {
+    const ahead = Promise.all([this.ahead, within(until, BOUNDS.messageAhead).catch(() => undefined)]).then(() => {
       if (this.ahead === ahead) this.ahead = undefined;
     });
     this.ahead = ahead;
-    return posted;
   }
 
   /** Resolves when the server has accepted every message, or after `limitMs`. */

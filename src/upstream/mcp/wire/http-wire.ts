@@ -3,7 +3,7 @@ import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import { Slots } from '../../../core/in-flight.ts';
-import { withDeadline } from '../../../core/cancellation.ts';
+import { withDeadline, within } from '../../../core/cancellation.ts';
 import { MODERN_VERSION, NAMED_METHODS } from '../../../protocol/mcp/vocabulary.ts';
 import { type Frame, notificationText } from '../../../protocol/mcp/frames.ts';
 import { encodeHeaderValue } from '../../../protocol/mcp/param-headers.ts';
@@ -79,6 +79,8 @@ export class HttpWire implements Wire {
       sessionLost: () => events.closed('the server no longer knows the session'),
     });
     this.stream.open();
+    // to a server that resumes streams, a stream that is opened during a call looks like that of the call (2025-11-25 transports, Resumability and Redelivery)
+    this.endpoint.holdRequests(within(this.stream.answered, BOUNDS.standingStreamAnswer));
   }
 
   async retire(): Promise<void> {

@@ -69,6 +69,7 @@ const PAUSES = [BOUNDS.standingPauseFirst, BOUNDS.standingPauseSecond, BOUNDS.st
 export class StandingStream implements ExchangeHandlers {
   private readonly options: StandingStreamOptions;
   private readonly cursor = new StreamCursor();
+  private readonly firstAnswer = Promise.withResolvers<void>();
   private exchange: HttpExchange | undefined;
   private timer: NodeJS.Timeout | undefined;
   private failures = 0;
@@ -82,6 +83,11 @@ export class StandingStream implements ExchangeHandlers {
 
   constructor(options: StandingStreamOptions) {
     this.options = options;
+  }
+
+  /** Resolves when the server has accepted or refused the stream for the first time. */
+  get answered(): Promise<void> {
+    return this.firstAnswer.promise;
   }
 
   open(): void {
@@ -100,6 +106,7 @@ export class StandingStream implements ExchangeHandlers {
   }
 
   headers(_headers: unknown, isStream: boolean): void {
+    this.firstAnswer.resolve();
     if (!isStream) {
       this.close(new Error('not an event stream')); // the URL answers GET with something else
       return;
@@ -127,6 +134,7 @@ export class StandingStream implements ExchangeHandlers {
   }
 
   end(error?: Error): void {
+    this.firstAnswer.resolve();
     if (this.closed) return;
     if (error instanceof HttpRejection && !isInconclusive(error.status)) {
       // a server that never accepted the stream has none; one that did has forgotten the session
