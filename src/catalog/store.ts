@@ -7,7 +7,7 @@ import { isObject, type JsonValue } from '../core/json.ts';
 import type { Database } from '../storage/database.ts';
 import { parseStrict } from '../protocol/mcp/strict-json.ts';
 import { replacePrivateText } from '../storage/private-file.ts';
-import type { ServerKey } from '../storage/server-key.ts';
+import type { EraKey } from '../storage/server-key.ts';
 import { Damaged, type StateDatabase } from '../storage/state-database.ts';
 import type { NameChange } from './names.ts';
 import type { ServerOffer } from './offer.ts';
@@ -59,23 +59,23 @@ export class CatalogStore {
     this.db.use((db) => replaceRows(db, { given, forgotten }));
   }
 
-  /** The last offer of a server, if it came from this command or URL. */
-  offer({ server, digest }: ServerKey): StoredOffer | undefined {
+  /** The last offer of a server in an era, if it came from this command or URL. */
+  offer({ server, digest, era }: EraKey): StoredOffer | undefined {
     return this.db.use((db) => {
       const row = db
-        .prepare<[string, string], { fetched_at: number; body: string }>(
-          'SELECT fetched_at, body FROM offers WHERE server = ? AND digest = ?',
+        .prepare<[string, string, string], { fetched_at: number; body: string }>(
+          'SELECT fetched_at, body FROM offers WHERE server = ? AND era = ? AND digest = ?',
         )
-        .get(server, digest);
+        .get(server, era, digest);
       return row && { fetchedAt: row.fetched_at, offer: readOffer(row.body) };
     });
   }
 
-  saveOffer({ server, digest }: ServerKey, stored: StoredOffer): void {
+  saveOffer({ server, digest, era }: EraKey, stored: StoredOffer): void {
     this.db.use((db) =>
       db
-        .prepare<[string, string, number, string]>('INSERT OR REPLACE INTO offers VALUES (?, ?, ?, ?)')
-        .run(server, digest, stored.fetchedAt, JSON.stringify(stored.offer)),
+        .prepare<[string, string, string, number, string]>('INSERT OR REPLACE INTO offers VALUES (?, ?, ?, ?, ?)')
+        .run(server, era, digest, stored.fetchedAt, JSON.stringify(stored.offer)),
     );
   }
 }

@@ -35,6 +35,8 @@ function identityOf(server: ServerStatus): Line[] {
     transport,
     containment,
     containmentDescription: means,
+    second,
+    bridged,
   } = server;
   return [
     ['name', alias === name ? name : `${name} (alias ${alias})`],
@@ -42,6 +44,11 @@ function identityOf(server: ServerStatus): Line[] {
     ['configured', source],
     ['server', serverInfo],
     ['protocol', era && `${version} (${era}) over ${transport}`],
+    [
+      'also speaks',
+      second && `${second.version ?? ''} (${second.era}, ${second.state}) with the clients of that era`.trim(),
+    ],
+    ['translates', bridged && `for ${bridged.era} clients: ${bridged.why}`],
     ['containment', containment && means ? `${containment}. ${means}` : containment],
   ];
 }

@@ -42,7 +42,7 @@ function overview(all: readonly ServerStatus[]): string {
   const rows = all.map((server) => [
     server.name,
     server.state,
-    server.era ?? '-',
+    server.second ? 'both' : (server.era ?? '-'),
     server.transport === 'streamable-http' ? 'http' : server.transport,
     String(server.tools),
     server.isolation.sharing === 'shared' ? '' : server.isolation.sharing,

@@ -29,6 +29,7 @@ export interface ServerConfig {
   readonly headers: Readonly<Record<string, Secret>>;
   readonly timeouts: Timeouts;
   readonly tls?: TlsConfig;
+  readonly era: ServerEntry['era'];
   readonly isolation: ServerEntry['isolation'];
   /** `idle` in milliseconds. */
   readonly instances: Readonly<ServerEntry['instances'] & { max: number }>;

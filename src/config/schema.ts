@@ -205,6 +205,12 @@ export const serverEntry = z
       .describe(
         'Whose calls share a process or connection. `shared`: everybody’s. `session`: those of one client session (of a modern client: of one principal). `principal`: those of one principal. `auto`: everybody’s, until the server asks its callers something or assigns a session id; then as `session`.',
       ),
+    era: z
+      .enum(['auto', 'legacy', 'modern'])
+      .default('auto')
+      .describe(
+        'The revisions that the gateway speaks with the server: `modern` for 2026-07-28, `legacy` for those before it. `auto`: the one of each caller where the server speaks both, else the one that it speaks; the gateway then translates for the others.',
+      ),
     instances,
     allowGatewayFiles: z
       .boolean()

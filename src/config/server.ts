@@ -60,6 +60,7 @@ function usableServer(entry: ServerEntry, place: EntryPlace, resolved: readonly 
     cwd,
     ...(url === undefined ? {} : { url }),
     timeouts: timeoutsOf(entry, { raw, transport }),
+    ...(entry.era === 'auto' ? {} : { era: entry.era }),
     ...(tls === undefined ? {} : { tls: tlsOf(tls, (path) => resolve(directory, fromHome(path, home))) }),
   };
   const texts = { env: entry.env, headers: Object.fromEntries(headers) };
@@ -184,11 +185,11 @@ const DEFAULT_PROCESSES = 32;
 const DEFAULT_CONNECTIONS = 1_000;
 
 function sharingOf(
-  { isolation, instances }: ServerEntry,
+  { era, isolation, instances }: ServerEntry,
   transport: Transport,
-): Pick<ServerConfig, 'isolation' | 'instances'> {
+): Pick<ServerConfig, 'era' | 'isolation' | 'instances'> {
   const max = instances.max ?? (transport === 'stdio' ? DEFAULT_PROCESSES : DEFAULT_CONNECTIONS);
-  return { isolation, instances: { ...instances, max } };
+  return { era, isolation, instances: { ...instances, max } };
 }
 
 function tlsOf(tls: TlsConfig, absolute: (path: string) => string): TlsConfig {

@@ -39,8 +39,9 @@ export class Forwarding {
       return parts.parked.resume(call, to, state.parked);
     }
     const carried = state?.upstream === undefined ? params : { ...params, requestState: state.upstream };
-    if (upstream.era === 'modern') return this.send({ params: carried, tasks: this.takesTasks });
-    const known = withoutTask(upstream.era === 'legacy' ? withoutRound(params) : carried);
+    const era = upstream.eraFor(call.era);
+    if (era === 'modern') return this.send({ params: carried, tasks: this.takesTasks });
+    const known = withoutTask(era === 'legacy' ? withoutRound(params) : carried);
     return parts.parked.begin(call, to, (exchange) => this.fromModern({ params: known, exchange }));
   }
 
@@ -59,10 +60,15 @@ export class Forwarding {
 
   /** Forwards a legacy client's call: as the task that the client wants, as a task that the client does not see, or as it is. */
   private fromLegacy(params: JsonObject): Promise<Reply> {
-    const { exchange, revision } = this.call;
+    const { call } = this;
+    const { exchange, revision } = call;
     const { traits, upstream } = this.to;
     const { task } = params;
-    if (isObject(task) && revision >= LEGACY_TASKS_SINCE && declaresLegacyTasks(upstream.offer.capabilities))
+    if (
+      isObject(task) &&
+      revision >= LEGACY_TASKS_SINCE &&
+      declaresLegacyTasks(upstream.offerIn(call.era).capabilities)
+    )
       return this.startTask({ params, exchange });
     const known = withoutTask(params);
     return traits.taskSupport === 'required' ? this.runAsTask({ params: known, exchange }) : this.sendAsking(known);

@@ -3,6 +3,7 @@ import {
   type Call,
   type CallerFacts,
   type Endpoint,
+  type Era,
   type McpCall,
   type Peer,
   serverOf,
@@ -14,7 +15,7 @@ import { isObject, type JsonObject, messageHeap } from '../core/json.ts';
 import { type LogLevel, withoutProtocolMeta } from '../protocol/mcp/vocabulary.ts';
 import type { StateDirectory } from '../storage/state-directory.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { type InstanceCaller, ownerKeys } from '../upstream/mcp/instances/affinity.ts';
+import { audiencesOf, type InstanceCaller } from '../upstream/mcp/instances/affinity.ts';
 import type { ServerStatus } from '../upstream/mcp/status.ts';
 import type { ChangeListener } from './changes.ts';
 import { composeParts, type GatewayOptions, type Parts } from './compose.ts';
@@ -110,9 +111,17 @@ export class Gateway {
     return declared;
   }
 
+  /**
+   * Finds out whether the server of an endpoint speaks an era, so that `declare` names what it declares there. Resolves when that is known, or
+   * took too long; undefined if there is nothing to find out.
+   */
+  prepare(endpoint: Endpoint, era: Era): Promise<void> | undefined {
+    return this.parts.upstreams.get(serverOf(endpoint) ?? '')?.prepare(era);
+  }
+
   /** Notifies a listener of changes to the lists of this caller. Returns how to unsubscribe. */
   onListsChanged(listener: ChangeListener, caller: InstanceCaller): () => void {
-    return this.parts.changes.subscribe(listener, ownerKeys(caller));
+    return this.parts.changes.subscribe(listener, audiencesOf(caller));
   }
 
   /** Asks the servers for log lines of this level, for one session. */
@@ -122,7 +131,7 @@ export class Gateway {
 
   /** Ends the subscriptions of a session or listener. */
   unsubscribe(holder: string, resources: Iterable<{ readonly server: string; readonly uri: string }>): void {
-    for (const { server, uri } of resources) this.parts.upstreams.get(server)?.followed.unfollow(uri, holder);
+    for (const { server, uri } of resources) this.parts.upstreams.get(server)?.unfollow(uri, holder);
   }
 
   servers(): ServerStatus[] {

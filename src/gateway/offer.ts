@@ -19,7 +19,7 @@ export interface Declaration {
  */
 export function declare(upstreams: Upstreams, server: string | undefined, revision: string): Declaration | undefined {
   if (server === undefined) return declareAll(upstreams.sources(), revision);
-  const source = upstreams.usableSource(server);
+  const source = upstreams.usableSource(server, revision === MODERN_VERSION ? 'modern' : 'legacy');
   if (!source) return undefined;
   return upstreams.get(server)?.seen === false ? declareAll([source], revision) : declareOne(source, revision);
 }

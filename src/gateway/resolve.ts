@@ -69,7 +69,7 @@ function resolve(call: McpCall, ctx: McpContext, lookUp: LookUp): Promise<void> 
   const { parts } = lookUp;
   // a server whose offer is being read may offer the name, or add entries to the list; a denied name waits as long as an unknown one
   const needsOffers = permitted(target, ctx) ? false : ctx.requested !== undefined || isList(call);
-  const reading = needsOffers ? parts.upstreams.upToDate(serverOf(call.endpoint)) : undefined;
+  const reading = needsOffers ? parts.upstreams.upToDate(call.era, serverOf(call.endpoint)) : undefined;
   if (!reading) {
     route(call, ctx, { lookUp, target });
     return undefined;
@@ -99,7 +99,7 @@ function route(call: McpCall, ctx: McpContext, found: { lookUp: LookUp; target: 
   const usable = permitted(target, ctx);
   ctx.continues = usable !== undefined && parts.states.isFurtherRound(call, usable);
   const { privateLists, catalogs } = parts.snapshots.current;
-  const isPrivate = view.isPrivate || privateLists || catalogs.vary;
+  const isPrivate = view.isPrivate || privateLists || catalogs.areOwned;
   ctx.route = { catalog, view, isPrivate, traits, headers: headersFor(call, ctx, traits) };
 }
 

@@ -1,20 +1,18 @@
 // The snapshot in force (configuration, policy, catalogs), which a reload and a changed offer replace.
 import { buildCatalog, type Catalog, type CatalogSource, type OfferChecks } from '../catalog/catalog.ts';
 import { NameBook } from '../catalog/names.ts';
-import type { ServerOffer } from '../catalog/offer.ts';
 import type { CatalogStore, StoredOffer } from '../catalog/store.ts';
-import { type CallerFacts, OFFER_KINDS, type OfferKind } from '../core/call.ts';
+import type { CallerFacts, OfferKind } from '../core/call.ts';
 import type { CallRules } from '../core/call-context.ts';
 import type { Decidable } from '../core/decision.ts';
 import type { Config } from '../config/config.ts';
-import type { JsonObject } from '../core/json.ts';
-import type { ServerKey } from '../storage/server-key.ts';
+import type { EraKey } from '../storage/server-key.ts';
 import type { OfferListener } from '../upstream/mcp/context.ts';
 import type { Changes } from './changes.ts';
 import type { Upstreams } from './upstreams.ts';
 import { BoundedMap } from '../core/bounded-map.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
-import type { InstanceCaller } from '../upstream/mcp/instances/affinity.ts';
+import { eraAudience, type InstanceCaller } from '../upstream/mcp/instances/affinity.ts';
 import { type Authenticate, compileAuthentication } from '../identity/authenticate.ts';
 import { RELEASING_METHODS } from '../protocol/mcp/vocabulary.ts';
 import { compilePolicy, isUnrestricted, type Policy, rulesOfServer } from '../policy/policy.ts';
@@ -54,26 +52,21 @@ export class Snapshots implements OfferListener {
     this.current = this.with(compiled);
   }
 
-  /** Called when a server begins or ceases to offer one owner something else than everybody. */
-  ownerOfferChanged(server: string, owner: string, kinds: readonly OfferKind[]): void {
+  /** Called when what an audience is offered begins or ceases to differ from what everybody is offered. */
+  ownerOfferChanged(server: string, audience: string, kinds: readonly OfferKind[]): void {
     this.current = this.with(this.current, this.current.catalogs.all);
-    this.parts.changes.listsChanged(server, kinds, owner);
+    this.parts.changes.listsChanged(server, kinds, audience);
   }
 
-  /** Called when the offer of a server was read. Ignored where a reload has replaced the server since. */
-  offerChanged(key: ServerKey, stored: StoredOffer): void {
+  /** Called when the offer of a server in one era was read. Ignored where a reload has replaced the server since. */
+  offerChanged(key: EraKey, stored: StoredOffer, kinds: readonly OfferKind[]): void {
     const { upstreams, store, changes } = this.parts;
-    const { server, digest } = key;
-    if (upstreams.get(server)?.config.digest !== digest) return;
-    const before = this.current.catalogs.all.server(server)?.lists;
+    const { server, digest, era } = key;
+    const upstream = upstreams.get(server);
+    if (upstream?.config.digest !== digest) return;
     store.saveOffer(key, stored);
     this.current = this.with(this.current);
-    changes.listsChanged(
-      server,
-      OFFER_KINDS.filter(
-        (kind) => !sameEntries(before?.[kind].entries.map((entry) => entry.definition) ?? [], stored.offer, kind),
-      ),
-    );
+    changes.listsChanged(server, kinds, upstream.isDual ? eraAudience(era) : undefined);
   }
 
   private with(compiled: Compiled, all?: Catalog): Snapshot {
@@ -81,17 +74,15 @@ export class Snapshots implements OfferListener {
   }
 }
 
-function sameEntries(before: readonly JsonObject[], after: ServerOffer, kind: OfferKind): boolean {
-  return JSON.stringify(before) === JSON.stringify(after.entries[kind]);
-}
-
 type CatalogBuilder = (sources: readonly CatalogSource[]) => Catalog;
 
 export class Catalogs {
   /** The catalog of all callers to whom no server offers something else. */
   readonly all: Catalog;
+  /** Whether a server offers single owners something else than everybody. */
+  readonly areOwned: boolean;
   /** Whether lists differ from caller to caller. */
-  readonly vary: boolean;
+  private readonly vary: boolean;
   private readonly upstreams: Upstreams;
   private readonly build: CatalogBuilder;
   /** Built when a caller needs one. */
@@ -102,7 +93,8 @@ export class Catalogs {
     this.upstreams = upstreams;
     this.build = build;
     this.all = all ?? build(upstreams.sources());
-    this.vary = upstreams.all().some((upstream) => upstream.hasOwnerOffers);
+    this.areOwned = upstreams.all().some((upstream) => upstream.hasOwnerOffers);
+    this.vary = this.areOwned || upstreams.all().some((upstream) => upstream.hasEraOffers);
   }
 
   /** The catalog of one caller. */

@@ -8,7 +8,7 @@ import type { DispatchParts } from './dispatch.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
-import { ownerKeys } from '../upstream/mcp/instances/affinity.ts';
+import { audiencesOf } from '../upstream/mcp/instances/affinity.ts';
 import { type McpContext, uriOptions } from './resolve.ts';
 
 /** Subscribes to a resource at its server. Throws GatewayError where the server refuses the subscription, or the caller cancels. */
@@ -20,10 +20,10 @@ export async function subscribeTo(
   for (let upstream = parts.upstreams.get(server); upstream;) {
     const asked = upstream;
     try {
-      await asked.followed.follow({ uri, follower }, signal);
+      await asked.follow({ uri, follower }, signal);
     } catch (error) {
       // the server that replaced it may have taken over this subscription with all others
-      if (parts.upstreams.get(server) !== asked) parts.upstreams.get(server)?.followed.unfollow(uri, follower.key);
+      if (parts.upstreams.get(server) !== asked) parts.upstreams.get(server)?.unfollow(uri, follower.key);
       throw error;
     }
     upstream = parts.upstreams.get(server);
@@ -52,7 +52,7 @@ function followerOf(call: McpCall, parts: DispatchParts): Follower {
     key: session?.key ?? id,
     // a reload may have changed the policy since the caller subscribed
     mayHear: (server, original) => parts.snapshots.permits(call, { kind: 'resource', server, original }),
-    caller: { principal, ...(session && { session }), exchange: standing },
+    caller: { principal, era: call.era, ...(session && { session }), exchange: standing },
     updated: (uri) => standing.notify('notifications/resources/updated', { uri }),
   };
 }
@@ -110,7 +110,7 @@ export async function listen(call: McpCall, ctx: McpContext, parts: DispatchPart
         for (const entry of lists) if (entry.kinds.some((kind) => kinds.has(kind))) exchange.notify(entry.method, {});
       },
     },
-    ownerKeys(call),
+    audiencesOf(call),
   );
   try {
     if ((await end.promise) === 'cancelled') throw new GatewayError('cancelled', 'The caller stopped listening.');
@@ -119,8 +119,7 @@ export async function listen(call: McpCall, ctx: McpContext, parts: DispatchPart
     unsubscribe();
     tasks.end();
     for (const stop of stopListening) stop();
-    for (const { server, original } of targets)
-      parts.upstreams.get(server)?.followed.unfollow(original, subscriber.key);
+    for (const { server, original } of targets) parts.upstreams.get(server)?.unfollow(original, subscriber.key);
   }
 }
 

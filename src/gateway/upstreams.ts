@@ -4,7 +4,7 @@ import { originalBehind } from '../catalog/names.ts';
 import type { Config } from '../config/config.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { diffServers } from '../config/diff.ts';
-import type { OfferKind, Target } from '../core/call.ts';
+import type { Era, OfferKind, Target } from '../core/call.ts';
 import type { PolicyView } from '../core/decision.ts';
 import { within } from '../core/cancellation.ts';
 import type { InstanceCaller } from '../upstream/mcp/instances/affinity.ts';
@@ -52,8 +52,8 @@ export class Upstreams {
       instanceIds: new StartCounts(),
       events: storage.events,
       offers: {
-        offerChanged: (key, stored) => offers().offerChanged(key, stored),
-        ownerOfferChanged: (server, owner, kinds) => offers().ownerOfferChanged(server, owner, kinds),
+        offerChanged: (key, stored, kinds) => offers().offerChanged(key, stored, kinds),
+        ownerOfferChanged: (server, audience, kinds) => offers().ownerOfferChanged(server, audience, kinds),
       },
       tasks: tasks.registry,
       states: watcher,
@@ -78,7 +78,7 @@ export class Upstreams {
   ownerSources(caller: InstanceCaller): { sources: () => CatalogSource[]; key: string } | undefined {
     const own = new Map<Upstream, OwnerOffer>();
     for (const upstream of this.current.values()) {
-      const offer = upstream.hasOwnerOffers ? upstream.ownerOffer(caller) : undefined;
+      const offer = upstream.hasOwnerOffers || upstream.hasEraOffers ? upstream.ownOffer(caller) : undefined;
       if (offer) own.set(upstream, offer);
     }
     if (own.size === 0) return undefined;
@@ -88,11 +88,11 @@ export class Upstreams {
     };
   }
 
-  /** The source of one server, unless its entry is disabled or has a problem. */
-  usableSource(name: string): CatalogSource | undefined {
+  /** The source of one server for callers of an era, unless its entry is disabled or has a problem. */
+  usableSource(name: string, era: Era): CatalogSource | undefined {
     const upstream = this.current.get(name);
     return upstream && !upstream.config.disabled && upstream.config.problem === undefined
-      ? sourceOf(upstream)
+      ? sourceOf(upstream, upstream.offerIn(era))
       : undefined;
   }
 
@@ -129,7 +129,10 @@ export class Upstreams {
     for (const server of config.servers)
       next.set(server.name, kept.get(server.name)?.reconfigured(server) ?? new Upstream(server, this.context));
     // subscriptions to resources move to the new upstream (wire.md, Subscriptions and notifications)
-    for (const { name } of changed) next.get(name)?.followed.takeOver(this.current.get(name)?.followed.release() ?? []);
+    for (const { name } of changed) {
+      const replaced = this.current.get(name);
+      if (replaced) next.get(name)?.takeOver(replaced);
+    }
     this.current = next;
     this.startsProcesses ||= config.servers.some(isProcess);
     return [...added, ...removed, ...changed].map((server) => server.name);
@@ -142,15 +145,15 @@ export class Upstreams {
   }
 
   /**
-   * A promise if a known offer may be out of date: a server is being connected for the first time, or its offer may have changed without
+   * For a list that a caller of an era asks for: a promise if a known offer may be out of date: a server is being connected for the first time, or its offer may have changed without
    * a notification (2026-07-28 server/utilities/caching). Resolves when the offers were read, or took too long.
    */
-  upToDate(scope?: string): Promise<void> | undefined {
+  upToDate(era: Era, scope?: string): Promise<void> | undefined {
     const reading: Promise<void>[] = [];
     const waits: Promise<unknown>[] = [];
     const now = performance.now(); // once for all, since a list asks every server
     for (const upstream of this.within(scope)) {
-      const read = upstream.freshen(now);
+      const read = upstream.freshen(era, now);
       if (read) reading.push(read);
       const first = upstream.seen ? undefined : upstream.firstConnection();
       if (first) waits.push(first);

@@ -27,6 +27,30 @@ export const STATE_MIGRATIONS: readonly Migration[] = [
     PRIMARY KEY (server, trait)
   ) STRICT, WITHOUT ROWID;
   `,
+  // what is known of a server is known of it in one era
+  `
+  CREATE TABLE spoken (
+    server TEXT NOT NULL, era TEXT NOT NULL, digest TEXT NOT NULL, refusal TEXT, learned_at INTEGER NOT NULL, used_at INTEGER NOT NULL,
+    PRIMARY KEY (server, era)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO spoken SELECT server, era, digest, NULL, learned_at, learned_at FROM eras;
+  CREATE TABLE era_offers (
+    server TEXT NOT NULL, era TEXT NOT NULL, digest TEXT NOT NULL, fetched_at INTEGER NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (server, era)
+  ) STRICT;
+  INSERT INTO era_offers
+    SELECT server, coalesce((SELECT era FROM eras WHERE eras.server = offers.server), 'legacy'), digest, fetched_at, body FROM offers;
+  DROP TABLE offers;
+  DROP TABLE eras;
+  ALTER TABLE era_offers RENAME TO offers;
+  CREATE TABLE era_traits (
+    server TEXT NOT NULL, era TEXT NOT NULL, trait TEXT NOT NULL, digest TEXT NOT NULL, why TEXT NOT NULL, learned_at INTEGER NOT NULL,
+    PRIMARY KEY (server, era, trait)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO era_traits SELECT server, 'legacy', trait, digest, why, learned_at FROM traits;
+  DROP TABLE traits;
+  ALTER TABLE era_traits RENAME TO traits;
+  `,
 ];
 
 /** Refuses a newer file, backs up an older one, and applies the missing migrations, each in its own transaction. */

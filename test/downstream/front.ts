@@ -44,6 +44,7 @@ export function stubGateway(call: CallHandler, { sessions = 100, changes = new C
     },
     record: () => undefined,
     declare: () => ({ capabilities: { tools: {}, logging: {} } }),
+    prepare: () => undefined,
     refused: () => undefined,
     unsubscribe: () => undefined,
     call: <Last>(request: CallRequest, sink: Sink<Last>) =>

@@ -13,14 +13,12 @@ const follower = { key: 'one' } as Follower;
 function replaced(ending: () => Promise<void>) {
   const asked: string[] = [];
   const serverOf = (name: string, ended: () => Promise<void>) => ({
-    followed: {
-      follow: ({ uri }: { uri: string }) => {
-        asked.push(`${name} follow ${uri}`);
-        current = later;
-        return ended();
-      },
-      unfollow: (uri: string, key: string) => asked.push(`${name} unfollow ${uri} ${key}`),
+    follow: ({ uri }: { uri: string }) => {
+      asked.push(`${name} follow ${uri}`);
+      current = later;
+      return ended();
     },
+    unfollow: (uri: string, key: string) => asked.push(`${name} unfollow ${uri} ${key}`),
   });
   const later = serverOf('later', () => Promise.resolve());
   let current = serverOf('first', ending);

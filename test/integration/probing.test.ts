@@ -19,7 +19,7 @@ const moody = (name: string, ...args: string[]) =>
 function eras(state: string): { server: string; era: string; learned_at: number }[] {
   const db = new Database(join(state, 'state.db'), { readonly: true });
   try {
-    return db.prepare<[], { server: string; era: string; learned_at: number }>('SELECT * FROM eras').all();
+    return db.prepare<[], { server: string; era: string; learned_at: number }>('SELECT * FROM spoken').all();
   } finally {
     db.close();
   }

@@ -52,12 +52,12 @@ function useState(directory: string): Learned {
   try {
     const learned = new LearnedStore(storage.state);
     const names = new NameBook(storage.catalog).assign([...things].reverse()).reverse();
-    const offers = SERVERS.filter((server) => storage.catalog.offer({ server, digest: 'd' }) !== undefined).length;
+    const offers = SERVERS.filter((server) => storage.catalog.offer({ server, digest: 'd', era: 'legacy' }) !== undefined).length;
     for (const server of SERVERS) {
-      const key = { server, digest: 'd' };
-      learned.era(key);
+      const key = { server, digest: 'd', era: 'legacy' } as const;
+      learned.eras(key);
       learned.traits(key);
-      learned.rememberEra(key, { era: 'legacy', version: '2025-11-25' });
+      learned.rememberEra(key);
       learned.rememberTrait(key, { trait: 'asks', why: 'it asked', learnedAt: 1 });
       storage.catalog.saveOffer(key, { fetchedAt: 1, offer });
     }
@@ -143,7 +143,7 @@ test('damage that comes while the gateway runs is met in the same way, and the w
   bytes.fill(0xff, size);
   writeFileSync(join(directory, 'state.db'), bytes);
 
-  const key = { server: 'one', digest: 'd' };
+  const key = { server: 'one', digest: 'd', era: 'legacy' } as const;
   expect(storage.catalog.offer(key)).toBeUndefined();
   storage.catalog.saveOffer(key, { fetchedAt: 1, offer });
   expect(storage.catalog.offer(key)).toEqual({ fetchedAt: 1, offer });

@@ -31,6 +31,7 @@ export class DuplexConnection {
   private readonly modern = new OpenRequests();
   private readonly running = new InFlight();
   private session: Session | undefined;
+  private preparing: Promise<void> | undefined;
 
   constructor(gateway: Gateway, { caller, send, limits }: DuplexOptions) {
     this.gateway = gateway;
@@ -75,9 +76,11 @@ export class DuplexConnection {
   }
 
   private async answer(frame: RequestFrame, facts: MessageFacts): Promise<Answer | undefined> {
-    const { gateway, session, send } = this;
+    const { gateway, send } = this;
     if (isModern(frame.params)) return this.answerModern(frame, facts);
     if (frame.method === 'initialize') return this.initialize(frame);
+    if (this.preparing) await this.preparing; // a client may send more before its session is there
+    const { session } = this;
     if (session) return answerLegacy(gateway, frame, { session, facts, send });
     throw new GatewayError(
       'session_required',
@@ -95,7 +98,18 @@ export class DuplexConnection {
     }
   }
 
-  private initialize(frame: RequestFrame): Answer {
+  private initialize(frame: RequestFrame): Answer | Promise<Answer> {
+    const preparing = this.gateway.prepare(this.caller.endpoint, 'legacy');
+    if (!preparing) return this.openSession(frame);
+    const opening = preparing.then(() => this.openSession(frame));
+    this.preparing ??= opening.then(
+      () => undefined,
+      () => undefined,
+    );
+    return opening;
+  }
+
+  private openSession(frame: RequestFrame): Answer {
     if (this.session) throw new GatewayError('invalid_request', 'The session is initialized already.');
     const { options, answer } = handleInitialize(this.gateway, frame, this.caller);
     this.session = new Session({ ...options, limits: this.limits });

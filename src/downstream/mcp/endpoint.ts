@@ -119,6 +119,7 @@ export class McpEndpoint {
   private async legacy(request: EndpointRequest, frame: Frame, bytes: number): Promise<void> {
     const { http, response, caller, headers } = request;
     if (frame.kind === 'request' && frame.method === 'initialize') {
+      await this.gateway.prepare(caller.endpoint, 'legacy');
       const { options, answer } = handleInitialize(this.gateway, frame, caller);
       const { limits } = this;
       const { id } = this.sessions.open(caller.principal, () => new Session({ ...options, limits }));

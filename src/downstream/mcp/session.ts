@@ -98,7 +98,7 @@ export class Session implements TableSession {
   /** The caller facts of the session, by which upstreams choose an instance. */
   get facts(): InstanceCaller {
     const { caller, link } = this;
-    return { ...caller, session: link, exchange: link.standing };
+    return { ...caller, era: 'legacy', session: link, exchange: link.standing };
   }
 
   /**

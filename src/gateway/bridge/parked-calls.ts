@@ -66,7 +66,7 @@ export class ParkedCalls {
   /** Runs a call whose server may ask questions. Resolves with the server's reply, or with a round of questions. */
   async begin(call: McpCall, { target, ctx }: Place, run: (exchange: Exchange) => Promise<Reply>): Promise<Reply> {
     // a server that is known to ask questions sends progress from the first request on, because a retry may want it
-    const wantsProgress = this.parts.upstreams.get(target.server)?.mayAsk;
+    const wantsProgress = this.parts.upstreams.get(target.server)?.mayAsk(call.era);
     const running = new ParkedCall(call, { wantsProgress });
     running.attach(call.exchange);
     const parked: Parked = {

@@ -100,7 +100,11 @@ export class LegacyTasks {
       ref,
       principal,
       // the task outlives its call: the signal of the call must not cancel requests about the task
-      upstream: taskAt(to.upstream, ref, { principal, exchange: { capabilities, signal: new Cancellation() } }),
+      upstream: taskAt(to.upstream, ref, {
+        principal,
+        era: call.era,
+        exchange: { capabilities, signal: new Cancellation() },
+      }),
       described,
       endsByStatus: !isBridged,
       onEnded: this.endOf(call, to, ref.instance),

@@ -21,7 +21,7 @@ export class TaskSubscriptions {
   /** The subscription of a principal at the instance of a task. Each request goes to the server that `upstreamOf` then finds under the name. */
   of(
     task: TaskRef,
-    { principal, exchange }: InstanceCaller,
+    { principal, era, exchange }: InstanceCaller,
     upstreamOf: (name: string) => Upstream | undefined,
   ): TaskSubscription {
     const { server } = task.target;
@@ -30,7 +30,7 @@ export class TaskSubscriptions {
     if (found) return found;
     // it outlives the call that made it, so that it has a signal of its own
     const { capabilities } = exchange;
-    const caller = { principal, exchange: { capabilities, signal: new Cancellation() } };
+    const caller = { principal, era, exchange: { capabilities, signal: new Cancellation() } };
     const subscription: TaskSubscription = new TaskSubscription({
       task,
       caller,

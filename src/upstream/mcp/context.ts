@@ -4,14 +4,14 @@ import type { OfferKind, Peer } from '../../core/call.ts';
 import type { CancelSignal } from '../../core/cancellation.ts';
 import type { Exchange } from '../../core/exchange.ts';
 import type { JsonObject } from '../../core/json.ts';
-import type { ServerKey } from '../../storage/server-key.ts';
+import type { EraKey } from '../../storage/server-key.ts';
 import type { LearnedStore } from './learned-store.ts';
 import type { Containment } from './process/containment/containment.ts';
 import type { Deadlines } from './wire/pending.ts';
 
 /** What upstreams write into the audit log beside calls. */
 export type UpstreamEvent =
-  | `server_${'started' | 'ended' | 'failed' | 'isolated'}`
+  | `server_${'started' | 'ended' | 'failed' | 'isolated' | 'bridged'}`
   | `spare_${'started' | 'ended'}`
   | 'circuit_opened'
   | 'calls_gave_way';
@@ -20,16 +20,16 @@ export interface EventRecorder {
   record(event: UpstreamEvent, detail: JsonObject): void;
 }
 
-/** Is notified when lists of a single owner change. */
+/** Is notified when lists change that only a single owner, or the callers of one era, are shown. */
 export interface OwnerOfferListener {
-  /** What the owner's instances offer began or ceased to differ from what the server offers everybody else. */
-  ownerOfferChanged(server: string, owner: string, kinds: readonly OfferKind[]): void;
+  /** What they are offered began or ceased to differ from what the server offers everybody else. */
+  ownerOfferChanged(server: string, audience: string, kinds: readonly OfferKind[]): void;
 }
 
 /** Is notified when the offer of a server changes. */
 export interface OfferListener extends OwnerOfferListener {
-  /** A server's offer was read and differs from the one before. */
-  offerChanged(key: ServerKey, stored: StoredOffer): void;
+  /** A server's offer in one era was read, and differs from the one before in these kinds of entries. */
+  offerChanged(key: EraKey, stored: StoredOffer, kinds: readonly OfferKind[]): void;
 }
 
 /** A task at a legacy server. */

@@ -1,9 +1,9 @@
 // Everything that the gateway keeps of a server in one era: its instances, offer, traits, circuit and subscriptions.
 import { Backoff } from '../../core/backoff.ts';
 import { BOUNDS } from '../../core/bounds/bounds.ts';
+import type { Era } from '../../core/call.ts';
 import { GatewayError, reasonOf } from '../../core/errors.ts';
 import type { LogLevel } from '../../protocol/mcp/vocabulary.ts';
-import { serverKey } from '../../storage/server-key.ts';
 import type { ConfiguredServer } from './configured-server.ts';
 import { untilTriedAgain } from './connect/backoff.ts';
 import type { ConnectionRequest, UpstreamReply } from './connect/connection.ts';
@@ -12,33 +12,45 @@ import { closedFor, type Instance } from './instances/instance.ts';
 import { Instances } from './instances/instances.ts';
 import { Isolation } from './instances/isolation.ts';
 import { OwnedInstances } from './instances/owned-instances.ts';
-import { SharedInstance } from './instances/shared-instance.ts';
+import { SharedInstance, type EraUse } from './instances/shared-instance.ts';
 import { UrlElicitations } from './instances/url-elicitations.ts';
 import { KnownOffer } from './offer/known-offer.ts';
 import { SubscribedResources } from './offer/subscribed-resources.ts';
+import { SpokenEra } from './spoken-era.ts';
 import { SessionLost, type WireReply } from './wire/wire.ts';
 
 const UNSUPPORTED_VERSION = -32022;
 
 /** The parts, each built of those above it. */
-function partsOf(server: ConfiguredServer) {
-  const key = serverKey(server.config);
+function partsOf(server: ConfiguredServer, { era, use }: EraOptions) {
+  const spoken = new SpokenEra(server, era);
   const circuit = new Circuit();
   const urlElicitations = new UrlElicitations();
-  const isolation = new Isolation(server, key);
-  const offer = new KnownOffer(server, key);
-  const instances = new Instances({ server, key, isolation, offer, urlElicitations });
-  const shared = new SharedInstance(server, { instances, offer, circuit });
+  const isolation = new Isolation(server, spoken);
+  const offer = new KnownOffer(server, spoken, use);
+  const instances = new Instances({ server, spoken, isolation, offer, urlElicitations });
+  const shared = new SharedInstance(server, { instances, offer, circuit, use });
   const owned = new OwnedInstances(server, { instances, isolation, offer, circuit, shared });
   const subscribed = new SubscribedResources({ isolation, shared, owned });
-  return { server, key, circuit, urlElicitations, isolation, offer, instances, shared, owned, subscribed };
+  return { server, spoken, circuit, urlElicitations, isolation, offer, instances, shared, owned, subscribed };
+}
+
+export interface EraOptions {
+  /** The only era to speak; undefined where the gateway probes the server. */
+  readonly era?: Era | undefined;
+  readonly use: EraUse;
 }
 
 export class EraUpstream {
   readonly parts: ReturnType<typeof partsOf>;
 
-  constructor(server: ConfiguredServer) {
-    this.parts = partsOf(server);
+  constructor(server: ConfiguredServer, options: EraOptions) {
+    this.parts = partsOf(server, options);
+  }
+
+  /** Undefined before the first handshake, where nothing is remembered. */
+  get era(): Era | undefined {
+    return this.parts.shared.current?.connection.era ?? this.parts.spoken.known;
   }
 
   /** Sends a request of a caller. Throws GatewayError; what the server did not process is sent again once (wire.md, Retrying). */
@@ -116,8 +128,7 @@ export class EraUpstream {
   /** A server that no longer speaks the agreed version was replaced by another: its era is probed again. */
   private dropIfOutdated({ error }: WireReply, instance: Instance): boolean {
     if (instance.connection.era !== 'modern' || error?.code !== UNSUPPORTED_VERSION) return false;
-    const { server, key } = this.parts;
-    server.context.learned.forgetEra(key);
+    this.parts.spoken.forget();
     instance.drop({ reason: 'it no longer speaks the version that it spoke', kind: 'replaced' });
     return true;
   }

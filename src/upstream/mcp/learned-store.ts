@@ -1,7 +1,8 @@
-// What the gateway learned of each server, stored between runs: its era, so that a legacy server is not probed at every start, and its traits.
+// What the gateway learned of each server, stored between runs: the eras that it speaks, so that a legacy server is not probed at every start, and its traits.
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { Era } from '../../core/call.ts';
-import type { ServerKey } from '../../storage/server-key.ts';
+import type { Database } from '../../storage/database.ts';
+import type { EraKey, ServerKey } from '../../storage/server-key.ts';
 import { Damaged, type StateDatabase } from '../../storage/state-database.ts';
 
 /** `asks`: the server sends requests to its callers. `stateful`: it assigns session ids. Either makes `auto` isolate (design, Instances and affinity). */
@@ -14,7 +15,20 @@ export interface LearnedTrait {
   readonly learnedAt: number;
 }
 
-/** The tables `eras` and `traits`. */
+/** Whether a server speaks an era. */
+export interface LearnedEra {
+  readonly era: Era;
+  /** Why the server does not speak it; null if it does. */
+  readonly refusal: string | null;
+  /** When the gateway last opened a connection of that era for a caller, in UTC ms. */
+  readonly usedAt: number;
+}
+
+interface EraRow extends LearnedEra {
+  readonly learnedAt: number;
+}
+
+/** The tables `spoken` and `traits`. */
 export class LearnedStore {
   private readonly db: StateDatabase;
 
@@ -22,54 +36,76 @@ export class LearnedStore {
     this.db = db;
   }
 
-  /** The era to assume without a probe; undefined where none is stored, or it is too old. */
-  era({ server, digest }: ServerKey): Era | undefined {
+  /** The eras of which it is known whether the server speaks them, the last used one first. Refusals and the verdict that a server is legacy age: it may be upgraded. */
+  eras({ server, digest }: ServerKey): LearnedEra[] {
     return this.db.use((db) => {
-      const row = db
-        .prepare<[string, string], { era: string; learned_at: number }>(
-          'SELECT era, learned_at FROM eras WHERE server = ? AND digest = ?',
+      const rows = db
+        .prepare<[string, string], EraRow>(
+          'SELECT era, refusal, learned_at AS learnedAt, used_at AS usedAt FROM spoken WHERE server = ? AND digest = ? ORDER BY used_at DESC',
         )
-        .get(server, digest);
-      if (!row) return undefined;
-      const { era, learned_at: learnedAt } = row;
-      if (era !== 'legacy' && era !== 'modern') throw new Damaged('an era in it is none');
-      return era === 'legacy' && Date.now() - learnedAt > BOUNDS.legacyEra ? undefined : era;
+        .all(server, digest);
+      if (!rows.every(({ era }) => era === 'legacy' || era === 'modern')) throw new Damaged('an era in it is none');
+      const spoken = rows.filter(({ refusal }) => refusal === null);
+      const isFresh = ({ learnedAt }: EraRow) => Date.now() - learnedAt <= BOUNDS.legacyEra;
+      // that a modern server speaks the legacy era too is no reason to probe it again
+      const lasts = ({ era, refusal }: EraRow) => refusal === null && (era === 'modern' || spoken.length > 1);
+      return rows.filter((row) => lasts(row) || isFresh(row));
     });
   }
 
-  /** Stores what a successful probe found. */
-  rememberEra({ server, digest }: ServerKey, found: { era: Era; version: string }): void {
+  /** Stores that the server speaks an era, or why it does not. */
+  rememberEra({ server, digest, era }: EraKey, refusal: string | null = null): void {
+    const now = Date.now();
+    this.db.use((db) => {
+      forgetOtherEntries(db, { server, digest });
+      db.prepare<[string, Era, string, string | null, number, number]>(
+        'INSERT OR REPLACE INTO spoken VALUES (?, ?, ?, ?, ?, ?)',
+      ).run(server, era, digest, refusal, now, now);
+    });
+  }
+
+  /** An era of the server is used now. */
+  usedEra({ server, digest, era }: EraKey): void {
     this.db.use((db) =>
       db
-        .prepare<[string, string, string, string, number]>('INSERT OR REPLACE INTO eras VALUES (?, ?, ?, ?, ?)')
-        .run(server, digest, found.era, found.version, Date.now()),
+        .prepare<[number, string, Era, string]>(
+          'UPDATE spoken SET used_at = ? WHERE server = ? AND era = ? AND digest = ?',
+        )
+        .run(Date.now(), server, era, digest),
     );
   }
 
-  forgetEra({ server }: ServerKey): void {
-    this.db.use((db) => db.prepare<[string]>('DELETE FROM eras WHERE server = ?').run(server));
+  forgetEras({ server }: ServerKey): void {
+    this.db.use((db) => db.prepare<[string]>('DELETE FROM spoken WHERE server = ?').run(server));
   }
 
   /** The traits that make sure that a server which asks its callers is not shared again. */
-  traits({ server, digest }: ServerKey): LearnedTrait[] {
+  traits({ server, digest, era }: EraKey): LearnedTrait[] {
     return this.db.use((db) => {
       const found = db
-        .prepare<[string, string], LearnedTrait>(
-          'SELECT trait, why, learned_at AS learnedAt FROM traits WHERE server = ? AND digest = ?',
+        .prepare<[string, Era, string], LearnedTrait>(
+          'SELECT trait, why, learned_at AS learnedAt FROM traits WHERE server = ? AND era = ? AND digest = ?',
         )
-        .all(server, digest);
+        .all(server, era, digest);
       if (!found.every(isTrait)) throw new Damaged('a trait in it is none');
       return found;
     });
   }
 
-  rememberTrait({ server, digest }: ServerKey, { trait, why, learnedAt }: LearnedTrait): void {
+  rememberTrait({ server, digest, era }: EraKey, { trait, why, learnedAt }: LearnedTrait): void {
     this.db.use((db) =>
       db
-        .prepare<[string, string, string, string, number]>('INSERT OR REPLACE INTO traits VALUES (?, ?, ?, ?, ?)')
-        .run(server, trait, digest, why, learnedAt),
+        .prepare<[string, Era, string, string, string, number]>(
+          'INSERT OR REPLACE INTO traits VALUES (?, ?, ?, ?, ?, ?)',
+        )
+        .run(server, era, trait, digest, why, learnedAt),
     );
   }
+}
+
+/** What was learned under another command or URL holds no more. */
+function forgetOtherEntries(db: Database, { server, digest }: ServerKey): void {
+  db.prepare<[string, string]>('DELETE FROM spoken WHERE server = ? AND digest <> ?').run(server, digest);
 }
 
 function isTrait({ trait, learnedAt }: { readonly trait: string; readonly learnedAt: unknown }): boolean {

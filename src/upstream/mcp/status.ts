@@ -5,9 +5,8 @@ import type { Era, OfferKind } from '../../core/call.ts';
 import { forOperator } from '../../core/errors.ts';
 import type { ConfiguredServer } from './configured-server.ts';
 import type { Circuit, CircuitState } from './era-upstream.ts';
+import type { Eras } from './eras.ts';
 import type { Sharing } from './instances/affinity.ts';
-import type { Isolation } from './instances/isolation.ts';
-import type { OwnedInstances } from './instances/owned-instances.ts';
 import type { SharedInstance } from './instances/shared-instance.ts';
 import type { Trait } from './learned-store.ts';
 import type { KnownOffer } from './offer/known-offer.ts';
@@ -20,6 +19,7 @@ export interface InstanceStatus {
   readonly id: string;
   /** The session or principal that it belongs to; absent if everybody shares it. */
   readonly owner?: string;
+  readonly era: Era;
   readonly inFlight: number;
   readonly startedAt: string;
   /** Since when it has had no calls; absent while it has some, and if everybody shares it. */
@@ -53,6 +53,14 @@ export interface PoolStatus {
   readonly spares: number;
 }
 
+/** An era that a server speaks beside the one that it was first spoken to in. */
+export interface SecondEraStatus {
+  readonly era: Era;
+  readonly state: UpstreamState;
+  readonly version?: string;
+  readonly sharing: Sharing;
+}
+
 /** An error: when it occurred last, and how often in a row. */
 export interface ErrorStatus {
   readonly at: string;
@@ -76,6 +84,10 @@ export interface ServerStatus {
   readonly source: string;
   readonly era?: Era;
   readonly version?: string;
+  /** The other era, where the server speaks both. */
+  readonly second?: SecondEraStatus;
+  /** The era that the server does not speak, so that the gateway translates for its callers. */
+  readonly bridged?: { readonly era: Era; readonly why: string };
   readonly serverInfo?: string;
   readonly instance?: string;
   readonly pid?: number;
@@ -123,18 +135,17 @@ export type OfferedStatus = Pick<
 
 /** The parts of an upstream that its status is read from, and what the gateway adds. */
 export interface StatusParts {
-  readonly shared: SharedInstance;
-  readonly owned: OwnedInstances;
-  readonly isolation: Isolation;
-  readonly offer: KnownOffer;
-  readonly circuit: Circuit;
+  readonly eras: Eras;
   readonly inFlight: number;
   readonly offered: OfferedStatus;
 }
 
 /** The status of a server as it is now; times are UTC. */
 export function describeServer({ config, errors, diagnostics }: ConfiguredServer, parts: StatusParts): ServerStatus {
-  const { shared, owned, isolation, offer, inFlight, offered } = parts;
+  const { eras, inFlight, offered } = parts;
+  const { shared, isolation, offer, circuit } = eras.first.parts;
+  const all = eras.all.map((each) => each.parts);
+  const pools = all.map(({ owned }) => owned.pool);
   const { state, current, nextAttemptAt } = shared;
   const { max, idle, lazy } = config.instances;
   const last = errors.last;
@@ -145,17 +156,27 @@ export function describeServer({ config, errors, diagnostics }: ConfiguredServer
     transport: current?.connection.wire.transport ?? config.transport,
     display: config.display,
     source: `${config.source.file}:${config.source.line}`,
-    ...identityOf(parts),
+    ...identityOf(shared, offer),
+    ...erasOf(eras),
     ...offered,
     warnings: [...offer.problems, ...offered.warnings],
     stale: offer.stored !== undefined && state !== 'ready' && state !== 'idle',
     ...(offer.stored && { offerReadAt: utc(offer.stored.fetchedAt) }),
     inFlight,
-    restarts: shared.restarts + owned.losses,
-    ...describeCircuit(parts.circuit),
+    restarts: sum(all.map((each) => each.shared.restarts + each.owned.losses)),
+    ...describeCircuit(circuit),
     isolation: isolation.status(),
-    instances: [...(current ? [current.status()] : []), ...owned.status()],
-    pool: { max, idleMs: idle, lazy, ...owned.pool },
+    instances: all.flatMap((each) => [
+      ...(each.shared.current ? [each.shared.current.status()] : []),
+      ...each.owned.status(),
+    ]),
+    pool: {
+      max,
+      idleMs: idle,
+      lazy,
+      waiting: sum(pools.map(({ waiting }) => waiting)),
+      spares: sum(pools.map(({ spares }) => spares)),
+    },
     errors: errors.all.map(({ at, message, detail, times }) => ({
       at: utc(at),
       message: forOperator(message, detail),
@@ -176,7 +197,27 @@ function describeCircuit(circuit: Circuit): Pick<ServerStatus, 'circuit' | 'circ
   };
 }
 
-function identityOf({ shared, offer }: StatusParts): Partial<ServerStatus> {
+/** The other era, and the one that is translated. */
+function erasOf({ second, bridged }: Eras): Pick<ServerStatus, 'second' | 'bridged'> {
+  if (!second?.era || !second.parts.shared.wasReady)
+    return bridged ? { bridged: { era: bridged.era, why: bridged.why } } : {};
+  const { shared, isolation } = second.parts;
+  const version = shared.current?.connection.handshake.version;
+  return {
+    second: {
+      era: second.era,
+      state: shared.state,
+      sharing: isolation.sharing,
+      ...(version !== undefined && { version }),
+    },
+  };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
+}
+
+function identityOf(shared: SharedInstance, offer: KnownOffer): Partial<ServerStatus> {
   const connection = shared.current?.connection;
   const process = processOf(shared);
   const info = connection?.handshake.serverInfo ?? offer.stored?.offer.serverInfo;

@@ -1,18 +1,21 @@
-// A configured server: what all eras of it have in common, and which era serves a caller.
+// A configured server: what all eras of it have in common, and its calls, each served in the era of its caller.
 import { EMPTY_OFFER, type ServerOffer } from '../../catalog/offer.ts';
 import type { ServerConfig } from '../../config/config.ts';
+import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { Era } from '../../core/call.ts';
+import { type CancelSignal, within } from '../../core/cancellation.ts';
 import { GatewayError } from '../../core/errors.ts';
 import { InFlight } from '../../core/in-flight.ts';
 import type { LogLevel } from '../../protocol/mcp/vocabulary.ts';
 import { ConfiguredServer } from './configured-server.ts';
 import type { ConnectionRequest, UpstreamReply } from './connect/connection.ts';
 import type { UpstreamContext } from './context.ts';
-import { EraUpstream } from './era-upstream.ts';
+import type { EraUpstream } from './era-upstream.ts';
+import { Eras } from './eras.ts';
 import type { InstanceCaller } from './instances/affinity.ts';
 import { TaskInstances } from './instances/task-instances.ts';
 import type { OwnerOffer } from './offer/owner-listings.ts';
-import type { SubscribedResources } from './offer/subscribed-resources.ts';
+import type { Following } from './offer/resource-subscriptions.ts';
 import { describeServer, type OfferedStatus, type ServerStatus } from './status.ts';
 
 export type { UpstreamReply };
@@ -20,54 +23,68 @@ export type { UpstreamReply };
 export class Upstream {
   readonly tasks: TaskInstances;
   private readonly server: ConfiguredServer;
-  private readonly only: EraUpstream;
+  private readonly eras: Eras;
   private readonly inFlight = new InFlight();
 
   constructor(config: ServerConfig, context: UpstreamContext) {
     this.server = new ConfiguredServer(config, context);
-    this.only = new EraUpstream(this.server);
-    this.tasks = new TaskInstances(this.only.parts.instances, this.inFlight);
+    this.eras = new Eras(this.server);
+    this.tasks = new TaskInstances({ find: (id) => this.eras.instance(id) }, this.inFlight);
   }
 
   get config(): ServerConfig {
     return this.server.config;
   }
 
-  /** Who follows its resources. */
-  get followed(): SubscribedResources {
-    return this.serving().parts.subscribed;
-  }
-
   /** What the server offers, as last read. */
   get offer(): ServerOffer {
-    const { shared, offer } = this.serving().parts;
+    return this.offerIn(undefined);
+  }
+
+  /** What the server offers callers of an era. */
+  offerIn(era: Era | undefined): ServerOffer {
+    const { shared, offer } = this.eras.shown(era).parts;
     return shared.isUsable ? offer.offer : EMPTY_OFFER;
   }
 
-  /** What the server speaks; undefined before the first handshake. */
-  get era(): Era | undefined {
-    return this.serving().parts.shared.current?.connection.era;
+  /** What the server speaks with callers of an era; undefined before the first handshake. */
+  eraFor(era: Era): Era | undefined {
+    return (this.eras.serving(era) ?? this.eras.first).era;
   }
 
-  /** Whether the server was seen to send requests to its callers. */
-  get mayAsk(): boolean {
-    return this.serving().parts.isolation.mayAsk;
+  /** Whether the server was seen to send requests to callers of an era. */
+  mayAsk(era: Era): boolean {
+    return this.eras.shown(era).parts.isolation.mayAsk;
+  }
+
+  /** Whether the server speaks both eras. */
+  get isDual(): boolean {
+    return this.eras.second !== undefined;
   }
 
   /** Whether any owner is offered something else than everybody. */
   get hasOwnerOffers(): boolean {
-    return this.serving().parts.offer.differsByOwner;
+    return this.eras.all.some(({ parts }) => parts.offer.differsByOwner);
+  }
+
+  /** Whether callers of different eras are offered different things. */
+  get hasEraOffers(): boolean {
+    const { first, second } = this.eras;
+    return second?.parts.offer.digest !== undefined && second.parts.offer.digest !== first.parts.offer.digest;
   }
 
   /** What the server offers this caller, if that differs from what it offers everybody. */
-  ownerOffer(caller: InstanceCaller): OwnerOffer | undefined {
-    const { isolation, offer } = this.serving(caller).parts;
-    return offer.ofOwner(isolation.ownerOf(caller));
+  ownOffer(caller: InstanceCaller): OwnerOffer | undefined {
+    const shown = this.eras.shown(caller.era);
+    const { isolation, offer } = shown.parts;
+    const own = offer.ofOwner(isolation.ownerOf(caller));
+    if (own || shown === this.eras.first || !this.hasEraOffers) return own;
+    return { offer: offer.offer, digest: offer.digest ?? '' };
   }
 
   /** Whether anything was ever read from the server. */
   get seen(): boolean {
-    return this.serving().parts.offer.stored !== undefined;
+    return this.eras.all.some(({ parts }) => parts.offer.stored !== undefined);
   }
 
   /** Whether the server is enabled and has never answered: what it offers is not known. */
@@ -77,44 +94,83 @@ export class Upstream {
 
   /** Resolves when the first attempt to connect has succeeded or failed. */
   get attempted(): Promise<void> {
-    return this.serving().parts.shared.attempted;
+    return this.eras.first.parts.shared.attempted;
   }
 
   /** Resolves when the first attempt is over or has taken too long; undefined if it is over already. */
   firstConnection(): Promise<void> | undefined {
-    return this.serving().parts.shared.firstConnection();
+    return this.eras.first.parts.shared.firstConnection();
   }
 
-  /** Reads the offer again if it may have changed without a notification; undefined if there is nothing to read. `now` is the monotonic time. Never throws. */
-  freshen(now: number): Promise<void> | undefined {
-    const { offer, shared } = this.serving().parts;
+  /**
+   * Finds out whether the server speaks the era of a caller who has not called it yet, unless that is known. Resolves when it is known or has
+   * taken too long, or when the server cannot be reached; undefined if there is nothing to find out.
+   */
+  prepare(era: Era): Promise<void> | undefined {
+    if (!this.eras.first.parts.shared.isUsable || this.eras.serving(era)) return undefined;
+    const { start } = this.config.timeouts;
+    const found = this.eras.find(era, {}).then(
+      () => undefined,
+      () => undefined, // the calls of the caller will tell
+    );
+    return within(found, Math.min(start, BOUNDS.eraTrial));
+  }
+
+  /** Reads the offer for callers of an era again if it may have changed without a notification; undefined if there is nothing to read. `now` is the monotonic time. Never throws. */
+  freshen(era: Era, now: number): Promise<void> | undefined {
+    const shown = this.eras.shown(era);
+    const { offer, shared } = shown.parts;
+    // the list is answered from the known offer, and its callers are told when that of their era was read
+    if (shown.era !== era && shared.current) void this.prepare(era);
     return offer.freshen(shared.current, now);
   }
 
   /** Takes over an entry that needs no restart: who may see what, where it is configured, how instances are shared. */
   reconfigured(config: ServerConfig): this {
     this.server.config = config;
-    this.only.parts.owned.reconfigured();
+    this.eras.reconfigured();
     return this;
   }
 
   start(): void {
-    this.only.parts.shared.start();
+    this.eras.first.parts.shared.start();
   }
 
   /** Sends a request of a caller. Throws GatewayError. */
   request(request: ConnectionRequest, caller: InstanceCaller): Promise<UpstreamReply> {
-    return this.inFlight.track(this.serving(caller).request(request, caller));
+    const serving = this.serving(caller);
+    if (serving) return this.inFlight.track(serving.request(request, caller));
+    const { patient, exchange } = request;
+    const found = this.eras.find(caller.era, { signal: exchange?.signal, patient });
+    return this.inFlight.track(found.then((upstream) => upstream.request(request, caller)));
+  }
+
+  /** Notifies the follower of changes to a resource until `unfollow`. Throws GatewayError. */
+  async follow(following: Following, signal: CancelSignal): Promise<void> {
+    const { caller } = following.follower;
+    const upstream = this.serving(caller) ?? (await this.eras.find(caller.era, { signal }));
+    await upstream.parts.subscribed.follow(following, signal);
+  }
+
+  /** Ends what a holder follows, in whichever era it began. */
+  unfollow(uri: string, key: string): void {
+    for (const { parts } of this.eras.all) parts.subscribed.unfollow(uri, key);
+  }
+
+  /** Takes over what is followed at the upstream that this one replaces. */
+  takeOver(replaced: Upstream): void {
+    for (const following of replaced.eras.all.flatMap(({ parts }) => parts.subscribed.release()))
+      (this.serving(following.follower.caller) ?? this.eras.first).parts.subscribed.takeOver([following]);
   }
 
   /** A session wants log lines of this level from now on. */
   wantLogLevel(level: LogLevel, caller: InstanceCaller): void {
-    this.serving(caller).wantLogLevel(level, caller);
+    this.eras.serving(caller.era)?.wantLogLevel(level, caller);
   }
 
   /** Opens nothing any more unless a call waits for it; `stop` follows. */
   quiesce(): void {
-    this.only.quiesce();
+    for (const upstream of this.eras.all) upstream.quiesce();
   }
 
   /** Lets calls in flight finish, for at most `limitMs`, then stops. The gateway sends no new calls by then. */
@@ -126,22 +182,23 @@ export class Upstream {
 
   /** Opens nothing any more, fails the calls in flight, and ends every process tree. */
   stop(): Promise<void> {
-    return this.only.stop();
+    return this.eras.stop();
   }
 
   status(offered: OfferedStatus): ServerStatus {
-    return describeServer(this.server, { ...this.serving().parts, inFlight: this.inFlight.size, offered });
+    return describeServer(this.server, { eras: this.eras, inFlight: this.inFlight.size, offered });
   }
 
   /** The error of a call that cannot be sent now. Callers do not learn what is wrong with the entry, since that names files. */
   unavailable(): GatewayError {
-    if (this.config.problem === undefined) return this.serving().parts.shared.unavailable();
+    if (this.config.problem === undefined) return this.eras.first.parts.shared.unavailable();
     const why = 'its entry in the configuration cannot be used, which its operator has to mend.';
     return new GatewayError('upstream_unreachable', `The server "${this.server.name}" is not available: ${why}`);
   }
 
-  /** The era that serves a caller, or that a question about no single caller is about. The only place that chooses one. */
-  private serving(_caller?: InstanceCaller): EraUpstream {
-    return this.only;
+  /** The upstream that serves a caller who uses the server now, if that is known. */
+  private serving({ era, session }: InstanceCaller): EraUpstream | undefined {
+    this.eras.used(era, session);
+    return this.eras.serving(era);
   }
 }

@@ -43,7 +43,7 @@ export function caller(params: JsonObject = {}, principal = 'alice', capabilitie
 export function world(maxBytes = 256 * 1024) {
   const stopping = new Cancellation();
   const bounds = boundsWith({ parkedBytes: maxBytes });
-  const upstreams = { get: () => ({ mayAsk: true }) as unknown as Upstream };
+  const upstreams = { get: () => ({ mayAsk: () => true }) as unknown as Upstream };
   const states = new RequestStates(new Keyring(temporaryFolder()));
   const parked = new ParkedCalls({ states, upstreams, stopping: stopping.signal }, bounds);
   const resume = ({ call }: Caller, to = at()) => {

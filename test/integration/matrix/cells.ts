@@ -16,7 +16,7 @@ export interface ClientLane {
 export interface ServerLane {
   readonly name: string;
   readonly sdk: 'SDK v1' | 'SDK v2';
-  readonly era: Era;
+  readonly era: Era | 'both';
   readonly transport: Transport;
 }
 
@@ -34,6 +34,8 @@ export const SERVER_LANES: readonly ServerLane[] = [
   { name: 'v2-legacy-stdio', sdk: 'SDK v2', era: 'legacy', transport: 'stdio' },
   { name: 'v2-modern-http', sdk: 'SDK v2', era: 'modern', transport: 'Streamable HTTP' },
   { name: 'v2-modern-stdio', sdk: 'SDK v2', era: 'modern', transport: 'stdio' },
+  { name: 'v2-both-http', sdk: 'SDK v2', era: 'both', transport: 'Streamable HTTP' },
+  { name: 'v2-both-stdio', sdk: 'SDK v2', era: 'both', transport: 'stdio' },
 ];
 
 const FLAGS = { 'Streamable HTTP': 'http', 'HTTP+SSE': 'sse', stdio: 'stdio' } as const;

@@ -3,9 +3,11 @@ import type { Era } from './cells.ts';
 import { FEATURES } from './features.ts';
 import type { Cell } from './run.ts';
 
-const PAIRINGS: readonly [Era, Era, string][] = [
+const PAIRINGS: readonly [Era, Era | 'both', string][] = [
   ['legacy', 'legacy', 'Everything works within an era.'],
   ['modern', 'modern', 'Everything works within an era.'],
+  ['legacy', 'both', 'A server of both eras is spoken to in the era of its client, where everything works.'],
+  ['modern', 'both', 'A server of both eras is spoken to in the era of its client, where everything works.'],
   ['legacy', 'modern', 'Eras differ: what is marked ✗ is not bridged yet.'],
   ['modern', 'legacy', 'Eras differ: what is marked ✗ is not bridged yet.'],
 ];
@@ -14,7 +16,7 @@ const PAIRINGS: readonly [Era, Era, string][] = [
 export function matrixPage(cells: readonly Cell[]): string {
   const parts = PAIRINGS.map(([client, server, remark]) => {
     const own = cells.filter((cell) => cell.client.era === client && cell.server.era === server);
-    return `## ${client} client, ${server} server\n\n${remark}\n\n${tableOf(own)}\n`;
+    return `## ${client} client, ${server === 'both' ? 'server of both eras' : `${server} server`}\n\n${remark}\n\n${tableOf(own)}\n`;
   });
   return `# What works between which client and which server\n\n${INTRODUCTION}\n\n${parts.join('\n')}`;
 }

@@ -1,73 +1,94 @@
 // Opens a connection to a server: the transport that the entry names, the handshake, and the era to remember.
+import type { Timeouts } from '../../../config/config.ts';
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { Era } from '../../../core/call.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { JsonObject } from '../../../core/json.ts';
-import type { ServerKey } from '../../../storage/server-key.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
+import type { SpokenEra } from '../spoken-era.ts';
 import { Connection } from './connection.ts';
 import { shakeHands, SlowModern } from './handshake.ts';
+import { isUnreachable } from '../wire/http-errors.ts';
 import { HttpRejection, type Wire, type WireEvents } from '../wire/wire.ts';
 import { type PrewarmedProcess, wireTo } from './wires.ts';
 
 /** Receives what a connection reports, from its start on. */
 export interface ConnectionListener extends WireEvents {
-  /** There is a process or socket; the handshake follows. A connection attempt may open two of them, one after the other. */
+  /** There is a process or socket; the handshake follows. A connection attempt may open several of them, one after the other. */
   opened(wire: Wire): void;
 }
 
 export interface ConnectOptions {
   readonly server: ConfiguredServer;
-  /** Under which the era that is found is stored. */
-  readonly key: ServerKey;
+  /** The era to assume; told which one was found. */
+  readonly spoken: SpokenEra;
   /** `NAME#N`: which start of the server this is. */
   readonly instance: string;
   readonly listener: ConnectionListener;
   /** What the gateway declares to a legacy server; to a modern one it declares them with every request. */
   readonly capabilities: JsonObject;
-  /** Starts that failed before this one. */
-  readonly failures: number;
   /** A process that runs already and is used for the first attempt. */
   readonly prewarmed?: PrewarmedProcess | undefined;
   /** Aborted when nobody needs the connection any more: what is open is closed, and nothing is started a second time. */
   readonly signal: AbortSignal;
 }
 
-/** One way to connect: the era to assume, and whether to use HTTP+SSE in place of the configured transport. */
+/** One way to connect. */
 interface Attempt {
+  /** The era to assume; undefined for a probe. */
   readonly era?: Era | undefined;
+  /** Whether HTTP+SSE takes the place of Streamable HTTP. */
   readonly sse?: boolean;
+  /** Whether any other era than this one fails the attempt. */
+  readonly only?: Era | undefined;
+  /** Probes before this one that ended the process. */
+  readonly deaths?: number;
 }
 
 /** Refusals of `initialize` after which a URL may still be one of HTTP+SSE (2025-11-25 transports, Backwards Compatibility). */
 const NOT_STREAMABLE = [400, 404, 405];
 
 /**
- * Connects to a server. If a process ends during the probe, the gateway starts it once more and sends `initialize` first, since some
- * servers exit on a first request that they do not know (wire.md, Probing an upstream). If the start before this one failed, the gateway
- * starts the process only once, and every other time sends `initialize` first. Throws GatewayError.
+ * Connects to a server. Which era is found does not depend on how a start failed (wire.md, Probing an upstream): if a process ends during
+ * the probe, the gateway makes the same probe in a new process. If that one ends too, the gateway sends `initialize` first to a third, since
+ * some servers exit on a first request that they do not know. Throws GatewayError.
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
-  const { server, key, failures, prewarmed } = options;
-  const { learned } = server.context;
-  const remembered = learned.era(key);
-  // an attempt that skips the probe does not show whether the server is modern, so its result is not stored
-  const skipsProbe = remembered === undefined && server.config.transport === 'stdio' && failures % 2 === 1;
-  try {
-    const opened = await openAs(options, { era: skipsProbe ? 'legacy' : remembered });
-    if (!skipsProbe && remembered !== opened.era) learned.rememberEra(key, opened.handshake);
-    return opened;
-  } catch (error) {
-    // the prewarmed process may have ended while it was unused, which does not show that a new one would
-    if (prewarmed && isClosed(error) && !options.signal.aborted) return connect({ ...options, prewarmed: undefined });
-    if (remembered !== undefined) learned.forgetEra(key); // the stored era may be wrong: probe next time
-    const next = attemptAfter(error, options, remembered);
-    if (next === undefined) throw error;
-    const opened = await openAs({ ...options, prewarmed: undefined }, next).catch((second: unknown) => {
-      throw next.sse === true ? error : second; // HTTP+SSE was only a guess: the error of the configured transport counts
-    });
-    learned.rememberEra(key, opened.handshake);
-    return opened;
+  const { server, spoken, prewarmed, signal } = options;
+  const first = firstAttempt(server, spoken);
+  let opening = options;
+  let failure: unknown;
+  for (let attempt: Attempt | undefined = first; attempt;) {
+    try {
+      const opened = await openAs(opening, attempt);
+      spoken.connected(opened.era);
+      return opened;
+    } catch (error) {
+      const usesPrewarmed = opening.prewarmed !== undefined;
+      opening = { ...options, prewarmed: undefined };
+      // the prewarmed process may have ended while it was unused, which does not show that a new one would
+      if (usesPrewarmed && prewarmed && isClosed(error) && !signal.aborted) continue;
+      // the remembered era may be wrong, unless the server was not there to show it
+      if (attempt === first && spoken.known !== undefined && !isUnreachable(error)) spoken.forget();
+      // HTTP+SSE was only a guess: the error of the configured transport counts
+      if (attempt.sse !== true || server.config.transport === 'sse') failure = error;
+      attempt = attemptAfter(error, attempt, options);
+    }
   }
+  throw failure;
+}
+
+function firstAttempt({ config }: ConfiguredServer, { fixed, known }: SpokenEra): Attempt {
+  if (config.transport !== 'sse') return { era: known, only: fixed };
+  // what answers `server/discover` at the URL of HTTP+SSE is Streamable HTTP (wire.md, Probing an upstream)
+  return known === 'legacy' ? { era: 'legacy', sse: true, only: fixed } : { era: known, only: 'modern' };
+}
+
+/** A server of HTTP+SSE alone may never answer a POST to its URL. */
+function timeoutsOf({ config: { timeouts, transport } }: ConfiguredServer, { sse }: Attempt): Timeouts {
+  return transport === 'sse' && sse !== true
+    ? { ...timeouts, start: Math.min(timeouts.start, BOUNDS.sseProbe) }
+    : timeouts;
 }
 
 function isClosed(error: unknown): boolean {
@@ -77,21 +98,22 @@ function isClosed(error: unknown): boolean {
 /** What to try at once after this failure; undefined where the failure suggests nothing. */
 function attemptAfter(
   error: unknown,
-  { server, signal, failures }: ConnectOptions,
-  remembered: Era | undefined,
+  { era, sse, deaths = 0 }: Attempt,
+  { server, signal, spoken: { fixed } }: ConnectOptions,
 ): Attempt | undefined {
-  if (signal.aborted) return undefined;
-  if (error instanceof SlowModern) return { era: 'modern' };
-  if (!(error instanceof GatewayError)) return undefined;
-  const { cause, code } = error;
+  if (signal.aborted || sse === true) return undefined;
   const { transport } = server.config;
-  if (transport === 'streamable-http' && cause instanceof HttpRejection)
-    return NOT_STREAMABLE.includes(cause.status) ? { era: 'legacy', sse: true } : undefined;
-  const died = code === 'upstream_closed' && transport === 'stdio' && failures === 0;
-  return died && remembered !== 'legacy' ? { era: 'legacy' } : undefined;
+  if (transport === 'sse') return fixed ? undefined : { era: 'legacy', sse: true };
+  if (error instanceof SlowModern) return { era: 'modern', deaths };
+  if (!(error instanceof GatewayError)) return undefined;
+  if (transport === 'streamable-http' && error.cause instanceof HttpRejection)
+    return fixed !== 'modern' && NOT_STREAMABLE.includes(error.cause.status) ? { era: 'legacy', sse: true } : undefined;
+  const died = transport === 'stdio' && isClosed(error) && era !== 'legacy' && !fixed;
+  if (!died) return undefined;
+  return deaths === 0 ? { deaths: 1 } : { era: 'legacy' };
 }
 
-async function openAs(options: ConnectOptions, { era: remembered, sse }: Attempt): Promise<Connection> {
+async function openAs(options: ConnectOptions, attempt: Attempt): Promise<Connection> {
   const { server, instance, listener, capabilities, signal } = options;
   const { client } = server.context;
   let opened = false;
@@ -103,7 +125,7 @@ async function openAs(options: ConnectOptions, { era: remembered, sse }: Attempt
   };
   const events = { ...listener, closed };
   const { prewarmed } = options;
-  const wire = prewarmed?.take(events) ?? wireTo(server, events, sse === true);
+  const wire = prewarmed?.take(events) ?? wireTo(server, events, attempt.sse === true);
   const close = () => void wire.close();
   signal.addEventListener('abort', close);
   try {
@@ -114,9 +136,10 @@ async function openAs(options: ConnectOptions, { era: remembered, sse }: Attempt
     const handshake = await shakeHands(wire, {
       server: server.name,
       client,
-      timeouts: server.config.timeouts,
+      timeouts: timeoutsOf(server, attempt),
       capabilities,
-      ...(remembered && { remembered }),
+      assumed: attempt.era,
+      only: attempt.only,
     });
     if (ended !== undefined) throw ended;
     opened = true;

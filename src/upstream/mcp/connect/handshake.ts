@@ -25,7 +25,9 @@ export interface HandshakeOptions {
   /** What the gateway declares to a legacy server. */
   readonly capabilities: JsonObject;
   /** The era that an earlier handshake found: a legacy server does not get `server/discover` again. */
-  readonly remembered?: Era;
+  readonly assumed?: Era | undefined;
+  /** Where no other era will do, the handshake fails with `EraRefused` instead of trying it. */
+  readonly only?: Era | undefined;
 }
 
 const DISCOVER = 'server/discover';
@@ -37,12 +39,15 @@ export class SlowModern extends Error {
   override readonly name = 'SlowModern';
 }
 
+/** The server answered, and does not speak the only era that was asked for. */
+export class EraRefused extends GatewayError {}
+
 type Verdict = { readonly kind: 'modern'; readonly handshake: Handshake } | { readonly kind: 'legacy' };
 
 /** Makes the handshake. Throws GatewayError; an inconclusive answer is an error, never a verdict about the era. */
 export async function shakeHands(wire: Wire, options: HandshakeOptions): Promise<Handshake> {
   // HTTP+SSE is older than the probe, and what speaks it is legacy
-  const legacy = options.remembered === 'legacy' || wire.transport === 'sse';
+  const legacy = options.assumed === 'legacy' || wire.transport === 'sse';
   const found = legacy ? await initialize(wire, options) : await probe(wire, options);
   wire.adopt(found);
   if (found.era === 'legacy') await wire.notify('notifications/initialized', {});
@@ -52,10 +57,13 @@ export async function shakeHands(wire: Wire, options: HandshakeOptions): Promise
 async function probe(wire: Wire, options: HandshakeOptions): Promise<Handshake> {
   const discovery = discover(wire, options);
   // a server that is known to be modern may start slowly
-  const patient = wire.transport !== 'stdio' || options.remembered === 'modern';
+  const patient = wire.transport !== 'stdio' || options.assumed === 'modern' || options.only === 'modern';
   const verdict = await (patient ? discovery : within(discovery, BOUNDS.probeSilence));
   if (verdict?.kind === 'modern') return verdict.handshake;
-  if (verdict?.kind === 'legacy') return initialize(wire, options);
+  if (verdict?.kind === 'legacy') {
+    if (options.only !== 'modern') return initialize(wire, options);
+    throw new EraRefused('upstream_protocol', `The server "${options.server}" does not speak ${MODERN_VERSION}.`);
+  }
   return firstConclusive(discovery, initialize(wire, options));
 }
 
@@ -159,7 +167,7 @@ async function initialize(wire: Wire, options: HandshakeOptions): Promise<Handsh
     if (error instanceof HttpRejection && [400, 404, 405].includes(error.status)) {
       const said = error.answer?.error ? ` ("${error.answer.error.message.slice(0, BOUNDS.quotedError)}")` : '';
       const message = `The server "${server}" answered HTTP ${error.status}${said} to both server/discover and initialize: its URL is not a Streamable HTTP endpoint of MCP.`;
-      throw new GatewayError('upstream_rejected', message, {
+      throw new EraRefused('upstream_rejected', message, {
         detail: error.body.slice(0, BOUNDS.quotedOutput),
         cause: error,
       });
@@ -167,14 +175,14 @@ async function initialize(wire: Wire, options: HandshakeOptions): Promise<Handsh
     throw transportError(server, error, timeouts);
   }
   if (!reply.result) {
-    throw new GatewayError(
+    throw new EraRefused(
       'upstream_protocol',
       `The server "${server}" refused initialize: ${reasonOf(reply.error?.message).slice(0, BOUNDS.quotedError)}`,
     );
   }
   const version = reply.result.protocolVersion;
   if (typeof version !== 'string' || !isLegacyVersion(version)) {
-    throw new GatewayError(
+    throw new EraRefused(
       'upstream_protocol',
       `The server "${server}" answered initialize with the version ${quoted(version)}, which the gateway does not speak.`,
     );

@@ -9,14 +9,14 @@ import { SseWire } from '../wire/sse-wire.ts';
 import { StdioWire } from '../wire/stdio-wire.ts';
 import type { Wire, WireEvents, WireOptions } from '../wire/wire.ts';
 
-/** Makes a wire over the transport that the entry names, or over HTTP+SSE in its place. Its `start` opens it. */
+/** Makes a wire to a process, or to a URL over Streamable HTTP or HTTP+SSE. Its `start` opens it. */
 export function wireTo(server: ConfiguredServer, events: WireEvents, sse: boolean): Wire {
   const { config, context } = server;
   if (config.transport === 'stdio') return stdioWire(server, events);
   const { url = '', headers } = config;
   const dispatcher = openDispatcher(new URL(url).origin, config, context.env);
   const http = { ...optionsOf(server, events), url, headers, dispatcher };
-  return config.transport === 'sse' || sse ? new SseWire(http) : new HttpWire(http);
+  return sse ? new SseWire(http) : new HttpWire(http);
 }
 
 function optionsOf({ name, config, context, redaction }: ConfiguredServer, events: WireEvents): WireOptions {

@@ -1,4 +1,5 @@
 // Which calls may share an instance of a server (design, Instances and affinity).
+import type { Era } from '../../../core/call.ts';
 import type { ClientSession, Exchange } from '../../../core/exchange.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import type { Principal } from '../../../core/principal.ts';
@@ -9,6 +10,7 @@ export type Sharing = 'shared' | 'session' | 'principal';
 
 /** The facts of a call that decide on which instance it runs. */
 export interface InstanceCaller {
+  readonly era: Era;
   readonly principal: Principal;
   /** Absent for modern clients, which have none. */
   readonly session?: ClientSession | undefined;
@@ -45,9 +47,14 @@ export function ownerOf(sharing: 'session' | 'principal', caller: InstanceCaller
   return { key: `${principal.id} ${declared}`, label: principal.id, principal: principal.id, capabilities };
 }
 
-/** The keys of every owner that a caller can be. */
-export function ownerKeys(caller: InstanceCaller): ReadonlySet<string> {
-  return new Set([ownerOf('session', caller).key, ownerOf('principal', caller).key]);
+/** Who hears of what only callers of one era are offered. */
+export function eraAudience(era: Era): string {
+  return `era ${era}`;
+}
+
+/** The audiences that a caller belongs to: every owner that it can be, and the callers of its era. */
+export function audiencesOf(caller: InstanceCaller): ReadonlySet<string> {
+  return new Set([ownerOf('session', caller).key, ownerOf('principal', caller).key, eraAudience(caller.era)]);
 }
 
 /** What an instance that everybody shares declares: the capabilities whose requests can be routed to the one caller that they belong to. */

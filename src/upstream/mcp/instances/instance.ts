@@ -3,8 +3,8 @@ import { forOperator, GatewayError, reasonOf, unknownTask } from '../../../core/
 import type { Exchange } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
 import { LOG_LEVELS, type LogLevel } from '../../../protocol/mcp/vocabulary.ts';
-import type { ServerKey } from '../../../storage/server-key.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
+import type { SpokenEra } from '../spoken-era.ts';
 import type { Connection, ConnectionRequest } from '../connect/connection.ts';
 import type { KnownOffer } from '../offer/known-offer.ts';
 import { OfferWatch, type OfferWatchListener } from '../offer/offer-watch.ts';
@@ -19,7 +19,7 @@ import type { UrlElicitations } from './url-elicitations.ts';
 /** The parts of an upstream that its instances report to. */
 export interface InstanceParts {
   readonly server: ConfiguredServer;
-  readonly key: ServerKey;
+  readonly spoken: SpokenEra;
   readonly isolation: Isolation;
   readonly offer: KnownOffer;
   readonly urlElicitations: UrlElicitations;
@@ -51,6 +51,8 @@ export interface Loss {
   readonly reason: string;
   /** For the operator alone. */
   readonly detail?: string | undefined;
+  /** The error of a start that failed. */
+  readonly error?: unknown;
   /** `failed` counts as a failure of the server; `replaced`: only this session of the server is over; `unused`: the gateway stopped it. */
   readonly kind: 'failed' | 'replaced' | 'unused';
 }
@@ -232,6 +234,7 @@ export class Instance implements OfferWatchListener {
     return {
       id: this.id,
       ...detailOfOwner(this.owner),
+      era: this.connection.era,
       inFlight: this.calls,
       startedAt: utc(this.startedAt),
       ...(this.owner && this.calls === 0 && { unusedSince: utc(Date.now() - (performance.now() - this.lastUsed)) }),

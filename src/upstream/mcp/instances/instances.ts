@@ -17,6 +17,8 @@ export interface Opening {
   readonly prewarmed?: PrewarmedProcess | undefined;
   /** Starts of the shared instance that failed in a row. */
   readonly failures?: number;
+  /** Whether it only shows if the server speaks an era: then a failure is no failure of the server. */
+  readonly isTrial?: boolean;
   /** Aborted when nobody waits for the instance any more. */
   readonly signal: AbortSignal;
 }
@@ -49,13 +51,15 @@ export class Instances {
       void instance.ended.finally(() => this.all.delete(instance));
       const { wire, era } = instance.connection;
       isolation.connected({ transport: wire.transport, era, stateful: wire.stateful });
+      for (const other of this.all)
+        if (other.connection.era !== era) other.drop({ reason: 'its server speaks another era now', kind: 'replaced' });
       return instance;
     } catch (thrown) {
       const { code, message, detail } = toGatewayError(thrown instanceof SessionLost ? closedFor(thrown) : thrown);
       const reason = server.clean(message);
       const error = new GatewayError(code, reason, { cause: thrown, detail: detail && server.clean(detail) });
       // a shared instance that fails for the same reason again and again is recorded once
-      if (!signal.aborted && (owner || reason !== server.errors.last?.message))
+      if (opening.isTrial !== true && !signal.aborted && (owner || reason !== server.errors.last?.message))
         server.record('server_failed', { instance: id, reason: forOperator(reason, error.detail) });
       throw error;
     }
@@ -75,18 +79,17 @@ export class Instances {
   }
 
   private async connect(id: string, opening: Opening): Promise<Instance> {
-    const { server, key } = this.parts;
-    const { pool, owner, failures = 0, prewarmed, signal } = opening;
+    const { server, spoken } = this.parts;
+    const { pool, owner, prewarmed, signal } = opening;
     const progress: Progress = {};
     const listener = this.listenerOf(id, opening, progress);
     const capabilities = owner?.capabilities ?? SHARED_CAPABILITIES;
     const connection = await connect({
       server,
-      key,
+      spoken,
       instance: id,
       listener,
       capabilities,
-      failures,
       prewarmed,
       signal,
     });

@@ -2,11 +2,11 @@
 import type { ServerConfig } from '../../../config/config.ts';
 import type { Era } from '../../../core/call.ts';
 import type { ClientSession } from '../../../core/exchange.ts';
-import type { ServerKey } from '../../../storage/server-key.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
 import { type IsolationStatus, utc } from '../status.ts';
 import { type InstanceCaller, type Owner, ownerOf, type Sharing } from './affinity.ts';
 import type { LearnedTrait, Trait } from '../learned-store.ts';
+import type { SpokenEra } from '../spoken-era.ts';
 
 /** What a handshake found. */
 interface Found {
@@ -18,27 +18,32 @@ interface Found {
 
 export class Isolation {
   private readonly server: ConfiguredServer;
-  private readonly key: ServerKey;
-  /** The transport in use, which may differ from the configured one; the era is unknown before the first handshake. */
+  private readonly spoken: SpokenEra;
+  /** The transport in use, which may differ from the configured one. */
   private transport: ServerConfig['transport'];
+  /** The era whose traits are loaded. */
   private era: Era | undefined;
-  private readonly learned = new Map<Trait, LearnedTrait>();
+  private learned: ReadonlyMap<Trait, LearnedTrait>;
   /** The owner of each session's calls: a session belongs to one caller, who declares its capabilities once. */
   private readonly owners = {
     session: new WeakMap<ClientSession, Owner>(),
     principal: new WeakMap<ClientSession, Owner>(),
   };
 
-  constructor(server: ConfiguredServer, key: ServerKey) {
+  constructor(server: ConfiguredServer, spoken: SpokenEra) {
     this.server = server;
-    this.key = key;
+    this.spoken = spoken;
+    this.era = spoken.known;
     this.transport = server.config.transport;
-    for (const known of server.context.learned.traits(key)) this.learned.set(known.trait, known);
+    this.learned = this.remembered();
   }
 
   connected({ transport, era, stateful = false }: Found): void {
     this.transport = transport;
-    this.era = era;
+    if (era !== this.era) {
+      this.era = era;
+      this.learned = this.remembered();
+    }
     if (stateful && era === 'legacy') this.learn('stateful', 'it assigned a session id');
   }
 
@@ -83,9 +88,14 @@ export class Isolation {
   learn(trait: Trait, why: string): void {
     if (this.learned.has(trait)) return;
     const learned = { trait, why, learnedAt: Date.now() };
-    this.learned.set(trait, learned);
-    this.server.context.learned.rememberTrait(this.key, learned);
+    this.learned = new Map([...this.learned, [trait, learned]]);
+    this.server.context.learned.rememberTrait(this.spoken.key, learned);
     this.server.record('server_isolated', { trait, why });
+  }
+
+  private remembered(): ReadonlyMap<Trait, LearnedTrait> {
+    const { learned } = this.server.context;
+    return new Map(this.spoken.keys.flatMap((key) => learned.traits(key).map((known) => [known.trait, known])));
   }
 
   status(): IsolationStatus {

@@ -1,6 +1,7 @@
 // The instance of a server that everybody shares: kept open, opened again after failures, stopped when nobody uses it.
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ServerOffer } from '../../../catalog/offer.ts';
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { type CancelSignal, within } from '../../../core/cancellation.ts';
 import { detailOf, GatewayError, reasonOf } from '../../../core/errors.ts';
@@ -20,6 +21,17 @@ export interface SharedParts {
   readonly instances: Instances;
   readonly offer: KnownOffer;
   readonly circuit: Circuit;
+  readonly use: EraUse;
+}
+
+/** What the upstream of one era is told of the others. */
+export interface EraUse {
+  /** Whether the first start only shows if the server speaks the era: where it fails, no other start follows. */
+  readonly isTrial: boolean;
+  /** How long a process may be unused, in ms. */
+  idleMs(): number;
+  /** What its callers are offered before its own offer is known. */
+  offerBefore(): ServerOffer;
 }
 
 export class SharedInstance implements InstancePool {
@@ -41,7 +53,10 @@ export class SharedInstance implements InstancePool {
   private level: LogLevel | undefined;
   private readonly stopping = new AbortController();
   private readonly firstAttempt = Promise.withResolvers<void>();
+  private readonly trial = Promise.withResolvers<Loss | undefined>();
   private wasAttempted = false;
+  /** Whether it was ever open. */
+  wasReady = false;
   /** Resolves with the next change of the state. */
   private change = Promise.withResolvers<void>();
   private running: Promise<void> | undefined;
@@ -59,7 +74,7 @@ export class SharedInstance implements InstancePool {
     this.parts = parts;
     this.subscriptions = new ResourceSubscriptions(server.name, server.config.timeouts.total);
     const { problem } = server.config;
-    this.state = firstState(server, parts.offer);
+    this.state = parts.use.isTrial ? 'idle' : firstState(server, parts.offer);
     if (problem !== undefined) server.errors.record(problem);
     void this.attempted.then(() => (this.wasAttempted = true));
     if (this.state !== 'connecting') this.firstAttempt.resolve();
@@ -98,6 +113,13 @@ export class SharedInstance implements InstancePool {
     if (!this.isUsable || this.isStopping()) return;
     this.startedAt ??= performance.now();
     this.running ??= this.run();
+  }
+
+  /** Opens it for the first time; resolves with why that failed, or with undefined. */
+  tried(): Promise<Loss | undefined> {
+    this.start();
+    this.wake();
+    return this.trial.promise;
   }
 
   /**
@@ -163,6 +185,7 @@ export class SharedInstance implements InstancePool {
     if (this.isUsable) this.state = 'stopped';
     this.changed();
     this.firstAttempt.resolve();
+    this.trial.resolve({ reason: 'it was stopped', kind: 'unused' });
     this.current?.drop({ reason: 'it was stopped', kind: 'unused' });
     return this.running ?? Promise.resolve();
   }
@@ -188,6 +211,10 @@ export class SharedInstance implements InstancePool {
       this.readyAt = Infinity;
       const loss = await this.runOnce();
       const { kind } = loss;
+      if (kind === 'failed' && this.parts.use.isTrial && !this.wasReady) {
+        this.trial.resolve(loss);
+        return;
+      }
       again = kind !== 'unused';
       if (performance.now() - this.readyAt > BOUNDS.stableConnection) this.failures = 0;
       if (kind === 'failed') await this.backOff(loss);
@@ -223,17 +250,20 @@ export class SharedInstance implements InstancePool {
       instance = await this.parts.instances.open({
         pool: this,
         failures: this.failures,
+        isTrial: this.parts.use.isTrial && !this.wasReady,
         signal: this.stopping.signal,
       });
     } catch (error) {
-      return { reason: reasonOf(error), detail: detailOf(error), kind: 'failed' };
+      return { reason: reasonOf(error), detail: detailOf(error), kind: 'failed', error };
     }
     if (this.isStopping()) instance.drop({ reason: 'it was stopped', kind: 'unused' });
     else if (!instance.isLost) {
       this.readyAt = performance.now();
       this.current = instance;
+      this.wasReady = true;
       this.enter('ready');
       this.firstAttempt.resolve();
+      this.trial.resolve(undefined);
     }
     const sweeper = this.watchUse(instance);
     this.parts.circuit.succeeded();
@@ -253,7 +283,7 @@ export class SharedInstance implements InstancePool {
       const now = performance.now();
       if (this.isNeeded) neededAt = now;
       const idleMs = now - Math.max(neededAt, instance.lastUsed);
-      if (idleMs > this.server.config.instances.idle) instance.drop({ reason: 'it was not used', kind: 'unused' });
+      if (idleMs > this.parts.use.idleMs()) instance.drop({ reason: 'it was not used', kind: 'unused' });
     };
     return setInterval(check, Math.min(BOUNDS.idleCheck, Math.max(BOUNDS.idleCheckLeast, instances.idle / 4))).unref();
   }

@@ -44,8 +44,8 @@ export class OwnerListings {
   set(owner: string, offer: ServerOffer, base: ServerOffer): boolean {
     const before = this.offers.get(owner)?.offer ?? base;
     this.remove(owner);
-    const kept = differing(offer, base).length === 0 || this.keep(owner, offer);
-    const kinds = differing(before, kept ? offer : base);
+    const kept = differingKinds(offer, base).length === 0 || this.keep(owner, offer);
+    const kinds = differingKinds(before, kept ? offer : base);
     if (kinds.length > 0) this.notify(owner, kinds);
     return kept;
   }
@@ -53,12 +53,12 @@ export class OwnerListings {
   /** The owner has no instance any more. */
   forget(owner: string, base: ServerOffer): void {
     const before = this.remove(owner);
-    if (before) this.notify(owner, differing(before.offer, base));
+    if (before) this.notify(owner, differingKinds(before.offer, base));
   }
 
   /** The shared instance offers `base` now: an owner's offer that equals it is no longer kept. */
   rebase(base: ServerOffer): void {
-    const same = [...this.shared.values()].filter(({ offer }) => differing(offer, base).length === 0);
+    const same = [...this.shared.values()].filter(({ offer }) => differingKinds(offer, base).length === 0);
     if (same.length === 0) return;
     for (const [owner, offer] of this.offers)
       if (same.includes(offer)) {
@@ -98,6 +98,7 @@ export class OwnerListings {
   }
 }
 
-function differing(one: ServerOffer, other: ServerOffer): OfferKind[] {
+/** The kinds of entries that differ between two offers. */
+export function differingKinds(one: ServerOffer, other: ServerOffer): OfferKind[] {
   return OFFER_KINDS.filter((kind) => JSON.stringify(one.entries[kind]) !== JSON.stringify(other.entries[kind]));
 }

@@ -4,23 +4,24 @@ import type { ClientSession } from '../../../../src/core/exchange.ts';
 import { Cancellation } from '../../../../src/core/cancellation.ts';
 import type { ServerConfig } from '../../../../src/config/config.ts';
 import { declarable } from '../../../../src/protocol/mcp/capabilities.ts';
-import { type InstanceCaller, ownerKeys, ownerOf } from '../../../../src/upstream/mcp/instances/affinity.ts';
+import { audiencesOf, type InstanceCaller, ownerOf } from '../../../../src/upstream/mcp/instances/affinity.ts';
 import { ConfiguredServer } from '../../../../src/upstream/mcp/configured-server.ts';
 import type { UpstreamContext } from '../../../../src/upstream/mcp/context.ts';
+import type { EraKey } from '../../../../src/storage/server-key.ts';
 import { Isolation } from '../../../../src/upstream/mcp/instances/isolation.ts';
 import type { LearnedTrait } from '../../../../src/upstream/mcp/learned-store.ts';
+import { SpokenEra } from '../../../../src/upstream/mcp/spoken-era.ts';
 
 function isolationOf(isolation: ServerConfig['isolation'], known: LearnedTrait[] = []) {
-  const key = { server: 's', digest: 'd' };
   const events: [string, unknown][] = [];
   const learned = {
     traits: () => known,
-    rememberTrait: (_key: typeof key, trait: LearnedTrait) => known.push(trait),
+    rememberTrait: (_key: EraKey, trait: LearnedTrait) => known.push(trait),
   };
   const context = { learned, events: { record: (event: string, detail: unknown) => events.push([event, detail]) } };
   const config = { name: 's', secrets: [] as string[], isolation, transport: 'stdio' } as unknown as ServerConfig;
   const server = new ConfiguredServer(config, context as unknown as UpstreamContext);
-  return { known, events, isolation: new Isolation(server, key) };
+  return { known, events, isolation: new Isolation(server, new SpokenEra(server, 'legacy')) };
 }
 
 test('auto is shared until something is learned, once, with the reason; what was learned stays', () => {
@@ -54,13 +55,13 @@ test.each(['shared', 'session', 'principal'] as const)(
 
 test('principals who differ in what they can answer have owners of their own; no principal can be another’s session', () => {
   const caller = (id: string, capabilities: object): InstanceCaller =>
-    ({ principal: { id }, exchange: { capabilities, signal: new Cancellation() } }) as unknown as InstanceCaller;
+    ({ principal: { id }, era: 'legacy', exchange: { capabilities, signal: new Cancellation() } }) as unknown as InstanceCaller;
   const keys = [caller('a', {}), caller('a', { roots: {} }), caller('a {}', {}), caller('a', { experimental: {} })].map(
     (each) => ownerOf('session', each).key,
   );
   expect(new Set(keys).size).toBe(3);
   expect(keys[0]).toBe(keys[3]);
-  expect([...ownerKeys(caller('a', {}))]).toEqual([keys[0]]);
+  expect([...audiencesOf(caller('a', {}))]).toEqual([keys[0], 'era legacy']);
   expect(isolationOf('shared').isolation.ownerOf(caller('a', {}))).toBeUndefined();
 });
 
