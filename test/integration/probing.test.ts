@@ -47,14 +47,14 @@ test('every kind of stdio server is met in its era, whatever it does with the pr
     );
   const first = await startGateway({ space });
   await first.attempted();
-  const found = await settled(first, 3);
+  const found = await settled(first, 4);
   const answers = await Promise.all(
     found.map(({ name }) => callText(first.url, `${name}__echo`, { text: `hello ${name}` })),
   );
   await first.stop();
   const again = await startGateway({ space });
   await again.attempted();
-  const found2 = await settled(again, 5);
+  const found2 = await settled(again, 6);
   await again.stop();
   const remembered = eras(space.state);
   space.remove();
@@ -75,8 +75,8 @@ test('every kind of stdio server is met in its era, whatever it does with the pr
   expect(answers).toEqual(found.map(({ name }) => `hello ${name}`));
   expect(Object.fromEntries(remembered.map(({ server, era }) => [server, era]))).toEqual(expected);
   for (const { learned_at } of remembered) expect(learned_at).toBeGreaterThanOrEqual(before);
-  // the probe cost a process, once: the second gateway knew
-  expect([starts('exits'), starts('silent'), starts('slow')]).toEqual([5, 2, 3]);
+  // the probes cost two processes, once: the second gateway knew
+  expect([starts('exits'), starts('silent'), starts('slow')]).toEqual([6, 2, 3]);
 }, 60_000);
 
 test.concurrent.each([401, 403, 429, 503])('HTTP %i concludes nothing about the era', async (status) => {

@@ -10,7 +10,7 @@ import { serverKey } from '../../storage/server-key.ts';
 import type { ConfiguredServer } from './configured-server.ts';
 import { EraRefused } from './connect/handshake.ts';
 import { EraUpstream } from './era-upstream.ts';
-import { eraAudience } from './instances/affinity.ts';
+import { eraAudience, type InstanceCaller } from './instances/affinity.ts';
 import type { Instance, Loss } from './instances/instance.ts';
 import { differingKinds } from './offer/owner-listings.ts';
 
@@ -20,6 +20,13 @@ export interface Bridged {
   readonly why: string;
   /** When the gateway tries the era again, in monotonic ms. */
   readonly retryAt: number;
+}
+
+/** How a caller waits. */
+interface Waiting {
+  readonly signal?: CancelSignal | undefined;
+  /** Whether it waits for a server that is down. */
+  readonly patient?: boolean | undefined;
 }
 
 const PAUSES = { firstMs: BOUNDS.eraRetryFirst, mostMs: BOUNDS.eraRetryMost };
@@ -56,11 +63,12 @@ export class Eras {
   /** The upstream whose offer callers of an era are shown. */
   shown(era: Era | undefined): EraUpstream {
     const { first, second } = this;
-    if (!second || second.era === undefined || second.era !== era || second.parts.offer.stored === undefined) return first;
+    if (!second || second.era === undefined || second.era !== era || second.parts.offer.stored === undefined)
+      return first;
     return this.isBridged(second.era) ? first : second;
   }
 
-  /** The upstream that serves callers of an era; undefined where `find` has to find out first. */
+  /** The upstream that serves callers of an era; undefined where `settle` has to find out first. */
   serving(era: Era): EraUpstream | undefined {
     const { first, second } = this;
     if (second && second.era === first.era) this.forgetSecond(second);
@@ -69,11 +77,18 @@ export class Eras {
     return this.mayTry(era) ? undefined : first;
   }
 
+  /** The upstream that serves a caller who uses the server now. Throws as `settle` does. */
+  async find(caller: InstanceCaller, waiting: Waiting): Promise<EraUpstream> {
+    const found = this.serving(caller.era) ?? (await this.settle(caller.era, waiting));
+    this.used(caller);
+    return found;
+  }
+
   /**
    * The upstream that serves callers of an era. Waits for the first connection, which shows what the server speaks, and tries the era of the
    * caller if nobody has. Throws GatewayError where the server cannot be reached.
    */
-  async find(era: Era, { signal, patient }: { signal?: CancelSignal | undefined; patient?: boolean | undefined }) {
+  async settle(era: Era, { signal, patient }: Waiting): Promise<EraUpstream> {
     const { shared } = this.first.parts;
     if (this.first.era === undefined) await shared.acquire(signal, { patient: patient === true });
     const known = this.serving(era);
@@ -86,8 +101,8 @@ export class Eras {
     return this.serving(era) ?? this.first;
   }
 
-  /** A caller of an era uses the server. */
-  used(era: Era, session: ClientSession | undefined): void {
+  /** A caller uses the server. */
+  used({ era, session }: InstanceCaller): void {
     this.lastUsed = era;
     if (!session || this.sessions.has(session)) return;
     this.sessions.add(session);

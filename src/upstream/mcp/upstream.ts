@@ -10,7 +10,6 @@ import type { LogLevel } from '../../protocol/mcp/vocabulary.ts';
 import { ConfiguredServer } from './configured-server.ts';
 import type { ConnectionRequest, UpstreamReply } from './connect/connection.ts';
 import type { UpstreamContext } from './context.ts';
-import type { EraUpstream } from './era-upstream.ts';
 import { Eras } from './eras.ts';
 import type { InstanceCaller } from './instances/affinity.ts';
 import { TaskInstances } from './instances/task-instances.ts';
@@ -109,7 +108,7 @@ export class Upstream {
   prepare(era: Era): Promise<void> | undefined {
     if (!this.eras.first.parts.shared.isUsable || this.eras.serving(era)) return undefined;
     const { start } = this.config.timeouts;
-    const found = this.eras.find(era, {}).then(
+    const found = this.eras.settle(era, {}).then(
       () => undefined,
       () => undefined, // the calls of the caller will tell
     );
@@ -138,17 +137,19 @@ export class Upstream {
 
   /** Sends a request of a caller. Throws GatewayError. */
   request(request: ConnectionRequest, caller: InstanceCaller): Promise<UpstreamReply> {
-    const serving = this.serving(caller);
-    if (serving) return this.inFlight.track(serving.request(request, caller));
+    const serving = this.eras.serving(caller.era);
+    if (serving) {
+      this.eras.used(caller);
+      return this.inFlight.track(serving.request(request, caller));
+    }
     const { patient, exchange } = request;
-    const found = this.eras.find(caller.era, { signal: exchange?.signal, patient });
+    const found = this.eras.find(caller, { signal: exchange?.signal, patient });
     return this.inFlight.track(found.then((upstream) => upstream.request(request, caller)));
   }
 
   /** Notifies the follower of changes to a resource until `unfollow`. Throws GatewayError. */
   async follow(following: Following, signal: CancelSignal): Promise<void> {
-    const { caller } = following.follower;
-    const upstream = this.serving(caller) ?? (await this.eras.find(caller.era, { signal }));
+    const upstream = await this.eras.find(following.follower.caller, { signal });
     await upstream.parts.subscribed.follow(following, signal);
   }
 
@@ -160,7 +161,7 @@ export class Upstream {
   /** Takes over what is followed at the upstream that this one replaces. */
   takeOver(replaced: Upstream): void {
     for (const following of replaced.eras.all.flatMap(({ parts }) => parts.subscribed.release()))
-      (this.serving(following.follower.caller) ?? this.eras.first).parts.subscribed.takeOver([following]);
+      (this.eras.serving(following.follower.caller.era) ?? this.eras.first).parts.subscribed.takeOver([following]);
   }
 
   /** A session wants log lines of this level from now on. */
@@ -194,11 +195,5 @@ export class Upstream {
     if (this.config.problem === undefined) return this.eras.first.parts.shared.unavailable();
     const why = 'its entry in the configuration cannot be used, which its operator has to mend.';
     return new GatewayError('upstream_unreachable', `The server "${this.server.name}" is not available: ${why}`);
-  }
-
-  /** The upstream that serves a caller who uses the server now, if that is known. */
-  private serving({ era, session }: InstanceCaller): EraUpstream | undefined {
-    this.eras.used(era, session);
-    return this.eras.serving(era);
   }
 }
