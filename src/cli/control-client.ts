@@ -2,13 +2,14 @@
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { type IncomingMessage, request as httpRequest } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { type ControlRequest, proveControl } from '../identity/control-proof.ts';
 import { controlKeyFile, readControlKey } from '../storage/control-key.ts';
 import { controlSocketPath } from '../storage/control-socket.ts';
 import { reasonOf } from '../core/errors.ts';
+import { request as httpRequest } from '../core/node-http.ts';
 import { StateError } from '../storage/state-error.ts';
 import { STDIO_UPGRADE } from '../downstream/control-protocol.ts';
 import { EXIT, ExitError } from './exit-codes.ts';

@@ -1,8 +1,9 @@
 // The control socket, on which commands and relays reach the owner of a state directory; never TCP.
 import { renameSync, rmSync, statSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import { dirname, join } from 'node:path';
 import { ERRORS, type GatewayError, toGatewayError } from '../core/errors.ts';
+import { createServer } from '../core/node-http.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import { ControlProofs } from '../identity/control-proof.ts';
 import { errorText } from '../protocol/mcp/frames.ts';

@@ -1,7 +1,8 @@
 // The HTTP servers of a front: binds them to the addresses of a host, bounds their idle connections, and shuts them down.
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import type { RequestListener, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { BOUNDS, type Bounds } from '../core/bounds/bounds.ts';
+import { createServer } from '../core/node-http.ts';
 import { reasonOf } from '../core/errors.ts';
 import { withDeadline } from '../core/cancellation.ts';
 import { compileBlocks, plainAddress } from '../config/address-blocks.ts';

@@ -1,16 +1,22 @@
 // Opens the sockets to one HTTP server: pool, proxies, TLS, time limits.
 import { readFileSync } from 'node:fs';
-import { type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici';
+import { createRequire } from 'node:module';
+import type * as Undici from 'undici';
 import type { ServerConfig } from '../../../config/config.ts';
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError, reasonOf } from '../../../core/errors.ts';
+
+/** The HTTP client: a hundred modules, which are loaded when the first server at a URL needs them, and not when this module is imported. */
+function loadUndici(): typeof Undici {
+  return createRequire(import.meta.url)('undici') as typeof Undici;
+}
 
 /** Opens the pool of one server; through a proxy if the environment names one (HTTP_PROXY, HTTPS_PROXY, NO_PROXY). */
 export function openDispatcher(
   origin: string,
   { timeouts, tls }: Pick<ServerConfig, 'timeouts' | 'tls'>,
   env: NodeJS.ProcessEnv,
-): Dispatcher {
+): Undici.Dispatcher {
   const shared = {
     connect: { timeout: timeouts.connect, ...readTls(tls) },
     headersTimeout: timeouts.firstByte,
@@ -21,6 +27,7 @@ export function openDispatcher(
   };
   const httpProxy = env.http_proxy ?? env.HTTP_PROXY;
   const httpsProxy = env.https_proxy ?? env.HTTPS_PROXY;
+  const { EnvHttpProxyAgent, Pool } = loadUndici();
   if (!httpProxy && !httpsProxy) return new Pool(origin, shared);
   const noProxy = env.no_proxy ?? env.NO_PROXY;
   return new EnvHttpProxyAgent({
