@@ -3,6 +3,9 @@ import { z } from 'zod';
 import { isAddressBlock } from './address-blocks.ts';
 import { clientTimeout, milliseconds, size } from './units.ts';
 
+// without it zod compiles a function for each schema at its first value, and most starts have no second one
+z.config({ jitless: true });
+
 /** The spellings of a transport in clients, and the transport that each means. */
 export const TRANSPORTS = {
   stdio: 'stdio',
