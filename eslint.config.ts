@@ -29,6 +29,23 @@ export default defineConfig(
     },
   },
   {
+    files: ['src/**', 'fixtures/**'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        {
+          paths: [
+            {
+              name: 'node:http',
+              allowTypeImports: true,
+              message: 'Import from src/core/node-http.ts, which says why.',
+            },
+          ],
+        },
+      ],
+    },
+  },
+  {
     files: ['test/**', 'bench/**', 'fixtures/**'],
     rules: {
       'max-lines-per-function': 'off',
