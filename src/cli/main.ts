@@ -15,11 +15,16 @@ export async function main(args: readonly string[]): Promise<void> {
   );
   // a closed stderr changes neither the status nor the data
   process.stderr.on('error', () => undefined);
+  process.exitCode = await statusOf(args);
+}
+
+/** Runs the command that the arguments name; its exit status. Says what went wrong. */
+export async function statusOf(args: readonly string[]): Promise<number> {
   try {
-    process.exitCode = await run(args);
+    return await run(args);
   } catch (error) {
     say(`mcp-gateway: ${explain(error)}`);
-    process.exitCode = exitOf(error);
+    return exitOf(error);
   }
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { place } from './harness/command-line.ts';
 import { BIN, ROOT, runCli } from './harness/gateway.ts';
+import { insideOf, runInside } from './harness/inside.ts';
 
 const COMMANDS = [
   'serve',
@@ -22,7 +23,7 @@ const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
 
 describe('help and version', () => {
   test.each(COMMANDS)('%s says how it is used, and loads no configuration for it', async (name) => {
-    const help = await runCli([...name.split(' '), '--help'], { cwd: '/' });
+    const help = await runInside([...name.split(' '), '--help'], { cwd: '/' });
 
     expect(help).toMatchObject({ status: 0, stderr: '' });
     expect(help.stdout).toContain(`Usage: ${CALLED} ${name}`);
@@ -32,21 +33,25 @@ describe('help and version', () => {
   });
 
   test.each(COMMANDS)('%s tells the version instead of running', async (name) => {
-    expect(await runCli([...name.split(' '), '--version'], { cwd: '/' })).toEqual({
+    expect(await runInside([...name.split(' '), '--version'], { cwd: '/' })).toEqual({
       status: 0,
       stdout: `${version}\n`,
       stderr: '',
     });
   });
 
+  test('a process prints help as the program does, and ends with 0', async () => {
+    expect(await runCli(['serve', '--help'], { cwd: '/' })).toEqual(await runInside(['serve', '--help'], { cwd: '/' }));
+  });
+
   test('the program has help and a version by every usual spelling', async () => {
     const [help, short, word, ofCommand, ofFamily, json] = await Promise.all([
-      runCli(['--help']),
-      runCli(['-h']),
-      runCli(['help']),
-      runCli(['help', 'tools', 'call']),
-      runCli(['audit', '--help']),
-      runCli(['--version', '--json']),
+      runInside(['--help']),
+      runInside(['-h']),
+      runInside(['help']),
+      runInside(['help', 'tools', 'call']),
+      runInside(['audit', '--help']),
+      runInside(['--version', '--json']),
     ]);
 
     for (const name of COMMANDS) expect(help.stdout).toContain(`  ${name}`);
@@ -77,15 +82,24 @@ describe('wrong words end with 2, say what was probably meant, and print no data
     [['audit', 'query', '--state', '/tmp', '--status', 'good'], '--status is one of ok,'],
     [['--prot', '1'], '"--prot"'],
   ])('%j', async (args, words) => {
-    const result = await runCli(args, { cwd: '/' });
+    const result = await runInside(args, { cwd: '/' });
 
     expect(result.status).toBe(2);
     expect(result.stdout).toBe('');
     expect(result.stderr).toContain(words);
   });
 
+  test('a process ends with 2 too', async () => {
+    const words = ['serve', '--prot', '1'];
+
+    const ended = await runCli(words, { cwd: '/' });
+
+    expect(ended.status).toBe(2);
+    expect(ended).toEqual(await runInside(words, { cwd: '/' }));
+  });
+
   test('a time or a log level that is none', async () => {
-    const { cli } = place();
+    const cli = insideOf(place());
     await cli('tools', 'list');
 
     const [since, level] = await Promise.all([
@@ -101,18 +115,26 @@ describe('wrong words end with 2, say what was probably meant, and print no data
 });
 
 describe('a configuration that is missing or wrong ends with 8', () => {
-  test.each(['serve', 'stdio', 'servers', 'tools list', 'tools call x', 'config validate'])('%s', async (words) => {
+  test.each([
+    ['serve', runCli], // a process that would go on if it did not end here
+    ['stdio', runCli],
+    ['servers', runInside],
+    ['tools list', runInside],
+    ['tools call x', runInside],
+    ['config validate', runInside],
+  ])('%s', async (words, run) => {
     const { directory } = place();
 
-    const missing = await runCli([...words.split(' '), '--config', join(directory, 'none.json')]);
+    const missing = await run([...words.split(' '), '--config', join(directory, 'none.json')]);
 
     expect(missing).toMatchObject({ status: 8, stdout: '' });
     expect(missing.stderr).toMatch(/none\.json, which is not a file/);
   });
 
   test('all mistakes are told at once, with line and caret', async () => {
-    const { write, cli } = place();
-    write('mcp-gateway.json', '{\n  "lissten": {},\n  "limits": { "depth": "deep" }\n}\n');
+    const space = place();
+    const cli = insideOf(space);
+    space.write('mcp-gateway.json', '{\n  "lissten": {},\n  "limits": { "depth": "deep" }\n}\n');
 
     const [validate, serve] = await Promise.all([cli('config', 'validate', '--json'), cli('serve')]);
 

@@ -11,6 +11,7 @@ import { onTestFinished, tellTestsApart } from '../apart.ts';
 import { connectClient } from './harness/clients.ts';
 import { place } from './harness/command-line.ts';
 import { BIN, fixture, type GatewayProcess, ROOT, runCli, startGateway } from './harness/gateway.ts';
+import { insideOf, runInside } from './harness/inside.ts';
 import { statusUntil } from './harness/status.ts';
 
 tellTestsApart();
@@ -20,16 +21,18 @@ const STEERING = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
 
 describe('with a running gateway', () => {
   let gateway: GatewayProcess;
+  let cli: ReturnType<typeof insideOf>;
   beforeAll(async () => {
     gateway = await startGateway({
       config: { mcpServers: { echo: fixture('echo-stdio.ts'), hostile, dead: { command: '/no/such/program' } } },
     });
     await gateway.attempted();
+    cli = insideOf(gateway);
   }, 30_000);
   afterAll(() => gateway.stop());
 
   test('flags may stand before the command', async () => {
-    const { stdout } = await runCli([
+    const { stdout } = await runInside([
       '--config',
       gateway.config,
       '--state',
@@ -43,13 +46,13 @@ describe('with a running gateway', () => {
   });
 
   test('every kind of --json parses', async () => {
-    await gateway.cli('tools', 'call', 'echo__echo', '--args', '{"text": "x"}');
-    const servers = JSON.parse((await gateway.cli('servers', '--json')).stdout) as { name: string }[];
-    const tools = JSON.parse((await gateway.cli('tools', 'list', '--json')).stdout) as { name: string }[];
-    const call = JSON.parse((await gateway.cli('tools', 'call', 'hostile__ok', '--json')).stdout) as object;
-    const query = await gateway.cli('audit', 'query', '--json', '--limit', '3');
-    const verify = JSON.parse((await gateway.cli('audit', 'verify', '--json')).stdout) as object;
-    const schema = JSON.parse((await gateway.cli('config', 'schema', '--json')).stdout) as object;
+    await cli('tools', 'call', 'echo__echo', '--args', '{"text": "x"}');
+    const servers = JSON.parse((await cli('servers', '--json')).stdout) as { name: string }[];
+    const tools = JSON.parse((await cli('tools', 'list', '--json')).stdout) as { name: string }[];
+    const call = JSON.parse((await cli('tools', 'call', 'hostile__ok', '--json')).stdout) as object;
+    const query = await cli('audit', 'query', '--json', '--limit', '3');
+    const verify = JSON.parse((await cli('audit', 'verify', '--json')).stdout) as object;
+    const schema = JSON.parse((await cli('config', 'schema', '--json')).stdout) as object;
 
     expect(servers.map(({ name }) => name)).toEqual(['echo', 'hostile', 'dead']);
     expect(tools.map(({ name }) => name)).toContain('echo__echo');
@@ -75,18 +78,18 @@ describe('with a running gateway', () => {
     ['audit query --json'],
     ['audit query --kind event'],
   ])('nothing that a server says steers the terminal in: %s', async (words) => {
-    const { stdout, stderr } = await gateway.cli(...words.split(' '));
+    const { stdout, stderr } = await cli(...words.split(' '));
 
     expect(`${stdout}${stderr}`).toMatch(/\S/);
     expect(`${stdout}${stderr}`.replaceAll('\n', '')).not.toMatch(STEERING);
   });
 
   test('the statuses of a call: it worked, the tool failed, nobody offers it', async () => {
-    const worked = await gateway.cli('tools', 'call', 'echo__echo', '--args', '{"text": "hello"}');
-    const failed = await gateway.cli('tools', 'call', 'hostile__fail');
-    const refused = await gateway.cli('tools', 'call', 'hostile__refuse');
-    const unknown = await gateway.cli('tools', 'call', 'echo__ehco');
-    const server = await gateway.cli('servers', 'ehco');
+    const worked = await cli('tools', 'call', 'echo__echo', '--args', '{"text": "hello"}');
+    const failed = await cli('tools', 'call', 'hostile__fail');
+    const refused = await cli('tools', 'call', 'hostile__refuse');
+    const unknown = await cli('tools', 'call', 'echo__ehco');
+    const server = await cli('servers', 'ehco');
 
     expect(worked).toEqual({ status: 0, stdout: 'hello\n', stderr: '' });
     expect(failed).toMatchObject({ status: 5, stderr: '' });
@@ -166,7 +169,7 @@ describe('without a running gateway', () => {
   });
 
   test('what a server said of the question whether it is modern is not in its tail, and the rest is', async () => {
-    const { cli } = place({ mcpServers: { wordy: fixture('wordy-stdio.ts') } });
+    const cli = insideOf(place({ mcpServers: { wordy: fixture('wordy-stdio.ts') } }));
 
     const { stdout } = await cli('servers', 'wordy', '--json');
 
@@ -179,7 +182,7 @@ describe('without a running gateway', () => {
       { name: 'titled', annotations: { title: 'Takes things away' } },
     ].map((tool) => ({ ...tool, inputSchema: { type: 'object' } }));
     const { url, close } = await toolServer(tools);
-    const { cli } = place({ mcpServers: { web: { url } } });
+    const cli = insideOf(place({ mcpServers: { web: { url } } }));
 
     const { stdout } = await cli('tools', 'list');
     close();
@@ -212,9 +215,11 @@ describe('without a running gateway', () => {
       });
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
-    const { cli } = place({
-      mcpServers: { web: { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp` } },
-    });
+    const cli = insideOf(
+      place({
+        mcpServers: { web: { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp` } },
+      }),
+    );
 
     const unauthenticated = await cli('tools', 'call', 'web__use');
     refusal = 403;
@@ -228,7 +233,9 @@ describe('without a running gateway', () => {
   });
 
   test('the log: none is 9, a changed one is 10', async () => {
-    const { cli, state } = place();
+    const space = place();
+    const { state } = space;
+    const cli = insideOf(space);
     const none = await cli('audit', 'verify');
     await cli('tools', 'list');
     const whole = await cli('audit', 'verify');
