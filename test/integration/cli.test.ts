@@ -120,16 +120,17 @@ describe('with a running gateway', () => {
 
 describe('without a running gateway', () => {
   test('tools and servers work on their own, and leave the state directory free', async () => {
-    const { cli, state } = place();
+    const { cli, ...space } = place();
+    const inside = insideOf(space);
 
     const list = await cli('tools', 'list');
-    const call = await cli('tools', 'call', 'echo__echo', '--args', '{"text": "alone"}');
-    const servers = await cli('servers');
+    const call = await inside('tools', 'call', 'echo__echo', '--args', '{"text": "alone"}');
+    const servers = await inside('servers');
 
     expect(list.stdout).toMatch(/^TOOL +DESCRIPTION\necho__echo +Gives the text back\./);
     expect(call).toMatchObject({ status: 0, stdout: 'alone\n' });
     expect(servers.stdout).toMatch(/^echo +ready/m);
-    expect(existsSync(join(state, 'run.json'))).toBe(false);
+    expect(existsSync(join(space.state, 'run.json'))).toBe(false);
   });
 
   test.concurrent(

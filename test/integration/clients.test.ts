@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CLIENTS, connectClient } from './harness/clients.ts';
 import { fixture, type RunningGateway, openGateway } from './harness/gateway.ts';
+import { insideOf } from './harness/inside.ts';
 import { type RunningServer, startServer } from './harness/servers.ts';
 
 let http: RunningServer;
@@ -45,7 +46,7 @@ describe.each(CLIENTS)('%s', (kind) => {
       );
       expect(everything.content).toEqual([{ type: 'text', text: `Echo: ${text}` }]);
       expect(web.content).toEqual([{ type: 'text', text }]);
-      const { stdout } = await gateway.cli(
+      const { stdout } = await insideOf(gateway)(
         'audit',
         'query',
         '--json',

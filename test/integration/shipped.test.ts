@@ -1,11 +1,12 @@
 // What a new user meets: the shipped configuration, a client that starts the gateway from anywhere, and mistakes in the first calls.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { attempted, BIN, fixture, ROOT, runCli, openGateway } from './harness/gateway.ts';
+import { insideOf, runInside } from './harness/inside.ts';
 import { until } from './harness/status.ts';
 
 const CONFIG = join(ROOT, 'mcp-gateway.json');
@@ -16,21 +17,33 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
+/** The configuration of the shipped memory server alone: to begin the others, only to end them, says nothing. */
+function memoryAlone(): string {
+  cpSync(join(ROOT, 'servers.d/memory.json'), join(home, 'servers.d/memory.json'));
+  symlinkSync(join(ROOT, 'node_modules'), join(home, 'node_modules'));
+  const file = join(home, 'mcp-gateway.json');
+  writeFileSync(file, '{}');
+  return file;
+}
+
 test('a client starts the gateway from another folder, as the README says: every shipped server works, and the memory one remembers', async () => {
-  const place = ['--config', CONFIG, '--state', join(home, 'state')];
-  const cli = (...words: string[]) => runCli([...words, ...place], { env: { HOME: home } });
+  const state = join(home, 'state');
+  const place = ['--config', CONFIG, '--state', state];
+  const cli = (...words: string[]) => runInside([...words, ...place]);
   const entities = { entities: [{ name: 'a', entityType: 'b', observations: [] }] };
-  const write = await cli('tools', 'call', 'memory__create_entities', '--args', JSON.stringify(entities));
+  const words = ['tools', 'call', 'memory__create_entities', '--args', JSON.stringify(entities)];
+  const write = await runCli([...words, '--config', memoryAlone(), '--state', state], { env: { HOME: home } });
+  const { NODE_COMPILE_CACHE: cache } = process.env;
   const client = new Client({ name: 'elsewhere', version: '1' });
   await client.connect(
     new StdioClientTransport({
       command: join(ROOT, 'node_modules/.bin/node'),
       args: [BIN, 'stdio', ...place],
       cwd: '/',
-      env: { HOME: home, PATH: process.env.PATH ?? '' },
+      env: { HOME: home, PATH: process.env.PATH ?? '', ...(cache !== undefined && { NODE_COMPILE_CACHE: cache }) },
     }),
   );
-  await attempted({ state: join(home, 'state') });
+  await attempted({ state });
 
   const names = (await client.listTools()).tools.map(({ name }) => name);
   const read = await cli('tools', 'call', 'memory__read_graph');
@@ -88,14 +101,14 @@ test('an edit that cannot be used is told by `servers`, and what is offered is c
   const server = { ...fixture('echo-stdio.ts'), tools: ['echo'] };
   const gateway = await openGateway({ config: { mcpServers: { echo: server } } });
   await gateway.attempted();
-  const before = await gateway.cli('servers', '--json');
+  const before = await insideOf(gateway)('servers', '--json');
   writeFileSync(gateway.config, '{bad');
 
   await until(
     async () => (await (await fetch(`${gateway.origin}/readyz`)).json()) as object,
     (health) => 'reloadError' in health,
   );
-  const { stderr } = await gateway.cli('servers');
+  const { stderr } = await insideOf(gateway)('servers');
   await gateway.stop();
 
   expect(stderr).toContain('is not in force');

@@ -5,32 +5,33 @@ import { CLIENTS, connectClient } from './harness/clients.ts';
 import { fixture, type RunningGateway, openGateway, type Workspace, workspace } from './harness/gateway.ts';
 import { initialize, modernMeta, openPipe, type RawPipe } from './harness/raw.ts';
 
-const config = {
-  limits: { body: '64KiB', depth: 8 },
-  mcpServers: {
-    echo: fixture('echo-stdio.ts'),
-    sdk: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'legacy'),
-  },
-};
+const limits = { body: '64KiB', depth: 8 };
+const echo = fixture('echo-stdio.ts');
+const sdk = fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'legacy');
+const config = { limits, mcpServers: { echo, sdk } };
 
 let gateway: RunningGateway;
+/** Each pipe starts the servers of these anew. */
 let alone: Workspace;
+let aloneWithSdk: Workspace;
 
 beforeAll(async () => {
   gateway = await openGateway({ config });
   await gateway.attempted();
-  alone = workspace(config);
+  alone = workspace({ limits, mcpServers: { echo } });
+  aloneWithSdk = workspace({ limits, mcpServers: { sdk } });
 });
 
 afterAll(async () => {
   await gateway.stop();
   alone.remove();
+  aloneWithSdk.remove();
 });
 
 const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
 const places = [
-  ['joining a running gateway', () => gateway],
-  ['with the gateway inside', () => alone],
+  ['joining a running gateway', () => gateway, () => gateway],
+  ['with the gateway inside', () => alone, () => aloneWithSdk],
 ] as const;
 
 async function withPipe<T>(place: { config: string; state: string }, run: (pipe: RawPipe) => Promise<T>): Promise<T> {
@@ -71,7 +72,7 @@ async function cancelled(pipe: RawPipe): Promise<number> {
   return (JSON.parse(textOf(await pipe.inbox.find({ id }))) as number[]).length;
 }
 
-describe.each(places)('A pipe, %s', (_where, place) => {
+describe.each(places)('A pipe, %s', (_where, place, placeWithSdk) => {
   test('serves a legacy client, with nothing but frames on stdout', () =>
     withPipe(place(), async (pipe) => {
       await opened(pipe);
@@ -150,7 +151,7 @@ describe.each(places)('A pipe, %s', (_where, place) => {
     }));
 
   test('tells of changes: a listener by its id, a session as it is', () =>
-    withPipe(place(), async (pipe) => {
+    withPipe(placeWithSdk(), async (pipe) => {
       await opened(pipe);
       ask(pipe, 'l', { method: 'subscriptions/listen', params: { notifications: { toolsListChanged: true } } });
       expect(await pipe.inbox.next()).toMatchObject({
