@@ -30,6 +30,7 @@ const SIZED = [
   'config/entry',
   'downstream/mcp/sessions',
   'integration/cancel',
+  'integration/joining',
   'protocol/mcp/long-json',
 ].map((name) => `test/${name}.test.ts`);
 

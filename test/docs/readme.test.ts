@@ -6,9 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problems.ts';
+import { runInside } from '../integration/harness/inside.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
@@ -112,12 +113,11 @@ test('the tools that it denies are all that the filesystem server writes with', 
   cpSync(join(ROOT, 'files'), join(shown, 'files'), { recursive: true });
   symlinkSync(join(ROOT, 'node_modules'), join(shown, 'node_modules'));
   const denying = configurations.find((text) => text.includes('"deny"')) ?? '';
+  vi.stubEnv('GITHUB_TOKEN', undefined);
+  onTestFinished(() => void vi.unstubAllEnvs());
   const listed = async (text: string) => {
     writeFileSync(join(shown, 'mcp-gateway.json'), text);
-    const command = [join(ROOT, 'dist/cli/bin.js'), 'tools', 'list', '--json'];
-    const { stdout } = await promisify(execFile)(process.execPath, command, {
-      env: { ...env, MCP_GATEWAY_CONFIG: join(shown, 'mcp-gateway.json'), GITHUB_TOKEN: undefined },
-    });
+    const { stdout } = await runInside(['tools', 'list', '--json', '--config', join(shown, 'mcp-gateway.json')]);
     return JSON.parse(stdout) as { name: string; annotations?: { readOnlyHint?: boolean } }[];
   };
 
