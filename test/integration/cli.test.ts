@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { onTestFinished, tellTestsApart } from '../apart.ts';
 import { connectClient } from './harness/clients.ts';
 import { place } from './harness/command-line.ts';
-import { BIN, fixture, type GatewayProcess, ROOT, runCli, startGateway } from './harness/gateway.ts';
+import { BIN, fixture, type GatewayProcess, ROOT, startGateway } from './harness/gateway.ts';
 import { insideOf, runInside } from './harness/inside.ts';
 import { statusUntil } from './harness/status.ts';
 
