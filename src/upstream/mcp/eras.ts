@@ -1,4 +1,4 @@
-// The eras of one server: which of them serves a caller, and how the gateway finds out whether the server speaks the caller's (wire.md, Probing an upstream).
+// Chooses the era in which a server serves a caller, and finds out whether the server speaks the caller's era at all.
 import { EMPTY_OFFER } from '../../catalog/offer.ts';
 import { Backoff } from '../../core/backoff.ts';
 import { BOUNDS } from '../../core/bounds/bounds.ts';
@@ -45,7 +45,7 @@ export class Eras {
   /** Legacy sessions that called the server and have not ended. */
   private readonly sessions = new Set<ClientSession>();
   private lastUsed: Era | undefined;
-  private stopped = false;
+  private readonly stopping = new AbortController();
   /** Of upstreams that are used no more. */
   private readonly endings = new Set<Promise<void>>();
 
@@ -63,9 +63,8 @@ export class Eras {
   /** The upstream whose offer callers of an era are shown. */
   shown(era: Era | undefined): EraUpstream {
     const { first, second } = this;
-    if (!second || second.era === undefined || second.era !== era || second.parts.offer.stored === undefined)
-      return first;
-    return this.isBridged(second.era) ? first : second;
+    const isKnown = second?.parts.offer.stored !== undefined && second.era === era;
+    return !isKnown || (era && this.isBridged(era)) ? first : second;
   }
 
   /** The upstream that serves callers of an era; undefined where `settle` has to find out first. */
@@ -126,7 +125,7 @@ export class Eras {
 
   /** Ends every instance; resolves when every process tree is gone. */
   async stop(): Promise<void> {
-    this.stopped = true;
+    this.stopping.abort();
     const { context, config } = this.server;
     if (this.second && this.lastUsed) context.learned.usedEra({ ...serverKey(config), era: this.lastUsed });
     await Promise.all(this.all.map((each) => each.stop()));
@@ -204,18 +203,18 @@ export class Eras {
   /** Starts the one process again in the era of its first caller. */
   private async turn(era: Era): Promise<void> {
     await this.first.stop();
-    if (this.stopped) return;
+    if (this.stopping.signal.aborted) return;
     const turned = (this.first = this.create(era, true));
     const loss = await turned.parts.shared.tried();
-    if (!loss || this.stopped) return;
-    this.bridge(era, loss);
+    if (!loss || !this.bridge(era, loss)) return;
     await turned.stop();
     this.first = this.create(undefined);
     this.first.parts.shared.start();
   }
 
-  private bridge(era: Era, { reason, detail, error, kind }: Loss): void {
-    if (this.stopped || kind === 'unused') return;
+  /** The gateway translates for callers of an era from now on. Returns false where the trial only ended because the server is stopped. */
+  private bridge(era: Era, { reason, detail, error, kind }: Loss): boolean {
+    if (this.stopping.signal.aborted || kind === 'unused') return false;
     const { server } = this;
     const why = server.clean(reason);
     const isRefusal = error instanceof GatewayError && error.cause instanceof EraRefused;
@@ -223,6 +222,7 @@ export class Eras {
     const pause = server.config.transport === 'stdio' ? BOUNDS.eraRetryMost : this.pauses.next();
     this.bridged = { era, why, retryAt: isRefusal ? Infinity : performance.now() + pause };
     server.record('server_bridged', { era, why: forOperator(why, detail) });
+    return true;
   }
 
   /** Callers of its era are shown the offer of the first era from now on. */

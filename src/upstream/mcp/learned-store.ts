@@ -1,4 +1,4 @@
-// What the gateway learned of each server, stored between runs: the eras that it speaks, so that a legacy server is not probed at every start, and its traits.
+// What the gateway learned of each server, stored between runs: the eras that it speaks, and its traits.
 import { BOUNDS } from '../../core/bounds/bounds.ts';
 import type { Era } from '../../core/call.ts';
 import type { Database } from '../../storage/database.ts';
@@ -24,11 +24,14 @@ export interface LearnedEra {
   readonly usedAt: number;
 }
 
-interface EraRow extends LearnedEra {
+interface EraRow extends Omit<LearnedEra, 'era'> {
+  readonly era: string;
   readonly learnedAt: number;
 }
 
-/** The tables `spoken` and `traits`. */
+type KnownEra = EraRow & LearnedEra;
+
+/** The tables `spoken`, which saves a legacy server the probe at every start, and `traits`. */
 export class LearnedStore {
   private readonly db: StateDatabase;
 
@@ -44,12 +47,13 @@ export class LearnedStore {
           'SELECT era, refusal, learned_at AS learnedAt, used_at AS usedAt FROM spoken WHERE server = ? AND digest = ? ORDER BY used_at DESC',
         )
         .all(server, digest);
-      if (!rows.every(({ era }) => era === 'legacy' || era === 'modern')) throw new Damaged('an era in it is none');
-      const spoken = rows.filter(({ refusal }) => refusal === null);
-      const isFresh = ({ learnedAt }: EraRow) => Date.now() - learnedAt <= BOUNDS.legacyEra;
+      const known = rows.filter(isEra);
+      if (known.length < rows.length) throw new Damaged('an era in it is none');
+      const spoken = known.filter(({ refusal }) => refusal === null);
+      const isFresh = ({ learnedAt }: KnownEra) => Date.now() - learnedAt <= BOUNDS.legacyEra;
       // that a modern server speaks the legacy era too is no reason to probe it again
-      const lasts = ({ era, refusal }: EraRow) => refusal === null && (era === 'modern' || spoken.length > 1);
-      return rows.filter((row) => lasts(row) || isFresh(row));
+      const lasts = ({ era, refusal }: KnownEra) => refusal === null && (era === 'modern' || spoken.length > 1);
+      return known.filter((row) => lasts(row) || isFresh(row));
     });
   }
 
@@ -106,6 +110,10 @@ export class LearnedStore {
 /** What was learned under another command or URL holds no more. */
 function forgetOtherEntries(db: Database, { server, digest }: ServerKey): void {
   db.prepare<[string, string]>('DELETE FROM spoken WHERE server = ? AND digest <> ?').run(server, digest);
+}
+
+function isEra(row: EraRow): row is KnownEra {
+  return row.era === 'legacy' || row.era === 'modern';
 }
 
 function isTrait({ trait, learnedAt }: { readonly trait: string; readonly learnedAt: unknown }): boolean {

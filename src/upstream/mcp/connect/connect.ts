@@ -106,11 +106,15 @@ function attemptAfter(
   if (transport === 'sse') return fixed ? undefined : { era: 'legacy', sse: true };
   if (error instanceof SlowModern) return { era: 'modern', deaths };
   if (!(error instanceof GatewayError)) return undefined;
-  if (transport === 'streamable-http' && error.cause instanceof HttpRejection)
-    return fixed !== 'modern' && NOT_STREAMABLE.includes(error.cause.status) ? { era: 'legacy', sse: true } : undefined;
-  const died = transport === 'stdio' && isClosed(error) && era !== 'legacy' && !fixed;
-  if (!died) return undefined;
+  if (transport === 'streamable-http')
+    return fixed !== 'modern' && mayBeSse(error) ? { era: 'legacy', sse: true } : undefined;
+  const isProbe = era !== 'legacy' && !fixed;
+  if (!isProbe || !isClosed(error)) return undefined;
   return deaths === 0 ? { deaths: 1 } : { era: 'legacy' };
+}
+
+function mayBeSse({ cause }: GatewayError): boolean {
+  return cause instanceof HttpRejection && NOT_STREAMABLE.includes(cause.status);
 }
 
 async function openAs(options: ConnectOptions, attempt: Attempt): Promise<Connection> {
