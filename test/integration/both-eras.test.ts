@@ -11,7 +11,7 @@ import { openSession, resultOf, send } from './harness/raw.ts';
 import { callText, legacy, modern, said, startScripted, tool, toolNames, type Visit } from './harness/scripted.ts';
 import { startServer } from './harness/servers.ts';
 import { statusOf, statusUntil } from './harness/status.ts';
-import { recordsOf } from './harness/tasks.ts';
+import { erasOfRecord, recordsOf } from './harness/tasks.ts';
 
 tellTestsApart();
 
@@ -42,12 +42,7 @@ const text = (value: string) => [{ type: 'text', text: value }];
 /** The eras of the client and of the server in the record of every call of a tool. */
 async function recordedEras(gateway: RunningGateway): Promise<Set<string>> {
   const records = await recordsOf(gateway, '--method', 'tools/call');
-  return new Set(
-    records.map(
-      ({ downstream, upstream }) =>
-        `${(downstream as JsonObject).era as string} ${(upstream as JsonObject).era as string}`,
-    ),
-  );
+  return new Set(records.map(erasOfRecord));
 }
 
 /** A server that speaks both eras at one URL; `tools` are those that legacy clients are offered too. */

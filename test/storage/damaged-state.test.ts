@@ -52,7 +52,9 @@ function useState(directory: string): Learned {
   try {
     const learned = new LearnedStore(storage.state);
     const names = new NameBook(storage.catalog).assign([...things].reverse()).reverse();
-    const offers = SERVERS.filter((server) => storage.catalog.offer({ server, digest: 'd', era: 'legacy' }) !== undefined).length;
+    const offers = SERVERS.filter(
+      (server) => storage.catalog.offer({ server, digest: 'd', era: 'legacy' }) !== undefined,
+    ).length;
     for (const server of SERVERS) {
       const key = { server, digest: 'd', era: 'legacy' } as const;
       learned.eras(key);

@@ -149,3 +149,9 @@ export async function recordsOf(gateway: RunningGateway, ...filter: string[]): P
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as JsonObject);
 }
+
+/** The eras of the client and of the server in the record of a call. */
+export function erasOfRecord({ downstream, upstream }: JsonObject): string {
+  const eraOf = (side: unknown) => (isObject(side) && typeof side.era === 'string' ? side.era : '?');
+  return `${eraOf(downstream)} ${eraOf(upstream)}`;
+}

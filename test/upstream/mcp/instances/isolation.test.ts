@@ -55,7 +55,11 @@ test.each(['shared', 'session', 'principal'] as const)(
 
 test('principals who differ in what they can answer have owners of their own; no principal can be another’s session', () => {
   const caller = (id: string, capabilities: object): InstanceCaller =>
-    ({ principal: { id }, era: 'legacy', exchange: { capabilities, signal: new Cancellation() } }) as unknown as InstanceCaller;
+    ({
+      principal: { id },
+      era: 'legacy',
+      exchange: { capabilities, signal: new Cancellation() },
+    }) as unknown as InstanceCaller;
   const keys = [caller('a', {}), caller('a', { roots: {} }), caller('a {}', {}), caller('a', { experimental: {} })].map(
     (each) => ownerOf('session', each).key,
   );
