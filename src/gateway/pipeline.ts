@@ -116,13 +116,11 @@ async function pipe<Last>(
   if (!sink.frame)
     throw new GatewayError('internal', 'The call was answered with a stream, which its caller cannot be sent.');
   let cut: GatewayError | undefined;
-  const stops = [
-    signal.onAbort(() => stream.end('cancelled')),
-    ending.onAbort(() => {
-      cut = new GatewayError('gateway_closed', 'The gateway stopped before the stream was at its end.');
-      stream.end('shutdown');
-    }),
-  ];
+  const forgetCaller = signal.onAbort(() => stream.end('cancelled'));
+  const forgetEnding = ending.onAbort(() => {
+    cut = new GatewayError('gateway_closed', 'The gateway stopped before the stream was at its end.');
+    stream.end('shutdown');
+  });
   try {
     const last = await untilCancelled(
       stream.pipe((frame) => sink.frame?.(frame)),
@@ -130,6 +128,7 @@ async function pipe<Last>(
     );
     return { last, cut };
   } finally {
-    for (const stop of stops) stop();
+    forgetCaller();
+    forgetEnding();
   }
 }

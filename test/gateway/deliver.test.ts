@@ -150,7 +150,7 @@ test('a stream that begins after its caller cancelled is ended at once, and a st
 });
 
 test('a stream that fails is settled as failed, and its last frame is the error', async () => {
-  const { run, events, ending } = world();
+  const { run, events, caller, ending } = world();
   const { reply, ends, started, fail } = stream();
   const running = run(() => Promise.resolve(reply));
   await started;
@@ -158,6 +158,7 @@ test('a stream that fails is settled as failed, and its last frame is the error'
 
   expect(await running).toMatchObject({ code: 'upstream_closed' });
   expect(events.slice(2)).toEqual(['settled unknown', 'fail upstream_closed']);
+  caller.abort();
   ending.abort();
   expect(ends).toEqual([]);
 });

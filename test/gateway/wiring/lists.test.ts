@@ -152,6 +152,59 @@ test('lists follow a server: what it adds is listed under its patterns, on the e
   expect(await names('/mcp/s/other')).toEqual(['x']);
 });
 
+describe('a listener hears of the lists that it asked for, and of no others:', () => {
+  test.for([
+    ['tools', 'tools', 'toolsListChanged'],
+    ['prompts', 'prompts', 'promptsListChanged'],
+    ['resources', 'resources', 'resourcesListChanged'],
+    ['templates', 'resources', 'resourcesListChanged'],
+  ] as const)('%s', async ([kind, list, filter]) => {
+    const gateway = await Composition.start({ servers: { s: { tools: ['one'] }, other: { tools: ['x'] } } });
+    const listen = async (wanted: JsonObject) => {
+      const opened = await stream(gateway.origin, modern('subscriptions/listen', { notifications: wanted }));
+      await opened.inbox.find({ method: 'notifications/subscriptions/acknowledged' });
+      return opened;
+    };
+    const others = { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true, [filter]: false };
+    const [wanting, silent] = [await listen({ [filter]: true }), await listen(others)];
+    await gateway.fake().listening();
+
+    gateway.fake().offer = { tools: ['one'], [kind]: ['mem://new'] };
+    gateway.fake().notify(`notifications/${list}/list_changed`);
+    const told = await wanting.inbox.find({ method: `notifications/${list}/list_changed` });
+    await gateway.reload(gateway.file({ entries: { other: { alias: 'o' } } })); // which all hear of
+    const method = expect.stringMatching(/list_changed$/) as string;
+    const heard = await silent.inbox.next();
+
+    expect(told).toMatchObject({ method });
+    expect(heard?.method).not.toBe(told.method);
+  });
+});
+
+test('a list of more than a page goes on where its cursor says, and only the list that the cursor is of', async () => {
+  const names = Array.from({ length: 1_001 }, (_, index) => `t${index}`);
+  const gateway = await Composition.start({ servers: { s: { tools: names } } });
+  const page = async (params: JsonObject, method = 'tools/list') => {
+    const { result, error } = await gateway.ask(method, params);
+    const tools = (result?.tools as JsonObject[] | undefined)?.map(({ name }) => name);
+    return { tools, nextCursor: result?.nextCursor, code: error?.code };
+  };
+
+  const first = await page({});
+  const cursor = first.nextCursor as string;
+  const second = await page({ cursor });
+  const stale = await Promise.all([
+    page({ cursor: `${cursor}x` }),
+    page({ cursor: '0' }),
+    page({ cursor: 1 }),
+    page({ cursor }, 'prompts/list'),
+  ]);
+
+  expect([...(first.tools ?? []), ...(second.tools ?? [])]).toEqual(names.map((name) => `s__${name}`));
+  expect(second).toMatchObject({ tools: ['s__t1000'], nextCursor: undefined });
+  for (const { code } of stale) expect(code).toBe(-32602);
+});
+
 test('a list that is filtered is made once for as long as nothing changes', async () => {
   const gateway = await Composition.start({
     servers: { s: { tools: ['one', 'secret'] } },

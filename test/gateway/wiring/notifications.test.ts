@@ -61,6 +61,30 @@ describe('resources that are followed', () => {
       expect(await toldUpTo(one, 'mem://open')).toEqual(['mem://also', 'mem://open']);
   });
 
+  test('a reload that replaces the server leaves a listener and a session where they were', async () => {
+    const gateway = await Composition.start({ servers: { s: OFFER } });
+    const session = await openSession(gateway.origin);
+    await send(gateway.origin, session.request('resources/subscribe', { uri: 'mem://open' }));
+    const standing = await stream(gateway.origin, session.get());
+    await standing.firstId;
+    const listener = await listen(gateway, ['mem://also']);
+    await listener.inbox.find({ method: 'notifications/subscriptions/acknowledged' });
+
+    await gateway.reload(gateway.file({ entries: { s: { headers: { 'X-Replaced': 'yes' } } } }));
+    const asked = await gateway
+      .fake()
+      .visited('subscriptions/listen', ({ headers, params }) =>
+        ['mem://open', 'mem://also'].every(
+          (uri) => headers['x-replaced'] === 'yes' && JSON.stringify(params.notifications).includes(uri),
+        ),
+      );
+
+    expect(asked.headers['x-replaced']).toBe('yes');
+    // each may have missed a change in between
+    expect(uriOf(await listener.inbox.find({ method: UPDATED }))).toBe('mem://also');
+    expect(uriOf(await standing.inbox.find({ method: UPDATED }))).toBe('mem://open');
+  });
+
   test('what a session lets go, and what ended with it, is asked of the server no longer', async () => {
     const gateway = await Composition.start({ servers: { s: OFFER } });
     const session = await openSession(gateway.origin);
@@ -87,31 +111,50 @@ describe('of a call that takes long', () => {
   beforeEach(() => vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] }));
   afterEach(() => vi.useRealTimers());
 
+  /** Calls a tool that is held; `beats` counts the signs of life of its caller. */
+  function call(gateway: Composition, wantsProgress: boolean) {
+    const counted = { beats: 0 };
+    const heartbeat = () => {
+      counted.beats += 1;
+    };
+    const exchange = { ...ownExchange(new Cancellation().signal), wantsProgress, heartbeat };
+    return { counted, answered: gateway.direct('tools/call', { name: 's__hold' }, { exchange }) };
+  }
+
   test('only a caller that wants progress gets signs of life, and none after the end', async () => {
     const gateway = await Composition.start({ servers: { s: { tools: ['hold'] } } });
-    const beats = { wanting: 0, silent: 0 };
-    const call = (who: keyof typeof beats) => {
-      const exchange = ownExchange(new Cancellation().signal);
-      const heartbeat = () => {
-        beats[who] += 1;
-      };
-      return gateway.direct(
-        'tools/call',
-        { name: 's__hold' },
-        { exchange: { ...exchange, wantsProgress: who === 'wanting', heartbeat } },
-      );
-    };
-    const calls = [call('silent'), call('wanting')];
+    const calls = [call(gateway, true), call(gateway, false)];
+    const beats = () => calls.map(({ counted }) => counted.beats);
     await gateway.fake().holds(2);
 
     vi.advanceTimersByTime(20_000);
-    const during = { ...beats };
+    const during = beats();
     gateway.fake().release();
-    await Promise.all(calls);
+    await Promise.all(calls.map(({ answered }) => answered));
     vi.advanceTimersByTime(60_000);
 
-    expect(during).toEqual({ wanting: 2, silent: 0 });
-    expect(beats).toEqual(during);
+    expect(during).toEqual([2, 0]);
+    expect(beats()).toEqual(during);
+  });
+
+  test('the caller of a later one gets signs of life too, and no timer runs in between', async () => {
+    const gateway = await Composition.start({ servers: { s: { tools: ['hold'] } } });
+    const timers = vi.getTimerCount();
+    const first = call(gateway, true);
+    await gateway.fake().holds(1);
+    const during = vi.getTimerCount();
+    gateway.fake().release();
+    await first.answered;
+    const between = vi.getTimerCount();
+    const later = call(gateway, true);
+    await gateway.fake().holds(1);
+
+    vi.advanceTimersByTime(20_000);
+    gateway.fake().release();
+    await later.answered;
+
+    expect([during, between]).toEqual([timers + 1, timers]);
+    expect(later.counted.beats).toBe(2);
   });
 });
 

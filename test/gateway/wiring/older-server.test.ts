@@ -1,7 +1,7 @@
 // A server of an older revision behind a composed gateway: what sessions want of it, and its questions to a modern client.
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/core/json.ts';
-import { errorOf, openSession, resultOf, send, stream } from '../../integration/harness/raw.ts';
+import { errorOf, modern, openSession, resultOf, send, stream } from '../../integration/harness/raw.ts';
 import { answer, legacy, openEvents, refuse, said, tool, type Visit } from '../../integration/harness/scripted.ts';
 import { Composition } from './composition.ts';
 
@@ -84,6 +84,16 @@ test('may refuse that a session follows something, which is told to its client',
   });
   expect(resultOf(followed)).toEqual({});
   expect(gateway.records()).toMatchObject([{ status: 'protocol_error' }, { status: 'ok' }]);
+});
+
+test('may refuse that a listener follows something, which the acknowledgement waits for and leaves out', async () => {
+  const gateway = await start();
+
+  const notifications = { resourceSubscriptions: ['mem://refused', 'mem://a'] };
+  const listener = await stream(gateway.origin, modern('subscriptions/listen', { notifications }));
+  const { params } = await listener.inbox.find({ method: 'notifications/subscriptions/acknowledged' });
+
+  expect((params as JsonObject).notifications).toEqual({ resourceSubscriptions: ['mem://a'] });
 });
 
 test('is told that the roots of a session changed, and of nothing else that its client notifies', async () => {

@@ -81,6 +81,24 @@ test('a log that cannot be written refuses every call, and nothing of them is se
   expect(gateway.logged('the audit log can be written again')).toBe(true);
 });
 
+test('an event that cannot be written is missing, and the log of the program says which, and why', async () => {
+  const gateway = await start();
+  gateway.breakAudit();
+
+  await gateway.ask('tools/nothing');
+  await gateway.ready();
+  gateway.mendAudit();
+
+  expect(gateway.log).toContainEqual(
+    expect.objectContaining({
+      level: 'error',
+      msg: 'an event is missing from the audit log',
+      event: 'request_refused',
+      err: expect.objectContaining({ message: expect.stringContaining('audit') as string }) as unknown,
+    }),
+  );
+});
+
 test('a refusal for too much memory is recorded, and a denied call takes none of it', async () => {
   const gateway = await start();
   const left = new Cancellation();

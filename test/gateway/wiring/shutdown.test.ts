@@ -6,6 +6,7 @@ import type { JsonObject } from '../../../src/core/json.ts';
 import { workspace } from '../../integration/harness/gateway.ts';
 import { modern, openSession, send, stream } from '../../integration/harness/raw.ts';
 import { Composition } from './composition.ts';
+import { FakeServer } from './fake-server.ts';
 
 test('while it drains new calls are refused, those in flight are waited for, listeners end well', async () => {
   const gateway = await Composition.start({ servers: { s: { tools: ['echo', 'hold'] } } });
@@ -43,6 +44,26 @@ test('while it drains new calls are refused, those in flight are waited for, lis
     { method: 'tools/call', status: 'refused', error: 'shutting_down' },
     { method: 'tools/list', status: 'refused', error: 'shutting_down' },
   ]);
+});
+
+test('while it drains no server is started, not even one that an edit adds', async () => {
+  const gateway = await Composition.start({ servers: { s: { tools: ['hold'] } } });
+  const added = await FakeServer.start({ tools: ['echo'] });
+  onTestFinished(() => added.stop());
+  const held = gateway.ask('tools/call', { name: 's__hold' });
+  await gateway.fake().holds(1);
+
+  const drained = gateway.running.drain();
+  await gateway.reload(gateway.file({ entries: { added: { url: added.url } } }));
+  const inForce = gateway.events('config_reloaded').length;
+  const state = gateway.gateway.servers().find(({ name }) => name === 'added')?.state;
+  for (let round = 0; round < 3; round++) await gateway.ready();
+  gateway.fake().release();
+  await Promise.all([held, drained]);
+
+  expect(inForce).toBe(1);
+  expect(state).toBe('connecting');
+  expect(added.count('server/discover')).toBe(0);
 });
 
 test('a stop without a drain before it waits for calls in flight too', async () => {
