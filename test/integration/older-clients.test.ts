@@ -1,7 +1,10 @@
 // What a server of 2026-07-28 says in ways that older clients do not know reaches them in ways that they do.
 import { expect, test } from 'vitest';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { type ElicitRequest, ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { JsonObject } from '../../src/core/json.ts';
-import { CLIENTS, connectClient } from './harness/clients.ts';
+import { CLIENTS, connectClient, transportV1 } from './harness/clients.ts';
+import { fixture } from './harness/gateway.ts';
 import { kept, openTried } from './harness/kept.ts';
 import { modern, startScripted, tool } from './harness/scripted.ts';
 import { statusOf } from './harness/status.ts';
@@ -67,4 +70,31 @@ test('a type of content that the SDK of an older client does not know is told in
   await client.close();
 
   expect(content).toEqual([text, audio, { type: 'text', text: '[video: x://film, video/mp4]' }]);
+});
+
+test.each([
+  ['a server of those times', ['sdk-v1-server.ts', '--transport', 'stdio']],
+  ['a server of 2026-07-28', ['sdk-server.ts', '--transport', 'stdio', '--era', 'modern']],
+])('a client of 2024-11-05 that declares elicitation is asked by %s', async (_, [name = '', ...args]) => {
+  const gateway = await openTried({ config: { mcpServers: { s: fixture(name, ...args) } } });
+  const client = new Client({ name: 'old', version: '1' }, { capabilities: { elicitation: {} } });
+  const asked: ElicitRequest['params'][] = [];
+  client.setRequestHandler(ElicitRequestSchema, ({ params }) => {
+    asked.push(params);
+    return { action: 'accept', content: { color: 'red' } };
+  });
+  const transport = transportV1({ url: gateway.url });
+  const send = transport.send.bind(transport);
+  transport.send = (message, options) =>
+    'method' in message && message.method === 'initialize'
+      ? send({ ...message, params: { ...message.params, protocolVersion: '2024-11-05' } }, options)
+      : send(message, options);
+  await client.connect(transport);
+
+  const { content } = await client.callTool({ name: 's__ask_form', arguments: { label: 'which' } });
+  await client.close();
+
+  expect(asked).toMatchObject([{ message: 'which' }]);
+  expect(asked[0]).not.toHaveProperty('mode');
+  expect(content).toMatchObject([{ text: expect.stringContaining('"color":"red"') as string }]);
 });

@@ -93,7 +93,7 @@ export class OpenQuestions {
    * the question or its call or session ends.
    */
   async ask({ method, params, signal, task }: Question, channel: QuestionChannel): Promise<QuestionAnswer> {
-    requireAskable(method, params, this.client);
+    requireAskable(method, params, this.client.capabilities);
     if (signal.aborted || channel.signal.aborted)
       throw new GatewayError('cancelled', 'What the question belongs to is over; nobody was asked.');
     const id = this.lastId + 1;

@@ -83,9 +83,8 @@ export class LiveQuestions {
   }
 
   private requireAskable(request: unknown): void {
-    const { exchange, revision } = this.call;
     const { method, params } = this.read(request);
-    requireAskable(method, params, { capabilities: exchange.capabilities, version: revision });
+    requireAskable(method, params, this.call.exchange.capabilities);
   }
 
   private read(request: unknown): { method: string; params: JsonObject } {

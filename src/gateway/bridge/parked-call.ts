@@ -223,7 +223,7 @@ export class ParkedCall implements Exchange {
 
   /** Why the caller cannot be asked a question, if so; then `lacking` gets the capability that the question needs. */
   private refusalOf(method: string, params: JsonObject): GatewayError | undefined {
-    const why = whyNotAsked(method, params, this.askable);
+    const why = whyNotAsked(method, params, this.capabilities);
     if (why === undefined) return undefined;
     this.lacking = joined(this.lacking, missingCapability(method, params));
     return new GatewayError('question_undeclared', `The client cannot be asked this: ${why}.`);

@@ -5,7 +5,7 @@ import { excerpt, GatewayError } from '../../core/errors.ts';
 import { isObject, jsonOf, type JsonObject, numberOf } from '../../core/json.ts';
 import type { RpcError } from '../../core/reply.ts';
 import { contentFor } from '../../protocol/mcp/content.ts';
-import { CALL_METHODS, foreignMeta, MODERN_VERSION } from '../../protocol/mcp/vocabulary.ts';
+import { CALL_METHODS, foreignMeta } from '../../protocol/mcp/vocabulary.ts';
 import {
   missingCapability,
   URL_ELICITATION_REQUIRED,
@@ -104,8 +104,7 @@ export function urlElicitations(call: McpCall, { code, message, data }: RpcError
   )
     return undefined;
   const method = 'elicitation/create';
-  const { capabilities } = call.exchange;
-  const refusal = whyNotAsked(method, { mode: 'url' }, { capabilities, version: MODERN_VERSION });
+  const refusal = whyNotAsked(method, { mode: 'url' }, call.exchange.capabilities);
   if (refusal !== undefined)
     throw new GatewayError(
       'capability_required',
@@ -137,13 +136,13 @@ export function checkDeclared(call: McpCall, server: string, { inputRequests }: 
       'upstream_protocol',
       `The server "${server}" asks what is no question: \`inputRequests\` is no object.`,
     );
-  const client = { capabilities: call.exchange.capabilities, version: MODERN_VERSION };
   let why: string | undefined;
   let lacking: JsonObject = {};
   for (const request of Object.values(inputRequests)) {
     const { method, params } = isObject(request) ? request : {};
     const given = isObject(params) ? params : {};
-    const refusal = typeof method === 'string' ? whyNotAsked(method, given, client) : 'it is not a request';
+    const refusal =
+      typeof method === 'string' ? whyNotAsked(method, given, call.exchange.capabilities) : 'it is not a request';
     if (refusal === undefined) continue;
     const missing = typeof method === 'string' ? missingCapability(method, given) : {};
     if (Object.keys(missing).length === 0)

@@ -103,8 +103,6 @@ export interface Askable {
 }
 
 interface QuestionRule {
-  /** The first revision that has it; later ones have it too. Revisions are dates. */
-  readonly since: string;
   readonly applies: (params: JsonObject) => boolean;
   readonly declared: (capabilities: JsonObject) => boolean;
   /** The capability, as a path. */
@@ -119,26 +117,19 @@ const takesForms = ({ elicitation }: JsonObject): boolean =>
 
 const isUrl = ({ mode }: JsonObject): boolean => mode === 'url';
 
-/** The rules of every question; all that apply to one must hold. */
+/** The rules of every question; all that apply to one must hold. What a client declares suffices, whatever its revision has. */
 const RULES: Readonly<Record<string, readonly QuestionRule[]>> = {
   'elicitation/create': [
-    { since: '2025-06-18', applies: (params) => !isUrl(params), declared: takesForms, capability: 'elicitation.form' },
-    {
-      since: '2025-11-25',
-      applies: isUrl,
-      declared: ({ elicitation }) => has(elicitation, 'url'),
-      capability: 'elicitation.url',
-    },
+    { applies: (params) => !isUrl(params), declared: takesForms, capability: 'elicitation.form' },
+    { applies: isUrl, declared: ({ elicitation }) => has(elicitation, 'url'), capability: 'elicitation.url' },
   ],
   'sampling/createMessage': [
     {
-      since: '2024-11-05',
       applies: () => true,
       declared: (capabilities) => has(capabilities, 'sampling'),
       capability: 'sampling',
     },
     {
-      since: '2025-11-25',
       applies: ({ tools, toolChoice }) => tools !== undefined || toolChoice !== undefined,
       declared: ({ sampling }) => has(sampling, 'tools'),
       capability: 'sampling.tools',
@@ -146,7 +137,6 @@ const RULES: Readonly<Record<string, readonly QuestionRule[]>> = {
   ],
   'roots/list': [
     {
-      since: '2024-11-05',
       applies: () => true,
       declared: (capabilities) => has(capabilities, 'roots'),
       capability: 'roots',
@@ -154,25 +144,17 @@ const RULES: Readonly<Record<string, readonly QuestionRule[]>> = {
   ],
 };
 
-/** Why the client cannot be asked this, as the end of a sentence; undefined where it can. */
-export function whyNotAsked(
-  method: string,
-  params: JsonObject,
-  { capabilities, version }: Askable,
-): string | undefined {
+/** Why a client with these capabilities cannot be asked this, as the end of a sentence; undefined where it can. */
+export function whyNotAsked(method: string, params: JsonObject, capabilities: JsonObject): string | undefined {
   const rules = Object.hasOwn(RULES, method) ? RULES[method] : undefined;
   if (!rules) return `${JSON.stringify(method.slice(0, BOUNDS.errorKey))} is no question of the protocol`;
-  for (const { since, applies, declared, capability } of rules) {
-    if (!applies(params)) continue;
-    if (version < since) return `it speaks ${version}, and \`${capability}\` is of ${since}`;
-    if (!declared(capabilities)) return `it did not declare \`${capability}\``;
-  }
-  return undefined;
+  const missing = rules.find(({ applies, declared }) => applies(params) && !declared(capabilities));
+  return missing && `it did not declare \`${missing.capability}\``;
 }
 
-/** Throws `question_undeclared` where the client cannot be asked this. */
-export function requireAskable(method: string, params: JsonObject, client: Askable): void {
-  const refusal = whyNotAsked(method, params, client);
+/** Throws `question_undeclared` where a client with these capabilities cannot be asked this. */
+export function requireAskable(method: string, params: JsonObject, capabilities: JsonObject): void {
+  const refusal = whyNotAsked(method, params, capabilities);
   if (refusal !== undefined)
     throw new GatewayError('question_undeclared', `The client cannot be asked this: ${refusal}.`);
 }
@@ -185,7 +167,7 @@ export function paramsFor(method: string, params: JsonObject, { capabilities, ve
   const { _meta, mode, elicitationId, ...rest } = withoutTask(params);
   const kept = withoutKey(foreignMeta(_meta));
   const elicits = method === 'elicitation/create';
-  const modes = version >= '2025-11-25' && (has(capabilities.elicitation, 'form') || isUrl(params));
+  const modes = isUrl(params) || (version >= '2025-11-25' && has(capabilities.elicitation, 'form'));
   const ids = version < MODERN_VERSION && isUrl(params);
   const { messages } = rest;
   if (method === 'sampling/createMessage' && Array.isArray(messages) && version < MODERN_VERSION)
