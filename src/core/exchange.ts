@@ -12,6 +12,8 @@ export interface Question {
   readonly params: JsonObject;
   /** The task that it belongs to, by the id that the caller has. */
   readonly task?: string;
+  /** Whether it may belong to another call of the caller: then it outlives the call on whose stream the caller got it. */
+  readonly ofSeveral?: true;
   /** Aborted when the server withdraws the question, or when nothing waits for the answer any more. */
   readonly signal: CancelSignal;
 }

@@ -1,14 +1,13 @@
 // How many instances of a server there are, when they are started and stopped, and what a call meets when there is none for it.
-import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { setMark } from '../../fixtures/servers/marks.ts';
 import { onTestFinished, tellTestsApart } from '../apart.ts';
 import { fixture, openGateway, startGateway, workspace } from './harness/gateway.ts';
 import { openTried } from './harness/kept.ts';
 import { descendants } from '../upstream/mcp/processes.ts';
-import { openPipe } from './harness/raw.ts';
+import type { JsonObject } from '../../src/core/json.ts';
+import { modern, openPipe, resultOf, send } from './harness/raw.ts';
 import { SessionClient } from './harness/session-client.ts';
 import { statusOf, statusUntil, until } from './harness/status.ts';
 
@@ -34,27 +33,26 @@ const owned = ({ instances }: { instances: readonly { owner?: string }[] }) =>
   instances.filter(({ owner }) => owner !== undefined);
 
 test.concurrent(
-  'a server that asks runs one call at a time in each process: more calls get more, up to the limit, then they wait',
+  'calls of one session share its process though the server asks: a question outlives the call that it came with',
   async () => {
-    const config = { mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { max: 2 } } } };
+    const config = { mcpServers: { s: { ...PRIVATE, isolation: 'session', instances: { max: 1 } } } };
     const gateway = await openTried({ config });
     const client = await SessionClient.open(gateway.origin, { capabilities: ASKABLE });
-    const parked = await client.start('s__ask', { label: 'one' });
-    const first = await parked.inbox.find({ method: 'elicitation/create' });
+    const { self } = await client.facts('s');
+    const first = await client.start('s__ask', { label: 'one' });
+    const one = await first.inbox.find({ method: 'elicitation/create' });
     const second = await client.start('s__ask', { label: 'two' });
-    const other = await second.inbox.find({ method: 'elicitation/create' });
-    const third = client.facts('s');
-    const busy = await statusUntil(gateway, 's', ({ pool }) => pool.waiting === 1);
+    const two = await first.inbox.find({ method: 'elicitation/create' });
+    const busy = await statusUntil(gateway, 's', ({ inFlight }) => inFlight === 2);
+    expect((await client.facts('s')).self).toBe(self);
 
-    await client.answer(other, { action: 'accept', content: {} });
-    const two = JSON.parse(await second.text) as { self: string };
-    const { self } = await third;
-    await client.answer(first, { action: 'decline' });
-    const one = JSON.parse(await parked.text) as { self: string };
+    await client.answer(one, { action: 'decline' });
+    expect(JSON.parse(await first.text)).toEqual({ self, answer: { action: 'decline' } });
+    await client.answer(two, { action: 'accept', content: { a: 2 } });
+    expect(JSON.parse(await second.text)).toEqual({ self, answer: { action: 'accept', content: { a: 2 } } });
 
-    expect(owned(busy)).toMatchObject([{ inFlight: 1 }, { inFlight: 1 }]);
-    expect(one.self).not.toBe(two.self);
-    expect(self).toBe(two.self);
+    expect(owned(busy)).toMatchObject([{ inFlight: 2 }]);
+    expect((await client.facts('s')).self).toBe(self);
     await statusUntil(
       gateway,
       's',
@@ -64,47 +62,57 @@ test.concurrent(
   },
 );
 
-test.concurrent('a call whose process still starts takes one that becomes free first', async () => {
-  const { space, server, write } = counted('--others', 'hang', '--answering', '2');
+test.concurrent(
+  'a question is put to its caller until the call that asks has ended, whichever call carries it',
+  async () => {
+    const gateway = await openTried({ config: { mcpServers: { s: { ...PRIVATE, isolation: 'session' } } } });
+    const client = await SessionClient.open(gateway.origin, { capabilities: ASKABLE });
+    const held = await client.start('s__hold', {}, 7);
+    const asking = await client.start('s__ask', { label: 'of the second call' });
+    const question = await held.inbox.find({ method: 'elicitation/create' });
+    await client.notify('notifications/cancelled', { requestId: 7 });
+    await statusUntil(gateway, 's', ({ inFlight }) => inFlight === 1);
+    await client.answer(question, { action: 'accept', content: {} });
+
+    expect(JSON.parse(await asking.text)).toMatchObject({ answer: { action: 'accept' } });
+  },
+);
+
+test.concurrent(
+  'what a modern client is asked in one call leaves its other calls free, in the same process',
+  async () => {
+    const gateway = await openTried({ config: { mcpServers: { s: { ...PRIVATE, isolation: 'session' } } } });
+    const meta = { 'io.modelcontextprotocol/clientCapabilities': ASKABLE };
+    const call = async (name: string, more = {}) =>
+      resultOf(
+        await send(gateway.origin, modern('tools/call', { name, arguments: { label: 'x' }, ...more }, { meta })),
+      );
+    const selfOf = ({ content }: JsonObject) => JSON.parse((content as { text: string }[])[0]?.text ?? '') as object;
+    const parked = [await call('s__ask'), await call('s__ask')];
+    const between = selfOf(await call('s__facts')) as { self: string };
+    const retried = parked.map(({ requestState }, index) =>
+      call('s__ask', { requestState, inputResponses: { q1: { action: 'accept', content: { index } } } }),
+    );
+
+    expect(parked.map(({ inputRequests }) => Object.keys(inputRequests as object))).toEqual([['q1'], ['q1']]);
+    expect((await Promise.all(retried)).map(selfOf)).toEqual(
+      [0, 1].map((index) => ({ self: between.self, answer: { action: 'accept', content: { index } } })),
+    );
+    expect(owned(await statusOf(gateway, 's'))).toHaveLength(1);
+  },
+);
+
+test.concurrent('calls that come while their process starts wait for that one', async () => {
+  const { space, server, starts, write } = counted();
   write({ ...server, isolation: 'session' });
   const gateway = await openTried({ space });
   const client = await SessionClient.open(gateway.origin, { capabilities: ASKABLE });
-  const { self } = await client.facts('s');
-  const parked = await client.start('s__ask', { label: 'one' });
-  const question = await parked.inbox.find({ method: 'elicitation/create' });
-  const second = client.facts('s');
-  const third = client.facts('s');
-  await statusUntil(gateway, 's', ({ inFlight }) => inFlight === 3);
+  const before = starts();
+  const calls = await Promise.all([client.facts('s'), client.facts('s'), client.facts('s')]);
 
-  await client.answer(question, { action: 'decline' });
-
-  expect(JSON.parse(await parked.text)).toMatchObject({ self });
-  expect((await second).self).toBe(self);
-  expect((await third).self).toBe(self);
+  expect(new Set(calls.map(({ self }) => self)).size).toBe(1);
+  expect(starts()).toBe(before + 1);
 });
-
-test.concurrent(
-  'the next call runs where the last one ran, although a process that no call needed started since',
-  async () => {
-    const mark = randomUUID();
-    const { space, server, write } = counted('--held', mark, '--answering', '2');
-    write({ ...server, isolation: 'session' });
-    const gateway = await openTried({ space });
-    const client = await SessionClient.open(gateway.origin, { capabilities: ASKABLE });
-    const { self } = await client.facts('s');
-    const parked = await client.start('s__ask', { label: 'one' });
-    const question = await parked.inbox.find({ method: 'elicitation/create' });
-    const second = client.facts('s');
-    await statusUntil(gateway, 's', ({ inFlight }) => inFlight === 2);
-    await client.answer(question, { action: 'decline' });
-    expect((await second).self).toBe(self);
-
-    setMark(mark);
-    await statusUntil(gateway, 's', (status) => owned(status).length === 2);
-
-    expect((await client.facts('s')).self).toBe(self);
-  },
-);
 
 test.concurrent(
   'whoever waits too long for an instance is told that all are in use, and can call again when one is free',

@@ -6,7 +6,9 @@ import { fixture } from './harness/gateway.ts';
 import { openTried } from './harness/kept.ts';
 import { errorOf, modern, resultOf, send } from './harness/raw.ts';
 
+/** Callers who declare different things have instances of their own, also where they are one principal. */
 const ASKABLE = { 'io.modelcontextprotocol/clientCapabilities': { elicitation: {} } };
+const OTHERWISE = { 'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {} } } };
 
 test('forms that one principal leaves unanswered do not keep another from the server: the oldest gives way, and says so', async () => {
   const gateway = await openTried({
@@ -18,19 +20,21 @@ test('forms that one principal leaves unanswered do not keep another from the se
     },
     env: { ALICE, BOB },
   });
-  const call = (token: string, name: string, more = {}) =>
+  const call = (token: string, name: string, more = {}, meta = ASKABLE) =>
     send(
       gateway.origin,
       modern(
         'tools/call',
         { name, arguments: { label: 'x' }, ...more },
         {
-          meta: ASKABLE,
+          meta,
           headers: { Authorization: `Bearer ${token}` },
         },
       ),
     );
-  const left = [await call(ALICE, 's__ask'), await call(ALICE, 's__ask')].map((answer) => resultOf(answer));
+  const left = [await call(ALICE, 's__ask'), await call(ALICE, 's__ask', {}, OTHERWISE)].map((answer) =>
+    resultOf(answer),
+  );
   expect(left.map(({ resultType }) => resultType)).toEqual(['input_required', 'input_required']);
 
   const bobs = resultOf(await call(BOB, 's__facts'));
@@ -38,7 +42,7 @@ test('forms that one principal leaves unanswered do not keep another from the se
     requestState,
     inputResponses: { q1: { action: 'decline' } },
   }));
-  const answers = [await call(ALICE, 's__ask', first), await call(ALICE, 's__ask', second)] as const;
+  const answers = [await call(ALICE, 's__ask', first), await call(ALICE, 's__ask', second, OTHERWISE)] as const;
   const events = (await recordsOf(gateway, '--kind', 'event')).filter(({ event }) => event === 'calls_gave_way');
 
   expect(bobs.content).toBeDefined();

@@ -92,7 +92,11 @@ export class CallerExchange implements Exchange {
     const { questions } = this.options;
     if (!questions) return cannotAsk(question);
     if (this.ended) throw new GatewayError('cancelled', 'The call that the question belongs to has ended.');
-    return askWithin(questions.answeredWithinMs, question, (limited) => questions.ask(limited, this.options));
+    return askWithin(questions.answeredWithinMs, question, (limited) => {
+      // the end of this call would withdraw the questions of its channel
+      const channel = limited.ofSeveral ? { ...this.options, signal: limited.signal } : this.options;
+      return questions.ask(limited, channel);
+    });
   }
 
   /** The call has ended: sends nothing more, and withdraws the questions that belong to the call. */

@@ -32,6 +32,8 @@ interface OpenQuestion {
   readonly params: JsonObject;
   /** Its size in memory, in bytes. */
   readonly weight: number;
+  /** Whether the caller has it and may retry with the answer, also after the end of the call. */
+  isSent: boolean;
 }
 
 /** What the caller gets next: the end of the call, or a round of questions. */
@@ -149,9 +151,18 @@ export class ParkedCall implements Exchange {
     this.attach(exchange);
     this.answer(responses);
     for (const [, question] of this.open) {
+      question.request.isSent = false;
       const refusal = this.refusalOf(question.request.method, question.request.asked);
       if (refusal) question.fail(refusal);
     }
+    if (this.hasEnded) this.withdraw();
+  }
+
+  /** Cancels the call, if it runs, and withdraws its questions: no caller can retry any more. */
+  forget(): void {
+    this.signal.abort();
+    for (const [, { request }] of this.open) request.isSent = false;
+    this.withdraw();
   }
 
   /** Cancels the call, so that a queued call can use its instance; a later retry fails with `why`. */
@@ -170,8 +181,12 @@ export class ParkedCall implements Exchange {
   /** The open questions, as `inputRequests`. Begins the next turn. */
   inputRequests(): JsonObject {
     this.turn = Promise.withResolvers();
-    const asked = ({ method, params }: OpenQuestion): JsonObject => ({ method, params });
-    return Object.fromEntries([...this.open].map(([key, { request }]) => [key, asked(request)]));
+    return Object.fromEntries(
+      [...this.open].map(([key, { request }]) => {
+        request.isSent = true;
+        return [key, { method: request.method, params: request.params }];
+      }),
+    );
   }
 
   /** Sends the caller's answers to the server. A question whose answer is missing or malformed stays open for the next round (wire.md, Questions 3). */
@@ -194,19 +209,20 @@ export class ParkedCall implements Exchange {
     this.waiters.at(-1)?.exchange.notify(method, params);
   }
 
-  async ask({ method, params, signal }: Question): Promise<QuestionAnswer> {
+  async ask({ method, params, signal, ofSeveral }: Question): Promise<QuestionAnswer> {
     const refusal = this.refusalOf(method, params);
     if (refusal) throw refusal;
     const key = this.keyOf(params);
-    const early = this.early.get(key);
-    this.early.delete(key);
+    // an answer that came with this call is not for the question of another
+    const early = ofSeveral ? undefined : this.takeEarly(key);
     if (isObject(early) && isAnswer(method, early)) return { result: early };
-    if (signal.aborted) throw withdrawn();
+    if (signal.aborted || this.hasEnded) throw withdrawn();
     const question = this.open.begin(key, {
       method,
       asked: params,
       params: paramsFor(method, params, this.askable),
       weight: estimateHeap(params),
+      isSent: false,
     });
     const stopListening = signal.onAbort(() => question.fail(withdrawn()));
     if (this.admits()) this.gather();
@@ -215,6 +231,17 @@ export class ParkedCall implements Exchange {
         new GatewayError('overloaded', 'There is no room for a question of this size with those that are open.'),
       );
     return question.answered.finally(stopListening);
+  }
+
+  private takeEarly(key: string): unknown {
+    const early = this.early.get(key);
+    this.early.delete(key);
+    return early;
+  }
+
+  /** Withdraws the questions that no caller has: each may be put on another call that it may belong to. */
+  private withdraw(): void {
+    for (const [, question] of this.open) if (!question.request.isSent) question.fail(withdrawn());
   }
 
   private get askable(): Askable {
@@ -253,6 +280,7 @@ export class ParkedCall implements Exchange {
     this.hasEnded = true;
     this.result = this.preempted ? { failure: this.preempted } : outcome;
     clearTimeout(this.gathering);
+    this.withdraw();
     this.detach();
     this.signal.release(); // its listeners hold the request and the answer
     this.turn.resolve('ended');

@@ -208,7 +208,7 @@ export class ParkedCalls {
   private forget(parked: Parked): void {
     clearTimeout(parked.expiry);
     if (this.parked.delete(parked.key)) this.places.giveBack(parked.principal);
-    parked.call.signal.abort();
+    parked.call.forget();
   }
 }
 

@@ -1,6 +1,6 @@
 // Parked calls: their rounds, their retries, and what is kept of them.
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Cancellation } from '../../../src/core/cancellation.ts';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Cancellation, type CancelSignal } from '../../../src/core/cancellation.ts';
 import { toGatewayError } from '../../../src/core/errors.ts';
 import type { Exchange } from '../../../src/core/exchange.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
@@ -351,4 +351,42 @@ test('every round has the attempts of its call in its context', async () => {
   await replied(resume(caller({ requestState, inputResponses: { q1: YES } }), second));
 
   expect(second.ctx.attempts).toMatchObject([{ target: TARGET, origin }]);
+});
+
+describe('A question that may belong to another call of the caller', () => {
+  const several = (exchange: Exchange | undefined, signal: CancelSignal) =>
+    exchange?.ask({ method: 'elicitation/create', params: FORM, signal, ofSeveral: true });
+
+  test('can be answered by the retry of the call that carries it, after that has ended', async () => {
+    const { parked, resume } = world();
+    const { signal } = new Cancellation();
+    const ending = Promise.withResolvers<Reply>();
+    let exchange: Exchange | undefined;
+    const first = parked.begin(caller().call, at(), (given) => ((exchange = given), ending.promise));
+    const answer = several(exchange, signal);
+    const { requestState = null } = await replied(first);
+    ending.resolve({ kind: 'result', result: { ended: true } });
+    await settle();
+    const retried = resume(caller({ requestState, inputResponses: { q1: YES } }));
+
+    expect(await replied(retried)).toEqual({ ended: true });
+    expect(await answer).toEqual({ result: YES });
+  });
+
+  test('is withdrawn if the call ends before its caller has the question, or the retry does not answer it', async () => {
+    const { parked, resume } = world();
+    const { signal } = new Cancellation();
+    for (const isSent of [false, true]) {
+      const ending = Promise.withResolvers<Reply>();
+      let exchange: Exchange | undefined;
+      const first = parked.begin(caller().call, at(), (given) => ((exchange = given), ending.promise));
+      const answer = several(exchange, signal)?.catch((error: unknown) => error);
+      const begun = isSent ? await replied(first) : {};
+      ending.resolve({ kind: 'result', result: {} });
+      await settle();
+      if (isSent) await replied(resume(caller({ requestState: begun.requestState ?? null, inputResponses: {} })));
+
+      expect(await answer).toMatchObject({ code: 'cancelled' });
+    }
+  });
 });

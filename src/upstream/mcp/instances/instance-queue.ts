@@ -1,33 +1,21 @@
-// Queues callers that wait for an instance of their own: each gets the first that it can use, in the order in which they came.
+// Queues callers whose owners have no instance and no room for one: each gets the first that it can use, in the order in which they came.
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
-import type { PrewarmedProcess } from '../connect/wires.ts';
-import type { Instance, Loss } from './instance.ts';
+import type { Instance } from './instance.ts';
 import type { OwnerPool } from './owner-pool.ts';
-
-/** Room for an instance within `instances.max`. */
-export interface Place {
-  /** The instance that has to end first. */
-  readonly after?: Promise<Loss>;
-  /** The process that runs there already. */
-  readonly prewarmed?: PrewarmedProcess;
-}
-
-/** What a caller got: an instance, one that is being opened for the same owner, or a place to open one in. */
-export type Claim = { readonly instance: Instance } | { readonly opening: Promise<Instance> } | Place;
 
 interface Waiter {
   readonly pool: OwnerPool;
-  readonly resolve: (claim: Claim) => void;
+  readonly resolve: (claim: Promise<Instance>) => void;
   readonly fail: (error: unknown) => void;
 }
 
-/** Hands out instances and places. */
+/** Hands out instances. */
 export interface ClaimSource {
-  /** What a caller can have now; undefined if it has to wait. Throws if its owner gets nothing. */
-  claim(pool: OwnerPool): Claim | undefined;
+  /** The instance that a caller can have now, which may still have to be opened; undefined if it has to wait. Throws if its owner gets nothing. */
+  claim(pool: OwnerPool): Promise<Instance> | undefined;
   /** Makes an instance free for the caller that has waited longest, if none becomes free by itself. */
   preemptFor(pool: OwnerPool): void;
 }
@@ -47,14 +35,14 @@ export class InstanceQueue {
     return this.waiting.size;
   }
 
-  /** Waits for a claim. Throws `overloaded` if too many wait or none comes in time, `cancelled` if the caller gives up. */
-  async wait(pool: OwnerPool, signal: CancelSignal | undefined): Promise<Claim> {
+  /** Waits for an instance. Throws `overloaded` if too many wait or none comes in time, `cancelled` if the caller gives up. */
+  async wait(pool: OwnerPool, signal: CancelSignal | undefined): Promise<Instance> {
     const { name, config } = this.server;
     const { total } = config.timeouts;
     const busy = `All ${config.instances.max} instances of the server "${name}" are in use (instances.max)`;
     if (this.waiting.size >= BOUNDS.instanceWaiters)
       throw new GatewayError('overloaded', `${busy}, and ${BOUNDS.instanceWaiters} calls wait for one.`);
-    const { promise, resolve, reject } = Promise.withResolvers<Claim>();
+    const { promise, resolve, reject } = Promise.withResolvers<Instance>();
     // the waiter leaves the queue at once, so that it gets no claim any more
     const fail = (error: unknown) => {
       this.waiting.delete(waiter);

@@ -71,8 +71,6 @@ export class Instance implements OfferWatchListener {
   calls = 0;
   /** Monotonic ms. */
   lastUsed = performance.now();
-  /** Whether a call ever ran on it: one that was opened for a call may be needed no more when it is ready. */
-  hasServed = false;
   private readonly parts: InstanceParts;
   private readonly pool: InstancePool;
   /** The calls on it that can be preempted. */
@@ -103,7 +101,6 @@ export class Instance implements OfferWatchListener {
 
   /** Sends a request. Throws GatewayError or SessionLost. */
   request(request: ConnectionRequest): Promise<WireReply> {
-    this.hasServed = true;
     const wanted = request.exchange?.logLevel;
     if (wanted !== undefined && wanted !== this.level) this.raiseLevel(wanted as LogLevel);
     const { exchange } = request;
@@ -131,11 +128,11 @@ export class Instance implements OfferWatchListener {
     }
   }
 
-  /** Since when all its calls are parked for callers who have not come back, in monotonic ms; undefined if one runs, or there is none. */
+  /** Since when all its calls are parked for callers who have not come back, in monotonic ms; undefined if one runs, or there is none. Its last caller counts, since all of them lose their calls. */
   get unattendedSince(): number | undefined {
     if (this.preemptable.length < this.calls) return undefined;
-    const since = this.preemptable.map(({ unattendedSince }) => unattendedSince ?? Infinity);
-    return since.length > 0 && Math.max(...since) < Infinity ? Math.min(...since) : undefined;
+    const since = Math.max(...this.preemptable.map(({ unattendedSince }) => unattendedSince ?? Infinity));
+    return Number.isFinite(since) ? since : undefined;
   }
 
   /** Ends the calls on it that can be preempted; a later retry of each receives the reason. */

@@ -130,6 +130,7 @@ export class Instances {
         if (progress.instance) progress.instance.onNotification(method, params);
         else if (method.endsWith('/list_changed')) progress.changed = true;
       },
+      isOwned: owner !== undefined,
       isForOwner: (method) => method === 'roots/list' && owner?.session?.reachable === true,
       serverRequest: (request) => routing.route(request),
       log: (params) => {

@@ -71,17 +71,9 @@ export class Isolation {
     return this.learned.has('asks');
   }
 
-  /**
-   * Whether the server sends requests and its transport does not show for which call: then an instance runs one call at a time. Over
-   * Streamable HTTP the stream shows it.
-   */
-  get asksAnonymously(): boolean {
-    return this.transport !== 'streamable-http' && this.era !== 'modern' && this.mayAsk;
-  }
-
-  /** Whether an owner's first call waits until a process has started, unless one is prewarmed. */
+  /** Whether owners wait for starts of processes, and so need one that is prewarmed. */
   get startsOnDemand(): boolean {
-    return this.transport === 'stdio' && this.asksAnonymously && this.sharing !== 'shared';
+    return this.transport === 'stdio' && this.era !== 'modern' && this.mayAsk && this.sharing !== 'shared';
   }
 
   /** Stores a trait of the server, and records it the first time. */

@@ -4,6 +4,7 @@ import type { CancelSignal } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { LogLevel } from '../../../protocol/mcp/vocabulary.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
+import type { PrewarmedProcess } from '../connect/wires.ts';
 import type { Circuit } from '../era-upstream.ts';
 import type { KnownOffer } from '../offer/known-offer.ts';
 import type { Following } from '../offer/resource-subscriptions.ts';
@@ -11,12 +12,20 @@ import type { InstanceStatus } from '../status.ts';
 import { isUnreachable } from '../wire/http-errors.ts';
 import type { Owner } from './affinity.ts';
 import type { Instance, InstancePool, Loss } from './instance.ts';
-import { type Claim, type ClaimSource, InstanceQueue, type Place } from './instance-queue.ts';
+import { type ClaimSource, InstanceQueue } from './instance-queue.ts';
 import type { Instances } from './instances.ts';
 import type { Isolation } from './isolation.ts';
 import { OwnerPool, OwnerPools, preemptable } from './owner-pool.ts';
 import { Prewarmer } from './prewarmer.ts';
 import type { SharedInstance } from './shared-instance.ts';
+
+/** Room for an instance within `instances.max`. */
+interface Place {
+  /** The instance that has to end first. */
+  readonly after?: Promise<Loss>;
+  /** The process that runs there already. */
+  readonly prewarmed?: PrewarmedProcess;
+}
 
 export interface OwnedParts {
   readonly instances: Instances;
@@ -63,10 +72,7 @@ export class OwnedInstances implements InstancePool, ClaimSource {
     this.wantedAt = performance.now();
     pool.users++;
     try {
-      const claim = this.claim(pool) ?? (await this.queue.wait(pool, signal));
-      if ('instance' in claim) return claim.instance;
-      if ('opening' in claim) return (await claim.opening).occupy();
-      return await pool.firstOf(this.open(pool, claim), (instance) => this.release(instance));
+      return await (this.claim(pool) ?? this.queue.wait(pool, signal));
     } finally {
       pool.users--;
       this.pools.forgetEmpty(pool);
@@ -75,8 +81,7 @@ export class OwnedInstances implements InstancePool, ClaimSource {
 
   release(instance: Instance): void {
     instance.vacate();
-    if (instance.calls > 0 || this.pools.of(instance.owner)?.give(instance) === true) return;
-    this.queue.serve();
+    if (instance.calls === 0) this.queue.serve();
   }
 
   /** Follows a resource on an instance of the owner. Throws GatewayError. */
@@ -149,21 +154,20 @@ export class OwnedInstances implements InstancePool, ClaimSource {
     this.queue.serve();
   }
 
-  /** What a caller can have without waiting. Throws GatewayError if the owner's instances fail again and again. */
-  claim(pool: OwnerPool): Claim | undefined {
-    // an instance that does not say which call asks runs one call at a time
-    const exclusive = this.parts.isolation.asksAnonymously;
-    // the next call most likely refers to what the call before it left in its instance
-    const [usable] = [...pool.instances]
-      .filter((instance) => !exclusive || instance.calls === 0)
-      .sort((a, b) => Number(b.hasServed) - Number(a.hasServed) || b.lastUsed - a.lastUsed);
-    if (usable) return { instance: usable.occupy() };
+  /**
+   * The owner's instance for one more call, if it is open or can be opened now. Its calls share it: whatever the server asks during one of
+   * them is the owner's (docs/instances.md). Throws GatewayError if the owner's instances fail again and again.
+   */
+  claim(pool: OwnerPool): Promise<Instance> | undefined {
+    const [instance] = pool.instances;
+    if (instance) return Promise.resolve(instance.occupy());
     const [opening] = pool.openings;
-    if (opening && !exclusive) return { opening };
+    if (opening) return opening.then((opened) => opened.occupy());
     pool.requireTryable();
     const place = this.place();
-    if (place) this.count++;
-    return place;
+    if (!place) return undefined;
+    this.count++;
+    return this.open(pool, place);
   }
 
   /** Preempts parked calls whose callers have been away too long, if nothing else makes an instance free. */
@@ -241,6 +245,7 @@ export class OwnedInstances implements InstancePool, ClaimSource {
     return after && { after };
   }
 
+  /** Opens an instance, with its first call counted. */
   private open(pool: OwnerPool, place: Place): Promise<Instance> {
     const opening = this.openIn(pool, place).finally(() => pool.openings.delete(opening));
     pool.openings.add(opening);

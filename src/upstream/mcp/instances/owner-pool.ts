@@ -21,8 +21,6 @@ export class OwnerPool {
   failures = 0;
   /** Why nothing is opened for the owner any more. */
   refusal: GatewayError | undefined;
-  /** Callers for whom an instance is being opened. */
-  private readonly openers = new Set<(instance: Instance) => void>();
   private reopening: NodeJS.Timeout | undefined;
   private readonly server: string;
   private lastFailure: { why: string; retryAt: number } | undefined;
@@ -45,27 +43,6 @@ export class OwnerPool {
   remove(instance: Instance): boolean {
     if (this.subscribed === instance) this.subscribed = undefined;
     return this.instances.delete(instance);
-  }
-
-  /** Resolves with the instance that is being opened for a caller, or with another one that becomes free before; then `release` gets the opened one. */
-  firstOf(opening: Promise<Instance>, release: (instance: Instance) => void): Promise<Instance> {
-    const { promise, resolve, reject } = Promise.withResolvers<Instance>();
-    this.openers.add(resolve);
-    const isWanted = () => this.openers.delete(resolve);
-    opening.then(
-      (instance) => (isWanted() ? resolve(instance) : release(instance)),
-      (error: unknown) => isWanted() && reject(error), // else the failure has been counted, and no caller waits for it
-    );
-    return promise;
-  }
-
-  /** Gives a free instance to the first caller for whom one is being opened. Returns whether there is such a caller. */
-  give(instance: Instance): boolean {
-    const [first] = this.openers;
-    if (!first || !this.instances.has(instance)) return false;
-    this.openers.delete(first);
-    first(instance.occupy());
-    return true;
   }
 
   succeeded(): void {

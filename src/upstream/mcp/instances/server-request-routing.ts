@@ -2,7 +2,7 @@
 import type { ServerConfig } from '../../../config/config.ts';
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError } from '../../../core/errors.ts';
-import { askWithin, type Exchange, type QuestionAnswer } from '../../../core/exchange.ts';
+import { askWithin, type QuestionAnswer } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
 import type { ServerRequest } from '../wire/wire.ts';
 import type { Owner } from './affinity.ts';
@@ -69,14 +69,14 @@ function unattributable({ name, isolation }: ServerConfig, { inFlight }: ServerR
   const next =
     isolation === 'shared'
       ? `It is shared because the configuration says so (isolation of "${name}").`
-      : 'From now on calls run one at a time.';
+      : 'From now on each session has an instance of its own.';
   return new GatewayError(
     'question_unattributable',
-    `${inFlight} calls are running here, and the question does not say which of them it belongs to. ${next}`,
+    `${inFlight} calls of several callers are running here, and the question does not say which of them it belongs to. ${next}`,
   );
 }
 
 /** The owner's session, for a request that belongs to no call. Roots are the session's in any case (wire.md, Questions 8). */
-function ownersExchange(owner: Owner | undefined, { method, inFlight }: ServerRequest): Exchange | undefined {
+function ownersExchange(owner: Owner | undefined, { method, inFlight }: ServerRequest): ServerRequest['exchange'] {
   return method === 'roots/list' || inFlight === 0 ? owner?.session?.standing : undefined;
 }

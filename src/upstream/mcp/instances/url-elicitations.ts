@@ -1,6 +1,6 @@
 // Remembers which sessions a legacy server sent to which URLs, and notifies them of completion (2025-11-25 client/elicitation).
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
-import type { ClientSession, Exchange } from '../../../core/exchange.ts';
+import type { ClientSession } from '../../../core/exchange.ts';
 import { isObject, type JsonObject, type JsonValue } from '../../../core/json.ts';
 import type { RpcError } from '../../../core/reply.ts';
 import { withoutProtocolMeta } from '../../../protocol/mcp/vocabulary.ts';
@@ -12,7 +12,7 @@ interface Elicitation {
   /** The owner of the instance that sent the session to the URL: no other instance can complete it. */
   readonly owner: string | undefined;
   /** The call in which the server sent the session there, while it runs. */
-  call: Exchange | undefined;
+  call: ServerRequest['exchange'];
   unlink: (() => void) | undefined;
 }
 

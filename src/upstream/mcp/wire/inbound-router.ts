@@ -5,7 +5,7 @@ import { type NotificationFrame, type RequestFrame, resultText } from '../../../
 import { META, withoutProtocolMeta } from '../../../protocol/mcp/vocabulary.ts';
 import { relatedTaskOf } from '../../../protocol/mcp/tasks.ts';
 import { type Pending, RateLimit } from './pending.ts';
-import { attributeTo, attributeToOnlyCall, type Attribution, ServerRequests } from './server-requests.ts';
+import { attributeTo, attributeToOwner, type Attribution, ServerRequests } from './server-requests.ts';
 import type { WireEvents } from './wire.ts';
 
 export interface InboundRouterOptions {
@@ -91,7 +91,9 @@ export class InboundRouter {
   /** A log line that belongs to no call goes to the connection. Keys of the protocol are removed (wire.md, Logging and Shapes across eras). */
   private onLog(received: JsonObject, own: Pending | undefined): void {
     const params = withoutProtocolMeta(received);
-    const call = own ? callOf(own) : attributeToOnlyCall(this.options.pending()).call;
+    const calls = own ? callsOf(own) : this.attributeToOwner().calls;
+    for (const each of calls) each.signOfLife();
+    const call = calls.find((each) => each.wantsLog(params.level)) ?? calls[0];
     if (call) {
       if (!call.log(params)) this.drop();
     } else if (this.admits()) this.options.events.log(params);
@@ -106,18 +108,22 @@ export class InboundRouter {
   }
 
   private attribute({ method, params }: RequestFrame, own: Pending | undefined): Attribution {
-    const { events, pending } = this.options;
-    const only = attributeToOnlyCall(pending());
-    const { inFlight } = only;
+    const { events } = this.options;
+    const byOwner = this.attributeToOwner();
+    const { inFlight } = byOwner;
     const task = relatedTaskOf(params);
     // a request for a task may come on any stream, and belongs to the task alone
     if (task !== undefined) {
       const waiting = this.findByTask(task);
       const owner = waiting?.request.principal ?? `\n${task}`; // no principal has such an id
-      return { call: waiting?.request.keptTask ? undefined : waiting, owner, inFlight };
+      return { calls: waiting && !waiting.request.keptTask ? [waiting] : [], owner, inFlight };
     }
-    if (own) return attributeTo(callOf(own), inFlight);
-    return events.isForOwner?.(method) === true ? attributeTo(undefined, inFlight) : only;
+    if (own) return attributeTo(callsOf(own), inFlight);
+    return events.isForOwner?.(method) === true ? attributeTo([], inFlight) : byOwner;
+  }
+
+  private attributeToOwner(): Attribution {
+    return attributeToOwner(this.options.pending(), this.options.events.isOwned === true);
   }
 
   private findById(id: JsonValue | undefined): Pending | undefined {
@@ -142,7 +148,7 @@ export class InboundRouter {
   }
 }
 
-/** The call of a pending request; undefined for the gateway's own requests. */
-function callOf(pending: Pending): Pending | undefined {
-  return pending.isCall || pending.request.task !== undefined ? pending : undefined;
+/** The call of a pending request; none for the gateway's own requests. */
+function callsOf(pending: Pending): readonly Pending[] {
+  return pending.isCall || pending.request.task !== undefined ? [pending] : [];
 }

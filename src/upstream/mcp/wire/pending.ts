@@ -2,9 +2,9 @@
 import type { Timeouts } from '../../../config/config.ts';
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
 import { GatewayError } from '../../../core/errors.ts';
-import type { JsonObject } from '../../../core/json.ts';
+import type { JsonObject, JsonValue } from '../../../core/json.ts';
 import { Slots } from '../../../core/in-flight.ts';
-import { withoutProtocolMeta } from '../../../protocol/mcp/vocabulary.ts';
+import { type LogLevel, passesLevel, withoutProtocolMeta } from '../../../protocol/mcp/vocabulary.ts';
 import { timedOut, type WireOptions, type WireReply, type WireRequest } from './wire.ts';
 
 /** `total` limits the whole request; the others limit silence, and only one of these is in force at a time. */
@@ -176,6 +176,8 @@ export type Silence = Pick<Timeouts, 'firstByte' | 'idle'>;
 export class Pending {
   readonly promise: Promise<WireReply>;
   readonly request: WireRequest;
+  /** Monotonic ms. */
+  readonly startedAt = performance.now();
   /** The clocks of the request; absent on a stream that stays open. */
   readonly deadline: Deadline | undefined;
   private readonly options: PendingOptions;
@@ -217,6 +219,17 @@ export class Pending {
   get isCall(): boolean {
     const { exchange, method, task } = this.request;
     return exchange !== undefined && method !== 'subscriptions/listen' && task === undefined;
+  }
+
+  /** Whether a caller waits for it: its questions are not with a client that may retry. */
+  get isAttended(): boolean {
+    return this.request.exchange?.unattendedSince === undefined;
+  }
+
+  /** Whether its caller wants log lines of this level. */
+  wantsLog(level: JsonValue | undefined): boolean {
+    const wanted = this.request.exchange?.logLevel;
+    return this.isAttended && wanted !== undefined && passesLevel(level, wanted as LogLevel);
   }
 
   /** The params to send, with the wire's own progress token if the caller wants progress. */
@@ -269,7 +282,6 @@ export class Pending {
   /** Passes a log line on to the caller. Returns false if there were too many. */
   log(params: JsonObject): boolean {
     if (this.settled) return true;
-    this.signOfLife();
     if (!this.admits()) return false;
     this.request.exchange?.log(params);
     return true;

@@ -8,6 +8,7 @@ import type { RpcError } from '../../../core/reply.ts';
 import { errorText, type RequestFrame, type RequestId, resultText } from '../../../protocol/mcp/frames.ts';
 import { withoutProtocolMeta } from '../../../protocol/mcp/vocabulary.ts';
 import { relatedTaskOf } from '../../../protocol/mcp/tasks.ts';
+import { askedOf, onLastEnd } from './asked-calls.ts';
 import type { Pending } from './pending.ts';
 import type { ServerRequest, WireEvents } from './wire.ts';
 
@@ -19,8 +20,11 @@ export interface ServerRequestsOptions {
 
 /** What a message of the server belongs to. */
 export interface Attribution {
-  /** Undefined if it belongs to no single call. */
-  readonly call: Pending | undefined;
+  /**
+   * The call that it belongs to. Where the channel does not show that, all calls in flight if they are of one owner, the oldest first: it
+   * belongs to one of them. Empty if their owners differ.
+   */
+  readonly calls: readonly Pending[];
   /** The principal that has to answer, or the task that the message names; undefined if neither is known. */
   readonly owner: string | undefined;
   /** Calls in flight. */
@@ -30,21 +34,30 @@ export interface Attribution {
 interface OpenRequest {
   readonly owner: string | undefined;
   readonly cancellation: Cancellation;
-  /** The call that the request belongs to. Undefined also while the gateway delays the request, until a call follows its task. */
-  readonly call: Pending | undefined;
-  /** Removes what waits for its end: the listener at the call, or the timer of the delay. */
+  /** The calls that the request may belong to. None while the gateway delays the request, until a call follows its task. */
+  readonly calls: readonly Pending[];
+  /** Removes what waits for its end: the listeners at the calls, or the timer of the delay. */
   unlink: (() => void) | undefined;
 }
 
-/** Attributes a message to the only call in flight. With several calls it belongs to none, since the channel does not show which (design, Instances). */
-export function attributeToOnlyCall(pending: readonly Pending[]): Attribution {
-  const calls = pending.filter((each) => each.isCall);
-  return attributeTo(calls.length === 1 ? calls[0] : undefined, calls.length);
+/**
+ * Attributes a message that names no call to the calls in flight, if all are of one session or principal: that is no guess, because the
+ * message is theirs (design, Instances). `isOwned`: all calls of the channel are of one owner.
+ */
+export function attributeToOwner(pending: readonly Pending[], isOwned: boolean): Attribution {
+  const calls = pending.filter((each) => each.isCall).sort((a, b) => a.startedAt - b.startedAt);
+  const isOfOne = isOwned || new Set(calls.map(ownerOf)).size === 1;
+  return attributeTo(isOfOne ? calls : [], calls.length);
 }
 
-/** Attributes a message to this call, or to none. */
-export function attributeTo(call: Pending | undefined, inFlight: number): Attribution {
-  return { call, owner: call?.request.principal, inFlight };
+/** A legacy session, or the principal of a client that has none. */
+function ownerOf({ request: { session, principal } }: Pending): unknown {
+  return session ?? principal;
+}
+
+/** Attributes a message to these calls. */
+export function attributeTo(calls: readonly Pending[], inFlight: number): Attribution {
+  return { calls, owner: calls[0]?.request.principal, inFlight };
 }
 
 /** The requests of one connection. While one is open, the clocks of its call are stopped (wire.md, Questions 5). */
@@ -60,7 +73,8 @@ export class ServerRequests {
 
   /** Passes a request on, and sends the answer to the server when there is one. */
   accept(frame: RequestFrame, attribution: Attribution): void {
-    if (attribution.call?.done === true)
+    const { calls } = attribution;
+    if (calls.length > 0 && calls.every(({ done }) => done))
       this.refuse(frame.id, 'cancelled', { message: 'The call that this belongs to has ended.' });
     else if (this.admits(frame.id, attribution)) void this.pass(frame, attribution);
   }
@@ -70,16 +84,20 @@ export class ServerRequests {
     const { id } = frame;
     const attribution = attribute();
     if (!this.admits(id, attribution)) return;
-    const request = this.begin(id, { ...attribution, call: undefined });
+    const request = this.begin(id, { ...attribution, calls: [] });
     const timer = setTimeout(() => {
       if (this.end(id, request)) this.accept(frame, attribute());
     }, ms);
     request.unlink = () => clearTimeout(timer);
   }
 
-  /** Answers a request of the server with an error; `call` is the call that it belongs to. */
-  refuse(id: RequestId, code: ErrorCode, { message, call }: { message: string; call?: Pending | undefined }): void {
-    this.send(errorText(id, rpcErrorOf(new GatewayError(code, message))), call);
+  /** Answers a request of the server with an error; `calls` are those that it may belong to. */
+  refuse(
+    id: RequestId,
+    code: ErrorCode,
+    { message, calls = [] }: { message: string; calls?: readonly Pending[] },
+  ): void {
+    this.send(errorText(id, rpcErrorOf(new GatewayError(code, message))), calls);
   }
 
   /** The server withdraws a request, so it gets no answer (basic/utilities/cancellation). */
@@ -93,7 +111,7 @@ export class ServerRequests {
     for (const [id, request] of this.open) this.abort(id, request);
   }
 
-  private admits(id: RequestId, { call, owner }: Attribution): boolean {
+  private admits(id: RequestId, { calls, owner }: Attribution): boolean {
     // the server would take an error with this id for the answer to the open request, so it gets none
     if (this.open.has(id)) {
       this.options.events.diagnostic('a question with the id of one that is still open; it was ignored');
@@ -104,42 +122,45 @@ export class ServerRequests {
     const message = isFull
       ? `${BOUNDS.serverRequests} questions of this server are open.`
       : `${BOUNDS.serverRequestsOfOwner} questions of this server to the same caller are open.`;
-    this.refuse(id, 'overloaded', { message, call });
+    this.refuse(id, 'overloaded', { message, calls });
     return false;
   }
 
-  private begin(id: RequestId, { call, owner }: Attribution): OpenRequest {
-    const request: OpenRequest = { owner, cancellation: new Cancellation(), call, unlink: undefined };
+  private begin(id: RequestId, { calls, owner }: Attribution): OpenRequest {
+    const request: OpenRequest = { owner, cancellation: new Cancellation(), calls, unlink: undefined };
     this.open.set(id, request);
     this.shares.take(owner ?? '');
     return request;
   }
 
-  /** If the answer cannot be delivered, the server waits for it in vain, so the call fails. */
-  private send(text: string, call: Pending | undefined): void {
+  /** If the answer cannot be delivered, the server waits for it in vain, so its call fails. Which of several that is, the clocks show. */
+  private send(text: string, [call, ...others]: readonly Pending[]): void {
     this.options.send(text, (error) => {
+      if (others.length > 0) return;
       const why = `An answer to the server, which asked during the call, could not be delivered: ${reasonOf(error)}`;
       call?.abandon(new GatewayError('upstream_closed', why, { cause: error }));
     });
   }
 
   private async pass({ id, method, params }: RequestFrame, attribution: Attribution): Promise<void> {
-    const { call, inFlight } = attribution;
+    const { calls, inFlight } = attribution;
     const request = this.begin(id, attribution);
-    call?.signOfLife();
-    call?.deadline?.hold();
-    request.unlink = call?.onEnd(() => this.abort(id, request));
+    for (const call of calls) {
+      call.signOfLife();
+      call.deadline?.hold();
+    }
+    request.unlink = onLastEnd(calls, () => this.abort(id, request));
     const text = await this.answerTo(id, {
       method,
       params: withoutProtocolMeta(params),
       signal: request.cancellation.signal,
-      exchange: call?.request.exchange,
-      session: call?.request.session,
-      onCallEnd: call && ((listener) => call.onEnd(listener)),
+      exchange: askedOf(calls),
+      session: calls[0]?.request.session,
+      ...(calls.length > 0 && { onCallEnd: (listener) => onLastEnd(calls, listener) }),
       serverTask: relatedTaskOf(params),
       inFlight,
     });
-    if (this.end(id, request)) this.send(text, call);
+    if (this.end(id, request)) this.send(text, calls);
   }
 
   private async answerTo(id: RequestId, request: ServerRequest): Promise<string> {
@@ -163,7 +184,7 @@ export class ServerRequests {
     this.open.delete(id);
     this.shares.giveBack(request.owner ?? '');
     request.unlink?.();
-    request.call?.deadline?.release();
+    for (const { deadline } of request.calls) deadline?.release();
     return true;
   }
 }

@@ -43,12 +43,12 @@ export interface WireReply {
 
 /** A request of a server to a caller, and the call that the wire attributes it to. */
 export interface ServerRequest extends Question {
-  /** The call on whose stream it came, or the only call in flight; absent if there is none such. */
-  readonly exchange: Exchange | undefined;
+  /** The call on whose stream it came, or the calls of the only owner; absent if there is none such. */
+  readonly exchange: Pick<Exchange, 'ask' | 'notify'> | undefined;
   /** The session of that call. */
   readonly session?: ClientSession | undefined;
-  /** Calls the listener when that call ends. Returns the function that removes the listener. */
-  readonly onCallEnd?: ((listener: () => void) => () => void) | undefined;
+  /** Calls the listener when that call ends, or the last of them. Returns the function that removes the listener. */
+  readonly onCallEnd?: (listener: () => void) => (() => void) | undefined;
   /** The server's task that the request names. */
   readonly serverTask: string | undefined;
   /** Calls in flight when it came. */
@@ -63,7 +63,9 @@ export interface WireEvents {
   closed(reason: string, detail?: string): void;
   /** Notifications may have been lost, so what they report has to be read again. */
   missed(): void;
-  /** Whether a request that came on no call's stream belongs to the owner of the instance, whatever calls run. If absent, it belongs to the only call. */
+  /** Whether all calls are of one owner. */
+  readonly isOwned?: boolean;
+  /** Whether a request that came on no call's stream belongs to the owner of the instance, whatever calls run. If absent, it belongs to the calls of the only owner. */
   isForOwner?(method: string): boolean;
   /** The server sends a request other than `ping`. Throws GatewayError, which the server gets as an error. */
   serverRequest(request: ServerRequest): Promise<QuestionAnswer>;

@@ -4,12 +4,13 @@ import type { ServerConfig } from '../../../../src/config/config.ts';
 import { Cancellation } from '../../../../src/core/cancellation.ts';
 import { GatewayError } from '../../../../src/core/errors.ts';
 import { OwnerPool } from '../../../../src/upstream/mcp/instances/owner-pool.ts';
-import { type Claim, InstanceQueue } from '../../../../src/upstream/mcp/instances/instance-queue.ts';
+import type { Instance } from '../../../../src/upstream/mcp/instances/instance.ts';
+import { InstanceQueue } from '../../../../src/upstream/mcp/instances/instance-queue.ts';
 
 const poolOf = (key: string) => new OwnerPool({ key, label: key, principal: 'ada', capabilities: {} }, 's', 1_000);
-const PLACE: Claim = {};
+const INSTANCE = Promise.resolve({} as Instance);
 
-/** A queue for places that only some owners can use. */
+/** A queue for instances that only some owners can use. */
 function queueOf(total = 10_000) {
   const free = new Map<OwnerPool, number>();
   const config = { instances: { max: 1 }, timeouts: { total } } as ServerConfig;
@@ -20,7 +21,7 @@ function queueOf(total = 10_000) {
         const left = free.get(wanting) ?? 0;
         if (left === 0) return undefined;
         free.set(wanting, left - 1);
-        return PLACE;
+        return INSTANCE;
       },
       preemptFor: () => undefined,
     },

@@ -30,18 +30,18 @@ test('auto is shared until something is learned, once, with the reason; what was
   isolation.learn('asks', 'it asked x');
   isolation.learn('asks', 'it asked y');
   expect(events).toEqual([['server_isolated', { server: 's', trait: 'asks', why: 'it asked x' }]]);
-  expect([isolation.sharing, isolation.asksAnonymously]).toEqual(['session', true]);
+  expect([isolation.sharing, isolation.startsOnDemand]).toEqual(['session', true]);
   expect(known.map(({ why }) => why)).toEqual(['it asked x']);
   expect(isolationOf('auto', known).isolation.sharing).toBe('session');
 });
 
-test('where the stream says whose a question is, calls need not run one at a time; a modern server needs no sessions', () => {
+test('only owners of processes wait for starts; a modern server needs no sessions', () => {
   const { isolation } = isolationOf('auto');
   isolation.learn('asks', 'it asked x');
   isolation.connected({ transport: 'streamable-http', era: 'legacy' });
-  expect([isolation.sharing, isolation.asksAnonymously]).toEqual(['session', false]);
+  expect([isolation.sharing, isolation.startsOnDemand]).toEqual(['session', false]);
   isolation.connected({ transport: 'stdio', era: 'modern' });
-  expect([isolation.sharing, isolation.asksAnonymously]).toEqual(['shared', false]);
+  expect([isolation.sharing, isolation.startsOnDemand]).toEqual(['shared', false]);
 });
 
 test.each(['shared', 'session', 'principal'] as const)(

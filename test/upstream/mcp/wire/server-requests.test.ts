@@ -36,7 +36,7 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
     expect(await sent.first(answered('p'))).toMatchObject({ result: {} });
   });
 
-  test('a question belongs to the only call in flight; with two of them it is nobody’s', async () => {
+  test('a question belongs to the only call in flight; with two of several principals it is nobody’s', async () => {
     const there = await peer(transport);
     const alice = caller();
     void there.wire.request({ method: 'tools/list', params: {}, totalMs: 5_000 }).catch(() => undefined);
@@ -44,7 +44,7 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
 
     there.say(asking(1));
     const first = await there.report.requests.first((question) => question.inFlight === 1);
-    const bob = await call(there, caller(), { name: 'bob' });
+    const bob = await call(there, caller(), { name: 'bob', principal: 'bob' });
     there.say(asking(2));
     const second = await there.report.requests.first((question) => question.inFlight === 2);
 
@@ -144,7 +144,7 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
     expect(error).toMatchObject({ code: 'upstream_timed_out' });
   });
 
-  test('a log line is that of the only call; with two of them it is the connection’s', async () => {
+  test('a log line is that of the only call; with two of several principals it is the connection’s', async () => {
     const there = await peer(transport);
     const alice = caller();
     const log = (data: string) => ({ method: 'notifications/message', params: { level: 'info', data } });
@@ -152,11 +152,78 @@ describe.each(TRANSPORTS)('Over %s', (transport) => {
 
     there.say(log('one'));
     await alice.notifications.first(({ data }) => data === 'one');
-    await call(there, caller(), { name: 'bob' });
+    await call(there, caller(), { name: 'bob', principal: 'bob' });
     there.say(log('two'));
 
     expect(await there.report.logs.first(() => true)).toMatchObject({ data: 'two' });
     expect(alice.notifications.all).toHaveLength(1);
+  });
+
+  describe('with several calls of one principal in flight', () => {
+    const declaring = (answer: JsonObject) => ({
+      ...caller(),
+      capabilities: { roots: {} },
+      ask: () => Promise.resolve({ result: answer }),
+    });
+
+    test('a question is put to the oldest that declared it and whose caller waits', async () => {
+      const there = await peer(transport);
+      const parked = { ...declaring({ by: 'parked' }), unattendedSince: 1 };
+      for (const each of [caller(), parked, declaring({ by: 'oldest' }), declaring({ by: 'newest' })])
+        await call(there, each);
+      there.say(asking(1));
+      const request = await there.report.requests.first(() => true);
+      const { signal, method, params } = request;
+
+      expect(await request.exchange?.ask({ method, params, signal })).toEqual({ result: { by: 'oldest' } });
+    });
+
+    test('it passes on from a call that ends to the next, and ends with the last', async () => {
+      const there = await peer(transport);
+      const leaving = { ...declaring({}), ask: () => Promise.reject(new GatewayError('cancelled', 'The call ended.')) };
+      const first = await call(there, leaving);
+      const second = await call(there, declaring({ by: 'second' }));
+      there.say(asking(1));
+      const request = await there.report.requests.first(() => true);
+      const { signal, method, params } = request;
+
+      expect(await request.exchange?.ask({ method, params, signal })).toEqual({ result: { by: 'second' } });
+      there.say({ id: first.id, result: { content: [] } }, first.id);
+      await first.reply;
+      expect(signal.aborted).toBe(false);
+      there.say({ id: second.id, result: { content: [] } }, second.id);
+      await second.reply;
+      expect(signal.aborted).toBe(true);
+    });
+
+    test('no clock of any of them runs while it is open', async () => {
+      const there = await peer(transport, { timeouts: { firstByte: 300, idle: 300 } });
+      const calls = [await call(there, caller(), { totalMs: 400 }), await call(there, caller(), { totalMs: 400 })];
+      there.say(asking(1));
+      const request = await there.report.requests.first(() => true);
+      const other = await call(there, caller(), { name: 'a clock that runs', totalMs: 400 });
+      await expect(other.reply).rejects.toMatchObject({ code: 'upstream_timed_out' });
+      for (const { id } of calls) there.say({ id, result: { content: [] } }, id);
+
+      await Promise.all(calls.map(({ reply }) => reply));
+      expect(request.signal.aborted).toBe(true);
+    });
+
+    test('a log line goes to the oldest that wants it', async () => {
+      const there = await peer(transport);
+      const [errors, all] = [
+        { ...caller(), logLevel: 'error' },
+        { ...caller(), logLevel: 'debug' },
+      ];
+      await call(there, errors);
+      await call(there, all);
+      for (const level of ['info', 'error'])
+        there.say({ method: 'notifications/message', params: { level, data: level } });
+
+      expect(await all.notifications.first(() => true)).toMatchObject({ data: 'info' });
+      expect(await errors.notifications.first(() => true)).toMatchObject({ data: 'error' });
+      expect(there.report.logs.all).toEqual([]);
+    });
   });
 
   test('a log line comes without what the protocol says of its own hop, to a caller and to the connection', async () => {
