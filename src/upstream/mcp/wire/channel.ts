@@ -214,6 +214,7 @@ export class Channel {
   private onResponse(frame: ResponseFrame, bytes: number): void {
     const pending = typeof frame.id === 'number' ? this.pending.take(frame.id) : undefined;
     const { result, error } = frame;
+    if (pending) this.inbound.answered(pending);
     pending?.succeed({
       ...(result && { result }),
       ...(error && { error: this.options.redaction.error(error) }),

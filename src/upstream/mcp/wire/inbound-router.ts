@@ -1,5 +1,6 @@
 // Routes the requests and notifications of a server to calls, the owner or the connection, and limits how many pass.
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
+import type { ClientSession } from '../../../core/exchange.ts';
 import { type JsonObject, type JsonValue, numberOf } from '../../../core/json.ts';
 import { type NotificationFrame, type RequestFrame, resultText } from '../../../protocol/mcp/frames.ts';
 import { META, withoutProtocolMeta } from '../../../protocol/mcp/vocabulary.ts';
@@ -22,6 +23,7 @@ export class InboundRouter {
   private readonly options: InboundRouterOptions;
   private readonly serverRequests: ServerRequests;
   private readonly rate = new RateLimit(BOUNDS.connectionMessages);
+  private readonly answeredLast = new AnsweredLast();
   private modern = false;
   private dropped = 0;
 
@@ -43,6 +45,11 @@ export class InboundRouter {
   /** Reports something that is not MCP, unless there are too many messages. */
   diagnostic(text: string): void {
     if (this.admits()) this.options.events.diagnostic(text);
+  }
+
+  /** A call was answered. Some servers send its last log lines a moment later (wire.md, Logging). */
+  answered({ isCall, request: { session } }: Pending): void {
+    if (isCall) this.answeredLast.add(session);
   }
 
   /** The channel is closed. */
@@ -91,12 +98,16 @@ export class InboundRouter {
   /** A log line that belongs to no call goes to the connection. Keys of the protocol are removed (wire.md, Logging and Shapes across eras). */
   private onLog(received: JsonObject, own: Pending | undefined): void {
     const params = withoutProtocolMeta(received);
-    const calls = own ? callsOf(own) : this.attributeToOwner().calls;
+    const { calls, inFlight } = own ? attributeTo(callsOf(own), 1) : this.attributeToOwner();
     for (const each of calls) each.signOfLife();
     const call = calls.find((each) => each.wantsLog(params.level)) ?? calls[0];
     if (call) {
       if (!call.log(params)) this.drop();
-    } else if (this.admits()) this.options.events.log(params);
+    } else if (this.admits()) {
+      const session = inFlight === 0 ? this.answeredLast.session : undefined;
+      if (session) session.standing.log(params);
+      else this.options.events.log(params);
+    }
   }
 
   /** A listener gets its own notifications; all others go to the connection, whatever stream they came on. */
@@ -145,6 +156,27 @@ export class InboundRouter {
   private drop(): void {
     if (this.dropped++ > 0) return;
     this.options.events.diagnostic('it sends more than is taken in a second; what is beyond it is dropped and counted');
+  }
+}
+
+/** The only session whose calls were answered within the last second. */
+class AnsweredLast {
+  private only: ClientSession | undefined;
+  /** Monotonic ms. */
+  private at = -Infinity;
+
+  get session(): ClientSession | undefined {
+    return this.isRecent ? this.only : undefined;
+  }
+
+  /** Undefined: the call was of a client without a session. */
+  add(session: ClientSession | undefined): void {
+    this.only = this.isRecent && this.only !== session ? undefined : session;
+    this.at = performance.now();
+  }
+
+  private get isRecent(): boolean {
+    return performance.now() - this.at < BOUNDS.lateLogLine;
   }
 }
 
