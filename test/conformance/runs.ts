@@ -31,10 +31,11 @@ export interface ClientWay extends Way {
   readonly client: 'legacy' | 'modern';
 }
 
-type Fixture = 'conformance-legacy.ts' | 'conformance-modern.ts';
+type Fixture = 'conformance-legacy.ts' | 'conformance-modern.ts' | 'conformance-dual.ts';
 
 const LEGACY = 'conformance-legacy.ts';
 const MODERN = 'conformance-modern.ts';
+const DUAL = 'conformance-dual.ts';
 
 /** Every era and transport on the far side of the gateway. */
 export const WAYS: readonly (ServerWay | ClientWay)[] = [
@@ -51,6 +52,8 @@ export const WAYS: readonly (ServerWay | ClientWay)[] = [
     transport: 'http',
     aggregate: true,
   },
+  { letter: 'I', name: 'dual HTTP', leg: 'server', server: DUAL, transport: 'http' },
+  { letter: 'J', name: 'dual stdio', leg: 'server', server: DUAL, transport: 'stdio' },
   { letter: 'G', name: 'legacy client', leg: 'client', client: 'legacy' },
   { letter: 'H', name: 'modern client', leg: 'client', client: 'modern' },
 ];
