@@ -5,33 +5,42 @@ import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fixture, startGateway } from '../integration/harness/gateway.ts';
+import { fixture, type RunningGateway, startGateway } from '../integration/harness/gateway.ts';
 import { type RunningServer, startServer } from '../integration/harness/servers.ts';
+import { type Pass, takeCourse } from './course.ts';
+import { wrongRecords } from './records.ts';
 import { startRenaming } from './renaming.ts';
-import { type ClientWay, fixtureOf, type Revision, type ServerWay } from './runs.ts';
-import { type Check, examine, examineClient, type Findings } from './suite.ts';
+import { type ClientWay, type Course, fixtureOf, isDual, type Revision, type ServerWay } from './runs.ts';
+import { type Check, examineClient, type Findings } from './suite.ts';
 
 const NAME = 'fixture';
 const DRIVER = join(import.meta.dirname, 'driver.ts');
 
 interface ServerOptions {
-  readonly revision: Revision;
+  readonly course: Course;
   /** Whether the suite speaks with the server itself, without the gateway. */
   readonly direct: boolean;
 }
 
+/** What came of one gateway. */
+export interface Found {
+  readonly passes: readonly Pass[];
+  /** What is wrong with the log, a line each. */
+  readonly records: readonly string[];
+}
+
 /** Starts the server behind the gateway and gives what the suite finds when it speaks with it. */
-export async function findOfServer(way: ServerWay, { revision, direct }: ServerOptions): Promise<Findings> {
+export async function findOfServer(way: ServerWay, { course, direct }: ServerOptions): Promise<Found> {
   const { transport } = way;
-  const server = fixtureOf(way, revision);
+  const server = fixtureOf(way, course[0][0]);
   if (transport === 'stdio') {
     await using pipe = await warmed(fixture(server, '--transport', 'stdio'));
-    return await through(way, { revision, servers: { [NAME]: pipe.entry } });
+    return await through(way, { course, servers: { [NAME]: pipe.entry } });
   }
   const running = await startServer(server, '--transport', transport);
   try {
-    if (direct) return await examine(running.url, revision);
-    return await through(way, { revision, servers: { [NAME]: entry(running, transport) } });
+    if (direct) return { passes: await takeCourse(running.url, course), records: [] };
+    return await through(way, { course, servers: { [NAME]: entry(running, transport) } });
   } finally {
     await running.stop();
   }
@@ -58,23 +67,33 @@ async function warmed({ command, args }: ReturnType<typeof fixture>): Promise<As
 }
 
 interface Behind {
-  readonly revision: Revision;
+  readonly course: Course;
   readonly servers: Readonly<Record<string, object>>;
 }
 
-async function through({ aggregate = false }: ServerWay, { revision, servers }: Behind): Promise<Findings> {
-  if (aggregate) return await amongOthers({ revision, servers });
-  const gateway = await startGateway({ config: { mcpServers: servers } });
+async function through(way: ServerWay, { course, servers }: Behind): Promise<Found> {
+  if (way.aggregate) return await amongOthers(way, { course, servers });
+  return await atGateway(way, servers, ({ origin }) => takeCourse(`${origin}/mcp/s/${NAME}`, course));
+}
+
+/** Starts a gateway for what the suite does there; the log is looked at where the server speaks both eras. */
+async function atGateway(
+  way: ServerWay,
+  mcpServers: object,
+  take: (gateway: RunningGateway) => Promise<Pass[]>,
+): Promise<Found> {
+  const gateway = await startGateway({ config: { mcpServers } });
   try {
     await gateway.attempted();
-    return await examine(`${gateway.origin}/mcp/s/${NAME}`, revision);
+    const passes = await take(gateway);
+    return { passes, records: isDual(way) ? await wrongRecords(gateway, NAME) : [] };
   } finally {
     await gateway.stop();
   }
 }
 
 /** The aggregate has a server of every era and transport beside the fixture. */
-async function amongOthers({ revision, servers }: Behind): Promise<Findings> {
+async function amongOthers(way: ServerWay, { course, servers }: Behind): Promise<Found> {
   const modern = await startServer('modern-http.ts');
   const sse = await startServer('sdk-v1-server.ts', '--transport', 'sse', '--scheme', 'first');
   const others = {
@@ -83,13 +102,12 @@ async function amongOthers({ revision, servers }: Behind): Promise<Findings> {
     pipe: fixture('echo-stdio.ts'),
     second: fixture('sdk-server.ts', '--transport', 'stdio', '--era', 'modern', '--scheme', 'second'),
   };
-  const gateway = await startGateway({ config: { mcpServers: { ...servers, ...others } } });
   try {
-    await gateway.attempted();
-    await using renaming = await startRenaming({ target: gateway.url, prefix: `${NAME}__` });
-    return await examine(renaming.url, revision);
+    return await atGateway(way, { ...servers, ...others }, async ({ url }) => {
+      await using renaming = await startRenaming({ target: url, prefix: `${NAME}__` });
+      return await takeCourse(renaming.url, course);
+    });
   } finally {
-    await gateway.stop();
     await Promise.all([modern.stop(), sse.stop()]);
   }
 }

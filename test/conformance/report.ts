@@ -87,7 +87,7 @@ export interface PageOptions {
   /** Where the page will stand, which decides how it is formatted. */
   readonly file: string;
   /** What the suite requires at each revision and is not required here yet. */
-  readonly waiting: Readonly<Record<Revision, readonly string[]>>;
+  readonly waiting: (revision: Revision) => readonly string[];
 }
 
 /** The page in docs, which is the same whenever the outcome is. */
@@ -98,7 +98,10 @@ export async function page(all: readonly Judged[], { suite, file, waiting }: Pag
   const code = (cells: readonly string[]): string[] =>
     cells.map((cell, column) => (column && cell ? `\`${cell}\`` : cell));
   const listed = REVISIONS.map(
-    (revision) => `- ${revision}: ${waiting[revision].map((name) => `\`${name}\``).join(', ')}`,
+    (revision) =>
+      `- ${revision}: ${waiting(revision)
+        .map((name) => `\`${name}\``)
+        .join(', ')}`,
   );
   const markdown = `# Conformance
 

@@ -3,9 +3,20 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BIN, ROOT } from '../integration/harness/gateway.ts';
-import { findOfClient, findOfServer } from './legs.ts';
+import { findOfClient, findOfServer, type Found } from './legs.ts';
 import { failures, type Judged, page, table, total } from './report.ts';
-import { besidesOf, nameOf, type Revision, type Run, RUNS, SIGNING_IN } from './runs.ts';
+import {
+  besidesOf,
+  type Leg,
+  nameOf,
+  type Revision,
+  REVISIONS,
+  type Run,
+  RUNS,
+  SIGNING_IN,
+  type Sitting,
+  SITTINGS,
+} from './runs.ts';
 import { requiredScenarios, version } from './suite.ts';
 import { judgeAll } from './verdict.ts';
 
@@ -34,45 +45,67 @@ const out = (text: string): void => void process.stdout.write(`${text}\n`);
 
 const signsIn = (scenario: string): boolean => scenario.startsWith(SIGNING_IN);
 
-async function judged(run: Run): Promise<Judged> {
-  const { way, revision } = run;
-  const { required: besides, reported } = besidesOf(run);
-  const ofSuite = await requiredScenarios(way.leg, revision);
-  const required = [...ofSuite, ...besides].filter((scenario) => !signsIn(scenario));
-  const findings =
-    way.leg === 'client'
-      ? await findOfClient(way, { revision, scenarios: required })
-      : await findOfServer(way, { revision, direct: options.direct });
-  return { run, verdicts: judgeAll(required, findings), reported: judgeAll(reported, findings) };
+/** The scenarios of the suite by leg and revision. */
+type OfSuite = (leg: Leg, revision: Revision) => readonly string[];
+
+/** Asks the suite once for each leg and revision. */
+async function askSuite(): Promise<OfSuite> {
+  const legs: readonly Leg[] = ['server', 'client'];
+  const pairs = legs.flatMap((leg) => REVISIONS.map((revision) => ({ leg, revision })));
+  const asked = pairs.map(
+    async ({ leg, revision }) => [leg + revision, await requiredScenarios(leg, revision)] as const,
+  );
+  const known = new Map(await Promise.all(asked));
+  return (leg, revision) => known.get(leg + revision) ?? [];
 }
 
-/** Judges the runs, a few at once, and gives them in their order. */
-async function judgeRuns(runs: readonly Run[]): Promise<Judged[]> {
-  const results: Judged[] = [];
-  const waiting = [...runs.entries()];
+function requiredOf(run: Run, ofSuite: OfSuite): string[] {
+  const all = [...ofSuite(run.way.leg, run.revision), ...besidesOf(run).required];
+  return all.filter((scenario) => !signsIn(scenario));
+}
+
+async function find({ way, course }: Sitting, ofSuite: OfSuite): Promise<Found> {
+  if (way.leg === 'server') return await findOfServer(way, { course, direct: options.direct });
+  const [[revision]] = course;
+  const findings = await findOfClient(way, { revision, scenarios: requiredOf({ way, revision }, ofSuite) });
+  return { passes: [{ revision, when: '', findings }], records: [] };
+}
+
+interface Sat extends Found {
+  readonly way: Sitting['way'];
+}
+
+/** Holds the sittings, a few at once. */
+async function hold(sittings: readonly Sitting[], ofSuite: OfSuite): Promise<Sat[]> {
+  const results: Sat[] = [];
+  const waiting = [...sittings];
   const work = async (): Promise<void> => {
-    for (let next = waiting.shift(); next; next = waiting.shift()) results[next[0]] = await judged(next[1]);
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      results.push({ way: next.way, ...(await find(next, ofSuite)) });
+    }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
   return results;
 }
 
+function judged(run: Run, sat: readonly Sat[], ofSuite: OfSuite): Judged {
+  const of = sat.filter(({ way }) => way === run.way);
+  const passes = of.flatMap((one) => one.passes).filter(({ revision }) => revision === run.revision);
+  const verdicts = judgeAll(requiredOf(run, ofSuite), passes);
+  return { run, verdicts, reported: judgeAll(besidesOf(run).reported, passes) };
+}
+
 /** Whether the suite can speak with the server itself. */
-const hasUrl = ({ way }: Run): boolean => way.leg === 'server' && way.transport === 'http' && !way.aggregate;
+const hasUrl = ({ way }: Sitting): boolean => way.leg === 'server' && way.transport === 'http' && !way.aggregate;
 
-/** What signing in waits for, by revision. */
-async function waiting(): Promise<Record<Revision, readonly string[]>> {
-  const at = async (revision: Revision) => (await requiredScenarios('client', revision)).filter(signsIn);
-  return { '2025-11-25': await at('2025-11-25'), '2026-07-28': await at('2026-07-28') };
-}
+/** Whether the run is one of those asked for. */
+const wanted = (run: Run): boolean => [nameOf(run), run.way.name, undefined].includes(options.only);
 
-async function writePage(all: readonly Judged[]): Promise<void> {
-  writeFileSync(PAGE, await page(all, { suite: version, file: PAGE, waiting: await waiting() }));
-}
+const runsOf = ({ way, course }: Sitting): Run[] => course.flat().map((revision) => ({ way, revision }));
 
 async function main(): Promise<number> {
-  const runs = RUNS.filter((run) => (options.only ?? nameOf(run)) === nameOf(run) && !(options.direct && !hasUrl(run)));
-  if (options.help || runs.length === 0) {
+  const sittings = SITTINGS.filter((one) => runsOf(one).some(wanted) && !(options.direct && !hasUrl(one)));
+  if (options.help || sittings.length === 0) {
     process.stderr.write(USAGE);
     return options.help ? 0 : 2;
   }
@@ -80,13 +113,28 @@ async function main(): Promise<number> {
     process.stderr.write(`${BIN} does not exist. Run \`npm run build\` first.\n`);
     return 2;
   }
-  const all = await judgeRuns(runs);
+  const ofSuite = await askSuite();
+  const sat = await hold(sittings, ofSuite);
+  const runs = RUNS.filter((run) => wanted(run) && sat.some(({ way }) => way === run.way));
+  return await tell(
+    runs.map((run) => judged(run, sat, ofSuite)),
+    sat,
+    ofSuite,
+  );
+}
+
+async function tell(all: readonly Judged[], sat: readonly Sat[], ofSuite: OfSuite): Promise<number> {
   out(table(all));
   for (const failure of failures(all)) out(`\n${failure}`);
-  if (!options.direct && runs.length === RUNS.length) await writePage(all);
-  const { passed, required: of } = total(all);
-  out(`\n${passed} of ${of}`);
-  return passed === of ? 0 : 10;
+  const wrong = sat.flatMap(({ way, records }) => records.map((one) => `${way.name}: ${one}`));
+  if (wrong.length > 0) out(`\n${['wrong records', ...wrong].join('\n  ')}`);
+  if (!options.direct && all.length === RUNS.length) {
+    const waiting = (revision: Revision) => ofSuite('client', revision).filter(signsIn);
+    writeFileSync(PAGE, await page(all, { suite: version, file: PAGE, waiting }));
+  }
+  const { passed, required } = total(all);
+  out(`\n${passed} of ${required}`);
+  return passed === required && wrong.length === 0 ? 0 : 10;
 }
 
 // What was started ends with this process; see the `exit` listeners where it is started.

@@ -1,5 +1,6 @@
 // What the findings of the suite mean: a scenario passes if something was looked at and nothing failed or warned.
-import type { Check, Findings } from './suite.ts';
+import type { Pass } from './course.ts';
+import type { Check } from './suite.ts';
 
 export interface Verdict {
   readonly passed: boolean;
@@ -28,7 +29,17 @@ export function judge(checks: readonly Check[] | undefined): Verdict {
   return { passed: false, reasons: ['nothing was checked', ...checks.map(reason)] };
 }
 
-/** Judges every required scenario, in the order given. */
-export function judgeAll(required: readonly string[], findings: Findings): ReadonlyMap<string, Verdict> {
-  return new Map(required.map((scenario) => [scenario, judge(findings.get(scenario))]));
+/** Judges every scenario, in the order given. One passed if it did in each pass; the reasons why not say in which. */
+export function judgeAll(
+  scenarios: readonly string[],
+  passes: readonly Pick<Pass, 'when' | 'findings'>[],
+): ReadonlyMap<string, Verdict> {
+  const judgeEach = (scenario: string): Verdict => {
+    const each = passes.map(({ when, findings }) => ({ when, ...judge(findings.get(scenario)) }));
+    return {
+      passed: each.length > 0 && each.every(({ passed }) => passed),
+      reasons: each.flatMap(({ when, reasons }) => reasons.map((one) => (when ? `${when}: ${one}` : one))),
+    };
+  };
+  return new Map(scenarios.map((scenario) => [scenario, judgeEach(scenario)]));
 }
