@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { fixture, type RunningGateway, startGateway } from '../integration/harness/gateway.ts';
 import { type RunningServer, startServer } from '../integration/harness/servers.ts';
 import { type Pass, takeCourse } from './course.ts';
+import { startPipeFront } from './pipe-front.ts';
+import type { Command } from './piped.ts';
 import { wrongRecords } from './records.ts';
 import { startRenaming } from './renaming.ts';
 import { type ClientWay, type Course, fixtureOf, isDual, type Revision, type ServerWay } from './runs.ts';
@@ -35,6 +37,10 @@ export async function findOfServer(way: ServerWay, { course, direct }: ServerOpt
   const server = fixtureOf(way, course[0][0]);
   if (transport === 'stdio') {
     await using pipe = await warmed(fixture(server, '--transport', 'stdio'));
+    if (direct) {
+      await using front = await startPipeFront(pipe.entry);
+      return { passes: await takeCourse(front.url, course), records: [] };
+    }
     return await through(way, { course, servers: { [NAME]: pipe.entry } });
   }
   const running = await startServer(server, '--transport', transport);
@@ -55,7 +61,7 @@ const entry = ({ url }: RunningServer, transport: string): object => ({
  * Has the server run once, so that the processes that the gateway starts later find their code compiled: a parked call occupies
  * its process, the next one needs another, and the suite waits 500 ms for it.
  */
-async function warmed({ command, args }: ReturnType<typeof fixture>): Promise<AsyncDisposable & { entry: object }> {
+async function warmed({ command, args }: ReturnType<typeof fixture>): Promise<AsyncDisposable & { entry: Command }> {
   const cache = mkdtempSync(join(tmpdir(), 'conformance-code-'));
   const env = { NODE_COMPILE_CACHE: cache };
   // its input is at the end from the beginning, which ends it

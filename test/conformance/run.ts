@@ -31,7 +31,7 @@ Exit code 10: a required scenario did not pass. A run of everything also writes 
 const PAGE = join(ROOT, 'docs/conformance.md');
 const LIMIT_MS = 360_000;
 /** Two cores: a run has a gateway, a server and the suite, which mostly wait for each other. */
-const AT_ONCE = 2;
+const AT_ONCE = 3;
 
 const { values: options } = parseArgs({
   options: {
@@ -95,8 +95,8 @@ function judged(run: Run, sat: readonly Sat[], ofSuite: OfSuite): Judged {
   return { run, verdicts, reported: judgeAll(besidesOf(run).reported, passes) };
 }
 
-/** Whether the suite can speak with the server itself. */
-const hasUrl = ({ way }: Sitting): boolean => way.leg === 'server' && way.transport === 'http' && !way.aggregate;
+/** Whether the server can be looked at without the gateway. */
+const standsAlone = ({ way }: Sitting): boolean => way.leg === 'server' && !way.aggregate && way.transport !== 'sse';
 
 /** Whether the run is one of those asked for. */
 const wanted = (run: Run): boolean => [nameOf(run), run.way.name, undefined].includes(options.only);
@@ -104,7 +104,7 @@ const wanted = (run: Run): boolean => [nameOf(run), run.way.name, undefined].inc
 const runsOf = ({ way, course }: Sitting): Run[] => course.flat().map((revision) => ({ way, revision }));
 
 async function main(): Promise<number> {
-  const sittings = SITTINGS.filter((one) => runsOf(one).some(wanted) && !(options.direct && !hasUrl(one)));
+  const sittings = SITTINGS.filter((one) => runsOf(one).some(wanted) && !(options.direct && !standsAlone(one)));
   if (options.help || sittings.length === 0) {
     process.stderr.write(USAGE);
     return options.help ? 0 : 2;
