@@ -1,18 +1,14 @@
 // The two ways in which the gateway is looked at: before a server, and as a client.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fixture, type RunningGateway, startGateway } from '../integration/harness/gateway.ts';
 import { type RunningServer, startServer } from '../integration/harness/servers.ts';
 import { type Pass, takeCourse } from './course.ts';
 import { startPipeFront } from './pipe-front.ts';
-import type { Command } from './piped.ts';
 import { wrongRecords } from './records.ts';
 import { startRenaming } from './renaming.ts';
-import { type ClientWay, type Course, fixtureOf, isDual, type Revision, type ServerWay } from './runs.ts';
+import { type ClientWay, type Course, fixtureOf, type Revision, type ServerWay } from './runs.ts';
 import { type Check, examineClient, type Findings } from './suite.ts';
 
 const NAME = 'fixture';
@@ -36,12 +32,11 @@ export async function findOfServer(way: ServerWay, { course, direct }: ServerOpt
   const { transport } = way;
   const server = fixtureOf(way, course[0][0]);
   if (transport === 'stdio') {
-    await using pipe = await warmed(fixture(server, '--transport', 'stdio'));
-    if (direct) {
-      await using front = await startPipeFront(pipe.entry);
-      return { passes: await takeCourse(front.url, course), records: [] };
-    }
-    return await through(way, { course, servers: { [NAME]: pipe.entry } });
+    const pipe = fixture(server, '--transport', 'stdio');
+    await warm(pipe);
+    if (!direct) return await through(way, { course, servers: { [NAME]: pipe } });
+    await using front = await startPipeFront(pipe);
+    return { passes: await takeCourse(front.url, course), records: [] };
   }
   const running = await startServer(server, '--transport', transport);
   try {
@@ -61,15 +56,9 @@ const entry = ({ url }: RunningServer, transport: string): object => ({
  * Has the server run once, so that the processes that the gateway starts later find their code compiled: a parked call occupies
  * its process, the next one needs another, and the suite waits 500 ms for it.
  */
-async function warmed({ command, args }: ReturnType<typeof fixture>): Promise<AsyncDisposable & { entry: Command }> {
-  const cache = mkdtempSync(join(tmpdir(), 'conformance-code-'));
-  const env = { NODE_COMPILE_CACHE: cache };
+async function warm({ command, args, env }: ReturnType<typeof fixture>): Promise<void> {
   // its input is at the end from the beginning, which ends it
   await once(spawn(command, args, { env: { ...process.env, ...env }, stdio: 'ignore' }), 'exit');
-  return {
-    entry: { command, args, env },
-    [Symbol.asyncDispose]: () => rm(cache, { recursive: true, force: true }),
-  };
 }
 
 interface Behind {
@@ -92,7 +81,7 @@ async function atGateway(
   try {
     await gateway.attempted();
     const passes = await take(gateway);
-    return { passes, records: isDual(way) ? await wrongRecords(gateway, NAME) : [] };
+    return { passes, records: way.first === undefined ? [] : await wrongRecords(gateway, NAME) };
   } finally {
     await gateway.stop();
   }

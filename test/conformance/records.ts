@@ -6,26 +6,30 @@ import type { RunningGateway } from '../integration/harness/gateway.ts';
 const ALL = '1000000';
 const ERAS: readonly Era[] = ['legacy', 'modern'];
 
-const eraOf = (side: CallRow['downstream']): string => ('era' in side ? side.era : side.dialect);
-
-/** What is wrong with the records of calls at a server, a line each; calls that reached it in both eras are expected. */
+/** What is wrong with the records of calls at a server, a line each. */
 export async function wrongRecords(gateway: RunningGateway, server: string): Promise<string[]> {
   const { status, stdout, stderr } = await gateway.cli('audit', 'query', '--json', '--server', server, '--limit', ALL);
   if (status !== 0) return [`the log could not be read: ${stderr}`];
-  const rows = stdout
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as CallRow);
-  const reached = rows.flatMap(({ method, downstream, upstream }) =>
+  const lines = stdout.split('\n').filter(Boolean);
+  return wrongAmong(lines.map((line) => JSON.parse(line) as SidesOfCall));
+}
+
+export type SidesOfCall = Pick<CallRow, 'method' | 'downstream' | 'upstream'>;
+
+const eraOf = (side: CallRow['downstream']): string => ('era' in side ? side.era : side.dialect);
+
+/** Calls that reached their server are expected in each era, and none with different eras on its sides. */
+export function wrongAmong(calls: readonly SidesOfCall[]): string[] {
+  const reached = calls.flatMap(({ method, downstream, upstream }) =>
     upstream ? [{ method, client: eraOf(downstream), server: upstream.era }] : [],
   );
-  const seen = new Set(reached.map((one) => one.server));
-  const mixed = reached.filter((one) => one.client !== one.server);
+  const absent = ERAS.filter((era) => !reached.some(({ server }) => server === era));
+  const mixed = reached.filter(({ client, server }) => client !== server);
   return [
-    ...ERAS.filter((era) => !seen.has(era)).map(
-      (era) => `none of ${reached.length} calls reached the server in ${era}`,
+    ...absent.map((era) => `none of ${reached.length} calls reached the server in the ${era} era`),
+    ...countEach(
+      mixed.map(({ method, client, server }) => `${method}: ${client} at its client, ${server} at its server`),
     ),
-    ...countEach(mixed.map((one) => `${one.method}: ${one.client} at its client, ${one.server} at its server`)),
   ];
 }
 
@@ -33,5 +37,5 @@ export async function wrongRecords(gateway: RunningGateway, server: string): Pro
 function countEach(lines: readonly string[]): string[] {
   const counts = new Map<string, number>();
   for (const line of lines) counts.set(line, (counts.get(line) ?? 0) + 1);
-  return [...counts].map(([line, count]) => `${line} (${count} of the records)`);
+  return [...counts].map(([line, count]) => `${line} (records: ${count})`);
 }

@@ -114,6 +114,10 @@ failed and nothing was warned of. What \`tasks-\` begins is of an extension that
 is a run that passed it all the same, \`${MISSED}\` one that did not, and neither is counted. \`${SKIPPED}\` is not here,
 because the suite skips it whatever a server does.
 
+The server of a dual row speaks both eras at one endpoint. One gateway stands before it for both columns: the suite speaks one
+revision first, then the other, then the first again, then both at the same time. A letter is a scenario that passed every time. Then
+the log of the gateway is read: no call may have one era at its client and another at its server.
+
 ${legend()
   .map((one) => `- ${one}`)
   .join('\n')}

@@ -1,7 +1,7 @@
 // What counts as passed: the judge of the conformance suite must not be easier to please than the suite.
 import { expect, test } from 'vitest';
 import { failures, table, total } from './report.ts';
-import { besidesOf, fixtureOf, RUNS } from './runs.ts';
+import { besidesOf, fixtureOf, REVISIONS, RUNS, SITTINGS } from './runs.ts';
 import type { Check } from './suite.ts';
 import { judge, judgeAll } from './verdict.ts';
 
@@ -40,6 +40,26 @@ test('a required scenario that did not run fails and counts', () => {
   expect(total([{ run, verdicts, reported: new Map() }])).toEqual({ passed: 1, required: 2 });
 });
 
+test('a scenario of several passes passes if it did in each, and says in which it did not', () => {
+  const good = new Map([['ran', [check('SUCCESS')]]]);
+  const bad = new Map([['ran', [check('FAILURE', 'the-bad-one')]]]);
+  const verdict = (findings: typeof good) =>
+    judgeAll(
+      ['ran'],
+      [
+        { when: 'first', findings: good },
+        { when: 'at the same time', findings },
+      ],
+    ).get('ran');
+
+  expect(verdict(good)).toEqual({ passed: true, reasons: [] });
+  expect(verdict(bad)).toEqual({
+    passed: false,
+    reasons: ['at the same time: FAILURE the-bad-one: the-bad-one was FAILURE'],
+  });
+  expect(judgeAll(['ran'], []).get('ran')?.passed).toBe(false);
+});
+
 test('what is only reported is shown as such, and counts neither way', () => {
   const findings = new Map([
     ['first', [check('SUCCESS')]],
@@ -52,6 +72,19 @@ test('what is only reported is shown as such, and counts neither way', () => {
   expect(total([judged])).toEqual({ passed: 0, required: 0 });
   expect(table([judged])).toMatch(new RegExp(`^first +${letter}$\\n^second +\\.$`, 'm'));
   expect(failures([judged])).toEqual([expect.stringContaining('second (not required)')]);
+});
+
+test('a gateway before a server of both eras meets each after the other, and both at the same time', () => {
+  const courses = SITTINGS.filter(({ way }) => way.name.startsWith('dual ')).map(({ course }) => course);
+
+  expect(courses).toHaveLength(3);
+  for (const course of courses) {
+    const steps = course.map((part) => part.join(' and '));
+    const walk = steps.join(', ');
+    expect(walk).toContain('2025-11-25, 2026-07-28');
+    expect(walk).toContain('2026-07-28, 2025-11-25');
+    expect(steps.at(-1)?.split(' and ').sort()).toEqual(REVISIONS);
+  }
 });
 
 test.each(RUNS.filter(({ way }) => way.leg === 'server'))(
