@@ -66,7 +66,8 @@ function httpOptions({ headers = {}, fetch }: Extract<Place, { url: string }>) {
   return { requestInit: { headers }, ...(fetch && { fetch }) };
 }
 
-function commandOf(place: Exclude<Place, { url: string }>) {
+/** What starts a server, or the relay to a gateway. */
+export function commandOf(place: Exclude<Place, { url: string }>) {
   const { NODE_COMPILE_CACHE } = process.env;
   const passed = {
     stderr: 'inherit' as const,

@@ -36,13 +36,13 @@ export class MatrixClient {
 
   private readonly callTool: ClientV2['callTool'];
 
-  constructor(sdk: ClientV2 | ClientV1, kind: ClientKind) {
+  constructor(sdk: ClientV2 | ClientV1, modern: boolean) {
     this.sdk = sdk as ClientV2; // the calls that features make are the same in both, but for one
     this.callTool =
       sdk instanceof ClientV1
         ? async (params, options) => (await sdk.callTool(params, undefined, options)) as CallToolResult
         : (params, options) => sdk.callTool(params, options);
-    this.modern = kind === 'SDK v2 modern';
+    this.modern = modern;
   }
 
   async call(
@@ -108,7 +108,7 @@ export async function connectMatrixClient(kind: ClientKind, place: Place): Promi
   const opened = Promise.withResolvers<undefined>();
   const streamable = 'url' in place && !isSse(place);
   const watched = streamable ? { ...place, fetch: tellingOfStreams(() => opened.resolve(undefined)) } : place;
-  const client = await bounded(kind === 'SDK v1' ? connectV1(kind, watched) : connectV2(kind, watched), 'a connection');
+  const client = await bounded(kind === 'SDK v1' ? connectV1(watched) : connectV2(kind, watched), 'a connection');
   if (!client.modern && streamable) await bounded(opened.promise, 'the stream of the session');
   return client;
 }
@@ -124,9 +124,9 @@ function tellingOfStreams(opened: () => void): typeof fetch {
 
 const INFO = { name: 'matrix', version: '1.0.0' };
 
-async function connectV1(kind: ClientKind, place: Place): Promise<MatrixClient> {
+async function connectV1(place: Place): Promise<MatrixClient> {
   const sdk = new ClientV1(INFO, { capabilities: CAPABILITIES });
-  const client = new MatrixClient(sdk, kind);
+  const client = new MatrixClient(sdk, false);
   for (const schema of [ElicitRequestSchema, CreateMessageRequestSchema, ListRootsRequestSchema]) {
     sdk.setRequestHandler(schema, ({ method, params }) => client.answer(method, { ...params } as JsonObject));
   }
@@ -145,9 +145,10 @@ async function connectV1(kind: ClientKind, place: Place): Promise<MatrixClient> 
 }
 
 async function connectV2(kind: ClientKind, place: Place): Promise<MatrixClient> {
-  const mode = kind === 'SDK v2 modern' ? 'auto' : 'legacy';
+  const modern = kind === 'SDK v2 modern';
+  const mode = modern ? 'auto' : 'legacy';
   const sdk = new ClientV2(INFO, { capabilities: CAPABILITIES, versionNegotiation: { mode } });
-  const client = new MatrixClient(sdk, kind);
+  const client = new MatrixClient(sdk, modern);
   for (const asked of ['elicitation/create', 'sampling/createMessage', 'roots/list'] as const) {
     sdk.setRequestHandler(
       asked,

@@ -49,7 +49,7 @@ function cellOf(cells: readonly Cell[], client: ClientLane, server: ServerLane):
 }
 
 /** A client, or why it could not connect. */
-type Connected = MatrixClient | string;
+export type Connected = MatrixClient | string;
 
 /** What all cells have in common. */
 interface Run extends Pick<ServerView, 'alone'> {
@@ -103,7 +103,11 @@ async function runCell(run: Run, client: ClientLane, server: ServerLane): Promis
 }
 
 /** Tries every feature. */
-async function failuresOf(features: Run['features'], client: Connected, view: ServerView): Promise<Cell['failures']> {
+export async function failuresOf(
+  features: Run['features'],
+  client: Connected,
+  view: ServerView,
+): Promise<Cell['failures']> {
   const failures: Record<string, string | undefined> = {};
   if (typeof client !== 'string') client.heard.clear();
   for (const [name, feature] of Object.entries(features)) {
@@ -136,7 +140,8 @@ async function startLane(lane: ServerLane): Promise<StartedLane> {
   return { lane, entry: { ...type, url: running.url }, running };
 }
 
-function reasonOf(error: unknown): string {
+/** Why something failed, on one line. */
+export function reasonOf(error: unknown): string {
   return String(error instanceof Error ? error.message : error)
     .replaceAll('\n', ' ')
     .slice(0, 300);
