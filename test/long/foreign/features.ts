@@ -51,12 +51,12 @@ const prompt: Feature = async ({ sdk }, { exposed }) => {
   expect(messages[0]?.content).toMatchObject({ type: 'text', text: 'Greet Ann in estonian.' });
 };
 
-/** Lines come, whether or not the server lets its client choose the level. */
+/** Lines of `info` and worse come, whether or not the server lets its client choose the level: the gateway passes those until a client sets one. */
 const logLines: Feature = async (client, { exposed }) => {
   await client.setLogLevel('debug').catch(() => undefined);
   const label = randomUUID();
   await client.call(exposed('log_lines'), { label });
-  for (const level of ['debug', 'warning', 'emergency'])
+  for (const level of ['info', 'warning', 'emergency'])
     await client.heard.next('notifications/message', (line) => JSON.stringify(line).includes(`${label} ${level}`));
 };
 
@@ -67,7 +67,6 @@ export const FEATURES: Readonly<Record<string, Feature>> = {
   structured,
   errors,
   progress,
-  cancel,
   elicitation,
   sampling,
   roots,
@@ -77,4 +76,5 @@ export const FEATURES: Readonly<Record<string, Feature>> = {
   completion,
   'log lines': logLines,
   'log level': logging,
+  cancel, // last, because calls stay open where it does not work
 };
