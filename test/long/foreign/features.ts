@@ -1,9 +1,11 @@
 // What foreign servers are tried with: features of the matrix, cut finer where an SDK may have one part and not the other.
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
+import type { JsonObject } from '../../../src/core/json.ts';
 import { completion } from '../../integration/matrix/calls.ts';
+import type { MatrixClient } from '../../integration/matrix/client.ts';
 import type { Feature } from '../../integration/matrix/features.ts';
-import { cancel, logging, progress } from '../../integration/matrix/notifications.ts';
+import { cancel, progress } from '../../integration/matrix/notifications.ts';
 import { elicitation, roots, sampling } from '../../integration/matrix/questions.ts';
 
 const list: Feature = async ({ sdk }, { exposed, uri }) => {
@@ -51,13 +53,30 @@ const prompt: Feature = async ({ sdk }, { exposed }) => {
   expect(messages[0]?.content).toMatchObject({ type: 'text', text: 'Greet Ann in estonian.' });
 };
 
-/** Lines of `info` and worse come, whether or not the server lets its client choose the level: the gateway passes those until a client sets one. */
+const LOGGED = 'notifications/message';
+const LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'];
+
+/** Makes the server log a line of every level; gives the levels of those that came. */
+async function linesOf(client: MatrixClient, tool: string): Promise<string[]> {
+  const label = randomUUID();
+  await client.call(tool, { label });
+  const isOf = (level: string) => (line: JsonObject) => JSON.stringify(line).includes(`${label} ${level}`);
+  await client.heard.next(LOGGED, isOf('emergency'));
+  return LEVELS.filter((level) => level === 'emergency' || client.heard.left(LOGGED).some(isOf(level)));
+}
+
+/** Lines of `info` and worse come, also where the server lets no client choose the level. Until a client sets one, the gateway passes no others. */
 const logLines: Feature = async (client, { exposed }) => {
   await client.setLogLevel('debug').catch(() => undefined);
-  const label = randomUUID();
-  await client.call(exposed('log_lines'), { label });
-  for (const level of ['info', 'warning', 'emergency'])
-    await client.heard.next('notifications/message', (line) => JSON.stringify(line).includes(`${label} ${level}`));
+
+  expect(await linesOf(client, exposed('log_lines'))).toEqual(expect.arrayContaining(LEVELS.slice(1)));
+};
+
+const logLevel: Feature = async (client, { exposed }) => {
+  await client.setLogLevel('error');
+  expect(await linesOf(client, exposed('log_lines'))).toEqual(['error', 'critical', 'alert', 'emergency']);
+  await client.setLogLevel('debug');
+  expect(await linesOf(client, exposed('log_lines'))).toEqual(LEVELS);
 };
 
 /** By the heading of its column, in the order in which they are tried. */
@@ -75,6 +94,6 @@ export const FEATURES: Readonly<Record<string, Feature>> = {
   prompt,
   completion,
   'log lines': logLines,
-  'log level': logging,
+  'log level': logLevel,
   cancel, // last, because calls stay open where it does not work
 };
