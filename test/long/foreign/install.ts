@@ -46,7 +46,17 @@ const RUST: Language = {
   pinned: ['Cargo.toml', /^(rmcp) = .*version = "=(\S+)"/m],
   needs: 'cargo with Rust 1.88 or newer',
   install: ({ source, target }) =>
-    run('cargo', 'build', '--quiet', '--jobs', '1', '--manifest-path', join(source, 'Cargo.toml'), '--target-dir', target),
+    run(
+      'cargo',
+      'build',
+      '--quiet',
+      '--jobs',
+      '1',
+      '--manifest-path',
+      join(source, 'Cargo.toml'),
+      '--target-dir',
+      target,
+    ),
   start: ({ target }) => ({ command: join(target, 'debug/server'), args: [] }),
 };
 
@@ -54,7 +64,7 @@ const JAVA: Language = {
   pinned: ['pom.xml', /<groupId>(io.modelcontextprotocol\S+)<.groupId>[^]*?<version>(\S+)<.version>/],
   needs: 'mvn with a JDK, 17 or newer',
   install: ({ source, target }) =>
-    run('mvn', '--quiet', '--batch-mode', '--file', join(source, 'pom.xml'), `-Dout=${target}`, 'package'),
+    run('mvn', '--quiet', '--batch-mode', '--file', join(source, 'pom.xml'), `-Dout=${target}`, 'compile'),
   start: ({ target }) => ({ command: 'java', args: ['-cp', `${target}/classes:${target}/jars/*`, 'Server'] }),
 };
 

@@ -12,8 +12,7 @@ import { FEATURES } from './features.ts';
 import { install, type ServerName } from './install.ts';
 import { connectPython } from './python-client.ts';
 
-const TRANSPORTS = ['stdio', 'Streamable HTTP'] as const;
-type Transport = (typeof TRANSPORTS)[number];
+type Transport = 'stdio' | 'Streamable HTTP';
 
 /** By feature, why it does not work. */
 type Failures = Readonly<Record<string, string | undefined>>;
