@@ -6,7 +6,7 @@ import { runMatrix } from '../integration/matrix/run.ts';
 test('3 MiB pass in every cell of the matrix', async () => {
   const cells = await runMatrix({ features: { large: carrying(3 * 1024 * 1024) }, beside: 1 });
 
-  expect(cells).toHaveLength(56);
+  expect(cells).toHaveLength(72);
   expect(
     cells.flatMap(({ client, server, failures }) =>
       failures.large === undefined ? [] : [`${client.kind} ${client.transport} ${server.name}: ${failures.large}`],
