@@ -76,10 +76,12 @@ func wasCancelled(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolRe
 	return nil, ctx.Err()
 }
 
+// logLines waits behind each line: mcp-go sends lines from other goroutines, so that some come after the answer, or over HTTP not at all.
 func logLines(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	for _, level := range strings.Fields("debug info notice warning error critical alert emergency") {
 		line := mcp.NewLoggingMessageNotification(mcp.LoggingLevel(level), "", req.GetString("label", "")+" "+level)
 		server.ServerFromContext(ctx).SendLogMessageToClient(ctx, line)
+		time.Sleep(20 * time.Millisecond)
 	}
 	return mcp.NewToolResultText("logged"), nil
 }
