@@ -27,7 +27,7 @@ export const UPSTREAM = bounds({
   upstreamSocketIdle: { value: 30 * SECOND, unit: 'ms', scope: 'connection', help: 'How long an unused socket to an HTTP server stays open, unless the server names a shorter time.' },
   upstreamFlush: { value: SECOND, unit: 'ms', scope: 'connection', help: 'How long the last messages to a server may take when the gateway closes a connection. Then it aborts them.' },
   upstreamSessionDelete: { value: 2 * SECOND, unit: 'ms', scope: 'connection', help: 'How long DELETE of a legacy session may take. Then the gateway closes the connection without an answer.' },
-  messageAhead: { value: SECOND, unit: 'ms', scope: 'connection', help: 'How long later requests wait for a cancellation that has to reach the server first. Then they are sent all the same.' },
+  messageAhead: { value: SECOND, unit: 'ms', scope: 'connection', help: 'How long later requests wait for a cancellation or a log level that has to reach the server first. Then they are sent all the same.' },
   standingStreamAnswer: { value: 200, unit: 'ms', scope: 'connection', help: 'How long the first requests of a legacy session wait for the answer to the GET of its stream. Then they are sent all the same.' },
   upstreamDepth: { value: 512, unit: 'levels', scope: 'message', error: 'upstream_protocol', help: 'How deep a message of a server may be nested. A deeper one fails the call that it answers.' },
   unreadableInRow: { value: 100, unit: 'messages', scope: 'connection', error: 'upstream_closed', help: 'Messages in a row that are not MCP. Then the gateway ends the connection.' },

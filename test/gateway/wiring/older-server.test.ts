@@ -71,6 +71,27 @@ test('is told the log level that a session wants, and what it follows and lets g
   expect((await gateway.fake().visited('resources/unsubscribe')).params).toMatchObject({ uri: 'mem://a' });
 });
 
+test('has the log level that a session wants before the next call of the session reaches it', async () => {
+  const serve = olderServer();
+  let answered = false;
+  const script = (visit: Visit) => {
+    if (visit.rpc === 'tools/call') return said(answered ? 'at the new level' : 'at the old level');
+    if (visit.rpc !== 'logging/setLevel') return serve(visit);
+    setTimeout(() => {
+      answered = true;
+      answer(visit, {});
+    }, 50);
+    return undefined;
+  };
+  const gateway = await Composition.start({ servers: { s: { script } } });
+  const session = await openSession(gateway.origin);
+
+  await send(gateway.origin, session.request('logging/setLevel', { level: 'debug' }));
+  const called = await send(gateway.origin, session.request('tools/call', { name: 's__plain', arguments: {} }));
+
+  expect(resultOf(called)).toMatchObject({ content: [{ text: 'at the new level' }] });
+});
+
 test('may refuse that a session follows something, which is told to its client', async () => {
   const gateway = await start();
   const session = await openSession(gateway.origin);

@@ -73,7 +73,10 @@ async function allClients(): Promise<Client[]> {
     connect: (place) => connectPython({ python: command, modern }, place),
   });
   return [
-    ...CLIENTS.map((kind): Client => ({ name: kind, connect: (place) => connectMatrixClient(kind, place) })),
+    ...CLIENTS.map((kind): Client => ({
+      name: kind,
+      connect: (place) => connectMatrixClient(kind, place, { needsStream: false }),
+    })),
     python('Python 1', first, false),
     python('Python 2 legacy', second, false),
     python('Python 2 modern', second, true),

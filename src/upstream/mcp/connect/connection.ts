@@ -88,6 +88,7 @@ export class Connection {
       keptTask: request.keptTask,
       totalMs: request.totalMs,
       starts: request.starts,
+      ahead: request.ahead,
       onNotification: request.onNotification,
     });
   }

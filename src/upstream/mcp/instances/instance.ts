@@ -190,12 +190,11 @@ export class Instance implements OfferWatchListener {
     if (connection.era !== 'legacy' || !isObject(connection.handshake.capabilities.logging)) return;
     if (!owner?.session && level !== undefined && LOG_LEVELS.indexOf(wanted) >= LOG_LEVELS.indexOf(level)) return;
     this.level = wanted;
-    connection
-      .request({ method: 'logging/setLevel', params: { level: wanted }, totalMs: server.config.timeouts.total })
-      .then(
-        ({ error }) => error && server.diagnose(`it refused the log level ${wanted}: ${error.message}`),
-        (error: unknown) => server.diagnose(`the log level could not be set: ${reasonOf(error)}`),
-      );
+    const params = { level: wanted };
+    connection.request({ method: 'logging/setLevel', params, totalMs: server.config.timeouts.total, ahead: true }).then(
+      ({ error }) => error && server.diagnose(`it refused the log level ${wanted}: ${error.message}`),
+      (error: unknown) => server.diagnose(`the log level could not be set: ${reasonOf(error)}`),
+    );
   }
 
   /** Reads its offer again. */
