@@ -9,9 +9,10 @@ import { type TaskSupport, taskSupportOf } from '../protocol/mcp/tasks.ts';
 import { type MirroredParam, readMirroredParams } from '../protocol/mcp/param-headers.ts';
 import { findFault, withSafeIcons } from './definitions.ts';
 import { legacyToolOf } from './legacy-tools.ts';
-import type { NameBook } from './names.ts';
+import type { Nameable, NameBook } from './names.ts';
 import type { ServerOffer } from './offer.ts';
-import { compileTemplate, type UriTemplate } from './uri-templates.ts';
+import type { NameRow } from './store.ts';
+import { type Lists, type View, viewOf } from './view.ts';
 
 /** The offer of one server; catalogs are made of them in configured order. */
 export interface CatalogSource {
@@ -26,25 +27,6 @@ const THINGS: Readonly<Record<OfferKind, string>> = {
   resource: 'resource',
   resourceTemplate: 'resource template',
 };
-
-type Lists = Readonly<Record<OfferKind, OfferedList>>;
-
-export interface UriOptions {
-  /** The server that named the URI to this caller in a result. */
-  seen(uri: string): string | undefined;
-  /** Whether the caller may use the target: of several servers with the same URI, `findUri` chooses the first that the caller may use. */
-  permits(target: Target): boolean;
-}
-
-/** What one endpoint offers: everything, or one server under that server's own names. */
-export interface View {
-  readonly lists: Lists;
-  /** Whether one of its servers says that its lists are private (`cacheScope`). */
-  readonly isPrivate: boolean;
-  find(kind: OfferKind, exposed: string): Target | undefined;
-  /** The target of a URI: of a listed resource, else of the server that `seen` names, else of a template that matches (wire.md, Resources). */
-  findUri(uri: string, options: UriOptions): Target | undefined;
-}
 
 /** What the catalog knows of a tool beyond its definition, for the calls of the tool. */
 export interface ToolTraits {
@@ -67,6 +49,8 @@ export interface Catalog {
   traits(target: Pick<Target, 'server' | 'original'>): ToolTraits;
   /** What the catalog leaves out or changes of each server's offer, and why. */
   readonly warnings: ReadonlyMap<string, readonly string[]>;
+  /** Who shows each URI that several servers offer, as far as the name book does not have it: for `NameBook.keepUris` once a client saw the lists. */
+  readonly chosen: readonly NameRow[];
 }
 
 /** A definition that is offered, and what was found out about it once, for every catalog that it is part of. */
@@ -88,6 +72,12 @@ interface CheckedOffer {
 /** The checks of offers that have been made: an offer is immutable, and is part of many catalogs. */
 export type OfferChecks = WeakMap<ServerOffer, CheckedOffer>;
 
+export interface CatalogOptions {
+  readonly checks?: OfferChecks;
+  /** The catalog whose lists clients saw last: a server that is added never changes the URI of another's resource. */
+  readonly shown?: Catalog | undefined;
+}
+
 interface Part {
   readonly source: CatalogSource;
   readonly checked: CheckedOffer;
@@ -97,7 +87,7 @@ interface Part {
 export function buildCatalog(
   sources: readonly CatalogSource[],
   names: NameBook,
-  checks: OfferChecks = new WeakMap(),
+  { checks = new WeakMap(), shown }: CatalogOptions = {},
 ): Catalog {
   const parts = sources.map((source): Part => {
     const { offer } = source;
@@ -111,14 +101,22 @@ export function buildCatalog(
     ),
   );
   const own = new Map(parts.map((part) => [part.source.server, viewOf(listsOf([part]), isPrivate(part.source))]));
+  const chosen: NameRow[] = [];
+  const all = listsOf(parts, (kind, things) => {
+    if (kind === 'tool' || kind === 'prompt') return names.assign(things);
+    const { exposed, fresh } = names.chooseUris(things, (uri) => shown?.all.find(kind, uri)?.server);
+    chosen.push(...fresh);
+    return exposed;
+  });
   const warned = parts.filter(({ checked }) => checked.warnings.length > 0);
   return Object.freeze({
     version: randomBytes(9).toString('base64url'),
-    all: viewOf(listsOf(parts, names), sources.some(isPrivate)),
+    all: viewOf(all, sources.some(isPrivate), own),
     server: (name: string) => own.get(name),
     traits: ({ server, original }: Pick<Target, 'server' | 'original'>) =>
       (traits.size > 0 ? traits.get(`${server}\n${original}`) : undefined) ?? NO_TRAITS,
     warnings: new Map(warned.map(({ source, checked }) => [source.server, checked.warnings])),
+    chosen,
   });
 }
 
@@ -177,21 +175,20 @@ function keyOf(kind: OfferKind, definition: JsonObject): string {
   return typeof key === 'string' ? key : '';
 }
 
-/** The lists of some servers, under the names that the name book gives, or under the servers' own. */
-function listsOf(parts: readonly Part[], names?: NameBook): Lists {
+/** Gives things of one kind the names under which the endpoint of all servers shows them. */
+type Naming = (kind: OfferKind, things: readonly Nameable[]) => readonly string[];
+
+/** The lists of some servers, under the names that `naming` gives, or under the servers' own. */
+function listsOf(parts: readonly Part[], naming?: Naming): Lists {
   return byKind((kind) => {
     const things = parts.flatMap(({ source: { server, alias }, checked }) =>
       checked.entries[kind].map((entry) => ({ ...entry, kind, server, alias })),
     );
-    const named = kind === 'tool' || kind === 'prompt' ? names?.assign(things) : undefined;
-    const uris = new Set<string>();
-    return things.map(({ server, alias, original, definition, legacy }, index) => {
+    const named = naming?.(kind, things);
+    return things.map((thing, index) => {
+      const { server, original, definition, legacy } = thing;
       const exposed = named?.[index] ?? original;
-      // a resource whose URI an earlier server offers too has the alias in its name
-      const isSecond = kind.startsWith('resource') && uris.has(original);
-      uris.add(original);
-      const shown = (each: JsonObject) =>
-        named ? { ...each, name: exposed } : isSecond ? { ...each, name: `${nameIn(each)} (${alias})` } : each;
+      const shown = (each: JsonObject) => (exposed === original ? each : { ...each, ...shownAs(thing, exposed) });
       return Object.freeze<Offered>({
         ...{ kind, server, exposed, original },
         definition: shown(definition),
@@ -199,6 +196,12 @@ function listsOf(parts: readonly Part[], names?: NameBook): Lists {
       });
     });
   });
+}
+
+/** The members of a definition that name what it defines. A resource whose URI names its server has the alias in its name. */
+function shownAs({ kind, alias, definition }: Nameable & Pick<Entry, 'definition'>, exposed: string): JsonObject {
+  if (kind === 'tool' || kind === 'prompt') return { name: exposed };
+  return { [kind === 'resource' ? 'uri' : 'uriTemplate']: exposed, name: `${nameIn(definition)} (${alias})` };
 }
 
 function nameIn({ name }: JsonObject): string {
@@ -211,38 +214,4 @@ function byKind(list: (kind: OfferKind) => readonly Offered[]): Lists {
 
 function isPrivate({ offer }: CatalogSource): boolean {
   return offer.private === true;
-}
-
-function viewOf(lists: Lists, isPrivate: boolean): View {
-  const targets = Object.fromEntries(OFFER_KINDS.map((kind) => [kind, new Map<string, Target>()])) as Record<
-    OfferKind,
-    Map<string, Target>
-  >;
-  const others = new Map<string, Target[]>();
-  for (const kind of OFFER_KINDS) {
-    for (const { server, exposed, original } of lists[kind].entries) {
-      const target = Object.freeze({ kind, server, exposed, original });
-      if (!targets[kind].has(exposed)) targets[kind].set(exposed, target);
-      else if (kind === 'resource') others.set(exposed, [...(others.get(exposed) ?? []), target]);
-    }
-  }
-  const templates = lists.resourceTemplate.entries
-    .map(({ server, original }) => ({ server, template: compileTemplate(original) }))
-    .sort((a, b) => b.template.literals - a.template.literals);
-  const find = (kind: OfferKind, exposed: string) => targets[kind].get(exposed);
-  return Object.freeze({
-    lists,
-    isPrivate,
-    find,
-    findUri: (uri: string, { seen, permits }: UriOptions) => {
-      const first = find('resource', uri);
-      const server = first ? undefined : (seen(uri) ?? matching(templates, uri));
-      if (!first) return server === undefined ? undefined : { kind: 'resource', server, exposed: uri, original: uri };
-      return permits(first) ? first : (others.get(uri)?.find(permits) ?? first);
-    },
-  });
-}
-
-function matching(templates: readonly { server: string; template: UriTemplate }[], uri: string): string | undefined {
-  return templates.find(({ template }) => template.matches(uri))?.server;
 }

@@ -1,8 +1,9 @@
-// The names of tools and prompts in the merged catalog: `alias__name`, valid for every client, and never changed once given.
+// The names of tools and prompts in the merged catalog, `alias__name`, and who shows a URI that several servers offer; never changed once given.
 import { createHash } from 'node:crypto';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { OfferKind } from '../core/call.ts';
 import { plainName } from '../core/json.ts';
+import { namesServer, uriAt } from './server-uris.ts';
 import type { NameRow } from './store.ts';
 
 const HASH_LENGTH = 6;
@@ -21,12 +22,19 @@ export interface NameChange {
   readonly all: Iterable<NameRow>;
 }
 
-/** A tool or prompt that needs a name. */
+/** A thing that needs a name. */
 export interface Nameable {
   readonly kind: OfferKind;
   readonly server: string;
   readonly alias: string;
   readonly original: string;
+}
+
+/** The URIs of some resources or templates, in their order. */
+export interface UriChoice {
+  readonly exposed: readonly string[];
+  /** What the name book does not have yet: it is for `keepUris` once a client was shown the URIs. */
+  readonly fresh: readonly NameRow[];
 }
 
 /**
@@ -37,7 +45,7 @@ export class NameBook {
   private readonly store: NameStore;
   /** The names by kind and server, then by original name, the oldest first. */
   private readonly given = new Map<string, Map<string, string>>();
-  /** The key of the tool or prompt that has a name, by name. */
+  /** The key of the thing that has a name, by name. */
   private readonly owners = new Map<string, string>();
 
   constructor(store: NameStore) {
@@ -56,10 +64,50 @@ export class NameBook {
       fresh.push(row);
       return row.exposed;
     });
-    if (fresh.length === 0) return names;
-    const forgotten = this.forget(fresh, things);
-    this.store.saveNames({ given: fresh, forgotten, all: this.all() });
+    if (fresh.length > 0) this.save(fresh, things);
     return names;
+  }
+
+  /**
+   * Chooses the URIs of these resources, or of these templates. Of several servers with the same URI the one that `shown` names shows it
+   * unchanged, else the first one; the others show one that names their server. What `keepUris` kept stays as it is.
+   */
+  chooseUris(things: readonly Nameable[], shown: (uri: string) => string | undefined): UriChoice {
+    const firsts = new Map<string, string>();
+    const several = new Set<string>();
+    for (const { server, original } of things) {
+      if (firsts.has(original)) several.add(original);
+      if (!firsts.has(original) || shown(original) === server) firsts.set(original, server);
+    }
+    const fresh: NameRow[] = [];
+    const exposed = things.map((thing) => {
+      const { kind, server, original } = thing;
+      // such a URI of a server, which may be a gateway too, is not one of ours
+      if (namesServer(original)) return uriAt(server, original);
+      const kept = this.given.get(shelfOf(thing))?.get(original);
+      if (kept !== undefined) return kept;
+      const isTaken = this.isTaken(thing, original);
+      if (!isTaken && !several.has(original)) return original;
+      const uri = !isTaken && firsts.get(original) === server ? original : uriAt(server, original);
+      fresh.push({ kind, server, original, exposed: uri });
+      return uri;
+    });
+    return { exposed, fresh };
+  }
+
+  /** Keeps URIs that a client was shown. What is kept already stays. */
+  keepUris(rows: readonly NameRow[]): void {
+    const fresh = rows.filter(
+      (row) => this.given.get(shelfOf(row))?.has(row.original) !== true && !this.isTaken(row, row.exposed),
+    );
+    for (const row of fresh) this.keep(row);
+    if (fresh.length > 0) this.save(fresh, fresh);
+  }
+
+  /** Stores new names, and removes the oldest of what is not offered where there are too many. */
+  private save(fresh: readonly NameRow[], offered: readonly Pick<NameRow, 'kind' | 'server' | 'original'>[]): void {
+    const forgotten = this.forget(fresh, offered);
+    this.store.saveNames({ given: fresh, forgotten, all: this.all() });
   }
 
   private *all(): Generator<NameRow> {
@@ -70,7 +118,10 @@ export class NameBook {
   }
 
   /** Removes the oldest names of what is not offered now, where a kind of a server has more than `keptNames`. */
-  private forget(fresh: readonly NameRow[], offered: readonly Nameable[]): NameRow[] {
+  private forget(
+    fresh: readonly NameRow[],
+    offered: readonly Pick<NameRow, 'kind' | 'server' | 'original'>[],
+  ): NameRow[] {
     const forgotten: NameRow[] = [];
     const last = new Map(fresh.map((row) => [shelfOf(row), row]));
     for (const [key, { kind, server }] of last) {
@@ -107,7 +158,7 @@ export class NameBook {
     }
   }
 
-  private isTaken(thing: Nameable, name: string): boolean {
+  private isTaken(thing: Pick<NameRow, 'kind' | 'server' | 'original'>, name: string): boolean {
     const owner = this.owners.get(ownerKey(thing.kind, name));
     return owner !== undefined && owner !== keyOf(thing);
   }
@@ -148,9 +199,9 @@ function shelfAt(key: string): Pick<NameRow, 'kind' | 'server'> {
   return { kind: kind as OfferKind, server };
 }
 
-/** Some clients do not distinguish names that differ in letter case only. */
+/** Some clients do not distinguish names that differ in letter case only; URIs that do are different ones. */
 function ownerKey(kind: OfferKind, exposed: string): string {
-  return `${kind}\n${exposed.toLowerCase()}`;
+  return `${kind}\n${kind === 'tool' || kind === 'prompt' ? exposed.toLowerCase() : exposed}`;
 }
 
 function stem(alias: string): string {

@@ -1,5 +1,6 @@
 // The exchange: how a running call reaches its caller with progress, log lines, notifications and questions.
 import { BOUNDS } from './bounds/bounds.ts';
+import type { Target } from './call.ts';
 import { Cancellation, type CancelSignal, withDeadline } from './cancellation.ts';
 import { GatewayError } from './errors.ts';
 import type { JsonObject } from './json.ts';
@@ -63,8 +64,8 @@ export interface ClientSession {
   readonly reachable: boolean;
   /** Throws `overloaded` where the session is subscribed to as many other resources as it may be. */
   requireRoomFor(uri: string): void;
-  /** Stores the server at which the session is subscribed to a resource; undefined: it is no longer subscribed. */
-  setSubscription(uri: string, server: string | undefined): void;
+  /** Stores the resource to which the session is subscribed under a URI; undefined: it is no longer subscribed. */
+  setSubscription(uri: string, target: Target | undefined): void;
   /** Calls the listener when the client says that its roots changed. Returns a function that removes the listener. */
   onRootsChanged(listener: () => void): () => void;
 }

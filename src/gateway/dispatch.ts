@@ -6,6 +6,7 @@ import { CALL_METHODS } from '../protocol/mcp/vocabulary.ts';
 import { Forwarding } from './forward.ts';
 import { type McpContext, unknownMcp } from './resolve.ts';
 import { listen, subscribe, unsubscribe } from './subscribe.ts';
+import { showTaskUris } from './result-uris.ts';
 import type { Destination } from './upstream-request.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import type { Exchange } from '../core/exchange.ts';
@@ -33,8 +34,8 @@ export function dispatchMcp(parts: DispatchParts): (call: McpCall, ctx: McpConte
 
 function dispatch(call: McpCall, ctx: McpContext, parts: DispatchParts): Reply | Promise<Reply> {
   const { lists, capability } = CALL_METHODS.get(call.method) ?? {};
-  if (lists) return list(call, lists, ctx);
-  if (capability === 'tasks') return parts.tasks.answer(call, ctx, parts);
+  if (lists) return list(call, lists, { ctx, parts });
+  if (capability === 'tasks') return answerTask(call, ctx, parts);
   switch (call.method) {
     case 'subscriptions/listen':
       return listen(call, ctx, parts);
@@ -48,9 +49,18 @@ function dispatch(call: McpCall, ctx: McpContext, parts: DispatchParts): Reply |
   }
 }
 
+/** Answers a `tasks/*` call, with the URIs of the result as the caller can read them. */
+async function answerTask(call: McpCall, ctx: McpContext, parts: DispatchParts): Promise<Reply> {
+  const reply = await parts.tasks.answer(call, ctx, parts);
+  if (reply.kind !== 'result' || !ctx.target) return reply;
+  const showing = { target: ctx.target, view: ctx.route.view, seen: parts.seen };
+  return { ...reply, result: showTaskUris(call, reply.result, showing) };
+}
+
 /** Lists come from the catalog of the caller. */
-function list(call: McpCall, of: OfferKind, { route }: McpContext): Reply {
-  const { view, catalog, isPrivate } = route;
+function list(call: McpCall, of: OfferKind, { ctx, parts }: { ctx: McpContext; parts: DispatchParts }): Reply {
+  const { view, catalog, isPrivate } = ctx.route;
+  parts.snapshots.show(catalog);
   return { kind: 'list', of, ...pageOf(call, view.lists[of], catalog.version), isPrivate };
 }
 

@@ -10,6 +10,7 @@ import type { UpstreamReply } from '../upstream/mcp/upstream.ts';
 import { LiveQuestions } from './bridge/live-questions.ts';
 import { bridgeError, bridgeResult, checkDeclared, urlElicitations } from './bridge/results.ts';
 import type { DispatchParts } from './dispatch.ts';
+import { showUris } from './result-uris.ts';
 import { runModernTask } from './tasks/modern-run.ts';
 import type { TaskCall } from './tasks/legacy-tasks.ts';
 import { type Destination, isModernTask, isQuestion, originOf, send, type Sent } from './upstream-request.ts';
@@ -142,8 +143,8 @@ export class Forwarding {
         `The server "${target.server}" answered with the result type ${what}, for which the gateway declared no support.`,
       );
     }
-    parts.seen.remember(call.principal.id, target.server, result);
-    return { kind: 'result', result: bridgeResult(call, { era: connection.era, traits: to.traits }, result), origin };
+    const shown = showUris(call, result, { target, view: to.ctx.route.view, seen: parts.seen });
+    return { kind: 'result', result: bridgeResult(call, { era: connection.era, traits: to.traits }, shown), origin };
   }
 }
 

@@ -5,6 +5,7 @@ import {
   type Endpoint,
   type Era,
   type McpCall,
+  type Target,
   type Peer,
   serverOf,
   type Transport,
@@ -130,8 +131,8 @@ export class Gateway {
   }
 
   /** Ends the subscriptions of a session or listener. */
-  unsubscribe(holder: string, resources: Iterable<{ readonly server: string; readonly uri: string }>): void {
-    for (const { server, uri } of resources) this.parts.upstreams.get(server)?.unfollow(uri, holder);
+  unsubscribe(holder: string, resources: Iterable<Target>): void {
+    for (const target of resources) this.parts.upstreams.unfollow(target, holder);
   }
 
   servers(): ServerStatus[] {

@@ -1,5 +1,5 @@
 // What the operator sees of the offers and callers do not: denied tools with the pattern that denies them, and patterns that match nothing.
-import type { View } from '../catalog/catalog.ts';
+import type { View } from '../catalog/view.ts';
 import { ALL_SERVERS, type CallerFacts, OFFER_KINDS, type OfferKind } from '../core/call.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { ACTIONS, type Decision, explainDecision, type PolicyView } from '../core/decision.ts';

@@ -1,5 +1,6 @@
 // The resolve stage of MCP calls: looks up once, in the catalog of the caller, the tool, prompt, resource or task that a call names.
-import { type Catalog, NO_TRAITS, type ToolTraits, type UriOptions, type View } from '../catalog/catalog.ts';
+import { type Catalog, NO_TRAITS, type ToolTraits } from '../catalog/catalog.ts';
+import type { UriOptions, View } from '../catalog/view.ts';
 import { type McpCall, serverOf, type Target } from '../core/call.ts';
 import type { CallContext } from '../core/call-context.ts';
 import { excerpt, GatewayError, unknownTask } from '../core/errors.ts';
@@ -126,9 +127,9 @@ export function uriOptions(
 ): UriOptions {
   const server = serverOf(endpoint);
   return {
-    seen: (uri) => {
-      const by = seen.serverOf(principal.id, uri);
-      return server === undefined || server === by ? by : undefined;
+    seen: (uri, by = server) => {
+      if (by === undefined) return seen.serverOf(principal.id, uri);
+      return seen.isNamedBy(principal.id, by, uri) ? by : undefined;
     },
     permits: (target) => rules.policy.permits(target),
   };

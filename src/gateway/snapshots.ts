@@ -27,13 +27,25 @@ export class Snapshots implements OfferListener {
   current: Snapshot;
   private readonly parts: SnapshotsParts;
   private readonly build: CatalogBuilder;
+  private readonly names: NameBook;
+  /** The catalog whose lists a client saw last. */
+  private shown: Catalog | undefined;
 
   constructor(config: Config, parts: SnapshotsParts) {
     this.parts = parts;
     const names = new NameBook(parts.store);
     const checks: OfferChecks = new WeakMap();
-    this.build = (sources) => buildCatalog(sources, names, checks);
+    this.names = names;
+    this.build = (sources) => buildCatalog(sources, names, { checks, shown: this.shown });
     this.current = this.with(compile(config));
+    this.shown = this.current.catalogs.all; // what earlier runs read
+  }
+
+  /** Called when a client sees a list of the catalog: who shows a URI that several servers offer stays so from then on. */
+  show(catalog: Catalog): void {
+    if (catalog === this.shown) return;
+    this.shown = catalog;
+    this.names.keepUris(catalog.chosen);
   }
 
   /** The policy for one caller under the snapshot in force, and the hash of its configuration. */

@@ -3,11 +3,13 @@ import { type McpCall, type OfferKind, serverOf, type Target } from '../core/cal
 import { type CancelSignal, within } from '../core/cancellation.ts';
 import type { Reply } from '../core/reply.ts';
 import type { Follower } from '../upstream/mcp/offer/resource-subscriptions.ts';
-import type { UriOptions } from '../catalog/catalog.ts';
+import type { UriOptions } from '../catalog/view.ts';
 import type { DispatchParts } from './dispatch.ts';
+import { followerKey } from './upstreams.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { GatewayError } from '../core/errors.ts';
 import { isObject, type JsonObject } from '../core/json.ts';
+import { uriAt } from '../catalog/server-uris.ts';
 import { audiencesOf } from '../upstream/mcp/instances/affinity.ts';
 import { type McpContext, uriOptions } from './resolve.ts';
 
@@ -34,8 +36,8 @@ export async function subscribeTo(
 /** Answers `resources/subscribe`. The subscription lasts until the session unsubscribes or ends. Throws `overloaded` where the session has too many. */
 export async function subscribe(call: McpCall, target: Target, parts: DispatchParts): Promise<Reply> {
   call.session?.requireRoomFor(target.exposed);
-  await subscribeTo(target, followerOf(call, parts), { parts, signal: call.signal });
-  call.session?.setSubscription(target.exposed, target.server);
+  await subscribeTo(target, followerOf(call, target, parts), { parts, signal: call.signal });
+  call.session?.setSubscription(target.exposed, target);
   return { kind: 'result', result: {} };
 }
 
@@ -45,15 +47,25 @@ export function unsubscribe({ session, params: { uri } }: McpCall): Reply {
   return { kind: 'result', result: {} };
 }
 
-function followerOf(call: McpCall, parts: DispatchParts): Follower {
-  const { id, principal, session, exchange } = call;
+/** Who holds the subscriptions of a call: its session, or the listener itself. */
+function holderOf({ id, session }: McpCall): string {
+  return session?.key ?? id;
+}
+
+/** The follower of a resource, which hears of it, and of what is below it, under a URI of the same form as that of its subscription. */
+function followerOf(call: McpCall, target: Target, parts: DispatchParts): Follower {
+  const { principal, session, exchange } = call;
   const standing = session?.standing ?? exchange;
+  const isRenamed = target.exposed !== target.original;
   return {
-    key: session?.key ?? id,
+    key: followerKey(target, holderOf(call)),
     // a reload may have changed the policy since the caller subscribed
     mayHear: (server, original) => parts.snapshots.permits(call, { kind: 'resource', server, original }),
     caller: { principal, era: call.era, ...(session && { session }), exchange: standing },
-    updated: (uri) => standing.notify('notifications/resources/updated', { uri }),
+    updated: (original) => {
+      const uri = isRenamed ? uriAt(target.server, original) : original;
+      standing.notify('notifications/resources/updated', { uri });
+    },
   };
 }
 
@@ -80,28 +92,34 @@ export async function listen(call: McpCall, ctx: McpContext, parts: DispatchPart
   const tasks = parts.tasks.subscribe(wanted.taskIds, call, { ctx, parts });
   const { exchange } = call;
   const scope = serverOf(call.endpoint);
-  const follower = followerOf(call, parts);
   // the acknowledgement comes first: the caller hears of earlier changes after it
-  let early: Set<string> | undefined = new Set();
-  const subscriber: Follower = {
-    ...follower,
-    updated: (uri) => {
-      if (!early) follower.updated(uri);
-      else if (early.size < BOUNDS.listenerResources) early.add(uri);
-    },
+  let early: Map<string, () => void> | undefined = new Map();
+  const subscriberTo = (target: Target): Follower => {
+    const follower = followerOf(call, target, parts);
+    return {
+      ...follower,
+      updated: (uri) => {
+        if (!early) follower.updated(uri);
+        else if (early.size < BOUNDS.listenerResources)
+          early.set(`${follower.key}\n${uri}`, () => follower.updated(uri));
+      },
+    };
   };
   const end = Promise.withResolvers<'cancelled' | 'stopping'>();
   const stopListening = [
     exchange.signal.onAbort(() => end.resolve('cancelled')),
     parts.stopping.onAbort(() => end.resolve('stopping')),
   ];
-  const [granted, grantedTasks] = await Promise.all([subscribeAll(targets, subscriber, parts), tasks.subscribe()]);
+  const [granted, grantedTasks] = await Promise.all([
+    subscribeAll(targets, subscriberTo, { parts, signal: exchange.signal }),
+    tasks.subscribe(),
+  ]);
   exchange.notify('notifications/subscriptions/acknowledged', {
     notifications: { ...acknowledged(lists, granted), ...(grantedTasks.length > 0 && { taskIds: grantedTasks }) },
   });
   const changed = early;
   early = undefined;
-  for (const uri of changed) follower.updated(uri);
+  for (const notify of changed.values()) notify();
   tasks.begin((task) => exchange.notify('notifications/tasks', task));
   const unsubscribe = parts.changes.subscribe(
     {
@@ -119,7 +137,7 @@ export async function listen(call: McpCall, ctx: McpContext, parts: DispatchPart
     unsubscribe();
     tasks.end();
     for (const stop of stopListening) stop();
-    for (const { server, original } of targets) parts.upstreams.get(server)?.unfollow(original, subscriber.key);
+    for (const target of targets) parts.upstreams.unfollow(target, holderOf(call));
   }
 }
 
@@ -127,12 +145,16 @@ export async function listen(call: McpCall, ctx: McpContext, parts: DispatchPart
  * Subscribes to resources, and returns those that no server refused. The subscription at a server that answers late stands, and is made again
  * on each connection to that server.
  */
-async function subscribeAll(targets: readonly Target[], subscriber: Follower, parts: DispatchParts): Promise<Target[]> {
+async function subscribeAll(
+  targets: readonly Target[],
+  subscriberTo: (target: Target) => Follower,
+  options: { readonly parts: DispatchParts; readonly signal: CancelSignal },
+): Promise<Target[]> {
   if (targets.length === 0) return [];
   const refused = new Set<Target>();
   const subscribing = targets.map(async (target) => {
     try {
-      await subscribeTo(target, subscriber, { parts, signal: subscriber.caller.exchange.signal });
+      await subscribeTo(target, subscriberTo(target), options);
     } catch {
       refused.add(target);
     }

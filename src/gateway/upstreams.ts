@@ -1,6 +1,7 @@
 // Starts, replaces, drains and stops the upstreams of all configured servers.
 import type { CatalogSource } from '../catalog/catalog.ts';
 import { originalBehind } from '../catalog/names.ts';
+import { originalAt } from '../catalog/server-uris.ts';
 import type { Config } from '../config/config.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
 import { diffServers } from '../config/diff.ts';
@@ -109,10 +110,16 @@ export class Upstreams {
     const found = [...this.within(scope)].flatMap((upstream): Target[] => {
       if (!upstream.isPendingDiscovery) return [];
       const { name: server, alias } = upstream.config;
-      const original = scope !== undefined ? requested : isNamed ? originalBehind(alias, requested) : undefined;
+      const original =
+        scope !== undefined ? requested : isNamed ? originalBehind(alias, requested) : originalAt(server, requested);
       return original === undefined ? [] : [{ kind, server, exposed: requested, original, pendingDiscovery: true }];
     });
     return found.find((target) => policy.permits(target)) ?? found[0];
+  }
+
+  /** Ends a subscription of a session or listener. */
+  unfollow(target: Target, holder: string): void {
+    this.current.get(target.server)?.unfollow(target.original, followerKey(target, holder));
   }
 
   /** Replaces the upstreams of entries that changed, and drains the old ones. All others keep running. Returns the servers that were added, removed or changed. */
@@ -198,4 +205,9 @@ class StartCounts implements InstanceIds {
 
 function sourceOf({ config, offer }: Upstream, own?: CatalogSource['offer']): CatalogSource {
   return { server: config.name, alias: config.alias, offer: own ?? offer };
+}
+
+/** The key of a follower. A session may follow a resource under its own URI, and under the one that names its server. */
+export function followerKey({ server, exposed, original }: Target, holder: string): string {
+  return exposed === original ? holder : `${holder} ${server}`;
 }

@@ -181,7 +181,7 @@ test('lists and calls agree: what patterns take out of a list is answered as if 
   expect((await ask(url, 'completion/complete', completion)).error?.code).toBe(-32602);
 });
 
-test('a URI that two servers offer is shown twice, and leads to the first that the caller may read', async () => {
+test('a URI that two servers offer leads to the first that the caller may read, and the other one’s names its server', async () => {
   const uris = (text: string) => (visit: Visit) => {
     if (visit.rpc === 'resources/list')
       return {
@@ -203,18 +203,29 @@ test('a URI that two servers offer is shown twice, and leads to the first that t
     mcpServers: { one: { url: one.url, resources: { deny } }, two: { url: two.url } },
   });
   const gateway = await openTried({ config: config([]) });
-  const read = async () => {
-    const { result, error } = await ask(gateway.url, 'resources/read', { uri: 'x://shared' });
-    return (result?.contents as { text: string }[] | undefined)?.[0]?.text ?? error?.message;
+  const read = async (uri: string) => {
+    const { result, error } = await ask(gateway.url, 'resources/read', { uri });
+    const [contents] = (result?.contents ?? []) as { uri: string; text: string }[];
+    return contents ? `${contents.text} at ${contents.uri}` : error?.message;
   };
-  const names = async () =>
-    ((await ask(gateway.url, 'resources/list')).result?.resources as { name: string }[]).map(({ name }) => name);
+  const listed = async () =>
+    ((await ask(gateway.url, 'resources/list')).result?.resources as { name: string; uri: string }[]).map(
+      ({ name, uri }) => `${name}: ${uri}`,
+    );
+  const second = 'mcp-gateway://two/x://shared';
 
-  expect([await names(), await read()]).toEqual([['shared', 'shared (two)'], 'from one']);
+  expect(await listed()).toEqual(['shared: x://shared', `shared (two): ${second}`]);
+  expect(await read('x://shared')).toBe('from one at x://shared');
+  expect(await read(second)).toBe(`from two at ${second}`);
+  expect(await read('mcp-gateway://one/x://shared')).toBe('from one at mcp-gateway://one/x://shared');
+  expect(await read('mcp-gateway://two/x://other')).toBe('Resource not found: mcp-gateway://two/x://other');
   gateway.write('mcp-gateway.json', config(['x://*']));
-  await until(names, (all) => all.length === 1);
+  await until(listed, (all) => all.length === 1);
 
-  expect([await names(), await read()]).toEqual([['shared (two)'], 'from two']);
+  expect(await listed()).toEqual([`shared (two): ${second}`]);
+  expect(await read('x://shared')).toBe('from two at x://shared');
+  expect(await read(second)).toBe(`from two at ${second}`);
+  expect(await read('mcp-gateway://one/x://shared')).toBe('Resource not found: mcp-gateway://one/x://shared');
 });
 
 test('completions go to the server of their prompt or template', async () => {

@@ -4,7 +4,7 @@ import { bounds } from './bound.ts';
 // prettier-ignore
 export const CATALOG = bounds({
   exposedName: { value: 54, unit: 'characters', scope: 'definition', help: 'Name of a tool or prompt that clients see; with the client key `gw` it fits the limits of Claude, Gemini, Cursor and VS Code. A longer name is cut, and a hash makes it unique.' },
-  keptNames: { value: 20_000, unit: 'entries', scope: 'server', help: 'Names given to the tools of one server, and to its prompts, that the gateway keeps: twice as many as it can offer at once. One more makes it forget the oldest name of something that the server no longer offers.' },
+  keptNames: { value: 20_000, unit: 'entries', scope: 'server', help: 'Names given to the tools of one server, to its prompts, and to what other servers offer under the same URI, that the gateway keeps: twice as many as it can offer at once. One more makes it forget the oldest name of something that the server no longer offers.' },
   catalogWarnings: { value: 100, unit: 'entries', scope: 'server', help: 'Warnings about the definitions of one server. Those that follow are left out.' },
   warningExcerpt: { value: 100, unit: 'characters', scope: 'definition', help: 'Part of a name, URI or reason that a warning about a definition repeats. The rest is cut off.' },
   instructionsPart: { value: 2_000, unit: 'characters', scope: 'server', help: 'Instructions of one server in the joined instructions, since clients cut instructions and no server may displace the others. The rest is cut off.' },

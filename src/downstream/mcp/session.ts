@@ -1,6 +1,6 @@
 // A session of the legacy era: what `initialize` negotiated, the requests in flight, the standing streams.
 import { Cancellation } from '../../core/cancellation.ts';
-import { type OfferKind, type Peer, serverOf } from '../../core/call.ts';
+import { type OfferKind, type Peer, serverOf, type Target } from '../../core/call.ts';
 import { GatewayError } from '../../core/errors.ts';
 import type { ClientSession } from '../../core/exchange.ts';
 import type { JsonObject } from '../../core/json.ts';
@@ -60,7 +60,7 @@ export class Session implements TableSession {
   private readonly taskWaits = new Set<RequestId>();
   private readonly streams = new Set<StandingStream>();
   /** The servers of the resources that the session is subscribed to, by URI. */
-  private readonly subscriptions = new Map<string, string>();
+  private readonly subscriptions = new Map<string, Target>();
   private readonly rootsListeners = new Set<() => void>();
   private readonly stopListening: () => void;
   private readonly ended = new Cancellation();
@@ -83,7 +83,7 @@ export class Session implements TableSession {
         return isReachable();
       },
       requireRoomFor: (uri) => this.requireRoomFor(uri),
-      setSubscription: (uri, server) => this.setSubscription(uri, server),
+      setSubscription: (uri, target) => this.setSubscription(uri, target),
       onRootsChanged: (listener) => {
         this.rootsListeners.add(listener);
         return () => this.rootsListeners.delete(listener);
@@ -164,12 +164,12 @@ export class Session implements TableSession {
   }
 
   /** Remembers at which server the session is subscribed to a resource, and unsubscribes at the server before it. */
-  private setSubscription(uri: string, server: string | undefined): void {
+  private setSubscription(uri: string, target: Target | undefined): void {
     const before = this.subscriptions.get(uri);
-    if (before !== undefined && before !== server) this.gateway.unsubscribe(this.key, [{ uri, server: before }]);
-    if (server === undefined) this.subscriptions.delete(uri);
-    else if (this.ended.aborted) this.gateway.unsubscribe(this.key, [{ uri, server }]);
-    else this.subscriptions.set(uri, server);
+    if (before !== undefined && before.server !== target?.server) this.gateway.unsubscribe(this.key, [before]);
+    if (target === undefined) this.subscriptions.delete(uri);
+    else if (this.ended.aborted) this.gateway.unsubscribe(this.key, [target]);
+    else this.subscriptions.set(uri, target);
   }
 
   /** Ends the session: cancels its requests, unsubscribes it everywhere, and ends its streams. */
@@ -178,10 +178,7 @@ export class Session implements TableSession {
     this.ended.abort();
     this.stopListening();
     this.requests.cancelAll();
-    this.gateway.unsubscribe(
-      this.key,
-      [...this.subscriptions].map(([uri, server]) => ({ uri, server })),
-    );
+    this.gateway.unsubscribe(this.key, this.subscriptions.values());
     for (const stream of this.streams) stream.end();
     this.streams.clear();
     this.replay.close();

@@ -77,17 +77,16 @@ function wrapStructured(result: JsonObject, wraps: boolean): JsonObject {
 export function bridgeError(call: Pick<McpCall, 'era' | 'method' | 'params'>, error: RpcError): RpcError {
   if (call.method !== 'resources/read') return error;
   const { uri } = call.params;
-  if (call.era === 'modern' && error.code === RESOURCE_NOT_FOUND_LEGACY) {
-    return {
-      ...error,
-      code: INVALID_PARAMS,
-      data: { ...(isObject(error.data) ? error.data : {}), uri: excerpt(typeof uri === 'string' ? uri : '') },
-    };
-  }
-  if (call.era === 'legacy' && error.code === INVALID_PARAMS && isObject(error.data) && 'uri' in error.data) {
-    return { ...error, code: RESOURCE_NOT_FOUND_LEGACY };
-  }
-  return error;
+  const data = isObject(error.data) ? error.data : {};
+  const requested = { ...data, uri: excerpt(typeof uri === 'string' ? uri : '') };
+  if (call.era === 'modern' && error.code === RESOURCE_NOT_FOUND_LEGACY)
+    return { ...error, code: INVALID_PARAMS, data: requested };
+  if (!('uri' in data)) return error;
+  if (call.era === 'legacy' && error.code === INVALID_PARAMS)
+    return { ...error, code: RESOURCE_NOT_FOUND_LEGACY, data: requested };
+  return error.code === RESOURCE_NOT_FOUND_LEGACY || error.code === INVALID_PARAMS
+    ? { ...error, data: requested }
+    : error;
 }
 
 /**

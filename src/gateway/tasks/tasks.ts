@@ -4,7 +4,7 @@ import { type McpCall, serverOf, type TaskRef } from '../../core/call.ts';
 import { Cancellation, type CancelSignal } from '../../core/cancellation.ts';
 import { GatewayError, unknownTask } from '../../core/errors.ts';
 import { type Exchange, relayed } from '../../core/exchange.ts';
-import { isObject, type JsonObject } from '../../core/json.ts';
+import type { JsonObject } from '../../core/json.ts';
 import type { Reply } from '../../core/reply.ts';
 import { declaresTasks, TASKS_CAPABILITY } from '../../protocol/mcp/capabilities.ts';
 import type { Keyring } from '../../storage/keyring.ts';
@@ -72,11 +72,7 @@ export class Tasks {
     const upstream = task && parts.upstreams.get(task.target.server);
     if (!task || !upstream || (call.era === 'legacy') !== (task.kind === 'legacy')) throw unknownTask();
     const to = { target: task.target, upstream, traits: ctx.route.traits, ctx };
-    const reply = await this.present(call, to, task);
-    if (reply.kind !== 'result') return reply;
-    const result = call.method === 'tasks/result' ? reply.result : reply.result.result;
-    if (isObject(result)) parts.seen.remember(call.principal.id, task.target.server, result);
-    return reply;
+    return this.present(call, to, task);
   }
 
   /** The handle of a modern server's task for a modern client. Throws `upstream_protocol` where the task has no usable id. */
