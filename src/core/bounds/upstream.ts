@@ -67,6 +67,7 @@ export const UPSTREAM = bounds({
   quotedError: { value: 300, unit: 'characters', scope: 'message', help: 'What the gateway quotes of an error message of a server when it fails a connection or a list. The rest is cut off.' },
   quotedOutput: { value: 500, unit: 'characters', scope: 'message', help: 'What the operator sees of a response body, a log line or the complaint of a program. The rest is cut off.' },
   firstConnection: { value: 10 * SECOND, unit: 'ms', scope: 'server', help: 'How long a list waits for the first connection to a server, where `timeouts.start` is not shorter. Then it comes without that server.' },
+  principalIdle: { value: MINUTE, unit: 'ms', scope: 'server', help: 'How long the gateway keeps an instance of a principal without a session after its last call, task or subscription there, unless `instances.idle` is less. The same holds for the prewarmed process once no owner has an instance.' },
   lateLogLine: { value: SECOND, unit: 'ms', scope: 'server', help: 'How long after the answer to a call a log line over stdio or HTTP+SSE is still that of its session, if no other caller was answered in that time and no call runs.' },
   idleCheck: { value: 30 * SECOND, unit: 'ms', scope: 'server', help: 'How often the gateway looks for unused instances: every quarter of `instances.idle`, but no less often than this.' },
   idleCheckLeast: { value: 50, unit: 'ms', scope: 'server', help: 'The shortest time between two of these looks, however short `instances.idle` is.' },

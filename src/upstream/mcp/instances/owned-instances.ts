@@ -308,14 +308,17 @@ export class OwnedInstances implements InstancePool, ClaimSource {
   }
 
   private sweep(): void {
-    const oldest = performance.now() - this.server.config.instances.idle;
+    const { idle } = this.server.config.instances;
+    const now = performance.now();
+    // a principal without a session cannot say that it has left
+    const leftBefore = now - Math.min(idle, BOUNDS.principalIdle);
     for (const instance of [...this.live])
-      if (this.pools.isIdle(instance) && instance.lastUsed < oldest) {
+      if (this.pools.isIdle(instance) && instance.lastUsed < (instance.owner?.session ? now - idle : leftBefore)) {
         this.retire(instance, 'it was not used');
         this.queue.serve();
       }
     for (const pool of [...this.pools.values()]) this.pools.forgetEmpty(pool);
-    if (this.wantedAt < oldest) void this.prewarmer.stop('it was not used');
+    if (this.wantedAt < (this.live.size > 0 ? now - idle : leftBefore)) void this.prewarmer.stop('it was not used');
     if (this.pools.size > 0 || this.prewarmer.size > 0) return;
     clearInterval(this.sweeper);
     this.sweeper = undefined;
