@@ -1,23 +1,30 @@
 // Announces changes of lists to the clients that listen for them; several changes in a short time are one.
 import { BOUNDS } from '../core/bounds/bounds.ts';
-import type { OfferKind } from '../core/call.ts';
+import type { CallerFacts, OfferKind } from '../core/call.ts';
 
 export interface ChangeListener {
+  readonly caller: CallerFacts;
   /** The lists of these kinds changed at this server. */
   listsChanged(server: string, kinds: ReadonlySet<OfferKind>): void;
 }
 
-/** Changes that are not announced yet. */
-interface PendingChange {
-  readonly server: string;
-  readonly owner: string | undefined;
-  readonly kinds: Set<OfferKind>;
+/** Who hears of a change; everybody without an audience. */
+export interface Audience {
+  /** The one whose instance announced the change: it goes to the listeners of that owner alone (docs/instances.md). */
+  readonly owner?: string | undefined;
+  /** Whether the change is one of what the caller may see. Absent where that is not known: then it is announced. */
+  readonly isSeenBy?: ((caller: CallerFacts, kind: OfferKind) => boolean) | undefined;
 }
 
-/** A change that the instance of one owner announces goes to the listeners of that owner alone (docs/instances.md). */
+/** A change that is not announced yet. */
+interface PendingChange extends Audience {
+  readonly server: string;
+  readonly kinds: readonly OfferKind[];
+}
+
 export class Changes {
   private readonly listeners = new Map<ChangeListener, ReadonlySet<string>>();
-  private readonly pending = new Map<string, PendingChange>();
+  private pending: PendingChange[] = [];
   private timer: NodeJS.Timeout | undefined;
 
   /** `owners`: the keys under which the listener can own instances. Returns how to unsubscribe. */
@@ -27,12 +34,9 @@ export class Changes {
     return () => this.listeners.delete(listener);
   }
 
-  listsChanged(server: string, kinds: Iterable<OfferKind>, owner?: string): void {
-    const key = `${server}\n${owner ?? ''}`;
-    const change = this.pending.get(key) ?? { server, owner, kinds: new Set() };
-    for (const kind of kinds) change.kinds.add(kind);
-    if (change.kinds.size === 0) return;
-    this.pending.set(key, change);
+  listsChanged(server: string, kinds: readonly OfferKind[], audience: Audience = {}): void {
+    if (kinds.length === 0) return;
+    this.pending.push({ server, kinds, ...audience });
     this.timer ??= setTimeout(() => this.flush(), BOUNDS.listChangeGathering).unref();
   }
 
@@ -44,10 +48,17 @@ export class Changes {
   private flush(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
-    const changes = [...this.pending.values()];
-    this.pending.clear();
-    for (const { server, kinds, owner } of changes)
-      for (const [listener, owners] of [...this.listeners])
-        if (owner === undefined || owners.has(owner)) listener.listsChanged(server, kinds);
+    const changes = Map.groupBy(this.pending, ({ server }) => server);
+    this.pending = [];
+    for (const [server, ofServer] of changes)
+      for (const [listener, owners] of [...this.listeners]) {
+        const heard = ofServer.filter(({ owner }) => owner === undefined || owners.has(owner));
+        const kinds = new Set(heard.flatMap((change) => kindsFor(listener, change)));
+        if (kinds.size > 0) listener.listsChanged(server, kinds);
+      }
   }
+}
+
+function kindsFor({ caller }: ChangeListener, { kinds, isSeenBy }: PendingChange): readonly OfferKind[] {
+  return isSeenBy ? kinds.filter((kind) => isSeenBy(caller, kind)) : kinds;
 }

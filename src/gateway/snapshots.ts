@@ -2,13 +2,14 @@
 import { buildCatalog, type Catalog, type CatalogSource, type OfferChecks } from '../catalog/catalog.ts';
 import { NameBook } from '../catalog/names.ts';
 import type { CatalogStore, StoredOffer } from '../catalog/store.ts';
-import type { CallerFacts, OfferKind } from '../core/call.ts';
+import { type CallerFacts, type OfferKind, serverOf } from '../core/call.ts';
 import type { CallRules } from '../core/call-context.ts';
 import type { Decidable } from '../core/decision.ts';
+import type { OfferedList } from '../core/reply.ts';
 import type { Config } from '../config/config.ts';
 import type { EraKey } from '../storage/server-key.ts';
 import type { OfferListener } from '../upstream/mcp/context.ts';
-import type { Changes } from './changes.ts';
+import type { Audience, Changes } from './changes.ts';
 import type { Upstreams } from './upstreams.ts';
 import { BoundedMap } from '../core/bounded-map.ts';
 import { BOUNDS } from '../core/bounds/bounds.ts';
@@ -67,7 +68,7 @@ export class Snapshots implements OfferListener {
   /** Called when what an audience is offered begins or ceases to differ from what everybody is offered. */
   ownerOfferChanged(server: string, audience: string, kinds: readonly OfferKind[]): void {
     this.current = this.with(this.current, this.current.catalogs.all);
-    this.parts.changes.listsChanged(server, kinds, audience);
+    this.parts.changes.listsChanged(server, kinds, { owner: audience });
   }
 
   /** Called when the offer of a server in one era was read. Ignored where a reload has replaced the server since. */
@@ -77,8 +78,26 @@ export class Snapshots implements OfferListener {
     const upstream = upstreams.get(server);
     if (upstream?.config.digest !== digest) return;
     store.saveOffer(key, stored);
+    const before = this.current.catalogs.all;
     this.current = this.with(this.current);
-    changes.listsChanged(server, kinds, upstream.isDual ? eraAudience(era) : undefined);
+    const isSeenBy = this.differenceOf(before, this.current.catalogs.all);
+    changes.listsChanged(server, kinds, upstream.isDual ? { owner: eraAudience(era) } : { isSeenBy });
+  }
+
+  /** Returns whether a list of two catalogs differs for a caller: it hears nothing of changes to what policy denies it. */
+  private differenceOf(before: Catalog, after: Catalog): NonNullable<Audience['isSeenBy']> {
+    const texts = new Map<OfferedList, string>(); // callers share lists
+    return (caller, kind) => {
+      const { policy } = this.rulesFor(caller);
+      const server = serverOf(caller.endpoint);
+      const [one, other] = [before, after].map((catalog) => {
+        const view = server === undefined ? catalog.all : catalog.server(server);
+        const list = view && policy.visible(view.lists[kind]);
+        if (list && !texts.has(list)) texts.set(list, JSON.stringify(list.entries));
+        return list && texts.get(list);
+      });
+      return one !== other;
+    };
   }
 
   private with(compiled: Compiled, all?: Catalog): Snapshot {

@@ -123,6 +123,7 @@ export async function listen(call: McpCall, ctx: McpContext, parts: DispatchPart
   tasks.begin((task) => exchange.notify('notifications/tasks', task));
   const unsubscribe = parts.changes.subscribe(
     {
+      caller: call,
       listsChanged: (server, kinds) => {
         if (scope !== undefined && scope !== server) return;
         for (const entry of lists) if (entry.kinds.some((kind) => kinds.has(kind))) exchange.notify(entry.method, {});

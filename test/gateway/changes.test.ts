@@ -1,6 +1,7 @@
 // News of the offer: bursts are told once, and nobody hears of what is older than the own listening.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { OfferKind } from '../../src/core/call.ts';
+import { ALL_SERVERS, type OfferKind } from '../../src/core/call.ts';
+import { LOCAL } from '../../src/core/principal.ts';
 import { Changes } from '../../src/gateway/changes.ts';
 
 beforeEach(() => vi.useFakeTimers());
@@ -8,7 +9,12 @@ afterEach(() => vi.useRealTimers());
 
 function listener(changes: Changes, owner = '') {
   const told: [string, ...OfferKind[]][] = [];
-  const stop = changes.subscribe({ listsChanged: (server, kinds) => told.push([server, ...kinds]) }, new Set([owner]));
+  const caller = { principal: LOCAL, endpoint: ALL_SERVERS, address: owner };
+  const listening = {
+    caller,
+    listsChanged: (server: string, kinds: Iterable<OfferKind>) => told.push([server, ...kinds]),
+  };
+  const stop = changes.subscribe(listening, new Set([owner]));
   return { told, stop };
 }
 
@@ -50,9 +56,29 @@ test('what changed for one owner is told to that owner alone', () => {
   const mine = listener(changes, 'me');
   const others = listener(changes, 'you');
 
-  changes.listsChanged('s', ['tool'], 'me');
+  changes.listsChanged('s', ['tool'], { owner: 'me' });
   vi.runAllTimers();
 
   expect(mine.told).toEqual([['s', 'tool']]);
   expect(others.told).toEqual([]);
+});
+
+test('a change that is none for a caller is not told to it, unless another one is', () => {
+  const changes = new Changes();
+  const mine = listener(changes, 'me');
+  const others = listener(changes, 'you');
+  const isSeenBy = ({ address }: { address?: string | undefined }, kind: OfferKind) =>
+    address === 'me' && kind === 'tool';
+
+  changes.listsChanged('s', ['tool', 'prompt'], { isSeenBy });
+  vi.runAllTimers();
+  changes.listsChanged('s', ['tool'], { isSeenBy });
+  changes.listsChanged('s', ['tool']);
+  vi.runAllTimers();
+
+  expect(mine.told).toEqual([
+    ['s', 'tool'],
+    ['s', 'tool'],
+  ]);
+  expect(others.told).toEqual([['s', 'tool']]);
 });

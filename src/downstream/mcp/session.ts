@@ -90,6 +90,7 @@ export class Session implements TableSession {
       },
     };
     const listener: ChangeListener = {
+      caller: { ...caller, client },
       listsChanged: (server, kinds) => this.onListsChanged(server, kinds),
     };
     this.stopListening = gateway.onListsChanged(listener, this.facts);

@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/core/json.ts';
-import { modern, stream } from '../../integration/harness/raw.ts';
+import { modern, openSession, stream } from '../../integration/harness/raw.ts';
+import { tool } from '../../integration/harness/scripted.ts';
 import { Composition } from './composition.ts';
 
 const NAMES = ['a', 'ab', 'abc', 'b', 'ba', 'c'];
@@ -179,6 +180,31 @@ describe('a listener hears of the lists that it asked for, and of no others:', (
     expect(told).toMatchObject({ method });
     expect(heard?.method).not.toBe(told.method);
   });
+});
+
+test('of what only changed behind their patterns listeners and sessions hear nothing', async () => {
+  const gateway = await Composition.start({
+    servers: { s: { tools: ['one', 'secret'], prompts: ['secret'] } },
+    entries: { s: { tools: { deny: ['secret*'] }, prompts: { deny: ['secret'] } } },
+  });
+  const notifications = { toolsListChanged: true, promptsListChanged: true };
+  const listener = await stream(gateway.origin, modern('subscriptions/listen', { notifications }));
+  await listener.inbox.find({ method: 'notifications/subscriptions/acknowledged' });
+  const session = await openSession(gateway.origin);
+  const standing = await stream(gateway.origin, session.get());
+  await standing.firstId;
+  await gateway.fake().listening();
+
+  gateway.fake().offer = { tools: ['secret2', 'one', tool('secret', { title: 'new' })], prompts: ['secret', 'open'] };
+  gateway.fake().notify('notifications/tools/list_changed');
+  for (const { inbox } of [listener, standing]) {
+    await inbox.find({ method: 'notifications/prompts/list_changed' });
+    expect(inbox.all.map(({ method }) => method)).not.toContain('notifications/tools/list_changed');
+  }
+
+  gateway.fake().offer = { tools: [tool('one', { title: 'new' }), 'secret'], prompts: ['secret', 'open'] };
+  gateway.fake().notify('notifications/tools/list_changed');
+  for (const { inbox } of [listener, standing]) await inbox.find({ method: 'notifications/tools/list_changed' });
 });
 
 test('a list of more than a page goes on where its cursor says, and only the list that the cursor is of', async () => {
