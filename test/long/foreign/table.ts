@@ -33,7 +33,13 @@ those of the TypeScript SDK, both generations, and of the Python SDK, both gener
 - ${SIGNS.yes} works directly and through the gateway
 - ${SIGNS.repaired} works through the gateway only: the gateway bridges what the two lack
 - ${SIGNS.absent} works neither way: the client or the server does not have it
-- ${SIGNS.lost} works directly and not through the gateway: a defect, which fails the test`;
+- ${SIGNS.lost} works directly and not through the gateway: a defect, which fails the test
+
+Two things differ through the gateway that the features leave out:
+
+- A legacy client that has set no log level gets no lines of \`debug\`.
+- A log line that comes after the answer reaches a legacy client within a second, and no modern one. mcp-go sends lines beside its answer, so its
+  server here waits behind each.`;
 
 function tableOf(cells: readonly ForeignCell[]): string {
   const features = Object.keys(FEATURES);

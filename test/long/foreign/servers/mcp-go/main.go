@@ -30,12 +30,17 @@ type sum struct {
 	Sum float64 `json:"sum"`
 }
 
+// pause stands behind every notification: mcp-go sends them from other goroutines, on one stream or another. Some come after the answer, and over
+// HTTP some not at all.
+func pause() { time.Sleep(20 * time.Millisecond) }
+
 func progress(ctx context.Context, req mcp.CallToolRequest, step, total float64) {
 	if req.Params.Meta == nil || req.Params.Meta.ProgressToken == nil {
 		return
 	}
 	params := map[string]any{"progressToken": req.Params.Meta.ProgressToken, "progress": step, "total": total}
 	server.ServerFromContext(ctx).SendNotificationToClient(ctx, "notifications/progress", params)
+	pause()
 }
 
 func echo(_ context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
@@ -76,12 +81,11 @@ func wasCancelled(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolRe
 	return nil, ctx.Err()
 }
 
-// logLines waits behind each line: mcp-go sends lines from other goroutines, so that some come after the answer, or over HTTP not at all.
 func logLines(ctx context.Context, req mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	for _, level := range strings.Fields("debug info notice warning error critical alert emergency") {
 		line := mcp.NewLoggingMessageNotification(mcp.LoggingLevel(level), "", req.GetString("label", "")+" "+level)
 		server.ServerFromContext(ctx).SendLogMessageToClient(ctx, line)
-		time.Sleep(20 * time.Millisecond)
+		pause()
 	}
 	return mcp.NewToolResultText("logged"), nil
 }
