@@ -7,7 +7,7 @@ import type { Client } from '@modelcontextprotocol/client';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { commandOf, type Place } from '../../integration/harness/clients.ts';
 import { MatrixClient } from '../../integration/matrix/client.ts';
-import { bounded } from '../../integration/matrix/heard.ts';
+import { bounded, unhurried } from '../../integration/matrix/heard.ts';
 
 const SCRIPT = join(import.meta.dirname, 'clients/python.py');
 
@@ -35,7 +35,7 @@ export async function connectPython({ python, modern }: PythonClient, place: Pla
   const child = spawn(python, [SCRIPT, mode, ...targetOf(place)], { stdio: ['pipe', 'pipe', 'pipe'] });
   const sdk = new PythonSdk(child);
   const client = new MatrixClient(sdk as unknown as Client, modern);
-  await bounded(sdk.connect(client), 'a connection').catch(async (error: unknown) => {
+  await unhurried(sdk.connect(client), 'a connection').catch(async (error: unknown) => {
     await sdk.close();
     throw error;
   });
