@@ -30,10 +30,10 @@ on 1 December 2026. It tries every feature twice: directly between the client an
 client starts the server, or the gateway as \`mcp-gateway stdio\`; over Streamable HTTP it uses the URL of the server, or \`/mcp/s/NAME\`. The clients are
 those of the TypeScript SDK, both generations, and of the Python SDK, both generations; \`legacy\` is 2025-11-25, \`modern\` is 2026-07-28.
 
-- ${SIGNS.yes} works directly and through the gateway
-- ${SIGNS.repaired} works through the gateway only: the gateway bridges what the two lack
-- ${SIGNS.absent} works neither way: the client or the server does not have it
-- ${SIGNS.lost} works directly and not through the gateway: a defect, which fails the test
+- \`${SIGNS.yes}\` works directly and through the gateway
+- \`${SIGNS.repaired}\` works through the gateway only: the gateway bridges what the two lack
+- \`${SIGNS.absent}\` works neither way: the client or the server does not have it
+- \`${SIGNS.lost}\` works directly and not through the gateway: a defect, which fails the test
 
 Two things differ through the gateway that the features leave out:
 
