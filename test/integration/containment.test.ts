@@ -6,13 +6,22 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { controlSocketPath } from '../../src/storage/control-socket.ts';
-import { fixture, ROOT, type GatewayProcess, startGateway, type Workspace, workspace } from './harness/gateway.ts';
+import {
+  fixture,
+  ROOT,
+  type GatewayProcess,
+  startGateway,
+  type Workspace,
+  withEnv,
+  workspace,
+} from './harness/gateway.ts';
 import { callText, toolNames } from './harness/scripted.ts';
 import { statusOf, statusUntil, until } from './harness/status.ts';
 
 const isRoot = process.getuid?.() === 0;
 const USERS = isRoot ? [0, 1000] : [process.getuid?.() ?? 0];
 const CANARY = 'kept-from-servers';
+const { PATH = '' } = process.env;
 
 interface Ran {
   readonly code: number;
@@ -40,8 +49,8 @@ describe.runIf(process.platform === 'linux').for(USERS)('a server of user %i', (
   };
   const main = (more: object = {}) => ({
     mcpServers: {
-      attacker: { ...fixture('shell-stdio.ts'), env: { PATH: process.env.PATH } },
-      secretive: { ...fixture('echo-stdio.ts'), env: { A: CANARY, B: '${file:secret.txt}' } },
+      attacker: withEnv(fixture('shell-stdio.ts'), { PATH }),
+      secretive: withEnv(fixture('echo-stdio.ts'), { A: CANARY, B: '${file:secret.txt}' }),
       remote: { url: 'https://127.0.0.1:9/mcp', tls: { cert: 'cert.pem', key: 'key.pem' } },
       ...more,
     },
@@ -54,7 +63,7 @@ describe.runIf(process.platform === 'linux').for(USERS)('a server of user %i', (
     place = inFolder(workspace(main()), join(top, 'home/project'));
     for (const name of ['secret.txt', 'key.pem']) place.write(name, `${CANARY} ${name}\n`);
     place.write('cert.pem', 'public');
-    place.write('servers.d/dropped.json', { ...fixture('echo-stdio.ts'), env: { A: CANARY } });
+    place.write('servers.d/dropped.json', withEnv(fixture('echo-stdio.ts'), { A: CANARY }));
     place.write('servers.d/script.sh', 'echo a script beside the entries\n');
     if (isRoot) spawnSync('chown', ['-R', `${user}:${user}`, top]);
     const as = isRoot ? ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups'] : [];
@@ -184,13 +193,13 @@ describe.runIf(process.platform === 'linux').for(USERS)('a server of user %i', (
   test('sees nothing of a file that is added or replaced while it runs, once the edit is in force', async () => {
     const { pid } = await statusOf(gateway, 'attacker');
 
-    writeAtomically('servers.d/late.json', { ...fixture('echo-stdio.ts'), env: { A: CANARY } });
+    writeAtomically('servers.d/late.json', withEnv(fixture('echo-stdio.ts'), { A: CANARY }));
     await until(
       () => toolNames(gateway.url),
       (names) => names.includes('late__echo'),
     );
     const added = await run(sees());
-    writeAtomically('servers.d/dropped.json', { ...fixture('echo-stdio.ts'), env: { A: `${CANARY} again` } });
+    writeAtomically('servers.d/dropped.json', withEnv(fixture('echo-stdio.ts'), { A: `${CANARY} again` }));
     writeAtomically('mcp-gateway.json', main({ more: fixture('echo-stdio.ts') }));
     await until(
       () => toolNames(gateway.url),
@@ -251,7 +260,7 @@ test.runIf(process.platform === 'linux')(
     const space = inFolder(workspace({}), join(folder, 'project'));
     const state = join(folder, 'a'.repeat(120));
     mkdirSync(join(folder, 'elsewhere/entries'), { recursive: true });
-    const entry = { ...fixture('shell-stdio.ts'), env: { PATH: process.env.PATH, A: CANARY } };
+    const entry = withEnv(fixture('shell-stdio.ts'), { PATH, A: CANARY });
     writeFileSync(join(folder, 'elsewhere/main.json'), JSON.stringify({ mcpServers: { attacker: entry } }));
     rmSync(space.config);
     symlinkSync('../elsewhere/main.json', space.config);

@@ -2,7 +2,7 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { fixture, type GatewayProcess, startGateway } from './harness/gateway.ts';
+import { fixture, type GatewayProcess, startGateway, withEnv } from './harness/gateway.ts';
 import { ask, callText, toolNames } from './harness/scripted.ts';
 import { statusOf, statusUntil, until } from './harness/status.ts';
 
@@ -108,7 +108,7 @@ test('a file dropped into servers.d brings its tools, an edit restarts only its 
   await listener.until(has('added'));
   const first = await pidOf('added');
   const slow = callText(gateway.url, 'added__slow', { ms: 1_500, label: 'old' });
-  drop('added.json', { ...fixture('echo-stdio.ts'), env: { CHANGED: 'yes' } });
+  drop('added.json', withEnv(fixture('echo-stdio.ts'), { CHANGED: 'yes' }));
   await listener.until(has('added'));
   await statusUntil(gateway, 'added', ({ state, pid: now }) => state === 'ready' && now !== first);
   const env = await callText(gateway.url, 'added__env');

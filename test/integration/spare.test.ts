@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { onTestFinished, tellTestsApart } from '../apart.ts';
 import { alive, marked } from '../upstream/mcp/processes.ts';
-import { fixture, type RunningGateway, openGateway, workspace } from './harness/gateway.ts';
+import { fixture, type RunningGateway, openGateway, withEnv, workspace } from './harness/gateway.ts';
 import { untilLogged } from './harness/log.ts';
 import { SessionClient } from './harness/session-client.ts';
 import { statusOf, statusUntil } from './harness/status.ts';
@@ -29,7 +29,7 @@ async function start(entry: object, ...args: string[]): Promise<Place> {
   const space = workspace({});
   const file = join(space.directory, 'starts');
   const marker = randomUUID();
-  const server = { ...fixture('private-stdio.ts', '--starts', file, ...args), env: { MARKER: marker } };
+  const server = withEnv(fixture('private-stdio.ts', '--starts', file, ...args), { MARKER: marker });
   const edit = (changed: object) => space.write('mcp-gateway.json', { mcpServers: { s: { ...server, ...changed } } });
   edit(entry);
   const gateway = await openGateway({ space });

@@ -29,6 +29,11 @@ export function fixture(
   };
 }
 
+/** A server with more in its environment: what it has already stays. */
+export function withEnv(server: ReturnType<typeof fixture>, env: Record<string, string>): ReturnType<typeof fixture> {
+  return { ...server, env: { ...server.env, ...env } };
+}
+
 export interface Workspace {
   readonly directory: string;
   readonly config: string;
