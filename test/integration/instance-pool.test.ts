@@ -1,7 +1,9 @@
 // How many instances of a server there are, when they are started and stopped, and what a call meets when there is none for it.
+import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { setMark } from '../../fixtures/servers/marks.ts';
 import { onTestFinished, tellTestsApart } from '../apart.ts';
 import { fixture, openGateway, startGateway, workspace } from './harness/gateway.ts';
 import { openTried } from './harness/kept.ts';
@@ -113,6 +115,34 @@ test.concurrent('calls that come while their process starts wait for that one', 
   expect(new Set(calls.map(({ self }) => self)).size).toBe(1);
   expect(starts()).toBe(before + 1);
 });
+
+test.concurrent(
+  'a call that is cancelled while its process starts fails at once, and the next call of its owner gets the process',
+  async () => {
+    const mark = randomUUID();
+    const { space, server, starts, write } = counted('--held', mark);
+    write({ ...server, isolation: 'session' });
+    const gateway = await openTried({ space });
+    const client = await SessionClient.open(gateway.origin);
+    const before = starts();
+    const calls = [1, 2]; // the second waits for the same process
+    for (const id of calls) client.start('s__facts', {}, id).catch(() => undefined);
+    const staying = client.facts('s');
+    await statusUntil(gateway, 's', ({ inFlight }) => inFlight === 3 && starts() > before);
+
+    for (const requestId of calls) await client.notify('notifications/cancelled', { requestId });
+    const left = await statusUntil(gateway, 's', ({ inFlight }) => inFlight === 1);
+    const next = client.facts('s');
+    await statusUntil(gateway, 's', ({ inFlight }) => inFlight === 2);
+    setMark(mark);
+
+    expect(owned(left)).toEqual([]); // it has not started yet
+    expect((await next).self).toBe((await staying).self);
+    expect(starts()).toBe(before + 1);
+    expect(owned(await statusOf(gateway, 's'))).toMatchObject([{ inFlight: 0 }]);
+    expect(await statusOf(gateway, 's')).toMatchObject({ errors: [], circuit: 'closed' });
+  },
+);
 
 test.concurrent(
   'whoever waits too long for an instance is told that all are in use, and can call again when one is free',

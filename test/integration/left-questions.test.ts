@@ -20,7 +20,7 @@ test('forms that one principal leaves unanswered do not keep another from the se
     },
     env: { ALICE, BOB },
   });
-  const call = (token: string, name: string, more = {}, meta = ASKABLE) =>
+  const call = (token: string, name: string, { more = {}, meta = ASKABLE } = {}) =>
     send(
       gateway.origin,
       modern(
@@ -32,7 +32,7 @@ test('forms that one principal leaves unanswered do not keep another from the se
         },
       ),
     );
-  const left = [await call(ALICE, 's__ask'), await call(ALICE, 's__ask', {}, OTHERWISE)].map((answer) =>
+  const left = [await call(ALICE, 's__ask'), await call(ALICE, 's__ask', { meta: OTHERWISE })].map((answer) =>
     resultOf(answer),
   );
   expect(left.map(({ resultType }) => resultType)).toEqual(['input_required', 'input_required']);
@@ -42,7 +42,10 @@ test('forms that one principal leaves unanswered do not keep another from the se
     requestState,
     inputResponses: { q1: { action: 'decline' } },
   }));
-  const answers = [await call(ALICE, 's__ask', first), await call(ALICE, 's__ask', second, OTHERWISE)] as const;
+  const answers = [
+    await call(ALICE, 's__ask', { more: first }),
+    await call(ALICE, 's__ask', { more: second, meta: OTHERWISE }),
+  ] as const;
   const events = (await recordsOf(gateway, '--kind', 'event')).filter(({ event }) => event === 'calls_gave_way');
 
   expect(bobs.content).toBeDefined();

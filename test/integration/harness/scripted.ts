@@ -141,7 +141,10 @@ export function modern(tools: () => readonly JsonObject[], script: Script, more:
         cacheScope: 'public',
       };
     }
-    if (visit.rpc === 'initialize') return refuse(visit, 400, { named: true, message: 'Unsupported protocol version' });
+    if (visit.rpc === 'initialize') {
+      refuse(visit, 400, { named: true, message: 'Unsupported protocol version' });
+      return undefined;
+    }
     if (visit.rpc === 'tools/list')
       return { resultType: 'complete', ttlMs: 0, cacheScope: 'public', tools: [...tools()] };
     return undefined;

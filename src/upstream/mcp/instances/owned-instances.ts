@@ -1,6 +1,6 @@
 // The instances of a server that belong to sessions or principals: opened on use, at most `instances.max`, stopped when unused.
 import { BOUNDS } from '../../../core/bounds/bounds.ts';
-import type { CancelSignal } from '../../../core/cancellation.ts';
+import { type CancelSignal, untilCancelled } from '../../../core/cancellation.ts';
 import { GatewayError } from '../../../core/errors.ts';
 import type { LogLevel } from '../../../protocol/mcp/vocabulary.ts';
 import type { ConfiguredServer } from '../configured-server.ts';
@@ -65,17 +65,33 @@ export class OwnedInstances implements InstancePool, ClaimSource {
     return { waiting: this.queue.size, spares: this.prewarmer.ready };
   }
 
-  /** An instance of the owner for one call; give it back with `release`. Throws GatewayError. */
+  /** An instance of the owner for one call; give it back with `release`. Throws GatewayError, `cancelled` as soon as the caller cancels. */
   async acquire(owner: Owner, signal: CancelSignal | undefined): Promise<Instance> {
     this.requireOpen(owner, signal);
     const pool = this.poolOf(owner);
     this.wantedAt = performance.now();
     pool.users++;
     try {
-      return await (this.claim(pool) ?? this.queue.wait(pool, signal));
+      return await this.whileWanted(this.claim(pool) ?? this.queue.wait(pool, signal), signal);
     } finally {
       pool.users--;
       this.pools.forgetEmpty(pool);
+    }
+  }
+
+  /** The instance of a caller. Throws `cancelled` as soon as the caller cancels; then the instance is released when it comes. */
+  private async whileWanted(acquiring: Promise<Instance>, signal: CancelSignal | undefined): Promise<Instance> {
+    if (!signal) return acquiring;
+    try {
+      return await untilCancelled(acquiring, signal);
+    } catch (error) {
+      // where it does not come, the failed start has been counted
+      if (signal.aborted)
+        acquiring.then(
+          (instance) => this.release(instance),
+          () => undefined,
+        );
+      throw error;
     }
   }
 

@@ -8,7 +8,7 @@ import type { Instance } from '../../../../src/upstream/mcp/instances/instance.t
 import { InstanceQueue } from '../../../../src/upstream/mcp/instances/instance-queue.ts';
 
 const poolOf = (key: string) => new OwnerPool({ key, label: key, principal: 'ada', capabilities: {} }, 's', 1_000);
-const INSTANCE = Promise.resolve({} as Instance);
+const INSTANCE = Promise.resolve({} as unknown as Instance);
 
 /** A queue for instances that only some owners can use. */
 function queueOf(total = 10_000) {
