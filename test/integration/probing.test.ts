@@ -79,6 +79,21 @@ test('every kind of stdio server is met in its era, whatever it does with the pr
   expect([starts('exits'), starts('silent'), starts('slow')]).toEqual([6, 2, 3]);
 }, 60_000);
 
+test.concurrent.each([1, 2, 3, 4])(
+  'which era is found does not depend on how starts failed: a server of both eras whose first %i starts end is modern',
+  async (failing) => {
+    const gateway = await openGateway({
+      config: { mcpServers: { s: moody(`failing-${failing}`, '--era', 'dual', '--failing', String(failing)) } },
+    });
+    const status = await statusUntil(gateway, 's', ({ state }) => state === 'ready');
+    const text = await callText(gateway.url, 's__echo', { text: 'here' });
+    await gateway.stop();
+
+    expect(status.era).toBe('modern');
+    expect(text).toBe('here');
+  },
+);
+
 test.concurrent.each([401, 403, 429, 503])('HTTP %i concludes nothing about the era', async (status) => {
   let refusals = 2;
   const sessions = new Set<string>();

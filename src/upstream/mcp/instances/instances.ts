@@ -80,7 +80,7 @@ export class Instances {
 
   private async connect(id: string, opening: Opening): Promise<Instance> {
     const { server, spoken } = this.parts;
-    const { pool, owner, prewarmed, signal } = opening;
+    const { pool, owner, failures = 0, prewarmed, signal } = opening;
     const progress: Progress = {};
     const listener = this.listenerOf(id, opening, progress);
     const capabilities = owner?.capabilities ?? SHARED_CAPABILITIES;
@@ -90,6 +90,7 @@ export class Instances {
       instance: id,
       listener,
       capabilities,
+      failures,
       prewarmed,
       signal,
     });

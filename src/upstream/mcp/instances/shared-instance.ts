@@ -260,6 +260,7 @@ export class SharedInstance implements InstancePool {
     else if (!instance.isLost) {
       this.readyAt = performance.now();
       this.current = instance;
+      this.wire = instance.connection.wire;
       this.wasReady = true;
       this.enter('ready');
       this.firstAttempt.resolve();
