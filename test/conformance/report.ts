@@ -124,7 +124,8 @@ ${legend()
 
 The servers stand at \`/mcp/s/NAME\`; the aggregate is \`/mcp\` with four more servers, where something takes the prefix off the names
 for the suite. A legacy or modern client of the SDK is what makes the gateway call the suite's servers, and fails the scenario when
-it does not get what they gave.
+it does not get what they gave. The entry of a server of 2026-07-28 says so (\`era\`), because the suite counts as a fault of a client that it
+tries \`initialize\`, which is how the gateway finds out whether a server speaks both eras.
 
 ${line(heads)}
 ${line(heads.map(() => '---'))}

@@ -59,6 +59,7 @@ export const UPSTREAM = bounds({
   eraRetryFirst: { value: 15 * SECOND, unit: 'ms', scope: 'server', help: 'The pause after a failure that did not show whether a server speaks an era. It doubles with each failure.' },
   eraRetryMost: { value: 10 * MINUTE, unit: 'ms', scope: 'server', help: 'The longest pause before the gateway tries again whether a server speaks an era.' },
   eraIdle: { value: MINUTE, unit: 'ms', scope: 'server', help: 'How long the process of one era may be unused while the process of the other era runs. Then the gateway stops it.' },
+  principalOpenings: { value: 8, unit: 'instances', scope: 'principal', help: 'Instances of a server that asks its callers which are being opened for one principal at a time. One more call shares an instance.' },
   restartPauseFirst: { value: 250, unit: 'ms', scope: 'server', help: 'The pause after the first failed start of a server. It doubles with each failure; up to half of it is taken off at random.' },
   restartPauseMost: { value: 30 * SECOND, unit: 'ms', scope: 'server', help: 'The longest pause between two starts of a server that fails.' },
   stableConnection: { value: MINUTE, unit: 'ms', scope: 'connection', help: 'How long a connection has to hold so that earlier failures no longer lengthen the pause after it.' },

@@ -71,9 +71,14 @@ export class Isolation {
     return this.learned.has('asks');
   }
 
+  /** Whether the server sends requests and its transport does not show for which call. Over Streamable HTTP the stream shows it. */
+  get asksAnonymously(): boolean {
+    return this.transport !== 'streamable-http' && this.era !== 'modern' && this.mayAsk;
+  }
+
   /** Whether owners wait for starts of processes, and so need one that is prewarmed. */
   get startsOnDemand(): boolean {
-    return this.transport === 'stdio' && this.era !== 'modern' && this.mayAsk && this.sharing !== 'shared';
+    return this.transport === 'stdio' && this.asksAnonymously && this.sharing !== 'shared';
   }
 
   /** Stores a trait of the server, and records it the first time. */

@@ -88,7 +88,8 @@ export class OwnedInstances implements InstancePool, ClaimSource {
       // where it does not come, the failed start has been counted
       if (signal.aborted)
         acquiring.then(
-          (instance) => this.release(instance),
+          // others who wait for the same instance occupy it first
+          (instance) => queueMicrotask(() => this.release(instance)),
           () => undefined,
         );
       throw error;
@@ -171,14 +172,20 @@ export class OwnedInstances implements InstancePool, ClaimSource {
   }
 
   /**
-   * The owner's instance for one more call, if it is open or can be opened now. Its calls share it: whatever the server asks during one of
-   * them is the owner's (docs/instances.md). Throws GatewayError if the owner's instances fail again and again.
+   * The owner's instance for one more call, if it is open or can be opened now. Calls of a session share it: whatever the server asks during one
+   * of them is the session's (docs/instances.md). A principal may have several clients, so that a call of a principal gets an instance for itself
+   * where a question would not show its call; only if many are being opened already, it shares one. Throws GatewayError if the owner's instances
+   * fail again and again.
    */
   claim(pool: OwnerPool): Promise<Instance> | undefined {
-    const [instance] = pool.instances;
-    if (instance) return Promise.resolve(instance.occupy());
+    const { isolation } = this.parts;
+    const wantsOwn = pool.owner.session === undefined && isolation.asksAnonymously;
+    // the next call most likely refers to what the call before it left in its instance
+    const [latest] = [...pool.instances].sort((a, b) => a.calls - b.calls || b.lastUsed - a.lastUsed);
+    const isEnough = !wantsOwn || latest?.calls === 0 || pool.openings.size >= BOUNDS.principalOpenings;
+    if (latest && isEnough) return Promise.resolve(latest.occupy());
     const [opening] = pool.openings;
-    if (opening) return opening.then((opened) => opened.occupy());
+    if (opening && isEnough) return opening.then((opened) => opened.occupy());
     pool.requireTryable();
     const place = this.place();
     if (!place) return undefined;
