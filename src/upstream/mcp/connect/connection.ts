@@ -88,7 +88,6 @@ export class Connection {
       keptTask: request.keptTask,
       totalMs: request.totalMs,
       starts: request.starts,
-      ahead: request.ahead,
       onNotification: request.onNotification,
     });
   }

@@ -1,4 +1,6 @@
 // One live process or connection of a server, from its handshake to its loss.
+import { BOUNDS } from '../../../core/bounds/bounds.ts';
+import { within } from '../../../core/cancellation.ts';
 import { forOperator, GatewayError, reasonOf, unknownTask } from '../../../core/errors.ts';
 import type { Exchange } from '../../../core/exchange.ts';
 import { isObject, type JsonObject } from '../../../core/json.ts';
@@ -77,6 +79,8 @@ export class Instance implements OfferWatchListener {
   private readonly preemptable: Exchange[] = [];
   private readonly loss = Promise.withResolvers<Loss>();
   private level: LogLevel | undefined;
+  /** Resolves when the server has the level, or has not answered for too long. */
+  private levelIsSet: Promise<void> | undefined;
   private dropped = false;
   /** Tasks that it works on. */
   private tasks = 0;
@@ -103,6 +107,11 @@ export class Instance implements OfferWatchListener {
   request(request: ConnectionRequest): Promise<WireReply> {
     const wanted = request.exchange?.logLevel;
     if (wanted !== undefined && wanted !== this.level) this.raiseLevel(wanted as LogLevel);
+    // some servers run requests beside each other, and a request may overtake another over HTTP
+    return this.levelIsSet ? this.levelIsSet.then(() => this.send(request)) : this.send(request);
+  }
+
+  private send(request: ConnectionRequest): Promise<WireReply> {
     const { exchange } = request;
     if (!this.owner || exchange?.preempt === undefined) return this.connection.request(request);
     return this.requestPreemptably(request, exchange);
@@ -191,10 +200,16 @@ export class Instance implements OfferWatchListener {
     if (!owner?.session && level !== undefined && LOG_LEVELS.indexOf(wanted) >= LOG_LEVELS.indexOf(level)) return;
     this.level = wanted;
     const params = { level: wanted };
-    connection.request({ method: 'logging/setLevel', params, totalMs: server.config.timeouts.total, ahead: true }).then(
-      ({ error }) => error && server.diagnose(`it refused the log level ${wanted}: ${error.message}`),
-      (error: unknown) => server.diagnose(`the log level could not be set: ${reasonOf(error)}`),
-    );
+    const answered = connection
+      .request({ method: 'logging/setLevel', params, totalMs: server.config.timeouts.total })
+      .then(
+        ({ error }) => error && server.diagnose(`it refused the log level ${wanted}: ${error.message}`),
+        (error: unknown) => server.diagnose(`the log level could not be set: ${reasonOf(error)}`),
+      );
+    const levelIsSet = within(answered, BOUNDS.logLevelAnswer).then(() => {
+      if (this.levelIsSet === levelIsSet) this.levelIsSet = undefined;
+    });
+    this.levelIsSet = levelIsSet;
   }
 
   /** Reads its offer again. */

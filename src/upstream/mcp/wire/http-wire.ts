@@ -59,7 +59,6 @@ export class HttpWire implements Wire {
     const call = new HttpCall(request, this);
     // a call that was cancelled by now is not sent
     if (!call.pending.done) call.start(this.calls.add(call));
-    if (request.ahead) this.endpoint.holdRequests(call.pending.promise);
     return call.pending.promise;
   }
 

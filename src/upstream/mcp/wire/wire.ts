@@ -30,8 +30,6 @@ export interface WireRequest {
   readonly totalMs: number;
   /** Whether `totalMs` is `timeouts.start`, and not the limit of a call. */
   readonly starts?: true | undefined;
-  /** Whether later requests wait for its answer, for a limited time: over HTTP they could overtake it. */
-  readonly ahead?: true | undefined;
   /** Receives the notifications of this request other than progress and log lines. */
   readonly onNotification?: ((method: string, params: JsonObject) => void) | undefined;
 }
