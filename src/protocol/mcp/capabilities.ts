@@ -117,7 +117,7 @@ const takesForms = ({ elicitation }: JsonObject): boolean =>
 
 const isUrl = ({ mode }: JsonObject): boolean => mode === 'url';
 
-/** The rules of every question; all that apply to one must hold. What a client declares suffices, whatever its revision has. */
+/** What a client must declare before the gateway asks it each kind of question. The declaration counts in every revision, also where the revision has no such question. */
 const RULES: Readonly<Record<string, readonly QuestionRule[]>> = {
   'elicitation/create': [
     { applies: (params) => !isUrl(params), declared: takesForms, capability: 'elicitation.form' },

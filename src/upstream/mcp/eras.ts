@@ -84,8 +84,8 @@ export class Eras {
   }
 
   /**
-   * The upstream that serves callers of an era. Waits for the first connection, which shows what the server speaks, and tries the era of the
-   * caller if nobody has. Throws GatewayError where the server cannot be reached.
+   * The upstream that serves callers of an era. Waits for the first connection, which shows what the server speaks. Then the gateway tries the
+   * era of the caller, unless it has done so before. Throws GatewayError where the gateway cannot reach the server.
    */
   async settle(era: Era, { signal, patient }: Waiting): Promise<EraUpstream> {
     const { shared } = this.first.parts;
@@ -180,7 +180,7 @@ export class Eras {
     return upstream;
   }
 
-  /** How long the process of an era may be unused: not long while that of the other era runs, and nobody may come back to it. */
+  /** How long callers may leave the process of an era unused: a shorter time while the process of the other era runs, and no session that used this one is left. */
   private idleMs(upstream: EraUpstream): number {
     const { idle } = this.server.config.instances;
     const otherRuns = this.all.some((each) => each !== upstream && each.parts.shared.current !== undefined);

@@ -172,10 +172,10 @@ export class OwnedInstances implements InstancePool, ClaimSource {
   }
 
   /**
-   * The owner's instance for one more call, if it is open or can be opened now. Calls of a session share it: whatever the server asks during one
-   * of them is the session's (docs/instances.md). A principal may have several clients, so that a call of a principal gets an instance for itself
-   * where a question would not show its call; only if many are being opened already, it shares one. Throws GatewayError if the owner's instances
-   * fail again and again.
+   * An instance of the owner for one more call, if one is open or the gateway can open one now. The calls of a session share one, because the
+   * session answers whatever the server asks there (docs/instances.md). A principal may have several clients: where a question does not name its
+   * call, each call of the principal gets an instance for itself, unless the gateway opens many for it already. Throws GatewayError if the
+   * owner's instances fail again and again.
    */
   claim(pool: OwnerPool): Promise<Instance> | undefined {
     const { isolation } = this.parts;

@@ -65,7 +65,7 @@ export interface WireEvents {
   missed(): void;
   /** Whether all calls are of one owner. */
   readonly isOwned?: boolean;
-  /** Whether a request that came on no call's stream belongs to the owner of the instance, whatever calls run. If absent, it belongs to the calls of the only owner. */
+  /** Whether the owner of the instance answers a request that the server sends outside the stream of a call, whatever calls run. If absent, the only owner with calls there answers. */
   isForOwner?(method: string): boolean;
   /** The server sends a request other than `ping`. Throws GatewayError, which the server gets as an error. */
   serverRequest(request: ServerRequest): Promise<QuestionAnswer>;

@@ -1,12 +1,10 @@
 // Server requests on every transport: which call they belong to, who answers, and what ends them.
-import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { GatewayError } from '../../../../src/core/errors.ts';
-import type { ClientSession } from '../../../../src/core/exchange.ts';
 import type { JsonObject } from '../../../../src/core/json.ts';
 import { readServerMessage } from '../../../../src/protocol/mcp/strict-json.ts';
 import { InboundRouter } from '../../../../src/upstream/mcp/wire/inbound-router.ts';
-import { call, caller, type Message, peer, Report, Seen, TRANSPORTS } from '../peers.ts';
+import { call, caller, type Message, peer, Report, TRANSPORTS } from '../peers.ts';
 
 const asking = (id: number | string) => ({ id, method: 'roots/list', params: { _meta: { progressToken: 7, own: 1 } } });
 const answered = (id: number | string) => (message: Message) =>
@@ -368,54 +366,4 @@ test('what one principal leaves unanswered keeps nobody else from being asked', 
   await there.report.requests.first(() => there.report.requests.all.length === 101);
 
   expect(refusal).toMatchObject({ error: { code: -33007, message: expect.stringContaining('100') as unknown } });
-});
-
-describe.each(['stdio', 'sse'] as const)('A log line that comes after the answer, over %s', (transport) => {
-  const line = (data: string) => ({ method: 'notifications/message', params: { level: 'info', data } });
-
-  async function answeredFor(...sessions: (ClientSession | undefined)[]) {
-    const there = await peer(transport);
-    for (const session of sessions) {
-      const name = `call ${Math.random()}`;
-      const reply = there.wire.request({
-        method: 'tools/call',
-        params: { name },
-        exchange: caller(),
-        session,
-        totalMs: 5_000,
-      });
-      const { id = 0 } = await there.sent.first(({ params }) => params?.name === name);
-      there.say({ id, result: { content: [] } });
-      await reply;
-    }
-    return there;
-  }
-
-  function session() {
-    const lines = new Seen<JsonObject>();
-    const standing = { log: (params: JsonObject) => lines.add(params) };
-    return { lines, session: { standing } as unknown as ClientSession };
-  }
-
-  test('goes to the session of the only caller, for a second', async () => {
-    const { lines, session: only } = session();
-    const there = await answeredFor(only, only);
-    there.say(line('late'));
-    expect(await lines.first(() => true)).toMatchObject({ data: 'late' });
-    await delay(1_050);
-    there.say(line('too late'));
-
-    expect(await there.report.logs.first(() => true)).toMatchObject({ data: 'too late' });
-    expect(lines.all).toHaveLength(1);
-  });
-
-  test('goes to no caller if there were several, or one without a session', async () => {
-    const [one, two] = [session(), session()];
-    for (const callers of [[one.session, two.session], [one.session, undefined], [undefined]]) {
-      const there = await answeredFor(...callers);
-      there.say(line('whose'));
-      expect(await there.report.logs.first(() => true)).toMatchObject({ data: 'whose' });
-    }
-    expect([...one.lines.all, ...two.lines.all]).toEqual([]);
-  });
 });
